@@ -1,0 +1,1 @@
+"""Adapters of the ports; see the packages below."""

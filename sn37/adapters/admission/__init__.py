@@ -1,0 +1,1 @@
+"""Checks of untrusted model files, shared by every model store."""

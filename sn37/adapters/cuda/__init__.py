@@ -1,0 +1,1 @@
+"""Adapter: scoring models in a worker process on one device."""

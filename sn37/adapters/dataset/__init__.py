@@ -1,0 +1,1 @@
+"""Adapters: sources of evaluation samples."""

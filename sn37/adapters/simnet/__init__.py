@@ -1,0 +1,1 @@
+"""Adapter: the whole outside world in one folder, for runs without a network."""

@@ -1,0 +1,1 @@
+"""Adapter: validator state in one SQLite database."""

@@ -1,0 +1,1 @@
+"""Use cases, settings, wiring and entry points."""

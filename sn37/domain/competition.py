@@ -1,0 +1,126 @@
+"""A competition: what is asked of a model, on which data, and what winning takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sn37.domain.epsilon import Epsilon
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, TaskName
+from sn37.domain.models import ModelConstraints
+from sn37.domain.normalization import Identity, Normalization
+
+ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
+
+
+class Method(StrEnum):
+    """How a task turns a sample into one loss. Lower is better."""
+
+    REFERENCE_LOSS = "reference_loss"  # of the response, given the prompt
+    TEXT_LOSS = "text_loss"  # of the whole text
+    MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
+
+
+class Freshness(StrEnum):
+    """Whether a source's rows are younger than the models they are scored on."""
+
+    LIVE = "live"
+    NONE = "none"  # static and generated sources; they rely on the later block hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A data source as the schedule names it.
+
+    ``max_age_s``, ``min_stake_tao`` and ``signer_share`` concern live sources only.
+    """
+
+    name: str  # entry point of the group "sn37.datasets"
+    freshness: Freshness
+    max_age_s: int = 0  # oldest row, in seconds of chain time before the sync block
+    signers_netuid: int | None = None  # subnet whose validators sign the rows
+    min_stake_tao: int = 0  # a signer needs more than this
+    signer_share: float = 1.0  # no signer gives more than this share of a sample
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.freshness is Freshness.LIVE and self.max_age_s <= 0:
+            raise ValueError(f"source {self.name}: a live source needs max_age_s > 0")
+        if self.freshness is Freshness.NONE and self.max_age_s:
+            raise ValueError(f"source {self.name}: max_age_s is for live sources")
+        if not 0 < self.signer_share <= 1:
+            raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One part of a competition's score."""
+
+    name: TaskName
+    source: Source
+    method: Method
+    weight: float  # of the task in the score; a competition's weights sum to 1
+    num_samples: int
+    normalization: Normalization = field(default_factory=Identity)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"task {self.name}: weight {self.weight} must be positive")
+        if self.num_samples <= 0:
+            raise ValueError(f"task {self.name}: num_samples {self.num_samples} must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerRef:
+    """A tokenizer that the competition prescribes, at a pinned revision."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Competition:
+    """The rules of one competition from some block on.
+
+    With a prescribed ``tokenizer`` losses are nats per token; without one each model
+    brings its own and losses are bits per byte of the text.
+    """
+
+    id: CompetitionId
+    name: str
+    reward_share: float  # of the subnet's emission; shares of one block sum to 1
+    constraints: ModelConstraints
+    tasks: tuple[Task, ...]
+    delay_blocks: int  # a commitment is scored when it is at least this old
+    epsilon: Epsilon
+    timeout_s: float  # wall-clock seconds to load and score one model
+    tokenizer: TokenizerRef | None = None
+    template: str | None = None  # jinja chat template; None takes the model's own
+
+    def __post_init__(self) -> None:
+        where = f"competition {self.id}"
+        if not 0 < self.reward_share <= 1:
+            raise ValueError(f"{where}: reward_share {self.reward_share} not in (0, 1]")
+        if not self.tasks:
+            raise ValueError(f"{where}: no tasks")
+        names = [t.name for t in self.tasks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{where}: two tasks have the same name")
+        total = math.fsum(t.weight for t in self.tasks)
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"{where}: task weights sum to {total:g}, not 1")
+        if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
+            raise ValueError(f"{where}: timeout_s {self.timeout_s} must be positive")
+        self._check_freshness()
+
+    def _check_freshness(self) -> None:
+        # Attack 15: data must be younger than every model that is scored on it.
+        for task in self.tasks:
+            if self.delay_blocks * BLOCK_SECONDS < task.source.max_age_s:
+                raise ValueError(
+                    f"competition {self.id}, task {task.name}: delay_blocks {self.delay_blocks} "
+                    f"({self.delay_blocks * BLOCK_SECONDS} s) is shorter than max_age_s "
+                    f"{task.source.max_age_s}"
+                )

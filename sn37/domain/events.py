@@ -1,0 +1,119 @@
+"""Things that happened, in past tense. Telemetry is a function of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import Block, BlockRef, EntryKey, RoundKey, TaskName
+from sn37.domain.reasons import Reason
+from sn37.domain.state import EntryResult, RoundPlan, RoundResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base class of every event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetUpAdvanced(Event):
+    """A step of something that is prepared before the validator starts."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadAdvanced(Event):
+    head: BlockRef
+    next_sync: Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionSeen(Event):
+    """A commitment was read for the first time."""
+
+    key: EntryKey
+    repo: str
+    num_blocks_late: int  # between the commitment and the head at which it was seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionFetched(Event):
+    key: EntryKey
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRefused(Event):
+    key: EntryKey
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFrozen(Event):
+    round: RoundKey
+    task: TaskName
+    num_rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundOpened(Event):
+    plan: RoundPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryStarted(Event):
+    round: RoundKey
+    key: EntryKey
+    num_blocks: int
+    num_resumed: int  # blocks of samples taken from the journal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockScored(Event):
+    round: RoundKey
+    key: EntryKey
+    done: int
+    num_blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryFinished(Event):
+    round: RoundKey
+    result: EntryResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundFinished(Event):
+    result: RoundResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSatOut(Event):
+    round: RoundKey
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsSubmitted(Event):
+    sync_block: Block
+    weights: WeightVector
+    extrinsic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded(Event):
+    """A dependency does not answer; the validator goes on with what it has."""
+
+    what: str
+    error: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Event):
+    what: str

@@ -1,0 +1,42 @@
+"""Identifiers and units. A bare int or str never crosses a module boundary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType
+
+Block = NewType("Block", int)  # block number; a count, 12 s apart on finney
+Uid = NewType("Uid", int)  # slot on the subnet, 0..65535; reassigned on deregistration
+Netuid = NewType("Netuid", int)  # number of a subnet, 0..65535
+Hotkey = NewType("Hotkey", str)  # ss58 address; the stable identity of a neuron
+Coldkey = NewType("Coldkey", str)  # ss58 address of the owner
+CompetitionId = NewType("CompetitionId", int)
+TaskName = NewType("TaskName", str)  # unique within a competition
+Seed = NewType("Seed", int)  # unsigned 256-bit number, see sampling.seed_of
+Digest = NewType("Digest", str)  # text of a hash; its encoding is named where it is made
+
+BLOCK_SECONDS = 12  # shortest time between two blocks; the chain never runs faster
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """One finalized block: its number and its 0x-prefixed hash."""
+
+    number: Block
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryKey:
+    """One commitment as a contestant. A new commitment of a hotkey is a new entry."""
+
+    hotkey: Hotkey
+    block: Block
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RoundKey:
+    """A round is one competition at one sync block."""
+
+    competition: CompetitionId
+    sync_block: Block

@@ -1,0 +1,40 @@
+"""A subnet's membership at one block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Uid
+
+RAO_PER_TAO = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron:
+    """One registered hotkey."""
+
+    uid: Uid
+    hotkey: Hotkey
+    coldkey: Coldkey
+    stake_rao: int  # total stake weight as the metagraph reports it, in rao (1e-9)
+    validator_permit: bool
+    registered_at: Block
+    last_update: Block  # block of its last weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metagraph:
+    """Every neuron of a subnet at ``at``, ordered by uid."""
+
+    at: BlockRef
+    neurons: tuple[Neuron, ...]
+
+    def find(self, hotkey: Hotkey) -> Neuron | None:
+        """The neuron of ``hotkey``, or ``None`` when it is not registered."""
+        return next((n for n in self.neurons if n.hotkey == hotkey), None)
+
+    def trusted_signers(self, *, min_stake_rao: int) -> frozenset[Hotkey]:
+        """Hotkeys with a validator permit and more than ``min_stake_rao`` stake."""
+        return frozenset(
+            n.hotkey for n in self.neurons if n.validator_permit and n.stake_rao > min_stake_rao
+        )

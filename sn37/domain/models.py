@@ -1,0 +1,61 @@
+"""Models as the subnet knows them: a pointer with a hash, and verified files on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+from sn37.domain.ids import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """An immutable pointer to published weights, as committed on chain."""
+
+    repo: str  # "namespace/name"
+    revision: str  # 40-hex git commit, never a branch or tag
+    secure_hash: Digest  # base64 sha256 of model hash + hotkey, see commitment.secure_hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConstraints:
+    """Limits a submission must satisfy before it is loaded on a device."""
+
+    min_parameters: int
+    max_parameters: int
+    max_bytes: int
+    max_tokens: int  # sequence length in tokens
+    architectures: frozenset[str]  # Transformers class names, such as "LlamaForCausalLM"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_parameters <= self.max_parameters:
+            raise ValueError(
+                f"parameters: {self.min_parameters} .. {self.max_parameters} is not a range"
+            )
+        if self.max_bytes <= 0 or self.max_tokens < 2:
+            raise ValueError(
+                f"max_bytes {self.max_bytes} or max_tokens {self.max_tokens} too small"
+            )
+        if not self.architectures:
+            raise ValueError("architectures: name at least one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelArtifact:
+    """A model on local disk whose files have been checked against its commitment."""
+
+    ref: ModelRef
+    path: PurePath  # folder that holds the admitted files and nothing else
+    size_bytes: int
+    parameters: int
+    architecture: str
+    content_digest: Digest  # the model hash that the commitment binds, base64 sha256
+    tensor_digest: Digest  # hex BLAKE3 over the tensors, whatever the files are called
+
+
+class Availability(StrEnum):
+    """Whether the public can read a repository at the committed revision."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"  # hosts do not tell a private repository from a missing one

@@ -1,0 +1,113 @@
+"""The table of reason codes: why a submission was not scored, in words a miner can act on.
+
+Codes are stable: they appear in receipts, pages and documents. Extend the table, never
+rename a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Blame(StrEnum):
+    """Whose side a reason lies on."""
+
+    MINER = "miner"
+    OURS = "ours"
+    NOBODY = "nobody"
+
+
+class Reason(StrEnum):
+    """Why an entry has the verdict it has."""
+
+    TOO_EARLY = "too_early"
+    NOT_PUBLIC = "not_public"
+    NOT_REGISTERED = "not_registered"
+    REGISTERED_LATER = "registered_later"
+    COPIED_COMMITMENT = "copied_commitment"
+    MALFORMED_COMMITMENT = "malformed_commitment"
+    INACTIVE_COMPETITION = "inactive_competition"
+    CHALLENGE_LIMIT = "challenge_limit"
+    DUPLICATE = "duplicate"
+    UNSAFE_FILE = "unsafe_file"
+    TOO_MANY_FILES = "too_many_files"
+    TOO_LARGE = "too_large"
+    BAD_HEADER = "bad_header"
+    BAD_CONFIG = "bad_config"
+    ARCHITECTURE = "architecture"
+    PARAMETERS = "parameters"
+    TOKENIZER = "tokenizer"
+    TEMPLATE = "template"
+    DIGEST_MISMATCH = "digest_mismatch"
+    NON_FINITE = "non_finite"
+    NORM = "norm"
+    UNLOADABLE = "unloadable"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    UNAVAILABLE_REPO = "unavailable_repo"
+    HUB_UNAVAILABLE = "hub_unavailable"
+    DATA_UNAVAILABLE = "data_unavailable"
+    DEVICE = "device"
+    DISK = "disk"
+    RACED_OUT = "raced_out"
+    QUEUED = "queued"
+
+    @property
+    def blame(self) -> Blame:
+        """Whose fault it is: decides whether and how often to evaluate again."""
+        return _BLAME.get(self, Blame.MINER)
+
+    @property
+    def meaning(self) -> str:
+        """One line for the miner: what is wrong and what to do."""
+        return MEANINGS[self]
+
+
+_BLAME: Mapping[Reason, Blame] = MappingProxyType(
+    {
+        Reason.HUB_UNAVAILABLE: Blame.OURS,
+        Reason.DATA_UNAVAILABLE: Blame.OURS,
+        Reason.DEVICE: Blame.OURS,
+        Reason.DISK: Blame.OURS,
+        Reason.RACED_OUT: Blame.NOBODY,
+        Reason.QUEUED: Blame.NOBODY,
+    }
+)
+
+MEANINGS: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.TOO_EARLY: "committed less than the competition's delay ago; wait for a later round",
+        Reason.NOT_PUBLIC: "the repository cannot be read yet; make it public",
+        Reason.NOT_REGISTERED: "the hotkey is not registered on the subnet; register it",
+        Reason.REGISTERED_LATER: "the commitment is older than the registration; commit again",
+        Reason.COPIED_COMMITMENT: "the hash belongs to another hotkey; commit a model of your own",
+        Reason.MALFORMED_COMMITMENT: "the text on chain cannot be read; publish with sn37 miner",
+        Reason.INACTIVE_COMPETITION: "the competition does not run; see sn37 schedule show",
+        Reason.CHALLENGE_LIMIT: "one challenge per hotkey, competition and day; wait",
+        Reason.DUPLICATE: "an earlier commitment holds the same tensors; train further",
+        Reason.UNSAFE_FILE: "only safetensors, JSON and tokenizer files are read; remove others",
+        Reason.TOO_MANY_FILES: "the repository holds too many files; use fewer shards",
+        Reason.TOO_LARGE: "the files are larger than the competition allows",
+        Reason.BAD_HEADER: "a safetensors header is malformed; save the model again",
+        Reason.BAD_CONFIG: "config.json is malformed, out of bounds or asks for code",
+        Reason.ARCHITECTURE: "the architecture is not allowed in this competition",
+        Reason.PARAMETERS: "the number of parameters lies outside the competition's limits",
+        Reason.TOKENIZER: "the tokenizer does not fit, or does not give its text back",
+        Reason.TEMPLATE: "the chat template must render prompt and response verbatim, in order",
+        Reason.DIGEST_MISMATCH: "the files are not those that were committed; commit again",
+        Reason.NON_FINITE: "a weight or a loss is NaN or infinite",
+        Reason.NORM: "a weight's norm is beyond the competition's limit",
+        Reason.UNLOADABLE: "transformers could not load the model exactly as it is",
+        Reason.TIMEOUT: "loading and scoring took longer than the competition allows",
+        Reason.MEMORY: "the model needs more memory than its declared size explains",
+        Reason.UNAVAILABLE_REPO: "the repository was deleted or made private; restore it",
+        Reason.HUB_UNAVAILABLE: "the model host did not answer the validator; nothing to do",
+        Reason.DATA_UNAVAILABLE: "a data source did not answer the validator; nothing to do",
+        Reason.DEVICE: "the validator's device or worker failed; nothing to do",
+        Reason.DISK: "the validator's disk refused; nothing to do",
+        Reason.RACED_OUT: "stopped early: it could no longer take the crown",
+        Reason.QUEUED: "eligible, behind others in the queue; nothing to do",
+    }
+)

@@ -1,0 +1,92 @@
+"""What a dataset yields: text to score, and where each piece came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from sn37.domain.ids import Digest, Hotkey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a sample came from."""
+
+    row_id: str  # unique within its source, and stable: two readers name a row alike
+    produced_at: datetime | None = None  # timezone-aware UTC; None for a source without time
+    signer: Hotkey | None = None
+
+    def __post_init__(self) -> None:
+        if self.produced_at is not None and self.produced_at.tzinfo is None:
+            raise ValueError(f"row {self.row_id}: its time must be timezone-aware")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A prompt and the continuation whose loss is measured, both plain text.
+
+    For text loss the prompt is empty.
+    """
+
+    prompt: str
+    reference: str
+    provenance: Provenance
+
+    @property
+    def content_hash(self) -> Digest:
+        """Hex sha256 of prompt, NUL, reference: an edited row is another row."""
+        return Digest(sha256(f"{self.prompt}\0{self.reference}".encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeWindow:
+    """Half-open UTC interval ``[since, until)``, in chain time."""
+
+    since: datetime
+    until: datetime
+
+    def __post_init__(self) -> None:
+        if self.since.tzinfo is None or self.until.tzinfo is None:
+            raise ValueError("window bounds must be timezone-aware")
+        if self.since >= self.until:
+            raise ValueError(f"empty window: {self.since} >= {self.until}")
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.since <= moment < self.until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolRequest:
+    """What a live source is asked for: every row of the window by a trusted signer.
+
+    ``trusted`` is ``None`` when the source has no signers.
+    """
+
+    window: TimeWindow
+    trusted: frozenset[Hotkey] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The rows a draw may choose from, frozen before the draw's seed exists.
+
+    Raises:
+        ValueError: Two samples share a row id.
+    """
+
+    samples: tuple[Sample, ...]
+
+    def __post_init__(self) -> None:
+        if len({s.provenance.row_id for s in self.samples}) != len(self.samples):
+            raise ValueError("a row appears twice in the pool")
+
+    def within(self, window: TimeWindow) -> Pool:
+        """The rows produced inside ``window``; rows without a time are left out."""
+        return Pool(
+            tuple(
+                s
+                for s in self.samples
+                if (t := s.provenance.produced_at) is not None and t in window
+            )
+        )

@@ -1,0 +1,85 @@
+"""Scoring jobs and their results. Lower is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from sn37.domain.competition import Method
+from sn37.domain.ids import TaskName
+from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.samples import Sample
+
+BLOCK_SAMPLES = 16  # samples between two decisions whether to stop a hopeless challenger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBatch:
+    """One task's samples of a round, in manifest order."""
+
+    task: TaskName
+    method: Method
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Samples ``[first, stop)`` of one task: the unit that is streamed and journalled."""
+
+    task: TaskName
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringJob:
+    """One model, and everything its losses depend on.
+
+    ``tokenizer`` is the folder of the prescribed tokenizer, or ``None`` to take the model's
+    own and give losses in bits per byte. ``template`` is jinja text, or ``None`` for the
+    model's own. ``skip_blocks`` blocks were scored before a restart and are not scored again.
+    """
+
+    artifact: ModelArtifact
+    constraints: ModelConstraints
+    batches: tuple[TaskBatch, ...]
+    timeout_s: float  # wall-clock seconds for load plus scoring
+    tokenizer: PurePath | None = None
+    template: str | None = None
+    skip_blocks: int = 0
+
+    def blocks(self) -> tuple[SampleBlock, ...]:
+        """The blocks in the order they are scored, those to be skipped included."""
+        return interleave(tuple((b.task, len(b.samples)) for b in self.batches))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLosses:
+    """Losses of one block of samples, in sample order.
+
+    Nats per token under a prescribed tokenizer, bits per byte otherwise, 0 or 1 for multiple
+    choice. May hold NaN or infinity: what that means is for the winner rule to say.
+    """
+
+    block: SampleBlock
+    losses: tuple[float, ...]
+    tokens: int  # scored, over all samples of the block
+    seconds: float  # wall clock, for the operator's eyes only
+
+    def __post_init__(self) -> None:
+        if len(self.losses) != self.block.stop - self.block.first:
+            raise ValueError(f"{len(self.losses)} losses for {self.block}")
+
+
+def interleave(tasks: tuple[tuple[TaskName, int], ...]) -> tuple[SampleBlock, ...]:
+    """Cut tasks of the given sizes into blocks, every task progressing at the same pace.
+
+    A prefix then is a fair picture of the whole, which racing relies on. Equal progress goes
+    to the task named first.
+    """
+    blocks = [
+        (first / size, position, SampleBlock(name, first, min(first + BLOCK_SAMPLES, size)))
+        for position, (name, size) in enumerate(tasks)
+        for first in range(0, size, BLOCK_SAMPLES)
+    ]
+    return tuple(block for _, _, block in sorted(blocks, key=lambda b: (b[0], b[1])))

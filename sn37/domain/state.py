@@ -1,0 +1,148 @@
+"""What a validator remembers across restarts. Plain data, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sn37.domain.commitment import Commitment
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import (
+    Block,
+    BlockRef,
+    CompetitionId,
+    Digest,
+    EntryKey,
+    Hotkey,
+    RoundKey,
+    TaskName,
+)
+from sn37.domain.models import ModelArtifact
+from sn37.domain.reasons import Reason
+from sn37.domain.scoring import BlockLosses, TaskBatch
+
+
+class Verdict(StrEnum):
+    """What became of an entry in a round."""
+
+    SCORED = "scored"  # on all samples, or raced out
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"  # breaks a rule
+    WAITING = "waiting"  # may be scored in a later round
+    FAILED = "failed"  # could not be scored, by its own fault or ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One commitment and what is known of its model, independent of rounds."""
+
+    commitment: Commitment
+    clock_block: Block  # its age counts from here: its block, or where it was first seen public
+    artifact: ModelArtifact | None = None  # once fetched and verified
+    rejection: Reason | None = None  # for good
+    detail: str = ""  # what exactly, for the miner
+    duplicate_of: EntryKey | None = None
+    failures: int = 0  # evaluations that failed by the model's fault
+    missed_rounds: int = 0  # rounds missed because its repository could not be read
+    retired: bool = False  # raced out; never scored again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDraw:
+    """Which rows of which pool a round uses for one task."""
+
+    batch: TaskBatch
+    pool_size: int
+    pool_digest: Digest  # hex, see sampling.pool_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundPlan:
+    """Everything a round depends on, fixed at its sync block and stored before scoring."""
+
+    key: RoundKey
+    sync: BlockRef
+    champion: EntryKey | None  # at the start of the round
+    entries: tuple[EntryKey, ...]  # to be scored, the champion first, then by precedence
+    draws: tuple[TaskDraw, ...]  # in the order of the competition's tasks
+    manifest_digest: Digest  # hex, see sampling.manifest_digest
+    listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryOutcome:
+    """How scoring one entry in one round ended; written once."""
+
+    key: EntryKey
+    verdict: Verdict
+    reason: Reason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskScore:
+    """One task's part of a score. Lower is better."""
+
+    task: TaskName
+    raw: float  # mean loss
+    normalized: float
+    weighted: float  # normalized times the task's weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryResult:
+    """One row of a round's table."""
+
+    key: EntryKey
+    repo: str
+    verdict: Verdict
+    reason: Reason | None = None
+    detail: str = ""
+    score: float | None = None  # sum of the weighted task scores; None when not scored
+    tasks: tuple[TaskScore, ...] = ()
+    num_samples: int = 0  # scored; fewer than the round's when raced out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundResult:
+    """A finished round. ``skipped`` says why this validator sat it out, if it did."""
+
+    key: RoundKey
+    sync: BlockRef
+    manifest_digest: Digest | None = None
+    champion: EntryKey | None = None  # after the round
+    entries: tuple[EntryResult, ...] = ()
+    skipped: Reason | None = None
+
+    @property
+    def winner(self) -> Hotkey | None:
+        return self.champion.hotkey if self.champion else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRound:
+    """A round under way: its plan and what has been finished of it."""
+
+    plan: RoundPlan
+    journal: Mapping[EntryKey, tuple[BlockLosses, ...]] = field(default_factory=dict)
+    outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsRecord:
+    """Weights for the standings after ``sync_block``; ``extrinsic`` once the chain has them."""
+
+    sync_block: Block
+    weights: WeightVector
+    extrinsic: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorState:
+    """Everything recorded so far, except losses and texts of finished rounds."""
+
+    submissions: Mapping[EntryKey, Submission] = field(default_factory=dict)
+    rounds: Mapping[CompetitionId, tuple[RoundResult, ...]] = field(default_factory=dict)
+    open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
+    weights: WeightsRecord | None = None  # the newest

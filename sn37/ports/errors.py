@@ -1,0 +1,105 @@
+"""Everything a port may raise.
+
+* PortError
+  x Unavailable          our side or the network; retry later, punish nobody
+    - ChainUnavailable
+    - StoreUnavailable   the model host
+    - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
+    - DatasetUnavailable
+    - ScorerUnavailable
+    - StateUnavailable   the disk refused
+  x Rejected             the answer is no; retrying unchanged will not help
+    - CommitmentRefused
+    - WeightsRefused
+    - ModelRejected      the miner's fault, with a reason code
+    - DatasetExhausted
+    - StateUnreadable    the database is corrupt or newer than this program
+
+Adapters translate the exceptions of their library into these and chain the original with
+``raise ... from``. Anything else that escapes an adapter is a bug.
+"""
+
+from __future__ import annotations
+
+from sn37.domain.reasons import Reason
+
+
+class PortError(Exception):
+    """Base class of every error a port may raise."""
+
+
+class Unavailable(PortError):
+    """A dependency did not answer. ``retry_after_s`` is a hint in seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ChainUnavailable(Unavailable):
+    """No endpoint answered, or the state asked for has been pruned."""
+
+
+class StoreUnavailable(Unavailable):
+    """The model host did not answer."""
+
+
+class ModelNotPublic(Unavailable):
+    """The repository is private or missing, which hosts do not tell apart."""
+
+
+class DatasetUnavailable(Unavailable):
+    """The data source did not answer, or not completely."""
+
+
+class ScorerUnavailable(Unavailable):
+    """The device, its driver or the worker failed; ``reason`` is device or disk."""
+
+    def __init__(self, message: str, *, reason: Reason = Reason.DEVICE) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class StateUnavailable(Unavailable):
+    """The state could not be written or read right now: disk full, locked, i/o error."""
+
+
+class Rejected(PortError):
+    """A dependency answered, and the answer is no."""
+
+
+class CommitmentRefused(Rejected):
+    """The chain refused a commitment. ``code`` is the chain's machine name."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WeightsRefused(Rejected):
+    """The chain refused the weights. ``code`` is the chain's machine name."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ModelRejected(Rejected):
+    """The submission breaks the rules; the message says where."""
+
+    def __init__(self, message: str, *, reason: Reason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DatasetExhausted(Rejected):
+    """Fewer rows satisfy the request than it asked for."""
+
+    def __init__(self, *, requested: int, available: int) -> None:
+        super().__init__(f"asked for {requested} samples, {available} qualify")
+        self.requested = requested
+        self.available = available
+
+
+class StateUnreadable(Rejected):
+    """Saved state exists but is corrupt or of another version; it is left untouched."""

@@ -1,0 +1,63 @@
+"""Port: where miners publish models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePath
+from typing import Protocol
+
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import TokenizerRef
+from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+
+
+class ModelStore(Protocol):
+    """Fetch published models into a local cache and evict them again.
+
+    All methods raise ``StoreUnavailable`` when the host does not answer.
+    """
+
+    async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
+        """Download one revision, check it, return its location.
+
+        Cheapest checks first, each before the next one spends anything. Idempotent: a
+        complete artifact is returned without asking the host. No code from the repository
+        is executed.
+
+        Raises:
+            ModelRejected: The repository breaks a rule; ``digest_mismatch`` when its files
+                are not those that this hotkey committed.
+            ModelNotPublic: It is private or missing.
+        """
+        ...
+
+    async def availability(self, ref: ModelRef) -> Availability:
+        """Whether the public can read the committed revision now."""
+        ...
+
+    async def tokenizer(self, ref: TokenizerRef) -> PurePath:
+        """Folder of a competition's tokenizer, fetched at its pinned revision."""
+        ...
+
+    async def evict(self, *, keep: Collection[ModelRef]) -> int:
+        """Delete every cached artifact not in ``keep``; return bytes freed."""
+        ...
+
+
+class ModelPublisher(Protocol):
+    """Publish a miner's model: private first, public after the commitment."""
+
+    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+        """Upload to a private repository; return (40-hex revision, v2 model hash).
+
+        Uploading the same files again changes nothing and returns the same pair.
+
+        Raises:
+            ModelRejected: A file would be refused by every validator.
+            StoreUnavailable: The host did not answer; nothing is lost by trying again.
+        """
+        ...
+
+    async def make_public(self, repo: str) -> None:
+        """Let everyone read the repository; repeating it changes nothing."""
+        ...

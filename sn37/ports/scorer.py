@@ -1,0 +1,29 @@
+"""Port: the machine that runs a model over samples."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from sn37.domain.scoring import BlockLosses, ScoringJob
+
+
+class Scorer(Protocol):
+    """Score one model at a time.
+
+    Equal jobs on equal hardware give bit-identical losses. A miner's model can never crash
+    or hang the caller: it runs in a process of its own.
+    """
+
+    def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
+        """Load the model and yield the losses of ``job.blocks()``, in order.
+
+        ``job.skip_blocks`` blocks at the start are left out. Closing the generator early
+        ends the worker and frees the device; blocks already yielded stay valid.
+
+        Raises:
+            ModelRejected: The model is at fault (``unloadable``, ``tokenizer``, ``template``,
+                ``memory``, ``timeout``: ``job.timeout_s`` elapsed, ...).
+            ScorerUnavailable: The device or worker failed; the model keeps its place.
+        """
+        ...

@@ -1,0 +1,88 @@
+"""Port: what survives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.samples import Pool
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    ValidatorState,
+    WeightsRecord,
+)
+
+
+class StateStore(Protocol):
+    """Remember every finished step; a crash leaves a step done or not begun.
+
+    All methods raise ``StateUnreadable`` for a corrupt or newer store, and
+    ``StateUnavailable`` when the disk refuses.
+    """
+
+    async def load(self) -> ValidatorState:
+        """Everything recorded so far; an empty state on first use."""
+        ...
+
+    async def save_submissions(self, submissions: Collection[Submission]) -> None:
+        """Insert or replace, all in one step, by the commitment's key."""
+        ...
+
+    async def freeze_pools(self, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
+        """Replace the round's pools, all in one step. Not allowed once its plan is stored.
+
+        Raises:
+            ValueError: The round was opened already.
+        """
+        ...
+
+    async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
+        """The round's frozen pools; empty when none were frozen."""
+        ...
+
+    async def open_round(self, plan: RoundPlan) -> None:
+        """Record what a round depends on; opening it again changes nothing."""
+        ...
+
+    async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+        """Journal one block of losses; a block that is there already is left as it is."""
+        ...
+
+    async def finish_entry(
+        self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
+    ) -> None:
+        """Record how an entry's evaluation ended, once, with its receipt if it was scored."""
+        ...
+
+    async def finish_round(
+        self, result: RoundResult, submissions: Collection[Submission] = ()
+    ) -> None:
+        """Record a finished round and the submissions it changed, in one step, once.
+
+        Recording a round again changes nothing.
+        """
+        ...
+
+    async def losses(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
+        """All losses of the given entries by sync block, in the order they were scored."""
+        ...
+
+    async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
+        """The round's receipts, in the order they were written."""
+        ...
+
+    async def record_weights(self, record: WeightsRecord) -> None:
+        """Insert or replace the weights of a sync block."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and release the store; further calls are errors."""
+        ...

@@ -1,0 +1,1 @@
+"""Fakes, builders and contract tests, shipped for authors of plug-ins."""
