@@ -10,7 +10,6 @@ from itertools import pairwise
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid
 
-
 GENESIS = Block(3_138_611)  # a sync block of the existing network; rounds count from it
 
 
