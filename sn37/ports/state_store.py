@@ -43,21 +43,35 @@ class StateStore(Protocol):
         ...
 
     async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
-        """The round's frozen pools; empty when none were frozen."""
+        """The round's frozen pools; empty when none were frozen, or once it is finished.
+
+        Stores may keep those of the last rounds for longer.
+        """
         ...
 
     async def open_round(self, plan: RoundPlan) -> None:
-        """Record what a round depends on; opening it again changes nothing."""
+        """Record what a round depends on; opening it again changes nothing.
+
+        Nor does opening a round that is finished.
+        """
         ...
 
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
-        """Journal one block of losses; a block that is there already is left as it is."""
+        """Journal one block of losses; a block that is there already is left as it is.
+
+        Raises:
+            ValueError: The round is not open.
+        """
         ...
 
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
-        """Record how an entry's evaluation ended, once, with its receipt if it was scored."""
+        """Record how an entry's evaluation ended, once, with its receipt if it was scored.
+
+        Raises:
+            ValueError: The round is not open.
+        """
         ...
 
     async def finish_round(
@@ -65,14 +79,17 @@ class StateStore(Protocol):
     ) -> None:
         """Record a finished round and the submissions it changed, in one step, once.
 
-        Recording a round again changes nothing.
+        Recording a round again changes nothing. A round that is sat out need not be open.
         """
         ...
 
     async def losses(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        """All losses of the given entries by sync block, in the order they were scored."""
+        """All losses of the given entries by sync block, in the order they were scored.
+
+        Rounds under way are included. Every given entry has a key, its value may be empty.
+        """
         ...
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
@@ -84,5 +101,5 @@ class StateStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and release the store; further calls are errors."""
+        """Finish what is under way and release the store; further calls raise ``RuntimeError``."""
         ...
