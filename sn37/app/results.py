@@ -1,0 +1,162 @@
+"""What a round's losses mean: rows of its table, its result, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sn37.app.keeper import Change
+from sn37.domain.competition import Competition
+from sn37.domain.eligibility import duplicates_of
+from sn37.domain.evidence import is_finite, task_scores, total_score
+from sn37.domain.ids import EntryKey
+from sn37.domain.reasons import Blame, Reason
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    EntryResult,
+    OpenRound,
+    RoundResult,
+    Submission,
+    Verdict,
+)
+from sn37.domain.winner import Decision
+from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
+
+
+def missing_outcome(
+    submission: Submission, others: Collection[Submission]
+) -> EntryOutcome | None:
+    """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
+
+    Between the sync block and here its files have been looked at: they may break a rule, be
+    a copy of an earlier entry's, or not have arrived, which is our fault.
+    """
+    key = submission.commitment.key
+    if submission.rejection is not None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.REJECTED,
+            reason=submission.rejection,
+            detail=submission.detail,
+        )
+    if submission.artifact is None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.FAILED,
+            reason=Reason.HUB_UNAVAILABLE,
+            detail=f"{submission.commitment.model.repo} could not be fetched in time",
+        )
+    original = duplicates_of(others).get(key)
+    if original is None:
+        return None
+    return EntryOutcome(
+        key=key,
+        verdict=Verdict.DUPLICATE,
+        reason=Reason.DUPLICATE,
+        detail=f"same tensors as {original.hotkey} committed at block {original.block}",
+    )
+
+
+def our_failure(key: EntryKey, error: ScorerUnavailable | StoreUnavailable) -> EntryOutcome:
+    """The entry could not be scored by no fault of its own; it keeps its place."""
+    reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
+    return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
+
+
+def entry_result(
+    submission: Submission,
+    outcome: EntryOutcome,
+    blocks: tuple[BlockLosses, ...],
+    rules: Competition,
+) -> EntryResult:
+    """One row of the round's table. A score needs every task to have at least one sample."""
+    row = EntryResult(
+        key=outcome.key,
+        repo=submission.commitment.model.repo,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        detail=outcome.detail,
+    )
+    covered = {b.block.task for b in blocks} == {t.name for t in rules.tasks}
+    if outcome.verdict is not Verdict.SCORED or not covered:
+        return row
+    scores = task_scores(blocks, rules)
+    return replace(
+        row,
+        score=total_score(scores),
+        tasks=scores,
+        num_samples=sum(len(b.losses) for b in blocks),
+    )
+
+
+def round_result(
+    opened: OpenRound,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    decision: Decision,
+) -> RoundResult:
+    """The finished round: scored entries from the best on, then the others."""
+    plan = opened.plan
+    why = {c.challenger: c.explain() for c in decision.comparisons}
+    rows = [
+        entry_result(
+            submissions[key],
+            outcome if outcome.detail else replace(outcome, detail=why.get(key, "")),
+            opened.journal.get(key, ()),
+            rules,
+        )
+        for key, outcome in opened.outcomes.items()
+    ]
+    scored = [r for r in rows if r.score is not None]
+    scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
+    others = [r for r in (*rows, *plan.listed) if r.score is None]
+    others.sort(key=lambda r: (r.key.block, r.key))
+    return RoundResult(
+        key=plan.key,
+        sync=plan.sync,
+        manifest_digest=plan.manifest_digest,
+        champion=decision.champion,
+        entries=(*scored, *others),
+    )
+
+
+def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool:
+    """Whether the winner rule hears of an entry.
+
+    A champion that could not be scored keeps its place on the evidence it has: it leaves by
+    being beaten or by becoming ineligible, never by one failed evaluation. A challenger is
+    not crowned in a round in which it failed.
+    """
+    if outcome.verdict is Verdict.SCORED:
+        return outcome.reason is not Reason.RACED_OUT
+    return outcome.verdict is Verdict.FAILED and outcome.key == champion
+
+
+def changes_after(outcomes: Mapping[EntryKey, EntryOutcome]) -> Mapping[EntryKey, Change]:
+    """What a round changes of the submissions that were in it.
+
+    A failure that was the model's counts against it; one that was ours never does.
+    """
+    changes: dict[EntryKey, Change] = {}
+    for key, outcome in outcomes.items():
+        if outcome.reason is Reason.RACED_OUT:
+            changes[key] = _retire
+        elif (
+            outcome.verdict is Verdict.FAILED
+            and outcome.reason is not None
+            and outcome.reason.blame is Blame.MINER
+        ):
+            changes[key] = _count_failure(outcome)
+    return changes
+
+
+def _retire(submission: Submission) -> Submission:
+    return replace(submission, retired=True)
+
+
+def _count_failure(outcome: EntryOutcome) -> Change:
+    def change(submission: Submission) -> Submission:
+        return replace(submission, failures=submission.failures + 1, detail=outcome.detail)
+
+    return change
