@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sn37.app.heads import Subscription
-from sn37.app.keeper import Change, StateKeeper
-from sn37.domain.eligibility import copied_from
-from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
+from sn37.app.keeper import StateKeeper
+from sn37.domain.events import Degraded, SubmissionFetched
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.queue import fetch_order
-from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
@@ -73,7 +71,7 @@ class Fetcher:
                 )
         else:
             await self._accept(submission, artifact)
-        
+
     async def _accept(self, submission: Submission, artifact: ModelArtifact) -> None:
         key = submission.commitment.key
         self._attempts.pop(key, None)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sn37.app.heads import Subscription
-from sn37.app.keeper import Change, StateKeeper
+from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
 from sn37.app.sources import Sources
-from sn37.app.track import submissions_of
-from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.events import RoundOpened, RoundSatOut
-from sn37.domain.ids import Block, BlockRef, EntryKey, RoundKey, TaskName
-from sn37.domain.queue import EntryPlan
+from sn37.domain.ids import Block, BlockRef, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import (

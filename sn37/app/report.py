@@ -65,9 +65,7 @@ def _round(
         "manifest_digest": result.manifest_digest,
         "winner": result.winner,
         "entries": [_entry(e, labels) for e in result.entries],
-        "standings": dict(
-            standings(then.rounds[result.key.competition], timing=schedule.timing)
-        ),
+        "standings": dict(standings(then.rounds[result.key.competition], timing=schedule.timing)),
         "weights": dict(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from sn37.app.keeper import Change
 from sn37.domain.competition import Competition
 from sn37.domain.eligibility import duplicates_of
-from sn37.domain.evidence import is_finite, task_scores, total_score
+from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
@@ -20,13 +20,11 @@ from sn37.domain.state import (
     Submission,
     Verdict,
 )
-from sn37.domain.winner import Decision
+from sn37.domain.winner import LOG_LEVEL, Comparison, Decision, Hurdle
 from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
 
 
-def missing_outcome(
-    submission: Submission, others: Collection[Submission]
-) -> EntryOutcome | None:
+def missing_outcome(submission: Submission, others: Collection[Submission]) -> EntryOutcome | None:
     """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
 
     Between the sync block and here its files have been looked at: they may break a rule, be
@@ -98,7 +96,7 @@ def round_result(
 ) -> RoundResult:
     """The finished round: scored entries from the best on, then the others."""
     plan = opened.plan
-    why = {c.challenger: c.explain() for c in decision.comparisons}
+    why = {c.challenger: explain(c) for c in decision.comparisons}
     rows = [
         entry_result(
             submissions[key],
@@ -119,6 +117,22 @@ def round_result(
         champion=decision.champion,
         entries=(*scored, *others),
     )
+
+
+def explain(comparison: Comparison) -> str:
+    """How close a challenger came to the crown, for its miner."""
+    if comparison.taken:
+        return "took the crown"
+    if comparison.hurdle is Hurdle.UNPAIRED:
+        return "no sample in common with the champion yet"
+    lower = f"{1 - comparison.ratio:+.2%} of the {comparison.epsilon:.2%} better that are needed"
+    if comparison.hurdle is Hurdle.MARGIN:
+        return lower
+    if comparison.hurdle is Hurdle.EVIDENCE:
+        return f"{lower}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+    if comparison.waits_for is not None:
+        return f"{lower}; {comparison.waits_for.hotkey} committed earlier and is as good"
+    return ""
 
 
 def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool:

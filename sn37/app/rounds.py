@@ -178,16 +178,16 @@ class RoundRunner:
         self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]
     ) -> EntryOutcome | None:
         """The outcome that the blocks scored so far decide already, if they do."""
-        seen = weigh(done, progress.rules)
-        if not is_finite(seen):
+        if not is_finite(done):
             return EntryOutcome(
                 key=entry,
                 verdict=Verdict.FAILED,
                 reason=Reason.NON_FINITE,
-                detail=f"a loss among the first {len(seen)} samples is NaN or infinite",
+                detail=f"a loss in block {len(done)} is NaN or infinite",
             )
         if progress.reference in (None, entry):
             return None
+        seen = weigh(done, progress.rules)
         mine = {**progress.of(entry), progress.plan.key.sync_block: seen}
         if is_hopeless(
             progress.of(progress.reference), mine, epsilon_end=progress.rules.epsilon.end

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sn37.domain.competition import Freshness, Source
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
 
+
 class Sources:
     """Plug-ins by name; each is loaded when a round first needs it.
 

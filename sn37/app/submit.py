@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
@@ -10,13 +10,11 @@ from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.events import Degraded, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey
 from sn37.domain.schedule import Schedule
-from sn37.domain.standings import standings
+from sn37.domain.standings import standings, warming_up
 from sn37.domain.state import ValidatorState, WeightsRecord
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
-
-log = logging.getLogger(__name__)
 
 RETRY_BLOCKS = 25  # after a refusal: 5 minutes
 
@@ -29,10 +27,10 @@ def weights_after(state: ValidatorState, schedule: Schedule, block: Block) -> We
     """
     shares = {c.id: c.reward_share for c in schedule.at(block)}
     held = {c: state.rounds.get(c, ()) for c in shares}
-    known = min((sum(r.skipped is None for r in rounds) for rounds in held.values()), default=0)
-    if known < schedule.warmup_rounds:
+    timing, warmup = schedule.timing, schedule.warmup_rounds
+    if any(warming_up(r, timing=timing, warmup_rounds=warmup) for r in held.values()):
         return None
-    placed = {c: standings(rounds, timing=schedule.timing) for c, rounds in held.items()}
+    placed = {c: standings(rounds, timing=timing) for c, rounds in held.items()}
     if schedule.burn is None and not any(placed.values()):
         return None
     return split_emission(shares, placed, burn=schedule.burn)
@@ -74,10 +72,8 @@ class Submitter:
         timing, state = self._schedule.timing, self._keeper.state
         sync = timing.sync_block(block)
         due = sync if self._is_finished(sync) else Block(sync - timing.cadence)
-        record = state.weights
-        if record is not None and record.extrinsic is not None and record.sync_block >= due:
-            return None
-        return due
+        sent = any(w.sync_block >= due and w.extrinsic is not None for w in state.weights)
+        return None if sent else due
 
     def _is_finished(self, sync: Block) -> bool:
         rounds = self._keeper.state.rounds
@@ -90,10 +86,11 @@ class Submitter:
         weights = weights_after(self._keeper.state, self._schedule, head.number)
         if weights is None:
             return
+        record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
         try:
             extrinsic = await self._landed(sync, head)
             if extrinsic is None:
-                await self._keeper.record_weights(WeightsRecord(sync_block=sync, weights=weights))
+                await self._keeper.record_weights(record)
                 extrinsic = await self._chain.submit_weights(weights)
         except (ChainUnavailable, WeightsRefused) as error:
             self._not_before = Block(head.number + RETRY_BLOCKS)
@@ -103,14 +100,15 @@ class Submitter:
                 )
             )
             return
-        record = WeightsRecord(sync_block=sync, weights=weights, extrinsic=extrinsic)
-        await self._keeper.record_weights(record)
+        await self._keeper.record_weights(replace(record, extrinsic=extrinsic))
         self._sink.emit(WeightsSubmitted(sync_block=sync, weights=weights, extrinsic=extrinsic))
 
     async def _landed(self, sync: Block, head: BlockRef) -> str | None:
         """The block of weights that were sent before a crash could record them, if any."""
-        record = self._keeper.state.weights
-        if record is None or record.sync_block != sync:
+        unsure = [w for w in self._keeper.state.weights if w.sync_block == sync]
+        if not unsure:
             return None
         me = (await self._chain.metagraph(head)).find(self._hotkey)
-        return str(me.last_update) if me is not None and me.last_update > sync else None
+        return (
+            str(me.last_update) if me is not None and me.last_update >= unsure[0].sent_at else None
+        )

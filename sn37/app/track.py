@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import logging
 
-from sn37.app.heads import Heads, Subscription
+from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import (
     HeadAdvanced,
-    SubmissionFetched,
-    SubmissionRefused,
     SubmissionSeen,
 )
-from sn37.domain.ids import Block, BlockRef, EntryKey
-from sn37.domain.reasons import Reason
+from sn37.domain.ids import BlockRef
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission
 from sn37.ports.chain import Chain
-from sn37.ports.errors import ModelNotPublic, ModelRejected
-from sn37.ports.model_store import ModelStore
 from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
@@ -38,7 +33,13 @@ class Follower:
     """
 
     def __init__(
-        self, *, chain: Chain, keeper: StateKeeper, heads: Heads, schedule: Schedule, sink: EventSink
+        self,
+        *,
+        chain: Chain,
+        keeper: StateKeeper,
+        heads: Heads,
+        schedule: Schedule,
+        sink: EventSink,
     ) -> None:
         self._chain = chain
         self._keeper = keeper

@@ -135,6 +135,7 @@ class WeightsRecord:
 
     sync_block: Block
     weights: WeightVector
+    sent_at: Block  # head when they were sent
     extrinsic: str | None = None
 
 
@@ -145,4 +146,4 @@ class ValidatorState:
     submissions: Mapping[EntryKey, Submission] = field(default_factory=dict)
     rounds: Mapping[CompetitionId, tuple[RoundResult, ...]] = field(default_factory=dict)
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
-    weights: WeightsRecord | None = None  # the newest
+    weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
