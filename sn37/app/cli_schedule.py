@@ -10,6 +10,7 @@ import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import CommandError
+from sn37.domain.canonical import as_json as as_json_value
 from sn37.domain.epsilon import Epsilon, LinearEpsilon
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def show(
     as_json: options.AsJson = False,
 ) -> None:
     """Print the competitions; by default those of the network's preset, all stages."""
-    from sn37.app.competitions import document, preset_of
+    from sn37.app.competitions import preset_of
     from sn37.domain.ids import Block
 
     loaded = _load(file or preset_of(network or "finney"), None)
@@ -75,7 +76,7 @@ def show(
     if at is not None:
         stages = {Block(at): schedule.at(Block(at))}
     if as_json:
-        shown = document(schedule) if at is None else document(schedule.at(Block(at)))
+        shown = as_json_value(schedule if at is None else schedule.at(Block(at)))
         _print_json({"fingerprint": loaded.fingerprint, "schedule": shown})
         return
     typer.echo(f"{loaded.origin}, netuid {schedule.netuid}, fingerprint {loaded.fingerprint}")

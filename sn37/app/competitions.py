@@ -11,9 +11,8 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from sn37.app import toml_lines
 from sn37.app.schedule_tables import ScheduleTable
-from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.competition import Source
 from sn37.domain.ids import Digest
 from sn37.domain.schedule import Schedule, Stage
@@ -39,7 +38,7 @@ class LoadedSchedule:
     """A schedule and the digest by which validators tell whether they share it."""
 
     schedule: Schedule
-    fingerprint: Digest  # hex sha256 of the canonical JSON of ``document(schedule)``
+    fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
     origin: str  # file, or name of the preset
 
 
@@ -60,25 +59,8 @@ def load_schedule(source: Path | str, *, known_sources: Collection[str] | None) 
     origin, text = _read(source)
     schedule = _Reader(origin=origin, text=text).read(known_sources)
     return LoadedSchedule(
-        schedule=schedule, fingerprint=canonical_digest(document(schedule)), origin=origin
+        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
     )
-
-
-def document(value: object) -> JsonValue:
-    """A domain value as JSON: fields by name, sets sorted. Equal rules give equal documents."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: document(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): document(element) for key, element in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted((document(element) for element in value), key=str)
-    if isinstance(value, (list, tuple)):
-        return [document(element) for element in value]
-    if isinstance(value, Enum):
-        return document(value.value)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"no document for {type(value).__name__}")
 
 
 def _read(source: Path | str) -> tuple[str, str]:

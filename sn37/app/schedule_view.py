@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sn37.app.competitions import document
-from sn37.domain.canonical import JsonValue
+from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.competition import Competition, Freshness
 from sn37.domain.schedule import Schedule
 
@@ -80,7 +79,7 @@ def _doubts(competition: Competition) -> Iterator[str]:
 
 
 def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:
-    for name, value in _table(document(schedule)).items():
+    for name, value in _table(as_json(schedule)).items():
         if name != "stages":
             yield from _walk(name, value)
     for stage in schedule.stages:
@@ -89,12 +88,12 @@ def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:
         for competition in stage.competitions:
             prefix = f"{where}, competition {competition.id}"
             yield prefix, PRESENT
-            for name, value in _table(document(competition)).items():
+            for name, value in _table(as_json(competition)).items():
                 if name not in ("id", "tasks"):
                     yield from _walk(f"{prefix}: {name}", value)
             for task in competition.tasks:
                 yield f"{prefix}, task {task.name}", PRESENT
-                for name, value in _table(document(task)).items():
+                for name, value in _table(as_json(task)).items():
                     if name != "name":
                         yield from _walk(f"{prefix}, task {task.name}: {name}", value)
 
