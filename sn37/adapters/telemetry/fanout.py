@@ -23,7 +23,7 @@ class FanOutSink:
         for position, sink in enumerate(self._sinks):
             try:
                 sink.emit(event)
-            except Exception:  # noqa: BLE001 - observing must never change the outcome
+            except Exception:
                 # A broken sink fails at every event; once is enough to know.
                 if position not in self._failed:
                     self._failed.add(position)
