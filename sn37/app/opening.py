@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from sn37.app.entries import EntryChooser
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
@@ -94,15 +95,16 @@ class RoundOpener:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)
-        chosen = await self._entries.choose(rules, sync)
+        chosen, unreadable = await self._entries.choose(rules, sync)
         plan = RoundPlan(
             key=key,
             sync=sync,
             champion=chosen.champion,
-            entries=chosen.plan.entries,
+            entries=chosen.entries,
             draws=draws,
             manifest_digest=manifest_digest(d.batch for d in draws),
-            listed=chosen.plan.listed,
+            listed=chosen.listed,
+            unreadable=unreadable,
         )
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))

@@ -56,6 +56,7 @@ def _round(
 ) -> JsonValue:
     sync = result.key.sync_block
     then = until(state, sync)
+    held = then.rounds[result.key.competition]
     weights = weights_after(then, schedule, sync)
     sent = next((w for w in state.weights if w.sync_block == sync), None)
     return {
@@ -65,8 +66,8 @@ def _round(
         "manifest_digest": result.manifest_digest,
         "winner": result.winner,
         "entries": [_entry(e, labels) for e in result.entries],
-        "standings": dict(standings(then.rounds[result.key.competition], timing=schedule.timing)),
-        "weights": dict(weights.shares) if weights else {},
+        "standings": _plain(standings(held, timing=schedule.timing)),
+        "weights": _plain(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,
     }
 
@@ -87,3 +88,7 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str]) -> JsonValue:
         "reason": entry.reason.value if entry.reason else None,
         "detail": entry.detail,
     }
+
+
+def _plain(shares: Mapping[Hotkey, float]) -> dict[str, JsonValue]:
+    return {str(hotkey): share for hotkey, share in shares.items()}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from sn37.app.keeper import Change
 from sn37.domain.competition import Competition
-from sn37.domain.eligibility import duplicates_of
+from sn37.domain.duplicates import duplicates_of
+from sn37.domain.eligibility import attended_round, missed_round, record_failure, restart_clock
 from sn37.domain.evidence import task_scores, total_score
+from sn37.domain.history import history_of
 from sn37.domain.ids import EntryKey
-from sn37.domain.reasons import Blame, Reason
+from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
     OpenRound,
+    RoundPlan,
     RoundResult,
     Submission,
     Verdict,
@@ -24,13 +27,15 @@ from sn37.domain.winner import LOG_LEVEL, Comparison, Decision, Hurdle
 from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
 
 
-def missing_outcome(submission: Submission, others: Collection[Submission]) -> EntryOutcome | None:
+def missing_outcome(
+    key: EntryKey, submissions: Mapping[EntryKey, Submission], rounds: Iterable[RoundResult]
+) -> EntryOutcome | None:
     """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
 
     Between the sync block and here its files have been looked at: they may break a rule, be
     a copy of an earlier entry's, or not have arrived, which is our fault.
     """
-    key = submission.commitment.key
+    submission = submissions[key]
     if submission.rejection is not None:
         return EntryOutcome(
             key=key,
@@ -45,7 +50,8 @@ def missing_outcome(submission: Submission, others: Collection[Submission]) -> E
             reason=Reason.HUB_UNAVAILABLE,
             detail=f"{submission.commitment.model.repo} could not be fetched in time",
         )
-    original = duplicates_of(others).get(key)
+    entered = history_of(rounds).entered
+    original = duplicates_of(submissions.values(), entered=entered).get(key)
     if original is None:
         return None
     return EntryOutcome(
@@ -147,30 +153,26 @@ def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool
     return outcome.verdict is Verdict.FAILED and outcome.key == champion
 
 
-def changes_after(outcomes: Mapping[EntryKey, EntryOutcome]) -> Mapping[EntryKey, Change]:
-    """What a round changes of the submissions that were in it.
-
-    A failure that was the model's counts against it; one that was ours never does.
-    """
-    changes: dict[EntryKey, Change] = {}
+def changes_after(
+    plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome]
+) -> Mapping[EntryKey, Change]:
+    """What a round changes of the submissions that took part or could not be read."""
+    changes: dict[EntryKey, Change] = dict.fromkeys(plan.unreadable, missed_round)
     for key, outcome in outcomes.items():
-        if outcome.reason is Reason.RACED_OUT:
-            changes[key] = _retire
-        elif (
-            outcome.verdict is Verdict.FAILED
-            and outcome.reason is not None
-            and outcome.reason.blame is Blame.MINER
-        ):
-            changes[key] = _count_failure(outcome)
+        changes[key] = _change(outcome, plan)
     return changes
 
 
-def _retire(submission: Submission) -> Submission:
-    return replace(submission, retired=True)
-
-
-def _count_failure(outcome: EntryOutcome) -> Change:
+def _change(outcome: EntryOutcome, plan: RoundPlan) -> Change:
     def change(submission: Submission) -> Submission:
-        return replace(submission, failures=submission.failures + 1, detail=outcome.detail)
+        if outcome.key in plan.unreadable:
+            submission = missed_round(submission)
+        else:
+            submission = attended_round(restart_clock(submission, plan.key.sync_block))
+        if outcome.reason is Reason.RACED_OUT:
+            return replace(submission, retired=True)
+        if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
+            return record_failure(submission, outcome.reason, outcome.detail)
+        return submission
 
     return change

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from sn37.app.evidence import past_evidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.receipts import ReceiptWriter
@@ -19,8 +19,8 @@ from sn37.app.results import (
 )
 from sn37.domain.competition import Competition
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
-from sn37.domain.evidence import is_finite, weigh
-from sn37.domain.ids import Block, EntryKey
+from sn37.domain.evidence import Evidence, is_finite, weigh
+from sn37.domain.ids import EntryKey
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
@@ -43,16 +43,14 @@ class _Progress:
 
     plan: RoundPlan
     rules: Competition
-    evidence: dict[EntryKey, dict[Block, tuple[float, ...]]]
+    evidence: dict[EntryKey, Evidence]
     reference: EntryKey | None = None  # whom challengers are raced against
     outcomes: dict[EntryKey, EntryOutcome] = field(default_factory=dict)
 
-    def of(self, entry: EntryKey) -> Mapping[Block, tuple[float, ...]]:
-        return self.evidence.get(entry, {})
-
-    def record(self, entry: EntryKey, blocks: tuple[BlockLosses, ...]) -> None:
-        by_round = self.evidence.setdefault(entry, {})
-        by_round[self.plan.key.sync_block] = weigh(blocks, self.rules)
+    def with_blocks(self, entry: EntryKey, blocks: tuple[BlockLosses, ...]) -> Evidence:
+        """The evidence of an entry with what it was scored on in this round."""
+        past = self.evidence.get(entry, {})
+        return {**past, self.plan.key.sync_block: weigh(blocks, self.rules)}
 
 
 class RoundRunner:
@@ -90,37 +88,27 @@ class RoundRunner:
         rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
         if rules is None:
             raise ValueError(f"{plan.key}: the competition does not run at its sync block")
-        progress = _Progress(plan=plan, rules=rules, evidence=await self._past(plan))
+        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.entries)
+        progress = _Progress(plan=plan, rules=rules, evidence=dict(past), reference=plan.champion)
         for entry in plan.entries:
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
         await self._finish(progress)
-
-    async def _past(self, plan: RoundPlan) -> dict[EntryKey, dict[Block, tuple[float, ...]]]:
-        stored = await self._store.losses(plan.key.competition, plan.entries)
-        evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = {}
-        for entry, rounds in stored.items():
-            for block, losses in rounds.items():
-                rules = self._schedule.competition(plan.key.competition, block)
-                if rules is not None and block < plan.key.sync_block:
-                    evidence.setdefault(entry, {})[block] = weigh(losses, rules)
-        return evidence
 
     def _take(self, progress: _Progress, outcome: EntryOutcome) -> None:
         entry = outcome.key
         progress.outcomes[entry] = outcome
         blocks = self._opened(progress.plan).journal.get(entry, ())
         if outcome.verdict is Verdict.SCORED:
-            progress.record(entry, blocks)
-            if progress.reference is None:
-                progress.reference = entry
+            progress.evidence[entry] = progress.with_blocks(entry, blocks)
+            progress.reference = progress.reference or entry
         submission = self._keeper.state.submissions[entry]
         result = entry_result(submission, outcome, blocks, progress.rules)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
-        submissions = self._keeper.state.submissions
-        outcome = missing_outcome(submissions[entry], submissions.values())
+        state, competition = self._keeper.state, progress.plan.key.competition
+        outcome = missing_outcome(entry, state.submissions, state.rounds.get(competition, ()))
         attempts = 0
         while outcome is None:
             attempts += 1
@@ -187,10 +175,10 @@ class RoundRunner:
             )
         if progress.reference in (None, entry):
             return None
-        seen = weigh(done, progress.rules)
-        mine = {**progress.of(entry), progress.plan.key.sync_block: seen}
         if is_hopeless(
-            progress.of(progress.reference), mine, epsilon_end=progress.rules.epsilon.end
+            progress.evidence.get(progress.reference, {}),
+            progress.with_blocks(entry, done),
+            epsilon_end=progress.rules.epsilon.end,
         ):
             return EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=Reason.RACED_OUT)
         return None
@@ -203,7 +191,7 @@ class RoundRunner:
                 Contestant(
                     key=entry,
                     precedence=submissions[entry].commitment.precedence,
-                    evidence=progress.of(entry),
+                    evidence=progress.evidence.get(entry, {}),
                 )
                 for entry, outcome in progress.outcomes.items()
                 if may_hold_the_crown(outcome, plan.champion)
@@ -213,7 +201,7 @@ class RoundRunner:
         )
         opened = self._opened(plan)
         result = round_result(opened, progress.rules, submissions, decision)
-        await self._keeper.finish_round(result, changes_after(progress.outcomes))
+        await self._keeper.finish_round(result, changes_after(plan, progress.outcomes))
         self._sink.emit(RoundFinished(result=result))
 
     def _opened(self, plan: RoundPlan) -> OpenRound:

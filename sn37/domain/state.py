@@ -68,6 +68,7 @@ class RoundPlan:
     draws: tuple[TaskDraw, ...]  # in the order of the competition's tasks
     manifest_digest: Digest  # hex, see sampling.manifest_digest
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
+    unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
