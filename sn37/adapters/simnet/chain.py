@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,22 +20,18 @@ from typing import TYPE_CHECKING, Literal
 from bittensor.sp_core import Keypair
 
 from sn37.adapters.simnet import views
+from sn37.adapters.simnet.builder import ChainBuilder, raw_field
 from sn37.adapters.simnet.extrinsics import (
-    MAX_COMMITMENT_BYTES,
     Call,
-    Extrinsic,
     Refusal,
     quantized,
-    seal,
-    signed,
 )
 from sn37.adapters.simnet.keys import as_signer
-from sn37.adapters.simnet.ledger import Ledger, Receipt
 from sn37.adapters.simnet.schema import create_file
 from sn37.domain.canonical import JsonValue
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.domain.metagraph import Metagraph
 from sn37.ports.chain import Signer
 from sn37.ports.clock import Clock
@@ -45,13 +41,14 @@ if TYPE_CHECKING:
     from sn37.ports.chain import Chain, CommitmentWriter
 
 Pace = Literal["virtual", "real"]
+SUBNET = Netuid(37)
 
 
-class SimnetChain:
+class SimnetChain(ChainBuilder):
     """One subnet of a chain in a file, seen by one hotkey.
 
-    The asynchronous methods are the ports ``Chain`` and ``CommitmentWriter``. The synchronous
-    ones are for whoever builds the world: they register members and write history.
+    The asynchronous methods are the ports ``Chain`` and ``CommitmentWriter``; the synchronous
+    ones of ``ChainBuilder`` are for whoever fills the world.
 
     Args:
         path: The file that ``create`` made.
@@ -75,9 +72,7 @@ class SimnetChain:
     ) -> None:
         if pace == "real" and clock is None:
             raise ValueError("pace real needs a clock")
-        self._path = path
-        self._ledger = Ledger(path)
-        self._netuid = netuid
+        super().__init__(path, netuid=netuid)
         self._signer = None if signer is None else as_signer(signer)
         self._idle = idle
         self._clock = clock if pace == "real" else None
@@ -93,9 +88,9 @@ class SimnetChain:
         seed: int,
         genesis_time: datetime,
         head: Block,
-        netuid: Netuid = Netuid(37),
+        netuid: Netuid = SUBNET,
     ) -> SimnetChain:
-        """Make the file of a chain whose newest block is ``head``, and open it to be filled.
+        """Make the file of a chain whose newest block is ``head``, to be opened and filled.
 
         Block ``n`` has the time ``genesis_time + 12 s * n``; a high ``head`` costs nothing.
 
@@ -104,10 +99,6 @@ class SimnetChain:
         """
         create_file(path, seed=seed, genesis_time=genesis_time, head=head)
         return cls(path, netuid=netuid)
-
-    def close(self) -> None:
-        """Release the file; the next call opens it again."""
-        self._ledger.close()
 
     # The port Chain
 
@@ -205,114 +196,15 @@ class SimnetChain:
             )
         with self._translated():
             head = self._ledger.head()
-            args: dict[str, JsonValue] = {"raw": _raw(text).hex()}
+            args: dict[str, JsonValue] = {"raw": raw_field(text).hex()}
             number = self._pool(self._signer, Call.COMMIT, args, due=Block(head + 1))
             while (receipt := self._ledger.receipt(number)).is_pending:
                 head = self._ledger.produce(after=head)
         if receipt.refusal is not None:
             raise CommitmentRefused(receipt.refusal.advice, code=receipt.refusal)
-        return self._ledger.ref(receipt.placed[0])
-
-    # Building a world
-
-    def register(
-        self,
-        netuid: Netuid,
-        hotkey: Hotkey,
-        coldkey: Coldkey,
-        stake_rao: int,
-        permit: bool,
-        at_block: Block,
-    ) -> Uid:
-        """Give ``hotkey`` the lowest slot that is free from ``at_block`` on.
-
-        Raises:
-            ValueError: It is a member already, or every slot is taken.
-        """
-        return self._ledger.register(
-            netuid, hotkey, coldkey, stake_rao=stake_rao, permit=permit, at_block=at_block
-        )
-
-    def deregister(self, netuid: Netuid, hotkey: Hotkey, at_block: Block) -> None:
-        """End a membership; from ``at_block`` on the uid may go to somebody else.
-
-        Raises:
-            ValueError: The hotkey is not registered, or only since ``at_block`` or later.
-        """
-        self._ledger.deregister(netuid, hotkey, at_block=at_block)
-
-    def schedule_commit(
-        self, keypair: Keypair | Signer, text: str | bytes, at_block: Block
-    ) -> None:
-        """Sign a commitment now, to be included in block ``at_block``.
-
-        A block in the past includes it at once, as the next extrinsic of that block; a
-        hotkey's history is written in order. What a future block refuses is just not there.
-
-        Raises:
-            CommitmentRefused: It is too long, or a past block refuses it.
-        """
-        self._schedule(keypair, Call.COMMIT, {"raw": _raw(text).hex()}, at_block)
-
-    def schedule_sealed(
-        self, keypair: Keypair | Signer, text: str | bytes, at_block: Block, reveal_block: Block
-    ) -> None:
-        """Sign a commitment now that block ``at_block`` includes and ``reveal_block`` opens.
-
-        Raises:
-            CommitmentRefused: It is too long, or a past block refuses it.
-            ValueError: It would open before it is included.
-        """
-        if reveal_block <= at_block:
-            raise ValueError(f"reveal_block {reveal_block} is not after at_block {at_block}")
-        signer = as_signer(keypair)
-        sealed = seal(
-            self._ledger.seed,
-            _raw(text),
-            hotkey=signer.hotkey,
-            committed=at_block,
-            reveal=reveal_block,
-        )
-        self._schedule(
-            signer, Call.SEAL, {"sealed": sealed.hex(), "reveal": reveal_block}, at_block
-        )
-
-    def submit_extrinsic(self, extrinsic: Extrinsic, at_block: Block) -> Receipt:
-        """Put an extrinsic into the pool as it is, genuine or not, and say what became of it.
-
-        Refused ones are never included; one for a future block is still pending.
-        """
-        return self._ledger.receipt(self._ledger.submit(extrinsic, due=at_block))
-
-    def reveals(self, hotkey: Hotkey, at: BlockRef) -> tuple[views.Opened, ...]:
-        """The hotkey's opened seals at ``at``, oldest first: the last ten."""
-        return views.reveals(self._ledger.connection, self._netuid, at.number, hotkey)
-
-    def weights(self, netuid: Netuid, hotkey: Hotkey) -> Mapping[Hotkey, float]:
-        """The shares that this validator's newest weights give, by hotkey; empty without any."""
-        return views.weight_shares(self._ledger.connection, netuid, self._ledger.head(), hotkey)
+        return self._ledger.ref(receipt.block)
 
     # Inside
-
-    def _schedule(
-        self, key: Keypair | Signer, call: Call, args: Mapping[str, JsonValue], due: Block
-    ) -> None:
-        receipt = self._ledger.receipt(self._pool(as_signer(key), call, args, due=due))
-        if receipt.refusal is not None:
-            raise CommitmentRefused(receipt.refusal.advice, code=receipt.refusal)
-
-    def _pool(
-        self, signer: Signer, call: Call, args: Mapping[str, JsonValue], *, due: Block
-    ) -> int:
-        extrinsic = signed(
-            signer,
-            chain_id=self._ledger.chain_id,
-            netuid=self._netuid,
-            nonce=self._ledger.next_nonce(signer.hotkey),
-            call=call,
-            args=args,
-        )
-        return self._ledger.submit(extrinsic, due=due)
 
     def _state_at(self, at: BlockRef, netuid: Netuid) -> tuple[int, Block | None]:
         """What the subnet's state at ``at`` depends on: equal values, equal states.
@@ -335,20 +227,6 @@ class SimnetChain:
             yield
         except sqlite3.Error as error:
             raise ChainUnavailable(f"simnet chain {self._path}: {error}") from error
-
-
-def _raw(text: str | bytes) -> bytes:
-    """The bytes of a commitment.
-
-    Raises:
-        CommitmentRefused: More than fit a field; the sender's own node refuses these.
-    """
-    raw = text.encode() if isinstance(text, str) else text
-    if len(raw) > MAX_COMMITMENT_BYTES:
-        raise CommitmentRefused(
-            f"{len(raw)} bytes: {Refusal.LIMIT_EXCEEDED.advice}", code=Refusal.LIMIT_EXCEEDED
-        )
-    return raw
 
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ Every function works inside the caller's transaction.
 from __future__ import annotations
 
 import sqlite3
+from typing import Literal
 
 from sn37.adapters.simnet.extrinsics import (
     MAX_COMMITMENT_BYTES,
@@ -121,14 +122,18 @@ def _set_weights(
 
 
 def _too_soon(
-    connection: sqlite3.Connection, table: str, netuid: Netuid, hotkey: Hotkey, block: Block
+    connection: sqlite3.Connection,
+    table: Literal["commitments", "weights"],
+    netuid: Netuid,
+    hotkey: Hotkey,
+    block: Block,
 ) -> bool:
     """Whether this hotkey wrote to ``table`` less than the rate limit before ``block``.
 
     A later block counts as well: history is written in order.
     """
     (newest,) = connection.execute(
-        f"SELECT max(block) FROM {table} WHERE netuid = ? AND hotkey = ?",  # noqa: S608
+        f"SELECT max(block) FROM {table} WHERE netuid = ? AND hotkey = ?",
         (netuid, hotkey),
     ).fetchone()
     return newest is not None and block - newest < RATE_LIMIT_BLOCKS

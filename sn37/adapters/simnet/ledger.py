@@ -33,6 +33,22 @@ class Receipt:
     def is_pending(self) -> bool:
         return self.place is None and self.refusal is None
 
+    @property
+    def extrinsic_id(self) -> str:
+        """ "block-index", as explorers name extrinsics. Only for an included one."""
+        block, position = self._included()
+        return f"{block}-{position}"
+
+    @property
+    def block(self) -> Block:
+        """The block that includes it. Only for an included one."""
+        return self._included()[0]
+
+    def _included(self) -> tuple[Block, int]:
+        if self.place is None:
+            raise ValueError("the extrinsic is in no block")
+        return self.place
+
 
 class Ledger:
     """One chain file. The connection is opened on first use, by the thread that uses it."""
