@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -57,8 +56,12 @@ class ListedFile:
     size_bytes: int
 
 
-def select(listing: Sequence[ListedFile], constraints: ModelConstraints) -> tuple[ListedFile, ...]:
+def select(
+    listing: Sequence[ListedFile], *, max_bytes: int | None = None
+) -> tuple[ListedFile, ...]:
     """The files to read, sorted by path; documentation is tolerated and left out.
+
+    ``max_bytes`` limits their sum; a publisher, which knows no competition, leaves it out.
 
     Raises:
         ModelRejected: ``too_many_files``, ``unsafe_file``, ``too_large``, or ``bad_config``
@@ -73,10 +76,9 @@ def select(listing: Sequence[ListedFile], constraints: ModelConstraints) -> tupl
     if len(names) != len(chosen):
         raise ModelRejected("a file is listed twice", reason=Reason.UNSAFE_FILE)
     total = sum(file.size_bytes for file in chosen)
-    if total > constraints.max_bytes:
+    if max_bytes is not None and total > max_bytes:
         raise ModelRejected(
-            f"{total} bytes, the competition allows {constraints.max_bytes}",
-            reason=Reason.TOO_LARGE,
+            f"{total:,} bytes, the competition allows {max_bytes:,}", reason=Reason.TOO_LARGE
         )
     if CONFIG not in names:
         raise ModelRejected(f"{CONFIG} is missing", reason=Reason.BAD_CONFIG)
@@ -107,6 +109,21 @@ def listing(folder: Path) -> tuple[ListedFile, ...]:
                 reason=Reason.TOO_MANY_FILES,
             )
     return tuple(sorted(found))
+
+
+def documentation(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
+    """The tolerated files, sorted by path: v1 directory hashes of existing tools cover them.
+
+    Raises:
+        ModelRejected: ``too_large`` for one that is no documentation by its size.
+    """
+    found = tuple(sorted(file for file in listing if _TOLERATED.fullmatch(file.path)))
+    for file in found:
+        if file.size_bytes > _MIB:
+            raise ModelRejected(
+                f"{file.path} has {file.size_bytes:,} bytes", reason=Reason.TOO_LARGE
+            )
+    return found
 
 
 def weight_files(names: Sequence[str]) -> tuple[str, ...]:
