@@ -10,8 +10,9 @@ from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.adapters.telemetry.fanout import FanOut
-from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.fanout import FanOutSink
+from sn37.adapters.telemetry.jsonl import JsonLinesSink
+from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
@@ -32,6 +33,7 @@ from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
 from sn37.domain.ids import Hotkey
 from sn37.domain.winner import KingOfTheHill
+from sn37.ports.clock import Clock
 
 
 def _state_store(state_dir: Path) -> SqliteStateStore:
@@ -47,8 +49,8 @@ def _scorer(settings: Settings) -> WorkerScorer:
     )
 
 
-def _journal(state_dir: Path) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl")
+def _journal(state_dir: Path, clock: Clock) -> JsonLinesSink:
+    return JsonLinesSink(state_dir / "events.jsonl", now=clock.now)
 
 
 def _subscribe(heads: Heads) -> Subscription:
@@ -66,18 +68,16 @@ class Container(containers.DeclarativeContainer):
     loaded = providers.Dependency(instance_of=LoadedSchedule)
     network = providers.Dependency(instance_of=Network)
 
+    clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
-    console = providers.Singleton(
-        ConsoleSink, providers.Singleton(stderr_console), labels=labels
-    )
-    journal = providers.Singleton(_journal, settings.provided.state_dir)
-    sink = providers.Singleton(FanOut, providers.List(console, journal))
+    console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
+    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    sink = providers.Singleton(FanOutSink, providers.List(console, journal))
 
     schedule = loaded.provided.schedule
     chain = network.provided.chain
     models = network.provided.models
 
-    clock = providers.Singleton(SystemClock)
     store = providers.Singleton(_state_store, settings.provided.state_dir)
     scorer = providers.Singleton(_scorer, settings)
     rule = providers.Singleton(KingOfTheHill)
@@ -168,3 +168,17 @@ class Container(containers.DeclarativeContainer):
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
     )
+
+
+async def open_network(container: Container) -> Network:
+    """Open the network that the settings name, and put its labels at the sinks' disposal.
+
+    Raises:
+        CommandError: This version cannot reach that network.
+    """
+    settings = container.settings()
+    if not settings.is_simnet:
+        raise CommandError(
+            f"network {settings.network}: this version only speaks simnet; use --network simnet"
+        )
+    raise CommandError("wip")

@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     wallet_path: UserPath = Field(default=Path("~/.bittensor/wallets"), validate_default=True)
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # float32 on simnet and local only
-    threads: int | None = Field(default=None, ge=1)  # of the CPU; None leaves it to torch
+    dtype: Literal["bfloat16", "float32"] | None = None  # simnet and local only
+    threads: int = Field(default=1, ge=1)  # of the CPU; losses depend on it in their last bits
     seed: int = Field(default=0, ge=0)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
@@ -78,6 +78,18 @@ class Settings(BaseSettings):
     @property
     def is_simnet(self) -> bool:
         return self.network == "simnet"
+
+    @property
+    def scorer_device(self) -> Literal["cpu", "cuda"]:
+        """The device to score on; a graphics card when the driver shows one."""
+        if self.device == "auto":
+            return "cuda" if Path("/dev/nvidiactl").exists() else "cpu"
+        return self.device
+
+    @property
+    def scorer_dtype(self) -> Literal["bfloat16", "float32"]:
+        """What all validators of the network score in."""
+        return self.dtype or ("float32" if self.is_simnet else "bfloat16")
 
     @property
     def hotkey_file(self) -> Path:
