@@ -35,8 +35,10 @@ BLOCK_HASH = "0x" + "ab" * 32
 
 
 @st.composite
-def rows(draw_: st.DrawFn) -> list[Sample]:
-    signers = draw_(st.lists(st.sampled_from(["v1", "v2", "v3", None]), max_size=40))
+def rows(draw_: st.DrawFn, *, num_unsigned: int = 0) -> list[Sample]:
+    """Rows of a few signers, so that caps bind, and at least so many without a signer."""
+    signers = draw_(st.lists(st.sampled_from(["v1", "v2", "v3", None]), min_size=1, max_size=40))
+    signers += [None] * num_unsigned
     return [a_sample(f"row-{n}", signer=signer) for n, signer in enumerate(signers)]
 
 
@@ -85,38 +87,29 @@ def test_tasks_draw_independently_from_one_source() -> None:
     assert len(set(one) & set(two)) < 10
 
 
-@given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.34, 1.0]), st.randoms())
-@settings(deadline=None)
+@given(rows(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]), st.randoms())
+@settings(deadline=None, max_examples=40)
 def test_the_order_of_rows_in_the_pool_does_not_matter(
     samples: list[Sample], count: int, share: float, random: Random
 ) -> None:
-    try:
-        expected = drawn(samples, count, share)
-    except NotEnoughRows:
-        assume(False)
-        raise
+    expected = drawn(samples, count, share)
     assert drawn(random.sample(samples, len(samples)), count, share) == expected
 
 
-@given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.2, 0.34, 1.0]), st.data())
-@settings(deadline=None, max_examples=200)
+@given(rows(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.2, 0.34, 1.0]), st.data())
+@settings(deadline=None, max_examples=100)
 def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too(
     samples: list[Sample], count: int, share: float, data: st.DataObject
 ) -> None:
-    assume(samples)
     missing = data.draw(st.sampled_from(samples))
-    try:
-        whole = set(drawn(samples, count, share))
-        part = set(drawn([s for s in samples if s != missing], count, share))
-    except NotEnoughRows:
-        assume(False)
-        raise
+    whole = set(drawn(samples, count, share))
+    part = set(drawn([s for s in samples if s != missing], count, share))
     assert len(whole ^ part) <= 2
     assert whole - part <= {missing}
 
 
 @given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.2, 0.34, 1.0]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_draw_takes_exactly_as_many_rows_as_asked_and_keeps_the_cap(
     samples: list[Sample], count: int, share: float
 ) -> None:
@@ -246,18 +239,18 @@ def test_t15_the_window_of_a_round_never_reaches_behind_the_delay() -> None:
 
 
 @given(
-    seconds=st.lists(st.floats(12, 60), min_size=60, max_size=60),
+    block_s=st.floats(12, 60),
     jitter=st.floats(-30, 30),
     max_age_s=st.integers(600, 20_000),
     lead=st.integers(1, 50),
     delay_s=st.integers(0, 20_000),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_the_window_that_is_read_holds_the_window_that_counts(
-    seconds: list[float], jitter: float, max_age_s: int, lead: int, delay_s: int
+    block_s: float, jitter: float, max_age_s: int, lead: int, delay_s: int
 ) -> None:
     lead_time = time_of(1_000) + timedelta(seconds=jitter)
-    sync_time = time_of(1_000) + timedelta(seconds=sum(seconds[:lead]))
+    sync_time = time_of(1_000) + timedelta(seconds=block_s * lead)
     delay_time = sync_time - timedelta(seconds=delay_s)
     settle_time = time_of(1_000) - timedelta(seconds=30)
     assume(max(sync_time - timedelta(seconds=max_age_s), delay_time) < settle_time)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from sn37.domain.eligibility import (
@@ -15,7 +13,7 @@ from sn37.domain.eligibility import (
     record_failure,
     restart_clock,
 )
-from sn37.domain.ids import Block
+from sn37.domain.ids import Block, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.reasons import Reason
@@ -41,9 +39,29 @@ MEMBERS = a_metagraph("alice", "bob", at=SYNC)
 PUBLIC, PRIVATE = Availability.PUBLIC, Availability.PRIVATE
 
 
-def fetched(block: int = 100, **changes: object) -> Submission:
+def fetched(
+    block: int = 100,
+    *,
+    clock_block: int | None = None,
+    rejection: Reason | None = None,
+    detail: str = "",
+    duplicate_of: EntryKey | None = None,
+    failures: int = 0,
+    missed_rounds: int = 0,
+    retired: bool = False,
+) -> Submission:
     commitment = a_commitment("alice", block)
-    return replace(a_submission(commitment, artifact=an_artifact(commitment)), **changes)  # type: ignore[arg-type]
+    return a_submission(
+        commitment,
+        clock_block=clock_block,
+        artifact=an_artifact(commitment),
+        rejection=rejection,
+        detail=detail,
+        duplicate_of=duplicate_of,
+        failures=failures,
+        missed_rounds=missed_rounds,
+        retired=retired,
+    )
 
 
 def judged(
