@@ -12,6 +12,7 @@ from sn37.testing.builders.competitions import (
     a_timing,
     a_tokenizer_ref,
 )
+from sn37.testing.builders.events import every_event
 from sn37.testing.builders.models import (
     ARCHITECTURE,
     a_commitment,
@@ -88,6 +89,7 @@ __all__ = [
     "an_entry_result",
     "an_outcome",
     "base64_digest",
+    "every_event",
     "hex_digest",
     "losses",
     "some_constraints",

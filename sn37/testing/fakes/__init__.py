@@ -5,7 +5,7 @@ from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.dataset import FakeLiveDataset, FakePlugin, FakeStaticDataset
 from sn37.testing.fakes.model_store import FakeModelStore, FakePublisher
 from sn37.testing.fakes.scorer import FakeScorer, hashed_loss
-from sn37.testing.fakes.state_store import FakeStateStore
+from sn37.testing.fakes.state_store import FakeStateStore, Memory
 from sn37.testing.fakes.telemetry import RecordingSink
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "FakeSigner",
     "FakeStateStore",
     "FakeStaticDataset",
+    "Memory",
     "RecordingSink",
     "fake_signature",
     "hashed_loss",

@@ -32,7 +32,7 @@ class FakeModelStore:
     failures: list[Exception] = field(default_factory=list)  # raised once each
     rejections: dict[str, Reason] = field(default_factory=dict)  # by revision
     private: set[str] = field(default_factory=set)  # repositories
-    cached: dict[ModelRef, ModelArtifact] = field(default_factory=dict)
+    cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
     downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
@@ -47,8 +47,8 @@ class FakeModelStore:
 
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
         ref = commitment.model
-        if ref in self.cached:
-            return self.cached[ref]
+        if (commitment.hotkey, ref) in self.cached:
+            return self.cached[commitment.hotkey, ref]
         self._maybe_fail()
         if not self._readable(ref):
             raise ModelNotPublic(f"{ref.repo} cannot be read")
@@ -59,7 +59,7 @@ class FakeModelStore:
         if reason is not None:
             raise ModelRejected(f"{ref.repo}: {reason.meaning}", reason=reason)
         self.downloads.append(ref)
-        self.cached[ref] = artifact
+        self.cached[commitment.hotkey, ref] = artifact
         return artifact
 
     async def availability(self, ref: ModelRef) -> Availability:
@@ -72,8 +72,8 @@ class FakeModelStore:
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         self._maybe_fail()
-        gone = [ref for ref in self.cached if ref not in keep]
-        return sum(self.cached.pop(ref).size_bytes for ref in gone)
+        gone = [(hotkey, ref) for hotkey, ref in self.cached if ref not in keep]
+        return sum(self.cached.pop(key).size_bytes for key in gone)
 
     def _readable(self, ref: ModelRef) -> bool:
         return (ref.repo, ref.revision) in self._published and ref.repo not in self.private
