@@ -1,0 +1,55 @@
+"""Builders: one event of every kind."""
+
+from __future__ import annotations
+
+from sn37.domain.events import (
+    BlockScored,
+    Degraded,
+    EntryFinished,
+    EntryStarted,
+    Event,
+    HeadAdvanced,
+    PoolFrozen,
+    Recovered,
+    RoundFinished,
+    RoundOpened,
+    RoundSatOut,
+    SetUpAdvanced,
+    SubmissionFetched,
+    SubmissionRefused,
+    SubmissionSeen,
+    WeightsSubmitted,
+)
+from sn37.domain.ids import Block, TaskName
+from sn37.domain.reasons import Reason
+from sn37.testing.builders.competitions import a_block_ref
+from sn37.testing.builders.models import an_entry_key
+from sn37.testing.builders.rounds import (
+    a_round_key,
+    a_round_plan,
+    a_round_result,
+    an_entry_result,
+    some_weights,
+)
+
+
+def every_event() -> tuple[Event, ...]:
+    """One event of each class, in the order of a round that goes well, then the rest."""
+    key, round_, task = an_entry_key(), a_round_key(), TaskName("text")
+    return (
+        SetUpAdvanced(what="base model", done=1, total=3),
+        HeadAdvanced(head=a_block_ref(1000), next_sync=Block(1080)),
+        SubmissionSeen(key=key, repo="alice/model", num_blocks_late=2),
+        SubmissionFetched(key=key, size_bytes=4_000_000),
+        SubmissionRefused(key=key, reason=Reason.UNSAFE_FILE, detail="weights.pkl"),
+        PoolFrozen(round=round_, task=task, num_rows=100),
+        RoundOpened(plan=a_round_plan(round_)),
+        EntryStarted(round=round_, key=key, num_blocks=2, num_resumed=1),
+        BlockScored(round=round_, key=key, done=2, num_blocks=2),
+        EntryFinished(round=round_, result=an_entry_result(key)),
+        RoundFinished(result=a_round_result(round_)),
+        RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
+        WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),
+        Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
+        Recovered(what="chain"),
+    )

@@ -1,0 +1,205 @@
+"""Builders: scoring jobs, rounds, receipts and what a validator remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+
+from sn37.domain.canonical import canonical_json
+from sn37.domain.competition import Method
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import TaskName as _TaskName
+from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.reasons import Reason
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.samples import Sample
+from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
+from sn37.domain.state import (
+    EntryOutcome,
+    EntryResult,
+    RoundPlan,
+    RoundResult,
+    TaskDraw,
+    TaskScore,
+    Verdict,
+    WeightsRecord,
+)
+from sn37.testing.builders.competitions import a_block_ref
+from sn37.testing.builders.models import an_artifact, an_entry_key, hex_digest, some_constraints
+from sn37.testing.builders.samples import some_samples
+
+
+def a_round_key(competition: int = 1, sync_block: int = 720) -> RoundKey:
+    return RoundKey(CompetitionId(competition), Block(sync_block))
+
+
+def a_batch(
+    task: str = "text",
+    *,
+    method: Method = Method.REFERENCE_LOSS,
+    samples: tuple[Sample, ...] | None = None,
+) -> TaskBatch:
+    return TaskBatch(
+        task=_TaskName(task), method=method, samples=some_samples() if samples is None else samples
+    )
+
+
+def a_job(
+    *,
+    artifact: ModelArtifact | None = None,
+    constraints: ModelConstraints | None = None,
+    batches: tuple[TaskBatch, ...] | None = None,
+    timeout_s: float = 60.0,
+    tokenizer: PurePath | None = None,
+    template: str | None = None,
+    skip_blocks: int = 0,
+) -> ScoringJob:
+    return ScoringJob(
+        artifact=artifact or an_artifact(),
+        constraints=constraints or some_constraints(),
+        batches=(a_batch(),) if batches is None else batches,
+        timeout_s=timeout_s,
+        tokenizer=tokenizer,
+        template=template,
+        skip_blocks=skip_blocks,
+    )
+
+
+def losses(
+    *values: float,
+    task: str = "text",
+    first: int = 0,
+    tokens: int | None = None,
+    seconds: float = 0.5,
+) -> BlockLosses:
+    """A block of losses; sixteen times 1.0 when no value is given."""
+    values = values or (1.0,) * 16
+    return BlockLosses(
+        block=SampleBlock(_TaskName(task), first, first + len(values)),
+        losses=values,
+        tokens=10 * len(values) if tokens is None else tokens,
+        seconds=seconds,
+    )
+
+
+def a_draw(batch: TaskBatch | None = None, *, pool_size: int = 1000) -> TaskDraw:
+    batch = batch or a_batch()
+    return TaskDraw(batch=batch, pool_size=pool_size, pool_digest=hex_digest(f"pool {batch.task}"))
+
+
+def a_round_plan(
+    key: RoundKey | None = None,
+    *,
+    sync: BlockRef | None = None,
+    champion: EntryKey | None = None,
+    entries: Sequence[EntryKey] | None = None,
+    draws: tuple[TaskDraw, ...] | None = None,
+    manifest_digest: str | None = None,
+    listed: tuple[EntryResult, ...] = (),
+) -> RoundPlan:
+    """By default one entry, one task, no champion yet."""
+    key = key or a_round_key()
+    if entries is None:
+        entries = (champion or an_entry_key(),)
+    return RoundPlan(
+        key=key,
+        sync=sync or a_block_ref(key.sync_block),
+        champion=champion,
+        entries=tuple(entries),
+        draws=(a_draw(),) if draws is None else draws,
+        manifest_digest=hex_digest(f"manifest {key}")
+        if manifest_digest is None
+        else Digest(manifest_digest),
+        listed=listed,
+    )
+
+
+def an_outcome(
+    key: EntryKey | None = None,
+    *,
+    verdict: Verdict = Verdict.SCORED,
+    reason: Reason | None = None,
+    detail: str = "",
+) -> EntryOutcome:
+    return EntryOutcome(key=key or an_entry_key(), verdict=verdict, reason=reason, detail=detail)
+
+
+def a_task_score(task: str = "text", raw: float = 1.0, *, weight: float = 1.0) -> TaskScore:
+    return TaskScore(task=_TaskName(task), raw=raw, normalized=raw, weighted=raw * weight)
+
+
+def an_entry_result(
+    key: EntryKey | None = None,
+    *,
+    repo: str | None = None,
+    verdict: Verdict = Verdict.SCORED,
+    reason: Reason | None = None,
+    detail: str = "",
+    score: float | None = 1.0,
+    num_samples: int = 32,
+) -> EntryResult:
+    """Scored, with one task that makes up the whole score; other verdicts have no score."""
+    key = key or an_entry_key()
+    scored = score is not None and verdict is Verdict.SCORED
+    return EntryResult(
+        key=key,
+        repo=f"{key.hotkey}/model" if repo is None else repo,
+        verdict=verdict,
+        reason=reason,
+        detail=detail,
+        score=score if scored else None,
+        tasks=(a_task_score(raw=score),) if score is not None and scored else (),
+        num_samples=num_samples if scored else 0,
+    )
+
+
+def a_round_result(
+    key: RoundKey | None = None,
+    *,
+    sync: BlockRef | None = None,
+    manifest_digest: str | None = None,
+    champion: EntryKey | None = None,
+    entries: tuple[EntryResult, ...] | None = None,
+    skipped: Reason | None = None,
+) -> RoundResult:
+    """Won by its only entry; a skipped round has neither entries nor a manifest."""
+    key = key or a_round_key()
+    sync = sync or a_block_ref(key.sync_block)
+    if skipped is not None:
+        return RoundResult(key=key, sync=sync, champion=champion, skipped=skipped)
+    champion = champion or an_entry_key()
+    return RoundResult(
+        key=key,
+        sync=sync,
+        manifest_digest=hex_digest(f"manifest {key}")
+        if manifest_digest is None
+        else Digest(manifest_digest),
+        champion=champion,
+        entries=(an_entry_result(champion),) if entries is None else entries,
+    )
+
+
+def a_signed_receipt(text: str = "first", *, hotkey: str = "validator") -> SignedReceipt:
+    """Some document under a signature of the right length, which verifies nowhere."""
+    return SignedReceipt(
+        document=canonical_json({"version": 1, "text": text}),
+        hotkey=Hotkey(hotkey),
+        signature=hex_digest(text).encode(),
+    )
+
+
+def some_weights(shares: Mapping[str, float] | None = None) -> WeightVector:
+    """All to alice by default."""
+    return WeightVector({Hotkey(h): s for h, s in (shares or {"alice": 1.0}).items()})
+
+
+def a_weights_record(
+    sync_block: int = 720, *, weights: WeightVector | None = None, extrinsic: str | None = None
+) -> WeightsRecord:
+    return WeightsRecord(
+        sync_block=Block(sync_block),
+        weights=weights or some_weights(),
+        sent_at=Block(sync_block + 5),
+        extrinsic=extrinsic,
+    )

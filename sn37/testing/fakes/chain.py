@@ -1,0 +1,180 @@
+"""A chain in memory whose head is moved by hand, and a key that signs for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha512
+from typing import TYPE_CHECKING
+
+from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
+from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.ports.errors import CommitmentRefused, WeightsRefused
+from sn37.testing.builders import a_block_ref, a_neuron, time_of
+
+if TYPE_CHECKING:
+    from sn37.ports.chain import Chain, CommitmentWriter, Signer
+
+MAX_COMMITMENT_BYTES = 128
+
+
+@dataclass(slots=True)
+class FakeChain:
+    """Blocks with members, commitments and weights; older blocks stay readable.
+
+    ``blocks`` yields the head and then each later one as ``advance`` makes it; with
+    ``waits=False``, or after ``stop``, it ends when it has caught up.
+    """
+
+    number: Block = field(default_factory=lambda: Block(1000))
+    netuid: Netuid = field(default_factory=lambda: Netuid(37))
+    hotkey: Hotkey = field(default_factory=lambda: Hotkey("validator"))  # that signs
+    waits: bool = True
+    failures: list[Exception] = field(default_factory=list)  # raised once each
+    records: list[Commitment | MalformedCommitment] = field(default_factory=list)
+    submitted: list[WeightVector] = field(default_factory=list)  # as they took effect
+    texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
+    _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def advance(self, num_blocks: int = 1) -> None:
+        """Move the head by so many blocks and wake whoever waits for one."""
+        self.number = Block(self.number + num_blocks)
+        self._wake()
+
+    def stop(self) -> None:
+        """Let every ``blocks`` end once it has caught up."""
+        self.waits = False
+        self._wake()
+
+    def set_members(self, *neurons: Neuron, since: int = 0, netuid: int | None = None) -> None:
+        """The subnet's neurons from a block on, until the next call for a later block."""
+        history = self._members.setdefault(Netuid(self.netuid if netuid is None else netuid), [])
+        history.append((Block(since), tuple(sorted(neurons, key=lambda n: n.uid))))
+        history.sort(key=lambda change: change[0])
+
+    def add(self, *records: Commitment | MalformedCommitment) -> None:
+        """Put records on chain at their own block; unknown hotkeys are registered at block 0."""
+        for record in records:
+            self.records.append(record)
+            self._register(record.hotkey)
+
+    async def head(self) -> BlockRef:
+        self._maybe_fail()
+        return a_block_ref(self.number)
+
+    async def block(self, number: Block) -> BlockRef:
+        self._maybe_fail()
+        if not 0 <= number <= self.number:
+            raise ValueError(f"block {number} is not in 0..{self.number}")
+        return a_block_ref(number)
+
+    async def timestamp(self, at: BlockRef) -> datetime:
+        self._maybe_fail()
+        return time_of(at.number)
+
+    async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
+        self._maybe_fail()
+        return Metagraph(at=at, neurons=self._neurons(at.number, netuid))
+
+    async def commitments(self, at: BlockRef) -> CommitmentBook:
+        self._maybe_fail()
+        members = {n.hotkey for n in self._neurons(at.number)}
+        newest = {
+            r.hotkey: r
+            for r in sorted(self.records, key=lambda r: r.block)
+            if r.block <= at.number and r.hotkey in members
+        }
+        return CommitmentBook(
+            well_formed={h: r for h, r in newest.items() if isinstance(r, Commitment)},
+            malformed={h: r for h, r in newest.items() if isinstance(r, MalformedCommitment)},
+        )
+
+    async def submit_weights(self, weights: WeightVector) -> str:
+        self._maybe_fail()
+        now = self._neurons(self.number)
+        members = {n.hotkey for n in now}
+        kept = {h: s for h, s in weights.shares.items() if h in members and s > 0}
+        total = sum(kept.values())
+        if not total:
+            raise WeightsRefused("none of the hotkeys is registered", code="NoHotkeyLeft")
+        self.submitted.append(WeightVector({h: s / total for h, s in kept.items()}))
+        self.set_members(
+            *(replace(n, last_update=self.number) if n.hotkey == self.hotkey else n for n in now),
+            since=self.number,
+        )
+        return f"{self.number}-{len(self.submitted)}"
+
+    async def blocks(self) -> AsyncIterator[BlockRef]:
+        last = -1
+        while True:
+            self._maybe_fail()
+            if self.number > last:
+                last = self.number
+                yield a_block_ref(last)
+            elif self.waits:
+                waiter = asyncio.get_running_loop().create_future()
+                self._waiting.append(waiter)
+                await waiter
+            else:
+                return
+
+    async def commit(self, text: str) -> BlockRef:
+        """Include ``text`` in the next block; ``texts`` keeps it."""
+        self._maybe_fail()
+        if len(text.encode()) > MAX_COMMITMENT_BYTES:
+            raise CommitmentRefused(
+                f"{len(text.encode())} bytes, at most {MAX_COMMITMENT_BYTES} fit", code="TooLong"
+            )
+        self.advance()
+        self.texts.append((a_block_ref(self.number), text))
+        return a_block_ref(self.number)
+
+    def _neurons(self, at: int, netuid: Netuid | None = None) -> tuple[Neuron, ...]:
+        history = self._members.get(self.netuid if netuid is None else netuid, [])
+        return next((neurons for since, neurons in reversed(history) if since <= at), ())
+
+    def _register(self, hotkey: Hotkey) -> None:
+        history = self._members.get(self.netuid, [])
+        if any(n.hotkey == hotkey for _, neurons in history for n in neurons):
+            return
+        members = self._neurons(self.number)
+        uid = Uid(1 + max((n.uid for n in members), default=-1))
+        self.set_members(*members, a_neuron(hotkey, uid=uid))
+
+    def _wake(self) -> None:
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiting.clear()
+
+    def _maybe_fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+@dataclass(slots=True)
+class FakeSigner:
+    """Signs with a hash that only ``verifies`` accepts; no key is involved."""
+
+    hotkey: Hotkey = field(default_factory=lambda: Hotkey("validator"))
+    signed: list[bytes] = field(default_factory=list)
+
+    def sign(self, message: bytes) -> bytes:
+        self.signed.append(message)
+        return fake_signature(self.hotkey, message)
+
+
+def fake_signature(hotkey: Hotkey, message: bytes) -> bytes:
+    """What ``FakeSigner`` of ``hotkey`` signs ``message`` with: 64 bytes."""
+    return sha512(hotkey.encode() + b"\0" + message).digest()
+
+
+if TYPE_CHECKING:
+    _chain: Chain = FakeChain()
+    _writer: CommitmentWriter = FakeChain()
+    _signer: Signer = FakeSigner()

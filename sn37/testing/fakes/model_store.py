@@ -1,0 +1,130 @@
+"""A model host in memory, for validators and for miners."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING
+
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import TokenizerRef
+from sn37.domain.ids import Hotkey
+from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelNotPublic, ModelRejected
+from sn37.testing.builders import a_revision, an_artifact, base64_digest
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelPublisher, ModelStore
+
+ALLOWED_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
+
+
+@dataclass(slots=True)
+class FakeModelStore:
+    """Revisions that tests publish; what is private or unknown is not public.
+
+    ``rejections`` gives a revision the fault that a look at its files would show.
+    """
+
+    failures: list[Exception] = field(default_factory=list)  # raised once each
+    rejections: dict[str, Reason] = field(default_factory=dict)  # by revision
+    private: set[str] = field(default_factory=set)  # repositories
+    cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
+    downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
+    _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
+
+    def publish(
+        self, commitment: Commitment, artifact: ModelArtifact | None = None
+    ) -> ModelArtifact:
+        """Put the files of ``commitment`` on the host, bound to its hotkey."""
+        artifact = artifact or an_artifact(commitment)
+        ref = commitment.model
+        self._published[ref.repo, ref.revision] = (commitment.hotkey, artifact)
+        return artifact
+
+    async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
+        ref = commitment.model
+        if (commitment.hotkey, ref) in self.cached:
+            return self.cached[commitment.hotkey, ref]
+        self._maybe_fail()
+        if not self._readable(ref):
+            raise ModelNotPublic(f"{ref.repo} cannot be read")
+        hotkey, artifact = self._published[ref.repo, ref.revision]
+        reason = self.rejections.get(ref.revision) or _fault(artifact, constraints)
+        if reason is None and (hotkey, artifact.ref) != (commitment.hotkey, ref):
+            reason = Reason.DIGEST_MISMATCH
+        if reason is not None:
+            raise ModelRejected(f"{ref.repo}: {reason.meaning}", reason=reason)
+        self.downloads.append(ref)
+        self.cached[commitment.hotkey, ref] = artifact
+        return artifact
+
+    async def availability(self, ref: ModelRef) -> Availability:
+        self._maybe_fail()
+        return Availability.PUBLIC if self._readable(ref) else Availability.PRIVATE
+
+    async def tokenizer(self, ref: TokenizerRef) -> PurePath:
+        self._maybe_fail()
+        return PurePosixPath("/cache/tokenizers") / ref.repo / ref.revision
+
+    async def evict(self, *, keep: Collection[ModelRef]) -> int:
+        self._maybe_fail()
+        gone = [(hotkey, ref) for hotkey, ref in self.cached if ref not in keep]
+        return sum(self.cached.pop(key).size_bytes for key in gone)
+
+    def _readable(self, ref: ModelRef) -> bool:
+        return (ref.repo, ref.revision) in self._published and ref.repo not in self.private
+
+    def _maybe_fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def _fault(artifact: ModelArtifact, constraints: ModelConstraints) -> Reason | None:
+    if artifact.size_bytes > constraints.max_bytes:
+        return Reason.TOO_LARGE
+    if artifact.architecture not in constraints.architectures:
+        return Reason.ARCHITECTURE
+    if not constraints.min_parameters <= artifact.parameters <= constraints.max_parameters:
+        return Reason.PARAMETERS
+    return None
+
+
+def _digest(folder: PurePath) -> str:
+    content = sha256()
+    for file in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
+        if file.suffix not in ALLOWED_SUFFIXES:
+            raise ModelRejected(f"{file.name} is never read", reason=Reason.UNSAFE_FILE)
+        content.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+    return content.hexdigest()
+
+
+@dataclass(slots=True)
+class FakePublisher:
+    """Repositories that remember the last upload and whether they are public."""
+
+    failures: list[Exception] = field(default_factory=list)  # raised once each
+    uploads: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision, model hash
+    public: set[str] = field(default_factory=set)
+
+    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+        self._maybe_fail()
+        digest = _digest(folder)
+        self.uploads[repo] = (a_revision(f"{repo} {digest}"), base64_digest(digest))
+        return self.uploads[repo]
+
+    async def make_public(self, repo: str) -> None:
+        self._maybe_fail()
+        self.public.add(repo)
+
+    def _maybe_fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+if TYPE_CHECKING:
+    _store: ModelStore = FakeModelStore()
+    _publisher: ModelPublisher = FakePublisher()

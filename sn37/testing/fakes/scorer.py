@@ -1,0 +1,86 @@
+"""A scorer whose losses are a function that the test chooses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sn37.domain.models import ModelArtifact
+from sn37.domain.reasons import Reason
+from sn37.domain.samples import Sample
+from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.ports.errors import ModelRejected
+from sn37.testing.fakes.clock import FakeClock
+
+if TYPE_CHECKING:
+    from sn37.ports.clock import Clock
+    from sn37.ports.scorer import Scorer
+
+LossFunction = Callable[[ModelArtifact, Sample], float]
+
+
+def hashed_loss(artifact: ModelArtifact, sample: Sample) -> float:
+    """A loss in [1, 3) that differs by model and sample, without meaning."""
+    text = f"{artifact.tensor_digest} {sample.content_hash}"
+    return 1 + 2 * int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
+
+
+@dataclass(slots=True)
+class FakeScorer:
+    """Yields ``loss(model, sample)`` for every block of the job.
+
+    A failure is raised instead of block number ``fail_after`` (counted in each run from 0).
+    A model whose repository is in ``slow`` yields so many blocks and then nothing until its
+    time is up. With a ``gate``, every block waits until the test has released it.
+    """
+
+    loss: LossFunction = hashed_loss
+    clock: Clock = field(default_factory=FakeClock)
+    failures: list[Exception] = field(default_factory=list)  # raised once each
+    fail_after: int = 0
+    faults: dict[str, Exception] = field(default_factory=dict)  # by repository, raised always
+    slow: dict[str, int] = field(default_factory=dict)  # repository: blocks before it hangs
+    gate: asyncio.Semaphore | None = None
+    jobs: list[ScoringJob] = field(default_factory=list)  # in the order they were begun
+    scored: list[tuple[str, BlockLosses]] = field(default_factory=list)  # repository, block
+    num_running: int = 0
+
+    async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
+        self.jobs.append(job)
+        self.num_running += 1
+        try:
+            samples = {b.task: b.samples for b in job.batches}
+            for position, block in enumerate(job.blocks()[job.skip_blocks :]):
+                await self._wait(job, position)
+                chosen = samples[block.task][block.first : block.stop]
+                losses = BlockLosses(
+                    block=block,
+                    losses=tuple(self.loss(job.artifact, s) for s in chosen),
+                    tokens=sum(len(s.reference.split()) for s in chosen),
+                    seconds=0.0,
+                )
+                self.scored.append((job.artifact.ref.repo, losses))
+                yield losses
+        finally:
+            self.num_running -= 1
+
+    async def _wait(self, job: ScoringJob, position: int) -> None:
+        repo = job.artifact.ref.repo
+        if self.gate is not None:
+            await self.gate.acquire()
+        await asyncio.sleep(0)  # others get a turn between two blocks, as with a real device
+        if position == self.fail_after:
+            if self.failures:
+                raise self.failures.pop(0)
+            if repo in self.faults:
+                raise self.faults[repo]
+        if self.slow.get(repo) == position:
+            await self.clock.sleep(job.timeout_s)
+            raise ModelRejected(f"not done within {job.timeout_s:g} s", reason=Reason.TIMEOUT)
+
+
+if TYPE_CHECKING:
+    _scorer: Scorer = FakeScorer()

@@ -1,0 +1,154 @@
+"""A state store in memory. Make another over the same ``memory`` to play a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.samples import Pool
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    ValidatorState,
+    WeightsRecord,
+)
+
+if TYPE_CHECKING:
+    from sn37.ports.state_store import StateStore
+
+
+@dataclass(slots=True)
+class Memory:
+    """What outlives a ``FakeStateStore``."""
+
+    submissions: dict[EntryKey, Submission] = field(default_factory=dict)
+    pools: dict[RoundKey, dict[TaskName, Pool]] = field(default_factory=dict)
+    plans: dict[RoundKey, RoundPlan] = field(default_factory=dict)
+    results: dict[RoundKey, RoundResult] = field(default_factory=dict)
+    journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
+    outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
+    receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
+    weights: dict[Block, WeightsRecord] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FakeStateStore:
+    """Keeps everything in ``memory``; a failure leaves it as it was."""
+
+    memory: Memory = field(default_factory=Memory)
+    failures: list[Exception] = field(default_factory=list)  # raised once each
+    closed: bool = False
+
+    async def load(self) -> ValidatorState:
+        self._check()
+        m = self.memory
+        rounds: dict[CompetitionId, tuple[RoundResult, ...]] = {}
+        for key in sorted(m.results):
+            rounds[key.competition] = (*rounds.get(key.competition, ()), m.results[key])
+        return ValidatorState(
+            submissions=dict(m.submissions),
+            rounds=rounds,
+            open_rounds={
+                key: OpenRound(
+                    plan=plan,
+                    journal={e: tuple(b) for (k, e), b in m.journal.items() if k == key},
+                    outcomes=dict(m.outcomes.get(key, {})),
+                )
+                for key, plan in sorted(m.plans.items())
+                if key not in m.results
+            },
+            weights=tuple(m.weights[block] for block in sorted(m.weights)),
+        )
+
+    async def save_submissions(self, submissions: Collection[Submission]) -> None:
+        self._check()
+        self._save(submissions)
+
+    async def freeze_pools(self, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
+        self._check()
+        if round_ in self.memory.plans or round_ in self.memory.results:
+            raise ValueError(f"{round_} was opened already, its pools are fixed")
+        self.memory.pools[round_] = dict(pools)
+
+    async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
+        self._check()
+        return dict(self.memory.pools.get(round_, {}))
+
+    async def open_round(self, plan: RoundPlan) -> None:
+        self._check()
+        if plan.key not in self.memory.results:
+            self.memory.plans.setdefault(plan.key, plan)
+
+    async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+        self._check()
+        self._check_open(round_)
+        blocks = self.memory.journal.setdefault((round_, entry), [])
+        if all(b.block != losses.block for b in blocks):
+            blocks.append(losses)
+
+    async def finish_entry(
+        self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
+    ) -> None:
+        self._check()
+        self._check_open(round_)
+        outcomes = self.memory.outcomes.setdefault(round_, {})
+        if outcome.key in outcomes:
+            return
+        outcomes[outcome.key] = outcome
+        if receipt is not None:
+            self.memory.receipts.setdefault(round_, []).append(receipt)
+
+    async def finish_round(
+        self, result: RoundResult, submissions: Collection[Submission] = ()
+    ) -> None:
+        self._check()
+        if result.key in self.memory.results:
+            return
+        self.memory.results[result.key] = result
+        self.memory.pools.pop(result.key, None)
+        self._save(submissions)
+
+    async def losses(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
+        self._check()
+        found: dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]] = {e: {} for e in entries}
+        for (key, entry), blocks in sorted(self.memory.journal.items(), key=lambda item: item[0]):
+            if key.competition == competition and entry in found:
+                found[entry][key.sync_block] = tuple(blocks)
+        return found
+
+    async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
+        self._check()
+        return tuple(self.memory.receipts.get(round_, ()))
+
+    async def record_weights(self, record: WeightsRecord) -> None:
+        self._check()
+        self.memory.weights[record.sync_block] = record
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _save(self, submissions: Collection[Submission]) -> None:
+        self.memory.submissions.update({s.commitment.key: s for s in submissions})
+
+    def _check_open(self, round_: RoundKey) -> None:
+        if round_ not in self.memory.plans or round_ in self.memory.results:
+            raise ValueError(f"{round_} is not open")
+
+    def _check(self) -> None:
+        if self.closed:
+            raise RuntimeError("the state store is closed")
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+if TYPE_CHECKING:
+    _store: StateStore = FakeStateStore()

@@ -1,0 +1,286 @@
+"""What every model store and every publisher must hold."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import PurePath
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import TokenizerRef
+from sn37.domain.models import Availability, ModelArtifact, ModelConstraints
+from sn37.domain.reasons import Blame, Reason
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelPublisher, ModelStore
+
+_T = TypeVar("_T")
+
+
+class ModelStoreContract(ABC):
+    """Subclass it in the adapter's tests, in a class whose name starts with ``Test``.
+
+    Each call of ``store`` opens the same host behind an empty cache.
+    """
+
+    @abstractmethod
+    def store(self) -> AbstractAsyncContextManager[ModelStore]:
+        """A store; leaving the context releases what it holds."""
+
+    @abstractmethod
+    def silence(self, store: ModelStore) -> None:
+        """Let the host stop answering this store."""
+
+    @abstractmethod
+    def constraints(self) -> ModelConstraints:
+        """What ``published`` and ``other`` satisfy."""
+
+    @abstractmethod
+    def published(self) -> Commitment:
+        """A commitment whose public repository keeps every rule."""
+
+    @abstractmethod
+    def other(self) -> Commitment:
+        """Another one of the same kind, by another hotkey."""
+
+    @abstractmethod
+    def private(self) -> Commitment:
+        """A commitment whose repository is private or missing."""
+
+    @abstractmethod
+    def copied(self) -> Commitment:
+        """The repository, revision and hash of ``published``, committed by another hotkey."""
+
+    @abstractmethod
+    def faulty(self) -> Mapping[Reason, Commitment]:
+        """Commitments whose repositories break a rule, by the reason that is due."""
+
+    @abstractmethod
+    def tokenizer_ref(self) -> TokenizerRef:
+        """A tokenizer on the host."""
+
+    def ask(self, question: Callable[[ModelStore], Awaitable[_T]]) -> _T:
+        """The answer of a freshly opened store."""
+
+        async def run() -> _T:
+            async with self.store() as store:
+                return await question(store)
+
+        return asyncio.run(run())
+
+    def fetch(self, commitment: Commitment) -> ModelArtifact:
+        """What a freshly opened store fetches."""
+        return self.ask(lambda store: store.fetch(commitment, self.constraints()))
+
+    def test_a_published_model_is_fetched_as_committed(self) -> None:
+        artifact, constraints = self.fetch(self.published()), self.constraints()
+        assert artifact.ref == self.published().model
+        assert 0 < artifact.size_bytes <= constraints.max_bytes
+        assert constraints.min_parameters <= artifact.parameters <= constraints.max_parameters
+        assert artifact.architecture in constraints.architectures
+        assert artifact.path.is_absolute()
+
+    def test_equal_files_have_equal_digests_wherever_they_lie(self) -> None:
+        first, second = self.fetch(self.published()), self.fetch(self.published())
+        assert first.content_digest == second.content_digest
+        assert first.tensor_digest == second.tensor_digest
+
+    def test_two_models_lie_apart(self) -> None:
+        async def both(store: ModelStore) -> tuple[ModelArtifact, ModelArtifact]:
+            constraints = self.constraints()
+            return (
+                await store.fetch(self.published(), constraints),
+                await store.fetch(self.other(), constraints),
+            )
+
+        first, second = self.ask(both)
+        assert first.path != second.path
+        assert first.tensor_digest != second.tensor_digest
+
+    def test_a_fetched_model_is_not_asked_for_again(self) -> None:
+        async def twice(store: ModelStore) -> tuple[ModelArtifact, ModelArtifact]:
+            first = await store.fetch(self.published(), self.constraints())
+            self.silence(store)
+            return first, await store.fetch(self.published(), self.constraints())
+
+        first, second = self.ask(twice)
+        assert first == second
+
+    def test_a_commitment_copied_from_another_hotkey_is_rejected(self) -> None:
+        with pytest.raises(ModelRejected) as caught:
+            self.fetch(self.copied())
+        assert caught.value.reason is Reason.DIGEST_MISMATCH
+
+    def test_a_copied_commitment_is_rejected_even_if_the_files_are_here(self) -> None:
+        async def original_first(store: ModelStore) -> None:
+            await store.fetch(self.published(), self.constraints())
+            await store.fetch(self.copied(), self.constraints())
+
+        with pytest.raises(ModelRejected) as caught:
+            self.ask(original_first)
+        assert caught.value.reason is Reason.DIGEST_MISMATCH
+
+    def test_each_broken_rule_is_named(self) -> None:
+        faulty = self.faulty()
+        assert faulty
+        for reason, commitment in faulty.items():
+            with pytest.raises(ModelRejected) as caught:
+                self.fetch(commitment)
+            assert caught.value.reason is reason
+            assert reason.blame is Blame.MINER
+            assert str(caught.value)
+
+    def test_a_repository_that_cannot_be_read_is_not_public(self) -> None:
+        with pytest.raises(ModelNotPublic):
+            self.fetch(self.private())
+
+    def test_availability_tells_public_from_private(self) -> None:
+        async def both(store: ModelStore) -> tuple[Availability, Availability]:
+            return (
+                await store.availability(self.published().model),
+                await store.availability(self.private().model),
+            )
+
+        assert self.ask(both) == (Availability.PUBLIC, Availability.PRIVATE)
+
+    def test_a_tokenizer_has_one_folder(self) -> None:
+        async def twice(store: ModelStore) -> tuple[PurePath, PurePath]:
+            ref = self.tokenizer_ref()
+            return await store.tokenizer(ref), await store.tokenizer(ref)
+
+        first, second = self.ask(twice)
+        assert first == second
+
+    def test_eviction_frees_what_is_not_kept(self) -> None:
+        async def run(store: ModelStore) -> tuple[int, int, ModelArtifact]:
+            evicted = await store.fetch(self.published(), self.constraints())
+            kept = await store.fetch(self.other(), self.constraints())
+            freed = await store.evict(keep=[kept.ref])
+            self.silence(store)
+            again = await store.fetch(self.other(), self.constraints())
+            with pytest.raises(StoreUnavailable):
+                await store.fetch(self.published(), self.constraints())
+            return freed, evicted.size_bytes, again
+
+        freed, size_bytes, again = self.ask(run)
+        assert freed >= size_bytes
+        assert again.ref == self.other().model
+
+    def test_evicting_nothing_frees_nothing(self) -> None:
+        assert self.ask(lambda store: store.evict(keep=())) == 0
+
+    def test_an_evicted_model_can_be_fetched_again(self) -> None:
+        async def run(store: ModelStore) -> tuple[ModelArtifact, ModelArtifact]:
+            first = await store.fetch(self.published(), self.constraints())
+            await store.evict(keep=())
+            return first, await store.fetch(self.published(), self.constraints())
+
+        first, second = self.ask(run)
+        assert first == second
+
+    @pytest.mark.parametrize("call", ["fetch", "availability", "tokenizer"])
+    def test_a_silent_host_is_reported_as_unavailable(self, call: str) -> None:
+        async def run(store: ModelStore) -> object:
+            self.silence(store)
+            if call == "fetch":
+                return await store.fetch(self.published(), self.constraints())
+            if call == "availability":
+                return await store.availability(self.published().model)
+            return await store.tokenizer(self.tokenizer_ref())
+
+        with pytest.raises(StoreUnavailable) as caught:
+            self.ask(run)
+        assert caught.value.__cause__ is not None
+
+
+class ModelPublisherContract(ABC):
+    """For the miner's side of the host. Each test begins without repositories."""
+
+    @abstractmethod
+    def publisher(self) -> AbstractAsyncContextManager[ModelPublisher]:
+        """A publisher; leaving the context releases what it holds."""
+
+    @abstractmethod
+    def silence(self, publisher: ModelPublisher) -> None:
+        """Let the host stop answering this publisher."""
+
+    @abstractmethod
+    def folder(self) -> PurePath:
+        """A folder whose files every validator admits."""
+
+    @abstractmethod
+    def bad_folder(self) -> PurePath:
+        """A folder with a file that every validator refuses."""
+
+    @abstractmethod
+    def repo(self) -> str:
+        """A name under which the miner may publish."""
+
+    @abstractmethod
+    async def is_public(self, publisher: ModelPublisher, repo: str) -> bool:
+        """Whether a stranger can read the repository."""
+
+    def ask(self, question: Callable[[ModelPublisher], Awaitable[_T]]) -> _T:
+        """The answer of a freshly opened publisher."""
+
+        async def run() -> _T:
+            async with self.publisher() as publisher:
+                return await question(publisher)
+
+        return asyncio.run(run())
+
+    def test_an_upload_returns_a_git_revision_and_a_base64_digest(self) -> None:
+        revision, digest = self.ask(lambda p: p.upload(self.folder(), self.repo()))
+        assert re.fullmatch(r"[0-9a-f]{40}", revision)
+        assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest)
+
+    def test_an_upload_is_private_until_made_public(self) -> None:
+        async def run(publisher: ModelPublisher) -> tuple[bool, bool]:
+            await publisher.upload(self.folder(), self.repo())
+            before = await self.is_public(publisher, self.repo())
+            await publisher.make_public(self.repo())
+            return before, await self.is_public(publisher, self.repo())
+
+        assert self.ask(run) == (False, True)
+
+    def test_uploading_again_changes_nothing(self) -> None:
+        async def run(publisher: ModelPublisher) -> tuple[tuple[str, str], tuple[str, str]]:
+            first = await publisher.upload(self.folder(), self.repo())
+            return first, await publisher.upload(self.folder(), self.repo())
+
+        first, second = self.ask(run)
+        assert first == second
+
+    def test_making_public_twice_changes_nothing(self) -> None:
+        async def run(publisher: ModelPublisher) -> bool:
+            await publisher.upload(self.folder(), self.repo())
+            await publisher.make_public(self.repo())
+            await publisher.make_public(self.repo())
+            return await self.is_public(publisher, self.repo())
+
+        assert self.ask(run)
+
+    def test_a_file_that_validators_refuse_is_refused_before_it_is_uploaded(self) -> None:
+        with pytest.raises(ModelRejected) as caught:
+            self.ask(lambda p: p.upload(self.bad_folder(), self.repo()))
+        assert caught.value.reason.blame is Blame.MINER
+
+    @pytest.mark.parametrize("call", ["upload", "make_public"])
+    def test_a_silent_host_is_reported_as_unavailable(self, call: str) -> None:
+        async def run(publisher: ModelPublisher) -> None:
+            self.silence(publisher)
+            if call == "upload":
+                await publisher.upload(self.folder(), self.repo())
+            else:
+                await publisher.make_public(self.repo())
+
+        with pytest.raises(StoreUnavailable) as caught:
+            self.ask(run)
+        assert caught.value.__cause__ is not None

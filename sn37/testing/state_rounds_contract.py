@@ -1,0 +1,233 @@
+"""What every state store must hold about rounds."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.reasons import Reason
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import OpenRound, ValidatorState, Verdict
+from sn37.testing.builders import (
+    a_commitment,
+    a_round_key,
+    a_round_plan,
+    a_round_result,
+    a_signed_receipt,
+    a_submission,
+    an_entry_key,
+    an_outcome,
+    losses,
+)
+from sn37.testing.state_store_harness import ALICE, BOB, PLAN, ROUND, StateStoreHarness
+
+if TYPE_CHECKING:
+    from sn37.ports.state_store import StateStore
+
+
+class OpenRoundsContract(StateStoreHarness):
+    """Rounds under way: plan, journal, outcomes and receipts."""
+
+    def test_opening_a_round_again_changes_nothing(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.open_round(replace(PLAN, entries=(BOB,)))
+
+        self.run(steps)
+        assert self.load().open_rounds == {ROUND: OpenRound(plan=PLAN)}
+
+    def test_rounds_of_two_competitions_are_open_at_once(self) -> None:
+        second = a_round_plan(a_round_key(2, 720))
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.open_round(second)
+            await store.append(second.key, ALICE, losses(2.0))
+
+        self.run(steps)
+        open_rounds = self.load().open_rounds
+        assert open_rounds[ROUND] == OpenRound(plan=PLAN)
+        assert open_rounds[second.key].journal == {ALICE: (losses(2.0),)}
+
+    def test_the_journal_keeps_the_order_in_which_blocks_were_scored(self) -> None:
+        blocks = (losses(3.0, task="text"), losses(1.0, 2.0, task="code"), losses(4.0, first=1))
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            for block in blocks:
+                await store.append(ROUND, BOB, block)
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].journal == {BOB: blocks}
+
+    def test_a_block_that_is_there_already_is_left_as_it_is(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, losses(1.0))
+            await store.append(ROUND, ALICE, losses(9.0))
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].journal == {ALICE: (losses(1.0),)}
+
+    def test_losses_survive_bit_by_bit(self) -> None:
+        values = (math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2, 1e308)
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, losses(*values))
+
+        self.run(steps)
+        (block,) = self.load().open_rounds[ROUND].journal[ALICE]
+        assert _bits(block) == _bits(losses(*values))
+
+    def test_an_entry_ends_once(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.finish_entry(ROUND, an_outcome(BOB), a_signed_receipt("first"))
+            await store.finish_entry(
+                ROUND, an_outcome(BOB, verdict=Verdict.FAILED), a_signed_receipt("second")
+            )
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].outcomes == {BOB: an_outcome(BOB)}
+        assert self.run(lambda store: store.receipts(ROUND)) == (a_signed_receipt("first"),)
+
+    def test_an_entry_that_was_not_scored_ends_without_a_receipt(self) -> None:
+        outcome = an_outcome(BOB, verdict=Verdict.FAILED, reason=Reason.TIMEOUT, detail="60 s")
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.finish_entry(ROUND, outcome, None)
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].outcomes == {BOB: outcome}
+        assert self.run(lambda store: store.receipts(ROUND)) == ()
+
+    def test_receipts_come_in_the_order_they_were_written(self) -> None:
+        receipts = tuple(a_signed_receipt(text) for text in ("b", "a"))
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.finish_entry(ROUND, an_outcome(BOB), receipts[0])
+            await store.finish_entry(ROUND, an_outcome(ALICE), receipts[1])
+            await store.finish_round(a_round_result(ROUND))
+
+        self.run(steps)
+        assert self.run(lambda store: store.receipts(ROUND)) == receipts
+        assert self.run(lambda store: store.receipts(a_round_key(1, 1080))) == ()
+
+    @pytest.mark.parametrize("finished", [False, True])
+    def test_losses_of_a_round_that_is_not_open_are_a_mistake_of_the_caller(
+        self, finished: bool
+    ) -> None:
+        async def steps(store: StateStore) -> None:
+            if finished:
+                await store.open_round(PLAN)
+                await store.finish_round(a_round_result(ROUND))
+            with pytest.raises(ValueError, match="720"):
+                await store.append(ROUND, ALICE, losses())
+            with pytest.raises(ValueError, match="720"):
+                await store.finish_entry(ROUND, an_outcome(ALICE), None)
+
+        self.run(steps)
+
+
+class FinishedRoundsContract(StateStoreHarness):
+    """Rounds that ended, and the losses that outlive them."""
+
+    def test_a_finished_round_is_remembered_and_no_longer_open(self) -> None:
+        result = a_round_result(ROUND, champion=BOB)
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.finish_round(result)
+
+        self.run(steps)
+        assert self.load() == ValidatorState(rounds={CompetitionId(1): (result,)})
+
+    def test_finished_rounds_come_by_competition_in_the_order_of_their_blocks(self) -> None:
+        keys = [a_round_key(*k) for k in ((1, 1080), (2, 720), (1, 720), (1, 360))]
+
+        async def steps(store: StateStore) -> None:
+            for key in keys:
+                await store.finish_round(a_round_result(key))
+
+        self.run(steps)
+        rounds = self.load().rounds
+        assert [r.key.sync_block for r in rounds[CompetitionId(1)]] == [360, 720, 1080]
+        assert [r.key.sync_block for r in rounds[CompetitionId(2)]] == [720]
+
+    def test_a_round_that_was_never_opened_can_be_recorded_as_skipped(self) -> None:
+        result = a_round_result(ROUND, champion=ALICE, skipped=Reason.DATA_UNAVAILABLE)
+        self.run(lambda store: store.finish_round(result))
+        assert self.load().rounds == {CompetitionId(1): (result,)}
+
+    def test_the_submissions_a_round_changed_are_saved_with_it(self) -> None:
+        retired = a_submission(a_commitment("bob", 200), retired=True)
+        self.run(lambda store: store.finish_round(a_round_result(ROUND), [retired]))
+        assert self.load().submissions == {BOB: retired}
+
+    def test_finishing_a_round_again_changes_nothing(self) -> None:
+        first = a_submission(a_commitment("alice", 100))
+
+        async def steps(store: StateStore) -> None:
+            await store.finish_round(a_round_result(ROUND, champion=ALICE), [first])
+            await store.finish_round(
+                a_round_result(ROUND, champion=BOB), [replace(first, retired=True)]
+            )
+
+        self.run(steps)
+        state = self.load()
+        assert state.rounds == {CompetitionId(1): (a_round_result(ROUND, champion=ALICE),)}
+        assert state.submissions == {ALICE: first}
+
+    def test_a_finished_round_is_not_opened_again(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.finish_round(a_round_result(ROUND))
+            await store.open_round(PLAN)
+
+        self.run(steps)
+        assert self.load().open_rounds == {}
+
+    def test_losses_outlive_their_round(self) -> None:
+        later = a_round_key(1, 1080)
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, losses(1.0))
+            await store.append(ROUND, ALICE, losses(2.0, first=1))
+            await store.append(ROUND, BOB, losses(3.0))
+            await store.finish_round(a_round_result(ROUND))
+            await store.open_round(a_round_plan(later, entries=(ALICE,)))
+            await store.append(later, ALICE, losses(4.0))
+
+        self.run(steps)
+        stranger = an_entry_key("carol", 300)
+        found = self.run(lambda store: store.losses(CompetitionId(1), [ALICE, stranger]))
+        assert found == {
+            ALICE: {
+                Block(720): (losses(1.0), losses(2.0, first=1)),
+                Block(1080): (losses(4.0),),
+            },
+            stranger: {},
+        }
+        assert list(found[ALICE]) == [720, 1080]
+
+    def test_losses_of_another_competition_stay_there(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, losses())
+
+        self.run(steps)
+        found = self.run(lambda store: store.losses(CompetitionId(2), [ALICE]))
+        assert found == {ALICE: {}}
+        assert self.run(lambda store: store.losses(CompetitionId(1), [])) == {}
+
+
+def _bits(block: BlockLosses) -> bytes:
+    return struct.pack(f"<{len(block.losses)}d", *block.losses)
