@@ -26,8 +26,8 @@ class Field:
     """Models whose true gains over the first are normally distributed."""
 
     num_models: int = 20
-    gain_mean: float = -0.02
-    gain_sd: float = 0.03
+    gain_mean: float = -0.05
+    gain_sd: float = 0.05
     epsilon: float = 0.005
     samples: int = 300
     rounds: int = 3
