@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # float32 on simnet and local only
-    threads: int | None = Field(default=None, ge=1)  # of the CPU; None leaves it to torch
+    # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
+    threads: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
@@ -145,7 +146,7 @@ def require_wallet(settings: Settings) -> None:
         return
     make = (
         f"make one with: btcli wallet create --wallet {settings.wallet or 'NAME'} "
-        f"--wallet-hotkey {settings.wallet_hotkey}"
+        f"--wallet-hotkey {settings.wallet_hotkey}{_wallet_folder(settings)}"
     )
     if settings.wallet is None:
         raise CommandError(
@@ -154,6 +155,11 @@ def require_wallet(settings: Settings) -> None:
         )
     if not settings.hotkey_file.is_file():
         raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
+
+
+def _wallet_folder(settings: Settings) -> str:
+    standard = Settings.model_fields["wallet_path"].default.expanduser()
+    return "" if settings.wallet_path == standard else f" --wallet-path {settings.wallet_path}"
 
 
 def _default(name: str) -> object:
