@@ -46,7 +46,7 @@ def test_the_file_may_be_named_by_a_variable(
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings({}).netuid = 1  # type: ignore[misc]
+        load_settings({}).netuid = 1
 
 
 def test_each_subnet_has_a_state_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
