@@ -157,6 +157,16 @@ def test_a_schedule_may_be_tried_where_nobody_else_scores(network: str) -> None:
     assert (settings.schedule, settings.dtype) == (Path("mine.toml"), "float32")
 
 
+def test_automatic_choices_are_the_cpu_and_float32_on_simnet() -> None:
+    settings = load_settings({"network": "simnet"})
+    assert (settings.scorer_device, settings.scorer_dtype) == ("cpu", "float32")
+
+
+def test_real_networks_score_in_bfloat16() -> None:
+    settings = load_settings({"device": "cuda"})
+    assert (settings.scorer_device, settings.scorer_dtype) == ("cuda", "bfloat16")
+
+
 def test_the_simulated_network_needs_no_wallet() -> None:
     require_wallet(load_settings({"network": "simnet"}))
 
