@@ -7,6 +7,8 @@ Python alone, so one machine repeats a run exactly and another Python has other 
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -42,19 +44,35 @@ class Pair:
     response: str
 
 
-@lru_cache(maxsize=2)
-def standard_library_pairs(folder: Path | None = None) -> tuple[Pair, ...]:
+def standard_library_pairs(
+    folder: Path | None = None, *, cache: Path | None = None
+) -> tuple[Pair, ...]:
     """All pairs of the Python sources under ``folder``, in the order of their paths.
 
-    Takes one to two seconds the first time, no two responses are equal.
+    No two responses are equal. Parsing takes about two seconds, once a process.
 
     Args:
         folder: The installed Python's standard library when ``None``.
+        cache: A file that keeps the pairs for other processes, made when missing. It also
+            keeps a simnet run's text the same when Python is upgraded under it.
 
     Raises:
-        FileNotFoundError: ``folder`` does not exist.
+        OSError: ``folder`` does not exist, or ``cache`` cannot be read or written.
     """
     root = folder or Path(sysconfig.get_paths()["stdlib"])
+    if cache is None:
+        return _parsed(root)
+    if not cache.exists():
+        # Each writer has a name of its own, so that none sees another's half-written file.
+        written = cache.with_name(f"{cache.name}.{os.getpid()}")
+        rows = [[p.topic, p.prompt, p.response] for p in _parsed(root)]
+        written.write_text(json.dumps(rows), encoding="utf-8")
+        written.replace(cache)
+    return tuple(Pair(*row) for row in json.loads(cache.read_text(encoding="utf-8")))
+
+
+@lru_cache(maxsize=1)
+def _parsed(root: Path) -> tuple[Pair, ...]:
     if not root.is_dir():
         raise FileNotFoundError(f"no standard library at {root}; name the folder that holds it")
     pairs: dict[str, Pair] = {}

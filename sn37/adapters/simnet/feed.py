@@ -48,12 +48,21 @@ class SimnetFeed:
         genesis_time: Of the chain's block 0; row times are chain time.
         stdlib: Folder whose documentation strings are the text; the installed Python's
             when ``None``.
+        cache: A file that keeps the text, see ``standard_library_pairs``.
     """
 
-    def __init__(self, *, seed: int, genesis_time: datetime, stdlib: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        genesis_time: datetime,
+        stdlib: Path | None = None,
+        cache: Path | None = None,
+    ) -> None:
         self._seed = seed
         self._genesis_time = genesis_time
         self._stdlib = stdlib
+        self._cache = cache
 
     @property
     def freshness(self) -> Freshness:
@@ -76,7 +85,7 @@ class SimnetFeed:
         return SignedRuns(self._reader, max_chars=max_chars)
 
     def _reader(self) -> SimnetRuns:
-        pairs = split(standard_library_pairs(self._stdlib), "live")
+        pairs = split(standard_library_pairs(self._stdlib, cache=self._cache), "live")
         return SimnetRuns(seed=self._seed, genesis_time=self._genesis_time, pairs=pairs)
 
 
