@@ -184,8 +184,9 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
         asyncio.run(steps())
 
     def test_state_of_another_version_is_reported_as_unreadable(self) -> None:
+        store = self.unreadable()
+
         async def steps() -> None:
-            store = self.unreadable()
             try:
                 await store.load()
             finally:
@@ -195,8 +196,9 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
             asyncio.run(steps())
 
     def test_a_refusing_disk_is_reported_as_unavailable(self) -> None:
+        store = self.unavailable()
+
         async def steps() -> None:
-            store = self.unavailable()
             try:
                 await store.save_submissions([a_submission()])
             finally:
