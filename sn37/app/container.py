@@ -67,9 +67,7 @@ class Container(containers.DeclarativeContainer):
     network = providers.Dependency(instance_of=Network)
 
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
-    console = providers.Singleton(
-        ConsoleSink, providers.Singleton(stderr_console), labels=labels
-    )
+    console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     journal = providers.Singleton(_journal, settings.provided.state_dir)
     sink = providers.Singleton(FanOut, providers.List(console, journal))
 
