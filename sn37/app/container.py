@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -10,8 +11,8 @@ from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.adapters.telemetry.fanout import FanOutSink
-from sn37.adapters.telemetry.jsonl import JsonLinesSink
+from sn37.adapters.telemetry.fanout import FanOut
+from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -23,6 +24,7 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
+from sn37.app.plugins import dataset_plugin
 from sn37.app.pools import Freezer
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -49,8 +51,8 @@ def _scorer(settings: Settings) -> WorkerScorer:
     )
 
 
-def _journal(state_dir: Path, clock: Clock) -> JsonLinesSink:
-    return JsonLinesSink(state_dir / "events.jsonl", now=clock.now)
+def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
+    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
 def _subscribe(heads: Heads) -> Subscription:
@@ -72,7 +74,7 @@ class Container(containers.DeclarativeContainer):
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
-    sink = providers.Singleton(FanOutSink, providers.List(console, journal))
+    sink = providers.Singleton(FanOut, providers.List(console, journal))
 
     schedule = loaded.provided.schedule
     chain = network.provided.chain
@@ -171,14 +173,38 @@ class Container(containers.DeclarativeContainer):
 
 
 async def open_network(container: Container) -> Network:
-    """Open the network that the settings name, and put its labels at the sinks' disposal.
+    """Open the network that the settings name, and tell the sinks its names for hotkeys.
 
     Raises:
-        CommandError: This version cannot reach that network.
+        CommandError: This version cannot reach it, or its folder cannot be used.
     """
     settings = container.settings()
     if not settings.is_simnet:
         raise CommandError(
             f"network {settings.network}: this version only speaks simnet; use --network simnet"
         )
-    raise CommandError("wip")
+    return await _open_simnet(container, settings)
+
+
+async def _open_simnet(container: Container, settings: Settings) -> Network:
+    from sn37.adapters.simnet.training_processes import TrainingFailed
+    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
+
+    try:
+        world = await asyncio.to_thread(
+            build_world, settings.state_dir, seed=settings.seed, emit=container.sink()
+        )
+    except (ValueError, OSError, TrainingFailed) as error:
+        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
+    container.labels().update(world.labels)
+    chain = world.open_chain(
+        idle=container.heads().all_idle, pace=settings.pace, clock=container.clock()
+    )
+    plugins = world.plugins
+    return Network(
+        chain=chain,
+        models=world.store,
+        signer=world.signer,
+        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
+        labels=world.labels,
+    )
