@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping, Set
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
 from hashlib import sha256
+from pathlib import PurePath
 
 from sn37.domain.ids import Digest
 
@@ -24,3 +30,32 @@ def canonical_json(value: JsonValue) -> bytes:
 def canonical_digest(value: JsonValue) -> Digest:
     """Hex sha256 of the canonical JSON of ``value``."""
     return Digest(sha256(canonical_json(value)).hexdigest())
+
+
+def as_json(value: object) -> JsonValue:
+    """A value of the domain as JSON: fields by name, sets sorted, enums by their value.
+
+    NaN and infinities, which JSON cannot say, become "nan", "inf" and "-inf".
+
+    Raises:
+        TypeError: ``value`` holds something that is no value of the domain.
+    """
+    if value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Enum):
+        return as_json(value.value)
+    if isinstance(value, Mapping):
+        return {str(key): as_json(element) for key, element in value.items()}
+    if isinstance(value, Set):
+        return sorted((as_json(element) for element in value), key=repr)
+    if isinstance(value, (list, tuple)):
+        return [as_json(element) for element in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, PurePath):
+        return str(value)
+    if is_dataclass(value):
+        return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+    raise TypeError(f"{type(value).__name__} has no place in JSON")

@@ -21,6 +21,7 @@ class Method(StrEnum):
     REFERENCE_LOSS = "reference_loss"  # of the response, given the prompt
     TEXT_LOSS = "text_loss"  # of the whole text
     MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
+    INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
 
 
 class Freshness(StrEnum):

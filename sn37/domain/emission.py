@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import CompetitionId, Hotkey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +26,43 @@ class WeightVector:
         total = math.fsum(self.shares.values())
         if not math.isclose(total, 1.0, rel_tol=0, abs_tol=1e-9):
             raise ValueError(f"shares must sum to 1, not {total!r}")
+
+
+def split_emission(
+    shares: Mapping[CompetitionId, float],
+    standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
+    *,
+    burn: Hotkey | None = None,
+) -> WeightVector:
+    """Each competition's share of the emission times its standings, summed by hotkey.
+
+    Example: shares 0.7 and 0.3, A holds the first competition, A and B half of the second
+    each: A gets 0.85, B 0.15. A competition without standings gives its share to ``burn``,
+    or without one to the other competitions in proportion. Standings are scaled to sum 1.
+    Sums are exactly rounded, so the order of the mappings does not matter.
+
+    Raises:
+        ValueError: Nobody can be paid: no competition with a share has standings and nothing
+            is to be burned; or a number is negative or not finite.
+    """
+    for number in (*shares.values(), *(w for s in standings.values() for w in s.values())):
+        if not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"shares and standings must be finite and non-negative, not {number}")
+    held = {c: _scaled(standings.get(c, {})) for c in shares}
+    if burn is not None:
+        held = {c: standing or {burn: 1.0} for c, standing in held.items()}
+    total = math.fsum(share for c, share in shares.items() if held[c])
+    if total <= 0:
+        raise ValueError("no competition with a share has standings, and no hotkey to burn is set")
+    parts: dict[Hotkey, list[float]] = {}
+    for competition, standing in held.items():
+        for hotkey, part in standing.items():
+            parts.setdefault(hotkey, []).append(shares[competition] / total * part)
+    sums = {hotkey: math.fsum(parts[hotkey]) for hotkey in sorted(parts)}
+    return WeightVector({hotkey: share for hotkey, share in sums.items() if share > 0})
+
+
+def _scaled(standing: Mapping[Hotkey, float]) -> Mapping[Hotkey, float]:
+    """The standing scaled to sum 1; empty when it has no weight at all."""
+    mass = math.fsum(standing.values())
+    return {hotkey: weight / mass for hotkey, weight in standing.items()} if mass > 0 else {}

@@ -53,4 +53,7 @@ class InverseExponential:
     def apply(self, raw: float) -> float:
         if raw >= self.ceiling:
             return 1.0
-        return (1 - math.exp(-raw / self.ceiling)) / (1 - math.exp(-1))
+        try:
+            return (1 - math.exp(-raw / self.ceiling)) / (1 - math.exp(-1))
+        except OverflowError:  # no loss of an honest worker is that negative
+            return -math.inf

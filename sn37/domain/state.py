@@ -68,6 +68,7 @@ class RoundPlan:
     draws: tuple[TaskDraw, ...]  # in the order of the competition's tasks
     manifest_digest: Digest  # hex, see sampling.manifest_digest
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
+    unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,7 @@ class WeightsRecord:
 
     sync_block: Block
     weights: WeightVector
+    sent_at: Block  # head when they were sent
     extrinsic: str | None = None
 
 
@@ -145,4 +147,4 @@ class ValidatorState:
     submissions: Mapping[EntryKey, Submission] = field(default_factory=dict)
     rounds: Mapping[CompetitionId, tuple[RoundResult, ...]] = field(default_factory=dict)
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
-    weights: WeightsRecord | None = None  # the newest
+    weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first

@@ -1,0 +1,157 @@
+"""Admission of an untrusted model folder, cheapest check first.
+
+Names and sizes, then configuration, then headers, then every byte once. Nothing from the
+folder is executed, and nothing but JSON of bounded size is parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.adapters.admission.config import check_config, check_json
+from sn37.adapters.admission.digest import (
+    CHUNK_BYTES,
+    FileHasher,
+    HashedFile,
+    tensor_digest,
+)
+from sn37.adapters.admission.files import (
+    CONFIG,
+    INDEX,
+    ListedFile,
+    listing,
+    select,
+    weight_files,
+)
+from sn37.adapters.admission.header import Header, read_header
+from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.domain.constraints import ModelFacts, violations
+from sn37.domain.digests import FileDigest, content_digest
+from sn37.domain.ids import Digest
+from sn37.domain.models import ModelConstraints
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+
+_CHECKED_JSON = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is known of a folder before a byte of its weights is read."""
+
+    files: tuple[ListedFile, ...]
+    architecture: str
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A folder that keeps every rule that can be checked without running a model."""
+
+    files: tuple[FileDigest, ...]
+    size_bytes: int
+    parameters: int
+    architecture: str
+    content_digest: Digest  # base64 sha256, what a v2 commitment binds
+    tensor_digest: Digest  # hex BLAKE3
+
+
+def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
+    """Everything but the bytes of the weights.
+
+    Raises:
+        ModelRejected: The reason of the first check that fails.
+        OSError: The folder cannot be read.
+    """
+    files = select(listing(folder), max_bytes=constraints.max_bytes)
+    names = [file.path for file in files]
+    architecture = check_config((folder / CONFIG).read_bytes(), constraints)
+    for name in _CHECKED_JSON:
+        if name in names:
+            check_json(name, (folder / name).read_bytes())
+    headers = {name: read_header(folder / name) for name in weight_files(names)}
+    if INDEX in names:
+        check_index((folder / INDEX).read_bytes(), headers)
+    parameters = sum(header.parameters for header in headers.values())
+    facts = ModelFacts(
+        architecture=architecture,
+        parameters=parameters,
+        size_bytes=sum(file.size_bytes for file in files),
+    )
+    for violation in violations(facts, constraints):
+        raise ModelRejected(violation.detail, reason=violation.reason)
+    return Inspected(files=files, architecture=architecture, parameters=parameters)
+
+
+def admit(folder: Path, constraints: ModelConstraints, *, copy_to: Path | None = None) -> Admitted:
+    """Check a folder and hash its admitted files, copying them on the way if asked to.
+
+    With ``copy_to`` (an existing empty folder) the verdict is about the copy: bytes are
+    hashed as they are written, and the copy is inspected again, so a folder that changes
+    meanwhile cannot smuggle anything in.
+
+    Raises:
+        ModelRejected: The reason of the first check that fails.
+        OSError: A file cannot be read or written.
+    """
+    inspected = inspect(folder, constraints)
+    hashed = [hash_file(folder, file, copy_to=copy_to) for file in inspected.files]
+    if copy_to is not None and inspect(copy_to, constraints) != inspected:
+        raise ModelRejected("the files changed while read", reason=Reason.DIGEST_MISMATCH)
+    return summarize(inspected, hashed)
+
+
+def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
+    """The facts of a folder whose files have been inspected and hashed."""
+    files = tuple(FileDigest(file.path, file.size_bytes, file.sha256) for file in hashed)
+    return Admitted(
+        files=files,
+        size_bytes=sum(file.size_bytes for file in hashed),
+        parameters=inspected.parameters,
+        architecture=inspected.architecture,
+        content_digest=content_digest(files),
+        tensor_digest=tensor_digest([tensor for file in hashed for tensor in file.tensors]),
+    )
+
+
+def check_index(text: bytes, headers: dict[str, Header]) -> None:
+    """The index must name every tensor of every shard, and nothing else.
+
+    Raises:
+        ModelRejected: ``bad_header``.
+    """
+    try:
+        claimed = parse_object(text, max_depth=4).get("weight_map")
+    except StrictJsonError as error:
+        raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
+    actual: dict[str, str] = {}
+    for name, header in headers.items():
+        for tensor in header.tensors:
+            if tensor.name in actual:
+                raise ModelRejected(
+                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
+                )
+            actual[tensor.name] = name
+    if claimed != actual:
+        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
+
+
+def hash_file(folder: Path, file: ListedFile, *, copy_to: Path | None = None) -> HashedFile:
+    """Digests of one file of ``folder``, which is copied on the way if asked to.
+
+    Raises:
+        ModelRejected: As ``FileHasher``.
+        OSError: It cannot be read or written.
+    """
+    hasher = FileHasher(file.path, file.size_bytes)
+    with (folder / file.path).open("rb") as source:
+        if copy_to is None:
+            while chunk := source.read(CHUNK_BYTES):
+                hasher.update(chunk)
+        else:
+            with (copy_to / file.path).open("xb") as target:
+                while chunk := source.read(CHUNK_BYTES):
+                    hasher.update(chunk)
+                    target.write(chunk)
+    return hasher.finish()

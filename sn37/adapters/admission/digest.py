@@ -1,0 +1,186 @@
+"""Digests of a model's files in one pass over their bytes.
+
+The content digest binds exact files to a commitment. The tensor digest says whether two
+models are the same whatever their files are called or how they are cut into shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from blake3 import blake3
+
+from sn37.adapters.admission.header import (
+    PREFIX_BYTES,
+    Header,
+    TensorSpan,
+    header_bytes,
+    parse_header,
+)
+from sn37.domain.ids import Digest
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+
+CHUNK_BYTES = 1 << 20
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes | memoryview, /) -> object: ...
+    def digest(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorDigest:
+    """One tensor by content."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    blake3: bytes  # of its bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashedFile:
+    """One file after its last byte; ``tensors`` is empty unless it is safetensors."""
+
+    path: str
+    size_bytes: int
+    sha256: str  # hex
+    tensors: tuple[TensorDigest, ...] = ()
+
+
+class FileHasher:
+    """Hash one file as its bytes arrive, in chunks of any size.
+
+    A safetensors header is parsed from the stream itself, so that what was checked is what
+    was hashed, whatever an earlier look at the file saw.
+    """
+
+    def __init__(self, path: str, size_bytes: int) -> None:
+        self._path = path
+        self._size = size_bytes
+        self._seen = 0
+        self._sha256 = sha256()
+        self._head = bytearray()
+        self._tensors = _TensorHasher() if path.endswith(".safetensors") else None
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ModelRejected: ``bad_header``, or ``digest_mismatch`` past the announced size.
+        """
+        self._sha256.update(chunk)
+        if self._seen + len(chunk) > self._size:
+            raise self._resized()
+        if self._tensors is not None:
+            if self._tensors.ready:
+                self._tensors.update(chunk, self._seen)
+            else:
+                self._head += chunk
+                self._try_header(self._tensors)
+        self._seen += len(chunk)
+
+    def finish(self) -> HashedFile:
+        """The file's digests.
+
+        Raises:
+            ModelRejected: ``digest_mismatch`` when the file is shorter than announced,
+                ``bad_header`` when its header never ended.
+        """
+        if self._seen != self._size:
+            raise self._resized()
+        if self._tensors is not None and not self._tensors.ready:
+            raise ModelRejected(f"{self._path}: no header", reason=Reason.BAD_HEADER)
+        return HashedFile(
+            path=self._path,
+            size_bytes=self._size,
+            sha256=self._sha256.hexdigest(),
+            tensors=self._tensors.finish() if self._tensors else (),
+        )
+
+    def _try_header(self, tensors: _TensorHasher) -> None:
+        head = bytes(self._head)
+        if len(head) < PREFIX_BYTES:
+            return
+        stop = PREFIX_BYTES + header_bytes(head, self._size)
+        if len(head) < stop:
+            return
+        tensors.begin(parse_header(head[PREFIX_BYTES:stop], self._size))
+        tensors.update(head[stop:], stop)
+        self._head.clear()
+
+    def _resized(self) -> ModelRejected:
+        return ModelRejected(
+            f"{self._path} does not have the {self._size} bytes it was listed with",
+            reason=Reason.DIGEST_MISMATCH,
+        )
+
+
+class _TensorHasher:
+    """BLAKE3 of every tensor of a file whose data arrives in order."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self._spans: tuple[TensorSpan, ...] = ()
+        self._digests: list[TensorDigest] = []
+        self._current: _Hash = blake3()
+
+    def begin(self, header: Header) -> None:
+        self._spans = header.tensors
+        self.ready = True
+
+    def update(self, chunk: bytes, offset: int) -> None:
+        view = memoryview(chunk)
+        while view:
+            span = self._spans[len(self._digests)]
+            take = min(span.end - offset, len(view))
+            self._current.update(view[:take])
+            offset += take
+            view = view[take:]
+            if offset == span.end:
+                self._digests.append(
+                    TensorDigest(
+                        name=span.name,
+                        dtype=span.dtype,
+                        shape=span.shape,
+                        blake3=self._current.digest(),
+                    )
+                )
+                self._current = blake3()
+
+    def finish(self) -> tuple[TensorDigest, ...]:
+        return tuple(self._digests)
+
+
+def tensor_digest(tensors: Collection[TensorDigest]) -> Digest:
+    """Hex BLAKE3 over the tensors by sorted name; see docs/protocol.md.
+
+    Each tensor gives: length of the name (u32, little-endian like all numbers here) and
+    name, length of the dtype (u32) and dtype, number of dimensions (u32), each dimension
+    (u64), BLAKE3 of the bytes (32 bytes).
+
+    Raises:
+        ModelRejected: ``bad_header`` when two shards hold a tensor of one name.
+    """
+    total = blake3()
+    previous: str | None = None
+    for tensor in sorted(tensors, key=lambda t: t.name):
+        if tensor.name == previous:
+            raise ModelRejected(
+                f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
+            )
+        previous = tensor.name
+        total.update(_sized(tensor.name) + _sized(tensor.dtype))
+        total.update(len(tensor.shape).to_bytes(4, "little"))
+        total.update(b"".join(size.to_bytes(8, "little") for size in tensor.shape))
+        total.update(tensor.blake3)
+    return Digest(total.hexdigest())
+
+
+def _sized(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(4, "little") + encoded

@@ -1,0 +1,170 @@
+"""Which files of a repository are read at all, judged by name and size only.
+
+The list works on a listing, so that a hub adapter can refuse a repository before it
+downloads a byte. Everything that is not expected is refused: a file that no validator
+reads has no business in a submission, and one that some library would pick up by itself
+(a pickle, code, a PEFT adapter) is an attack.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+
+MAX_FILES = 128  # listed in a repository; a 15 GiB model comes in 4 shards, a 1 GiB-sharded in 16
+MAX_NAME_CHARS = 96
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+
+# Caps of the files that are parsed or rendered. Tokenizers of 256,000 entries take 33 MB.
+_MIB = 1 << 20
+_TEXT_CAPS = {
+    CONFIG: _MIB,
+    "generation_config.json": _MIB,
+    INDEX: 16 * _MIB,
+    "tokenizer.json": 64 * _MIB,
+    TOKENIZER_CONFIG: 16 * _MIB,  # lists every added token
+    "special_tokens_map.json": _MIB,
+    "added_tokens.json": 4 * _MIB,
+    "vocab.json": 32 * _MIB,
+    "merges.txt": 32 * _MIB,
+    "tokenizer.model": 32 * _MIB,
+    "spiece.model": 32 * _MIB,
+}
+_TEMPLATE_CAP = _MIB
+_TOLERATED = re.compile(
+    r"\.gitattributes|\.gitignore"
+    r"|(README|LICEN[SC]E|NOTICE|COPYING|USE_POLICY)([_-][A-Za-z0-9]+)*(\.(md|txt|rst))?",
+    re.IGNORECASE,
+)
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ListedFile:
+    """One file of a repository: its path as listed, and its size as the host claims."""
+
+    path: str
+    size_bytes: int
+
+
+def select(
+    listing: Sequence[ListedFile], *, max_bytes: int | None = None
+) -> tuple[ListedFile, ...]:
+    """The files to read, sorted by path; documentation is tolerated and left out.
+
+    ``max_bytes`` limits their sum; a publisher, which knows no competition, leaves it out.
+
+    Raises:
+        ModelRejected: ``too_many_files``, ``unsafe_file``, ``too_large``, or ``bad_config``
+            and ``unloadable`` when the configuration or the weights are missing.
+    """
+    if len(listing) > MAX_FILES:
+        raise ModelRejected(
+            f"{len(listing)} files, at most {MAX_FILES} are read", reason=Reason.TOO_MANY_FILES
+        )
+    chosen = tuple(sorted(file for file in listing if _is_read(file)))
+    names = {file.path for file in chosen}
+    if len(names) != len(chosen):
+        raise ModelRejected("a file is listed twice", reason=Reason.UNSAFE_FILE)
+    total = sum(file.size_bytes for file in chosen)
+    if max_bytes is not None and total > max_bytes:
+        raise ModelRejected(
+            f"{total:,} bytes, the competition allows {max_bytes:,}", reason=Reason.TOO_LARGE
+        )
+    if CONFIG not in names:
+        raise ModelRejected(f"{CONFIG} is missing", reason=Reason.BAD_CONFIG)
+    _check_weight_names(names)
+    return chosen
+
+
+def listing(folder: Path) -> tuple[ListedFile, ...]:
+    """The regular files of a local folder, sorted by path.
+
+    Raises:
+        ModelRejected: ``unsafe_file`` for a subfolder, a link, a device or an odd name, and
+            ``too_many_files`` before the rest is even looked at.
+        OSError: The folder cannot be read.
+    """
+    found: list[ListedFile] = []
+    for entry in folder.iterdir():
+        mode = entry.lstat()
+        if not stat.S_ISREG(mode.st_mode):
+            raise ModelRejected(
+                f"{_quote(entry.name)} is no regular file of the top folder",
+                reason=Reason.UNSAFE_FILE,
+            )
+        found.append(ListedFile(entry.name, mode.st_size))
+        if len(found) > MAX_FILES:
+            raise ModelRejected(
+                f"more than {MAX_FILES} files, which is all that is read",
+                reason=Reason.TOO_MANY_FILES,
+            )
+    return tuple(sorted(found))
+
+
+def documentation(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
+    """The tolerated files, sorted by path: v1 directory hashes of existing tools cover them.
+
+    Raises:
+        ModelRejected: ``too_large`` for one that is no documentation by its size.
+    """
+    found = tuple(sorted(file for file in listing if _TOLERATED.fullmatch(file.path)))
+    for file in found:
+        if file.size_bytes > _MIB:
+            raise ModelRejected(
+                f"{file.path} has {file.size_bytes:,} bytes", reason=Reason.TOO_LARGE
+            )
+    return found
+
+
+def weight_files(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``names`` that hold tensors."""
+    return tuple(name for name in names if name.endswith(".safetensors"))
+
+
+def _is_read(file: ListedFile) -> bool:
+    name = file.path
+    if len(name) > MAX_NAME_CHARS or _ODD.search(name) or name.startswith("-") or ".." in name:
+        raise ModelRejected(f"odd file name {_quote(name)}", reason=Reason.UNSAFE_FILE)
+    if _TOLERATED.fullmatch(name):
+        return False
+    if file.size_bytes <= 0:
+        raise ModelRejected(f"{name} is empty", reason=Reason.UNSAFE_FILE)
+    if name.endswith(".safetensors") and not name.startswith((".", "adapter")):
+        return True  # PEFT would inject an adapter_model.safetensors without a word
+    cap = _TEMPLATE_CAP if name.endswith(".jinja") else _TEXT_CAPS.get(name)
+    if cap is None or name.startswith("."):
+        raise ModelRejected(f"{name} is not a file that is read", reason=Reason.UNSAFE_FILE)
+    if file.size_bytes > cap:
+        raise ModelRejected(
+            f"{name} has {file.size_bytes} bytes, at most {cap} are read", reason=Reason.TOO_LARGE
+        )
+    return True
+
+
+def _check_weight_names(names: set[str]) -> None:
+    # Transformers loads model.safetensors, or else what the index names. Tensors in any other
+    # file would be hashed but not loaded, and a clone could hide behind them.
+    weights = weight_files(sorted(names))
+    if not weights:
+        raise ModelRejected("no safetensors file", reason=Reason.UNLOADABLE)
+    if INDEX in names:
+        if SINGLE in names and len(weights) > 1:
+            raise ModelRejected(f"{SINGLE} beside shards", reason=Reason.UNLOADABLE)
+    elif weights != (SINGLE,):
+        raise ModelRejected(
+            f"without {INDEX} the weights must be in {SINGLE} alone", reason=Reason.UNLOADABLE
+        )
+
+
+def _quote(name: str) -> str:
+    return ascii(name[:MAX_NAME_CHARS])

@@ -1,0 +1,148 @@
+"""The header of a safetensors file, parsed without trusting a byte of it.
+
+Format: 8 bytes little-endian length n, n bytes of JSON ``{name: {dtype, shape,
+data_offsets: [begin, end]}}``, then the data. Counting parameters from it needs no more
+than those first bytes, which a hub serves by a ranged request.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.adapters.admission.strict_json import JsonValue, StrictJsonError, parse_object
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+
+PREFIX_BYTES = 8
+MAX_HEADER_BYTES = 16 << 20  # 1,000 tensors take about 100 KB
+MAX_TENSORS = 32_768
+MAX_NAME_CHARS = 256
+MAX_DIMENSIONS = 8
+
+# Only what a model is trained in. Integers and 8-bit floats are how quantised packs hide
+# parameters (attack 11).
+DTYPE_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpan:
+    """One tensor of a file; ``begin`` and ``end`` count from the start of the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What one safetensors file holds, tensors in the order of their bytes."""
+
+    tensors: tuple[TensorSpan, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+
+
+def header_bytes(prefix: bytes, file_bytes: int) -> int:
+    """Length of the header's JSON, from the first 8 bytes of a file of ``file_bytes``.
+
+    Raises:
+        ModelRejected: ``bad_header``.
+    """
+    if len(prefix) < PREFIX_BYTES:
+        raise _bad("shorter than 8 bytes")
+    length = int.from_bytes(prefix[:PREFIX_BYTES], "little")
+    if not 2 <= length <= min(MAX_HEADER_BYTES, file_bytes - PREFIX_BYTES):
+        raise _bad(f"a header of {length} bytes in a file of {file_bytes}")
+    return length
+
+
+def parse_header(text: bytes, file_bytes: int) -> Header:
+    """The header whose JSON is ``text``; it must describe every byte of the data, once.
+
+    Raises:
+        ModelRejected: ``bad_header``.
+    """
+    try:
+        document = parse_object(text, max_depth=4)
+    except StrictJsonError as error:
+        raise _bad(str(error)) from error
+    _check_metadata(document.pop("__metadata__", {}))
+    if not 0 < len(document) <= MAX_TENSORS:
+        raise _bad(f"{len(document)} tensors, need 1 .. {MAX_TENSORS}")
+    start = PREFIX_BYTES + len(text)
+    tensors = sorted(
+        (_tensor(name, value, start) for name, value in document.items()), key=lambda t: t.begin
+    )
+    position = start
+    for tensor in tensors:
+        if tensor.begin != position:
+            what = "overlaps the one before" if tensor.begin < position else "leaves a gap"
+            raise _bad(f"tensor {tensor.name!a} {what}")
+        position = tensor.end
+    if position != file_bytes:
+        raise _bad(f"tensors end at byte {position} of {file_bytes}")
+    return Header(tensors=tuple(tensors))
+
+
+def read_header(path: Path) -> Header:
+    """The header of a local file; reads nothing but the header.
+
+    Raises:
+        ModelRejected: ``bad_header``.
+        OSError: The file cannot be read.
+    """
+    file_bytes = path.stat().st_size
+    with path.open("rb") as file:
+        length = header_bytes(file.read(PREFIX_BYTES), file_bytes)
+        text = file.read(length)
+    if len(text) != length:
+        raise _bad("the file became shorter while it was read")
+    return parse_header(text, file_bytes)
+
+
+def _tensor(name: str, value: JsonValue, start: int) -> TensorSpan:
+    where = ascii(name[:60])
+    if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable() or not name.isascii():
+        raise _bad(f"odd tensor name {where}")
+    if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+        raise _bad(f"tensor {where} needs dtype, shape and data_offsets, nothing else")
+    dtype = value["dtype"]
+    if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
+        raise _bad(f"tensor {where}: dtype {ascii(dtype)[:20]} is not one of F32, F16, BF16")
+    shape = _integers(value["shape"], where, smallest=1)
+    if len(shape) > MAX_DIMENSIONS:
+        raise _bad(f"tensor {where}: {len(shape)} dimensions")
+    offsets = _integers(value["data_offsets"], where, smallest=0)
+    if len(offsets) != 2:
+        raise _bad(f"tensor {where}: data_offsets must be [begin, end]")
+    begin, end = offsets
+    if end - begin != math.prod(shape) * DTYPE_BYTES[dtype]:
+        raise _bad(f"tensor {where}: {end - begin} bytes do not fit {dtype} {list(shape)}"[:200])
+    return TensorSpan(name=name, dtype=dtype, shape=shape, begin=start + begin, end=start + end)
+
+
+def _integers(value: JsonValue, where: str, *, smallest: int) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise _bad(f"tensor {where}: shape and data_offsets must be lists")
+    found: list[int] = []
+    for item in value:
+        # No tensor has 2^48 elements or bytes; the bound also keeps products small.
+        if not isinstance(item, int) or isinstance(item, bool) or not smallest <= item < 1 << 48:
+            raise _bad(f"tensor {where}: {ascii(item)[:40]} is no size or offset")
+        found.append(item)
+    return tuple(found)
+
+
+def _check_metadata(value: JsonValue) -> None:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise _bad("__metadata__ must map text to text")
+
+
+def _bad(message: str) -> ModelRejected:
+    return ModelRejected(message, reason=Reason.BAD_HEADER)

@@ -1,0 +1,74 @@
+"""JSON from strangers: bounded in size and depth, no duplicate keys, no NaN."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+MAX_DEPTH = 16
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class StrictJsonError(ValueError):
+    """The text is not JSON as we accept it; the message says why."""
+
+
+def parse_object(text: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, JsonValue]:
+    """The JSON object in ``text``, whose size the caller has bounded.
+
+    Raises:
+        StrictJsonError: Not UTF-8, not JSON, not an object, nested too deeply, a key twice,
+            or a number that JSON cannot say.
+    """
+    if _depth(text) > max_depth:
+        raise StrictJsonError(f"nested deeper than {max_depth}")
+    try:
+        value: JsonValue = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse
+        )
+    except StrictJsonError:
+        raise
+    except ValueError as error:  # bad UTF-8, bad syntax, an integer of 5,000 digits
+        raise StrictJsonError(f"not JSON: {str(error)[:120]}") from error
+    if not isinstance(value, dict):
+        raise StrictJsonError("not a JSON object")
+    return value
+
+
+def keys_of(value: JsonValue) -> Iterator[str]:
+    """Every key at any depth."""
+    if isinstance(value, dict):
+        yield from value
+        for child in value.values():
+            yield from keys_of(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from keys_of(child)
+
+
+def _depth(text: bytes) -> int:
+    # Counted before parsing: the parser of the standard library recurses.
+    depth = deepest = 0
+    for char in _STRINGS.sub(b"", text):
+        if char in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise StrictJsonError(f"key {twice[:60]!a} appears twice")
+    return found
+
+
+def _refuse(constant: str) -> JsonValue:
+    raise StrictJsonError(f"{constant} is not JSON")

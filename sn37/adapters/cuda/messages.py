@@ -1,0 +1,180 @@
+"""What parent and worker say to each other: frames of JSON, checked on arrival.
+
+A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON. The worker ran a
+stranger's model and is not trusted: the parent accepts frames of at most ``MAX_REPLY_BYTES``
+whose every field has the expected type, and nothing else. The worker trusts the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from sn37.domain.competition import Method
+from sn37.domain.reasons import Reason
+
+MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
+MAX_DETAIL = 500  # characters of a worker's explanation
+LENGTH = struct.Struct("!I")
+
+REFUSALS = frozenset(
+    {
+        Reason.ARCHITECTURE,
+        Reason.BAD_CONFIG,
+        Reason.MEMORY,
+        Reason.NON_FINITE,
+        Reason.PARAMETERS,
+        Reason.TEMPLATE,
+        Reason.TOKENIZER,
+        Reason.UNLOADABLE,
+    }
+)  # what a worker may say of its model
+
+
+class MalformedMessage(Exception):
+    """The bytes are not a message of the other side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockOrder:
+    """The samples of one block as (prompt, reference) pairs. Where they came from stays out."""
+
+    method: Method
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOrder:
+    """Everything a worker needs to know. Paths are absolute."""
+
+    model: str
+    architecture: str
+    max_parameters: int
+    max_tokens: int
+    tokenizer: str | None
+    template: str | None
+    device: str
+    dtype: str
+    threads: int
+    blocks: tuple[BlockOrder, ...]
+
+    def encode(self) -> bytes:
+        """One frame."""
+        return frame(asdict(self))
+
+    @classmethod
+    def decode(cls, body: bytes) -> WorkOrder:
+        """The order in a frame's body, as :meth:`encode` wrote it."""
+        fields = json.loads(body)
+        blocks = tuple(
+            BlockOrder(
+                method=Method(block["method"]),
+                pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
+            )
+            for block in fields.pop("blocks")
+        )
+        return cls(blocks=blocks, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The device is up, no byte of the model has been read. Versions and device, for receipts."""
+
+    environment: Mapping[str, str]
+
+    def encode(self) -> bytes:
+        return frame({"type": "ready", "environment": dict(self.environment)})
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The losses of the next block, and how many tokens they were taken over."""
+
+    losses: tuple[float, ...]
+    tokens: int
+
+    def encode(self) -> bytes:
+        losses = [x if math.isfinite(x) else str(x) for x in self.losses]
+        return frame({"type": "scored", "losses": losses, "tokens": self.tokens})
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The model is at fault."""
+
+    reason: Reason
+    detail: str
+
+    def encode(self) -> bytes:
+        return frame({"type": "refused", "reason": self.reason, "detail": clean(self.detail)})
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """We are: the device did not start, or has less memory than the model may use."""
+
+    detail: str
+
+    def encode(self) -> bytes:
+        return frame({"type": "failed", "detail": clean(self.detail)})
+
+
+Reply = Ready | Scored | Refused | Failed
+
+
+def frame(value: Mapping[str, object]) -> bytes:
+    """``value`` as one frame."""
+    body = json.dumps(value, allow_nan=False).encode()
+    return LENGTH.pack(len(body)) + body
+
+
+def clean(text: str) -> str:
+    """``text`` on one line, printable, at most ``MAX_DETAIL`` characters."""
+    flat = " ".join(text.split())
+    return "".join(c if c.isprintable() else "?" for c in flat)[:MAX_DETAIL]
+
+
+def decode_reply(body: bytes) -> Reply:
+    """The worker's message in a frame's body.
+
+    Raises:
+        MalformedMessage: It is none, or a field is missing, unknown or of the wrong type.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessage("not JSON") from error
+    match value:
+        case {"type": "ready", "environment": dict(environment), **rest} if not rest:
+            return Ready({_text(k, 64): _text(v, 200) for k, v in environment.items()})
+        case {"type": "scored", "losses": list(losses), "tokens": int(tokens), **rest} if not rest:
+            if isinstance(tokens, bool) or tokens < 0:
+                raise MalformedMessage("tokens is not a count")
+            return Scored(tuple(_loss(x) for x in losses), tokens)
+        case {"type": "refused", "reason": str(code), "detail": detail, **rest} if not rest:
+            if code not in REFUSALS:
+                raise MalformedMessage("a reason the worker cannot know")
+            return Refused(Reason(code), _text(detail, MAX_DETAIL))
+        case {"type": "failed", "detail": detail, **rest} if not rest:
+            return Failed(_text(detail, MAX_DETAIL))
+        case _:
+            raise MalformedMessage("no message of a worker")
+
+
+def _text(value: object, limit: int) -> str:
+    if not isinstance(value, str) or len(value) > limit:
+        raise MalformedMessage("a text is missing or too long")
+    return clean(value)
+
+
+def _loss(value: object) -> float:
+    match value:
+        case float():
+            return value
+        case "nan" | "inf" | "-inf":
+            return float(value)
+        case _:
+            raise MalformedMessage("a loss is not a number")

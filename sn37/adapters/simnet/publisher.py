@@ -1,0 +1,48 @@
+"""Publishing a model into the folder that plays the host."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from sn37.adapters.admission.admit import hash_file
+from sn37.adapters.admission.files import listing, select
+from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
+from sn37.domain.digests import FileDigest, content_digest
+from sn37.ports.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelPublisher
+
+
+class FolderPublisher:
+    """``ModelPublisher`` over a folder; copies of a few megabytes run in a thread."""
+
+    def __init__(self, repos: Path) -> None:
+        self._repositories = FolderRepositories(repos)
+
+    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+        """See ``ModelPublisher.upload``."""
+        return await asyncio.to_thread(self._upload, Path(folder), repo)
+
+    async def make_public(self, repo: str) -> None:
+        """See ``ModelPublisher.make_public``."""
+        try:
+            await asyncio.to_thread(self._repositories.set_visibility, repo, Visibility.PUBLIC)
+        except (OSError, ValueError) as error:
+            raise StoreUnavailable(f"{repo} cannot be made public: {error}") from error
+
+    def _upload(self, folder: Path, repo: str) -> tuple[str, str]:
+        try:
+            files = select(listing(folder))
+            hashed = [hash_file(folder, file) for file in files]
+            revision = self._repositories.push(repo, folder)
+        except (OSError, ValueError) as error:
+            raise StoreUnavailable(f"{repo} cannot be uploaded: {error}") from error
+        model_hash = content_digest(FileDigest(f.path, f.size_bytes, f.sha256) for f in hashed)
+        return revision, model_hash
+
+
+if TYPE_CHECKING:
+    _publisher: ModelPublisher = FolderPublisher(Path())

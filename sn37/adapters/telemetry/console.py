@@ -1,0 +1,134 @@
+"""Events for people: progress bars and lines on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from sn37.adapters.telemetry import wording
+from sn37.adapters.telemetry.wording import Labels
+from sn37.domain.events import BlockScored, EntryFinished, EntryStarted, Event, SetUpAdvanced
+
+if TYPE_CHECKING:
+    from sn37.ports.telemetry import EventSink
+
+log = logging.getLogger(__name__)
+
+PLAIN_WIDTH = 120  # columns where there is no terminal to ask, such as a CI log
+QUARTERS = 4  # a set-up step that is no bar is told this often
+
+
+class LastingConsole(Console):
+    """A console that does not end the program when its reader leaves."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError("nobody reads")
+
+
+def stderr_console() -> Console:
+    """Standard error: standard output stays free for results."""
+    console = LastingConsole(stderr=True, highlight=False)
+    if console.is_terminal:
+        return console
+    return LastingConsole(stderr=True, highlight=False, width=PLAIN_WIDTH)
+
+
+class ConsoleSink:
+    """Print one line per event, and bars for the set-up and the entry being scored.
+
+    Bars are drawn when an event moves them, never by a thread of their own, and vanish when
+    they are full.
+    """
+
+    def __init__(self, console: Console, *, labels: Labels) -> None:
+        self._console = console
+        self._labels = labels
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._quarters: dict[str, int] = {}  # set-up steps told so far, where there are no bars
+        self._gone = False
+
+    def emit(self, event: Event) -> None:
+        if not self._gone:
+            self._try(partial(self._show, event))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        for what in tuple(self._bars):
+            self._try(partial(self._finish, what))
+
+    def _try(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except (OSError, ValueError) as error:  # the reader left, or standard error is closed
+            # rich keeps what it could not write: going on would fill the memory with it.
+            self._gone = True
+            log.warning("the console is gone: %s", error)
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case SetUpAdvanced():
+                self._set_up(event)
+            case EntryStarted():
+                self._move(self._scoring(event), event.num_resumed, event.num_blocks)
+            case BlockScored():
+                self._move(self._scoring(event), event.done, event.num_blocks)
+            case EntryFinished():
+                self._finish(wording.entry(event.result.key, self._labels))
+            case _:
+                pass
+        if said := wording.line(event, self._labels):
+            self._say(said)
+
+    def _scoring(self, event: EntryStarted | BlockScored) -> str:
+        return wording.entry(event.key, self._labels)
+
+    def _set_up(self, event: SetUpAdvanced) -> None:
+        what = wording.printable(event.what)
+        if self._console.is_terminal:
+            self._move(what, event.done, event.total)
+            if event.done >= event.total:
+                self._finish(what)
+                self._say(f"ready     {what}")
+            return
+        quarter = QUARTERS * event.done // max(event.total, 1)
+        if quarter != self._quarters.get(what):
+            self._quarters[what] = quarter
+            self._say(f"set-up    {what}: {event.done} of {event.total}")
+
+    def _move(self, what: str, done: int, total: int) -> None:
+        if not self._console.is_terminal:
+            return
+        if what not in self._bars:
+            self._progress.start()
+            self._bars[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._bars[what], completed=done, total=total)
+        self._progress.refresh()
+
+    def _finish(self, what: str) -> None:
+        if (bar := self._bars.pop(what, None)) is None:
+            return
+        self._progress.remove_task(bar)
+        if not self._bars:
+            self._progress.stop()
+
+    def _say(self, line: str) -> None:
+        # One line is one line: a log is searched by line, and a terminal folds by itself.
+        self._console.print(Text(line), soft_wrap=True)
+
+
+if TYPE_CHECKING:
+    _: type[EventSink] = ConsoleSink

@@ -1,0 +1,103 @@
+"""Events as JSON lines in a file, for programs and for the record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sn37.domain.canonical import JsonValue, as_json, canonical_json
+from sn37.domain.events import Event, RoundOpened
+from sn37.domain.state import RoundPlan
+
+if TYPE_CHECKING:
+    from sn37.ports.telemetry import EventSink
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class JsonlSink:
+    """One canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
+
+    A line is one unbuffered write. What the disk refuses is dropped and counted. Appends to a
+    file that is there already.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._path = path
+        self._now = now
+        self._file: int | None = None  # opened by the first event
+        self._torn = False  # the file ends in half a line
+        self.num_dropped = 0
+
+    def emit(self, event: Event) -> None:
+        fields = {"plan": _plan(event.plan)} if isinstance(event, RoundOpened) else as_json(event)
+        assert isinstance(fields, dict)  # events are dataclasses
+        line = canonical_json(
+            {**fields, "at": self._now().isoformat(), "event": type(event).__name__}
+        )
+        try:
+            self._write(line + b"\n")
+        except OSError:
+            self.num_dropped += 1
+
+    def close(self) -> None:
+        """Let go of the file; a later event opens it again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._torn = _ends_in_half_a_line(self._path)
+            self._file = os.open(
+                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            )
+        whole = b"\n" + line if self._torn else line
+        written = os.write(self._file, whole)
+        if written < len(whole):  # the disk is full
+            self._torn = self._torn or written > 0
+            raise OSError("short write")
+        self._torn = False
+
+
+def _plan(plan: RoundPlan) -> JsonValue:
+    """A plan without the texts of its samples, which may be somebody's."""
+    return {
+        "key": as_json(plan.key),
+        "sync": as_json(plan.sync),
+        "champion": as_json(plan.champion),
+        "entries": as_json(plan.entries),
+        "listed": as_json(plan.listed),
+        "manifest_digest": plan.manifest_digest,
+        "draws": [
+            {
+                "task": draw.batch.task,
+                "num_samples": len(draw.batch.samples),
+                "pool_size": draw.pool_size,
+                "pool_digest": draw.pool_digest,
+            }
+            for draw in plan.draws
+        ],
+    }
+
+
+def _ends_in_half_a_line(path: Path) -> bool:
+    """Whether an earlier run was cut off in the middle of a line."""
+    try:
+        with path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except FileNotFoundError:
+        return False
+
+
+if TYPE_CHECKING:
+    _: type[EventSink] = JsonlSink

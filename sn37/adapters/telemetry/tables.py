@@ -1,0 +1,140 @@
+"""The final tables of a run: entries with their verdicts, standings, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sn37.adapters.telemetry import wording
+from sn37.adapters.telemetry.wording import Labels
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.reasons import Reason
+from sn37.domain.state import EntryResult, RoundResult, Verdict
+
+SHOWN_ROUNDS = 4  # newest rounds with a column of their own
+
+_COLOURS = {
+    Verdict.SCORED: "green",
+    Verdict.DUPLICATE: "yellow",
+    Verdict.REJECTED: "red",
+    Verdict.WAITING: "cyan",
+    Verdict.FAILED: "red",
+}
+
+
+def render_report(
+    results: Sequence[RoundResult],
+    standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
+    weights: WeightVector | None,
+    labels: Labels,
+) -> RenderableType:
+    """One table of entries per competition, what the reasons mean, standings and weights.
+
+    A row shows the entry's newest verdict; scores of earlier rounds stand beside it.
+    """
+    by_competition: dict[CompetitionId, list[RoundResult]] = {}
+    for result in sorted(results, key=lambda r: r.key):
+        if result.skipped is None:
+            by_competition.setdefault(result.key.competition, []).append(result)
+    shown: list[RenderableType] = [
+        _entries(competition, rounds, labels) for competition, rounds in by_competition.items()
+    ]
+    shown.append(_reasons(results))
+    if any(standings.values()):
+        shown.append(_standings(standings, labels))
+    shown.append(_weights(weights, labels))
+    return Group(*shown)
+
+
+def _entries(
+    competition: CompetitionId, rounds: Sequence[RoundResult], labels: Labels
+) -> RenderableType:
+    newest = rounds[-1]
+    table = Table(
+        title=f"Competition {competition}: entries after {len(rounds)} rounds",
+        title_justify="left",
+        caption="lower is better; * holds the crown",
+        caption_justify="left",
+    )
+    table.add_column("miner", no_wrap=True)
+    table.add_column("committed", justify="right", no_wrap=True)
+    columns = rounds[-SHOWN_ROUNDS:]
+    for result in columns:
+        table.add_column(f"round {result.key.sync_block}", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("reason", no_wrap=True)
+    table.add_column("detail")
+    for entry in _newest_first(rounds):
+        crown = "*" if entry.key == newest.champion else " "
+        table.add_row(
+            Text(f"{crown} {wording.miner(entry.key.hotkey, labels)}"),
+            str(entry.key.block),
+            *(_score_in(result, entry.key) for result in columns),
+            Text(entry.verdict.value, style=_COLOURS[entry.verdict]),
+            entry.reason.value if entry.reason else "",
+            Text(wording.printable(entry.detail)),
+        )
+    return table
+
+
+def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:
+    """Each entry's newest row: scored ones by score, then the others by verdict."""
+    newest: dict[EntryKey, EntryResult] = {}
+    for result in rounds:
+        newest.update({entry.key: entry for entry in result.entries})
+    verdicts = list(Verdict)
+
+    def rank(entry: EntryResult) -> tuple[bool, float, int, EntryKey]:
+        score = entry.score
+        # NaN sorts nowhere; it comes after every number.
+        return (
+            score is None or score != score,
+            score if score is not None and score == score else 0.0,
+            verdicts.index(entry.verdict),
+            entry.key,
+        )
+
+    return sorted(newest.values(), key=rank)
+
+
+def _score_in(result: RoundResult, key: EntryKey) -> str:
+    return next((wording.score_text(e) for e in result.entries if e.key == key), "")
+
+
+def _reasons(results: Sequence[RoundResult]) -> RenderableType:
+    met = {entry.reason for result in results for entry in result.entries if entry.reason}
+    lines = [f"  {reason.value}: {reason.meaning}" for reason in Reason if reason in met]
+    return Text("\n".join(["Reasons", *lines]) + "\n" if lines else "")
+
+
+def _standings(
+    standings: Mapping[CompetitionId, Mapping[Hotkey, float]], labels: Labels
+) -> RenderableType:
+    table = Table(title="Standings", title_justify="left")
+    table.add_column("competition", justify="right")
+    table.add_column("miner", no_wrap=True)
+    table.add_column("share", justify="right")
+    for competition, shares in sorted(standings.items()):
+        for hotkey, share in _largest_first(shares):
+            table.add_row(str(competition), Text(wording.miner(hotkey, labels)), f"{share:.4f}")
+    return table
+
+
+def _weights(weights: WeightVector | None, labels: Labels) -> RenderableType:
+    if weights is None:
+        return Text("No weights were set: too few rounds, or nobody holds a crown.")
+    table = Table(title="Weights", title_justify="left")
+    table.add_column("miner", no_wrap=True)
+    table.add_column("hotkey", no_wrap=True)
+    table.add_column("weight", justify="right")
+    for hotkey, share in _largest_first(weights.shares):
+        table.add_row(Text(wording.miner(hotkey, labels)), Text(hotkey), f"{share:.4f}")
+    return table
+
+
+def _largest_first(shares: Mapping[Hotkey, float]) -> list[tuple[Hotkey, float]]:
+    return sorted(shares.items(), key=lambda item: (-item[1], item[0]))

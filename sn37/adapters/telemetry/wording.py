@@ -1,0 +1,137 @@
+"""Events in words: one line each, or none for those that are only progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+
+from sn37.domain import events
+from sn37.domain.ids import EntryKey, Hotkey, RoundKey
+from sn37.domain.reasons import Reason
+from sn37.domain.state import EntryResult, Verdict
+
+Labels = Mapping[Hotkey, str]
+
+
+def printable(text: str) -> str:
+    """Miners choose names and texts; none may reach the terminal as a control sequence."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def miner(hotkey: Hotkey, labels: Labels) -> str:
+    """A hotkey's label, or its ends: ss58 addresses differ everywhere but in the first letter."""
+    if label := labels.get(hotkey):
+        return printable(label)
+    return printable(f"{hotkey[:6]}..{hotkey[-4:]}" if len(hotkey) > 12 else hotkey)
+
+
+def entry(key: EntryKey, labels: Labels) -> str:
+    return f"{miner(key.hotkey, labels)}@{key.block}"
+
+
+def round_name(key: RoundKey) -> str:
+    return f"competition {key.competition}, round {key.sync_block}"
+
+
+def score_text(result: EntryResult) -> str:
+    return "-" if result.score is None else f"{result.score:.4f}"
+
+
+def why(reason: Reason | None, detail: str) -> str:
+    """A reason with what exactly was found, or with what the code means."""
+    if reason is None:
+        return printable(detail)
+    return f"{reason.value}: {printable(detail) or reason.meaning}"
+
+
+@singledispatch
+def line(event: events.Event, labels: Labels) -> str | None:
+    """What to print for an event; ``None`` for progress, which bars and counters show."""
+    return None
+
+
+@line.register
+def _(event: events.SubmissionSeen, labels: Labels) -> str:
+    return f"seen      {entry(event.key, labels)}: {printable(event.repo)}"
+
+
+@line.register
+def _(event: events.SubmissionFetched, labels: Labels) -> str:
+    return f"fetched   {entry(event.key, labels)}: {event.size_bytes / 2**20:,.1f} MiB, verified"
+
+
+@line.register
+def _(event: events.SubmissionRefused, labels: Labels) -> str:
+    return f"refused   {entry(event.key, labels)}: {why(event.reason, event.detail)}"
+
+
+@line.register
+def _(event: events.PoolFrozen, labels: Labels) -> str:
+    where = round_name(event.round)
+    return f"frozen    {where}: {event.num_rows:,} rows for {printable(event.task)}"
+
+
+@line.register
+def _(event: events.RoundOpened, labels: Labels) -> str:
+    plan = event.plan
+    num_samples = sum(len(draw.batch.samples) for draw in plan.draws)
+    champion = entry(plan.champion, labels) if plan.champion else "none"
+    return (
+        f"opened    {round_name(plan.key)}: {len(plan.entries)} entries, "
+        f"{num_samples} samples each, champion {champion}"
+    )
+
+
+@line.register
+def _(event: events.EntryStarted, labels: Labels) -> str | None:
+    if not event.num_resumed:
+        return None
+    return (
+        f"resumed   {entry(event.key, labels)}: "
+        f"{event.num_resumed} of {event.num_blocks} blocks were scored before the restart"
+    )
+
+
+@line.register
+def _(event: events.EntryFinished, labels: Labels) -> str:
+    result = event.result
+    said = [f"{result.verdict.value:<9} {entry(result.key, labels)}:"]
+    if result.score is not None:
+        said.append(f"{result.score:.4f} on {result.num_samples} samples")
+    if result.reason is not None or result.verdict is not Verdict.SCORED:
+        said.append(why(result.reason, result.detail))
+    return " ".join(said)
+
+
+@line.register
+def _(event: events.RoundFinished, labels: Labels) -> str:
+    result = event.result
+    if result.skipped is not None:
+        return f"skipped   {round_name(result.key)}: {why(result.skipped, '')}"
+    champion = entry(result.champion, labels) if result.champion else "none"
+    return f"finished  {round_name(result.key)}: champion {champion}"
+
+
+@line.register
+def _(event: events.RoundSatOut, labels: Labels) -> str:
+    return f"sat out   {round_name(event.round)}: {why(event.reason, event.detail)}"
+
+
+@line.register
+def _(event: events.WeightsSubmitted, labels: Labels) -> str:
+    shares = sorted(event.weights.shares.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{miner(hotkey, labels)} {share:.3f}" for hotkey, share in shares if share)
+    return f"weights   after block {event.sync_block}: {shown} (extrinsic {event.extrinsic})"
+
+
+@line.register
+def _(event: events.Degraded, labels: Labels) -> str:
+    return (
+        f"degraded  {printable(event.what)}: {printable(event.error)}; "
+        f"again in {event.retry_in_s:.0f} s"
+    )
+
+
+@line.register
+def _(event: events.Recovered, labels: Labels) -> str:
+    return f"recovered {printable(event.what)}"

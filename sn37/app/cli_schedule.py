@@ -1,0 +1,157 @@
+"""``sn37 schedule``: check, show and compare the rules that all validators share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app import options
+from sn37.app.cli_errors import CommandError
+from sn37.domain.canonical import as_json as as_json_value
+from sn37.domain.epsilon import Epsilon, LinearEpsilon
+
+if TYPE_CHECKING:
+    from sn37.app.competitions import LoadedSchedule
+    from sn37.domain.canonical import JsonValue
+    from sn37.domain.competition import Competition
+
+app = typer.Typer(
+    name="schedule", help="Check, show and compare schedules of competitions.", no_args_is_help=True
+)
+
+SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet."
+File = Annotated[str, typer.Argument(metavar="FILE", help=SCHEDULE_HELP)]
+
+
+@app.command()
+def check(
+    file: File,
+    structure_only: Annotated[
+        bool, typer.Option("--structure-only", help="Do not ask whether data sets are installed.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say whether a validator here could run a schedule, and what deserves a second thought."""
+    from sn37.app import plugins, schedule_view
+
+    known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
+    loaded = _load(file, known)
+    doubts = schedule_view.warnings(loaded.schedule)
+    stale = schedule_view.sources_without_freshness(loaded.schedule)
+    if as_json:
+        _print_json(
+            {
+                "schedule": loaded.origin,
+                "fingerprint": loaded.fingerprint,
+                "warnings": list(doubts),
+                "sources_without_freshness": list(stale),
+            }
+        )
+        return
+    for doubt in doubts:
+        typer.echo(f"warning: {doubt}")
+    if stale:
+        typer.echo(f"without freshness, protected by the later block hash only: {', '.join(stale)}")
+    num_stages = len(loaded.schedule.stages)
+    typer.echo(f"{loaded.origin}: valid, {num_stages} stages, fingerprint {loaded.fingerprint}")
+
+
+@app.command()
+def show(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
+    at: Annotated[int | None, typer.Option(help="Only the rules that hold at this block.")] = None,
+    network: options.Network = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the competitions; by default those of the network's preset, all stages."""
+    from sn37.app.competitions import preset_of
+    from sn37.domain.ids import Block
+
+    loaded = _load(file or preset_of(network or "finney"), None)
+    schedule = loaded.schedule
+    stages = {stage.from_block: stage.competitions for stage in schedule.stages}
+    if at is not None:
+        stages = {Block(at): schedule.at(Block(at))}
+    if as_json:
+        shown = as_json_value(schedule if at is None else schedule.at(Block(at)))
+        _print_json({"fingerprint": loaded.fingerprint, "schedule": shown})
+        return
+    typer.echo(f"{loaded.origin}, netuid {schedule.netuid}, fingerprint {loaded.fingerprint}")
+    typer.echo(
+        f"a round every {schedule.timing.cadence} blocks; "
+        f"at most {schedule.max_new_entries} new entries; warm-up {schedule.warmup_rounds} rounds"
+    )
+    for block, competitions in stages.items():
+        typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
+        for competition in competitions:
+            _print_competition(competition)
+        if not competitions:
+            typer.echo("  no competition runs")
+
+
+@app.command()
+def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
+    """Print what changes from one schedule to another."""
+    from sn37.app.schedule_view import differences
+
+    before, after = _load(old, None), _load(new, None)
+    found = differences(before.schedule, after.schedule)
+    if as_json:
+        _print_json([{"where": d.where, "old": d.old, "new": d.new} for d in found])
+        return
+    for difference in found:
+        old_text, new_text = (
+            "-" if value is None else json.dumps(value)
+            for value in (difference.old, difference.new)
+        )
+        typer.echo(f"{difference.where}: {old_text} -> {new_text}")
+    if not found:
+        typer.echo(f"no difference; fingerprint {before.fingerprint}")
+
+
+def _load(source: str, known_sources: frozenset[str] | None) -> LoadedSchedule:
+    from sn37.app.competitions import PRESETS, ScheduleError, load_schedule
+
+    try:
+        return load_schedule(
+            source if source in PRESETS else Path(source), known_sources=known_sources
+        )
+    except ScheduleError as error:
+        raise CommandError(str(error)) from error
+
+
+def _print_competition(competition: Competition) -> None:
+    limits = competition.constraints
+    tokenizer = competition.tokenizer
+    unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
+    typer.echo(f"  {competition.id} {competition.name}: share {competition.reward_share:g}, {unit}")
+    typer.echo(
+        f"    {limits.min_parameters:,} to {limits.max_parameters:,} parameters, "
+        f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "
+        f"{', '.join(sorted(limits.architectures))}"
+    )
+    typer.echo(
+        f"    scored {competition.delay_blocks} blocks after the commitment; "
+        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model"
+    )
+    for task in competition.tasks:
+        age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
+        typer.echo(
+            f"    {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
+            f"of {task.source.name} (freshness {task.source.freshness.value}{age})"
+        )
+
+
+def _margin(epsilon: Epsilon) -> str:
+    if isinstance(epsilon, LinearEpsilon):
+        return (
+            f"{epsilon.start:.3g} falling to {epsilon.stop:.3g} in {epsilon.decay_blocks:,} blocks"
+        )
+    return f"{epsilon.end:.3g}"
+
+
+def _print_json(value: JsonValue) -> None:
+    typer.echo(json.dumps(value, indent=2))

@@ -1,0 +1,208 @@
+"""Reading the schedule that all validators share: TOML in, domain values out.
+
+A file declares ``sources``, ``competitions`` (each a table with a name) and ``stages`` that
+give shares to competitions by that name. A competition may name an earlier one as its
+``base``: keys it does not give are taken from there, whole.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sn37.app import toml_lines
+from sn37.app.schedule_tables import ScheduleTable
+from sn37.domain.canonical import as_json, canonical_digest
+from sn37.domain.competition import Source
+from sn37.domain.ids import Digest
+from sn37.domain.schedule import Schedule, Stage
+
+PRESETS = ("finney", "simnet")
+
+
+class ScheduleError(Exception):
+    """A schedule that cannot be used; the message names file, line and key and says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSchedule:
+    """A schedule and the digest by which validators tell whether they share it."""
+
+    schedule: Schedule
+    fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
+    origin: str  # file, or name of the preset
+
+
+def preset_of(network: str) -> str:
+    """The preset that a network runs when no file is named."""
+    return "simnet" if network == "simnet" else "finney"
+
+
+def load_schedule(source: Path | str, *, known_sources: Collection[str] | None) -> LoadedSchedule:
+    """Read a schedule file, or a preset by its name.
+
+    ``known_sources`` are the data sets that can be opened here; ``None`` checks the file
+    alone, for reading a schedule on a machine that does not score.
+
+    Raises:
+        ScheduleError: The file cannot be read, or says something impossible.
+    """
+    origin, text = _read(source)
+    schedule = _Reader(origin=origin, text=text).read(known_sources)
+    return LoadedSchedule(
+        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
+    )
+
+
+def _read(source: Path | str) -> tuple[str, str]:
+    if isinstance(source, str) and source in PRESETS:
+        return f"preset {source}", (files("sn37.app") / f"schedules/{source}.toml").read_text()
+    path = Path(source)
+    try:
+        return str(path), path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ScheduleError(f"{path}: not UTF-8 text ({error.reason})") from error
+    except OSError as error:
+        hint = f"; presets: {', '.join(PRESETS)}" if isinstance(error, FileNotFoundError) else ""
+        raise ScheduleError(f"{path}: {error.strerror or error}{hint}") from error
+
+
+class _Reader:
+    """One file being read; knows on which line each key stands."""
+
+    def __init__(self, *, origin: str, text: str) -> None:
+        self._origin = origin
+        self._text = text
+        self._lines: Mapping[toml_lines.Path, int] = {}
+
+    def read(self, known_sources: Collection[str] | None) -> Schedule:
+        table = self._table()
+        sources = self._sources(table, known_sources)
+        for index, stage in enumerate(table.stages):
+            for name in stage.shares:
+                if name not in table.competitions:
+                    declared = ", ".join(table.competitions)
+                    raise self._error(
+                        ("stages", index, "shares", name),
+                        f"no competition table of this name; declared: {declared}",
+                    )
+        # Each competition by itself first, so that its mistakes carry its own line.
+        for name, competition in table.competitions.items():
+            for index, task in enumerate(competition.tasks):
+                with self._located(("competitions", name, "tasks", index)):
+                    task.value(sources)
+            with self._located(("competitions", name, "constraints")):
+                competition.constraints.value()
+            with self._located(("competitions", name)):
+                competition.value(1.0, sources)
+        stages: list[Stage] = []
+        for index, stage in enumerate(table.stages):
+            with self._located(("stages", index)):
+                stages.append(stage.value(table.competitions, sources))
+        with self._located(("timing",)):
+            table.timing.value()
+        with self._located(()):
+            return table.value(tuple(stages))
+
+    def _table(self) -> ScheduleTable:
+        try:
+            given = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            # Its message ends with "(at line L, column C)"; ours begins with it.
+            found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
+            line = found[1] if found else str(self._text.count("\n") + 1)
+            raise ScheduleError(f"{self._origin}, line {line}: not TOML: {error}") from error
+        self._lines = toml_lines.key_lines(self._text)
+        self._inherit(given.get("competitions"))
+        try:
+            return ScheduleTable.model_validate(given)
+        except ValidationError as error:
+            problems = sorted(error.errors(), key=lambda e: self._line(e["loc"]))
+            first = problems[0]
+            raise self._error(first["loc"], _explain(first)) from error
+
+    def _inherit(self, competitions: object) -> None:
+        """Fill in what each competition takes from its base; bases stand earlier in the file."""
+        if not isinstance(competitions, dict):
+            return
+        earlier: dict[str, dict[str, object]] = {}
+        for name, table in competitions.items():
+            if isinstance(table, dict) and "base" in table:
+                base = table.pop("base")
+                if base not in earlier:
+                    raise self._error(
+                        ("competitions", name, "base"),
+                        f"{base!r} is no competition table above this one",
+                    )
+                competitions[name] = table = {**earlier[base], **table}
+            if isinstance(table, dict):
+                earlier[name] = table
+
+    def _sources(
+        self, table: ScheduleTable, known_sources: Collection[str] | None
+    ) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        for name, source in table.sources.items():
+            with self._located(("sources", name)):
+                sources[name] = source.value(name)
+                if known_sources is not None and name not in known_sources:
+                    known = ", ".join(sorted(known_sources)) or "none"
+                    raise ValueError(f"data set {name!r} is not installed; installed: {known}")
+        return sources
+
+    @contextmanager
+    def _located(self, table: toml_lines.Path) -> Iterator[None]:
+        """Turn a broken rule of the domain into an error at the key that the rule names."""
+        try:
+            yield
+        except ValueError as error:
+            raise self._error(self._key_named_by(str(error), table), str(error)) from error
+
+    def _key_named_by(self, message: str, table: toml_lines.Path) -> toml_lines.Path:
+        words = re.findall(r"\w+", message)
+        # Some rules are about all elements of an array; the array's first line is the place.
+        arrays = [
+            key for word, key in (("weights", "tasks"), ("from_block", "stages")) if word in words
+        ]
+        return next((p for word in words + arrays if (p := (*table, word)) in self._lines), table)
+
+    def _line(self, path: toml_lines.Path) -> int:
+        return toml_lines.line_of(self._lines, path) or 1
+
+    def _error(self, path: toml_lines.Path, why: str) -> ScheduleError:
+        key = ".".join(str(part) for part in path)
+        return ScheduleError(f"{self._origin}, line {self._line(path)}: {key}: {why}")
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """What pydantic found, in one clause that says what to write instead."""
+    key = str(problem["loc"][-1])
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing"
+    if problem["type"] == "extra_forbidden":
+        close = get_close_matches(key, _KEYS, n=1)
+        return f"unknown key{f'; did you mean {close[0]!r}?' if close else ''}"
+    if problem["type"] == "value_error":  # one of our own
+        return problem["msg"].removeprefix("Value error, ")
+    message, shown = problem["msg"], repr(problem["input"])
+    return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 60 else 'this'}"
+
+
+def _keys(table: object) -> set[str]:
+    """Every key that some table of a schedule knows."""
+    if isinstance(table, dict):
+        named = set(table.get("properties", ()))
+        return named.union(*(_keys(element) for element in table.values()))
+    return set()
+
+
+_KEYS = sorted(_keys(ScheduleTable.model_json_schema()) | {"base"})

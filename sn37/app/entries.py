@@ -1,0 +1,130 @@
+"""Choose a round's entries from the chain at its sync block."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sn37.app.evidence import past_evidence
+from sn37.app.keeper import StateKeeper
+from sn37.app.track import submissions_of
+from sn37.domain.commitment import CommitmentBook
+from sn37.domain.competition import Competition
+from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
+from sn37.domain.models import Availability
+from sn37.domain.queue import EntryPlan, plan_entries
+from sn37.domain.racing import select_contenders
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import EntryResult, Verdict
+from sn37.domain.winner import Contestant
+from sn37.ports.chain import Chain
+from sn37.ports.errors import StoreUnavailable
+from sn37.ports.model_store import ModelStore
+from sn37.ports.state_store import StateStore
+
+
+class EntryChooser:
+    """Reads what a round needs of the chain, and asks which repositories can be read."""
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        models: ModelStore,
+        keeper: StateKeeper,
+        store: StateStore,
+        schedule: Schedule,
+    ) -> None:
+        self._chain = chain
+        self._models = models
+        self._keeper = keeper
+        self._store = store
+        self._schedule = schedule
+
+    async def choose(
+        self, rules: Competition, sync: BlockRef
+    ) -> tuple[EntryPlan, frozenset[EntryKey]]:
+        """The entries, and those of the commitments whose repository could not be read.
+
+        Repositories are probed one plan after the other, because whom a missing one lets in
+        is known only then.
+        """
+        book = await self._chain.commitments(sync)
+        await self._keeper.add_submissions(submissions_of(book))
+        metagraph = await self._chain.metagraph(sync)
+        rounds = self._keeper.state.rounds.get(rules.id, ())
+        champion = next((r.champion for r in reversed(rounds) if r.skipped is None), None)
+        contenders = await self._contenders(rules.id, champion)
+        availability: dict[EntryKey, Availability] = {}
+        while True:
+            plan = plan_entries(
+                submissions=self._keeper.state.submissions.values(),
+                competition=rules.id,
+                schedule=self._schedule,
+                sync_block=sync.number,
+                metagraph=metagraph,
+                champion=champion,
+                contenders=contenders,
+                rounds=rounds,
+                availability=availability,
+                book=book,
+            )
+            unknown = _to_probe(plan) - availability.keys()
+            if not unknown:
+                break
+            availability |= await self._probe(unknown)
+        private = {k for k, a in availability.items() if a is Availability.PRIVATE}
+        return replace(plan, listed=(*plan.listed, *_malformed(book))), frozenset(private)
+
+    async def _contenders(
+        self, competition: CompetitionId, champion: EntryKey | None
+    ) -> tuple[EntryKey, ...]:
+        if champion is None:
+            return ()
+        known = {
+            s.commitment.key: s.commitment
+            for s in self._keeper.state.submissions.values()
+            if s.commitment.competition == competition
+            and (not s.retired or s.commitment.key == champion)
+        }
+        evidence = await past_evidence(self._store, self._schedule, competition, known)
+        contestants = {
+            key: Contestant(
+                key=key, precedence=known[key].precedence, evidence=evidence.get(key, {})
+            )
+            for key in known
+        }
+        others = [c for key, c in contestants.items() if key != champion]
+        return select_contenders(contestants[champion], others)
+
+    async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability]:
+        """Availability of each; a host that does not answer is held against nobody."""
+        found = {}
+        for key in sorted(keys):
+            ref = self._keeper.state.submissions[key].commitment.model
+            try:
+                found[key] = await self._models.availability(ref)
+            except StoreUnavailable:
+                found[key] = Availability.PUBLIC
+        return found
+
+
+def _malformed(book: CommitmentBook) -> tuple[EntryResult, ...]:
+    """Records that name no competition one could trust; their miners find them in each."""
+    return tuple(
+        EntryResult(
+            key=EntryKey(record.hotkey, record.block),
+            repo="",
+            verdict=Verdict.REJECTED,
+            reason=Reason.MALFORMED_COMMITMENT,
+            detail=f"{record.fault}: {record.detail}",
+        )
+        for _, record in sorted(book.malformed.items())
+    )
+
+
+def _to_probe(plan: EntryPlan) -> set[EntryKey]:
+    """Entries, and those that would be but for files that are not here."""
+    awaited = (e.key for e in plan.listed if e.reason is Reason.HUB_UNAVAILABLE)
+    return {*plan.entries, *awaited}

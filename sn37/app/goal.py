@@ -1,0 +1,45 @@
+"""When a run with ``--rounds`` is over."""
+
+from __future__ import annotations
+
+from sn37.app.heads import Subscription
+from sn37.app.keeper import StateKeeper
+from sn37.app.submit import weights_after
+from sn37.domain.ids import Block
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import ValidatorState
+
+
+def is_reached(state: ValidatorState, schedule: Schedule, *, rounds: int, block: Block) -> bool:
+    """Whether every competition has that many scored rounds, and their weights are on chain.
+
+    Rounds of earlier runs with the same state count: a run that was cut short goes on. During
+    the warm-up no weights are due.
+    """
+    scored = {
+        c.id: [r.key.sync_block for r in state.rounds.get(c.id, ()) if r.skipped is None]
+        for c in schedule.at(block)
+    }
+    if not scored or any(len(blocks) < rounds for blocks in scored.values()):
+        return False
+    newest = max(b for blocks in scored.values() for b in blocks)
+    sent = any(w.sync_block >= newest and w.extrinsic is not None for w in state.weights)
+    return sent or weights_after(state, schedule, block) is None
+
+
+class Goal:
+    """An actor that returns, and so ends the run, once enough rounds are done."""
+
+    def __init__(
+        self, *, rounds: int, keeper: StateKeeper, heads: Subscription, schedule: Schedule
+    ) -> None:
+        self._rounds = rounds
+        self._keeper = keeper
+        self._heads = heads
+        self._schedule = schedule
+
+    async def run(self) -> None:
+        async for head in self._heads:
+            state = self._keeper.state
+            if is_reached(state, self._schedule, rounds=self._rounds, block=head.number):
+                return

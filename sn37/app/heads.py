@@ -1,0 +1,87 @@
+"""The newest finalized block, handed to every actor of the validator."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sn37.domain.ids import BlockRef
+
+
+class Subscription:
+    """One actor's view of the head: an async iterator that skips what it was too busy for.
+
+    The actor counts as idle exactly while it waits here for the next head.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._seen: BlockRef | None = None
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> BlockRef:
+        self._heads.note_waiting(self)
+        try:
+            while (head := self._heads.newest) is None or head == self._seen:
+                await self._heads.wait_for_change()
+        finally:
+            self._heads.note_busy(self)
+        self._seen = head
+        return head
+
+    @property
+    def behind(self) -> bool:
+        """Whether a newer head is there than the one this actor took last."""
+        return self._heads.newest is not None and self._heads.newest != self._seen
+
+
+class Heads:
+    """Publishes heads and knows when everyone has dealt with the newest one.
+
+    ``all_idle`` is what lets a simulated chain produce its next block only when nobody has
+    work left, so that a run does not depend on how fast the machine is.
+    """
+
+    def __init__(self) -> None:
+        self._newest: BlockRef | None = None
+        self._subscriptions: list[Subscription] = []
+        self._waiting: set[Subscription] = set()
+        self._pulse = asyncio.Event()
+
+    @property
+    def newest(self) -> BlockRef | None:
+        return self._newest
+
+    def subscribe(self) -> Subscription:
+        """A new actor's subscription; it counts as busy until it first waits."""
+        subscription = Subscription(self)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def publish(self, head: BlockRef) -> None:
+        self._newest = head
+        self._wake()
+
+    async def all_idle(self) -> None:
+        """Return when every subscriber waits for a head newer than the newest."""
+        while not self._idle():
+            await self.wait_for_change()
+
+    def _idle(self) -> bool:
+        return all(s in self._waiting and not s.behind for s in self._subscriptions)
+
+    def note_waiting(self, subscription: Subscription) -> None:
+        self._waiting.add(subscription)
+        self._wake()
+
+    def note_busy(self, subscription: Subscription) -> None:
+        self._waiting.discard(subscription)
+
+    async def wait_for_change(self) -> None:
+        await self._pulse.wait()
+
+    def _wake(self) -> None:
+        # Whoever waits holds the old event; setting it wakes all of them exactly once.
+        pulse, self._pulse = self._pulse, asyncio.Event()
+        pulse.set()

@@ -1,0 +1,35 @@
+"""From a round's plan to the job of scoring one model."""
+
+from __future__ import annotations
+
+from sn37.domain.competition import Competition
+from sn37.domain.models import ModelArtifact
+from sn37.domain.scoring import ScoringJob
+from sn37.domain.state import RoundPlan
+from sn37.ports.model_store import ModelStore
+
+
+class JobBuilder:
+    """Adds the prescribed tokenizer's folder to what plan and rules say."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+
+    async def build(
+        self, plan: RoundPlan, rules: Competition, artifact: ModelArtifact, *, skip_blocks: int = 0
+    ) -> ScoringJob:
+        """The job; the same for every model of the round but for the artifact.
+
+        Raises:
+            StoreUnavailable: The prescribed tokenizer cannot be fetched.
+        """
+        tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
+        return ScoringJob(
+            artifact=artifact,
+            constraints=rules.constraints,
+            batches=tuple(d.batch for d in plan.draws),
+            timeout_s=rules.timeout_s,
+            tokenizer=tokenizer,
+            template=rules.template,
+            skip_blocks=skip_blocks,
+        )

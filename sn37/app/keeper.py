@@ -1,0 +1,115 @@
+"""The one owner of the validator's state: frozen values, replaced and then persisted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+
+from sn37.domain.ids import EntryKey, RoundKey
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    ValidatorState,
+    WeightsRecord,
+)
+from sn37.ports.state_store import StateStore
+
+Change = Callable[[Submission], Submission]
+
+
+class StateKeeper:
+    """Holds the newest state and writes every change through to the store.
+
+    A change is made in memory at once and then written: two actors that change one
+    submission never overwrite each other, and what a crash loses is done again.
+    """
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._state = ValidatorState()
+
+    @property
+    def state(self) -> ValidatorState:
+        return self._state
+
+    async def load(self) -> None:
+        """Read what earlier runs recorded. Call once, first."""
+        self._state = await self._store.load()
+
+    async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
+        """Record submissions that are not known yet; return those."""
+        known = self._state.submissions
+        fresh = {s.commitment.key: s for s in new if s.commitment.key not in known}
+        if fresh:
+            self._replace_submissions(fresh)
+            await self._store.save_submissions(fresh.values())
+        return tuple(fresh.values())
+
+    async def change_submissions(self, changes: Mapping[EntryKey, Change]) -> None:
+        """Apply each change to the newest version of its submission, in one step."""
+        changed = self._apply(changes)
+        if changed:
+            await self._store.save_submissions(changed)
+
+    async def open_round(self, plan: RoundPlan) -> None:
+        """Record a round's plan; from here on it is scored whatever happens."""
+        rounds = {**self._state.open_rounds, plan.key: OpenRound(plan=plan)}
+        self._state = replace(self._state, open_rounds=rounds)
+        await self._store.open_round(plan)
+
+    async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+        """Journal one block of losses."""
+        opened = self._state.open_rounds[round_]
+        journal = {**opened.journal, entry: (*opened.journal.get(entry, ()), losses)}
+        self._replace_open(replace(opened, journal=journal))
+        await self._store.append(round_, entry, losses)
+
+    async def finish_entry(
+        self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
+    ) -> None:
+        """Record how one entry's evaluation ended."""
+        opened = self._state.open_rounds[round_]
+        self._replace_open(replace(opened, outcomes={**opened.outcomes, outcome.key: outcome}))
+        await self._store.finish_entry(round_, outcome, receipt)
+
+    async def finish_round(
+        self, result: RoundResult, changes: Mapping[EntryKey, Change] | None = None
+    ) -> None:
+        """Record a finished round together with the submissions it changed."""
+        changed = self._apply(changes or {})
+        state = self._state
+        competition = result.key.competition
+        open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
+        rounds = {
+            **state.rounds,
+            competition: (*state.rounds.get(competition, ()), result),
+        }
+        self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
+        await self._store.finish_round(result, changed)
+
+    async def record_weights(self, record: WeightsRecord) -> None:
+        """Remember weights that are about to be sent, or that the chain has taken."""
+        older = tuple(w for w in self._state.weights if w.sync_block != record.sync_block)
+        newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
+        self._state = replace(self._state, weights=newest)
+        await self._store.record_weights(record)
+
+    def _apply(self, changes: Mapping[EntryKey, Change]) -> Collection[Submission]:
+        old = self._state.submissions
+        changed = {k: new for k, change in changes.items() if (new := change(old[k])) != old[k]}
+        if changed:
+            self._replace_submissions(changed)
+        return changed.values()
+
+    def _replace_submissions(self, changed: Mapping[EntryKey, Submission]) -> None:
+        merged = {**self._state.submissions, **changed}
+        self._state = replace(self._state, submissions=merged)
+
+    def _replace_open(self, opened: OpenRound) -> None:
+        rounds = {**self._state.open_rounds, opened.plan.key: opened}
+        self._state = replace(self._state, open_rounds=rounds)

@@ -1,0 +1,69 @@
+"""The console script ``sn37``. Starting it imports neither torch nor bittensor."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+import sn37
+from sn37.app import cli_schedule, cli_simulate
+from sn37.app.cli_errors import run
+
+app = typer.Typer(
+    name="sn37",
+    help="Subnet 37: fine-tuning competitions on Bittensor.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_schedule.app)
+cli_simulate.register(app)
+
+Door = Callable[[Sequence[str]], int]
+
+
+def _forwarded(name: str, door: str, summary: str) -> None:
+    """Add a command that hands its arguments to ``door`` ("module:function"), imported then."""
+
+    @app.command(
+        name,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def forward(context: typer.Context) -> int:
+        main: Door = pkgutil.resolve_name(door)
+        return main(context.args)
+
+
+_forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sn37 {sn37.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Subnet 37: fine-tuning competitions on Bittensor."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(app, prog_name="sn37"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Fix everything a round depends on, once its sync block is finalized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sn37.app.entries import EntryChooser
+from sn37.app.heads import Subscription
+from sn37.app.keeper import StateKeeper
+from sn37.app.pools import live_tasks
+from sn37.app.sources import Sources
+from sn37.domain.competition import Competition, Freshness, Task
+from sn37.domain.events import RoundOpened, RoundSatOut
+from sn37.domain.ids import Block, BlockRef, RoundKey, TaskName
+from sn37.domain.reasons import Reason
+from sn37.domain.samples import Pool
+from sn37.domain.sampling import (
+    NotEnoughRows,
+    draw,
+    manifest_digest,
+    pool_digest,
+    round_window,
+    seed_of,
+)
+from sn37.domain.schedule import Schedule
+from sn37.domain.scoring import TaskBatch
+from sn37.domain.state import RoundPlan, RoundResult, TaskDraw
+from sn37.ports.chain import Chain
+from sn37.ports.errors import DatasetExhausted
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+
+class RoundOpener:
+    """Opens each competition's round at its sync block, or sits it out.
+
+    Only rounds whose pools this validator froze in time are opened. What they need of the
+    chain is read here and stored, because nodes forget old states.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        entries: EntryChooser,
+        sources: Sources,
+        keeper: StateKeeper,
+        store: StateStore,
+        heads: Subscription,
+        schedule: Schedule,
+        sink: EventSink,
+    ) -> None:
+        self._chain = chain
+        self._entries = entries
+        self._sources = sources
+        self._keeper = keeper
+        self._store = store
+        self._heads = heads
+        self._schedule = schedule
+        self._sink = sink
+        self._first: Block | None = None  # head at which this process began to watch
+
+    async def run(self) -> None:
+        async for head in self._heads:
+            if self._first is None:
+                self._first = head.number
+            sync = self._schedule.timing.sync_block(head.number)
+            for rules in self._schedule.at(sync):
+                key = RoundKey(rules.id, sync)
+                if not self._is_known(key):
+                    await self._open(key, rules, head.number)
+
+    def _is_known(self, key: RoundKey) -> bool:
+        state = self._keeper.state
+        done = state.rounds.get(key.competition, ())
+        return key in state.open_rounds or any(r.key == key for r in done)
+
+    async def _open(self, key: RoundKey, rules: Competition, head: Block) -> None:
+        if any(k.competition == key.competition for k in self._keeper.state.open_rounds):
+            # The champion at the start of this round is not known yet.
+            if head >= key.sync_block + self._schedule.timing.files_grace:
+                await self._sit_out(key, Reason.DEVICE, "the round before it is not finished")
+            return
+        pools = await self._store.pools(key)
+        missed = [t.name for t in live_tasks(rules) if t.name not in pools]
+        if missed:
+            if self._first is not None and self._first < key.sync_block:
+                detail = f"no complete read of {', '.join(missed)} before the sync block"
+                await self._sit_out(key, Reason.DATA_UNAVAILABLE, detail)
+            return
+        try:
+            draws = await self._draw(key, rules, pools)
+        except (NotEnoughRows, DatasetExhausted) as error:
+            await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
+            return
+        sync = await self._chain.block(key.sync_block)
+        chosen, unreadable = await self._entries.choose(rules, sync)
+        plan = RoundPlan(
+            key=key,
+            sync=sync,
+            champion=chosen.champion,
+            entries=chosen.entries,
+            draws=draws,
+            manifest_digest=manifest_digest(d.batch for d in draws),
+            listed=chosen.listed,
+            unreadable=unreadable,
+        )
+        await self._keeper.open_round(plan)
+        self._sink.emit(RoundOpened(plan=plan))
+
+    async def _draw(
+        self, key: RoundKey, rules: Competition, pools: Mapping[TaskName, Pool]
+    ) -> tuple[TaskDraw, ...]:
+        sync = await self._chain.block(key.sync_block)
+        return tuple([await self._draw_task(rules, task, sync, pools) for task in rules.tasks])
+
+    async def _draw_task(
+        self,
+        rules: Competition,
+        task: Task,
+        sync: BlockRef,
+        pools: Mapping[TaskName, Pool],
+    ) -> TaskDraw:
+        seed = seed_of(
+            netuid=self._schedule.netuid, competition=rules.id, task=task.name, block_hash=sync.hash
+        )
+        if task.source.freshness is Freshness.LIVE:
+            pool = pools[task.name].within(
+                round_window(
+                    sync_time=await self._chain.timestamp(sync),
+                    delay_time=await self._time(sync.number - rules.delay_blocks),
+                    settle_time=await self._time(sync.number - self._schedule.timing.settle),
+                    max_age_s=task.source.max_age_s,
+                )
+            )
+            samples = draw(
+                pool,
+                task=task.name,
+                count=task.num_samples,
+                seed=seed,
+                signer_share=task.source.signer_share,
+            )
+        else:
+            samples = await self._sources.static(task.source).draw(
+                count=task.num_samples, seed=seed
+            )
+            pool = Pool(samples)
+        return TaskDraw(
+            batch=TaskBatch(task=task.name, method=task.method, samples=samples),
+            pool_size=len(pool.samples),
+            pool_digest=pool_digest(pool),
+        )
+
+    async def _time(self, number: int) -> datetime:
+        return await self._chain.timestamp(await self._chain.block(Block(max(number, 0))))
+
+    async def _sit_out(self, key: RoundKey, reason: Reason, detail: str) -> None:
+        sync = await self._chain.block(key.sync_block)
+        await self._keeper.finish_round(RoundResult(key=key, sync=sync, skipped=reason))
+        self._sink.emit(RoundSatOut(round=key, reason=reason, detail=detail))

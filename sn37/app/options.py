@@ -1,0 +1,52 @@
+"""Command-line options that several commands share, named as today's ``btcli`` names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file of settings; flags and SN37_... variables win.")
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        "-n",
+        "--subtensor.network",
+        help="finney, test, local, a ws:// address, or simnet: a whole network simulated here.",
+    ),
+]
+Netuid = Annotated[int | None, typer.Option(help="Number of the subnet.")]
+Wallet = Annotated[
+    str | None, typer.Option("--wallet", "-w", "--wallet.name", help="Name of the wallet.")
+]
+WalletHotkey = Annotated[
+    str | None,
+    typer.Option("--wallet-hotkey", "-H", "--wallet.hotkey", help="Name of its hotkey."),
+]
+WalletPath = Annotated[
+    Path | None, typer.Option("--wallet-path", "--wallet.path", help="Folder of the wallets.")
+]
+StateDir = Annotated[Path | None, typer.Option(help="Folder that holds everything the run writes.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Dtype = Annotated[
+    str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
+Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
+Pace = Annotated[
+    str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")
+]
+Rounds = Annotated[int | None, typer.Option(help="Stop after so many rounds of each competition.")]
+ScheduleFile = Annotated[
+    Path | None,
+    typer.Option("--schedule", help="Another schedule; only on simnet and local."),
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write the finished rounds to this file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

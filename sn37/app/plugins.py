@@ -1,0 +1,55 @@
+"""Data sets that installed packages offer, found by entry point.
+
+A package registers a factory without arguments under the group ``sn37.datasets``; calling it
+gives a ``DatasetPlugin``. Installing a plug-in changes nothing: the schedule names the ones
+that are used, and only those are imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from sn37.ports.dataset import DatasetPlugin
+
+GROUP = "sn37.datasets"
+SIMNET_SOURCE = "simnet"  # the simulated network's own feed; no plug-in, opened by the container
+
+
+def dataset_names() -> frozenset[str]:
+    """The names under which installed packages offer data sets; imports none of them."""
+    return frozenset(point.name for point in entry_points(group=GROUP))
+
+
+def dataset_plugin(name: str) -> DatasetPlugin:
+    """The plug-in registered as ``name``; only its module is imported.
+
+    Raises:
+        LookupError: None or several are registered as ``name``, or it cannot be imported, or
+            it is no dataset plug-in. The message says which package to look at.
+    """
+    found = tuple(entry_points(group=GROUP, name=name))
+    if not found:
+        known = ", ".join(sorted(dataset_names())) or "none"
+        raise LookupError(f"no data set is installed as {name!r}; installed: {known}")
+    if len(found) > 1:
+        packages = ", ".join(sorted(_package(point) for point in found))
+        raise LookupError(f"several packages offer data set {name!r}: {packages}; uninstall one")
+    (point,) = found
+    try:
+        factory: Callable[[], DatasetPlugin] = point.load()
+    except (ImportError, AttributeError) as error:
+        raise LookupError(
+            f"data set {name!r} of {_package(point)} cannot be imported: {error}"
+        ) from error
+    plugin = factory()
+    if not (hasattr(plugin, "open") and hasattr(plugin, "freshness")):
+        raise LookupError(
+            f"data set {name!r}: {point.value} of {_package(point)} returned a "
+            f"{type(plugin).__name__}, which has no freshness and open"
+        )
+    return plugin
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value

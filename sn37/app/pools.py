@@ -1,0 +1,104 @@
+"""Read the live sources and freeze their rows before the block that seeds the draw."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sn37.app.heads import Subscription
+from sn37.app.sources import Sources
+from sn37.domain.competition import Competition, Freshness, Source, Task
+from sn37.domain.events import Degraded, PoolFrozen
+from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey
+from sn37.domain.metagraph import RAO_PER_TAO
+from sn37.domain.samples import Pool, PoolRequest
+from sn37.domain.sampling import collect_window
+from sn37.domain.schedule import Schedule
+from sn37.ports.chain import Chain
+from sn37.ports.errors import DatasetUnavailable
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+
+def live_tasks(rules: Competition) -> tuple[Task, ...]:
+    """The tasks whose rows must be frozen before the sync block."""
+    return tuple(t for t in rules.tasks if t.source.freshness is Freshness.LIVE)
+
+
+class Freezer:
+    """Collects the pools of the next round in the last blocks before its sync block.
+
+    Whatever is not complete when that block exists is thrown away: rows added once the seed
+    is known must not count (attack 42). The validator then sits the round out.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        sources: Sources,
+        store: StateStore,
+        heads: Subscription,
+        schedule: Schedule,
+        sink: EventSink,
+    ) -> None:
+        self._chain = chain
+        self._sources = sources
+        self._store = store
+        self._heads = heads
+        self._schedule = schedule
+        self._timing = schedule.timing
+        self._sink = sink
+        self._frozen: set[RoundKey] = set()
+
+    async def run(self) -> None:
+        async for head in self._heads:
+            sync = self._timing.next_sync_block(head.number)
+            if head.number < sync - self._timing.freeze_lead:
+                continue
+            for rules in self._schedule.at(sync):
+                key = RoundKey(rules.id, sync)
+                if key not in self._frozen and live_tasks(rules):
+                    await self._freeze(key, rules)
+
+    async def _freeze(self, key: RoundKey, rules: Competition) -> None:
+        if await self._store.pools(key):
+            self._frozen.add(key)  # by this validator, before it was restarted
+            return
+        try:
+            pools = {
+                task.name: await self._collect(key.sync_block, rules, task)
+                for task in live_tasks(rules)
+            }
+        except DatasetUnavailable as error:
+            self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=12.0))
+            return
+        if (await self._chain.head()).number >= key.sync_block:
+            return  # too late
+        await self._store.freeze_pools(key, pools)
+        self._frozen.add(key)
+        for task, pool in pools.items():
+            self._sink.emit(PoolFrozen(round=key, task=task, num_rows=len(pool.samples)))
+
+    async def _collect(self, sync: Block, rules: Competition, task: Task) -> Pool:
+        lead = await self._chain.block(Block(sync - self._timing.freeze_lead))
+        source = task.source
+        request = PoolRequest(
+            window=collect_window(
+                lead_time=await self._chain.timestamp(lead),
+                blocks_to_sync=self._timing.freeze_lead,
+                delay_time=await self._time(sync - rules.delay_blocks),
+                settle_time=await self._time(sync - self._timing.settle),
+                max_age_s=source.max_age_s,
+            ),
+            trusted=await self._trusted(source, lead),
+        )
+        return await self._sources.live(source).collect(request)
+
+    async def _time(self, number: int) -> datetime:
+        return await self._chain.timestamp(await self._chain.block(Block(max(number, 0))))
+
+    async def _trusted(self, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
+        if source.signers_netuid is None:
+            return None
+        members = await self._chain.metagraph(lead, Netuid(source.signers_netuid))
+        return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

@@ -1,0 +1,94 @@
+"""A run's results as JSON, for programs; docs/validator.md describes the form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sn37.app.submit import weights_after
+from sn37.domain.canonical import JsonValue
+from sn37.domain.ids import Block, Hotkey
+from sn37.domain.schedule import Schedule
+from sn37.domain.standings import standings
+from sn37.domain.state import EntryResult, RoundResult, ValidatorState
+
+
+def report(
+    state: ValidatorState, schedule: Schedule, labels: Mapping[Hotkey, str]
+) -> list[JsonValue]:
+    """All finished rounds that were scored, oldest first.
+
+    Standings and weights are those after the round's sync block, so a list of one round's
+    length can be checked against the emission rule by hand. Scores that JSON cannot say are
+    null.
+    """
+    rounds = sorted(
+        (r for held in state.rounds.values() for r in held if r.skipped is None),
+        key=lambda r: (r.key.sync_block, r.key.competition),
+    )
+    return [_round(result, state, schedule, labels) for result in rounds]
+
+
+def write_report(path: Path, rounds: list[JsonValue]) -> None:
+    """Write JSON under a temporary name, then rename: a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(path.name + ".partial")
+    half.write_text(json.dumps(rounds, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def until(state: ValidatorState, block: Block) -> ValidatorState:
+    """The state as it was after the rounds of ``block``."""
+    return ValidatorState(
+        rounds={
+            c: tuple(r for r in held if r.key.sync_block <= block)
+            for c, held in state.rounds.items()
+        }
+    )
+
+
+def _round(
+    result: RoundResult,
+    state: ValidatorState,
+    schedule: Schedule,
+    labels: Mapping[Hotkey, str],
+) -> JsonValue:
+    sync = result.key.sync_block
+    then = until(state, sync)
+    held = then.rounds[result.key.competition]
+    weights = weights_after(then, schedule, sync)
+    sent = next((w for w in state.weights if w.sync_block == sync), None)
+    return {
+        "competition": result.key.competition,
+        "sync_block": sync,
+        "seed": result.sync.hash,
+        "manifest_digest": result.manifest_digest,
+        "winner": result.winner,
+        "entries": [_entry(e, labels) for e in result.entries],
+        "standings": _plain(standings(held, timing=schedule.timing)),
+        "weights": _plain(weights.shares) if weights else {},
+        "weights_extrinsic": sent.extrinsic if sent else None,
+    }
+
+
+def _entry(entry: EntryResult, labels: Mapping[Hotkey, str]) -> JsonValue:
+    return {
+        "hotkey": entry.key.hotkey,
+        "label": labels.get(entry.key.hotkey),
+        "repo": entry.repo,
+        "block": entry.key.block,
+        "score": entry.score,
+        "tasks": {
+            t.task: {"raw": t.raw, "normalised": t.normalized, "weighted": t.weighted}
+            for t in entry.tasks
+        },
+        "num_samples": entry.num_samples,
+        "verdict": entry.verdict.value,
+        "reason": entry.reason.value if entry.reason else None,
+        "detail": entry.detail,
+    }
+
+
+def _plain(shares: Mapping[Hotkey, float]) -> dict[str, JsonValue]:
+    return {str(hotkey): share for hotkey, share in shares.items()}

@@ -1,0 +1,178 @@
+"""What a round's losses mean: rows of its table, its result, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from sn37.app.keeper import Change
+from sn37.domain.competition import Competition
+from sn37.domain.duplicates import duplicates_of
+from sn37.domain.eligibility import attended_round, missed_round, record_failure, restart_clock
+from sn37.domain.evidence import task_scores, total_score
+from sn37.domain.history import history_of
+from sn37.domain.ids import EntryKey
+from sn37.domain.reasons import Reason
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    EntryResult,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    Verdict,
+)
+from sn37.domain.winner import LOG_LEVEL, Comparison, Decision, Hurdle
+from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
+
+
+def missing_outcome(
+    key: EntryKey, submissions: Mapping[EntryKey, Submission], rounds: Iterable[RoundResult]
+) -> EntryOutcome | None:
+    """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
+
+    Between the sync block and here its files have been looked at: they may break a rule, be
+    a copy of an earlier entry's, or not have arrived, which is our fault.
+    """
+    submission = submissions[key]
+    if submission.rejection is not None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.REJECTED,
+            reason=submission.rejection,
+            detail=submission.detail,
+        )
+    if submission.artifact is None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.FAILED,
+            reason=Reason.HUB_UNAVAILABLE,
+            detail=f"{submission.commitment.model.repo} could not be fetched in time",
+        )
+    entered = history_of(rounds).entered
+    original = duplicates_of(submissions.values(), entered=entered).get(key)
+    if original is None:
+        return None
+    return EntryOutcome(
+        key=key,
+        verdict=Verdict.DUPLICATE,
+        reason=Reason.DUPLICATE,
+        detail=f"same tensors as {original.hotkey} committed at block {original.block}",
+    )
+
+
+def our_failure(key: EntryKey, error: ScorerUnavailable | StoreUnavailable) -> EntryOutcome:
+    """The entry could not be scored by no fault of its own; it keeps its place."""
+    reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
+    return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
+
+
+def entry_result(
+    submission: Submission,
+    outcome: EntryOutcome,
+    blocks: tuple[BlockLosses, ...],
+    rules: Competition,
+) -> EntryResult:
+    """One row of the round's table. A score needs every task to have at least one sample."""
+    row = EntryResult(
+        key=outcome.key,
+        repo=submission.commitment.model.repo,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        detail=outcome.detail,
+    )
+    covered = {b.block.task for b in blocks} == {t.name for t in rules.tasks}
+    if outcome.verdict is not Verdict.SCORED or not covered:
+        return row
+    scores = task_scores(blocks, rules)
+    return replace(
+        row,
+        score=total_score(scores),
+        tasks=scores,
+        num_samples=sum(len(b.losses) for b in blocks),
+    )
+
+
+def round_result(
+    opened: OpenRound,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    decision: Decision,
+) -> RoundResult:
+    """The finished round: scored entries from the best on, then the others."""
+    plan = opened.plan
+    why = {c.challenger: explain(c) for c in decision.comparisons}
+    rows = [
+        entry_result(
+            submissions[key],
+            outcome if outcome.detail else replace(outcome, detail=why.get(key, "")),
+            opened.journal.get(key, ()),
+            rules,
+        )
+        for key, outcome in opened.outcomes.items()
+    ]
+    scored = [r for r in rows if r.score is not None]
+    scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
+    others = [r for r in (*rows, *plan.listed) if r.score is None]
+    others.sort(key=lambda r: (r.key.block, r.key))
+    return RoundResult(
+        key=plan.key,
+        sync=plan.sync,
+        manifest_digest=plan.manifest_digest,
+        champion=decision.champion,
+        entries=(*scored, *others),
+    )
+
+
+def explain(comparison: Comparison) -> str:
+    """How close a challenger came to the crown, for its miner."""
+    if comparison.taken:
+        return "took the crown"
+    if comparison.hurdle is Hurdle.UNPAIRED:
+        return "no sample in common with the champion yet"
+    lower = f"{1 - comparison.ratio:+.2%} of the {comparison.epsilon:.2%} better that are needed"
+    if comparison.hurdle is Hurdle.MARGIN:
+        return lower
+    if comparison.hurdle is Hurdle.EVIDENCE:
+        return f"{lower}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+    if comparison.waits_for is not None:
+        return f"{lower}; {comparison.waits_for.hotkey} committed earlier and is as good"
+    return ""
+
+
+def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool:
+    """Whether the winner rule hears of an entry.
+
+    A champion that could not be scored keeps its place on the evidence it has: it leaves by
+    being beaten or by becoming ineligible, never by one failed evaluation. A challenger is
+    not crowned in a round in which it failed.
+    """
+    if outcome.verdict is Verdict.SCORED:
+        return outcome.reason is not Reason.RACED_OUT
+    return outcome.verdict is Verdict.FAILED and outcome.key == champion
+
+
+def changes_after(
+    plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome]
+) -> Mapping[EntryKey, Change]:
+    """What a round changes of the submissions that took part or could not be read."""
+    changes: dict[EntryKey, Change] = dict.fromkeys(plan.unreadable, missed_round)
+    for key, outcome in outcomes.items():
+        changes[key] = _change(outcome, plan)
+    return changes
+
+
+def _change(outcome: EntryOutcome, plan: RoundPlan) -> Change:
+    def change(submission: Submission) -> Submission:
+        if outcome.key in plan.unreadable:
+            submission = missed_round(submission)
+        else:
+            submission = attended_round(restart_clock(submission, plan.key.sync_block))
+        if outcome.reason is Reason.RACED_OUT:
+            return replace(submission, retired=True)
+        if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
+            return record_failure(submission, outcome.reason, outcome.detail)
+        return submission
+
+    return change

@@ -1,0 +1,208 @@
+"""One round from its plan to its result: score every entry once, then decide the crown."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from sn37.app.evidence import past_evidence
+from sn37.app.jobs import JobBuilder
+from sn37.app.keeper import StateKeeper
+from sn37.app.receipts import ReceiptWriter
+from sn37.app.results import (
+    changes_after,
+    entry_result,
+    may_hold_the_crown,
+    missing_outcome,
+    our_failure,
+    round_result,
+)
+from sn37.domain.competition import Competition
+from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
+from sn37.domain.evidence import Evidence, is_finite, weigh
+from sn37.domain.ids import EntryKey
+from sn37.domain.racing import is_hopeless
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import Schedule
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import EntryOutcome, OpenRound, RoundPlan, Verdict
+from sn37.domain.winner import Contestant, WinnerRule
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
+from sn37.ports.scorer import Scorer
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+DEVICE_ATTEMPTS = 3  # at one entry in one round, when the device or worker fails
+DEVICE_PAUSE_S = 5.0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """A round under way: its rules, and the evidence of all rounds so far, by sync block."""
+
+    plan: RoundPlan
+    rules: Competition
+    evidence: dict[EntryKey, Evidence]
+    reference: EntryKey | None = None  # whom challengers are raced against
+    outcomes: dict[EntryKey, EntryOutcome] = field(default_factory=dict)
+
+    def with_blocks(self, entry: EntryKey, blocks: tuple[BlockLosses, ...]) -> Evidence:
+        """The evidence of an entry with what it was scored on in this round."""
+        past = self.evidence.get(entry, {})
+        return {**past, self.plan.key.sync_block: weigh(blocks, self.rules)}
+
+
+class RoundRunner:
+    """Scores the entries of a round; every finished block of samples is journalled.
+
+    After a crash the same plan goes on at the first block that was not journalled; entries
+    that have an outcome are not touched again.
+    """
+
+    def __init__(
+        self,
+        *,
+        keeper: StateKeeper,
+        store: StateStore,
+        scorer: Scorer,
+        jobs: JobBuilder,
+        receipts: ReceiptWriter,
+        rule: WinnerRule,
+        schedule: Schedule,
+        clock: Clock,
+        sink: EventSink,
+    ) -> None:
+        self._keeper = keeper
+        self._store = store
+        self._scorer = scorer
+        self._jobs = jobs
+        self._receipts = receipts
+        self._rule = rule
+        self._schedule = schedule
+        self._clock = clock
+        self._sink = sink
+
+    async def run(self, plan: RoundPlan) -> None:
+        """Score what is left of the round, decide it and record it."""
+        rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
+        if rules is None:
+            raise ValueError(f"{plan.key}: the competition does not run at its sync block")
+        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.entries)
+        progress = _Progress(plan=plan, rules=rules, evidence=dict(past), reference=plan.champion)
+        for entry in plan.entries:
+            outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
+            self._take(progress, outcome)
+        await self._finish(progress)
+
+    def _take(self, progress: _Progress, outcome: EntryOutcome) -> None:
+        entry = outcome.key
+        progress.outcomes[entry] = outcome
+        blocks = self._opened(progress.plan).journal.get(entry, ())
+        if outcome.verdict is Verdict.SCORED:
+            progress.evidence[entry] = progress.with_blocks(entry, blocks)
+            progress.reference = progress.reference or entry
+        submission = self._keeper.state.submissions[entry]
+        result = entry_result(submission, outcome, blocks, progress.rules)
+        self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
+
+    async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
+        state, competition = self._keeper.state, progress.plan.key.competition
+        outcome = missing_outcome(entry, state.submissions, state.rounds.get(competition, ()))
+        attempts = 0
+        while outcome is None:
+            attempts += 1
+            try:
+                outcome = await self._stream(progress, entry)
+            except (ScorerUnavailable, StoreUnavailable) as error:
+                self._sink.emit(
+                    Degraded(what="scorer", error=str(error), retry_in_s=DEVICE_PAUSE_S)
+                )
+                if attempts == DEVICE_ATTEMPTS:
+                    outcome = our_failure(entry, error)
+                else:
+                    await self._clock.sleep(DEVICE_PAUSE_S)
+            except ModelRejected as error:
+                outcome = EntryOutcome(
+                    key=entry, verdict=Verdict.FAILED, reason=error.reason, detail=str(error)
+                )
+        await self._record(progress, outcome)
+        return outcome
+
+    async def _record(self, progress: _Progress, outcome: EntryOutcome) -> None:
+        receipt = None
+        if outcome.verdict is Verdict.SCORED:
+            blocks = self._opened(progress.plan).journal.get(outcome.key, ())
+            submission = self._keeper.state.submissions[outcome.key]
+            receipt = self._receipts.write(progress.plan, submission, blocks)
+        await self._keeper.finish_entry(progress.plan.key, outcome, receipt)
+
+    async def _stream(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
+        """Score the blocks that are not journalled yet; stop when the entry is hopeless."""
+        key, rules = progress.plan.key, progress.rules
+        done = self._opened(progress.plan).journal.get(entry, ())
+        artifact = self._keeper.state.submissions[entry].artifact
+        assert artifact is not None  # missing_outcome saw to it
+        job = await self._jobs.build(progress.plan, rules, artifact, skip_blocks=len(done))
+        num_blocks = len(job.blocks())
+        self._sink.emit(
+            EntryStarted(round=key, key=entry, num_blocks=num_blocks, num_resumed=len(done))
+        )
+        outcome = self._early(progress, entry, done)
+        if outcome is not None or len(done) == num_blocks:
+            return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
+        async with aclosing(self._scorer.score(job)) as stream:
+            async for losses in stream:
+                done = (*done, losses)
+                await self._keeper.append(key, entry, losses)
+                self._sink.emit(
+                    BlockScored(round=key, key=entry, done=len(done), num_blocks=num_blocks)
+                )
+                if (outcome := self._early(progress, entry, done)) is not None:
+                    return outcome
+        return EntryOutcome(key=entry, verdict=Verdict.SCORED)
+
+    def _early(
+        self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]
+    ) -> EntryOutcome | None:
+        """The outcome that the blocks scored so far decide already, if they do."""
+        if not is_finite(done):
+            return EntryOutcome(
+                key=entry,
+                verdict=Verdict.FAILED,
+                reason=Reason.NON_FINITE,
+                detail=f"a loss in block {len(done)} is NaN or infinite",
+            )
+        if progress.reference in (None, entry):
+            return None
+        if is_hopeless(
+            progress.evidence.get(progress.reference, {}),
+            progress.with_blocks(entry, done),
+            epsilon_end=progress.rules.epsilon.end,
+        ):
+            return EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=Reason.RACED_OUT)
+        return None
+
+    async def _finish(self, progress: _Progress) -> None:
+        plan, submissions = progress.plan, self._keeper.state.submissions
+        decision = self._rule.decide(
+            champion=plan.champion,
+            contestants=tuple(
+                Contestant(
+                    key=entry,
+                    precedence=submissions[entry].commitment.precedence,
+                    evidence=progress.evidence.get(entry, {}),
+                )
+                for entry, outcome in progress.outcomes.items()
+                if may_hold_the_crown(outcome, plan.champion)
+            ),
+            at=plan.key.sync_block,
+            epsilon=progress.rules.epsilon,
+        )
+        opened = self._opened(plan)
+        result = round_result(opened, progress.rules, submissions, decision)
+        await self._keeper.finish_round(result, changes_after(plan, progress.outcomes))
+        self._sink.emit(RoundFinished(result=result))
+
+    def _opened(self, plan: RoundPlan) -> OpenRound:
+        return self._keeper.state.open_rounds[plan.key]

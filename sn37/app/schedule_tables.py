@@ -1,0 +1,225 @@
+"""The tables of a schedule file, checked by pydantic and turned into domain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from sn37.domain.competition import (
+    Competition,
+    Freshness,
+    Method,
+    ParameterValue,
+    Source,
+    Task,
+    TokenizerRef,
+)
+from sn37.domain.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
+from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid, TaskName
+from sn37.domain.models import ModelConstraints
+from sn37.domain.normalization import Identity, InverseExponential, Normalization
+from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage
+
+
+class Table(BaseModel):
+    """A TOML table: no unknown key, no NaN, and no text where a number belongs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TimingTable(Table):
+    genesis: int = GENESIS
+    cadence: int = 360
+    settle: int = 75
+    freeze_lead: int = 50
+    files_grace: int = 100
+
+    def value(self) -> RoundTiming:
+        return RoundTiming(
+            genesis=Block(self.genesis),
+            cadence=self.cadence,
+            settle=self.settle,
+            freeze_lead=self.freeze_lead,
+            files_grace=self.files_grace,
+        )
+
+
+class SourceTable(Table):
+    freshness: Freshness = Field(strict=False)
+    max_age_s: int = 0
+    signers_netuid: int | None = Field(default=None, ge=0, le=65535)
+    min_stake_tao: int = Field(default=0, ge=0)
+    signer_share: float = 1.0
+    parameters: dict[str, object] = Field(default_factory=dict)
+
+    @field_validator("parameters")
+    @classmethod
+    def _plain(cls, parameters: dict[str, object]) -> dict[str, object]:
+        return {key: _parameter(key, value) for key, value in parameters.items()}
+
+    def value(self, name: str) -> Source:
+        parameters = {key: _parameter(key, value) for key, value in self.parameters.items()}
+        return Source(
+            name=name,
+            freshness=self.freshness,
+            max_age_s=self.max_age_s,
+            signers_netuid=self.signers_netuid,
+            min_stake_tao=self.min_stake_tao,
+            signer_share=self.signer_share,
+            parameters=MappingProxyType(parameters),
+        )
+
+
+class NormalizationTable(Table):
+    """Inverse exponential; without the table a raw score stays as it is."""
+
+    ceiling: float
+
+
+class TaskTable(Table):
+    name: str
+    source: str
+    method: Method = Field(strict=False)
+    weight: float
+    num_samples: int
+    normalization: NormalizationTable | None = None
+
+    def value(self, sources: Mapping[str, Source]) -> Task:
+        """Raises ``ValueError`` for a source that the file does not declare."""
+        if self.source not in sources:
+            declared = ", ".join(sorted(sources)) or "none"
+            raise ValueError(
+                f"task {self.name}: source {self.source!r} is not declared; declared: {declared}"
+            )
+        normalization: Normalization = Identity()
+        if self.normalization is not None:
+            normalization = InverseExponential(self.normalization.ceiling)
+        return Task(
+            name=TaskName(self.name),
+            source=sources[self.source],
+            method=self.method,
+            weight=self.weight,
+            num_samples=self.num_samples,
+            normalization=normalization,
+        )
+
+
+class ConstraintsTable(Table):
+    min_parameters: int = 0
+    max_parameters: int
+    max_bytes: int
+    max_tokens: int
+    architectures: list[str]
+
+    def value(self) -> ModelConstraints:
+        return ModelConstraints(
+            min_parameters=self.min_parameters,
+            max_parameters=self.max_parameters,
+            max_bytes=self.max_bytes,
+            max_tokens=self.max_tokens,
+            architectures=frozenset(self.architectures),
+        )
+
+
+class EpsilonTable(Table):
+    """``epsilon = 0.01``, or a table with ``start``, ``stop`` and ``decay_blocks``."""
+
+    kind: Literal["fixed", "linear"]
+    start: float
+    stop: float
+    decay_blocks: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_number_is_fixed(cls, given: object) -> object:
+        if isinstance(given, (int, float)) and not isinstance(given, bool):
+            return {"kind": "fixed", "start": given, "stop": given, "decay_blocks": 0}
+        if isinstance(given, dict) and "kind" not in given:
+            return {"kind": "linear", **given}
+        return given
+
+    def value(self) -> Epsilon:
+        if self.kind == "fixed":
+            return FixedEpsilon(self.start)
+        return LinearEpsilon(start=self.start, stop=self.stop, decay_blocks=self.decay_blocks)
+
+
+class TokenizerTable(Table):
+    repo: str
+    revision: str
+
+    def value(self) -> TokenizerRef:
+        return TokenizerRef(repo=self.repo, revision=self.revision)
+
+
+class CompetitionTable(Table):
+    id: int = Field(ge=0, le=99)  # two digits in a commitment's text
+    name: str
+    constraints: ConstraintsTable
+    tasks: list[TaskTable]
+    delay_blocks: int = Field(ge=0)
+    epsilon: EpsilonTable
+    timeout_s: float
+    tokenizer: TokenizerTable | None = None
+    template: str | None = None
+
+    def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
+        return Competition(
+            id=CompetitionId(self.id),
+            name=self.name,
+            reward_share=share,
+            constraints=self.constraints.value(),
+            tasks=tuple(task.value(sources) for task in self.tasks),
+            delay_blocks=self.delay_blocks,
+            epsilon=self.epsilon.value(),
+            timeout_s=self.timeout_s,
+            tokenizer=self.tokenizer.value() if self.tokenizer else None,
+            template=self.template,
+        )
+
+
+class StageTable(Table):
+    from_block: int = Field(ge=0)
+    shares: dict[str, float]  # of the subnet's emission, by the competition's table name
+
+    def value(
+        self, competitions: Mapping[str, CompetitionTable], sources: Mapping[str, Source]
+    ) -> Stage:
+        return Stage(
+            from_block=Block(self.from_block),
+            competitions=tuple(
+                competitions[name].value(share, sources) for name, share in self.shares.items()
+            ),
+        )
+
+
+class ScheduleTable(Table):
+    netuid: int = Field(default=37, ge=0, le=65535)
+    max_new_entries: int = 20
+    warmup_rounds: int = 8
+    burn: str | None = None
+    timing: TimingTable = Field(default_factory=TimingTable)
+    sources: dict[str, SourceTable]
+    competitions: dict[str, CompetitionTable]
+    stages: list[StageTable]
+
+    def value(self, stages: tuple[Stage, ...]) -> Schedule:
+        return Schedule(
+            netuid=Netuid(self.netuid),
+            stages=stages,
+            timing=self.timing.value(),
+            max_new_entries=self.max_new_entries,
+            warmup_rounds=self.warmup_rounds,
+            burn=Hotkey(self.burn) if self.burn is not None else None,
+        )
+
+
+def _parameter(key: str, value: object) -> ParameterValue:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return tuple(_parameter(key, element) for element in value)
+    raise ValueError(f"parameter {key!r} must be text, a number, a truth value or a list of them")

@@ -1,0 +1,112 @@
+"""A schedule for the eyes: what differs between two, and what deserves a second thought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sn37.domain.canonical import JsonValue, as_json
+from sn37.domain.competition import Competition, Freshness
+from sn37.domain.schedule import Schedule
+
+SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
+
+PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One value that two schedules do not share; ``None`` where one has no such value."""
+
+    where: str
+    old: JsonValue
+    new: JsonValue
+
+
+def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
+    """What changed, stages matched by block, competitions by id, tasks by name."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    found: list[Difference] = []
+    gone: tuple[str, ...] = ()  # a stage, competition or task of one side; its values go unsaid
+    for where in dict.fromkeys((*before, *after)):
+        was, is_ = before.get(where), after.get(where)
+        if was == is_ or where.startswith(gone):
+            continue
+        found.append(Difference(where=where, old=was, new=is_))
+        if PRESENT in (was, is_):
+            gone = (*gone, f"{where}:", f"{where},")
+    return tuple(found)
+
+
+def warnings(schedule: Schedule) -> tuple[str, ...]:
+    """What is allowed and yet probably not meant."""
+    found: dict[str, None] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for warning in _doubts(competition):
+                found[f"from block {stage.from_block}, {competition.name}: {warning}"] = None
+    return tuple(found)
+
+
+def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:
+    """Sources whose rows may be older than the models; only the later block hash protects."""
+    return tuple(
+        sorted(
+            {
+                task.source.name
+                for stage in schedule.stages
+                for competition in stage.competitions
+                for task in competition.tasks
+                if task.source.freshness is Freshness.NONE
+            }
+        )
+    )
+
+
+def _doubts(competition: Competition) -> Iterator[str]:
+    if competition.epsilon.end < SMALLEST_EPSILON:
+        yield (
+            f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
+            "a copy tuned by a quarter per cent could take the crown"
+        )
+    tokenizer = competition.tokenizer
+    if tokenizer and not re.fullmatch(r"[0-9a-f]{40}", tokenizer.revision):
+        yield (
+            f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: "
+            "pin a 40-hex commit"
+        )
+
+
+def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:
+    for name, value in _table(as_json(schedule)).items():
+        if name != "stages":
+            yield from _walk(name, value)
+    for stage in schedule.stages:
+        where = f"from block {stage.from_block}"
+        yield where, PRESENT
+        for competition in stage.competitions:
+            prefix = f"{where}, competition {competition.id}"
+            yield prefix, PRESENT
+            for name, value in _table(as_json(competition)).items():
+                if name not in ("id", "tasks"):
+                    yield from _walk(f"{prefix}: {name}", value)
+            for task in competition.tasks:
+                yield f"{prefix}, task {task.name}", PRESENT
+                for name, value in _table(as_json(task)).items():
+                    if name != "name":
+                        yield from _walk(f"{prefix}, task {task.name}: {name}", value)
+
+
+def _walk(where: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict) and value:
+        for key, element in value.items():
+            yield from _walk(f"{where}.{key}", element)
+    else:
+        yield where, value
+
+
+def _table(value: JsonValue) -> dict[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a table, not {value!r}")
+    return value

@@ -1,0 +1,240 @@
+"""What an operator chooses: wallet, network, paths, device. Never a number of the rules.
+
+Flags win over the environment (``SN37_...``), that over a TOML file (``--config``), that over
+Bittensor's own variables (``BT_WALLET``, ...), those over the defaults. What all validators
+must share is no setting; it is the schedule, see ``sn37.app.competitions``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sn37.app import toml_lines
+from sn37.app.cli_errors import CommandError, UsageError
+
+ENV_PREFIX = "SN37_"
+BITTENSOR_VARIABLES = {
+    "BT_NETWORK": "network",
+    "BT_WALLET": "wallet",
+    "BT_WALLET_HOTKEY": "wallet_hotkey",
+    "BT_WALLET_PATH": "wallet_path",
+}
+FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _check_network(network: str) -> str:
+    if network in ("finney", "test", "local", "simnet") or re.match(r"wss?://[^/\s]", network):
+        return network
+    raise ValueError("give finney, test, local, simnet or a ws:// address")
+
+
+def _default_state_dir(given: Mapping[str, Any]) -> Path:
+    """One folder per subnet, where programs keep state by the XDG convention."""
+    root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    name = f"{given.get('network', 'finney')}-{given.get('netuid', 37)}"
+    return root / "sn37" / re.sub(r"[^A-Za-z0-9.]+", "-", name)
+
+
+class Settings(BaseSettings):
+    """Everything an operator may choose, checked."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    config: UserPath | None = None  # the TOML file these were read from
+    network: Annotated[str, AfterValidator(_check_network)] = "finney"
+    netuid: int = Field(default=37, ge=0, le=65535)
+    wallet: str | None = None
+    wallet_hotkey: str = "default"
+    wallet_path: UserPath = Field(default=Path("~/.bittensor/wallets"), validate_default=True)
+    state_dir: UserPath = Field(default_factory=_default_state_dir)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
+    # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
+    threads: int = Field(default=2, ge=1)
+    seed: int = Field(default=0, ge=0)  # simnet only
+    pace: Literal["virtual", "real"] = "virtual"  # simnet only
+    rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
+    schedule: UserPath | None = None  # simnet and local only
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    json_file: UserPath | None = None
+
+    @property
+    def is_simnet(self) -> bool:
+        return self.network == "simnet"
+
+    @property
+    def scorer_device(self) -> Literal["cpu", "cuda"]:
+        """The device that ``auto`` means: simnet is made for the CPU and repeats exactly there."""
+        if self.device != "auto":
+            return self.device
+        # The driver's own file tells without importing torch or opening the device.
+        return "cuda" if not self.is_simnet and Path("/dev/nvidiactl").exists() else "cpu"
+
+    @property
+    def scorer_dtype(self) -> Literal["bfloat16", "float32"]:
+        """What models are loaded as: bfloat16, but float32 for simnet's tiny ones."""
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if self.is_simnet else "bfloat16"
+
+    @property
+    def hotkey_file(self) -> Path:
+        """Where Bittensor keeps the hotkey's key file."""
+        return self.wallet_path / (self.wallet or "default") / "hotkeys" / self.wallet_hotkey
+
+    @model_validator(mode="after")
+    def _keep_the_rules_out_of_reach(self) -> Self:
+        """Consensus numbers are the schedule's; elsewhere an operator would score alone."""
+        for name, networks, why in (
+            ("schedule", ("simnet", "local"), "all validators share the schedule that ships"),
+            ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
+            ("seed", ("simnet",), "a real chain's block hashes seed the draws"),
+            ("pace", ("simnet",), "a real chain has its own"),
+        ):
+            if self.network not in networks and getattr(self, name) != _default(name):
+                raise ValueError(
+                    f"{name}: only on {' and '.join(networks)}, not on {self.network}: {why}"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = init_settings().get("config") or os.environ.get("SN37_CONFIG")
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, Path(file).expanduser() if file else None),
+            InitSettingsSource(settings_cls, _bittensor_environment()),
+        )
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Settings from flags (``None``: not given), environment and the file ``config`` names.
+
+    Raises:
+        UsageError: A value is missing, unknown or wrong; says where it was given and the fix.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    file = given.get("config") or os.environ.get("SN37_CONFIG")
+    lines = _lines_of_file(Path(str(file)).expanduser()) if file else {}
+    _refuse_unknown_variables()
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name, why = _explain(problem)
+        raise UsageError(f"{_place(name, given, file, lines)}: {why}") from error
+
+
+def require_wallet(settings: Settings) -> None:
+    """Make sure that there is a hotkey to sign with; simnet makes its own.
+
+    Raises:
+        CommandError: No wallet was named, or its hotkey file is not there; says how to make it.
+    """
+    if settings.is_simnet:
+        return
+    make = (
+        f"make one with: btcli wallet create --wallet {settings.wallet or 'NAME'} "
+        f"--wallet-hotkey {settings.wallet_hotkey}{_wallet_folder(settings)}"
+    )
+    if settings.wallet is None:
+        raise CommandError(
+            f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
+            "to try without one: --network simnet"
+        )
+    if not settings.hotkey_file.is_file():
+        raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
+
+
+def _wallet_folder(settings: Settings) -> str:
+    standard = Settings.model_fields["wallet_path"].default.expanduser()
+    return "" if settings.wallet_path == standard else f" --wallet-path {settings.wallet_path}"
+
+
+def _default(name: str) -> object:
+    return Settings.model_fields[name].default
+
+
+def _bittensor_environment() -> dict[str, Any]:
+    return {
+        name: value
+        for variable, name in BITTENSOR_VARIABLES.items()
+        if (value := os.environ.get(variable))
+    }
+
+
+def _refuse_unknown_variables() -> None:
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            raise UsageError(f"environment variable {variable}: unknown{_close(variable, known)}")
+
+
+def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config {path}: not UTF-8 text ({error.reason})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--config {path}: not TOML: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror or error}") from error
+    return toml_lines.key_lines(text)
+
+
+def _place(
+    name: str, flags: Mapping[str, object], file: object, lines: Mapping[toml_lines.Path, int]
+) -> str:
+    """Where a setting's value came from, the strongest source first."""
+    if name in flags:
+        return FLAGS.get(name, f"--{name.replace('_', '-')}")
+    if (variable := ENV_PREFIX + name.upper()) in os.environ:
+        return f"environment variable {variable}"
+    if (line := toml_lines.line_of(lines, (name,))) is not None:
+        return f"{file}, line {line}: {name}"
+    found = [v for v, n in BITTENSOR_VARIABLES.items() if n == name and os.environ.get(v)]
+    return f"environment variable {found[0]}" if found else name
+
+
+def _explain(problem: ErrorDetails) -> tuple[str, str]:
+    """The setting that is wrong, and why."""
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:  # a rule over several settings; it begins with the one to change
+        name, _, why = message.partition(": ")
+        return name, why
+    name = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        return name, f"unknown setting{_close(name, Settings.model_fields)}"
+    return name, f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
+
+
+def _close(name: str, known: Mapping[str, object] | set[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,114 @@
+"""Set weights: once after every round, from the standings of all competitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sn37.app.heads import Subscription
+from sn37.app.keeper import StateKeeper
+from sn37.domain.emission import WeightVector, split_emission
+from sn37.domain.events import Degraded, WeightsSubmitted
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey
+from sn37.domain.schedule import Schedule
+from sn37.domain.standings import standings, warming_up
+from sn37.domain.state import ValidatorState, WeightsRecord
+from sn37.ports.chain import Chain
+from sn37.ports.errors import ChainUnavailable, WeightsRefused
+from sn37.ports.telemetry import EventSink
+
+RETRY_BLOCKS = 25  # after a refusal: 5 minutes
+
+
+def weights_after(state: ValidatorState, schedule: Schedule, block: Block) -> WeightVector | None:
+    """The weights that the recorded rounds call for, or ``None`` during the warm-up.
+
+    While a validator knows fewer rounds than ``warmup_rounds`` the weights that are on chain
+    already are the better ones.
+    """
+    shares = {c.id: c.reward_share for c in schedule.at(block)}
+    held = {c: state.rounds.get(c, ()) for c in shares}
+    timing, warmup = schedule.timing, schedule.warmup_rounds
+    if any(warming_up(r, timing=timing, warmup_rounds=warmup) for r in held.values()):
+        return None
+    placed = {c: standings(rounds, timing=timing) for c, rounds in held.items()}
+    if schedule.burn is None and not any(placed.values()):
+        return None
+    return split_emission(shares, placed, burn=schedule.burn)
+
+
+class Submitter:
+    """Sends weights when every competition has finished the newest sync block.
+
+    A round that takes longer than the cadence does not hold the weights back: the standings
+    known by then are sent, so that the validator keeps its place on the subnet.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        keeper: StateKeeper,
+        heads: Subscription,
+        schedule: Schedule,
+        sink: EventSink,
+        hotkey: Hotkey,
+    ) -> None:
+        self._chain = chain
+        self._hotkey = hotkey
+        self._keeper = keeper
+        self._heads = heads
+        self._schedule = schedule
+        self._sink = sink
+        self._not_before = Block(0)
+
+    async def run(self) -> None:
+        async for head in self._heads:
+            due = self._due(head.number)
+            if due is not None and head.number >= self._not_before:
+                await self._submit(due, head)
+
+    def _due(self, block: Block) -> Block | None:
+        """The sync block whose weights should be sent now."""
+        timing, state = self._schedule.timing, self._keeper.state
+        sync = timing.sync_block(block)
+        due = sync if self._is_finished(sync) else Block(sync - timing.cadence)
+        sent = any(w.sync_block >= due and w.extrinsic is not None for w in state.weights)
+        return None if sent else due
+
+    def _is_finished(self, sync: Block) -> bool:
+        rounds = self._keeper.state.rounds
+        return all(
+            any(r.key.sync_block == sync for r in rounds.get(c.id, ()))
+            for c in self._schedule.at(sync)
+        )
+
+    async def _submit(self, sync: Block, head: BlockRef) -> None:
+        weights = weights_after(self._keeper.state, self._schedule, head.number)
+        if weights is None:
+            return
+        record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
+        try:
+            extrinsic = await self._landed(sync, head)
+            if extrinsic is None:
+                await self._keeper.record_weights(record)
+                extrinsic = await self._chain.submit_weights(weights)
+        except (ChainUnavailable, WeightsRefused) as error:
+            self._not_before = Block(head.number + RETRY_BLOCKS)
+            self._sink.emit(
+                Degraded(
+                    what="weights", error=str(error), retry_in_s=RETRY_BLOCKS * float(BLOCK_SECONDS)
+                )
+            )
+            return
+        await self._keeper.record_weights(replace(record, extrinsic=extrinsic))
+        self._sink.emit(WeightsSubmitted(sync_block=sync, weights=weights, extrinsic=extrinsic))
+
+    async def _landed(self, sync: Block, head: BlockRef) -> str | None:
+        """The block of weights that were sent before a crash could record them, if any."""
+        unsure = [w for w in self._keeper.state.weights if w.sync_block == sync]
+        if not unsure:
+            return None
+        me = (await self._chain.metagraph(head)).find(self._hotkey)
+        return (
+            str(me.last_update) if me is not None and me.last_update >= unsure[0].sent_at else None
+        )

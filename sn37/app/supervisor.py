@@ -1,0 +1,84 @@
+"""Run the validator's actors side by side; when one ends, all end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+
+from sn37.domain.events import Degraded, Recovered
+from sn37.ports.clock import Clock
+from sn37.ports.errors import StateUnavailable, Unavailable
+from sn37.ports.telemetry import EventSink
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 300.0
+
+Actor = Callable[[], Awaitable[None]]
+
+
+class Stopped(Exception):
+    """The run is over: its goal is reached, or somebody asked for it."""
+
+
+class Supervisor:
+    """One task group. An outage makes an actor wait and start again; a bug ends the run.
+
+    Actors hold nothing but the recorded state, so starting one again is always right.
+    """
+
+    def __init__(self, *, clock: Clock, sink: EventSink) -> None:
+        self._clock = clock
+        self._sink = sink
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the run soon; everything recorded so far stays."""
+        self._stopped.set()
+
+    async def run(self, actors: Mapping[str, Actor]) -> None:
+        """Until ``stop``, SIGINT or SIGTERM, or until an actor ends or fails.
+
+        Raises:
+            ExceptionGroup: What went wrong, when something did.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, actor in actors.items():
+                    group.create_task(self._keep_running(name, actor), name=name)
+                group.create_task(self._end_group(), name="stop")
+        except* Stopped:
+            log.info("stopped")
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def _end_group(self) -> None:
+        await self._stopped.wait()
+        raise Stopped
+
+    async def _keep_running(self, name: str, actor: Actor) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await actor()
+            except StateUnavailable:
+                raise  # nothing may happen that cannot be recorded
+            except Unavailable as error:
+                if self._clock.monotonic() - began > LONGEST_PAUSE_S:
+                    pause_s = FIRST_PAUSE_S
+                wait_s = error.retry_after_s or pause_s
+                log.warning("%s: %s; again in %.0f s", name, error, wait_s)
+                self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
+                await self._clock.sleep(wait_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                self._sink.emit(Recovered(what=name))
+            else:
+                raise Stopped

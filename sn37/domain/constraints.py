@@ -1,0 +1,70 @@
+"""Whether a model keeps a competition's limits, from facts that were measured, not claimed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What a repository's files show about a model before anything is loaded."""
+
+    architecture: str  # Transformers class name
+    parameters: int  # counted from the safetensors headers, never from config.json
+    size_bytes: int  # of all admitted files
+
+    @classmethod
+    def of(cls, artifact: ModelArtifact) -> ModelFacts:
+        """The facts that a verified artifact carries."""
+        return cls(
+            architecture=artifact.architecture,
+            parameters=artifact.parameters,
+            size_bytes=artifact.size_bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One limit that a model breaks, with numbers a miner can act on."""
+
+    reason: Reason
+    detail: str
+
+
+def violations(facts: ModelFacts, constraints: ModelConstraints) -> tuple[Violation, ...]:
+    """Every limit that is broken, always in the same order; empty for an admissible model."""
+    found = []
+    if facts.architecture not in constraints.architectures:
+        allowed = ", ".join(sorted(constraints.architectures))
+        found.append(
+            Violation(
+                reason=Reason.ARCHITECTURE,
+                # The class name is the miner's own text.
+                detail=f"{facts.architecture[:60]!a} is not one of {allowed}",
+            )
+        )
+    if not constraints.min_parameters <= facts.parameters <= constraints.max_parameters:
+        found.append(
+            Violation(
+                reason=Reason.PARAMETERS,
+                detail=f"{facts.parameters:,} parameters, allowed are "
+                f"{constraints.min_parameters:,} to {constraints.max_parameters:,}",
+            )
+        )
+    if facts.size_bytes > constraints.max_bytes:
+        found.append(
+            Violation(
+                reason=Reason.TOO_LARGE,
+                detail=f"{facts.size_bytes:,} bytes, allowed are {constraints.max_bytes:,}",
+            )
+        )
+    return tuple(found)
+
+
+def check_constraints(facts: ModelFacts, constraints: ModelConstraints) -> Reason | None:
+    """The first broken limit's reason, or ``None`` for an admissible model."""
+    found = violations(facts, constraints)
+    return found[0].reason if found else None

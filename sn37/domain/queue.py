@@ -1,0 +1,169 @@
+"""The entries of a round, and which models to download next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sn37.domain.commitment import CommitmentBook
+from sn37.domain.duplicates import mark_duplicates
+from sn37.domain.eligibility import MAX_FAILURES, judge
+from sn37.domain.history import History, history_of
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.models import Availability
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
+
+_UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPlan:
+    """Who is scored in a round, and why the others are not."""
+
+    champion: EntryKey | None  # of the rounds before, when it is still eligible
+    entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
+    listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
+
+
+def plan_entries(
+    *,
+    submissions: Iterable[Submission],
+    competition: CompetitionId,
+    schedule: Schedule,
+    sync_block: Block,
+    metagraph: Metagraph,
+    champion: EntryKey | None,
+    contenders: Collection[EntryKey],
+    rounds: Iterable[RoundResult] = (),
+    availability: Mapping[EntryKey, Availability] = _UNKNOWN,
+    book: CommitmentBook | None = None,
+) -> EntryPlan:
+    """The entries of one competition's round, from the chain at its sync block.
+
+    The champion and the contenders stay in. Of the others, those that are to be evaluated
+    take the schedule's ``max_new_entries`` places in order of precedence; who comes behind
+    waits for a later round.
+
+    Args:
+        submissions: All that are known, of all competitions, replaced ones included: they
+            count for duplicates.
+        contenders: Entries besides the champion that are still gathering evidence.
+        rounds: The recorded rounds of this competition.
+        availability: Of repositories at the sync block, as far as known.
+        book: The chain's records at the sync block. Without it the newest submission of a
+            hotkey stands for its record.
+    """
+    history = history_of(rounds)
+    known = mark_duplicates(submissions, entered=history.entered)
+    champion_now: EntryKey | None = None
+    others: list[EntryKey] = []
+    listed: list[EntryResult] = []
+    num_new = 0
+    for submission in _current(known, sync_block, book):
+        key = submission.commitment.key
+        if submission.commitment.competition != competition:
+            continue
+        judgement = judge(
+            submission,
+            sync_block=sync_block,
+            schedule=schedule,
+            metagraph=metagraph,
+            previous_challenge=history.previous_challenge(key),
+            availability=availability.get(key),
+            champion=key == champion,
+        )
+        if judgement.verdict is not None:
+            listed.append(_row(submission, judgement.verdict, judgement.reason, judgement.detail))
+        elif key == champion:
+            champion_now = key
+        elif key in contenders:
+            others.append(key)
+        elif evaluate_again(submission, history) and num_new < schedule.max_new_entries:
+            num_new += 1
+            others.append(key)
+        else:
+            scored = key in history.scored
+            why = "scored before, behind the contenders" if scored else f"behind {num_new} others"
+            listed.append(_row(submission, Verdict.WAITING, Reason.QUEUED, why))
+    first = () if champion_now is None else (champion_now,)
+    return EntryPlan(champion=champion_now, entries=(*first, *others), listed=tuple(listed))
+
+
+def evaluate_again(submission: Submission, history: History) -> bool:
+    """Whether an entry that is neither champion nor contender is to be evaluated.
+
+    Never scored: yes, also after failures of ours, and once more after one of the model's.
+    Scored: only as a contender, since every evaluation beyond is a ticket in a lottery.
+    Retired: never.
+    """
+    return (
+        submission.commitment.key not in history.scored
+        and submission.failures < MAX_FAILURES
+        and not submission.retired
+    )
+
+
+def fetch_order(
+    submissions: Iterable[Submission],
+    *,
+    schedule: Schedule,
+    block: Block,
+    metagraph: Metagraph,
+    limit: int,
+    skip: Collection[EntryKey] = (),
+) -> tuple[Submission, ...]:
+    """At most ``limit`` submissions to download next, in order of precedence (attack 40).
+
+    Left out are those that are here, refused, replaced, or could not take part in a round at
+    ``block`` for a reason that waiting does not mend.
+
+    Args:
+        metagraph: Of this subnet at ``block``.
+        skip: Tried lately without success; they must not hold up those behind them.
+    """
+    wanted = []
+    for submission in _current(submissions, block, None):
+        if submission.artifact is not None or submission.commitment.key in skip:
+            continue
+        judgement = judge(submission, sync_block=block, schedule=schedule, metagraph=metagraph)
+        if judgement.verdict is Verdict.WAITING:
+            wanted.append(submission)
+    return tuple(wanted[:limit])
+
+
+def _current(
+    submissions: Iterable[Submission], block: Block, book: CommitmentBook | None
+) -> tuple[Submission, ...]:
+    """One submission per hotkey, that of its newest record at ``block``, by precedence.
+
+    The chain holds one record per hotkey and subnet, so a commitment to another competition
+    replaces the one before as well.
+    """
+    newest: dict[Hotkey, Submission] = {}
+    ordered = sorted(submissions, key=lambda s: s.commitment.precedence)
+    for submission in ordered:
+        commitment = submission.commitment
+        if commitment.block > block:
+            continue
+        if book is not None:
+            record = book.well_formed.get(commitment.hotkey)
+            if record is None or record.key != commitment.key:
+                continue
+        newest[commitment.hotkey] = submission
+    return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
+
+
+def _row(
+    submission: Submission, verdict: Verdict, reason: Reason | None, detail: str
+) -> EntryResult:
+    return EntryResult(
+        key=submission.commitment.key,
+        repo=submission.commitment.model.repo,
+        verdict=verdict,
+        reason=reason,
+        detail=detail,
+    )

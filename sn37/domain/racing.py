@@ -1,0 +1,103 @@
+"""Stopping challengers that can no longer win, and keeping those that can.
+
+Racing may only save samples, never change a winner: its evidence is an e-value too, for the
+opposite claim that the challenger is not better than the champion by the smallest margin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sn37.domain.evidence import ALL_ROUNDS, Evidence, common, log_mixture, pooled
+from sn37.domain.ids import Block, EntryKey
+from sn37.domain.winner import Contestant
+
+MIN_SAMPLES = 32  # seen before anyone is stopped
+LOG_RETIRE_LEVEL = math.log(1000)  # a model worth the margin is retired once in a thousand
+RETIRE_PRIOR_SAMPLES = 0.05  # tuned to small deficits: sooner sure of models that are equal
+MAX_CONTENDERS = 4  # kept from round to round besides the champion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """One challenger against the champion, extended block by block.
+
+    Sums are exact expansions: floats whose exact sum is the exact sum of all terms. So the
+    verdict is the same bit for bit however the samples arrive, also after a restart.
+    Extending costs microseconds, whatever was pooled before.
+    """
+
+    margin: float  # epsilon's end value: the least by which anyone ever wins
+    num_samples: int = 0
+    champion: tuple[float, ...] = ()  # the sum of a
+    deficit: tuple[float, ...] = ()  # the sum of b - a (1 - margin)
+    squares: tuple[float, ...] = ()  # the sum of the same terms' squares
+
+    def extended(self, champion: Sequence[float], challenger: Sequence[float]) -> Race:
+        """The race after more samples, evidence values of both in the same order.
+
+        Raises:
+            ValueError: Not the same number of each.
+        """
+        keep = 1 - self.margin
+        terms = [b - a * keep for a, b in zip(champion, challenger, strict=True)]
+        return Race(
+            margin=self.margin,
+            num_samples=self.num_samples + len(terms),
+            champion=_expansion((*self.champion, *champion)),
+            deficit=_expansion((*self.deficit, *terms)),
+            squares=_expansion((*self.squares, *(t * t for t in terms))),
+        )
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether to stop the challenger and retire it. Never for losses that are not finite."""
+        deficit = math.fsum(self.deficit)
+        if self.num_samples < MIN_SAMPLES or not deficit > 0:
+            return False
+        mean = math.fsum(self.champion) / self.num_samples
+        prior = RETIRE_PRIOR_SAMPLES * mean * mean
+        return log_mixture(deficit, math.fsum(self.squares), prior) >= LOG_RETIRE_LEVEL
+
+
+def race(
+    champion: Evidence, challenger: Evidence, *, epsilon_end: float, since: Block = ALL_ROUNDS
+) -> Race:
+    """The race so far, over the samples of all rounds on which both were scored."""
+    result = Race(margin=epsilon_end)
+    for ours, theirs in common((champion, challenger), since=since):
+        result = result.extended(ours, theirs)
+    return result
+
+
+def is_hopeless(champion: Evidence, challenger: Evidence, *, epsilon_end: float) -> bool:
+    """Whether pooled evidence shows that the challenger will not win; see ``Race``."""
+    return race(champion, challenger, epsilon_end=epsilon_end).is_hopeless
+
+
+def select_contenders(
+    champion: Contestant, others: Iterable[Contestant], *, limit: int = MAX_CONTENDERS
+) -> tuple[EntryKey, ...]:
+    """The entries that stay in the next round: lowest pooled loss relative to the champion's.
+
+    ``others`` are the not-retired entries that have been scored before. Those that are not
+    finite, or share no sample with the champion, are left out; the earlier wins a tie.
+    """
+    ranked = []
+    for other in others:
+        ratio = pooled(champion.evidence, other.evidence, since=other.key.block).ratio
+        if other.key != champion.key and math.isfinite(ratio):
+            ranked.append((ratio, other.precedence, other.key))
+    return tuple(key for _, _, key in sorted(ranked)[:limit])
+
+
+def _expansion(terms: Sequence[float]) -> tuple[float, ...]:
+    """Floats of shrinking size with exactly the sum of ``terms``; NaN for what has no sum."""
+    if not all(math.isfinite(t) for t in terms):
+        return (math.nan,)
+    parts: list[float] = []
+    while rest := math.fsum((*terms, *(-p for p in parts))):
+        parts.append(rest)
+    return tuple(parts)

@@ -1,0 +1,156 @@
+"""Reproducible draws: which rows a round uses depends on its seed and a frozen pool only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from hashlib import sha256
+
+from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, Hotkey, Netuid, Seed, TaskName
+from sn37.domain.samples import Pool, Sample, TimeWindow
+from sn37.domain.scoring import TaskBatch
+
+# A block's time is set by its author, who may be late within his slot: two blocks can be a
+# few seconds closer than their numbers say. Reading a minute too much costs nothing.
+AUTHOR_DRIFT = timedelta(seconds=60)
+
+
+class NotEnoughRows(ValueError):
+    """The pool holds fewer drawable rows than a task needs."""
+
+    def __init__(self, requested: int, available: int) -> None:
+        super().__init__(f"asked for {requested} samples, {available} qualify")
+        self.requested = requested
+        self.available = available
+
+
+def seed_of(*, netuid: Netuid, competition: CompetitionId, task: TaskName, block_hash: str) -> Seed:
+    """The seed of one task's draw: sha256 of ``sn37/seed/1|netuid|competition|task|hash``.
+
+    ``block_hash`` is the sync block's, 0x-prefixed. It does not exist when models are
+    committed nor when the pool is frozen (attacks 15 and 42).
+    """
+    text = f"sn37/seed/1|{netuid}|{competition}|{task}|{block_hash.lower()}"
+    return Seed(int.from_bytes(sha256(text.encode()).digest(), "big"))
+
+
+def rank(sample: Sample, *, task: TaskName, seed: Seed) -> bytes:
+    """A row's place in a draw, by a keyed hash of that row alone; the lowest are taken."""
+    row = sample.provenance.row_id
+    text = f"sn37/draw/1|{seed:064x}|{task}|{row}|{sample.content_hash}"
+    return sha256(text.encode()).digest()
+
+
+def draw(
+    pool: Pool, *, task: TaskName, count: int, seed: Seed, signer_share: float = 1.0
+) -> tuple[Sample, ...]:
+    """Take ``count`` rows in the order of their rank, each signer up to its share of them.
+
+    A row that only one validator saw moves at most two samples: itself, and the one it
+    displaces. With the signer cap too: sets of rows within the caps and ``count`` are the
+    independent sets of a matroid (a truncated partition matroid), the walk by rank finds its
+    basis of lowest rank, and that basis changes by one exchange when an element comes or
+    goes. The cap depends on ``count`` alone for this reason, never on the pool's mix.
+
+    Raises:
+        NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
+    """
+    cap = signer_cap(count, signer_share)
+    taken: list[Sample] = []
+    by_signer: Counter[Hotkey] = Counter()
+    for sample in sorted(pool.samples, key=lambda s: rank(s, task=task, seed=seed)):
+        if len(taken) == count:
+            break
+        signer = sample.provenance.signer
+        if signer is not None:
+            if by_signer[signer] == cap:
+                continue
+            by_signer[signer] += 1
+        taken.append(sample)
+    if len(taken) < count:
+        raise NotEnoughRows(requested=count, available=len(taken))
+    return tuple(taken)
+
+
+def signer_cap(count: int, signer_share: float) -> int:
+    """Most rows of one signer among ``count``: its share rounded down, but at least 1.
+
+    The share is read as the decimal that the schedule wrote: 0.29 of 100 is 29, though the
+    nearest binary number is smaller.
+    """
+    return max(1, int(Fraction(repr(signer_share)) * count))
+
+
+def pool_digest(pool: Pool) -> Digest:
+    """Hex sha256 of the canonical ``[[row id, content hash, signer, time], ...]`` by row id.
+
+    Times are UTC with microseconds, as ``2026-11-22T18:00:00.000000+00:00``.
+    """
+    rows: list[JsonValue] = [
+        [s.provenance.row_id, s.content_hash, s.provenance.signer, _time(s)]
+        for s in sorted(pool.samples, key=lambda s: s.provenance.row_id)
+    ]
+    return canonical_digest(rows)
+
+
+def manifest(batch: TaskBatch) -> tuple[tuple[str, Digest], ...]:
+    """A task's rows as (row id, content hash), in the order they are scored."""
+    return tuple((s.provenance.row_id, s.content_hash) for s in batch.samples)
+
+
+def manifest_digest(batches: Iterable[TaskBatch]) -> Digest:
+    """Hex sha256 of the canonical ``[[task, row id, content hash], ...]``, in scoring order."""
+    return canonical_digest(
+        [[batch.task, row, content] for batch in batches for row, content in manifest(batch)]
+    )
+
+
+def collect_window(
+    *,
+    lead_time: datetime,
+    blocks_to_sync: int,
+    delay_time: datetime,
+    settle_time: datetime,
+    max_age_s: int,
+) -> TimeWindow:
+    """What to read while the sync block b is still ``blocks_to_sync`` blocks away.
+
+    T(b) is not known yet, but it is at least 12 s a block after ``lead_time``, the time of
+    the newest block. So this window starts no later than the true one, which
+    ``round_window`` then cuts out of the frozen pool.
+
+    Args:
+        delay_time: T(b - delay).
+        settle_time: T(b - settle).
+
+    Raises:
+        ValueError: The window is empty; sit the round out.
+    """
+    earliest_sync = lead_time + timedelta(seconds=blocks_to_sync * BLOCK_SECONDS) - AUTHOR_DRIFT
+    return TimeWindow(
+        since=max(earliest_sync - timedelta(seconds=max_age_s), delay_time), until=settle_time
+    )
+
+
+def round_window(
+    *, sync_time: datetime, delay_time: datetime, settle_time: datetime, max_age_s: int
+) -> TimeWindow:
+    """The rows that count: ``[max(T(b) - max_age, T(b - delay)), T(b - settle))``.
+
+    Rows from the last ``settle`` blocks are left out, since some validators would have read
+    them and others not; rows from before T(b - delay) may be older than a model.
+
+    Raises:
+        ValueError: The window is empty, as after a halt of the chain; sit the round out.
+    """
+    return TimeWindow(
+        since=max(sync_time - timedelta(seconds=max_age_s), delay_time), until=settle_time
+    )
+
+
+def _time(sample: Sample) -> str | None:
+    moment = sample.provenance.produced_at
+    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None

@@ -1,0 +1,64 @@
+"""Standings: who holds a competition, over the last rounds. A pure function of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from sn37.domain.ids import Hotkey
+from sn37.domain.schedule import RoundTiming
+from sn37.domain.state import RoundResult
+
+WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
+# 0.9 to the power of the age, and 0.18, as exact numbers: pow() differs in its last bit
+# between machines, and validators with the same rounds must agree exactly.
+DECAY = Fraction(9, 10)  # a round five rounds old weighs 0.59 of the newest
+THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 0.11
+
+
+def standings(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> Mapping[Hotkey, float]:
+    """Each hotkey's share of one competition; they sum to 1, or there are none.
+
+    Ages are counted in sync rounds from the newest record, so a gap is a gap for everyone.
+    Rounds sat out and rounds without a champion are left out of the mean. When nobody
+    reaches the threshold, the largest shares stay.
+
+    Raises:
+        ValueError: The rounds are of two competitions, or one occurs twice.
+    """
+    weights: dict[Hotkey, Fraction] = {}
+    for round_, age in _window(rounds, timing):
+        if round_.skipped is None and round_.winner is not None:
+            weight = weights.get(round_.winner, Fraction(0)) + DECAY**age
+            weights[round_.winner] = weight
+    if not weights:
+        return {}
+    bar = min(THRESHOLD * sum(weights.values()), max(weights.values()))
+    kept = {hotkey: weights[hotkey] for hotkey in sorted(weights) if weights[hotkey] >= bar}
+    total = sum(kept.values())
+    return {hotkey: float(weight / total) for hotkey, weight in kept.items()}
+
+
+def warming_up(rounds: Sequence[RoundResult], *, timing: RoundTiming, warmup_rounds: int) -> bool:
+    """Whether too few rounds of the window were judged to set weights on their ground.
+
+    Until then the weights already on chain are kept. A validator that was away for longer
+    than the window warms up again.
+
+    Raises:
+        ValueError: As ``standings``.
+    """
+    judged = sum(round_.skipped is None for round_, _ in _window(rounds, timing))
+    return judged < warmup_rounds
+
+
+def _window(
+    rounds: Sequence[RoundResult], timing: RoundTiming
+) -> tuple[tuple[RoundResult, int], ...]:
+    """The rounds young enough to count, with their age in sync rounds."""
+    keys = {r.key for r in rounds}
+    if len(keys) != len(rounds) or len({k.competition for k in keys}) > 1:
+        raise ValueError("standings need distinct rounds of one competition")
+    newest = max((k.sync_block for k in keys), default=0)
+    aged = ((r, (newest - r.key.sync_block) // timing.cadence) for r in rounds)
+    return tuple((r, age) for r, age in aged if age < WINDOW_ROUNDS)
