@@ -54,6 +54,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "entries": [from_key(e) for e in plan.entries],
         "manifest_digest": plan.manifest_digest,
         "listed": [from_entry_result(r) for r in plan.listed],
+        "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
     }
 
 
@@ -67,6 +68,7 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         draws=draws,
         manifest_digest=Digest(to_str(fields["manifest_digest"])),
         listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
+        unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
     )
 
 
@@ -163,6 +165,7 @@ def from_weights(record: WeightsRecord) -> JsonValue:
     return {
         "sync_block": record.sync_block,
         "weights": {h: from_float(share) for h, share in record.weights.shares.items()},
+        "sent_at": record.sent_at,
         "extrinsic": record.extrinsic,
     }
 
@@ -173,5 +176,6 @@ def to_weights(value: JsonValue) -> WeightsRecord:
     return WeightsRecord(
         sync_block=Block(to_int(fields["sync_block"])),
         weights=WeightVector({Hotkey(h): to_float(share) for h, share in shares.items()}),
+        sent_at=Block(to_int(fields["sent_at"])),
         extrinsic=optional(to_str, fields["extrinsic"]),
     )

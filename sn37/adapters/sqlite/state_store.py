@@ -127,7 +127,7 @@ def _load(db: sqlite3.Connection) -> ValidatorState:
         load(value, to_submission)
         for (value,) in db.execute("SELECT value FROM submission ORDER BY block, hotkey")
     ]
-    newest = db.execute("SELECT value FROM weights ORDER BY sync_block DESC LIMIT 1").fetchone()
+    weights = db.execute("SELECT value FROM weights ORDER BY sync_block")
     return ValidatorState(
         submissions={s.commitment.key: s for s in submissions},
         rounds=rounds.results(db),
@@ -139,7 +139,7 @@ def _load(db: sqlite3.Connection) -> ValidatorState:
             )
             for round_id, plan in rounds.open_plans(db).items()
         },
-        weights=None if newest is None else load(newest[0], to_weights),
+        weights=tuple(load(value, to_weights) for (value,) in weights),
     )
 
 
