@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bittensor.sp_core import Keypair
@@ -17,15 +19,18 @@ from sn37.adapters.simnet.extrinsics import (
     signed,
 )
 from sn37.adapters.simnet.keys import as_signer
-from sn37.adapters.simnet.ledger import Ledger, Receipt
+from sn37.adapters.simnet.ledger import ExtrinsicStatus, Ledger
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
 from sn37.ports.chain import Signer
-from sn37.ports.errors import CommitmentRefused
+from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
 
 class ChainBuilder:
-    """The side door of a chain: no part of a port, used before and beside a validator."""
+    """The side door of a chain: no part of a port, used before and beside a validator.
+
+    Methods that read raise ``ChainUnavailable`` when the file cannot be read.
+    """
 
     def __init__(self, path: Path, *, netuid: Netuid) -> None:
         self._path = path
@@ -98,31 +103,34 @@ class ChainBuilder:
             signer, Call.SEAL, {"sealed": sealed.hex(), "reveal": reveal_block}, at_block
         )
 
-    def submit_extrinsic(self, extrinsic: Extrinsic, at_block: Block) -> Receipt:
+    def submit_extrinsic(self, extrinsic: Extrinsic, at_block: Block) -> ExtrinsicStatus:
         """Put an extrinsic into the pool as it is, genuine or not, and say what became of it.
 
         Refused ones are never included; one for a future block is still pending.
         """
-        return self._ledger.receipt(self._ledger.submit(extrinsic, due=at_block))
+        return self._ledger.status(self._ledger.submit(extrinsic, due=at_block))
 
     def records(self, at: BlockRef) -> tuple[views.Opened, ...]:
         """Every member's newest readable record at ``at``, as it was written, by uid."""
-        return views.opened(self._ledger.connection, self._netuid, at.number)
+        with self._translated():
+            return views.opened(self._ledger.connection, self._netuid, at.number)
 
     def reveals(self, hotkey: Hotkey, at: BlockRef) -> tuple[views.Opened, ...]:
         """The hotkey's opened seals at ``at``, oldest first: the last ten."""
-        return views.reveals(self._ledger.connection, self._netuid, at.number, hotkey)
+        with self._translated():
+            return views.reveals(self._ledger.connection, self._netuid, at.number, hotkey)
 
     def weights(self, netuid: Netuid, hotkey: Hotkey) -> Mapping[Hotkey, float]:
         """The shares that this validator's newest weights give, by hotkey; empty without any."""
-        return views.weight_shares(self._ledger.connection, netuid, self._ledger.head(), hotkey)
+        with self._translated():
+            return views.weight_shares(self._ledger.connection, netuid, self._ledger.head(), hotkey)
 
     def _schedule(
         self, key: Keypair | Signer, call: Call, args: Mapping[str, JsonValue], due: Block
     ) -> None:
-        receipt = self._ledger.receipt(self._pool(as_signer(key), call, args, due=due))
-        if receipt.refusal is not None:
-            raise CommitmentRefused(receipt.refusal.advice, code=receipt.refusal)
+        status = self._ledger.status(self._pool(as_signer(key), call, args, due=due))
+        if status.refusal is not None:
+            raise CommitmentRefused(status.refusal.advice, code=status.refusal)
 
     def _pool(
         self, signer: Signer, call: Call, args: Mapping[str, JsonValue], *, due: Block
@@ -136,6 +144,13 @@ class ChainBuilder:
             args=args,
         )
         return self._ledger.submit(extrinsic, due=due)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise ChainUnavailable(f"simnet chain {self._path}: {error}") from error
 
 
 def raw_field(text: str | bytes) -> bytes:

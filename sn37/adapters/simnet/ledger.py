@@ -23,7 +23,7 @@ FIRST_POSITION = 1  # extrinsic 0 of a block is the chain's own: it sets the tim
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ExtrinsicStatus:
     """What became of an extrinsic: included somewhere, refused, or neither yet."""
 
     place: tuple[Block, int] | None = None  # block, and position within it
@@ -158,7 +158,7 @@ class Ledger:
         return 0 if highest is None else highest + 1
 
     def submit(self, extrinsic: Extrinsic, *, due: Block) -> int:
-        """Take an extrinsic, whatever its worth, and return its id for ``receipt``.
+        """Take an extrinsic, whatever its worth, and return its id for ``status``.
 
         A block checks it when including it: that is the next one from ``due`` on, or block
         ``due`` itself when that is here already, so that a history can be written.
@@ -176,12 +176,12 @@ class Ledger:
                 open_seals(self.connection, seed=self.seed, head=head)
         return number
 
-    def receipt(self, extrinsic: int) -> Receipt:
+    def status(self, extrinsic: int) -> ExtrinsicStatus:
         """What became of the extrinsic with this id."""
         block, position, refusal = self.connection.execute(
             "SELECT block, position, refusal FROM extrinsics WHERE id = ?", (extrinsic,)
         ).fetchone()
-        return Receipt(
+        return ExtrinsicStatus(
             place=None if block is None else (Block(block), position),
             refusal=None if refusal is None else Refusal(refusal),
         )

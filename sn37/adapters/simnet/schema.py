@@ -89,6 +89,7 @@ def create_file(path: Path, *, seed: int, genesis_time: datetime, head: int) -> 
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
         with transaction(connection):
             if connection.execute("PRAGMA user_version").fetchone()[0]:
                 raise FileExistsError(f"{path} holds a chain already; open it instead")

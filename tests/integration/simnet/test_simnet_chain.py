@@ -285,8 +285,8 @@ def test_nonsense_under_a_good_signature_is_refused(
 ) -> None:
     unsigned = replace(_call(path, VALIDATOR, args), call=call)
     nonsense = replace(unsigned, signature=VALIDATOR.sign(unsigned.payload))
-    receipt = chain.submit_extrinsic(nonsense, Block(1000))
-    assert receipt.refusal is Refusal.INVALID_ARGUMENT
+    status = chain.submit_extrinsic(nonsense, Block(1000))
+    assert status.refusal is Refusal.INVALID_ARGUMENT
 
 
 def _call(
