@@ -1,10 +1,11 @@
 """From losses to evidence: what a score is, and how strongly samples speak for a challenger.
 
 The e-value is the wealth of a gambler who bets, sample after sample, that the challenger is
-better, with stakes mixed over a half-normal prior. When it is not better that wealth is not
-expected to grow, so it ever reaches 1/p with probability at most p, however often it is
-looked at (Ville's inequality; the normal mixture is Robbins, 1970). docs/winner.md has the
-constants and what they cost.
+better, with stakes mixed over a half-normal prior. Against symmetric differences that wealth
+is not expected to grow when the challenger is no better, so it ever reaches 1/p with
+probability at most p, however often it is looked at (Ville's inequality; the mixture is
+Robbins', 1970, normed by the sum of squares as in de la Peña, 1999). An imaginary sample
+covers differences that are skewed; docs/winner.md has measured how far it goes.
 """
 
 from __future__ import annotations
