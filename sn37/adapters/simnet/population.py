@@ -126,10 +126,16 @@ def _train(root: Path, seed: int, population: Population, emit: EventSink) -> No
         done[name] = step
         emit.emit(SetUpAdvanced(what=_TRAINING, done=sum(done.values()), total=total))
 
-    logs = root / "logs"
-    train_all([plan((base,))], logs=logs, report=report)
     # One process per competition: which core finishes first changes no model.
-    train_all([plan(jobs) for jobs in later if jobs], logs=logs, report=report)
+    for stage in ([(base,)], later):
+        missing: list[TrainingPlan] = []
+        for jobs in stage:
+            if all(Path(job.target).is_dir() for job in jobs):
+                for job in jobs:
+                    report(job.name, job.steps)
+            else:
+                missing.append(plan(jobs))
+        train_all(missing, logs=root / "logs", report=report)
 
 
 def _forge(root: Path, miner: Miner, population: Population) -> None:
