@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from sn37.adapters.simnet.attackers import forge
 from sn37.adapters.simnet.recipes import (
+    BASE,
     FREE,
     FREE_TEMPLATE,
     RECIPE,
@@ -91,9 +92,9 @@ def _claim(root: Path, seed: int, recipe: Recipe) -> None:
 def _train(root: Path, seed: int, population: Population, emit: EventSink) -> None:
     recipe = population.recipe
     base = Job(
-        name="base",
+        name=BASE,
         steps=recipe.training.base_steps,
-        target=str(root / "base"),
+        target=str(root / BASE),
         template=TEMPLATE,
     )
 
@@ -142,7 +143,7 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
     target = population.folders[miner.name]
     if target.is_dir():
         return
-    source = root / "base" if miner.source == "base" else population.folders[miner.source]
+    source = root / BASE if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     try:
