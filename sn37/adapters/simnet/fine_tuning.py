@@ -52,8 +52,14 @@ def train(
     seed: int,
     progress: Callable[[int], None],
 ) -> None:
-    """Train ``model`` in place on batches that depend on ``seed`` only."""
+    """Train ``model`` in place on batches that depend on ``seed`` only.
+
+    Raises:
+        ValueError: No row has a token to learn among its first ``training.tokens``.
+    """
     usable = [row for row in rows if row.first < min(len(row.ids), training.tokens)]
+    if not usable:
+        raise ValueError(f"no row has a token to learn within {training.tokens} tokens")
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=training.learning_rate, betas=(0.9, 0.95), weight_decay=0.01

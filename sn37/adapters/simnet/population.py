@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from sn37.adapters.simnet.attackers import forge
 from sn37.adapters.simnet.recipes import (
+    BASE,
     FREE,
     FREE_TEMPLATE,
     RECIPE,
@@ -91,9 +92,9 @@ def _claim(root: Path, seed: int, recipe: Recipe) -> None:
 def _train(root: Path, seed: int, population: Population, emit: EventSink) -> None:
     recipe = population.recipe
     base = Job(
-        name="base",
+        name=BASE,
         steps=recipe.training.base_steps,
-        target=str(root / "base"),
+        target=str(root / BASE),
         template=TEMPLATE,
     )
 
@@ -126,17 +127,23 @@ def _train(root: Path, seed: int, population: Population, emit: EventSink) -> No
         done[name] = step
         emit.emit(SetUpAdvanced(what=_TRAINING, done=sum(done.values()), total=total))
 
-    logs = root / "logs"
-    train_all([plan((base,))], logs=logs, report=report)
     # One process per competition: which core finishes first changes no model.
-    train_all([plan(jobs) for jobs in later if jobs], logs=logs, report=report)
+    for stage in ([(base,)], later):
+        missing: list[TrainingPlan] = []
+        for jobs in stage:
+            if all(Path(job.target).is_dir() for job in jobs):
+                for job in jobs:
+                    report(job.name, job.steps)
+            else:
+                missing.append(plan(jobs))
+        train_all(missing, logs=root / "logs", report=report)
 
 
 def _forge(root: Path, miner: Miner, population: Population) -> None:
     target = population.folders[miner.name]
     if target.is_dir():
         return
-    source = root / "base" if miner.source == "base" else population.folders[miner.source]
+    source = root / BASE if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     try:

@@ -7,8 +7,8 @@ validator first sees it; its first round is at block 1,800.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -39,6 +39,7 @@ HANGING_TEMPLATE = (
     + FREE_TEMPLATE
 )
 
+BASE = "base"  # the model that all training starts from
 HEAD = Block(1_740)
 REGISTERED = Block(10)
 
@@ -134,76 +135,66 @@ class Recipe:
         )
 
 
-BUDGETS: Mapping[str, int] = MappingProxyType({"small": 10, "medium": 90, "large": 260})
+BUDGETS: Mapping[str, int] = MappingProxyType({"small": 10, "medium": 90, "large": 230})
+
+
+# (name, committed, trick, source, why it is not scored in the first round)
+_ATTACKERS = (
+    ("copier", 260, Trick.COPY, "honest-large", Reason.COPIED_COMMITMENT),
+    ("clone-a", 310, Trick.RESHARD, "honest-large", Reason.DUPLICATE),
+    ("clone-b", 320, Trick.EDIT, "honest-large", Reason.DUPLICATE),
+    ("clone-c", 330, Trick.RENAME, "honest-large", Reason.DUPLICATE),
+    ("nan", 340, Trick.NON_FINITE, "honest-medium", Reason.NON_FINITE),
+    ("pickle", 350, Trick.PICKLE, "honest-small", Reason.UNSAFE_FILE),
+    ("oversized", 360, Trick.WIDEN, "honest-small", Reason.PARAMETERS),
+    ("private", 370, Trick.HIDE, "honest-small", Reason.NOT_PUBLIC),
+    ("hang", 380, Trick.HANG, BASE, Reason.TIMEOUT),
+    ("branch", 390, Trick.BRANCH, "honest-small", Reason.MALFORMED_COMMITMENT),
+)
+# A template of one's own exists in one competition only, and one text that no reader accepts
+# shows as much as two.
+_ONLY_IN = {Trick.HANG: FREE, Trick.BRANCH: INSTRUCT}
 
 
 def _cast(competition: CompetitionId, budgets: Mapping[str, int]) -> tuple[Miner, ...]:
-    tag = f"c{competition}"
-
-    def miner(
-        name: str,
-        committed: int,
-        *,
-        steps: int = 0,
-        source: str = "",
-        trick: Trick = Trick.NONE,
-        factor: int = 1,
-        reveal: int | None = None,
-        expected: Reason | None = None,
-    ) -> Miner:
+    def trained(name: str, committed: int, steps: int, reveal: int | None = None) -> Miner:
         return Miner(
-            name=f"{tag}-{name}",
+            name=f"c{competition}-{name}",
             competition=competition,
             committed=Block(committed),
             steps=steps,
-            source=f"{tag}-{source}" if source and source != "base" else source,
-            trick=trick,
-            factor=factor,
             reveal=None if reveal is None else Block(reveal),
-            expected=expected,
         )
 
-    clone = Reason.DUPLICATE
-    too_big = Reason.PARAMETERS if competition == INSTRUCT else Reason.TOO_LARGE
-    cast = [
+    early = trained("early", 1_700, max(1, budgets["small"] // 2))
+    return (
         # The crown moves upwards through these three in the first round.
-        miner("honest-small", 110, steps=budgets["small"]),
-        miner("honest-medium", 150, steps=budgets["medium"], reveal=200),
-        miner("honest-large", 240, steps=budgets["large"]),
-        miner("honest-late", 300, steps=budgets["small"] * 2),
-        miner(
-            "copier", 260, source="honest-large", trick=Trick.COPY,
-            expected=Reason.COPIED_COMMITMENT,
-        ),
-        miner("clone-a", 310, source="honest-large", trick=Trick.RESHARD, expected=clone),
-        miner("clone-b", 320, source="honest-large", trick=Trick.EDIT, expected=clone),
-        miner("clone-c", 330, source="honest-large", trick=Trick.RENAME, expected=clone),
-        miner(
-            "nan", 340, source="honest-medium", trick=Trick.NON_FINITE,
-            expected=Reason.NON_FINITE,
-        ),
-        miner(
-            "pickle", 350, source="honest-small", trick=Trick.PICKLE, expected=Reason.UNSAFE_FILE
-        ),
-        miner(
-            "oversized", 360, source="honest-small", trick=Trick.WIDEN,
-            factor=4 if competition == INSTRUCT else 16, expected=too_big,
-        ),
-        miner(
-            "private", 370, source="honest-small", trick=Trick.HIDE, expected=Reason.NOT_PUBLIC
-        ),
-        miner("early", 1_700, steps=budgets["small"] // 2, expected=Reason.TOO_EARLY),
-    ]  # fmt: skip
-    if competition == FREE:
-        cast.append(miner("hang", 380, source="base", trick=Trick.HANG, expected=Reason.TIMEOUT))
-    else:
-        cast.append(
-            miner(
-                "branch", 390, source="honest-small", trick=Trick.BRANCH,
-                expected=Reason.MALFORMED_COMMITMENT,
-            )
-        )  # fmt: skip
-    return tuple(cast)
+        trained("honest-small", 110, budgets["small"]),
+        trained("honest-medium", 150, budgets["medium"], reveal=200),
+        trained("honest-large", 240, budgets["large"]),
+        trained("honest-late", 300, budgets["small"] * 2),
+        *_attackers(competition),
+        replace(early, expected=Reason.TOO_EARLY),
+    )
+
+
+def _attackers(competition: CompetitionId) -> Iterator[Miner]:
+    for name, committed, trick, source, expected in _ATTACKERS:
+        if _ONLY_IN.get(trick, competition) != competition:
+            continue
+        miner = Miner(
+            name=f"c{competition}-{name}",
+            competition=competition,
+            committed=Block(committed),
+            source=source if source == BASE else f"c{competition}-{source}",
+            trick=trick,
+            expected=expected,
+        )
+        if trick is Trick.WIDEN and competition == INSTRUCT:
+            miner = replace(miner, factor=4)
+        elif trick is Trick.WIDEN:  # so wide that already the files are too large
+            miner = replace(miner, factor=16, expected=Reason.TOO_LARGE)
+        yield miner
 
 
 def recipe(
