@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
+from enum import Enum
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
+from sn37.domain.canonical import JsonValue, as_json, canonical_digest, canonical_json
+from sn37.domain.epsilon import FixedEpsilon
+from sn37.domain.ids import CompetitionId
+from sn37.domain.reasons import Reason
+from sn37.testing.builders import a_schedule, an_entry_key
+
+
+class Colour(Enum):
+    RED = 1
+
 
 SCALARS: st.SearchStrategy[JsonValue] = st.one_of(
     st.none(),
@@ -42,3 +54,41 @@ def test_equal_values_have_equal_bytes_and_the_bytes_say_the_value(
 def test_what_json_cannot_say_is_an_error(number: float) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json({"loss": number})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, True),
+        (3, 3),
+        ("text", "text"),
+        (0.5, 0.5),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        (Colour.RED, 1),
+        (Reason.NORM, "norm"),
+        ({Reason.NORM: (1, 2.0)}, {"norm": [1, 2.0]}),
+        ([CompetitionId(4)], [4]),
+        (frozenset({"b", "a"}), ["a", "b"]),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (PurePosixPath("a") / "b", "a/b"),
+        (FixedEpsilon(0.5), {"value": 0.5}),
+        (an_entry_key("alice", 7), {"hotkey": "alice", "block": 7}),
+    ],
+)
+def test_values_of_the_domain_have_a_json_form(value: object, expected: JsonValue) -> None:
+    found = as_json(value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_a_whole_schedule_has_a_fingerprint_that_sees_every_number() -> None:
+    fingerprint = canonical_digest(as_json(a_schedule()))
+    assert fingerprint == canonical_digest(as_json(a_schedule()))
+    assert fingerprint != canonical_digest(as_json(a_schedule(max_new_entries=19)))
+
+
+def test_what_is_no_value_of_the_domain_has_no_json_form() -> None:
+    with pytest.raises(TypeError, match="object has no place in JSON"):
+        as_json([object()])

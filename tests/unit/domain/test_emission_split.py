@@ -47,6 +47,10 @@ def test_standings_of_a_competition_that_no_longer_runs_count_for_nothing() -> N
     assert split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0}, TWO: {BOB: 1.0}}).shares == {ALICE: 1.0}
 
 
+def test_who_gets_nothing_is_not_listed() -> None:
+    assert split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0, BOB: 0.0}}).shares == {ALICE: 1.0}
+
+
 def test_with_nobody_to_pay_there_are_no_weights() -> None:
     with pytest.raises(ValueError, match="no competition with a share has standings"):
         split_emission({ONE: 1.0}, {})

@@ -322,6 +322,7 @@ def test_a_private_repository_does_not_hold_up_those_behind_it() -> None:
 def test_nothing_is_downloaded_that_cannot_take_part() -> None:
     assert order(
         fetched("a"),
+        fetched("f", SYNC),
         replace(a_submission(a_commitment("b")), rejection=Reason.NORM),
         a_submission(a_commitment("c", competition=9)),
         a_submission(a_commitment("stranger")),

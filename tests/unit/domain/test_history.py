@@ -38,6 +38,7 @@ def test_a_failure_of_the_models_uses_up_the_challenge_without_a_score() -> None
     [
         (Verdict.FAILED, Reason.DEVICE),
         (Verdict.FAILED, None),
+        (Verdict.FAILED, Reason.QUEUED),
         (Verdict.WAITING, Reason.QUEUED),
         (Verdict.REJECTED, Reason.NORM),
         (Verdict.DUPLICATE, Reason.DUPLICATE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -56,6 +57,16 @@ def test_only_the_last_24_sync_rounds_count() -> None:
     old = [won("alice", n) for n in range(10)]
     assert standings([*old, won("bob", 9 + WINDOW_ROUNDS)], timing=TIMING) == {"bob": 1.0}
     assert "alice" in standings([*old, won("bob", 8 + WINDOW_ROUNDS - 5)], timing=TIMING)
+
+
+def test_the_24th_round_back_counts_and_the_25th_does_not() -> None:
+    assert not warming_up([won("a", 0), won("b", 23)], timing=TIMING, warmup_rounds=2)
+    assert warming_up([won("a", 0), won("b", 24)], timing=TIMING, warmup_rounds=2)
+
+
+def test_a_round_sat_out_credits_nobody_with_the_crown_of_the_round_before() -> None:
+    unseen = replace(won("bob", 1), skipped=Reason.DATA_UNAVAILABLE)
+    assert standings([won("alice", 0), unseen], timing=TIMING) == {"alice": 1.0}
 
 
 def test_rounds_sat_out_or_without_a_champion_are_left_out() -> None:
