@@ -55,7 +55,8 @@ def test_tokenizer_and_template_are_prescribed_in_the_first_competition_alone() 
 
 
 def test_the_rules_of_the_second_competition_change_between_the_first_two_rounds() -> None:
-    assert (FIRST_ROUND, SECOND_ROUND) == (Block(1800), Block(2160))
+    assert FIRST_ROUND == Block(1800)
+    assert SECOND_ROUND == Block(2160)
     before, after = (
         SCHEDULE.competition(FREE, FIRST_ROUND),
         SCHEDULE.competition(FREE, SECOND_ROUND),
