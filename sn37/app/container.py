@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -12,6 +13,7 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
@@ -22,6 +24,7 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
+from sn37.app.plugins import dataset_plugin
 from sn37.app.pools import Freezer
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -32,6 +35,7 @@ from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
 from sn37.domain.ids import Hotkey
 from sn37.domain.winner import KingOfTheHill
+from sn37.ports.clock import Clock
 
 
 def _state_store(state_dir: Path) -> SqliteStateStore:
@@ -47,8 +51,8 @@ def _scorer(settings: Settings) -> WorkerScorer:
     )
 
 
-def _journal(state_dir: Path) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl")
+def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
+    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
 def _subscribe(heads: Heads) -> Subscription:
@@ -66,18 +70,16 @@ class Container(containers.DeclarativeContainer):
     loaded = providers.Dependency(instance_of=LoadedSchedule)
     network = providers.Dependency(instance_of=Network)
 
+    clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
-    console = providers.Singleton(
-        ConsoleSink, providers.Singleton(stderr_console), labels=labels
-    )
-    journal = providers.Singleton(_journal, settings.provided.state_dir)
+    console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
+    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal))
 
     schedule = loaded.provided.schedule
     chain = network.provided.chain
     models = network.provided.models
 
-    clock = providers.Singleton(SystemClock)
     store = providers.Singleton(_state_store, settings.provided.state_dir)
     scorer = providers.Singleton(_scorer, settings)
     rule = providers.Singleton(KingOfTheHill)
@@ -167,4 +169,42 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
+    )
+
+
+async def open_network(container: Container) -> Network:
+    """Open the network that the settings name, and tell the sinks its names for hotkeys.
+
+    Raises:
+        CommandError: This version cannot reach it, or its folder cannot be used.
+    """
+    settings = container.settings()
+    if not settings.is_simnet:
+        raise CommandError(
+            f"network {settings.network}: this version only speaks simnet; use --network simnet"
+        )
+    return await _open_simnet(container, settings)
+
+
+async def _open_simnet(container: Container, settings: Settings) -> Network:
+    from sn37.adapters.simnet.training_processes import TrainingFailed
+    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
+
+    try:
+        world = await asyncio.to_thread(
+            build_world, settings.state_dir, seed=settings.seed, emit=container.sink()
+        )
+    except (ValueError, OSError, TrainingFailed) as error:
+        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
+    container.labels().update(world.labels)
+    chain = world.open_chain(
+        idle=container.heads().all_idle, pace=settings.pace, clock=container.clock()
+    )
+    plugins = world.plugins
+    return Network(
+        chain=chain,
+        models=world.store,
+        signer=world.signer,
+        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
+        labels=world.labels,
     )

@@ -36,7 +36,7 @@ def validator(
 
     Stops cleanly on Ctrl-C and SIGTERM; the same command goes on where it stopped.
     """
-    flags = {name: value for name, value in locals().items()}
+    flags = dict(locals())
     from sn37.app.session import run_validator  # what it needs takes seconds to import
     from sn37.app.settings import load_settings
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,11 +16,11 @@ from pathlib import Path
 from typing import IO
 
 from sn37.adapters.cuda import zygote
+from sn37.adapters.cuda.child import Child, receive_number
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ScorerUnavailable
 
 START_TIMEOUT_S = 180.0  # of the zygote's imports, on a cold disk
-END_TIMEOUT_S = 30.0  # a killed process that still holds a device can take seconds
 INHERITED = (
     "CUDA_HOME",
     "CUDA_VISIBLE_DEVICES",
@@ -29,54 +28,6 @@ INHERITED = (
     "NVIDIA_VISIBLE_DEVICES",
     "PATH",
 )  # all else, tokens and wallet names among it, stays with the validator
-
-
-class Worker:
-    """One forked child with its job's stream. Dropping it kills the child."""
-
-    def __init__(
-        self,
-        pid: int,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        control: socket.socket,
-        folder: Path,
-    ) -> None:
-        self.pid = pid
-        self.reader = reader
-        self.writer = writer
-        self._control = control
-        self._folder = folder
-        self._status: int | None = None
-
-    async def send(self, body: bytes) -> None:
-        """Write down the child's stream.
-
-        Raises:
-            ConnectionError: The child is gone.
-        """
-        self.writer.write(body)
-        await self.writer.drain()
-
-    async def end(self, *, gently: bool = False) -> int:
-        """Kill the child's process group, reap it, remove its folder; return its wait status.
-
-        ``gently`` lets a child that is leaving finish, so that its own status is seen.
-        Ending it again gives the same status.
-
-        Raises:
-            ScorerUnavailable: The zygote died, or the child cannot be ended.
-        """
-        if self._status is not None:
-            return self._status
-        self._status = signal.SIGKILL  # unless its own is seen
-        try:
-            self._status = await _end(self._control, gently=gently)
-            return self._status
-        finally:
-            self._control.close()
-            self.writer.close()
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -122,7 +73,7 @@ class Launcher:
         self._zygote: _Zygote | None = None
         self._retired: list[_Zygote] = []
 
-    async def launch(self, *, memory_bytes: int | None) -> Worker:
+    async def launch(self, *, memory_bytes: int | None) -> Child:
         """A fresh child in a folder of its own.
 
         Raises:
@@ -157,7 +108,14 @@ class Launcher:
             control.close()
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return Worker(pid, reader, writer, control, folder)
+        return Child(
+            pid=pid,
+            reader=reader,
+            writer=writer,
+            control=control,
+            folder=folder,
+            abandon=warm.process.kill,
+        )
 
     async def aclose(self) -> None:
         """End the zygotes, and with them every child that is left."""
@@ -172,7 +130,7 @@ class Launcher:
     async def _pid(self, warm: _Zygote, control: socket.socket) -> int:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                return await _number(control)
+                return await receive_number(control)
         except (ConnectionError, TimeoutError) as error:
             self._retire(warm)
             warm.process.kill()
@@ -184,11 +142,19 @@ class Launcher:
     def _folder(self) -> Path:
         try:
             self._scratch.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix="job-", dir=self._scratch.resolve()))
+            owner = f"job-{os.getpid()}-"
+            return Path(tempfile.mkdtemp(prefix=owner, dir=self._scratch.resolve()))
         except OSError as error:
             raise ScorerUnavailable(
                 f"cannot write to the scratch folder {self._scratch}: {error}", reason=Reason.DISK
             ) from error
+
+    def _sweep(self) -> None:
+        """Remove the folders of validators that were killed."""
+        for folder in self._scratch.glob("job-*-*"):
+            owner = folder.name.split("-")[1]
+            if owner.isdecimal() and not Path("/proc", owner).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _warm(self) -> _Zygote:
         self._bury()
@@ -198,7 +164,11 @@ class Launcher:
         ):
             self._retire(current)
         if self._zygote is None:
-            self._zygote = self._start()
+            self._sweep()
+            try:
+                self._zygote = self._start()
+            except OSError as error:
+                raise ScorerUnavailable(f"cannot start the scorer: {error}") from error
         return self._zygote
 
     def _start(self) -> _Zygote:
@@ -236,22 +206,3 @@ class Launcher:
         for old in gone:
             old.log.close()
             self._retired.remove(old)
-
-
-async def _end(control: socket.socket, *, gently: bool) -> int:
-    try:
-        async with asyncio.timeout(END_TIMEOUT_S):
-            await asyncio.get_running_loop().sock_sendall(
-                control, zygote.END_GENTLY if gently else zygote.END_NOW
-            )
-            return await _number(control)
-    except (ConnectionError, TimeoutError) as error:
-        raise ScorerUnavailable("the scorer's warm parent died, and the worker with it") from error
-
-
-async def _number(control: socket.socket) -> int:
-    body = await asyncio.get_running_loop().sock_recv(control, zygote.NUMBER.size)
-    if len(body) != zygote.NUMBER.size:
-        raise ConnectionError("the warm parent closed the control socket")
-    number: int = zygote.NUMBER.unpack(body)[0]
-    return number

@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from sn37.adapters.cuda.launcher import Launcher, Worker
+from sn37.adapters.cuda.child import Child
+from sn37.adapters.cuda.launcher import Launcher
 from sn37.adapters.cuda.messages import (
     LENGTH,
     MAX_REPLY_BYTES,
@@ -39,7 +40,8 @@ Dtype = Literal["float32", "bfloat16"]
 WORKER = "sn37.adapters.cuda.worker:main"
 METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
-WORKING_BYTES = 2 << 30  # activations, logits of a chunk, libraries
+WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
+TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
 
 
 class WorkerScorer:
@@ -156,14 +158,14 @@ class WorkerScorer:
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int | None:
-        """Twice what the declared parameters take, for loading, plus room to work in.
+        """Twice what the declared weights take, for loading, plus room to work in.
 
         A driver's address space has nothing to do with the model: no limit on a GPU's host side.
         """
         if self._device != "cpu":
             return None
         weights = max(job.artifact.size_bytes, job.artifact.parameters * ITEM_BYTES[self._dtype])
-        return 2 * weights + WORKING_BYTES
+        return 2 * weights + WORKING_BYTES + TOKEN_BYTES * job.constraints.max_tokens
 
 
 class _Deadline:
@@ -208,7 +210,7 @@ def _check(job: ScoringJob) -> None:
             )
 
 
-async def _receive(worker: Worker) -> Reply:
+async def _receive(worker: Child) -> Reply:
     """The worker's next message.
 
     Raises:
@@ -244,8 +246,10 @@ def _unexpected(reply: Reply) -> ModelRejected:
     )
 
 
-def _post_mortem(status: int, num_oom_kills: int) -> ModelRejected | ScorerUnavailable:
+def _post_mortem(status: int | None, num_oom_kills: int) -> ModelRejected | ScorerUnavailable:
     """Whose fault the death of a worker is that ended without a verdict."""
+    if status is None:
+        return ScorerUnavailable("the warm parent died, and the worker with it")
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGKILL and _num_oom_kills() > num_oom_kills:
         # The worker's data is limited by what the model declares, so the machine is too small.

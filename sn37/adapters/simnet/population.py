@@ -69,7 +69,7 @@ def prepare(root: Path, *, seed: int, emit: EventSink, recipe: Recipe = RECIPE) 
     for done, miner in enumerate(forged, start=1):
         _forge(root, miner, population)
         emit.emit(SetUpAdvanced(what=_FORGING, done=done, total=len(forged)))
-    _write(root / MARKER, "{}")
+    write_whole(root / MARKER, "{}")
     return population
 
 
@@ -78,7 +78,7 @@ def _claim(root: Path, seed: int, recipe: Recipe) -> None:
     claim = {"seed": seed, "recipe": recipe.fingerprint}
     path = root / "population.json"
     if not path.exists():
-        _write(path, json.dumps(claim))
+        write_whole(path, json.dumps(claim))
     found = json.loads(path.read_text())
     if found != claim:
         what = "seed" if found["seed"] != seed else "version of simnet"
@@ -147,7 +147,8 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file that is there in full or not at all."""
     partial = path.with_suffix(".partial")
     partial.write_text(text)
     partial.rename(path)

@@ -134,7 +134,7 @@ class Recipe:
         )
 
 
-BUDGETS: Mapping[str, int] = MappingProxyType({"small": 15, "medium": 50, "large": 170})
+BUDGETS: Mapping[str, int] = MappingProxyType({"small": 10, "medium": 90, "large": 260})
 
 
 def _cast(competition: CompetitionId, budgets: Mapping[str, int]) -> tuple[Miner, ...]:

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.adapters.simnet.corpus import pairs, split
+from sn37.adapters.simnet.corpus import Pair, split, standard_library_pairs
 from sn37.adapters.simnet.recipes import Shape, Training
 
 if TYPE_CHECKING:
@@ -68,10 +68,12 @@ def run(plan: TrainingPlan, report: Callable[[str, int], None]) -> None:
     from sn37.adapters.simnet import llama
 
     llama.be_deterministic()
-    corpus, _ = split(pairs(), seed=plan.seed)
+    corpus = split(standard_library_pairs(), "training")
     home = Path(plan.tokenizer)
     if not home.is_dir():
-        made = llama.train_tokenizer((f"{p}\n{r}" for p, r in corpus), plan.shape.vocabulary)
+        made = llama.train_tokenizer(
+            (f"{p.prompt}\n{p.response}" for p in corpus), plan.shape.vocabulary
+        )
         template = plan.jobs[0].template
         _complete(home, lambda folder: llama.save_tokenizer(made, folder, template=template))
     tokenizer = llama.load_tokenizer(home)
@@ -84,7 +86,7 @@ def run(plan: TrainingPlan, report: Callable[[str, int], None]) -> None:
 def _do(
     job: Job,
     plan: TrainingPlan,
-    corpus: Sequence[tuple[str, str]],
+    corpus: Sequence[Pair],
     tokenizer: Tokenizer,
     report: Callable[[str, int], None],
 ) -> None:
@@ -93,11 +95,11 @@ def _do(
     seed = _seed(plan.seed, job.name)
     if job.start is None:
         model = llama.new_model(plan.shape, tokenizer, seed=seed)
-        rows = [fine_tuning.plain_row(tokenizer, response) for _, response in corpus]
+        rows = [fine_tuning.plain_row(tokenizer, pair.response) for pair in corpus]
     else:
         model = llama.load_model(Path(job.start))
         affixes = llama.affixes(job.template)
-        rows = [fine_tuning.pair_row(tokenizer, affixes, p, r) for p, r in corpus]
+        rows = [fine_tuning.pair_row(tokenizer, affixes, p.prompt, p.response) for p in corpus]
 
     def progress(step: int) -> None:
         if step % PROGRESS_STEPS == 0:

@@ -34,35 +34,48 @@ def train_all(
     """
     logs.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
-        children: list[tuple[subprocess.Popen[str], Path]] = []
+        children: list[tuple[subprocess.Popen[bytes], Path]] = []
         for number, plan in enumerate(plans):
             log = logs / f"{plan.jobs[0].name}-{number}.log"
-            child = _start(plan, stack.enter_context(log.open("w")))
+            child = _start(plan, stack.enter_context(log.open("wb")))
             stack.callback(_stop, child)
             assert child.stdout is not None
-            selector.register(child.stdout, selectors.EVENT_READ, child.stdout)
+            selector.register(child.stdout, selectors.EVENT_READ, _Lines(report))
             children.append((child, log))
         while selector.get_map():
             for key, _ in selector.select():
-                stream: IO[str] = key.data
-                if line := stream.readline():
-                    name, step = line.split()
-                    report(name, int(step))
+                data = os.read(key.fd, 65_536)
+                if data:
+                    lines: _Lines = key.data
+                    lines.feed(data)
                 else:
-                    selector.unregister(stream)
+                    selector.unregister(key.fileobj)
         for child, log in children:
             if code := child.wait():
                 raise TrainingFailed(f"training ended with {code}: {_last_line(log)} (see {log})")
 
 
-def _start(plan: TrainingPlan, log: IO[str]) -> subprocess.Popen[str]:
+class _Lines:
+    """Bytes of a pipe into reports: a read may hold several lines, or part of one."""
+
+    def __init__(self, report: Callable[[str, int], None]) -> None:
+        self._report = report
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            name, step = line.decode().split()
+            self._report(name, int(step))
+
+
+def _start(plan: TrainingPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
     package_root = str(Path(sn37.__file__).parent.parent)
     child = subprocess.Popen(
         [sys.executable, "-m", _MODULE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        text=True,
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
@@ -76,11 +89,11 @@ def _start(plan: TrainingPlan, log: IO[str]) -> subprocess.Popen[str]:
     )
     assert child.stdin is not None
     with child.stdin:
-        child.stdin.write(plan.to_json())
+        child.stdin.write(plan.to_json().encode())
     return child
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _stop(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
         child.terminate()
         try:

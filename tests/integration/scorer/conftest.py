@@ -1,0 +1,30 @@
+"""One warm scorer for all tests that need none of their own, and one model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.testing.tiny_models import save_model
+
+
+@pytest.fixture(scope="session")
+def warm_scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerScorer]:
+    """A scorer on the CPU in float32; starting one takes seconds, a job a fraction of one."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    scorer = WorkerScorer(device="cpu", dtype="float32", threads=1, scratch=scratch)
+    yield scorer
+    asyncio.run(scorer.aclose())
+    assert list(scratch.iterdir()) == [], "a worker's folder was left behind"
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny Llama. Do not write to it."""
+    folder = tmp_path_factory.mktemp("llama")
+    save_model(folder)
+    return folder
