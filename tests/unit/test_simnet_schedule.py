@@ -18,7 +18,6 @@ from sn37.adapters.simnet.recipes import (
 from sn37.app.competitions import load_schedule
 from sn37.app.plugins import SIMNET_SOURCE
 from sn37.domain.competition import Competition, TokenizerRef
-from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
 
 SCHEDULE = load_schedule("simnet", known_sources={SIMNET_SOURCE}).schedule
@@ -55,7 +54,8 @@ def test_tokenizer_and_template_are_prescribed_in_the_first_competition_alone() 
 
 
 def test_the_rules_of_the_second_competition_change_between_the_first_two_rounds() -> None:
-    assert (Block(1800), Block(2160)) == (FIRST_ROUND, SECOND_ROUND)
+    rounds = (FIRST_ROUND, SECOND_ROUND)
+    assert rounds == (1800, 2160)
     before, after = (
         SCHEDULE.competition(FREE, FIRST_ROUND),
         SCHEDULE.competition(FREE, SECOND_ROUND),
