@@ -100,6 +100,8 @@ class _Reader:
             for index, task in enumerate(competition.tasks):
                 with self._located(("competitions", name, "tasks", index)):
                     task.value(sources)
+            with self._located(("competitions", name, "constraints")):
+                competition.constraints.value()
             with self._located(("competitions", name)):
                 competition.value(1.0, sources)
         stages: list[Stage] = []
@@ -108,7 +110,7 @@ class _Reader:
                 stages.append(stage.value(table.competitions, sources))
         with self._located(("timing",)):
             table.timing.value()
-        with self._located(("stages",)):
+        with self._located(()):
             return table.value(tuple(stages))
 
     def _table(self) -> ScheduleTable:
@@ -166,9 +168,12 @@ class _Reader:
             raise self._error(self._key_named_by(str(error), table), str(error)) from error
 
     def _key_named_by(self, message: str, table: toml_lines.Path) -> toml_lines.Path:
-        # "task weights sum to 0.9" is about the tasks, whose weights stand further in.
-        words = [*re.findall(r"\w+", message), *(["tasks"] if "task weights" in message else [])]
-        return next((path for word in words if (path := (*table, word)) in self._lines), table)
+        words = re.findall(r"\w+", message)
+        # Some rules are about all elements of an array; the array's first line is the place.
+        arrays = [
+            key for word, key in (("weights", "tasks"), ("from_block", "stages")) if word in words
+        ]
+        return next((p for word in words + arrays if (p := (*table, word)) in self._lines), table)
 
     def _line(self, path: toml_lines.Path) -> int:
         return toml_lines.line_of(self._lines, path) or 1
@@ -186,8 +191,9 @@ def _explain(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         close = get_close_matches(key, _KEYS, n=1)
         return f"unknown key{f'; did you mean {close[0]!r}?' if close else ''}"
-    message = problem["msg"].removeprefix("Value error, ")
-    shown = repr(problem["input"])
+    if problem["type"] == "value_error":  # one of our own
+        return problem["msg"].removeprefix("Value error, ")
+    message, shown = problem["msg"], repr(problem["input"])
     return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 60 else 'this'}"
 
 

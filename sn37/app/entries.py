@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from sn37.app.evidence import past_evidence
 from sn37.app.keeper import StateKeeper
 from sn37.app.track import submissions_of
+from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
 from sn37.domain.models import Availability
@@ -14,6 +16,7 @@ from sn37.domain.queue import EntryPlan, plan_entries
 from sn37.domain.racing import select_contenders
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
+from sn37.domain.state import EntryResult, Verdict
 from sn37.domain.winner import Contestant
 from sn37.ports.chain import Chain
 from sn37.ports.errors import StoreUnavailable
@@ -72,7 +75,7 @@ class EntryChooser:
                 break
             availability |= await self._probe(unknown)
         private = {k for k, a in availability.items() if a is Availability.PRIVATE}
-        return plan, frozenset(private)
+        return replace(plan, listed=(*plan.listed, *_malformed(book))), frozenset(private)
 
     async def _contenders(
         self, competition: CompetitionId, champion: EntryKey | None
@@ -105,6 +108,20 @@ class EntryChooser:
             except StoreUnavailable:
                 found[key] = Availability.PUBLIC
         return found
+
+
+def _malformed(book: CommitmentBook) -> tuple[EntryResult, ...]:
+    """Records that name no competition one could trust; their miners find them in each."""
+    return tuple(
+        EntryResult(
+            key=EntryKey(record.hotkey, record.block),
+            repo="",
+            verdict=Verdict.REJECTED,
+            reason=Reason.MALFORMED_COMMITMENT,
+            detail=f"{record.fault}: {record.detail}",
+        )
+        for _, record in sorted(book.malformed.items())
+    )
 
 
 def _to_probe(plan: EntryPlan) -> set[EntryKey]:

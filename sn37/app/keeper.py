@@ -95,7 +95,8 @@ class StateKeeper:
     async def record_weights(self, record: WeightsRecord) -> None:
         """Remember weights that are about to be sent, or that the chain has taken."""
         older = tuple(w for w in self._state.weights if w.sync_block != record.sync_block)
-        self._state = replace(self._state, weights=(*older, record))
+        newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
+        self._state = replace(self._state, weights=newest)
         await self._store.record_weights(record)
 
     def _apply(self, changes: Mapping[EntryKey, Change]) -> Collection[Submission]:

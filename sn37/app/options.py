@@ -32,7 +32,9 @@ WalletPath = Annotated[
 ]
 StateDir = Annotated[Path | None, typer.Option(help="Folder that holds everything the run writes.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
-Dtype = Annotated[str | None, typer.Option(help="bfloat16; on simnet and local also float32.")]
+Dtype = Annotated[
+    str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
+]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
 Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
 Pace = Annotated[

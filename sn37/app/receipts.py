@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import sn37
 from sn37.domain.canonical import canonical_json
@@ -16,11 +16,12 @@ from sn37.ports.chain import Signer
 class ReceiptWriter:
     """Signs with the validator's hotkey what it scored, on what, and with what.
 
-    ``environment`` names device, dtype and library versions.
+    ``environment`` names device, dtype and library versions; it is asked for every receipt,
+    because a scorer knows them only once it has run.
     """
 
     def __init__(
-        self, *, signer: Signer, fingerprint: Digest, environment: Mapping[str, str]
+        self, *, signer: Signer, fingerprint: Digest, environment: Callable[[], Mapping[str, str]]
     ) -> None:
         self._signer = signer
         self._fingerprint = fingerprint
@@ -46,7 +47,7 @@ class ReceiptWriter:
             losses=losses_by_task(plan, blocks),
             code_version=sn37.__version__,
             schedule_fingerprint=self._fingerprint,
-            environment=self._environment,
+            environment=self._environment(),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),

@@ -66,8 +66,9 @@ class Settings(BaseSettings):
     wallet_path: UserPath = Field(default=Path("~/.bittensor/wallets"), validate_default=True)
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # float32 on simnet and local only
-    threads: int | None = Field(default=None, ge=1)  # of the CPU; None leaves it to torch
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
+    # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
+    threads: int = Field(default=2, ge=1)
     seed: int = Field(default=0, ge=0)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
@@ -78,6 +79,21 @@ class Settings(BaseSettings):
     @property
     def is_simnet(self) -> bool:
         return self.network == "simnet"
+
+    @property
+    def scorer_device(self) -> Literal["cpu", "cuda"]:
+        """The device that ``auto`` means: simnet is made for the CPU and repeats exactly there."""
+        if self.device != "auto":
+            return self.device
+        # The driver's own file tells without importing torch or opening the device.
+        return "cuda" if not self.is_simnet and Path("/dev/nvidiactl").exists() else "cpu"
+
+    @property
+    def scorer_dtype(self) -> Literal["bfloat16", "float32"]:
+        """What models are loaded as: bfloat16, but float32 for simnet's tiny ones."""
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if self.is_simnet else "bfloat16"
 
     @property
     def hotkey_file(self) -> Path:
@@ -145,7 +161,7 @@ def require_wallet(settings: Settings) -> None:
         return
     make = (
         f"make one with: btcli wallet create --wallet {settings.wallet or 'NAME'} "
-        f"--wallet-hotkey {settings.wallet_hotkey}"
+        f"--wallet-hotkey {settings.wallet_hotkey}{_wallet_folder(settings)}"
     )
     if settings.wallet is None:
         raise CommandError(
@@ -154,6 +170,11 @@ def require_wallet(settings: Settings) -> None:
         )
     if not settings.hotkey_file.is_file():
         raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
+
+
+def _wallet_folder(settings: Settings) -> str:
+    standard = Settings.model_fields["wallet_path"].default.expanduser()
+    return "" if settings.wallet_path == standard else f" --wallet-path {settings.wallet_path}"
 
 
 def _default(name: str) -> object:

@@ -26,7 +26,8 @@ _VALUE_TOKEN = re.compile(
 def key_lines(text: str) -> Mapping[Path, int]:
     """The line, from 1, of every table header and of every key at the start of a line.
 
-    An element of an array of tables is named by its index: ``("stages", 0, "shares")``.
+    An element of an array of tables is named by its index: ``("stages", 0, "shares")``; the
+    array itself stands where its first element does.
     Keys inside inline tables and arrays are not listed; they share their outer key's line.
     ``text`` must be valid TOML.
     """
@@ -39,6 +40,8 @@ def key_lines(text: str) -> Mapping[Path, int]:
         if header := _HEADER.match(text, position):
             brackets, dotted = header.groups()
             table = _resolve(_parts(dotted), counts, new_element=brackets == "[[")
+            if brackets == "[[":
+                lines.setdefault(table[:-1], line)
             lines.setdefault(table, line)
             position = header.end()
         elif key := _ASSIGNMENT.match(text, position):

@@ -10,29 +10,12 @@ from dataclasses import dataclass, replace
 
 from sn37.domain.competition import Competition
 from sn37.domain.constraints import ModelFacts, violations
-from sn37.domain.duplicates import copied_from, duplicates_of, mark_duplicates, mismatch_reason
 from sn37.domain.ids import Block
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission, Verdict
-
-__all__ = [
-    "CHALLENGE_BLOCKS",
-    "MAX_FAILURES",
-    "MAX_MISSED_ROUNDS",
-    "Judgement",
-    "attended_round",
-    "copied_from",
-    "duplicates_of",
-    "judge",
-    "mark_duplicates",
-    "mismatch_reason",
-    "missed_round",
-    "record_failure",
-    "restart_clock",
-]
 
 MAX_FAILURES = 2  # the second evaluation that fails by the model's fault is the last
 MAX_MISSED_ROUNDS = 2  # after so many unreadable rounds a clock restarts, a crown passes on

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from sn37.domain.commitment import CommitmentBook
-from sn37.domain.eligibility import MAX_FAILURES, judge, mark_duplicates
+from sn37.domain.duplicates import mark_duplicates
+from sn37.domain.eligibility import MAX_FAILURES, judge
 from sn37.domain.history import History, history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph

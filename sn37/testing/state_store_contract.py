@@ -134,13 +134,13 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
 
     # weights
 
-    def test_the_newest_weights_are_those_of_the_latest_sync_block(self) -> None:
+    def test_weights_are_kept_in_the_order_of_their_sync_blocks(self) -> None:
         async def steps(store: StateStore) -> None:
             await store.record_weights(a_weights_record(720))
             await store.record_weights(a_weights_record(360))
 
         self.run(steps)
-        assert self.load().weights == a_weights_record(720)
+        assert self.load().weights == (a_weights_record(360), a_weights_record(720))
 
     def test_the_weights_of_a_sync_block_are_replaced_when_the_chain_has_them(self) -> None:
         weights = some_weights({"alice": 0.1, "bob": 0.2, "carol": 0.7})
@@ -150,7 +150,7 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
             await store.record_weights(a_weights_record(720, weights=weights, extrinsic="731-2"))
 
         self.run(steps)
-        assert self.load().weights == a_weights_record(720, weights=weights, extrinsic="731-2")
+        assert self.load().weights == (a_weights_record(720, weights=weights, extrinsic="731-2"),)
 
     # what can go wrong
 
@@ -184,8 +184,9 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
         asyncio.run(steps())
 
     def test_state_of_another_version_is_reported_as_unreadable(self) -> None:
+        store = self.unreadable()
+
         async def steps() -> None:
-            store = self.unreadable()
             try:
                 await store.load()
             finally:
@@ -195,8 +196,9 @@ class StateStoreContract(OpenRoundsContract, FinishedRoundsContract):
             asyncio.run(steps())
 
     def test_a_refusing_disk_is_reported_as_unavailable(self) -> None:
+        store = self.unavailable()
+
         async def steps() -> None:
-            store = self.unavailable()
             try:
                 await store.save_submissions([a_submission()])
             finally:

@@ -150,6 +150,8 @@ def test_a_plain_configuration_gives_its_architecture() -> None:
         config(vocab_size=-1),
         config(hidden_size=True),
         config(rope_theta=1e300),
+        config(rope_theta=10**4000),
+        b'{"architectures": ["LlamaForCausalLM"], "rope_theta": 1e999}',
         config(architectures=[]),
         config(architectures=["LlamaForCausalLM", "Other"]),
         b'{"architectures": ["LlamaForCausalLM"], "rope_theta": NaN}',

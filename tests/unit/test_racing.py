@@ -35,7 +35,7 @@ def test_nobody_is_stopped_before_enough_samples_were_seen() -> None:
 
 
 def test_the_verdict_equals_the_formula_written_out() -> None:
-    a, b = [1.0, 2.0, 1.5, 1.2] * 20, [1.2, 2.1, 1.0, 1.5] * 20
+    a, b = [1.0, 2.0, 1.5, 1.2] * 20, [1.2, 2.1, 1.3, 1.5] * 20
 
     def log_e(count: int) -> float:
         terms = [y - x * (1 - END) for x, y in zip(a[:count], b[:count], strict=True)]

@@ -105,6 +105,10 @@ class ChainBuilder:
         """
         return self._ledger.receipt(self._ledger.submit(extrinsic, due=at_block))
 
+    def records(self, at: BlockRef) -> tuple[views.Opened, ...]:
+        """Every member's newest readable record at ``at``, as it was written, by uid."""
+        return views.opened(self._ledger.connection, self._netuid, at.number)
+
     def reveals(self, hotkey: Hotkey, at: BlockRef) -> tuple[views.Opened, ...]:
         """The hotkey's opened seals at ``at``, oldest first: the last ten."""
         return views.reveals(self._ledger.connection, self._netuid, at.number, hotkey)

@@ -17,6 +17,7 @@ from sn37.adapters.simnet.extrinsics import (
     Refusal,
     unseal,
 )
+from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, Hotkey, Netuid
 
 
@@ -80,11 +81,13 @@ def _set_commitment(
     netuid, hotkey, args = extrinsic.netuid, extrinsic.hotkey, extrinsic.args
     sealed = plain = reveal = None
     if extrinsic.call is Call.SEAL:
-        sealed, reveal = bytes.fromhex(str(args["sealed"])), args["reveal"]
-        if not isinstance(reveal, int) or reveal <= block:
+        sealed, reveal = _bytes(args.get("sealed")), args.get("reveal")
+        if sealed is None or not isinstance(reveal, int) or reveal <= block:
             return Refusal.INVALID_ARGUMENT
     else:
-        plain = bytes.fromhex(str(args["raw"]))
+        plain = _bytes(args.get("raw"))
+        if plain is None:
+            return Refusal.INVALID_ARGUMENT
         if len(plain) > MAX_COMMITMENT_BYTES:
             return Refusal.LIMIT_EXCEEDED
     if _too_soon(connection, "commitments", netuid, hotkey, block):
@@ -106,19 +109,26 @@ def _set_commitment(
 def _set_weights(
     connection: sqlite3.Connection, extrinsic: Extrinsic, block: Block
 ) -> Refusal | None:
-    weights = extrinsic.args["weights"]
+    weights = extrinsic.args.get("weights")
     if not isinstance(weights, dict) or not weights:
         return Refusal.INVALID_ARGUMENT
-    rows = [
-        (extrinsic.netuid, extrinsic.hotkey, block, int(uid), value)
-        for uid, value in weights.items()
-    ]
-    if not all(isinstance(row[-1], int) and 0 < row[-1] <= U16_MAX for row in rows):
-        return Refusal.INVALID_ARGUMENT
+    rows = []
+    for uid, value in weights.items():
+        if not uid.isdecimal() or not isinstance(value, int) or not 0 < value <= U16_MAX:
+            return Refusal.INVALID_ARGUMENT
+        rows.append((extrinsic.netuid, extrinsic.hotkey, block, int(uid), value))
     if _too_soon(connection, "weights", extrinsic.netuid, extrinsic.hotkey, block):
         return Refusal.RATE_LIMITED
     connection.executemany("INSERT INTO weights VALUES (?, ?, ?, ?, ?)", rows)
     return None
+
+
+def _bytes(text: JsonValue) -> bytes | None:
+    """The bytes of a hex argument, or ``None`` for anything else a sender may have signed."""
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _too_soon(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,16 +18,25 @@ from sn37.domain.events import BlockScored, EntryFinished, EntryStarted, Event, 
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
 
+log = logging.getLogger(__name__)
+
 PLAIN_WIDTH = 120  # columns where there is no terminal to ask, such as a CI log
 QUARTERS = 4  # a set-up step that is no bar is told this often
 
 
+class LastingConsole(Console):
+    """A console that does not end the program when its reader leaves."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError("nobody reads")
+
+
 def stderr_console() -> Console:
     """Standard error: standard output stays free for results."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console = Console(stderr=True, highlight=False, width=PLAIN_WIDTH)
-    return console
+    console = LastingConsole(stderr=True, highlight=False)
+    if console.is_terminal:
+        return console
+    return LastingConsole(stderr=True, highlight=False, width=PLAIN_WIDTH)
 
 
 class ConsoleSink:
@@ -47,17 +59,24 @@ class ConsoleSink:
         )
         self._bars: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}  # set-up steps told so far, where there are no bars
+        self._gone = False
 
     def emit(self, event: Event) -> None:
-        try:
-            self._show(event)
-        except (OSError, ValueError):  # the terminal is gone, or standard error is closed
-            return
+        if not self._gone:
+            self._try(partial(self._show, event))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         for what in tuple(self._bars):
-            self._finish(what)
+            self._try(partial(self._finish, what))
+
+    def _try(self, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except (OSError, ValueError) as error:  # the reader left, or standard error is closed
+            # rich keeps what it could not write: going on would fill the memory with it.
+            self._gone = True
+            log.warning("the console is gone: %s", error)
 
     def _show(self, event: Event) -> None:
         match event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sn37.domain.events import Event
 from sn37.ports.telemetry import EventSink
@@ -12,7 +12,14 @@ from sn37.ports.telemetry import EventSink
 log = logging.getLogger(__name__)
 
 
-class FanOutSink:
+@runtime_checkable
+class Closable(Protocol):
+    """A sink that holds something."""
+
+    def close(self) -> None: ...
+
+
+class FanOut:
     """Each sink gets each event, whatever becomes of it in the others."""
 
     def __init__(self, sinks: Sequence[EventSink]) -> None:
@@ -29,6 +36,12 @@ class FanOutSink:
                     self._failed.add(position)
                     log.warning("%s failed; later failures are silent", sink, exc_info=True)
 
+    def close(self) -> None:
+        """Close the sinks that hold something, such as a file or a bar on the terminal."""
+        for sink in self._sinks:
+            if isinstance(sink, Closable):
+                sink.close()
+
 
 if TYPE_CHECKING:
-    _: type[EventSink] = FanOutSink
+    _: type[EventSink] = FanOut

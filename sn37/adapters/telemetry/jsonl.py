@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
 
 
-class JsonLinesSink:
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class JsonlSink:
     """One canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
 
     A line is one unbuffered write. What the disk refuses is dropped and counted. Appends to a
     file that is there already.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
         self._path = path
         self._now = now
         self._file: int | None = None  # opened by the first event
@@ -96,4 +100,4 @@ def _ends_in_half_a_line(path: Path) -> bool:
 
 
 if TYPE_CHECKING:
-    _: type[EventSink] = JsonLinesSink
+    _: type[EventSink] = JsonlSink

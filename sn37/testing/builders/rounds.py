@@ -198,5 +198,8 @@ def a_weights_record(
     sync_block: int = 720, *, weights: WeightVector | None = None, extrinsic: str | None = None
 ) -> WeightsRecord:
     return WeightsRecord(
-        sync_block=Block(sync_block), weights=weights or some_weights(), extrinsic=extrinsic
+        sync_block=Block(sync_block),
+        weights=weights or some_weights(),
+        sent_at=Block(sync_block + 5),
+        extrinsic=extrinsic,
     )

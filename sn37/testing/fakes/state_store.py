@@ -64,7 +64,7 @@ class FakeStateStore:
                 for key, plan in sorted(m.plans.items())
                 if key not in m.results
             },
-            weights=m.weights[max(m.weights)] if m.weights else None,
+            weights=tuple(m.weights[block] for block in sorted(m.weights)),
         )
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:

@@ -268,6 +268,27 @@ def test_a_signature_for_another_chain_is_worth_nothing(chain: SimnetChain, path
     assert chain.submit_extrinsic(resigned, Block(1000)).refusal is Refusal.BAD_SIGNATURE
 
 
+@pytest.mark.parametrize(
+    ("call", "args"),
+    [
+        (Call.COMMIT, {}),
+        (Call.COMMIT, {"raw": "no hex"}),
+        (Call.SEAL, {"sealed": 7, "reveal": 1100}),
+        (Call.SEAL, {"sealed": "00", "reveal": 900}),
+        (Call.WEIGHTS, {}),
+        (Call.WEIGHTS, {"weights": {"x": 1}}),
+        (Call.WEIGHTS, {"weights": {"0": 65_536}}),
+    ],
+)
+def test_nonsense_under_a_good_signature_is_refused(
+    chain: SimnetChain, path: Path, call: Call, args: Mapping[str, JsonValue]
+) -> None:
+    unsigned = replace(_call(path, VALIDATOR, args), call=call)
+    nonsense = replace(unsigned, signature=VALIDATOR.sign(unsigned.payload))
+    receipt = chain.submit_extrinsic(nonsense, Block(1000))
+    assert receipt.refusal is Refusal.INVALID_ARGUMENT
+
+
 def _call(
     path: Path, signer: SimnetSigner, args: Mapping[str, JsonValue], nonce: int = 0
 ) -> Extrinsic:

@@ -1,0 +1,56 @@
+# Everything a developer or an operator runs. `make help` lists it.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+SIMNET_STATE ?= simnet-state
+SIMNET_JSON ?= $(SIMNET_STATE)/report.json
+SOAK_ROUNDS ?= 20
+
+.DEFAULT_GOAL := help
+.PHONY: help venv simnet soak test lint unit integration format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out of date
+
+# torch first and by its exact version: a resolver free to choose takes gigabytes of a build
+# for another device.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,dev]"
+	touch $@
+
+simnet: venv ## run the whole network on this machine, two rounds of each competition
+	$(BIN)/python -m sn37.app.validator --network simnet --rounds 2 \
+	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON)
+
+soak: venv ## the same for many rounds (SOAK_ROUNDS=20)
+	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
+	  --state-dir $(SIMNET_STATE)-soak --json $(SIMNET_STATE)-soak/report.json
+
+test: lint unit integration ## lint, types, layers and all tests
+
+lint: venv
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: venv ## unit tests with branch coverage of the domain, in seconds
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered tests/unit
+
+integration: venv
+	$(BIN)/python -m pytest -q -n 2 tests/integration
+
+format: venv ## format the code and sort its imports
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove what was built and what runs have written; ./.venv stays
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SIMNET_STATE)-soak
+	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,203 @@
+"""The whole outside world of a simnet run: chain, model host, feed, keys and labels.
+
+``build_world`` makes it below one folder the first time and opens it later. Each part
+appears by a rename when it is complete, so a build that was killed is simply repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+from sn37.adapters.admission.admit import hash_file
+from sn37.adapters.admission.files import listing
+from sn37.adapters.simnet.builder import ChainBuilder
+from sn37.adapters.simnet.chain import Pace, SimnetChain
+from sn37.adapters.simnet.feed import SimnetFeed
+from sn37.adapters.simnet.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.model_store import FolderModelStore
+from sn37.adapters.simnet.population import Population, prepare, write_whole
+from sn37.adapters.simnet.recipes import (
+    HEAD,
+    RECIPE,
+    REGISTERED,
+    TOKENIZER_REPO,
+    TOKENIZER_REVISION,
+    Miner,
+    Recipe,
+    Trick,
+)
+from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.runs import FEED_NETUID, SENDERS
+from sn37.domain.commitment import format_commitment, secure_hash
+from sn37.domain.digests import FileDigest, content_digest
+from sn37.domain.ids import Block, Coldkey, Hotkey, Netuid
+from sn37.domain.metagraph import RAO_PER_TAO
+from sn37.domain.models import ModelRef
+from sn37.ports.clock import Clock
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.telemetry import EventSink
+
+NETUID = Netuid(37)
+SOURCE = "simnet"  # the schedule's name for the feed
+GENESIS_TIME = datetime(2025, 1, 1, tzinfo=UTC)  # of block 0; virtual, the same in every run
+VALIDATOR = "validator"
+VALIDATOR_STAKE_TAO = 10_000
+_MARKER = "published.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a validator on simnet is wired to. ``labels`` has simnet's name of every hotkey."""
+
+    chain_path: Path
+    repos: Path
+    store: FolderModelStore
+    plugins: Mapping[str, DatasetPlugin]
+    signer: SimnetSigner
+    labels: Mapping[Hotkey, str]
+    population: Population
+
+    def open_chain(
+        self,
+        *,
+        idle: Callable[[], Awaitable[None]] | None = None,
+        pace: Pace = "virtual",
+        clock: Clock | None = None,
+    ) -> SimnetChain:
+        """The chain as the validator sees it; the arguments are those of ``SimnetChain``."""
+        return SimnetChain(
+            self.chain_path,
+            netuid=NETUID,
+            signer=self.signer,
+            idle=idle,
+            pace=pace,
+            clock=clock,
+        )
+
+
+def build_world(state_dir: Path, *, seed: int, emit: EventSink, recipe: Recipe = RECIPE) -> World:
+    """Make or open the world below ``state_dir / "simnet"``.
+
+    Blocks for about a minute the first time, while models are trained in child processes.
+
+    Raises:
+        ValueError: The folder holds the world of another seed or recipe.
+        TrainingFailed: A model could not be trained.
+        OSError: The folder cannot be written.
+    """
+    root = state_dir.absolute() / "simnet"
+    population = prepare(root / "population", seed=seed, emit=emit, recipe=recipe)
+    repos, chain_path = root / "repos", root / "chain.sqlite"
+    revisions = _published(root / _MARKER, FolderRepositories(repos), population)
+    if not chain_path.exists():
+        _found_chain(chain_path, seed, population, revisions)
+    labels = {hotkey_of(seed, miner.name): miner.name for miner in recipe.miners}
+    signer = SimnetSigner(keypair(seed, VALIDATOR))
+    return World(
+        chain_path=chain_path,
+        repos=repos,
+        store=FolderModelStore(repos, root / "cache"),
+        plugins=MappingProxyType({SOURCE: SimnetFeed(seed=seed, genesis_time=GENESIS_TIME)}),
+        signer=signer,
+        labels=MappingProxyType(labels | {signer.hotkey: VALIDATOR}),
+        population=population,
+    )
+
+
+def hotkey_of(seed: int, name: str) -> Hotkey:
+    """The hotkey of the miner called ``name``."""
+    return Hotkey(keypair(seed, f"miner/{name}").ss58_address)
+
+
+def _published(marker: Path, host: FolderRepositories, population: Population) -> dict[str, str]:
+    """Publish every miner's folder and the tokenizer, once; the revisions by miner."""
+    if not marker.exists():
+        host.push(TOKENIZER_REPO, population.tokenizer, revision=TOKENIZER_REVISION)
+        host.set_visibility(TOKENIZER_REPO, Visibility.PUBLIC)
+        revisions: dict[str, str] = {}
+        for miner in population.recipe.miners:
+            if miner.trick is Trick.COPY:
+                continue  # it publishes nothing: its text points to the rival's repository
+            revisions[miner.name] = host.push(miner.repo, population.folders[miner.name])
+            if miner.trick is not Trick.HIDE:
+                host.set_visibility(miner.repo, Visibility.PUBLIC)
+        write_whole(marker, json.dumps(revisions))
+    return dict(json.loads(marker.read_text()))
+
+
+def _found_chain(
+    path: Path, seed: int, population: Population, revisions: Mapping[str, str]
+) -> None:
+    """Write the chain's history up to its head into a file that appears when it is whole."""
+    partial = path.with_name("chain.partial.sqlite")
+    for leftover in path.parent.glob(f"{partial.name}*"):  # the write-ahead log lies beside it
+        leftover.unlink()
+    SimnetChain.create(
+        partial, seed=seed, genesis_time=GENESIS_TIME, head=HEAD, netuid=NETUID
+    ).close()
+    builder = ChainBuilder(partial, netuid=NETUID)
+    try:
+        _register(builder, seed, population.recipe)
+        _commit(builder, seed, population, revisions)
+    finally:
+        builder.close()
+    partial.rename(path)
+
+
+def _register(builder: ChainBuilder, seed: int, recipe: Recipe) -> None:
+    for sender in SENDERS:
+        builder.register(
+            FEED_NETUID,
+            sender.hotkey(seed),
+            sender.coldkey(seed),
+            sender.stake_rao,
+            sender.permit,
+            Block(1),
+        )
+    stakes = {VALIDATOR: VALIDATOR_STAKE_TAO * RAO_PER_TAO}
+    stakes |= {f"miner/{miner.name}": 0 for miner in recipe.miners}
+    for name, stake_rao in stakes.items():
+        builder.register(
+            NETUID,
+            Hotkey(keypair(seed, name).ss58_address),
+            Coldkey(keypair(seed, f"{name}/cold").ss58_address),
+            stake_rao,
+            name == VALIDATOR,
+            REGISTERED,
+        )
+
+
+def _commit(
+    builder: ChainBuilder, seed: int, population: Population, revisions: Mapping[str, str]
+) -> None:
+    texts: dict[str, str] = {}
+    for miner in sorted(population.recipe.miners, key=lambda m: (m.trick is Trick.COPY, m.name)):
+        texts[miner.name] = (
+            texts[miner.source]
+            if miner.trick is Trick.COPY
+            else _text(miner, seed, population.folders[miner.name], revisions[miner.name])
+        )
+    for miner in sorted(population.recipe.miners, key=lambda m: m.committed):
+        key, text = keypair(seed, f"miner/{miner.name}"), texts[miner.name]
+        if miner.reveal is None:
+            builder.schedule_commit(key, text, miner.committed)
+        else:
+            builder.schedule_sealed(key, text, miner.committed, miner.reveal)
+
+
+def _text(miner: Miner, seed: int, folder: Path, revision: str) -> str:
+    # Over all files: miners whose files are refused have hashed them all the same.
+    files = [hash_file(folder, file) for file in listing(folder)]
+    model_hash = content_digest(FileDigest(f.path, f.size_bytes, f.sha256) for f in files)
+    ref = ModelRef(
+        repo=miner.repo,
+        revision=revision,
+        secure_hash=secure_hash(model_hash, hotkey_of(seed, miner.name)),
+    )
+    text = format_commitment(ref, miner.competition)
+    return text.replace(revision, "main") if miner.trick is Trick.BRANCH else text

@@ -1,0 +1,164 @@
+"""One SQLite file: opening, locking, transactions, and what its errors mean."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from sn37.adapters.sqlite.json_values import CodecError
+from sn37.adapters.sqlite.schema import VERSION, migrate, version_of
+from sn37.ports.errors import StateUnavailable, StateUnreadable
+
+_T = TypeVar("_T")
+
+Step = Callable[[sqlite3.Connection], _T]
+
+BUSY_TIMEOUT_MS = 5000  # readers such as pages hold the file for one short transaction
+_UNREADABLE = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,  # a table is not as its version says
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+
+
+class Access(Enum):
+    """What a transaction is for."""
+
+    READ = "BEGIN"
+    # Survives the death of the process; after a loss of power the last few may be missing,
+    # and are scored again. Later writes make them safe too.
+    JOURNAL = "BEGIN IMMEDIATE"
+    WRITE = "BEGIN IMMEDIATE -- and wait for the disk"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or create the file, for use by whichever one thread calls."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+class Database:
+    """The file, opened at the first transaction and locked until ``close``. Not thread-safe."""
+
+    def __init__(
+        self, path: Path, *, connect: Callable[[Path], sqlite3.Connection] = connect
+    ) -> None:
+        self._path = path
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None  # file descriptor
+
+    def transact(self, step: Step[_T], access: Access) -> _T:
+        """Run ``step`` in one transaction: all of it happens, or nothing.
+
+        Raises:
+            StateUnreadable: The file is corrupt, of a newer version, or not ours.
+            StateUnavailable: The disk refused, or another process holds the file.
+        """
+        with self._translated():
+            connection = self._connection or self._open()
+            level = "NORMAL" if access is Access.JOURNAL else "FULL"
+            connection.execute(f"PRAGMA synchronous = {level}")
+            return _in_transaction(connection, access.value, step)
+
+    def close(self) -> None:
+        """Let go of the file; a later transaction would open it again."""
+        connection, self._connection = self._connection, None
+        lock, self._lock = self._lock, None
+        with self._translated():
+            try:
+                if connection is not None:
+                    connection.close()
+            finally:
+                if lock is not None:
+                    os.close(lock)
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self._lock = self._acquire()
+        connection = self._connect(self._path)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _acquire(self) -> int:
+        # A lock file of its own: readers stay free to open the database. The system drops
+        # the lock when the process dies, however it dies.
+        name = self._path.with_name(self._path.name + ".lock")
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise StateUnavailable(
+                f"{self._path} is in use by another validator (process {holder or 'unknown'}); "
+                "stop it, or choose another state directory"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return descriptor
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        version = version_of(connection)
+        if version is None:
+            raise StateUnreadable(
+                f"{self._path} is not a state database of sn37; choose another state directory"
+            )
+        if version > VERSION:
+            raise StateUnreadable(
+                f"{self._path} has version {version}, this program reads up to {VERSION}; "
+                "upgrade sn37, or choose another state directory"
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if version < VERSION:
+            _in_transaction(connection, Access.WRITE.value, lambda c: migrate(c, since=version))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except CodecError as error:
+            raise self._unreadable(error) from error
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise  # a bug of ours, not the disk's fault
+        except sqlite3.Error as error:
+            # The low byte is the primary code; errors of the module itself have none.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code in _UNREADABLE:
+                raise self._unreadable(error) from error
+            raise StateUnavailable(f"{self._path}: {error}") from error
+        except OSError as error:
+            raise StateUnavailable(f"{self._path}: {error.strerror or error}") from error
+
+    def _unreadable(self, error: Exception) -> StateUnreadable:
+        return StateUnreadable(
+            f"{self._path} is damaged ({error}); restore a copy, or move it away to start anew"
+        )
+
+
+def _in_transaction(connection: sqlite3.Connection, begin: str, step: Step[_T]) -> _T:
+    connection.execute(begin)
+    try:
+        result = step(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # some errors have rolled back already
+            connection.execute("ROLLBACK")
+        raise
+    return result

@@ -1,0 +1,123 @@
+"""What scoring leaves in the database: losses, outcomes, receipts."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Collection
+
+from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.round_codec import from_outcome, to_outcome
+from sn37.adapters.sqlite.rounds import open_round_id
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.domain.state import EntryOutcome
+
+_BLOCK = "task, first, stop, tokens, seconds, losses"
+
+
+def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+    block = losses.block
+    db.execute(
+        f"INSERT INTO journal (round_id, hotkey, block, {_BLOCK})"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (round_id, hotkey, block, task, first, stop) DO NOTHING",
+        (
+            open_round_id(db, round_),
+            entry.hotkey,
+            entry.block,
+            block.task,
+            block.first,
+            block.stop,
+            losses.tokens,
+            losses.seconds,
+            struct.pack(f"<{len(losses.losses)}d", *losses.losses),
+        ),
+    )
+
+
+def journal(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, tuple[BlockLosses, ...]]:
+    """All losses of one round, in the order they were scored."""
+    found: dict[EntryKey, list[BlockLosses]] = {}
+    rows = db.execute(
+        f"SELECT hotkey, block, {_BLOCK} FROM journal WHERE round_id = ? ORDER BY id",
+        (round_id,),
+    )
+    for hotkey, block, *row in rows:
+        found.setdefault(EntryKey(Hotkey(hotkey), Block(block)), []).append(_losses(*row))
+    return {entry: tuple(blocks) for entry, blocks in found.items()}
+
+
+def losses(
+    db: sqlite3.Connection, competition: CompetitionId, entries: Collection[EntryKey]
+) -> dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]]:
+    found: dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]] = {}
+    for entry in entries:
+        rounds: dict[Block, list[BlockLosses]] = {}
+        rows = db.execute(
+            f"SELECT sync_block, {_BLOCK} FROM journal JOIN round ON round.id = round_id"
+            " WHERE hotkey = ? AND block = ? AND competition = ?"
+            " ORDER BY sync_block, journal.id",
+            (entry.hotkey, entry.block, competition),
+        )
+        for sync_block, *row in rows:
+            rounds.setdefault(Block(sync_block), []).append(_losses(*row))
+        found[entry] = {sync_block: tuple(blocks) for sync_block, blocks in rounds.items()}
+    return found
+
+
+def finish_entry(
+    db: sqlite3.Connection,
+    round_: RoundKey,
+    outcome: EntryOutcome,
+    receipt: SignedReceipt | None,
+) -> None:
+    new = db.execute(
+        "INSERT INTO outcome (round_id, hotkey, block, verdict, value) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (round_id, hotkey, block) DO NOTHING RETURNING id",
+        (
+            open_round_id(db, round_),
+            outcome.key.hotkey,
+            outcome.key.block,
+            outcome.verdict.value,
+            dump(from_outcome(outcome)),
+        ),
+    ).fetchone()
+    if new is not None and receipt is not None:
+        db.execute(
+            "INSERT INTO receipt (outcome_id, validator, document, signature) VALUES (?, ?, ?, ?)",
+            (new[0], receipt.hotkey, receipt.document, receipt.signature),
+        )
+
+
+def outcomes(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, EntryOutcome]:
+    rows = db.execute("SELECT value FROM outcome WHERE round_id = ? ORDER BY id", (round_id,))
+    found = [load(value, to_outcome) for (value,) in rows]
+    return {outcome.key: outcome for outcome in found}
+
+
+def receipts(db: sqlite3.Connection, round_: RoundKey) -> tuple[SignedReceipt, ...]:
+    rows = db.execute(
+        "SELECT document, validator, signature FROM receipt"
+        " JOIN outcome ON outcome.id = outcome_id JOIN round ON round.id = round_id"
+        " WHERE competition = ? AND sync_block = ? ORDER BY outcome_id",
+        (round_.competition, round_.sync_block),
+    )
+    return tuple(
+        SignedReceipt(document=document, hotkey=Hotkey(validator), signature=signature)
+        for document, validator, signature in rows
+    )
+
+
+def _losses(
+    task: str, first: int, stop: int, tokens: int, seconds: float, losses: bytes
+) -> BlockLosses:
+    if len(losses) != 8 * (stop - first):
+        raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
+    return BlockLosses(
+        block=SampleBlock(TaskName(task), first, stop),
+        losses=struct.unpack(f"<{stop - first}d", losses),
+        tokens=tokens,
+        seconds=seconds,
+    )

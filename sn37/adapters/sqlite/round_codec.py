@@ -1,0 +1,181 @@
+"""Plans, outcomes, results and weights as JSON and back, field by field."""
+
+from __future__ import annotations
+
+from sn37.adapters.sqlite.codec import from_key, from_reason, to_key, to_reason
+from sn37.adapters.sqlite.json_values import (
+    from_float,
+    optional,
+    to_float,
+    to_int,
+    to_list,
+    to_record,
+    to_str,
+)
+from sn37.domain.canonical import JsonValue
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.state import (
+    EntryOutcome,
+    EntryResult,
+    RoundPlan,
+    RoundResult,
+    TaskDraw,
+    TaskScore,
+    Verdict,
+    WeightsRecord,
+)
+
+
+def from_block_ref(ref: BlockRef) -> JsonValue:
+    return [ref.number, ref.hash]
+
+
+def to_block_ref(value: JsonValue) -> BlockRef:
+    number, hash_ = to_list(value)
+    return BlockRef(Block(to_int(number)), to_str(hash_))
+
+
+def from_round_key(key: RoundKey) -> JsonValue:
+    return [key.competition, key.sync_block]
+
+
+def to_round_key(value: JsonValue) -> RoundKey:
+    competition, sync_block = to_list(value)
+    return RoundKey(CompetitionId(to_int(competition)), Block(to_int(sync_block)))
+
+
+def from_plan(plan: RoundPlan) -> JsonValue:
+    """All but the draws, which have a table of their own."""
+    return {
+        "key": from_round_key(plan.key),
+        "sync": from_block_ref(plan.sync),
+        "champion": None if plan.champion is None else from_key(plan.champion),
+        "entries": [from_key(e) for e in plan.entries],
+        "manifest_digest": plan.manifest_digest,
+        "listed": [from_entry_result(r) for r in plan.listed],
+        "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
+    }
+
+
+def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
+    fields = to_record(value)
+    return RoundPlan(
+        key=to_round_key(fields["key"]),
+        sync=to_block_ref(fields["sync"]),
+        champion=optional(to_key, fields["champion"]),
+        entries=tuple(to_key(e) for e in to_list(fields["entries"])),
+        draws=draws,
+        manifest_digest=Digest(to_str(fields["manifest_digest"])),
+        listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
+        unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
+    )
+
+
+def from_outcome(outcome: EntryOutcome) -> JsonValue:
+    return {
+        "key": from_key(outcome.key),
+        "verdict": outcome.verdict.value,
+        "reason": from_reason(outcome.reason),
+        "detail": outcome.detail,
+    }
+
+
+def to_outcome(value: JsonValue) -> EntryOutcome:
+    fields = to_record(value)
+    return EntryOutcome(
+        key=to_key(fields["key"]),
+        verdict=Verdict(to_str(fields["verdict"])),
+        reason=to_reason(fields["reason"]),
+        detail=to_str(fields["detail"]),
+    )
+
+
+def from_task_score(score: TaskScore) -> JsonValue:
+    return {
+        "task": score.task,
+        "raw": from_float(score.raw),
+        "normalized": from_float(score.normalized),
+        "weighted": from_float(score.weighted),
+    }
+
+
+def to_task_score(value: JsonValue) -> TaskScore:
+    fields = to_record(value)
+    return TaskScore(
+        task=TaskName(to_str(fields["task"])),
+        raw=to_float(fields["raw"]),
+        normalized=to_float(fields["normalized"]),
+        weighted=to_float(fields["weighted"]),
+    )
+
+
+def from_entry_result(result: EntryResult) -> JsonValue:
+    return {
+        "key": from_key(result.key),
+        "repo": result.repo,
+        "verdict": result.verdict.value,
+        "reason": from_reason(result.reason),
+        "detail": result.detail,
+        "score": None if result.score is None else from_float(result.score),
+        "tasks": [from_task_score(t) for t in result.tasks],
+        "num_samples": result.num_samples,
+    }
+
+
+def to_entry_result(value: JsonValue) -> EntryResult:
+    fields = to_record(value)
+    return EntryResult(
+        key=to_key(fields["key"]),
+        repo=to_str(fields["repo"]),
+        verdict=Verdict(to_str(fields["verdict"])),
+        reason=to_reason(fields["reason"]),
+        detail=to_str(fields["detail"]),
+        score=optional(to_float, fields["score"]),
+        tasks=tuple([to_task_score(t) for t in to_list(fields["tasks"])]),
+        num_samples=to_int(fields["num_samples"]),
+    )
+
+
+def from_result(result: RoundResult) -> JsonValue:
+    return {
+        "key": from_round_key(result.key),
+        "sync": from_block_ref(result.sync),
+        "manifest_digest": result.manifest_digest,
+        "champion": None if result.champion is None else from_key(result.champion),
+        "entries": [from_entry_result(r) for r in result.entries],
+        "skipped": from_reason(result.skipped),
+    }
+
+
+def to_result(value: JsonValue) -> RoundResult:
+    fields = to_record(value)
+    digest = fields["manifest_digest"]
+    return RoundResult(
+        key=to_round_key(fields["key"]),
+        sync=to_block_ref(fields["sync"]),
+        manifest_digest=None if digest is None else Digest(to_str(digest)),
+        champion=optional(to_key, fields["champion"]),
+        entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
+        skipped=to_reason(fields["skipped"]),
+    )
+
+
+def from_weights(record: WeightsRecord) -> JsonValue:
+    return {
+        "sync_block": record.sync_block,
+        "weights": {h: from_float(share) for h, share in record.weights.shares.items()},
+        "sent_at": record.sent_at,
+        "extrinsic": record.extrinsic,
+    }
+
+
+def to_weights(value: JsonValue) -> WeightsRecord:
+    fields = to_record(value)
+    shares = to_record(fields["weights"])
+    return WeightsRecord(
+        sync_block=Block(to_int(fields["sync_block"])),
+        weights=WeightVector({Hotkey(h): to_float(share) for h, share in shares.items()}),
+        sent_at=Block(to_int(fields["sent_at"])),
+        extrinsic=optional(to_str, fields["extrinsic"]),
+    )

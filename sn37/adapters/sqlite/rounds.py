@@ -1,0 +1,158 @@
+"""Rounds in the database: pools, plans with their draws, results."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from functools import partial
+
+from sn37.adapters.sqlite.codec import from_samples, to_pool, to_samples
+from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.round_codec import from_plan, from_result, to_plan, to_result
+from sn37.domain.competition import Method
+from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
+from sn37.domain.samples import Pool
+from sn37.domain.scoring import TaskBatch
+from sn37.domain.state import RoundPlan, RoundResult, TaskDraw
+
+
+def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:
+    """The row of a round under way.
+
+    Raises:
+        ValueError: The round is not open.
+    """
+    found = _find(db, round_)
+    if found is None or found[1] != "open":
+        raise ValueError(f"{round_} is not open")
+    return found[0]
+
+
+def freeze_pools(db: sqlite3.Connection, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
+    found = _find(db, round_)
+    if found is not None and found[1] != "frozen":
+        raise ValueError(f"{round_} was opened already, its pools are fixed")
+    round_id = found[0] if found is not None else _insert(db, round_, "frozen")
+    db.execute("DELETE FROM pool WHERE round_id = ?", (round_id,))
+    db.executemany(
+        "INSERT INTO pool (round_id, task, samples) VALUES (?, ?, ?)",
+        [(round_id, task, dump(from_samples(pool.samples))) for task, pool in pools.items()],
+    )
+
+
+def pools(db: sqlite3.Connection, round_: RoundKey) -> dict[TaskName, Pool]:
+    rows = db.execute(
+        "SELECT task, samples FROM pool JOIN round ON round.id = round_id"
+        " WHERE competition = ? AND sync_block = ? ORDER BY pool.id",
+        (round_.competition, round_.sync_block),
+    )
+    return {TaskName(task): load(samples, to_pool) for task, samples in rows}
+
+
+def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
+    found = _find(db, plan.key)
+    if found is not None and found[1] != "frozen":
+        return
+    round_id = found[0] if found is not None else _insert(db, plan.key, "frozen")
+    db.execute(
+        "UPDATE round SET status = 'open', plan = ? WHERE id = ?",
+        (dump(from_plan(plan)), round_id),
+    )
+    db.executemany(
+        "INSERT INTO draw (round_id, task, method, pool_size, pool_digest, manifest, samples)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                round_id,
+                draw.batch.task,
+                draw.batch.method.value,
+                draw.pool_size,
+                draw.pool_digest,
+                dump([[s.provenance.row_id, s.content_hash] for s in draw.batch.samples]),
+                dump(from_samples(draw.batch.samples)),
+            )
+            for draw in plan.draws
+        ],
+    )
+
+
+def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
+    """The plans of the rounds under way by row, the oldest first."""
+    rows = db.execute(
+        "SELECT id, plan FROM round WHERE status = 'open' ORDER BY sync_block, competition"
+    ).fetchall()
+    return {row: load(plan, partial(to_plan, draws=_draws(db, row))) for row, plan in rows}
+
+
+def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:
+    """Record the result; whether it is new. Drop the texts of all but ``keep_texts`` rounds."""
+    found = _find(db, result.key)
+    if found is not None and found[1] == "finished":
+        return False
+    round_id = found[0] if found is not None else _insert(db, result.key, "frozen")
+    db.execute(
+        "UPDATE round SET status = 'finished', result = ? WHERE id = ?",
+        (dump(from_result(result)), round_id),
+    )
+    _drop_texts(db, result.key.competition, keep=keep_texts)
+    return True
+
+
+def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ...]]:
+    """Every finished round by competition, the oldest first."""
+    found: dict[CompetitionId, list[RoundResult]] = {}
+    rows = db.execute(
+        "SELECT competition, result FROM round WHERE status = 'finished'"
+        " ORDER BY competition, sync_block"
+    )
+    for competition, result in rows:
+        found.setdefault(CompetitionId(competition), []).append(load(result, to_result))
+    return {competition: tuple(rounds) for competition, rounds in found.items()}
+
+
+def _draws(db: sqlite3.Connection, round_id: int) -> tuple[TaskDraw, ...]:
+    rows = db.execute(
+        "SELECT task, method, pool_size, pool_digest, samples FROM draw"
+        " WHERE round_id = ? ORDER BY id",
+        (round_id,),
+    )
+    return tuple(_draw(*row) for row in rows)
+
+
+def _draw(task: str, method: str, pool_size: int, digest: str, samples: str | None) -> TaskDraw:
+    if samples is None or method not in set(Method):
+        raise CodecError(f"the draw of {task} by {method} lacks its texts or its method")
+    return TaskDraw(
+        batch=TaskBatch(
+            task=TaskName(task), method=Method(method), samples=load(samples, to_samples)
+        ),
+        pool_size=pool_size,
+        pool_digest=Digest(digest),
+    )
+
+
+def _drop_texts(db: sqlite3.Connection, competition: CompetitionId, *, keep: int) -> None:
+    old = (
+        " round_id IN (SELECT id FROM round WHERE competition = ? AND status = 'finished'"
+        " ORDER BY sync_block DESC LIMIT -1 OFFSET ?)"
+    )
+    db.execute(f"DELETE FROM pool WHERE {old}", (competition, keep))
+    db.execute(
+        f"UPDATE draw SET samples = NULL WHERE samples IS NOT NULL AND {old}", (competition, keep)
+    )
+
+
+def _find(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, str] | None:
+    row: tuple[int, str] | None = db.execute(
+        "SELECT id, status FROM round WHERE competition = ? AND sync_block = ?",
+        (round_.competition, round_.sync_block),
+    ).fetchone()
+    return row
+
+
+def _insert(db: sqlite3.Connection, round_: RoundKey, status: str) -> int:
+    row: tuple[int] = db.execute(
+        "INSERT INTO round (competition, sync_block, status) VALUES (?, ?, ?) RETURNING id",
+        (round_.competition, Block(round_.sync_block), status),
+    ).fetchone()
+    return row[0]

@@ -1,0 +1,127 @@
+"""The tables of the state database, and how an older database becomes a current one."""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x736E3337  # "sn37", in the file's header: tells our files from others
+
+# A round is "frozen" when only its pools are stored. The samples of a draw and the pools are
+# dropped some time after the round is finished; the manifest, [row id, content hash] in the
+# order of the draw, stays. Losses are little-endian float64, one per sample.
+_FIRST = (
+    """
+    CREATE TABLE submission (
+        hotkey TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        competition INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (hotkey, block)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE round (
+        id INTEGER PRIMARY KEY,
+        competition INTEGER NOT NULL,
+        sync_block INTEGER NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('frozen', 'open', 'finished')),
+        plan TEXT,
+        result TEXT,
+        UNIQUE (competition, sync_block)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE pool (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        task TEXT NOT NULL,
+        samples TEXT NOT NULL,
+        UNIQUE (round_id, task)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE draw (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        task TEXT NOT NULL,
+        method TEXT NOT NULL,
+        pool_size INTEGER NOT NULL,
+        pool_digest TEXT NOT NULL,
+        manifest TEXT NOT NULL,
+        samples TEXT,
+        UNIQUE (round_id, task)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE journal (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        hotkey TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        task TEXT NOT NULL,
+        first INTEGER NOT NULL,
+        stop INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        losses BLOB NOT NULL,
+        UNIQUE (round_id, hotkey, block, task, first, stop)
+    ) STRICT
+    """,
+    "CREATE INDEX journal_by_entry ON journal (hotkey, block)",
+    """
+    CREATE TABLE outcome (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        hotkey TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        verdict TEXT NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (round_id, hotkey, block)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE receipt (
+        outcome_id INTEGER PRIMARY KEY REFERENCES outcome (id),
+        validator TEXT NOT NULL,
+        document BLOB NOT NULL,
+        signature BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE weights (
+        sync_block INTEGER PRIMARY KEY,
+        extrinsic TEXT,
+        value TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
+# Number n (from 1) brings a database from version n - 1 to n. Append only.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+VERSION = len(MIGRATIONS)
+
+
+def version_of(connection: sqlite3.Connection) -> int | None:
+    """The schema's version, 0 for an empty file, ``None`` for a database that is not ours."""
+    application, version = (
+        _pragma(connection, "application_id"),
+        _pragma(connection, "user_version"),
+    )
+    if application == APPLICATION_ID:
+        return version
+    empty = connection.execute("SELECT count(*) = 0 FROM sqlite_schema").fetchone()[0]
+    return 0 if empty and application == 0 and version == 0 else None
+
+
+def migrate(connection: sqlite3.Connection, since: int) -> None:
+    """Apply the migrations after version ``since``. The caller holds the transaction."""
+    for statements in MIGRATIONS[since:]:
+        for statement in statements:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

@@ -1,0 +1,184 @@
+"""The validator's memory in one SQLite database, one transaction per step."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sn37.adapters.sqlite import journal, rounds
+from sn37.adapters.sqlite.codec import from_submission, to_submission
+from sn37.adapters.sqlite.database import Access, Database, Step, connect
+from sn37.adapters.sqlite.json_values import dump, load
+from sn37.adapters.sqlite.round_codec import from_weights, to_weights
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.samples import Pool
+from sn37.domain.scoring import BlockLosses
+from sn37.domain.state import (
+    EntryOutcome,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    ValidatorState,
+    WeightsRecord,
+)
+
+if TYPE_CHECKING:
+    from sn37.ports.state_store import StateStore
+
+_T = TypeVar("_T")
+
+
+class SqliteStateStore:
+    """Keeps state in the file ``path``, which no second store may use meanwhile.
+
+    The file is opened by the first call. All work is done on one thread of its own: calls
+    are carried out one after the other, and a call whose caller was cancelled is completed.
+
+    Args:
+        path: The database; its folder is made when missing, and ``path.lock`` beside it.
+        keep_texts: Of so many finished rounds of each competition the samples and pools are
+            kept; of older ones only row ids, content hashes and losses remain.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_texts: int = 0,
+        connect: Callable[[Path], sqlite3.Connection] = connect,
+    ) -> None:
+        self._database = Database(path, connect=connect)
+        self._keep_texts = keep_texts
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._closed = False
+
+    async def load(self) -> ValidatorState:
+        return await self._run(_load, Access.READ)
+
+    async def save_submissions(self, submissions: Collection[Submission]) -> None:
+        await self._run(partial(_save_submissions, submissions=submissions))
+
+    async def freeze_pools(self, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
+        await self._run(partial(rounds.freeze_pools, round_=round_, pools=pools))
+
+    async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
+        return await self._run(partial(rounds.pools, round_=round_), Access.READ)
+
+    async def open_round(self, plan: RoundPlan) -> None:
+        await self._run(partial(rounds.open_round, plan=plan))
+
+    async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+        step = partial(journal.append, round_=round_, entry=entry, losses=losses)
+        await self._run(step, Access.JOURNAL)
+
+    async def finish_entry(
+        self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
+    ) -> None:
+        await self._run(
+            partial(journal.finish_entry, round_=round_, outcome=outcome, receipt=receipt)
+        )
+
+    async def finish_round(
+        self, result: RoundResult, submissions: Collection[Submission] = ()
+    ) -> None:
+        def finish(db: sqlite3.Connection) -> None:
+            if rounds.finish_round(db, result, keep_texts=self._keep_texts):
+                _save_submissions(db, submissions)
+
+        await self._run(finish)
+
+    async def losses(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
+        step = partial(journal.losses, competition=competition, entries=entries)
+        return await self._run(step, Access.READ)
+
+    async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
+        return await self._run(partial(journal.receipts, round_=round_), Access.READ)
+
+    async def record_weights(self, record: WeightsRecord) -> None:
+        await self._run(partial(_record_weights, record=record))
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
+        finally:
+            self._thread.shutdown(wait=False)  # what was submitted is still carried out
+
+    async def _run(self, step: Step[_T], access: Access = Access.WRITE) -> _T:
+        if self._closed:
+            raise RuntimeError("the state store is closed")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._database.transact, step, access)
+
+
+def _load(db: sqlite3.Connection) -> ValidatorState:
+    submissions = [
+        load(value, to_submission)
+        for (value,) in db.execute("SELECT value FROM submission ORDER BY block, hotkey")
+    ]
+    weights = db.execute("SELECT value FROM weights ORDER BY sync_block")
+    return ValidatorState(
+        submissions={s.commitment.key: s for s in submissions},
+        rounds=rounds.results(db),
+        open_rounds={
+            plan.key: OpenRound(
+                plan=plan,
+                journal=journal.journal(db, round_id),
+                outcomes=journal.outcomes(db, round_id),
+            )
+            for round_id, plan in rounds.open_plans(db).items()
+        },
+        weights=tuple(load(value, to_weights) for (value,) in weights),
+    )
+
+
+def _save_submissions(db: sqlite3.Connection, submissions: Collection[Submission]) -> None:
+    db.executemany(
+        "INSERT INTO submission (hotkey, block, competition, status, value)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (hotkey, block) DO UPDATE SET"
+        " competition = excluded.competition, status = excluded.status, value = excluded.value",
+        [
+            (
+                s.commitment.hotkey,
+                s.commitment.block,
+                s.commitment.competition,
+                _status(s),
+                dump(from_submission(s)),
+            )
+            for s in submissions
+        ],
+    )
+
+
+def _status(submission: Submission) -> str:
+    if submission.rejection is not None:
+        return "rejected"
+    if submission.duplicate_of is not None:
+        return "duplicate"
+    if submission.retired:
+        return "retired"
+    return "seen" if submission.artifact is None else "fetched"
+
+
+def _record_weights(db: sqlite3.Connection, record: WeightsRecord) -> None:
+    db.execute(
+        "INSERT INTO weights (sync_block, extrinsic, value) VALUES (?, ?, ?)"
+        " ON CONFLICT (sync_block) DO UPDATE SET"
+        " extrinsic = excluded.extrinsic, value = excluded.value",
+        (record.sync_block, record.extrinsic, dump(from_weights(record))),
+    )
+
+
+if TYPE_CHECKING:
+    _store: StateStore = SqliteStateStore(Path("state.sqlite"))

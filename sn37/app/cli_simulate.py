@@ -1,0 +1,251 @@
+"""``sn37 simulate``: measure the winner rule, at full size, on the reader's own machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli_errors import CommandError
+
+if TYPE_CHECKING:
+    from sn37.app.simulate.estimate import Figure, Progress
+    from sn37.app.simulate.losses import LossModel
+
+app = typer.Typer(
+    name="simulate",
+    help="Measure the winner rule by simulation; docs/winner.md explains the figures.",
+    no_args_is_help=True,
+)
+
+Paths = Annotated[int, typer.Option("--paths", min=1, help="Independent repetitions.")]
+Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of each repetition.")]
+Samples = Annotated[int, typer.Option("--samples", min=16, help="Samples of a round.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same figures.")]
+Margin = Annotated[float, typer.Option("--epsilon", min=0, max=0.5, help="Fixed relative margin.")]
+ShapeName = Annotated[
+    str, typer.Option("--shape", help="Of differences in loss: normal, heavy, skewed or rare.")
+]
+Correlation = Annotated[
+    float, typer.Option("--correlation", min=0, max=0.9999, help="Between two models' losses.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+def register(parent: typer.Typer) -> None:
+    """Mount ``simulate`` under the console script."""
+    parent.add_typer(app)
+
+
+@app.command("false-crown")
+def false_crown(
+    paths: Paths = 600_000,
+    rounds: Rounds = 20,
+    samples: Samples = 120,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    shape: ShapeName = "heavy",
+    correlation: Correlation = 0.98,
+    as_json: AsJson = False,
+) -> None:
+    """How often a challenger that is not better takes the crown, under three rules."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import challenge
+
+    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
+    _measure(
+        lambda progress: challenge.false_crown(setting, paths=paths, seed=seed, progress=progress),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def lottery(
+    paths: Paths = 1_000,
+    rounds: Rounds = 600,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    shape: ShapeName = "heavy",
+    correlation: Correlation = 0.98,
+    as_json: AsJson = False,
+) -> None:
+    """How often one of many copies wins when a new one is committed for every round."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import lottery as library
+
+    setting = library.Lottery(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
+    _measure(
+        lambda progress: library.figures(setting, paths=paths, seed=seed, progress=progress),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def power(
+    paths: Paths = 2_000,
+    rounds: Rounds = 60,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    shape: ShapeName = "normal",
+    correlation: Correlation = 0.98,
+    gain: Annotated[
+        list[float] | None, typer.Option("--gain", help="True relative gain; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many rounds a challenger that is truly better needs. Infinite: more than --rounds."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import challenge
+
+    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
+    gains = gain or [0.01, 0.02, 0.03]
+    _measure(
+        lambda progress: challenge.power(setting, gains, paths=paths, seed=seed, progress=progress),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def racing(
+    paths: Paths = 1_000,
+    rounds: Rounds = 3,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    shape: ShapeName = "heavy",
+    correlation: Correlation = 0.98,
+    models: Annotated[int, typer.Option("--models", min=2, help="Models of a round.")] = 20,
+    gain_mean: Annotated[float, typer.Option(help="Mean true gain over the champion.")] = -0.05,
+    gain_sd: Annotated[float, typer.Option(min=0, help="Its standard deviation.")] = 0.05,
+    as_json: AsJson = False,
+) -> None:
+    """Whether stopping hopeless challengers changes a winner, and what it saves."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import race
+
+    setting = race.Field(
+        num_models=models,
+        gain_mean=gain_mean,
+        gain_sd=gain_sd,
+        epsilon=epsilon,
+        samples=samples,
+        rounds=rounds,
+        model=model,
+    )
+    _measure(
+        lambda progress: race.figures(setting, paths=paths, seed=seed, progress=progress),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def noise(
+    paths: Paths = 5_000,
+    rounds: Rounds = 200,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    shape: ShapeName = "normal",
+    correlation: Correlation = 0.98,
+    sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
+    as_json: AsJson = False,
+) -> None:
+    """How often two validators disagree whose devices round differently."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import challenge
+    from sn37.app.simulate import noise as library
+
+    def figures(progress: Progress) -> list[Figure]:
+        result = []
+        for ratio in (1.0, 1.2):
+            setting = challenge.Challenge(
+                gain=ratio * epsilon, epsilon=epsilon, samples=samples, rounds=rounds, model=model
+            )
+            result += library.disagreement(
+                setting, paths=paths, seed=seed, progress=progress, noise_sd=sd
+            )
+        return result
+
+    _measure(figures, as_json=as_json)
+
+
+@app.command("multi-task")
+def multi_task(
+    paths: Paths = 20_000,
+    rounds: Rounds = 40,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.01,
+    shape: ShapeName = "heavy",
+    correlation: Correlation = 0.98,
+    gain: Annotated[float, typer.Option("--gain", help="True relative gain in each task.")] = 0.1,
+    as_json: AsJson = False,
+) -> None:
+    """Four tasks on different scales, two of them normalised along a curve."""
+    model = _model(shape, correlation)
+    from sn37.app.simulate import challenge, multitask
+
+    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
+    _measure(
+        lambda progress: multitask.figures(
+            setting, gain, paths=paths, seed=seed, progress=progress
+        ),
+        as_json=as_json,
+    )
+
+
+def _model(shape: str, correlation: float) -> LossModel:
+    """Check what every command needs before anything is imported that needs numpy.
+
+    Raises:
+        CommandError: numpy is not installed.
+        typer.BadParameter: There is no such shape.
+    """
+    if importlib.util.find_spec("numpy") is None:
+        raise CommandError("simulations need numpy: pip install 'sn37[simulate]'")
+    from sn37.app.simulate.losses import LossModel, Shape
+
+    if shape not in list(Shape):
+        raise typer.BadParameter(f"--shape {shape}: choose from {', '.join(Shape)}")
+    return LossModel(shape=Shape(shape), correlation=correlation)
+
+
+def _measure(simulate: Callable[[Progress], list[Figure]], *, as_json: bool) -> None:
+    with _bar(visible=not as_json) as progress:
+        figures = simulate(progress)
+    if as_json:
+        # An infinite number of rounds is null: JSON has no infinity.
+        rows = [asdict(f) | {"value": f.value if abs(f.value) < 1e308 else None} for f in figures]
+        typer.echo(json.dumps({"figures": rows}, indent=2, allow_nan=False))
+    else:
+        _print_table(figures)
+
+
+@contextmanager
+def _bar(*, visible: bool) -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(file=sys.stderr), disable=not visible, transient=True) as bar:
+        task = bar.add_task("simulating", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_table(figures: list[Figure]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "measured", "95 % interval", "trials")
+    for f in figures:
+        interval = f"{f.low:.2g} .. {f.high:.2g}" if f.low is not None else ""
+        trials = f"{f.trials:,}" if f.trials is not None else ""
+        table.add_row(f.name, f"{f.value:.4g}", interval, trials)
+    Console().print(table)

@@ -1,0 +1,210 @@
+"""The composition root: the only module that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from dependency_injector import containers, providers
+
+from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.adapters.system.clock import SystemClock
+from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.adapters.telemetry.fanout import FanOut
+from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.app.cli_errors import CommandError
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.entries import EntryChooser
+from sn37.app.evaluate import Evaluator
+from sn37.app.fetch import Fetcher
+from sn37.app.goal import Goal
+from sn37.app.heads import Heads, Subscription
+from sn37.app.jobs import JobBuilder
+from sn37.app.keeper import StateKeeper
+from sn37.app.network import Network
+from sn37.app.opening import RoundOpener
+from sn37.app.plugins import dataset_plugin
+from sn37.app.pools import Freezer
+from sn37.app.receipts import ReceiptWriter
+from sn37.app.rounds import RoundRunner
+from sn37.app.settings import Settings
+from sn37.app.sources import Sources
+from sn37.app.submit import Submitter
+from sn37.app.supervisor import Supervisor
+from sn37.app.track import Follower
+from sn37.domain.ids import Hotkey
+from sn37.domain.winner import KingOfTheHill
+from sn37.ports.clock import Clock
+
+
+def _state_store(state_dir: Path) -> SqliteStateStore:
+    return SqliteStateStore(state_dir / "state.sqlite")
+
+
+def _scorer(settings: Settings) -> WorkerScorer:
+    return WorkerScorer(
+        device=settings.scorer_device,
+        dtype=settings.scorer_dtype,
+        threads=settings.threads,
+        scratch=settings.state_dir / "scratch",
+    )
+
+
+def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
+    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
+
+
+def _subscribe(heads: Heads) -> Subscription:
+    return heads.subscribe()
+
+
+class Container(containers.DeclarativeContainer):
+    """Wires one validator.
+
+    ``network`` is opened by whoever starts the validator, since opening takes time; it is
+    provided before the first actor is asked for.
+    """
+
+    settings = providers.Dependency(instance_of=Settings)
+    loaded = providers.Dependency(instance_of=LoadedSchedule)
+    network = providers.Dependency(instance_of=Network)
+
+    clock = providers.Singleton(SystemClock)
+    labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
+    console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
+    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    sink = providers.Singleton(FanOut, providers.List(console, journal))
+
+    schedule = loaded.provided.schedule
+    chain = network.provided.chain
+    models = network.provided.models
+
+    store = providers.Singleton(_state_store, settings.provided.state_dir)
+    scorer = providers.Singleton(_scorer, settings)
+    rule = providers.Singleton(KingOfTheHill)
+    heads = providers.Singleton(Heads)
+    subscription = providers.Factory(_subscribe, heads)
+    keeper = providers.Singleton(StateKeeper, store)
+    sources = providers.Singleton(Sources, network.provided.find_source)
+    receipts = providers.Singleton(
+        ReceiptWriter,
+        signer=network.provided.signer,
+        fingerprint=loaded.provided.fingerprint,
+        environment=scorer.provided.environment,
+    )
+
+    follower = providers.Singleton(
+        Follower, chain=chain, keeper=keeper, heads=heads, schedule=schedule, sink=sink
+    )
+    fetcher = providers.Singleton(
+        Fetcher,
+        chain=chain,
+        models=models,
+        keeper=keeper,
+        heads=subscription,
+        schedule=schedule,
+        sink=sink,
+    )
+    freezer = providers.Singleton(
+        Freezer,
+        chain=chain,
+        sources=sources,
+        store=store,
+        heads=subscription,
+        schedule=schedule,
+        sink=sink,
+    )
+    opener = providers.Singleton(
+        RoundOpener,
+        chain=chain,
+        entries=providers.Singleton(
+            EntryChooser,
+            chain=chain,
+            models=models,
+            keeper=keeper,
+            store=store,
+            schedule=schedule,
+        ),
+        sources=sources,
+        keeper=keeper,
+        store=store,
+        heads=subscription,
+        schedule=schedule,
+        sink=sink,
+    )
+    evaluator = providers.Singleton(
+        Evaluator,
+        keeper=keeper,
+        runner=providers.Singleton(
+            RoundRunner,
+            keeper=keeper,
+            store=store,
+            scorer=scorer,
+            jobs=providers.Singleton(JobBuilder, models),
+            receipts=receipts,
+            rule=rule,
+            schedule=schedule,
+            clock=clock,
+            sink=sink,
+        ),
+        heads=subscription,
+        schedule=schedule,
+    )
+    submitter = providers.Singleton(
+        Submitter,
+        chain=chain,
+        keeper=keeper,
+        heads=subscription,
+        schedule=schedule,
+        sink=sink,
+        hotkey=network.provided.signer.hotkey,
+    )
+    goal = providers.Factory(Goal, keeper=keeper, heads=subscription, schedule=schedule)
+    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
+    actors = providers.Dict(
+        chain=follower.provided.run,
+        models=fetcher.provided.run,
+        data=freezer.provided.run,
+        rounds=opener.provided.run,
+        scoring=evaluator.provided.run,
+        weights=submitter.provided.run,
+    )
+
+
+async def open_network(container: Container) -> Network:
+    """Open the network that the settings name, and tell the sinks its names for hotkeys.
+
+    Raises:
+        CommandError: This version cannot reach it, or its folder cannot be used.
+    """
+    settings = container.settings()
+    if not settings.is_simnet:
+        raise CommandError(
+            f"network {settings.network}: this version only speaks simnet; use --network simnet"
+        )
+    return await _open_simnet(container, settings)
+
+
+async def _open_simnet(container: Container, settings: Settings) -> Network:
+    from sn37.adapters.simnet.training_processes import TrainingFailed
+    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
+
+    try:
+        world = await asyncio.to_thread(
+            build_world, settings.state_dir, seed=settings.seed, emit=container.sink()
+        )
+    except (ValueError, OSError, TrainingFailed) as error:
+        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
+    container.labels().update(world.labels)
+    chain = world.open_chain(
+        idle=container.heads().all_idle, pace=settings.pace, clock=container.clock()
+    )
+    plugins = world.plugins
+    return Network(
+        chain=chain,
+        models=world.store,
+        signer=world.signer,
+        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
+        labels=world.labels,
+    )

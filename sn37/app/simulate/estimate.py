@@ -1,0 +1,75 @@
+"""Figures that a simulation measured, with exact confidence intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+
+# Called with the number of steps done and their total.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured number. ``low`` and ``high`` are its 95 % interval where it is a rate."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    trials: int | None = None
+
+
+def rate(name: str, successes: int, trials: int) -> Figure:
+    """A probability with its Clopper-Pearson interval."""
+    low, high = clopper_pearson(successes, trials)
+    return Figure(name=name, value=successes / trials, low=low, high=high, trials=trials)
+
+
+def clopper_pearson(
+    successes: int, trials: int, *, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The exact interval of a binomial probability (Clopper and Pearson, 1934).
+
+    With no success the upper bound is one-sided, as in the "rule of three".
+
+    Raises:
+        ValueError: Not 0 <= successes <= trials, or no trial.
+    """
+    if not (0 <= successes <= trials and trials):
+        raise ValueError(f"{successes} successes of {trials} trials")
+    one_sided = successes in (0, trials)
+    tail = (1 - confidence) / (1 if one_sided else 2)
+    low = _solve(lambda p: 1 - _cdf(successes - 1, trials, p) - tail) if successes else 0.0
+    high = _solve(lambda p: tail - _cdf(successes, trials, p)) if successes < trials else 1.0
+    return low, high
+
+
+def _cdf(k: int, n: int, p: float) -> float:
+    """Probability of at most ``k`` successes in ``n`` trials, 0 < p < 1."""
+    log_n = math.lgamma(n + 1)
+    return math.fsum(
+        math.exp(
+            log_n
+            - math.lgamma(i + 1)
+            - math.lgamma(n - i + 1)
+            + i * math.log(p)
+            + (n - i) * math.log1p(-p)
+        )
+        for i in range(k + 1)
+    )
+
+
+def _solve(increasing: Callable[[float], float]) -> float:
+    """The zero of an increasing function on (0, 1), by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if increasing(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return high

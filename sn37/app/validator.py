@@ -1,0 +1,52 @@
+"""``python -m sn37.app.validator``: follow the chain, score models, set weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from sn37.app import options
+from sn37.app.cli_errors import run
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def validator(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    wallet_path: options.WalletPath = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    seed: options.Seed = None,
+    pace: options.Pace = None,
+    rounds: options.Rounds = None,
+    schedule: options.ScheduleFile = None,
+    log_level: options.LogLevel = None,
+    json_file: options.JsonFile = None,
+) -> int:
+    """Follow the chain, score models, set weights.
+
+    Stops cleanly on Ctrl-C and SIGTERM; the same command goes on where it stopped.
+    """
+    flags = dict(locals())
+    from sn37.app.session import run_validator  # what it needs takes seconds to import
+    from sn37.app.settings import load_settings
+
+    return run_validator(load_settings(flags))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run(app, args, prog_name="python -m sn37.app.validator")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,324 @@
+"""The validator's use cases together, over fakes: what a round does to everything around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from dependency_injector import providers
+
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.container import Container
+from sn37.app.network import Network
+from sn37.app.settings import Settings
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import Freshness
+from sn37.domain.events import RoundSatOut
+from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.models import ModelArtifact
+from sn37.domain.reasons import Reason
+from sn37.domain.samples import Sample
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.errors import (
+    ChainUnavailable,
+    DatasetUnavailable,
+    ModelRejected,
+    ScorerUnavailable,
+    StoreUnavailable,
+)
+from sn37.testing.builders import (
+    a_commitment,
+    a_competition,
+    a_malformed_commitment,
+    a_neuron,
+    a_schedule,
+    a_source,
+    a_stage,
+    a_task,
+    an_artifact,
+    some_samples,
+    time_of,
+)
+from sn37.testing.fakes import (
+    FakeChain,
+    FakeClock,
+    FakeLiveDataset,
+    FakeModelStore,
+    FakePlugin,
+    FakeScorer,
+    FakeSigner,
+    FakeStateStore,
+    RecordingSink,
+)
+
+ONE = CompetitionId(1)
+NUM_SAMPLES = 320
+
+
+def one_competition() -> Schedule:
+    live = a_source(freshness=Freshness.LIVE, max_age_s=4_320)
+    task = a_task(source=live, num_samples=NUM_SAMPLES)
+    return a_schedule(a_stage(a_competition(tasks=(task,), delay_blocks=360)))
+
+
+def by_quality(qualities: Mapping[str, float]) -> Callable[[ModelArtifact, Sample], float]:
+    """Losses that differ by model in the mean and by sample around it."""
+
+    def loss(artifact: ModelArtifact, sample: Sample) -> float:
+        spread = int(sample.content_hash[:4], 16) / 0xFFFF
+        return qualities[artifact.ref.repo.split("/")[0]] * (1.5 + spread)
+
+    return loss
+
+
+@dataclass(slots=True)
+class World:
+    """A validator's surroundings; a new validator may be started in them at any time."""
+
+    schedule: Schedule = field(default_factory=one_competition)
+    chain: FakeChain = field(default_factory=lambda: FakeChain(number=Block(900)))
+    models: FakeModelStore = field(default_factory=FakeModelStore)
+    dataset: FakeLiveDataset = field(
+        default_factory=lambda: FakeLiveDataset(
+            rows=list(some_samples(4_000, since=time_of(0), every_s=10))
+        )
+    )
+    scorer: FakeScorer = field(default_factory=FakeScorer)
+    store: FakeStateStore = field(default_factory=FakeStateStore)
+    sink: RecordingSink = field(default_factory=RecordingSink)
+    qualities: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.chain.set_members(a_neuron("validator"))
+        self.scorer.loss = by_quality(self.qualities)
+
+    def miner(
+        self,
+        name: str,
+        quality: float,
+        *,
+        block: int = 100,
+        artifact: ModelArtifact | None = None,
+        commitment: Commitment | None = None,
+    ) -> Commitment:
+        commitment = commitment or a_commitment(name, block)
+        self.chain.add(commitment)
+        self.models.publish(commitment, artifact)
+        self.qualities[name] = quality
+        return commitment
+
+    def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
+        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=20))
+
+    async def _run(self, rounds: int, until: int) -> ValidatorState:
+        def find(name: str) -> DatasetPlugin:
+            return FakePlugin(source=self.dataset)
+
+        container = Container(
+            settings=providers.Object(Settings(network="simnet", state_dir=Path("unused"))),
+            loaded=providers.Object(
+                LoadedSchedule(schedule=self.schedule, fingerprint=Digest("f" * 64), origin="test")
+            ),
+            network=providers.Object(
+                Network(chain=self.chain, models=self.models, signer=FakeSigner(), find_source=find)
+            ),
+            store=providers.Object(self.store),
+            scorer=providers.Object(_WithEnvironment(self.scorer)),
+            clock=providers.Object(FakeClock()),
+            sink=providers.Object(self.sink),
+        )
+        await container.keeper().load()
+        actors = dict(container.actors())
+        actors["goal"] = container.goal(rounds=rounds).run
+        actors["driver"] = lambda: self._drive(container, until)
+        await container.supervisor().run(actors)
+        return container.keeper().state
+
+    async def _drive(self, container: Container, until: int) -> None:
+        while self.chain.number < until:
+            await container.heads().all_idle()
+            self.chain.advance()
+            newest = container.heads().newest
+            while newest is None or newest.number < self.chain.number:
+                await asyncio.sleep(0)
+                newest = container.heads().newest
+
+
+@dataclass(frozen=True, slots=True)
+class _WithEnvironment:
+    scorer: FakeScorer
+
+    @property
+    def score(self) -> object:
+        return self.scorer.score
+
+    def environment(self) -> Mapping[str, str]:
+        return {"device": "fake"}
+
+
+def last(state: ValidatorState) -> RoundResult:
+    return state.rounds[ONE][-1]
+
+
+def rows(result: RoundResult) -> dict[str, tuple[Verdict, Reason | None]]:
+    return {e.key.hotkey: (e.verdict, e.reason) for e in result.entries}
+
+
+def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("better", 0.9, block=110)
+    state = world.run()
+    assert last(state).winner == "better"
+    assert world.chain.submitted[-1].shares == {"better": 1.0}
+    assert rows(last(state)) == {
+        "better": (Verdict.SCORED, None),
+        "first": (Verdict.SCORED, None),
+    }
+
+
+def test_a_hopeless_challenger_is_stopped_early_and_never_scored_again() -> None:
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("worse", 1.5, block=110)
+    state = world.run(rounds=2)
+    early, later = state.rounds[ONE]
+    assert rows(early)["worse"] == (Verdict.SCORED, Reason.RACED_OUT)
+    (entry,) = (e for e in early.entries if e.key.hotkey == "worse")
+    assert 32 <= entry.num_samples < NUM_SAMPLES
+    assert rows(later)["worse"] == (Verdict.REJECTED, Reason.RACED_OUT)
+    assert sum(repo == "worse/model" for repo, _ in world.scorer.scored) * 16 == entry.num_samples
+
+
+def test_each_attacker_gets_its_own_reason_and_no_weight() -> None:
+    world = World()
+    honest = world.miner("honest", 1.0, block=100)
+    world.miner("clone", 1.0, block=120, artifact=an_artifact(a_commitment("clone", 120)))
+    twin = a_commitment("twin", 130)
+    world.miner(
+        "twin",
+        1.0,
+        commitment=twin,
+        artifact=an_artifact(twin, tensor_digest=an_artifact(honest).tensor_digest),
+    )
+    world.miner("nan", float("nan"), block=140)
+    world.miner("early", 0.5, block=1_000)
+    copier = a_commitment("copier", 150, model=honest.model)
+    world.chain.add(copier, a_malformed_commitment("garbled"))
+    pickled = world.miner("pickled", 1.0, block=160)
+    world.models.rejections[pickled.model.revision] = Reason.UNSAFE_FILE
+    hidden = world.miner("hidden", 0.5, block=170)
+    world.models.private.add(hidden.model.repo)
+    hanging = world.miner("hanging", 0.5, block=180)
+    world.scorer.slow[hanging.model.repo] = 1
+    state = world.run()
+    seen = rows(last(state))
+    assert seen["twin"] == (Verdict.DUPLICATE, Reason.DUPLICATE)
+    assert seen["nan"] == (Verdict.FAILED, Reason.NON_FINITE)
+    assert seen["early"] == (Verdict.WAITING, Reason.TOO_EARLY)
+    assert seen["copier"] == (Verdict.REJECTED, Reason.COPIED_COMMITMENT)
+    assert seen["garbled"] == (Verdict.REJECTED, Reason.MALFORMED_COMMITMENT)
+    assert seen["pickled"] == (Verdict.REJECTED, Reason.UNSAFE_FILE)
+    assert seen["hidden"] == (Verdict.WAITING, Reason.NOT_PUBLIC)
+    assert seen["hanging"] == (Verdict.FAILED, Reason.TIMEOUT)
+    assert world.chain.submitted[-1].shares == {"honest": 1.0}
+
+
+def test_a_model_that_fails_is_tried_once_more_and_then_never_again() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    broken = world.miner("broken", 1.0, block=110)
+    world.scorer.faults[broken.model.repo] = ModelRejected("no", reason=Reason.UNLOADABLE)
+    state = world.run(rounds=3)
+    assert [rows(r)["broken"] for r in state.rounds[ONE]] == [
+        (Verdict.FAILED, Reason.UNLOADABLE)
+    ] * 3
+    assert sum(j.artifact.ref == broken.model for j in world.scorer.jobs) == 2
+
+
+def test_failures_of_ours_are_retried_and_held_against_nobody() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    world.scorer.failures = [ScorerUnavailable("device lost"), ScorerUnavailable("again")]
+    world.models.failures = [StoreUnavailable("hub down")]
+    state = world.run()
+    assert rows(last(state))["honest"] == (Verdict.SCORED, None)
+    (submission,) = state.submissions.values()
+    assert submission.failures == 0
+
+
+def test_a_champion_keeps_the_crown_through_a_round_in_which_the_device_fails() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    first = world.run(rounds=1)
+    world.scorer.failures = [ScorerUnavailable(f"lost {n}") for n in range(3)]
+    state = world.run(rounds=2)
+    assert rows(last(state))["honest"] == (Verdict.FAILED, Reason.DEVICE)
+    assert last(state).champion == last(first).champion
+
+
+def test_a_source_that_stays_silent_makes_the_validator_sit_the_round_out() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    world.dataset.failures = [DatasetUnavailable("down") for _ in range(60)]
+    state = world.run(rounds=1)
+    skipped, scored = state.rounds[ONE]
+    assert (skipped.skipped, scored.skipped) == (Reason.DATA_UNAVAILABLE, None)
+    assert any(isinstance(e, RoundSatOut) for e in world.sink.events)
+
+
+def test_a_source_that_recovers_before_the_sync_block_costs_no_round() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    world.dataset.failures = [DatasetUnavailable("down") for _ in range(10)]
+    assert [r.skipped for r in world.run().rounds[ONE]] == [None]
+
+
+def test_an_outage_of_the_chain_is_waited_for() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    world.chain.failures = [ChainUnavailable("no endpoint") for _ in range(5)]
+    assert last(world.run()).winner == "honest"
+
+
+def test_t42_rows_that_appear_after_the_freeze_are_not_drawn() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    before = {s.provenance.row_id for s in world.dataset.rows}
+    world.run()
+    late = some_samples(4_000, since=time_of(1_000), every_s=1)
+    world.dataset.rows += [s for s in late if s.provenance.row_id not in before]
+    (plan,) = world.store.memory.plans.values()
+    drawn = {s.provenance.row_id for d in plan.draws for s in d.batch.samples}
+    assert drawn <= before
+
+
+@pytest.mark.parametrize("num_blocks", [0, 1, 7, 19, 20, 33])
+def test_a_killed_validator_goes_on_at_the_first_block_that_was_not_journalled(
+    num_blocks: int,
+) -> None:
+    def world_with_two() -> World:
+        world = World()
+        world.miner("first", 1.0, block=100)
+        world.miner("better", 0.9, block=110)
+        return world
+
+    undisturbed = world_with_two().run(rounds=2)
+    world = world_with_two()
+    world.scorer.fail_after, world.scorer.failures = num_blocks % 20, [_Killed()]
+    if num_blocks >= 20:
+        world.run(rounds=1)
+    with pytest.raises(ExceptionGroup):
+        world.run(rounds=2)
+    resumed = world.run(rounds=2)
+    assert resumed.rounds == undisturbed.rounds
+    assert len(world.scorer.scored) == len(set(world.scorer.scored))
+
+
+class _Killed(Exception):
+    """Stands for a crash: nothing handles it."""

@@ -1,0 +1,85 @@
+"""What a competition may look like."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sn37.domain.competition import Competition, Freshness
+from sn37.testing.builders import a_competition, a_source, a_task
+
+
+def test_t15_a_live_source_must_be_younger_than_every_model() -> None:
+    live = a_task(source=a_source(freshness=Freshness.LIVE, max_age_s=4_320))
+    assert a_competition(tasks=(live,), delay_blocks=360).delay_blocks == 360
+    with pytest.raises(ValueError, match=r"task text: delay_blocks 359 \(4308 s\) is shorter"):
+        a_competition(tasks=(live,), delay_blocks=359)
+
+
+def test_t15_one_old_source_among_several_is_found() -> None:
+    tasks = (
+        a_task("static", weight=0.5),
+        a_task("live", weight=0.5, source=a_source(freshness=Freshness.LIVE, max_age_s=9_000)),
+    )
+    with pytest.raises(ValueError, match="task live: delay_blocks"):
+        a_competition(tasks=tasks)
+
+
+def test_a_static_source_needs_no_delay() -> None:
+    assert a_competition(delay_blocks=0).delay_blocks == 0
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1, math.nan])
+def test_a_reward_share_is_a_positive_part_of_the_whole(share: float) -> None:
+    with pytest.raises(ValueError, match="reward_share"):
+        a_competition(reward_share=share)
+
+
+def test_task_weights_sum_to_one() -> None:
+    with pytest.raises(ValueError, match=r"task weights sum to 0\.9, not 1"):
+        a_competition(tasks=(a_task("a", weight=0.6), a_task("b", weight=0.3)))
+    tenths = tuple(a_task(f"t{n}", weight=0.1) for n in range(10))
+    assert len(a_competition(tasks=tenths).tasks) == 10
+
+
+def test_a_competition_has_tasks_with_different_names() -> None:
+    with pytest.raises(ValueError, match="no tasks"):
+        a_competition(tasks=())
+    with pytest.raises(ValueError, match="two tasks have the same name"):
+        a_competition(tasks=(a_task("a", weight=0.5), a_task("a", weight=0.5)))
+
+
+@pytest.mark.parametrize("timeout_s", [0.0, -1.0, math.inf, math.nan])
+def test_a_deadline_is_positive_and_finite(timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="timeout_s"):
+        a_competition(timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf])
+def test_a_task_counts_for_something(weight: float) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        a_task(weight=weight)
+
+
+def test_a_task_has_samples() -> None:
+    with pytest.raises(ValueError, match="num_samples 0 must be positive"):
+        a_task(num_samples=0)
+
+
+def test_only_a_live_source_has_an_age() -> None:
+    with pytest.raises(ValueError, match="a live source needs max_age_s > 0"):
+        a_source(freshness=Freshness.LIVE, max_age_s=0)
+    with pytest.raises(ValueError, match="max_age_s is for live sources"):
+        a_source(max_age_s=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.01, math.nan])
+def test_a_signer_gives_some_share_of_a_sample(share: float) -> None:
+    with pytest.raises(ValueError, match="signer_share"):
+        a_source(signer_share=share)
+
+
+def test_competitions_are_values() -> None:
+    assert a_competition() == a_competition()
+    assert isinstance(a_competition(), Competition)

@@ -1,0 +1,306 @@
+"""Seeds, draws, digests of pools and manifests, and the windows of live sources."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from random import Random
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from sn37.domain.canonical import JsonValue, canonical_json
+from sn37.domain.ids import CompetitionId, Netuid, Seed, TaskName
+from sn37.domain.samples import Pool, Sample
+from sn37.domain.sampling import (
+    AUTHOR_DRIFT,
+    NotEnoughRows,
+    collect_window,
+    draw,
+    manifest,
+    manifest_digest,
+    pool_digest,
+    rank,
+    round_window,
+    seed_of,
+    signer_cap,
+)
+from sn37.testing.builders import a_batch, a_sample, time_of
+
+TASK = TaskName("text")
+SEED = Seed(7)
+BLOCK_HASH = "0x" + "ab" * 32
+
+
+@st.composite
+def rows(draw_: st.DrawFn, *, num_unsigned: int = 0) -> list[Sample]:
+    """Rows of a few signers, so that caps bind, and at least so many without a signer."""
+    signers = draw_(st.lists(st.sampled_from(["v1", "v2", "v3", None]), min_size=1, max_size=40))
+    signers += [None] * num_unsigned
+    return [a_sample(f"row-{n}", signer=signer) for n, signer in enumerate(signers)]
+
+
+def drawn(samples: list[Sample], count: int, share: float, seed: int = 7) -> tuple[Sample, ...]:
+    pool = Pool(tuple(samples))
+    return draw(pool, task=TASK, count=count, seed=Seed(seed), signer_share=share)
+
+
+def test_the_seed_is_sha256_of_a_text_that_anyone_can_build() -> None:
+    seed = seed_of(
+        netuid=Netuid(37), competition=CompetitionId(2), task=TASK, block_hash=BLOCK_HASH
+    )
+    text = f"sn37/seed/1|37|2|text|{BLOCK_HASH}".encode()
+    assert seed == int(sha256(text).hexdigest(), 16)
+    assert seed == seed_of(
+        netuid=Netuid(37),
+        competition=CompetitionId(2),
+        task=TASK,
+        block_hash=BLOCK_HASH.upper().replace("X", "x"),
+    )
+
+
+def test_the_rank_is_sha256_of_a_text_that_anyone_can_build() -> None:
+    sample = a_sample("row-1")
+    text = f"sn37/draw/1|{7:064x}|text|row-1|{sample.content_hash}"
+    assert rank(sample, task=TASK, seed=SEED) == sha256(text.encode()).digest()
+
+
+def test_t15_another_block_hash_draws_other_rows() -> None:
+    pool = [a_sample(f"row-{n}") for n in range(200)]
+    seeds = [
+        seed_of(
+            netuid=Netuid(37), competition=CompetitionId(1), task=TASK, block_hash=f"0x{n:064x}"
+        )
+        for n in range(2)
+    ]
+    one, two = (set(drawn(pool, 20, 1.0, seed)) for seed in seeds)
+    # By chance two of 20 rows in 200 are common.
+    assert len(one & two) < 10
+
+
+def test_tasks_draw_independently_from_one_source() -> None:
+    pool = Pool(tuple(a_sample(f"row-{n}") for n in range(200)))
+    one = draw(pool, task=TaskName("one"), count=20, seed=SEED)
+    two = draw(pool, task=TaskName("two"), count=20, seed=SEED)
+    assert len(set(one) & set(two)) < 10
+
+
+@given(rows(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]), st.randoms())
+@settings(deadline=None, max_examples=40)
+def test_the_order_of_rows_in_the_pool_does_not_matter(
+    samples: list[Sample], count: int, share: float, random: Random
+) -> None:
+    expected = drawn(samples, count, share)
+    assert drawn(random.sample(samples, len(samples)), count, share) == expected
+
+
+@given(rows(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.2, 0.34, 1.0]), st.data())
+@settings(deadline=None, max_examples=100)
+def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too(
+    samples: list[Sample], count: int, share: float, data: st.DataObject
+) -> None:
+    missing = data.draw(st.sampled_from(samples))
+    whole = set(drawn(samples, count, share))
+    part = set(drawn([s for s in samples if s != missing], count, share))
+    assert len(whole ^ part) <= 2
+    assert whole - part <= {missing}
+
+
+@given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.2, 0.34, 1.0]))
+@settings(deadline=None, max_examples=40)
+def test_a_draw_takes_exactly_as_many_rows_as_asked_and_keeps_the_cap(
+    samples: list[Sample], count: int, share: float
+) -> None:
+    cap = signer_cap(count, share)
+    signers = [s.provenance.signer for s in samples]
+    num_drawable = sum(
+        n if signer is None else min(n, cap)
+        for signer, n in ((s, signers.count(s)) for s in set(signers))
+    )
+    if num_drawable < count:
+        with pytest.raises(NotEnoughRows) as caught:
+            drawn(samples, count, share)
+        assert (caught.value.requested, caught.value.available) == (count, num_drawable)
+        return
+    taken = drawn(samples, count, share)
+    assert len(set(taken)) == len(taken) == count
+    per_signer = [s.provenance.signer for s in taken]
+    assert all(per_signer.count(s) <= cap for s in set(per_signer) - {None})
+
+
+def test_rows_are_taken_in_the_order_of_their_rank() -> None:
+    pool = [a_sample(f"row-{n}") for n in range(50)]
+    ranked = sorted(pool, key=lambda s: rank(s, task=TASK, seed=SEED))
+    assert drawn(pool, 10, 1.0) == tuple(ranked[:10])
+
+
+def test_an_edited_row_is_another_row() -> None:
+    assert rank(a_sample("row"), task=TASK, seed=SEED) != rank(
+        a_sample("row", reference="edited"), task=TASK, seed=SEED
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "cap"),
+    [(100, 0.29, 29), (10, 0.25, 2), (5, 0.1, 1), (30, 1.0, 30), (3, 1e-5, 1), (300, 0.2, 60)],
+)
+def test_a_signers_share_is_rounded_down_but_at_least_one(
+    count: int, share: float, cap: int
+) -> None:
+    assert signer_cap(count, share) == cap
+
+
+def test_too_few_rows_are_said_with_numbers() -> None:
+    with pytest.raises(NotEnoughRows, match="asked for 3 samples, 2 qualify"):
+        drawn([a_sample("a"), a_sample("b")], 3, 1.0)
+
+
+def test_the_pool_digest_is_of_rows_contents_signers_and_times() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    one = a_sample("b", produced_at=noon, signer="v1")
+    two = a_sample("a")
+    rows_: list[JsonValue] = [
+        ["a", two.content_hash, None, None],
+        ["b", one.content_hash, "v1", "2026-01-01T12:00:00.000000+00:00"],
+    ]
+    digest = pool_digest(Pool((one, two)))
+    assert digest == sha256(canonical_json(rows_)).hexdigest()
+    assert digest == pool_digest(Pool((two, one)))
+
+
+def test_the_pool_digest_takes_one_moment_in_any_time_zone() -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    elsewhere = noon.astimezone(timezone(timedelta(hours=-8)))
+    assert pool_digest(Pool((a_sample(produced_at=noon),))) == pool_digest(
+        Pool((a_sample(produced_at=elsewhere),))
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_sample("b"),
+        a_sample(reference="other"),
+        a_sample(signer="v1"),
+        a_sample(produced_at=time_of(1)),
+    ],
+)
+def test_the_pool_digest_sees_every_change(other: Sample) -> None:
+    assert pool_digest(Pool((other,))) != pool_digest(Pool((a_sample(),)))
+
+
+def test_the_manifest_digest_is_of_tasks_rows_and_contents_in_order() -> None:
+    one, two = a_sample("a"), a_sample("b")
+    batches = [a_batch("x", samples=(two, one)), a_batch("y", samples=(one,))]
+    rows_: list[JsonValue] = [
+        ["x", "b", two.content_hash],
+        ["x", "a", one.content_hash],
+        ["y", "a", one.content_hash],
+    ]
+    assert manifest(batches[0]) == (("b", two.content_hash), ("a", one.content_hash))
+    expected = sha256(canonical_json(rows_)).hexdigest()
+    assert manifest_digest(batches) == expected
+    assert manifest_digest(reversed(batches)) != expected
+
+
+def window_before(lead: int, sync: int, *, delay: int = 400, max_age_s: int = 3_600) -> datetime:
+    return collect_window(
+        lead_time=time_of(lead),
+        blocks_to_sync=sync - lead,
+        delay_time=time_of(sync - delay),
+        settle_time=time_of(sync - 75),
+        max_age_s=max_age_s,
+    ).since
+
+
+def test_the_window_of_a_round_ends_when_rows_have_settled() -> None:
+    window = round_window(
+        sync_time=time_of(1_000),
+        delay_time=time_of(600),
+        settle_time=time_of(925),
+        max_age_s=3_600,
+    )
+    assert (window.since, window.until) == (time_of(700), time_of(925))
+    assert time_of(700) in window
+    assert time_of(925) not in window
+
+
+def test_t15_the_window_of_a_round_never_reaches_behind_the_delay() -> None:
+    # A slow chain: four hours hold fewer blocks than the delay.
+    window = round_window(
+        sync_time=time_of(1_000),
+        delay_time=time_of(900),
+        settle_time=time_of(925),
+        max_age_s=14_400,
+    )
+    assert window.since == time_of(900)
+
+
+@given(
+    block_s=st.floats(12, 60),
+    jitter=st.floats(-30, 30),
+    max_age_s=st.integers(600, 20_000),
+    lead=st.integers(1, 50),
+    delay_s=st.integers(0, 20_000),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_window_that_is_read_holds_the_window_that_counts(
+    block_s: float, jitter: float, max_age_s: int, lead: int, delay_s: int
+) -> None:
+    lead_time = time_of(1_000) + timedelta(seconds=jitter)
+    sync_time = time_of(1_000) + timedelta(seconds=block_s * lead)
+    delay_time = sync_time - timedelta(seconds=delay_s)
+    settle_time = time_of(1_000) - timedelta(seconds=30)
+    assume(max(sync_time - timedelta(seconds=max_age_s), delay_time) < settle_time)
+    counts = round_window(
+        sync_time=sync_time, delay_time=delay_time, settle_time=settle_time, max_age_s=max_age_s
+    )
+    read = collect_window(
+        lead_time=lead_time,
+        blocks_to_sync=lead,
+        delay_time=delay_time,
+        settle_time=settle_time,
+        max_age_s=max_age_s,
+    )
+    assert read.since <= counts.since
+    assert read.until == counts.until
+
+
+def test_the_window_that_is_read_is_hardly_larger_on_a_punctual_chain() -> None:
+    assert window_before(950, 1_000) == time_of(700) - AUTHOR_DRIFT
+    assert window_before(999, 1_000, delay=290) == time_of(710)
+
+
+def test_t42_a_row_made_for_a_known_seed_would_be_drawn_but_is_not_in_the_frozen_pool() -> None:
+    frozen = [a_sample(f"row-{n}") for n in range(100)]
+    # Once the seed is known, trying row ids until one ranks low is cheap.
+    forged = min(
+        (a_sample(f"forged-{n}") for n in range(500)),
+        key=lambda s: rank(s, task=TASK, seed=SEED),
+    )
+    assert drawn([*frozen, forged], 5, 1.0)[0] == forged
+    assert forged not in drawn(frozen, 5, 1.0)
+
+
+def test_t42_rows_that_were_late_fall_out_of_the_pool_before_the_draw() -> None:
+    window = round_window(
+        sync_time=time_of(1_000),
+        delay_time=time_of(600),
+        settle_time=time_of(925),
+        max_age_s=3_600,
+    )
+    settled = [a_sample(f"row-{n}", produced_at=time_of(700 + n)) for n in range(20)]
+    late = [a_sample(f"late-{n}", produced_at=time_of(925 + n)) for n in range(20)]
+    pool = Pool((*settled, *late)).within(window)
+    assert drawn(list(pool.samples), 10, 1.0) == drawn(settled, 10, 1.0)
+
+
+def test_after_a_halt_of_the_chain_no_window_is_left() -> None:
+    with pytest.raises(ValueError, match="empty window"):
+        round_window(
+            sync_time=time_of(1_000) + timedelta(hours=9),
+            delay_time=time_of(600),
+            settle_time=time_of(925),
+            max_age_s=3_600,
+        )

@@ -1,0 +1,66 @@
+"""Receipts as JSON documents."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+from sn37.domain.canonical import canonical_digest, canonical_json
+from sn37.domain.ids import Digest, TaskName
+from sn37.domain.receipt import Receipt
+from sn37.testing.builders import a_commitment, a_round_key, hex_digest
+
+TEXT = TaskName("text")
+RECEIPT = Receipt(
+    round=a_round_key(2, 720),
+    sync_hash="0xab",
+    commitment=a_commitment("alice", 100, competition=2),
+    tensor_digest=hex_digest("tensors"),
+    manifest={TEXT: (("row-1", hex_digest("one")), ("row-2", hex_digest("two")))},
+    manifest_digest=hex_digest("manifest"),
+    pools={TEXT: (500, hex_digest("pool"))},
+    losses={TEXT: (1.5, 0.1)},
+    code_version="0.1.0",
+    schedule_fingerprint=Digest("f" * 64),
+    environment={"dtype": "bfloat16", "device": "cpu"},
+)
+
+
+def test_a_document_names_everything_that_the_losses_depend_on() -> None:
+    assert RECEIPT.document() == {
+        "version": 1,
+        "competition": 2,
+        "sync_block": 720,
+        "sync_hash": "0xab",
+        "hotkey": "alice",
+        "block": 100,
+        "repo": "alice/model",
+        "revision": RECEIPT.commitment.model.revision,
+        "secure_hash": RECEIPT.commitment.model.secure_hash,
+        "tensor_digest": hex_digest("tensors"),
+        "manifest": {"text": [["row-1", hex_digest("one")], ["row-2", hex_digest("two")]]},
+        "manifest_digest": hex_digest("manifest"),
+        "pools": {"text": [500, hex_digest("pool")]},
+        "losses": {"text": [1.5, 0.1]},
+        "code_version": "0.1.0",
+        "schedule_fingerprint": "f" * 64,
+        "environment": {"dtype": "bfloat16", "device": "cpu"},
+    }
+
+
+def test_the_digest_is_of_the_canonical_document() -> None:
+    document = RECEIPT.document()
+    assert RECEIPT.digest == canonical_digest(document)
+    assert canonical_digest(json.loads(canonical_json(document))) == RECEIPT.digest
+
+
+def test_losses_that_json_cannot_say_become_words() -> None:
+    receipt = replace(RECEIPT, losses={TEXT: (math.nan, math.inf, -math.inf)})
+    assert receipt.document()["losses"] == {"text": ["nan", "inf", "-inf"]}
+    assert receipt.digest != RECEIPT.digest
+
+
+def test_a_changed_loss_changes_the_digest() -> None:
+    changed = replace(RECEIPT, losses={TEXT: (1.5, math.nextafter(0.1, 1))})
+    assert changed.digest != RECEIPT.digest

@@ -1,0 +1,306 @@
+"""Reading a schedule: what it becomes, and how each mistake in it is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
+from sn37.app.plugins import SIMNET_SOURCE
+from sn37.domain.competition import Freshness, Method
+from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.normalization import InverseExponential
+
+SMALL = """\
+[sources.feed]
+freshness = "live"
+max_age_s = 14400
+parameters = { words = ["a", "b"], limit = 3 }
+
+[competitions.words]
+id = 1
+name = "WORDS"
+delay_blocks = 1200
+timeout_s = 20
+epsilon = 0.01
+
+[competitions.words.constraints]
+max_parameters = 1000
+max_bytes = 4000
+max_tokens = 64
+architectures = ["LlamaForCausalLM"]
+
+[[competitions.words.tasks]]
+name = "pairs"
+source = "feed"
+method = "reference_loss"
+weight = 1.0
+num_samples = 32
+
+[competitions.other]
+base = "words"
+id = 2
+name = "OTHER"
+epsilon = { start = 0.05, stop = 0.01, decay_blocks = 7200 }
+
+[[stages]]
+from_block = 100
+shares = { words = 0.75, other = 0.25 }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def error_of(path: Path, old: str, new: str) -> str:
+    """What is said about the small schedule after one edit, without the folder's name."""
+    assert old in SMALL
+    path.write_text(SMALL.replace(old, new, 1))
+    with pytest.raises(ScheduleError) as caught:
+        load_schedule(path, known_sources={"feed"})
+    return str(caught.value).removeprefix(f"{path.parent}/")
+
+
+def test_a_file_becomes_values_of_the_domain(file: Path) -> None:
+    schedule = load_schedule(file, known_sources={"feed"}).schedule
+    words, other = schedule.at(Block(100))
+    assert (words.reward_share, other.reward_share) == (0.75, 0.25)
+    assert words.epsilon == FixedEpsilon(0.01)
+    assert other.epsilon == LinearEpsilon(start=0.05, stop=0.01, decay_blocks=7200)
+    assert words.tasks[0].source.parameters == {"words": ("a", "b"), "limit": 3}
+    assert words.tasks[0].method is Method.REFERENCE_LOSS
+
+
+def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> None:
+    words, other = load_schedule(file, known_sources=None).schedule.at(Block(100))
+    assert other.id == CompetitionId(2)
+    assert (other.tasks, other.constraints) == (words.tasks, words.constraints)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "words = 0.75",
+            "words = 0.65",
+            "rules.toml, line 34: stages.0.shares: "
+            "stage from block 100: reward shares sum to 0.9, not 1",
+        ),
+        (
+            "delay_blocks = 1200",
+            "delay_blocks = 1199",
+            "rules.toml, line 9: competitions.words.delay_blocks: competition 1, task pairs: "
+            "delay_blocks 1199 (14388 s) is shorter than max_age_s 14400",
+        ),
+        (
+            "[sources.feed]",
+            "[sources.food]",
+            "rules.toml, line 1: sources.food: data set 'food' is not installed; installed: feed",
+        ),
+        (
+            'source = "feed"',
+            'source = "food"',
+            "rules.toml, line 21: competitions.words.tasks.0.source: "
+            "task pairs: source 'food' is not declared; declared: feed",
+        ),
+        (
+            "num_samples = 32",
+            "num_smaples = 32",
+            "rules.toml, line 19: competitions.words.tasks.0.num_samples: "
+            "the key 'num_samples' is missing",
+        ),
+        (
+            "epsilon = 0.01",
+            "epsilon = 0.01\nepsillon = 1",
+            "rules.toml, line 12: competitions.words.epsillon: "
+            "unknown key; did you mean 'epsilon'?",
+        ),
+        (
+            "timeout_s = 20",
+            "timeout_s = ",
+            "rules.toml, line 10: not TOML: Invalid value (at line 10, column 13)",
+        ),
+        (
+            "max_tokens = 64",
+            'max_tokens = "64"',
+            "rules.toml, line 16: competitions.words.constraints.max_tokens: "
+            "input should be a valid integer, not '64'",
+        ),
+        (
+            "max_tokens = 64",
+            "max_tokens = 1",
+            "rules.toml, line 15: competitions.words.constraints.max_bytes: "
+            "max_bytes 4000 or max_tokens 1 too small",
+        ),
+        (
+            "weight = 1.0",
+            "weight = 0.9",
+            "rules.toml, line 19: competitions.words.tasks: "
+            "competition 1: task weights sum to 0.9, not 1",
+        ),
+        (
+            "weight = 1.0",
+            "weight = nan",
+            "rules.toml, line 23: competitions.words.tasks.0.weight: "
+            "input should be a finite number, not nan",
+        ),
+        (
+            'method = "reference_loss"',
+            'method = "luck"',
+            "rules.toml, line 22: competitions.words.tasks.0.method: input should be "
+            "'reference_loss', 'text_loss', 'multiple_choice' or 'instruction_rules', not 'luck'",
+        ),
+        (
+            "stop = 0.01",
+            "stop = 0.06",
+            "rules.toml, line 30: competitions.other.epsilon: epsilon must not grow: 0.05 -> 0.06",
+        ),
+        (
+            'base = "words"',
+            'base = "wrods"',
+            "rules.toml, line 27: competitions.other.base: "
+            "'wrods' is no competition table above this one",
+        ),
+        (
+            "other = 0.25",
+            "others = 0.25",
+            "rules.toml, line 34: stages.0.shares.others: "
+            "no competition table of this name; declared: words, other",
+        ),
+        (
+            "max_age_s = 14400",
+            "",
+            "rules.toml, line 1: sources.feed: source feed: a live source needs max_age_s > 0",
+        ),
+        (
+            "limit = 3",
+            "limit = 2026-01-01",
+            "rules.toml, line 4: sources.feed.parameters: parameter 'limit' must be text, "
+            "a number, a truth value or a list of them",
+        ),
+        (
+            "[sources.feed]",
+            "warmup_rounds = 0\n[sources.feed]",
+            "rules.toml, line 1: warmup_rounds: "
+            "schedule: max_new_entries and warmup_rounds must be at least 1",
+        ),
+        (
+            "[sources.feed]",
+            "[timing]\nsettle = 400\n[sources.feed]",
+            "rules.toml, line 2: timing.settle: "
+            "need 0 < freeze_lead < settle < cadence, not 50, 400, 360",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_line_key_and_reason(
+    file: Path, old: str, new: str, said: str
+) -> None:
+    assert error_of(file, old, new) == said
+
+
+def test_stages_must_come_in_the_order_of_their_blocks(file: Path) -> None:
+    stage = "\n[[stages]]\nfrom_block = 100\nshares = { words = 1.0 }\n"
+    file.write_text(SMALL + stage)
+    with pytest.raises(
+        ScheduleError, match=r"line 32: stages: schedule: from_block must grow strictly"
+    ):
+        load_schedule(file, known_sources=None)
+
+
+def test_the_first_of_several_mistakes_is_told(file: Path) -> None:
+    file.write_text(SMALL.replace("id = 1", 'id = "1"').replace("weight = 1.0", "weight = true"))
+    with pytest.raises(ScheduleError, match=r"line 7: competitions\.words\.id"):
+        load_schedule(file, known_sources=None)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:
+    with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet"):
+        load_schedule(tmp_path / "absent.toml", known_sources=None)
+
+
+def test_a_file_that_is_not_text_is_told(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ScheduleError, match="not UTF-8"):
+        load_schedule(file, known_sources=None)
+
+
+def test_how_a_schedule_is_written_does_not_change_its_fingerprint(file: Path) -> None:
+    first = load_schedule(file, known_sources=None)
+    file.write_text(
+        "# the same\n" + SMALL.replace("words", "renamed").replace("= 20\n", "= 20.0\n")
+    )
+    # The parameter called "words" is part of the rules; the name of a table is not.
+    file.write_text(file.read_text().replace("renamed = [", "words = ["))
+    assert load_schedule(file, known_sources=None).fingerprint == first.fingerprint
+
+
+def test_a_default_that_is_written_out_does_not_change_the_fingerprint(file: Path) -> None:
+    first = load_schedule(file, known_sources=None)
+    file.write_text("netuid = 37\nwarmup_rounds = 8\n" + SMALL)
+    assert load_schedule(file, known_sources=None).fingerprint == first.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("0.01", "0.011"),
+        ("num_samples = 32", "num_samples = 33"),
+        ("from_block = 100", "from_block = 101"),
+    ],
+)
+def test_a_rule_that_changes_changes_the_fingerprint(file: Path, old: str, new: str) -> None:
+    first = load_schedule(file, known_sources=None)
+    file.write_text(SMALL.replace(old, new, 1))
+    assert load_schedule(file, known_sources=None).fingerprint != first.fingerprint
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_can_be_read(preset: str) -> None:
+    loaded = load_schedule(preset, known_sources=None)
+    assert loaded.origin == f"preset {preset}"
+    assert loaded.schedule.netuid == 37
+
+
+def test_simnet_runs_on_its_own_source_alone() -> None:
+    loaded = load_schedule("simnet", known_sources={SIMNET_SOURCE})
+    assert len(loaded.schedule.stages) == 2
+
+
+def test_the_mainnet_preset_needs_sources_that_must_be_installed() -> None:
+    with pytest.raises(ScheduleError, match="data set 'sn18' is not installed; installed: none"):
+        load_schedule("finney", known_sources=())
+
+
+def test_only_the_simulated_network_has_a_preset_of_its_own() -> None:
+    assert [preset_of(n) for n in ("finney", "test", "local", "ws://127.0.0.1:9944", "simnet")] == [
+        "finney", "finney", "finney", "finney", "simnet",
+    ]  # fmt: skip
+
+
+def test_the_mainnet_preset_has_the_published_rules() -> None:
+    schedule = load_schedule("finney", known_sources=None).schedule
+    by_id = {c.id: c for stage in schedule.stages for c in stage.competitions}
+    assert {i: c.name for i, c in by_id.items()} == {
+        1: "SN9_MODEL", 2: "B7_MULTI_CHOICE", 3: "INSTRUCT_8B", 4: "DISTILLED_REASONING_3B",
+    }  # fmt: skip
+    assert [c.delay_blocks for _, c in sorted(by_id.items())] == [1200, 460, 1600, 460]
+    assert [c.constraints.max_tokens for _, c in sorted(by_id.items())] == [4096, 4096, 4096, 16384]
+    assert [c.constraints.max_bytes >> 30 for _, c in sorted(by_id.items())] == [15, 15, 20, 15]
+    assert [[t.weight for t in c.tasks] for _, c in sorted(by_id.items())] == [
+        [1.0], [0.75, 0.05, 0.1, 0.1], [0.3, 0.05, 0.35, 0.3], [0.5, 0.5],
+    ]  # fmt: skip
+    assert by_id[CompetitionId(3)].tokenizer is None
+    assert by_id[CompetitionId(2)].tasks[1].normalization == InverseExponential(40.0)
+    live = {
+        t.source.name
+        for c in by_id.values()
+        for t in c.tasks
+        if t.source.freshness is Freshness.LIVE
+    }
+    assert live == {"sn18", "sn1"}

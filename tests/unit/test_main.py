@@ -1,0 +1,168 @@
+"""The console script: what it prints, how it fails, and how fast it starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sn37
+from sn37.app.cli_errors import CommandError, run
+from sn37.app.main import app
+from sn37.app.schedule_view import Difference, differences, warnings
+from sn37.ports.errors import ChainUnavailable
+
+
+def sn37_command(*args: str) -> int:
+    return run(app, args, prog_name="sn37")
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "bittensor", "huggingface_hub", "pydantic", "numpy")
+    done = python(
+        "import sys; from sn37.app.main import app; from sn37.app.cli_errors import run\n"
+        "run(app, ['--help'], prog_name='sn37')\n"
+        f"print('found:', [m for m in {heavy} if m in sys.modules])"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "schedule" in done.stdout
+    assert done.stdout.endswith("found: []\n")
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("--version") == 0
+    assert capsys.readouterr().out == f"sn37 {sn37.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--nope"], "error: no such option: --nope; see sn37 --help\n"),
+        (["nope"], "error: no such command 'nope'; see sn37 --help\n"),
+        (["schedule", "check"], "error: missing argument 'FILE'; see sn37 --help\n"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    args: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sn37_command(*args) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command() == 0
+    assert "Usage: sn37" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "error", [CommandError("the disk\nis full"), ChainUnavailable("the disk is full")]
+)
+def test_a_known_failure_is_one_line_and_exit_code_1(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    failing = typer.Typer(pretty_exceptions_enable=False)
+
+    @failing.command()
+    def fail() -> None:
+        raise error
+
+    assert run(failing, ["--"], prog_name="fail") == 1
+    assert capsys.readouterr().err == "error: the disk is full\n"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    import typer
+
+    broken = typer.Typer(pretty_exceptions_enable=False)
+
+    @broken.command()
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(broken, ["--"], prog_name="fail")
+
+
+def test_check_says_which_data_set_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "check", "finney") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: preset finney, line 19: sources.sn18: data set 'sn18' is not")
+
+
+def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sn37_command("schedule", "check", "finney", "--structure-only") == 0
+    said = capsys.readouterr().out
+    assert "warning: from block 3786611, SN9_MODEL: epsilon ends at 0.100%, below 0.5%" in said
+    assert "tokenizer Xenova/gpt-4 is at 'main', which can move" in said
+    assert "codeforces, fineweb, if_eval, synthetic_1, word_sorting" in said
+    assert "preset finney: valid, 4 stages" in said
+
+
+def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "check", "simnet", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["warnings"] == []
+    assert len(said["fingerprint"]) == 64
+
+
+def test_show_prints_the_rules_of_one_block(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "show", "--network", "simnet", "--at", "0") == 0
+    said = capsys.readouterr().out
+    assert "at block 0" in said
+    assert "1 SIMNET_INSTRUCT: share 0.7, nats per token of simnet/base" in said
+    assert "2 SIMNET_FREE: share 0.3, bits per byte" in said
+
+
+def test_show_says_that_nothing_runs_before_the_first_stage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sn37_command("schedule", "show", "--at", "5") == 0
+    assert "no competition runs" in capsys.readouterr().out
+
+
+def test_show_as_json_can_be_read_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "show", "simnet", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [s["from_block"] for s in said["schedule"]["stages"]] == [0, 2000]
+
+
+def test_diff_names_every_value_that_changes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
+    changed = tmp_path / "changed.toml"
+    changed.write_text(
+        text.replace("num_samples = 352", "num_samples = 400").replace("0.7, free =", "0.7, free =")
+    )
+    assert sn37_command("schedule", "diff", "simnet", str(changed)) == 0
+    assert capsys.readouterr().out == (
+        "from block 2000, competition 2, task pairs: num_samples: 352 -> 400\n"
+    )
+
+
+def test_diff_of_equal_schedules_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "diff", "simnet", "simnet", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
+    from sn37.app.competitions import load_schedule
+
+    finney, simnet = (load_schedule(p, known_sources=None).schedule for p in ("finney", "simnet"))
+    found = differences(finney, simnet)
+    assert Difference(where="from block 0", old=None, new="present") in found
+    assert all("competition" not in d.where for d in found)
+    assert warnings(simnet) == ()

@@ -1,0 +1,206 @@
+"""What an operator may choose, where it may come from, and how a mistake is told."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.settings import Settings, load_settings, require_wallet
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in tuple(os.environ):
+        if variable.startswith(("SN37_", "BT_")) or variable == "XDG_STATE_HOME":
+            monkeypatch.delenv(variable)
+
+
+def test_flags_win_over_variables_over_the_file_over_bittensor_over_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text('wallet = "file"\nwallet_hotkey = "file"\nthreads = 3\nnetuid = 5\n')
+    monkeypatch.setenv("BT_WALLET", "bittensor")
+    monkeypatch.setenv("BT_NETWORK", "test")
+    monkeypatch.setenv("SN37_WALLET_HOTKEY", "variable")
+    monkeypatch.setenv("SN37_NETUID", "6")
+    settings = load_settings({"config": file, "netuid": 7, "seed": None})
+    assert settings.netuid == 7
+    assert settings.wallet_hotkey == "variable"
+    assert (settings.wallet, settings.threads) == ("file", 3)
+    assert settings.network == "test"
+    assert settings.device == "auto"
+
+
+def test_the_file_may_be_named_by_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text("netuid = 5\n")
+    monkeypatch.setenv("SN37_CONFIG", str(file))
+    assert load_settings({}).netuid == 5
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings({}).netuid = 1
+
+
+def test_each_subnet_has_a_state_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/lib")
+    folders = [
+        load_settings({"network": network, "netuid": netuid}).state_dir
+        for network in ("finney", "simnet", "ws://127.0.0.1:9944")
+        for netuid in (37, 38)
+    ]
+    assert folders[0] == Path("/var/lib/sn37/finney-37")
+    assert folders[4] == Path("/var/lib/sn37/ws-127.0.0.1-9944-37")
+    assert len(set(folders)) == 6
+
+
+def test_a_home_folder_is_spelled_out() -> None:
+    assert load_settings({"state_dir": "~/x"}).state_dir == Path.home() / "x"
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "said"),
+    [
+        (
+            {"network": "mainnet"},
+            {},
+            "--network: give finney, test, local, simnet or a ws:// address, not 'mainnet'",
+        ),
+        ({"rounds": 0}, {}, "--rounds: input should be greater than or equal to 1, not 0"),
+        (
+            {"device": "tpu"},
+            {},
+            "--device: input should be 'auto', 'cpu' or 'cuda', not 'tpu'",
+        ),
+        (
+            {},
+            {"SN37_NETUID": "x"},
+            "environment variable SN37_NETUID: input should be a valid integer, "
+            "unable to parse string as an integer, not 'x'",
+        ),
+        (
+            {},
+            {"SN37_NETWRK": "test"},
+            "environment variable SN37_NETWRK: unknown; did you mean SN37_NETWORK?",
+        ),
+        (
+            {},
+            {"BT_NETWORK": "no where"},
+            "environment variable BT_NETWORK: give finney, test, local, simnet or a ws:// "
+            "address, not 'no where'",
+        ),
+        (
+            {"schedule": "mine.toml"},
+            {},
+            "--schedule: only on simnet and local, not on finney: "
+            "all validators share the schedule that ships",
+        ),
+        (
+            {"network": "test"},
+            {"SN37_DTYPE": "float32"},
+            "environment variable SN37_DTYPE: only on simnet and local, not on test: "
+            "all validators score in bfloat16",
+        ),
+        (
+            {"network": "local", "seed": 3},
+            {},
+            "--seed: only on simnet, not on local: a real chain's block hashes seed the draws",
+        ),
+        (
+            {"network": "local", "pace": "real"},
+            {},
+            "--pace: only on simnet, not on local: a real chain has its own",
+        ),
+        ({"config": "/nope.toml"}, {}, "--config /nope.toml: No such file or directory"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_the_fix(
+    flags: dict[str, object],
+    variables: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError) as caught:
+        load_settings(flags)
+    assert str(caught.value) == said
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\nnetuid = 70000\n", ", line 2: netuid: input should be less than or equal to 65535"),
+        ("walet = 'x'\n", ", line 1: walet: unknown setting; did you mean wallet?"),
+        ("netuid =\n", ": not TOML: Invalid value (at line 1, column 9)"),
+    ],
+)
+def test_a_mistake_in_the_file_is_told_with_its_line(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_settings({"config": file})
+    assert f"{file}{said}" in str(caught.value)
+
+
+@pytest.mark.parametrize("network", ["simnet", "local"])
+def test_a_schedule_may_be_tried_where_nobody_else_scores(network: str) -> None:
+    settings = load_settings({"network": network, "schedule": "mine.toml", "dtype": "float32"})
+    assert (settings.schedule, settings.dtype) == (Path("mine.toml"), "float32")
+
+
+def test_automatic_choices_are_the_cpu_and_float32_on_simnet() -> None:
+    settings = load_settings({"network": "simnet"})
+    assert (settings.scorer_device, settings.scorer_dtype) == ("cpu", "float32")
+
+
+def test_real_networks_score_in_bfloat16() -> None:
+    settings = load_settings({"device": "cuda"})
+    assert (settings.scorer_device, settings.scorer_dtype) == ("cuda", "bfloat16")
+
+
+def test_the_simulated_network_needs_no_wallet() -> None:
+    require_wallet(load_settings({"network": "simnet"}))
+
+
+def test_a_missing_wallet_is_told_with_the_command_that_makes_one() -> None:
+    with pytest.raises(CommandError) as caught:
+        require_wallet(load_settings({}))
+    assert "btcli wallet create --wallet NAME --wallet-hotkey default" in str(caught.value)
+    assert "--network simnet" in str(caught.value)
+
+
+def test_a_missing_hotkey_file_is_told_with_its_path(tmp_path: Path) -> None:
+    settings = load_settings({"wallet": "me", "wallet_hotkey": "hot", "wallet_path": tmp_path})
+    with pytest.raises(CommandError) as caught:
+        require_wallet(settings)
+    assert str(caught.value) == (
+        f"no hotkey at {tmp_path}/me/hotkeys/hot; make one with: "
+        f"btcli wallet create --wallet me --wallet-hotkey hot --wallet-path {tmp_path}"
+    )
+
+
+def test_a_hotkey_that_is_there_is_enough(tmp_path: Path) -> None:
+    hotkey = tmp_path / "me" / "hotkeys" / "default"
+    hotkey.parent.mkdir(parents=True)
+    hotkey.write_text("{}")
+    require_wallet(load_settings({"wallet": "me", "wallet_path": tmp_path}))
+
+
+def test_no_number_of_the_rules_is_a_setting() -> None:
+    from sn37.app.schedule_tables import CompetitionTable, ScheduleTable, TimingTable
+
+    rules = {
+        name
+        for table in (ScheduleTable, CompetitionTable, TimingTable)
+        for name in table.model_fields
+    }
+    assert rules & set(Settings.model_fields) == {"netuid"}
