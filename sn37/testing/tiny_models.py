@@ -71,7 +71,7 @@ def save_tokenizer(
         show_progress=False,
     )
     tokenizer.train_from_iterator(["the model and the validator in the round"] * 9, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token="</s>")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token="</s>")  # type: ignore[no-untyped-call]
     fast.chat_template = template
     fast.save_pretrained(folder)
 
@@ -95,7 +95,7 @@ def save_model(
     config = AutoConfig.for_model(family, **{k: v for k, v in fields.items() if v is not None})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     save_tokenizer(folder, template=template)
     return model

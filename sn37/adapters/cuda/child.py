@@ -37,6 +37,13 @@ class Child:
         self._folder = folder
         self._abandon = abandon
         self._ended = False
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(control, self._lose)
+
+    def _lose(self) -> None:
+        """The zygote speaks only when told to end the worker: unasked, this is end of file."""
+        self._loop.remove_reader(self._control)
+        self.reader.set_exception(ConnectionResetError("the warm parent died"))
 
     async def send(self, body: bytes) -> None:
         """Write down the worker's stream.
@@ -59,11 +66,11 @@ class Child:
         if self._ended:
             return None
         self._ended = True
-        loop = asyncio.get_running_loop()
+        self._loop.remove_reader(self._control)
         try:
             async with asyncio.timeout(END_TIMEOUT_S):
                 order = zygote.END_GENTLY if gently else zygote.END_NOW
-                await loop.sock_sendall(self._control, order)
+                await self._loop.sock_sendall(self._control, order)
                 return await receive_number(self._control)
         except ConnectionError:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -135,6 +136,23 @@ def clean(text: str) -> str:
     """``text`` on one line, printable, at most ``MAX_DETAIL`` characters."""
     flat = " ".join(text.split())
     return "".join(c if c.isprintable() else "?" for c in flat)[:MAX_DETAIL]
+
+
+def receive_order(stream: socket.socket) -> WorkOrder:
+    """The parent's only message; blocks. Child side.
+
+    Raises:
+        ConnectionError: The parent closed the stream first.
+    """
+    (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
+    return WorkOrder.decode(_exactly(stream, length))
+
+
+def _exactly(stream: socket.socket, count: int) -> bytes:
+    body = stream.recv(count, socket.MSG_WAITALL)
+    if len(body) != count:
+        raise ConnectionError("the parent closed the stream")
+    return body
 
 
 def decode_reply(body: bytes) -> Reply:

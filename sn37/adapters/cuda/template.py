@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import date
 
 from transformers import PreTrainedTokenizerBase
 
@@ -22,7 +21,9 @@ SENTINELS = (
     ("Wd5nGx0uA6rEoCz8", "J2vMh9QtS4ay"),
 )  # (prompt, response); plain letters survive trimming, and a template cannot expect them
 MAX_TEMPLATE_CHARS = 65_536
-_TODAY = date(2026, 1, 1)  # templates that print the date must render alike on every day
+# Templates that print the date must render alike on every day, and in every format. The
+# line break belongs to the block and is not rendered.
+_TODAY = "{% macro strftime_now(format) %}01 Jan 2026{% endmacro %}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,8 @@ def _render(template: str, tokenizer: PreTrainedTokenizerBase, prompt: str, resp
     random.seed(0)  # jinja's "random" filter
     text = tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}],
-        chat_template=template,
+        chat_template=_TODAY + template,
         tokenize=False,
-        strftime_now=_TODAY.strftime,
     )
     if not isinstance(text, str):
         raise ModelFault(Reason.TEMPLATE, "renders to something else than text")

@@ -11,7 +11,6 @@ from sn37.adapters.cuda import determinism, loading
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
-    LENGTH,
     BlockOrder,
     Failed,
     Ready,
@@ -19,6 +18,7 @@ from sn37.adapters.cuda.messages import (
     Reply,
     Scored,
     WorkOrder,
+    receive_order,
 )
 from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
@@ -112,16 +112,3 @@ def verdict_on(error: BaseException, stage: Reason) -> Reply:
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return Refused(Reason.MEMORY, text)
     return Refused(stage, text)
-
-
-def receive_order(stream: socket.socket) -> WorkOrder:
-    """The parent's only message."""
-    (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
-    return WorkOrder.decode(_exactly(stream, length))
-
-
-def _exactly(stream: socket.socket, count: int) -> bytes:
-    body = stream.recv(count, socket.MSG_WAITALL)
-    if len(body) != count:
-        raise ConnectionError("the parent closed the stream")
-    return body
