@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dependency_injector import containers, providers
+from rich.console import Console
 
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -13,6 +16,7 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.tables import render_report
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -33,9 +37,13 @@ from sn37.app.sources import Sources
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
-from sn37.domain.ids import Hotkey
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import CompetitionId, Hotkey
+from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
+
+REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
 def _state_store(state_dir: Path) -> SqliteStateStore:
@@ -53,6 +61,17 @@ def _scorer(settings: Settings) -> WorkerScorer:
 
 def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
+
+
+def print_report(
+    results: Sequence[RoundResult],
+    standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
+    weights: WeightVector | None,
+    labels: Mapping[Hotkey, str],
+) -> None:
+    """Print a run's tables on standard output."""
+    console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH)
+    console.print(render_report(results, standings, weights, labels))
 
 
 def _subscribe(heads: Heads) -> Subscription:

@@ -15,6 +15,7 @@ from sn37.app.container import Container, open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
+from sn37.domain.standings import standings
 from sn37.ports.errors import PortError
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,10 @@ def _show(container: Container) -> None:
     """The tables for people, and the JSON for programs if it was asked for."""
     settings, schedule = container.settings(), container.loaded().schedule
     state, labels = container.keeper().state, container.labels()
-    container.report_printer()(state, schedule, labels)
+    results = [r for rounds in state.rounds.values() for r in rounds]
+    placed = {c: standings(r, timing=schedule.timing) for c, r in state.rounds.items()}
+    sent = [w.weights for w in state.weights if w.extrinsic is not None]
+    container.tables()(results, placed, sent[-1] if sent else None, labels)
     if settings.json_file is not None:
         write_report(settings.json_file, report(state, schedule, labels))
 
