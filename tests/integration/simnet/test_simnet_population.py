@@ -21,9 +21,9 @@ from sn37.adapters.simnet.recipes import (
     HEAD,
     INSTRUCT,
     RECIPE,
+    TEMPLATE,
     TOKENIZER_REPO,
     TOKENIZER_REVISION,
-    Recipe,
     Shape,
     Training,
     Trick,
@@ -31,7 +31,8 @@ from sn37.adapters.simnet.recipes import (
 )
 from sn37.adapters.simnet.training import Job, TrainingPlan
 from sn37.adapters.simnet.training_processes import TrainingFailed, train_all
-from sn37.adapters.simnet.world import World, build_world
+from sn37.adapters.simnet.world import NETUID, SOURCE, World, build_world
+from sn37.app.competitions import load_schedule
 from sn37.domain.commitment import CommitmentBook, CommitmentFault
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.events import Event, SetUpAdvanced
@@ -296,10 +297,29 @@ def test_a_build_killed_while_the_chain_was_written_is_repeated(
     assert again == book
 
 
-@pytest.mark.parametrize("shipped", [RECIPE], ids=["shipped"])
-def test_the_cast_has_three_honest_budgets_and_every_attack(shipped: Recipe) -> None:
+def test_the_shipped_schedule_names_what_the_world_provides() -> None:
+    schedule = load_schedule("simnet", known_sources=None).schedule
+    assert schedule.netuid == NETUID
+    for stage in schedule.stages:
+        rules = {competition.id: competition for competition in stage.competitions}
+        assert rules[INSTRUCT].template == TEMPLATE
+        assert rules[INSTRUCT].tokenizer == TokenizerRef(
+            repo=TOKENIZER_REPO, revision=TOKENIZER_REVISION
+        )
+        assert rules[FREE].template is None
+        assert rules[FREE].tokenizer is None
+        assert {t.source.name for c in stage.competitions for t in c.tasks} == {SOURCE}
+    first_round = schedule.timing.next_sync_block(HEAD)
+    for miner in RECIPE.miners:
+        competition = schedule.competition(miner.competition, miner.committed)
+        assert competition is not None
+        old_enough = first_round - (miner.reveal or miner.committed) >= competition.delay_blocks
+        assert old_enough == (miner.expected is not Reason.TOO_EARLY)
+
+
+def test_the_cast_has_three_honest_budgets_and_every_attack() -> None:
     for competition in (INSTRUCT, FREE):
-        cast = [m for m in shipped.miners if m.competition == competition]
+        cast = [m for m in RECIPE.miners if m.competition == competition]
         budgets = {m.name: m.steps for m in cast if "honest" in m.name}
         assert len(budgets) >= 3
         assert max(budgets, key=lambda name: budgets[name]).endswith("honest-large")
