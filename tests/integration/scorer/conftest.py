@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.testing.tiny_models import save_model
+
+torch.set_num_threads(1)  # references are tiny; a second thread would only wait
 
 
 @pytest.fixture(scope="session")

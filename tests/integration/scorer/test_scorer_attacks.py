@@ -187,7 +187,9 @@ def test_t24_a_tokenizer_whose_regex_panics_is_refused(
         "behavior": "Isolated",
         "invert": False,
     }
-    edit_json(tmp_path / "tokenizer.json", pre_tokenizer=bomb)
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    both = {"type": "Sequence", "pretokenizers": [bomb, {**bytes_, "use_regex": False}]}
+    edit_json(tmp_path / "tokenizer.json", pre_tokenizer=both)
     refusal = verdict(warm_scorer, a_real_job(tmp_path))
     assert refusal.reason is Reason.TOKENIZER
     assert "PanicException" in str(refusal)
