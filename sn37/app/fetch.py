@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
-from sn37.domain.duplicates import mismatch_reason
+from sn37.domain.commitment import Commitment
+from sn37.domain.duplicates import copied_from, mismatch_reason
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
@@ -75,6 +76,7 @@ class Fetcher:
         if rules is None:
             return
         try:
+            self._check_copy(commitment)
             artifact = await self._models.fetch(commitment, rules.constraints)
         except ModelRejected as error:
             await self._refuse(submission, error)
@@ -85,6 +87,16 @@ class Fetcher:
             self._sink.emit(Degraded(what="model host", error=str(error), retry_in_s=pause_s))
         else:
             await self._accept(commitment.key, artifact, block)
+
+    def _check_copy(self, commitment: Commitment) -> None:
+        """Refuse a hash that was verified for another hotkey, before anything is downloaded."""
+        known = self._keeper.state.submissions.values()
+        verified = [s.commitment for s in known if s.artifact is not None]
+        if (original := copied_from(commitment, verified)) is not None:
+            raise ModelRejected(
+                f"the hash is that of {original.hotkey}, committed at block {original.block}",
+                reason=Reason.COPIED_COMMITMENT,
+            )
 
     async def _accept(self, key: EntryKey, artifact: ModelArtifact, block: Block) -> None:
         def change(submission: Submission) -> Submission:

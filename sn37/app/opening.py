@@ -14,7 +14,7 @@ from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.events import RoundOpened, RoundSatOut
 from sn37.domain.ids import Block, BlockRef, RoundKey, TaskName
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Pool
+from sn37.domain.samples import EmptyWindow, Pool
 from sn37.domain.sampling import (
     NotEnoughRows,
     draw,
@@ -91,7 +91,7 @@ class RoundOpener:
             return
         try:
             draws = await self._draw(key, rules, pools)
-        except (NotEnoughRows, DatasetExhausted) as error:
+        except (NotEnoughRows, DatasetExhausted, EmptyWindow) as error:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)

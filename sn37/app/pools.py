@@ -10,7 +10,7 @@ from sn37.domain.competition import Competition, Freshness, Source, Task
 from sn37.domain.events import Degraded, PoolFrozen
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.samples import Pool, PoolRequest
+from sn37.domain.samples import EmptyWindow, Pool, PoolRequest
 from sn37.domain.sampling import collect_window
 from sn37.domain.schedule import Schedule
 from sn37.ports.chain import Chain
@@ -69,7 +69,7 @@ class Freezer:
                 task.name: await self._collect(key.sync_block, rules, task)
                 for task in live_tasks(rules)
             }
-        except DatasetUnavailable as error:
+        except (DatasetUnavailable, EmptyWindow) as error:
             self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=12.0))
             return
         if (await self._chain.head()).number >= key.sync_block:

@@ -39,6 +39,10 @@ class Sample:
         return Digest(sha256(f"{self.prompt}\0{self.reference}".encode()).hexdigest())
 
 
+class EmptyWindow(ValueError):
+    """No moment lies inside; the chain stood still, or the limits contradict each other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeWindow:
     """Half-open UTC interval ``[since, until)``, in chain time."""
@@ -50,7 +54,7 @@ class TimeWindow:
         if self.since.tzinfo is None or self.until.tzinfo is None:
             raise ValueError("window bounds must be timezone-aware")
         if self.since >= self.until:
-            raise ValueError(f"empty window: {self.since} >= {self.until}")
+            raise EmptyWindow(f"empty window: {self.since} >= {self.until}")
 
     def __contains__(self, moment: datetime) -> bool:
         return self.since <= moment < self.until

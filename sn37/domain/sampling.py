@@ -127,7 +127,7 @@ def collect_window(
         settle_time: T(b - settle).
 
     Raises:
-        ValueError: The window is empty; sit the round out.
+        EmptyWindow: No row can count; sit the round out.
     """
     earliest_sync = lead_time + timedelta(seconds=blocks_to_sync * BLOCK_SECONDS) - AUTHOR_DRIFT
     return TimeWindow(
@@ -144,7 +144,7 @@ def round_window(
     them and others not; rows from before T(b - delay) may be older than a model.
 
     Raises:
-        ValueError: The window is empty, as after a halt of the chain; sit the round out.
+        EmptyWindow: No row can count, as after a halt of the chain; sit the round out.
     """
     return TimeWindow(
         since=max(sync_time - timedelta(seconds=max_age_s), delay_time), until=settle_time
