@@ -63,7 +63,7 @@ def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
-def print_report(
+def _print_report(
     results: Sequence[RoundResult],
     standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
     weights: WeightVector | None,
@@ -92,6 +92,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
+    tables = providers.Object(_print_report)
     journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal))
 

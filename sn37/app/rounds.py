@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sn37.app.evidence import past_evidence
 from sn37.app.jobs import JobBuilder
@@ -51,6 +52,24 @@ class _Progress:
         """The evidence of an entry with what it was scored on in this round."""
         past = self.evidence.get(entry, {})
         return {**past, self.plan.key.sync_block: weigh(blocks, self.rules)}
+
+
+def _retired_after(
+    progress: _Progress, champion: EntryKey | None
+) -> Mapping[EntryKey, EntryOutcome]:
+    """The outcomes, with those raced out that can no longer beat the new champion either."""
+    if champion is None:
+        return progress.outcomes
+    best = progress.evidence.get(champion, {})
+    end = progress.rules.epsilon.end
+    return {
+        entry: replace(outcome, reason=Reason.RACED_OUT)
+        if entry != champion
+        and outcome.verdict is Verdict.SCORED
+        and is_hopeless(best, progress.evidence[entry], epsilon_end=end)
+        else outcome
+        for entry, outcome in progress.outcomes.items()
+    }
 
 
 class RoundRunner:
@@ -173,7 +192,7 @@ class RoundRunner:
                 reason=Reason.NON_FINITE,
                 detail=f"a loss in block {len(done)} is NaN or infinite",
             )
-        if progress.reference in (None, entry):
+        if progress.reference in (None, entry) or not done:
             return None
         if is_hopeless(
             progress.evidence.get(progress.reference, {}),
@@ -199,9 +218,10 @@ class RoundRunner:
             at=plan.key.sync_block,
             epsilon=progress.rules.epsilon,
         )
-        opened = self._opened(plan)
+        outcomes = _retired_after(progress, decision.champion)
+        opened = replace(self._opened(plan), outcomes=outcomes)
         result = round_result(opened, progress.rules, submissions, decision)
-        await self._keeper.finish_round(result, changes_after(plan, progress.outcomes))
+        await self._keeper.finish_round(result, changes_after(plan, outcomes))
         self._sink.emit(RoundFinished(result=result))
 
     def _opened(self, plan: RoundPlan) -> OpenRound:

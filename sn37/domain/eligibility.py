@@ -143,7 +143,7 @@ def _spent(submission: Submission) -> Judgement | None:
         return Judgement(
             verdict=Verdict.REJECTED,
             reason=Reason.RACED_OUT,
-            detail="stopped in an earlier round; commit another model",
+            detail="its losses so far show that it cannot win; commit another model",
         )
     return None
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.duplicates import mark_duplicates
-from sn37.domain.eligibility import MAX_FAILURES, judge
+from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.history import History, history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
@@ -60,8 +60,7 @@ def plan_entries(
     history = history_of(rounds)
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
-    others: list[EntryKey] = []
-    listed: list[EntryResult] = []
+    others, listed = list[EntryKey](), list[EntryResult]()
     num_new = 0
     for submission in _current(known, sync_block, book):
         key = submission.commitment.key
@@ -77,7 +76,7 @@ def plan_entries(
             champion=key == champion,
         )
         if judgement.verdict is not None:
-            listed.append(_row(submission, judgement.verdict, judgement.reason, judgement.detail))
+            listed.append(_row(submission, judgement))
         elif key == champion:
             champion_now = key
         elif key in contenders:
@@ -86,11 +85,10 @@ def plan_entries(
             num_new += 1
             others.append(key)
         else:
-            scored = key in history.scored
-            why = "scored before, behind the contenders" if scored else f"behind {num_new} others"
-            listed.append(_row(submission, Verdict.WAITING, Reason.QUEUED, why))
-    first = () if champion_now is None else (champion_now,)
-    return EntryPlan(champion=champion_now, entries=(*first, *others), listed=tuple(listed))
+            listed.append(_row(submission, _queued(key in history.scored, num_new)))
+    if champion_now is not None:
+        others.insert(0, champion_now)
+    return EntryPlan(champion=champion_now, entries=tuple(others), listed=tuple(listed))
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -157,13 +155,16 @@ def _current(
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
 
 
-def _row(
-    submission: Submission, verdict: Verdict, reason: Reason | None, detail: str
-) -> EntryResult:
+def _queued(scored: bool, num_before: int) -> Judgement:
+    why = "scored before, behind the contenders" if scored else f"behind {num_before} others"
+    return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
+
+
+def _row(submission: Submission, judgement: Judgement) -> EntryResult:
     return EntryResult(
         key=submission.commitment.key,
         repo=submission.commitment.model.repo,
-        verdict=verdict,
-        reason=reason,
-        detail=detail,
+        verdict=judgement.verdict or Verdict.WAITING,
+        reason=judgement.reason,
+        detail=judgement.detail,
     )

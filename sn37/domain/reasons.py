@@ -107,7 +107,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.DATA_UNAVAILABLE: "a data source did not answer the validator; nothing to do",
         Reason.DEVICE: "the validator's device or worker failed; nothing to do",
         Reason.DISK: "the validator's disk refused; nothing to do",
-        Reason.RACED_OUT: "stopped early: it could no longer take the crown",
+        Reason.RACED_OUT: "it can no longer take the crown; commit another model",
         Reason.QUEUED: "eligible, behind others in the queue; nothing to do",
     }
 )

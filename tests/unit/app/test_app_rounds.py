@@ -178,7 +178,7 @@ def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
     assert world.chain.submitted[-1].shares == {"better": 1.0}
     assert rows(last(state)) == {
         "better": (Verdict.SCORED, None),
-        "first": (Verdict.SCORED, None),
+        "first": (Verdict.SCORED, Reason.RACED_OUT),
     }
 
 
