@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
     SCORED = "scored"  # on all samples, or raced out
     DUPLICATE = "duplicate"
-    REJECTED = "rejected"  # breaks a rule
+    REJECTED = "rejected"  # breaks a rule, or has lost for good
     WAITING = "waiting"  # may be scored in a later round
     FAILED = "failed"  # could not be scored, by its own fault or ours
 
