@@ -54,8 +54,7 @@ def plan_entries(
         contenders: Entries besides the champion that are still gathering evidence.
         rounds: The recorded rounds of this competition.
         availability: Of repositories at the sync block, as far as known.
-        book: The chain's records at the sync block. Without it the newest submission of a
-            hotkey stands for its record.
+        book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     history = history_of(rounds)
     known = mark_duplicates(submissions, entered=history.entered)
@@ -63,9 +62,9 @@ def plan_entries(
     others, listed = list[EntryKey](), list[EntryResult]()
     num_new = 0
     for submission in _current(known, sync_block, book):
-        key = submission.commitment.key
         if submission.commitment.competition != competition:
             continue
+        key = submission.commitment.key
         judgement = judge(
             submission,
             sync_block=sync_block,
