@@ -17,6 +17,14 @@ class Sources:
     def __init__(self, find: Callable[[str], DatasetPlugin]) -> None:
         self._find = find
 
+    def open(self, source: Source) -> LiveDataset | StaticDataset:
+        """The source, of whichever kind the schedule says.
+
+        Raises:
+            LookupError, ValueError: As ``live`` and ``static``.
+        """
+        return self.live(source) if source.freshness is Freshness.LIVE else self.static(source)
+
     def live(self, source: Source) -> LiveDataset:
         """The source, opened with the schedule's parameters.
 
