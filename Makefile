@@ -44,7 +44,7 @@ unit: venv ## unit tests with branch coverage of the domain, in seconds
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered tests/unit
 
 integration: venv
-	$(BIN)/python -m pytest -q -n 2 tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/integration
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix

@@ -88,7 +88,8 @@ class EntryChooser:
             if s.commitment.competition == competition
             and (not s.retired or s.commitment.key == champion)
         }
-        evidence = await past_evidence(self._store, self._schedule, competition, known)
+        rounds = self._keeper.state.rounds.get(competition, ())
+        evidence = await past_evidence(self._store, self._schedule, competition, rounds, known)
         contestants = {
             key: Contestant(
                 key=key, precedence=known[key].precedence, evidence=evidence.get(key, {})

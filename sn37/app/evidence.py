@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import CompetitionId, EntryKey
 from sn37.domain.schedule import Schedule
+from sn37.domain.state import RoundResult, Verdict
 from sn37.ports.state_store import StateStore
 
 
@@ -14,15 +15,27 @@ async def past_evidence(
     store: StateStore,
     schedule: Schedule,
     competition: CompetitionId,
+    rounds: Iterable[RoundResult],
     entries: Collection[EntryKey],
 ) -> Mapping[EntryKey, Evidence]:
-    """Each entry's evidence by sync block, every round weighed by the rules it had."""
+    """Each entry's evidence by sync block, from a competition's finished rounds.
+
+    Every round is weighed by the rules it had. Rounds in which the entry failed are left out:
+    what was streamed before a failure depends on when it came.
+    """
+    scored = {
+        (entry.key, r.key.sync_block)
+        for r in rounds
+        for entry in r.entries
+        if entry.verdict is Verdict.SCORED
+    }
     stored = await store.losses(competition, entries)
     return {
-        entry: {
+        key: {
             block: weigh(losses, rules)
-            for block, losses in rounds.items()
-            if (rules := schedule.competition(competition, block)) is not None
+            for block, losses in by_block.items()
+            if (key, block) in scored
+            and (rules := schedule.competition(competition, block)) is not None
         }
-        for entry, rounds in stored.items()
+        for key, by_block in stored.items()
     }

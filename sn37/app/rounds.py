@@ -107,7 +107,9 @@ class RoundRunner:
         rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
         if rules is None:
             raise ValueError(f"{plan.key}: the competition does not run at its sync block")
-        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.entries)
+        competition = plan.key.competition
+        finished = self._keeper.state.rounds.get(competition, ())
+        past = await past_evidence(self._store, self._schedule, competition, finished, plan.entries)
         progress = _Progress(plan=plan, rules=rules, evidence=dict(past), reference=plan.champion)
         for entry in plan.entries:
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
@@ -121,9 +123,6 @@ class RoundRunner:
         if outcome.verdict is Verdict.SCORED:
             progress.evidence[entry] = progress.with_blocks(entry, blocks)
             progress.reference = progress.reference or entry
-        submission = self._keeper.state.submissions[entry]
-        result = entry_result(submission, outcome, blocks, progress.rules)
-        self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
         state, competition = self._keeper.state, progress.plan.key.competition
@@ -149,12 +148,14 @@ class RoundRunner:
         return outcome
 
     async def _record(self, progress: _Progress, outcome: EntryOutcome) -> None:
+        blocks = self._opened(progress.plan).journal.get(outcome.key, ())
+        submission = self._keeper.state.submissions[outcome.key]
         receipt = None
         if outcome.verdict is Verdict.SCORED:
-            blocks = self._opened(progress.plan).journal.get(outcome.key, ())
-            submission = self._keeper.state.submissions[outcome.key]
             receipt = self._receipts.write(progress.plan, submission, blocks)
         await self._keeper.finish_entry(progress.plan.key, outcome, receipt)
+        result = entry_result(submission, outcome, blocks, progress.rules)
+        self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
     async def _stream(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
         """Score the blocks that are not journalled yet; stop when the entry is hopeless."""

@@ -120,15 +120,12 @@ def _require_same_schedule(container: Container) -> None:
 
 
 def _require_sources(container: Container) -> None:
-    """Open each data source once now, and not when hours later a round needs it."""
-    sources = container.sources()
+    """Find out now, and not when hours later a round needs it, that a source cannot be opened."""
+    loaded = container.loaded()
     try:
-        for stage in container.loaded().schedule.stages:
-            for competition in stage.competitions:
-                for task in competition.tasks:
-                    sources.open(task.source)
+        container.sources().check(loaded.schedule)
     except (LookupError, ValueError) as error:
-        raise CommandError(f"{container.loaded().origin}: {error}") from error
+        raise CommandError(f"{loaded.origin}: {error}") from error
 
 
 def _configure_logging(file: Path, level: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sn37.domain.competition import Freshness, Source
+from sn37.domain.schedule import Schedule
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
 
 
@@ -17,13 +18,20 @@ class Sources:
     def __init__(self, find: Callable[[str], DatasetPlugin]) -> None:
         self._find = find
 
-    def open(self, source: Source) -> LiveDataset | StaticDataset:
-        """The source, of whichever kind the schedule says.
+    def check(self, schedule: Schedule) -> None:
+        """Open every source that the schedule names, so that a round is not the first to.
 
         Raises:
-            LookupError, ValueError: As ``live`` and ``static``.
+            LookupError: A plug-in is missing.
+            ValueError: One refuses what the schedule says of it.
         """
-        return self.live(source) if source.freshness is Freshness.LIVE else self.static(source)
+        for stage in schedule.stages:
+            for competition in stage.competitions:
+                for task in competition.tasks:
+                    if task.source.freshness is Freshness.LIVE:
+                        self.live(task.source)
+                    else:
+                        self.static(task.source)
 
     def live(self, source: Source) -> LiveDataset:
         """The source, opened with the schedule's parameters.

@@ -1,0 +1,262 @@
+"""The validator on simnet, as its command line runs it: once undisturbed, once killed over and
+over. The longest tests of the suite; they share the undisturbed run."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bittensor import sp_core
+
+from sn37.adapters.simnet.builder import ChainBuilder
+from sn37.adapters.simnet.keys import keypair
+from sn37.adapters.simnet.recipes import RECIPE
+from sn37.adapters.simnet.world import NETUID, VALIDATOR, hotkey_of
+from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
+from sn37.domain.receipt import SignedReceipt
+
+SEED = 0
+ROUNDS = 2
+TIME_LIMIT_S = 900
+LARGEST = {1: "c1-honest-large", 2: "c2-honest-large"}
+SHARES = {1: 0.7, 2: 0.3}
+Json = Any  # what json.loads returns
+
+# Where the validator is killed: after so many events of a kind since it was last started.
+MOMENTS = (
+    ("SetUpAdvanced", 25),
+    ("SubmissionFetched", 5),
+    ("PoolFrozen", 1),
+    ("RoundOpened", 1),
+    ("BlockScored", 1),
+    ("BlockScored", 27),
+    ("EntryFinished", 2),
+    ("RoundFinished", 1),
+    ("BlockScored", 44),
+    ("WeightsSubmitted", 1),
+    ("RoundOpened", 2),
+    ("BlockScored", 7),
+)
+
+
+def command(state_dir: Path, report: Path) -> list[str]:
+    module = "sn37.app.validator"
+    options = ["--network", "simnet", "--rounds", str(ROUNDS), "--seed", str(SEED)]
+    folders = ["--state-dir", str(state_dir), "--json", str(report)]
+    return [sys.executable, "-m", module, *options, *folders]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state of a run that nobody disturbed; made once, whichever worker comes first."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = shared / "simnet-undisturbed"
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "report.json").exists():
+            done = subprocess.run(
+                command(root / "state", root / "report.json"),
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT_S,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            (root / "stdout.txt").write_text(done.stdout)
+    return root
+
+
+@pytest.fixture
+def rounds(undisturbed: Path) -> list[Json]:
+    loaded: list[Json] = json.loads((undisturbed / "report.json").read_text())
+    return loaded
+
+
+def row_of(round_: Json, label: str) -> Json:
+    (row,) = (e for e in round_["entries"] if e["label"] == label)
+    return row
+
+
+def test_every_round_names_its_competition_block_samples_and_winner(rounds: list[Json]) -> None:
+    assert [(r["competition"], r["sync_block"]) for r in rounds] == [
+        (1, 1800),
+        (2, 1800),
+        (1, 2160),
+        (2, 2160),
+    ]
+    assert len({r["manifest_digest"] for r in rounds}) == 4
+    assert rounds[0]["seed"] == rounds[1]["seed"] != rounds[2]["seed"]
+
+
+def test_the_honest_miner_with_the_largest_budget_wins_every_round(rounds: list[Json]) -> None:
+    assert [row_of(r, LARGEST[r["competition"]])["hotkey"] for r in rounds] == [
+        r["winner"] for r in rounds
+    ]
+
+
+def test_larger_budgets_have_lower_losses(rounds: list[Json]) -> None:
+    for round_ in rounds[:2]:
+        tag = f"c{round_['competition']}-honest"
+        small, medium, large = (
+            row_of(round_, f"{tag}-{size}")["score"] for size in ("small", "medium", "large")
+        )
+        assert large < 0.95 * medium < 0.95 * 0.95 * small
+
+
+def test_every_attacker_shows_its_own_reason(rounds: list[Json]) -> None:
+    for round_ in rounds[:2]:
+        here = [m for m in RECIPE.miners if m.competition == round_["competition"]]
+        found = {m.name: row_of(round_, m.name)["reason"] for m in here if m.expected}
+        assert found == {m.name: m.expected and m.expected.value for m in here if m.expected}
+
+
+def test_only_the_winners_get_weight_and_the_chain_has_it(
+    undisturbed: Path, rounds: list[Json]
+) -> None:
+    expected = {hotkey_of(SEED, LARGEST[c]): share for c, share in SHARES.items()}
+    assert all(r["weights"] == pytest.approx(expected) for r in rounds)
+    chain = ChainBuilder(undisturbed / "state" / "simnet" / "chain.sqlite", netuid=NETUID)
+    try:
+        on_chain = chain.weights(NETUID, Hotkey(keypair(SEED, VALIDATOR).ss58_address))
+    finally:
+        chain.close()
+    assert on_chain == pytest.approx(expected, abs=1e-4)  # u16 on chain
+    assert sum(on_chain.values()) == pytest.approx(1)
+
+
+def test_the_schedule_changes_inside_the_run(rounds: list[Json]) -> None:
+    seen = [row_of(r, LARGEST[r["competition"]])["num_samples"] for r in rounds]
+    assert seen == [320, 320, 320, 352]
+
+
+def test_the_tables_show_entries_reasons_standings_and_weights(undisturbed: Path) -> None:
+    text = (undisturbed / "stdout.txt").read_text()
+    for word in ("c1-honest-large", "copied_commitment", "Standings", "Weights", "0.7000"):
+        assert word in text
+
+
+def test_every_scored_entry_has_a_receipt_that_the_validator_signed(
+    undisturbed: Path, rounds: list[Json]
+) -> None:
+    for round_ in rounds:
+        key = RoundKey(CompetitionId(round_["competition"]), Block(round_["sync_block"]))
+        receipts = asyncio.run(read_receipts(undisturbed / "state" / "state.sqlite", key))
+        documents = [json.loads(r.document) for r in receipts]
+        scored = {e["hotkey"] for e in round_["entries"] if e["score"] is not None}
+        assert {d["hotkey"] for d in documents} == scored
+        for receipt in receipts:
+            digest = sha256(receipt.document).hexdigest().encode()
+            assert sp_core.verify(digest, receipt.signature, receipt.hotkey)
+        for document in documents:
+            assert document["manifest_digest"] == round_["manifest_digest"]
+
+
+async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:
+    store = SqliteStateStore(path)
+    try:
+        return await store.receipts(key)
+    finally:
+        await store.close()
+
+
+def test_a_finished_run_shows_its_report_again_without_scoring(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    before = Counter(kinds(undisturbed / "state"))
+    subprocess.run(
+        command(undisturbed / "state", tmp_path / "again.json"),
+        check=True,
+        capture_output=True,
+        timeout=TIME_LIMIT_S,
+    )
+    assert (tmp_path / "again.json").read_bytes() == (undisturbed / "report.json").read_bytes()
+    assert Counter(kinds(undisturbed / "state"))["BlockScored"] == before["BlockScored"]
+
+
+def test_killed_at_many_moments_a_run_ends_as_if_nothing_had_happened(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    state, report = tmp_path / "state", tmp_path / "report.json"
+    for kind, count in MOMENTS:
+        kill_after(kind, count, state, report)
+    done = subprocess.run(
+        command(state, report), capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    undisturbed: Path = request.getfixturevalue("undisturbed")
+    assert comparable(report) == comparable(undisturbed / "report.json")
+    scored = Counter(
+        json.dumps([e["round"], e["key"], e["done"]])
+        for e in events(state)
+        if e["event"] == "BlockScored"
+    )
+    assert max(scored.values()) == 1, "no block of samples is scored twice"
+
+
+def kill_after(kind: str, count: int, state: Path, report: Path) -> None:
+    """Start the validator, and kill -9 it as soon as it has told of so many events."""
+    before = Counter(kinds(state))[kind]
+    with (state.with_suffix(".log")).open("ab") as log:
+        validator = subprocess.Popen(command(state, report), stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + TIME_LIMIT_S
+        while Counter(kinds(state))[kind] < before + count:
+            assert validator.poll() is None, state.with_suffix(".log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        validator.send_signal(signal.SIGKILL)
+        validator.wait()
+    assert_nothing_is_left(validator.pid)
+
+
+def assert_nothing_is_left(pid: int) -> None:
+    """Warm parents name their validator on their command line; workers are forks of them."""
+    deadline = time.monotonic() + 10
+    while any("sn37.adapters.cuda.zygote" in c and str(pid) in c.split("\0") for c in commands()):
+        assert time.monotonic() < deadline, "workers outlive their validator"
+        time.sleep(0.05)
+
+
+def commands() -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield process.read_text()
+        except OSError:
+            continue  # it has just ended
+
+
+def kinds(state: Path) -> list[str]:
+    return [event["event"] for event in events(state)]
+
+
+def events(state: Path) -> list[Mapping[str, Json]]:
+    path = state / "events.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("}\n")]
+
+
+def comparable(report: Path) -> Json:
+    """A report without the block at which weights happened to be sent."""
+    rounds = json.loads(report.read_text())
+    for round_ in rounds:
+        assert round_.pop("weights_extrinsic")
+    return rounds

@@ -1,0 +1,293 @@
+"""The pieces of the validator that a whole round does not exercise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from pytest_mock import MockerFixture
+
+from sn37.app.heads import Heads, Subscription
+from sn37.app.keeper import StateKeeper
+from sn37.app.report import report, write_report
+from sn37.app.results import explain
+from sn37.app.settings import Settings
+from sn37.app.sources import Sources
+from sn37.app.submit import RETRY_BLOCKS, Submitter, weights_after
+from sn37.domain.competition import Freshness
+from sn37.domain.events import Degraded, WeightsSubmitted
+from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
+from sn37.domain.state import RoundResult, ValidatorState
+from sn37.domain.winner import Comparison, Hurdle
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.errors import ChainUnavailable, WeightsRefused
+from sn37.testing.builders import (
+    a_block_ref,
+    a_competition,
+    a_neuron,
+    a_round_key,
+    a_round_result,
+    a_schedule,
+    a_source,
+    a_stage,
+    a_task,
+    an_entry_key,
+)
+from sn37.testing.fakes import (
+    FakeChain,
+    FakeLiveDataset,
+    FakePlugin,
+    FakeStateStore,
+    FakeStaticDataset,
+    RecordingSink,
+)
+
+ONE, TWO = CompetitionId(1), CompetitionId(2)
+TWO_COMPETITIONS = a_schedule(
+    a_stage(a_competition(1, reward_share=0.7), a_competition(2, reward_share=0.3))
+)
+
+
+async def take(subscription: Subscription) -> BlockRef:
+    return await anext(subscription)
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class TestHeads:
+    async def test_a_busy_actor_misses_old_heads_and_gets_the_newest(self) -> None:
+        heads = Heads()
+        actor = heads.subscribe()
+        heads.publish(a_block_ref(1))
+        heads.publish(a_block_ref(2))
+        assert (await take(actor)).number == 2
+
+    async def test_no_head_is_handed_out_twice(self) -> None:
+        heads = Heads()
+        actor = heads.subscribe()
+        heads.publish(a_block_ref(1))
+        await take(actor)
+        waiting = asyncio.create_task(take(actor))
+        await turns()
+        assert not waiting.done()
+        heads.publish(a_block_ref(2))
+        assert (await waiting).number == 2
+
+    async def test_all_are_idle_only_when_every_actor_waits_for_a_newer_head(self) -> None:
+        heads = Heads()
+        quick, slow = heads.subscribe(), heads.subscribe()
+        heads.publish(a_block_ref(1))
+        await take(quick)
+        await take(slow)
+        waiting = [asyncio.create_task(take(quick))]
+        idle = asyncio.create_task(heads.all_idle())
+        await turns()
+        assert not idle.done(), "the slow actor still works on the head it took"
+        waiting.append(asyncio.create_task(take(slow)))
+        await idle
+        heads.publish(a_block_ref(2))
+        assert not await is_idle(heads), "nobody has dealt with the new head yet"
+        await asyncio.gather(*waiting)
+
+    async def test_an_actor_that_never_waited_is_busy(self) -> None:
+        heads = Heads()
+        heads.subscribe()
+        heads.publish(a_block_ref(1))
+        assert not await is_idle(heads)
+
+
+async def is_idle(heads: Heads) -> bool:
+    task = asyncio.create_task(heads.all_idle())
+    await asyncio.sleep(0)
+    done = task.done()
+    task.cancel()
+    return done
+
+
+class TestWeights:
+    def test_none_are_set_while_a_competition_warms_up(self) -> None:
+        state = ValidatorState(rounds={ONE: (a_result(1, 360, "alice"),)})
+        assert weights_after(state, TWO_COMPETITIONS, Block(400)) is None
+
+    def test_each_winner_gets_the_share_of_its_competition(self) -> None:
+        weights = weights_after(finished(360), TWO_COMPETITIONS, Block(400))
+        assert weights is not None
+        assert weights.shares == pytest.approx({"alice": 0.7, "bob": 0.3})
+
+    async def test_they_are_sent_once_for_a_sync_block(self) -> None:
+        world = Submission(finished(360))
+        await world.at(370, 371, 400)
+        assert len(world.chain.submitted) == 1
+        assert [e.sync_block for e in world.sink.of(WeightsSubmitted)] == [360]
+
+    async def test_a_refusal_is_tried_again_later_with_nothing_lost(self) -> None:
+        world = Submission(finished(360))
+        world.chain.failures = [WeightsRefused("too fast", code="rate_limited")]
+        await world.at(370, 371, 370 + RETRY_BLOCKS)
+        assert [len(world.sink.of(Degraded)), len(world.chain.submitted)] == [1, 1]
+
+    async def test_weights_that_landed_unseen_are_not_sent_again(self) -> None:
+        world = Submission(finished(360))
+        await world.at(370)
+        (record,) = world.keeper.state.weights
+        assert record.extrinsic is not None
+        world.store.memory.weights[Block(360)] = type(record)(
+            sync_block=record.sync_block, weights=record.weights, sent_at=record.sent_at
+        )
+        await world.restart()
+        await world.at(380)
+        assert len(world.chain.submitted) == 1
+        (found,) = world.keeper.state.weights
+        assert found.extrinsic == "370"
+
+    async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
+        world = Submission(finished(360))
+        world.chain.failures = [ChainUnavailable("connection lost")]
+        await world.at(370)
+        await world.restart()
+        await world.at(380)
+        assert len(world.chain.submitted) == 1
+
+
+def a_result(competition: int, sync_block: int, winner: str) -> RoundResult:
+    key = a_round_key(competition, sync_block)
+    return a_round_result(key, champion=an_entry_key(winner))
+
+
+def finished(sync_block: int) -> ValidatorState:
+    return ValidatorState(
+        rounds={
+            ONE: (a_result(1, sync_block, "alice"),),
+            TWO: (a_result(2, sync_block, "bob"),),
+        }
+    )
+
+
+class Submission:
+    """A submitter over fakes, fed one head after the other."""
+
+    def __init__(self, state: ValidatorState) -> None:
+        self.store = FakeStateStore()
+        for results in state.rounds.values():
+            self.store.memory.results.update({r.key: r for r in results})
+        self.chain = FakeChain()
+        self.chain.set_members(*(a_neuron(h, uid=u) for u, h in enumerate(("alice", "bob"))))
+        members = [a_neuron(h, uid=u) for u, h in enumerate(("alice", "bob", "validator"))]
+        self.chain.set_members(*members, since=1)
+        self.sink = RecordingSink()
+        self.keeper = StateKeeper(self.store)
+
+    async def restart(self) -> None:
+        self.keeper = StateKeeper(self.store)
+
+    async def at(self, *blocks: int) -> None:
+        await self.keeper.load()
+        heads = Heads()
+        actor = heads.subscribe()
+        submitter = Submitter(
+            chain=self.chain,
+            keeper=self.keeper,
+            heads=actor,
+            schedule=TWO_COMPETITIONS,
+            sink=self.sink,
+            hotkey=Hotkey("validator"),
+        )
+        task = asyncio.create_task(submitter.run())
+        for block in blocks:
+            self.chain.number = Block(block)
+            heads.publish(a_block_ref(block))
+            await heads.all_idle()
+        task.cancel()
+
+
+class TestReport:
+    def test_standings_and_weights_are_those_after_each_round(self) -> None:
+        first = finished(360)
+        later = {
+            ONE: (*first.rounds[ONE], a_result(1, 720, "carol")),
+            TWO: (*first.rounds[TWO], a_result(2, 720, "bob")),
+        }
+        written = report(ValidatorState(rounds=later), TWO_COMPETITIONS, {Hotkey("alice"): "A"})
+        rows = json.loads(json.dumps(written))
+        assert [(r["competition"], r["sync_block"]) for r in rows] == [
+            (1, 360),
+            (2, 360),
+            (1, 720),
+            (2, 720),
+        ]
+        assert rows[0]["weights"] == pytest.approx({"alice": 0.7, "bob": 0.3})
+        assert set(rows[2]["standings"]) == {"alice", "carol"}
+
+    def test_what_cannot_be_replaced_stays_whole(
+        self, tmp_path: Path, mocker: MockerFixture
+    ) -> None:
+        path = tmp_path / "deep" / "report.json"
+        write_report(path, [{"sync_block": 360}])
+        mocker.patch.object(Path, "replace", side_effect=OSError("disk full"))
+        with pytest.raises(OSError, match="disk full"):
+            write_report(path, [])
+        assert json.loads(path.read_text()) == [{"sync_block": 360}]
+
+
+class TestSources:
+    def test_every_source_of_a_schedule_is_opened_before_a_round_needs_it(self) -> None:
+        live = a_task("live", source=a_source("feed", freshness=Freshness.LIVE), weight=0.5)
+        static = a_task("static", source=a_source("pages"), weight=0.5)
+        schedule = a_schedule(a_stage(a_competition(tasks=(live, static))))
+        plugins = {"feed": FakePlugin(FakeLiveDataset()), "pages": FakePlugin()}
+        Sources(plugins.__getitem__).check(schedule)
+        assert [len(p.opened) for p in plugins.values()] == [1, 1]
+
+    @pytest.mark.parametrize(
+        "plugin", [FakePlugin(FakeLiveDataset()), FakePlugin(FakeStaticDataset())]
+    )
+    def test_a_plugin_of_another_kind_than_the_schedule_says_is_refused(
+        self, plugin: FakePlugin
+    ) -> None:
+        other = Freshness.NONE if plugin.freshness is Freshness.LIVE else Freshness.LIVE
+        task = a_task(source=a_source("feed", freshness=other))
+        schedule = a_schedule(a_stage(a_competition(tasks=(task,))))
+
+        def find(name: str) -> DatasetPlugin:
+            return plugin
+
+        with pytest.raises(ValueError, match="feed is"):
+            Sources(find).check(schedule)
+
+
+@pytest.mark.parametrize(
+    ("hurdle", "words"),
+    [
+        (None, "took the crown"),
+        (Hurdle.UNPAIRED, "no sample in common"),
+        (Hurdle.MARGIN, "1.00% of the 2.00% better"),
+        (Hurdle.EVIDENCE, "evidence 9.5 of 13.8"),
+        (Hurdle.WAITING, "carol committed earlier"),
+    ],
+)
+def test_a_miner_is_told_how_close_a_challenger_came(hurdle: Hurdle | None, words: str) -> None:
+    comparison = Comparison(
+        challenger=an_entry_key("bob"),
+        champion=an_entry_key("alice"),
+        num_samples=320,
+        ratio=0.99,
+        log_e=9.5,
+        epsilon=0.02,
+        hurdle=hurdle,
+        waits_for=an_entry_key("carol") if hurdle is Hurdle.WAITING else None,
+    )
+    assert words in explain(comparison)
+
+
+@pytest.mark.parametrize(("driver", "device"), [(True, "cuda"), (False, "cpu")])
+def test_the_device_is_found_without_importing_torch(
+    driver: bool, device: str, mocker: MockerFixture
+) -> None:
+    mocker.patch.object(Path, "exists", return_value=driver)
+    assert Settings(network="finney").scorer_device == device
+    assert Settings(network="simnet").scorer_device == "cpu"
