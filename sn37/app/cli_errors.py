@@ -1,12 +1,15 @@
 """Running a command line: every known error becomes one line and an exit code.
 
-0 done, 1 failed, 2 wrong usage. Anything else is a bug and keeps its traceback.
+0 done, 1 failed, 2 wrong usage. Anything else is a bug and keeps its traceback, unless the
+command has a log for it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import typer
 
@@ -44,6 +47,17 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
     return code if isinstance(code, int) else 0
 
 
+def abandon(stream: TextIO | None) -> None:
+    """Let what ``stream`` could not write vanish, or the interpreter fails again at its exit."""
+    if stream is not None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
 def _fail(message: str, code: int) -> int:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    try:
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+    except OSError:  # nobody reads it; the exit code says it too
+        abandon(sys.stderr)
     return code

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 from dependency_injector import containers, providers
-from rich.console import Console
 
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
-from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.tables import render_report
-from sn37.app.cli_errors import CommandError
+from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
@@ -46,6 +47,10 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
+class SetUpCancelled(Exception):
+    """Ends the thread that sets up a simulated network."""
+
+
 def _state_store(state_dir: Path) -> SqliteStateStore:
     return SqliteStateStore(state_dir / "state.sqlite")
 
@@ -69,9 +74,19 @@ def _print_report(
     weights: WeightVector | None,
     labels: Mapping[Hotkey, str],
 ) -> None:
-    """Print a run's tables on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH)
-    console.print(render_report(results, standings, weights, labels))
+    """Print a run's tables on standard output, if anybody reads it."""
+    console = LastingConsole()
+    if not console.is_terminal:
+        console.width = REPORT_WIDTH
+    try:
+        console.print(render_report(results, standings, weights, labels))
+    except BrokenPipeError:  # the reader has seen enough
+        abandon(sys.stdout)
+    except OSError as error:
+        abandon(sys.stdout)
+        raise CommandError(
+            f"standard output: {error.strerror or error}; the same command prints the tables again"
+        ) from error
 
 
 def _subscribe(heads: Heads) -> Subscription:
@@ -192,6 +207,18 @@ class Container(containers.DeclarativeContainer):
     )
 
 
+def require_reachable(settings: Settings) -> None:
+    """Make sure that there are adapters for the network that the settings name.
+
+    Raises:
+        CommandError: There are none.
+    """
+    if not settings.is_simnet:
+        raise CommandError(
+            f"network {settings.network}: this version only speaks simnet; use --network simnet"
+        )
+
+
 async def open_network(container: Container) -> Network:
     """Open the network that the settings name, and tell the sinks its names for hotkeys.
 
@@ -199,10 +226,7 @@ async def open_network(container: Container) -> Network:
         CommandError: This version cannot reach it, or its folder cannot be used.
     """
     settings = container.settings()
-    if not settings.is_simnet:
-        raise CommandError(
-            f"network {settings.network}: this version only speaks simnet; use --network simnet"
-        )
+    require_reachable(settings)
     return await _open_simnet(container, settings)
 
 
@@ -210,10 +234,29 @@ async def _open_simnet(container: Container, settings: Settings) -> Network:
     from sn37.adapters.simnet.training_processes import TrainingFailed
     from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
 
+    stop = Event()
+
+    def keep_going() -> None:
+        if stop.is_set():
+            raise SetUpCancelled
+
+    building = asyncio.get_running_loop().run_in_executor(
+        None,
+        partial(
+            build_world,
+            settings.state_dir,
+            seed=settings.seed,
+            emit=container.sink(),
+            keep_going=keep_going,
+        ),
+    )
     try:
-        world = await asyncio.to_thread(
-            build_world, settings.state_dir, seed=settings.seed, emit=container.sink()
-        )
+        world = await asyncio.shield(building)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([building])  # a thread cannot be cancelled, and must not outlive us
+        building.exception()
+        raise
     except (ValueError, OSError, TrainingFailed) as error:
         raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
     container.labels().update(world.labels)

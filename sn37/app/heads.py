@@ -31,6 +31,11 @@ class Subscription:
         return head
 
     @property
+    def newest(self) -> BlockRef | None:
+        """The newest head, also while the actor is busy with an older one."""
+        return self._heads.newest
+
+    @property
     def behind(self) -> bool:
         """Whether a newer head is there than the one this actor took last."""
         return self._heads.newest is not None and self._heads.newest != self._seen

@@ -87,7 +87,10 @@ class StateKeeper:
         open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
         rounds = {
             **state.rounds,
-            competition: (*state.rounds.get(competition, ()), result),
+            # A round that was sat out ends before one that takes longer than the cadence.
+            competition: tuple(
+                sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
+            ),
         }
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
         await self._store.finish_round(result, changed)

@@ -72,7 +72,10 @@ class Freezer:
         except (DatasetUnavailable, EmptyWindow) as error:
             self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=12.0))
             return
-        if (await self._chain.head()).number >= key.sync_block:
+        head = await self._chain.head()
+        # Another actor may have heard of the sync block before this answer came.
+        newest = max(r.number for r in (head, self._heads.newest) if r is not None)
+        if newest >= key.sync_block:
             return  # too late
         await self._store.freeze_pools(key, pools)
         self._frozen.add(key)

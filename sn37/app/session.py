@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dependency_injector import providers
 
+from sn37.app import folders
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
-from sn37.app.container import Container, open_network
+from sn37.app.container import Container, open_network, require_reachable
+from sn37.app.installed import require_packages
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
+from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.standings import standings
 from sn37.ports.errors import PortError
 
@@ -23,39 +27,38 @@ log = logging.getLogger(__name__)
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def run_validator(settings: Settings) -> int:
+def run_validator(settings: Settings, stop: StopRequest) -> int:
     """Run until the goal, a signal or an error; 0 unless something failed.
 
     Raises:
-        CommandError: Something that the operator can mend; says how.
-        PortError: The state cannot be used, or the simulated network not be set up.
+        CommandError: Something that the operator can mend, or a bug; says how, or where its
+            traceback is.
+        PortError: The state cannot be used, or a dependency said no.
     """
     require_wallet(settings)
-    container = Container(
-        settings=providers.Object(settings), loaded=providers.Object(_schedule(settings))
-    )
-    _prepare_folder(settings.state_dir)
-    _configure_logging(settings)
-    try:
-        asyncio.run(_run(container))
-    except* PortError as group:
-        first = _first(group)
-        log.error("stopped by %s", first, exc_info=first)
-        raise first from None
+    require_reachable(settings)
+    loaded = _schedule(settings)
+    require_packages(settings)
+    folders.require_writable(settings.state_dir)
+    if settings.json_file is not None:
+        folders.require_replaceable(settings.json_file)
+    log_file = settings.state_dir / "validator.log"
+    _configure_logging(log_file, settings.log_level)
+    with _bugs_logged_to(log_file):
+        container = Container(settings=providers.Object(settings), loaded=providers.Object(loaded))
+        asyncio.run(_run(container, stop))
     return 0
 
 
-async def _run(container: Container) -> None:
-    settings, sink = container.settings(), container.sink()
-    store, keeper = container.store(), container.keeper()
+async def _run(container: Container, stop: StopRequest) -> None:
+    store, sink = container.store(), container.sink()
     try:
-        await keeper.load()  # first: it also keeps a second validator off this folder
-        network = await open_network(container)
-        container.network.override(providers.Object(network))
-        actors = dict(container.actors())
-        if settings.rounds is not None:
-            actors["goal"] = container.goal(rounds=settings.rounds).run
-        await container.supervisor().run(actors)
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(stop.watch(), name="stop")
+            await _follow(container)
+            watch.cancel()
+    except* Stopped:
+        log.info("stopped on request")
     finally:
         await container.scorer().aclose()
         await store.close()
@@ -63,16 +66,36 @@ async def _run(container: Container) -> None:
     _show(container)
 
 
+async def _follow(container: Container) -> None:
+    """Everything that a signal may end at any instruction."""
+    settings, keeper = container.settings(), container.keeper()
+    await keeper.load()  # first: it also keeps a second validator off this folder
+    _require_same_schedule(container)
+    network = await open_network(container)
+    container.network.override(providers.Object(network))
+    _require_sources(container)
+    actors = dict(container.actors())
+    if settings.rounds is not None:
+        actors["goal"] = container.goal(rounds=settings.rounds).run
+    await container.supervisor().run(actors)
+
+
 def _show(container: Container) -> None:
-    """The tables for people, and the JSON for programs if it was asked for."""
+    """The JSON for programs if it was asked for, and the tables for people."""
     settings, schedule = container.settings(), container.loaded().schedule
     state, labels = container.keeper().state, container.labels()
+    if settings.json_file is not None:
+        try:
+            write_report(settings.json_file, report(state, schedule, labels))
+        except OSError as error:
+            raise CommandError(
+                f"--json {settings.json_file}: {error.strerror or error}; the rounds are safe in "
+                f"{settings.state_dir}: the same command writes them again"
+            ) from error
     results = [r for rounds in state.rounds.values() for r in rounds]
     placed = {c: standings(r, timing=schedule.timing) for c, r in state.rounds.items()}
     sent = [w.weights for w in state.weights if w.extrinsic is not None]
     container.tables()(results, placed, sent[-1] if sent else None, labels)
-    if settings.json_file is not None:
-        write_report(settings.json_file, report(state, schedule, labels))
 
 
 def _schedule(settings: Settings) -> LoadedSchedule:
@@ -84,30 +107,60 @@ def _schedule(settings: Settings) -> LoadedSchedule:
         raise CommandError(str(error)) from error
 
 
-def _prepare_folder(folder: Path) -> None:
+def _require_same_schedule(container: Container) -> None:
+    """A round under way is scored by the rules that it was opened with."""
+    schedule = container.loaded().schedule
+    for key in container.keeper().state.open_rounds:
+        if schedule.competition(key.competition, key.sync_block) is None:
+            raise CommandError(
+                f"the state in {container.settings().state_dir} holds a round of competition "
+                f"{key.competition} at block {key.sync_block}, which {container.loaded().origin} "
+                "does not run; give the schedule it was made with, or another --state-dir"
+            )
+
+
+def _require_sources(container: Container) -> None:
+    """Find out now, and not when hours later a round needs it, that a source cannot be opened."""
+    loaded = container.loaded()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".writable-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        container.sources().check(loaded.schedule)
+    except (LookupError, ValueError) as error:
+        raise CommandError(f"{loaded.origin}: {error}") from error
+
+
+def _configure_logging(file: Path, level: str) -> None:
+    # A disk that fills up later must not fill the terminal with tracebacks.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    try:
+        logging.basicConfig(filename=file, level=level.upper(), format=LOG_FORMAT)
     except OSError as error:
         raise CommandError(
-            f"state directory {folder}: {error.strerror or error}; choose another with --state-dir"
+            f"log {file}: {error.strerror or error}; move it away, or choose another --state-dir"
         ) from error
 
 
-def _configure_logging(settings: Settings) -> None:
-    logging.basicConfig(
-        filename=settings.state_dir / "validator.log",
-        level=settings.log_level.upper(),
-        format=LOG_FORMAT,
-    )
+@contextmanager
+def _bugs_logged_to(file: Path) -> Iterator[None]:
+    """Let one known error through; log the traceback of anything else and name the log."""
+    try:
+        yield
+    except Exception as error:
+        causes = tuple(_causes(error))
+        log.error("stopped by %r", causes[0], exc_info=error)
+        bug = next((c for c in causes if not isinstance(c, CommandError | PortError)), None)
+        if bug is None:
+            raise causes[0] from None
+        raise CommandError(
+            f"a bug in sn37 stopped the validator: {type(bug).__name__}: {bug}; its traceback is "
+            f"in {file}; please report it; nothing recorded is lost, the same command goes on"
+        ) from error
 
 
-def _first(group: BaseExceptionGroup[PortError]) -> PortError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    if not isinstance(found, PortError):
-        raise TypeError(f"no port error in {group!r}")
-    return found
+def _causes(error: Exception) -> Iterator[Exception]:
+    """The errors of a group, and of the groups in it."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error

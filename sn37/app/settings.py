@@ -37,7 +37,24 @@ BITTENSOR_VARIABLES = {
 }
 FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
 
-UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+def _user_path(path: Path) -> Path:
+    if path == Path():  # of an empty shell variable; it would mean the working directory
+        raise ValueError("give a path; for the working directory write ./ and a name")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # no HOME, and no such user
+        raise ValueError(f"cannot tell what ~ stands for ({error}); set HOME") from error
+
+
+def _not_empty(name: str) -> str:
+    if not name or "/" in name or name in (".", ".."):
+        raise ValueError("give a name, without any folder")
+    return name
+
+
+UserPath = Annotated[Path, AfterValidator(_user_path)]
+Name = Annotated[str, AfterValidator(_not_empty)]
 
 
 def _check_network(network: str) -> str:
@@ -48,9 +65,23 @@ def _check_network(network: str) -> str:
 
 def _default_state_dir(given: Mapping[str, Any]) -> Path:
     """One folder per subnet, where programs keep state by the XDG convention."""
-    root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    try:
+        root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            "no home folder to keep state in; give --state-dir, or set HOME"
+        ) from error
     name = f"{given.get('network', 'finney')}-{given.get('netuid', 37)}"
     return root / "sn37" / re.sub(r"[^A-Za-z0-9.]+", "-", name)
+
+
+def _default_wallet_path() -> Path:
+    """Where Bittensor keeps wallets; spelled with ~ where nobody has a home and none can be."""
+    path = Path("~/.bittensor/wallets")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 class Settings(BaseSettings):
@@ -61,9 +92,9 @@ class Settings(BaseSettings):
     config: UserPath | None = None  # the TOML file these were read from
     network: Annotated[str, AfterValidator(_check_network)] = "finney"
     netuid: int = Field(default=37, ge=0, le=65535)
-    wallet: str | None = None
-    wallet_hotkey: str = "default"
-    wallet_path: UserPath = Field(default=Path("~/.bittensor/wallets"), validate_default=True)
+    wallet: Name | None = None
+    wallet_hotkey: Name = "default"
+    wallet_path: UserPath = Field(default_factory=_default_wallet_path)
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
@@ -124,11 +155,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = init_settings().get("config") or os.environ.get("SN37_CONFIG")
+        file = _config_file(init_settings())
         return (
             init_settings,
             env_settings,
-            TomlConfigSettingsSource(settings_cls, Path(file).expanduser() if file else None),
+            TomlConfigSettingsSource(settings_cls, file),
             InitSettingsSource(settings_cls, _bittensor_environment()),
         )
 
@@ -140,8 +171,8 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
         UsageError: A value is missing, unknown or wrong; says where it was given and the fix.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    file = given.get("config") or os.environ.get("SN37_CONFIG")
-    lines = _lines_of_file(Path(str(file)).expanduser()) if file else {}
+    file = _config_file(given)
+    lines = _lines_of_file(file) if file else {}
     _refuse_unknown_variables()
     try:
         return Settings.model_validate(given)
@@ -173,8 +204,8 @@ def require_wallet(settings: Settings) -> None:
 
 
 def _wallet_folder(settings: Settings) -> str:
-    standard = Settings.model_fields["wallet_path"].default.expanduser()
-    return "" if settings.wallet_path == standard else f" --wallet-path {settings.wallet_path}"
+    standard = settings.wallet_path == _default_wallet_path()
+    return "" if standard else f" --wallet-path {settings.wallet_path}"
 
 
 def _default(name: str) -> object:
@@ -194,6 +225,14 @@ def _refuse_unknown_variables() -> None:
     for variable in sorted(os.environ):
         if variable.startswith(ENV_PREFIX) and variable not in known:
             raise UsageError(f"environment variable {variable}: unknown{_close(variable, known)}")
+
+
+def _config_file(given: Mapping[str, Any]) -> Path | None:
+    name = given.get("config") or os.environ.get("SN37_CONFIG")
+    try:
+        return Path(str(name)).expanduser() if name else None
+    except RuntimeError as error:
+        raise UsageError(f"--config {name}: {error}") from error
 
 
 def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:

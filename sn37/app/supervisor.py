@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Awaitable, Callable, Mapping
 
+from sn37.app.stopping import Stopped
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable, Unavailable
@@ -20,10 +20,6 @@ LONGEST_PAUSE_S = 300.0
 Actor = Callable[[], Awaitable[None]]
 
 
-class Stopped(Exception):
-    """The run is over: its goal is reached, or somebody asked for it."""
-
-
 class Supervisor:
     """One task group. An outage makes an actor wait and start again; a bug ends the run.
 
@@ -33,35 +29,19 @@ class Supervisor:
     def __init__(self, *, clock: Clock, sink: EventSink) -> None:
         self._clock = clock
         self._sink = sink
-        self._stopped = asyncio.Event()
-
-    def stop(self) -> None:
-        """End the run soon; everything recorded so far stays."""
-        self._stopped.set()
 
     async def run(self, actors: Mapping[str, Actor]) -> None:
-        """Until ``stop``, SIGINT or SIGTERM, or until an actor ends or fails.
+        """Until cancelled, or until an actor ends or fails.
 
         Raises:
             ExceptionGroup: What went wrong, when something did.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.stop)
         try:
             async with asyncio.TaskGroup() as group:
                 for name, actor in actors.items():
                     group.create_task(self._keep_running(name, actor), name=name)
-                group.create_task(self._end_group(), name="stop")
         except* Stopped:
-            log.info("stopped")
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-    async def _end_group(self) -> None:
-        await self._stopped.wait()
-        raise Stopped
+            pass
 
     async def _keep_running(self, name: str, actor: Actor) -> None:
         pause_s = FIRST_PAUSE_S

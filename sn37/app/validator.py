@@ -9,6 +9,7 @@ import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import run
+from sn37.app.stopping import StopRequest
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,10 +38,14 @@ def validator(
     Stops cleanly on Ctrl-C and SIGTERM; the same command goes on where it stopped.
     """
     flags = dict(locals())
-    from sn37.app.session import run_validator  # what it needs takes seconds to import
-    from sn37.app.settings import load_settings
+    with StopRequest() as stop:
+        try:
+            from sn37.app.session import run_validator  # what it needs takes seconds to import
+            from sn37.app.settings import load_settings
 
-    return run_validator(load_settings(flags))
+            return run_validator(load_settings(flags), stop)
+        except KeyboardInterrupt:
+            return 0  # stopped before there was anything to stop
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -45,11 +45,19 @@ class Population:
     folders: Mapping[str, Path]
 
 
-def prepare(root: Path, *, seed: int, emit: EventSink, recipe: Recipe = RECIPE) -> Population:
+def prepare(
+    root: Path,
+    *,
+    seed: int,
+    emit: EventSink,
+    recipe: Recipe = RECIPE,
+    keep_going: Callable[[], None] = lambda: None,
+) -> Population:
     """Train and forge what is missing below ``root``; the same seed gives the same bytes.
 
     Takes about a minute on two cores the first time, nothing later. Blocks; the training
-    runs in child processes, which end with this call however it ends.
+    runs in child processes, which end with this call however it ends. ``keep_going`` is called
+    several times a second and ends the call by raising.
 
     Raises:
         ValueError: ``root`` holds the population of another seed or recipe.
@@ -65,9 +73,12 @@ def prepare(root: Path, *, seed: int, emit: EventSink, recipe: Recipe = RECIPE) 
     )
     if (root / MARKER).exists():
         return population
-    _train(root, seed, population, emit)
+    for leftover in root.glob("**/.partial-*"):  # of a child that was killed
+        shutil.rmtree(leftover)
+    _train(root, seed, population, emit, keep_going)
     forged = [miner for miner in recipe.miners if not miner.steps]
     for done, miner in enumerate(forged, start=1):
+        keep_going()
         _forge(root, miner, population)
         emit.emit(SetUpAdvanced(what=_FORGING, done=done, total=len(forged)))
     write_whole(root / MARKER, "{}")
@@ -89,7 +100,13 @@ def _claim(root: Path, seed: int, recipe: Recipe) -> None:
         )
 
 
-def _train(root: Path, seed: int, population: Population, emit: EventSink) -> None:
+def _train(
+    root: Path,
+    seed: int,
+    population: Population,
+    emit: EventSink,
+    keep_going: Callable[[], None],
+) -> None:
     recipe = population.recipe
     base = Job(
         name=BASE,
@@ -136,7 +153,7 @@ def _train(root: Path, seed: int, population: Population, emit: EventSink) -> No
                     report(job.name, job.steps)
             else:
                 missing.append(plan(jobs))
-        train_all(missing, logs=root / "logs", report=report)
+        train_all(missing, logs=root / "logs", report=report, keep_going=keep_going)
 
 
 def _forge(root: Path, miner: Miner, population: Population) -> None:

@@ -15,7 +15,8 @@ import sn37
 from sn37.adapters.simnet.training import TrainingPlan
 
 _MODULE = "sn37.adapters.simnet.training"
-_STOP_S = 5.0  # from asking a child to end to killing it
+_STOP_S = 2.0  # from asking a child to end to killing it
+_PULSE_S = 0.2
 
 
 class TrainingFailed(RuntimeError):
@@ -23,11 +24,16 @@ class TrainingFailed(RuntimeError):
 
 
 def train_all(
-    plans: Sequence[TrainingPlan], *, logs: Path, report: Callable[[str, int], None]
+    plans: Sequence[TrainingPlan],
+    *,
+    logs: Path,
+    report: Callable[[str, int], None],
+    keep_going: Callable[[], None] = lambda: None,
 ) -> None:
     """Run one child per plan, all at once, until every plan is done.
 
-    ``report(name, step)`` is called in this thread. No child outlives the call.
+    ``report(name, step)`` is called in this thread, and so is ``keep_going`` several times a
+    second; what it raises ends the call. No child outlives it.
 
     Raises:
         TrainingFailed: A child failed; the others are stopped.
@@ -43,7 +49,8 @@ def train_all(
             selector.register(child.stdout, selectors.EVENT_READ, _Lines(report))
             children.append((child, log))
         while selector.get_map():
-            for key, _ in selector.select():
+            keep_going()
+            for key, _ in selector.select(_PULSE_S):
                 data = os.read(key.fd, 65_536)
                 if data:
                     lines: _Lines = key.data
@@ -76,6 +83,7 @@ def _start(plan: TrainingPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
+        start_new_session=True,  # Ctrl-C is for the parent to handle
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(

@@ -80,10 +80,18 @@ class World:
         )
 
 
-def build_world(state_dir: Path, *, seed: int, emit: EventSink, recipe: Recipe = RECIPE) -> World:
+def build_world(
+    state_dir: Path,
+    *,
+    seed: int,
+    emit: EventSink,
+    recipe: Recipe = RECIPE,
+    keep_going: Callable[[], None] = lambda: None,
+) -> World:
     """Make or open the world below ``state_dir / "simnet"``.
 
     Blocks for about a minute the first time, while models are trained in child processes.
+    ``keep_going`` is called several times a second meanwhile and ends the call by raising.
 
     Raises:
         ValueError: The folder holds the world of another seed or recipe.
@@ -91,9 +99,11 @@ def build_world(state_dir: Path, *, seed: int, emit: EventSink, recipe: Recipe =
         OSError: The folder cannot be written.
     """
     root = state_dir.absolute() / "simnet"
-    population = prepare(root / "population", seed=seed, emit=emit, recipe=recipe)
+    population = prepare(
+        root / "population", seed=seed, emit=emit, recipe=recipe, keep_going=keep_going
+    )
     repos, chain_path = root / "repos", root / "chain.sqlite"
-    revisions = _published(root / _MARKER, FolderRepositories(repos), population)
+    revisions = _published(root / _MARKER, FolderRepositories(repos), population, keep_going)
     if not chain_path.exists():
         _found_chain(chain_path, seed, population, revisions)
     labels = {hotkey_of(seed, miner.name): miner.name for miner in recipe.miners}
@@ -115,13 +125,19 @@ def hotkey_of(seed: int, name: str) -> Hotkey:
     return Hotkey(keypair(seed, f"miner/{name}").ss58_address)
 
 
-def _published(marker: Path, host: FolderRepositories, population: Population) -> dict[str, str]:
+def _published(
+    marker: Path,
+    host: FolderRepositories,
+    population: Population,
+    keep_going: Callable[[], None],
+) -> dict[str, str]:
     """Publish every miner's folder and the tokenizer, once; the revisions by miner."""
     if not marker.exists():
         host.push(TOKENIZER_REPO, population.tokenizer, revision=TOKENIZER_REVISION)
         host.set_visibility(TOKENIZER_REPO, Visibility.PUBLIC)
         revisions: dict[str, str] = {}
         for miner in population.recipe.miners:
+            keep_going()
             if miner.trick is Trick.COPY:
                 continue  # it publishes nothing: its text points to the rival's repository
             revisions[miner.name] = host.push(miner.repo, population.folders[miner.name])

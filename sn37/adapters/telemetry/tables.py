@@ -11,7 +11,7 @@ from rich.text import Text
 from sn37.adapters.telemetry import wording
 from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryResult, RoundResult, Verdict
 
@@ -76,26 +76,27 @@ def _entries(
             *(_score_in(result, entry.key) for result in columns),
             Text(entry.verdict.value, style=_COLOURS[entry.verdict]),
             entry.reason.value if entry.reason else "",
-            Text(wording.printable(entry.detail)),
+            Text(wording.named(entry.detail, labels)),
         )
     return table
 
 
 def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:
-    """Each entry's newest row: scored ones by score, then the others by verdict."""
+    """Each entry's newest row: scored ones by score, then each verdict by block."""
     newest: dict[EntryKey, EntryResult] = {}
     for result in rounds:
         newest.update({entry.key: entry for entry in result.entries})
     verdicts = list(Verdict)
 
-    def rank(entry: EntryResult) -> tuple[bool, float, int, EntryKey]:
+    def rank(entry: EntryResult) -> tuple[bool, float, int, Block, Hotkey]:
         score = entry.score
         # NaN sorts nowhere; it comes after every number.
         return (
             score is None or score != score,
             score if score is not None and score == score else 0.0,
             verdicts.index(entry.verdict),
-            entry.key,
+            entry.key.block,
+            entry.key.hotkey,
         )
 
     return sorted(newest.values(), key=rank)

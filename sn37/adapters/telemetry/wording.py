@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import singledispatch
 
@@ -11,6 +12,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryResult, Verdict
 
 Labels = Mapping[Hotkey, str]
+
+_ADDRESS = re.compile(r"\b5[1-9A-HJ-NP-Za-km-z]{47}\b")  # ss58 of Bittensor
 
 
 def printable(text: str) -> str:
@@ -25,6 +28,11 @@ def miner(hotkey: Hotkey, labels: Labels) -> str:
     return printable(f"{hotkey[:6]}..{hotkey[-4:]}" if len(hotkey) > 12 else hotkey)
 
 
+def named(text: str, labels: Labels) -> str:
+    """A text with the miners in it called as everywhere else."""
+    return _ADDRESS.sub(lambda found: miner(Hotkey(found[0]), labels), printable(text))
+
+
 def entry(key: EntryKey, labels: Labels) -> str:
     return f"{miner(key.hotkey, labels)}@{key.block}"
 
@@ -37,11 +45,10 @@ def score_text(result: EntryResult) -> str:
     return "-" if result.score is None else f"{result.score:.4f}"
 
 
-def why(reason: Reason | None, detail: str) -> str:
+def why(reason: Reason | None, detail: str, labels: Labels) -> str:
     """A reason with what exactly was found, or with what the code means."""
-    if reason is None:
-        return printable(detail)
-    return f"{reason.value}: {printable(detail) or reason.meaning}"
+    found = named(detail, labels)
+    return found if reason is None else f"{reason.value}: {found or reason.meaning}"
 
 
 @singledispatch
@@ -62,7 +69,7 @@ def _(event: events.SubmissionFetched, labels: Labels) -> str:
 
 @line.register
 def _(event: events.SubmissionRefused, labels: Labels) -> str:
-    return f"refused   {entry(event.key, labels)}: {why(event.reason, event.detail)}"
+    return f"refused   {entry(event.key, labels)}: {why(event.reason, event.detail, labels)}"
 
 
 @line.register
@@ -99,7 +106,7 @@ def _(event: events.EntryFinished, labels: Labels) -> str:
     if result.score is not None:
         said.append(f"{result.score:.4f} on {result.num_samples} samples")
     if result.reason is not None or result.verdict is not Verdict.SCORED:
-        said.append(why(result.reason, result.detail))
+        said.append(why(result.reason, result.detail, labels))
     return " ".join(said)
 
 
@@ -107,14 +114,14 @@ def _(event: events.EntryFinished, labels: Labels) -> str:
 def _(event: events.RoundFinished, labels: Labels) -> str:
     result = event.result
     if result.skipped is not None:
-        return f"skipped   {round_name(result.key)}: {why(result.skipped, '')}"
+        return f"skipped   {round_name(result.key)}: {why(result.skipped, '', labels)}"
     champion = entry(result.champion, labels) if result.champion else "none"
     return f"finished  {round_name(result.key)}: champion {champion}"
 
 
 @line.register
 def _(event: events.RoundSatOut, labels: Labels) -> str:
-    return f"sat out   {round_name(event.round)}: {why(event.reason, event.detail)}"
+    return f"sat out   {round_name(event.round)}: {why(event.reason, event.detail, labels)}"
 
 
 @line.register

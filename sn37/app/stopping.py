@@ -1,0 +1,65 @@
+"""SIGINT and SIGTERM, from before the first slow import until the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(Exception):
+    """The run is over: its goal is reached, or somebody asked for it."""
+
+
+class StopRequest:
+    """The first signal asks to stop; whatever follows it changes nothing.
+
+    Before the event loop runs, a signal raises ``KeyboardInterrupt``. After a request both
+    signals stay ignored, so that an impatient second one cannot cut the end short.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._deliver: Callable[[], object] = _interrupt
+        self._previous = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._deliver = _nothing
+        for number, handler in self._previous.items():
+            signal.signal(number, signal.SIG_IGN if self._asked else handler)
+
+    async def watch(self) -> None:
+        """Wait until somebody asks to stop.
+
+        Raises:
+            Stopped: Always; it ends the task group that waits for this.
+        """
+        loop, asked = asyncio.get_running_loop(), asyncio.Event()
+        self._deliver = lambda: loop.call_soon_threadsafe(asked.set)
+        try:
+            await asked.wait()
+        finally:
+            self._deliver = _nothing  # all that is left is to close what is open
+        raise Stopped
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._asked:
+            self._asked = True
+            self._deliver()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _nothing() -> None:
+    """Too late to stop anything."""
