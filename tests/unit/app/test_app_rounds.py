@@ -145,7 +145,8 @@ class World:
     async def _drive(self, container: Container, until: int) -> None:
         while self.chain.number < until:
             if self.chain.number < self.stuck_until:
-                await asyncio.sleep(0.001)  # the chain goes on whoever is busy
+                for _ in range(100):  # enough turns for everyone but the stuck scorer
+                    await asyncio.sleep(0)
             else:
                 self._get_unstuck()
                 await container.heads().all_idle()
