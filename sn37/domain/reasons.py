@@ -83,7 +83,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.NOT_REGISTERED: "the hotkey is not registered on the subnet; register it",
         Reason.REGISTERED_LATER: "the commitment is older than the registration; commit again",
         Reason.COPIED_COMMITMENT: "the hash belongs to another hotkey; commit a model of your own",
-        Reason.MALFORMED_COMMITMENT: "the text on chain cannot be read; publish with sn37 miner",
+        Reason.MALFORMED_COMMITMENT: "the text on chain cannot be read; commit in the form of docs/protocol.md",
         Reason.INACTIVE_COMPETITION: "the competition does not run; see sn37 schedule show",
         Reason.CHALLENGE_LIMIT: "one challenge per hotkey, competition and day; wait",
         Reason.DUPLICATE: "an earlier commitment holds the same tensors; train further",

@@ -1,71 +1,209 @@
-"""What the documents say exists, and what is generated is current."""
+"""What the documents say exists, runs and is complete."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from sn37.app.main import app
+from sn37.app import main, validator
+from sn37.app.cli_errors import run
+from sn37.app.report import report
+from sn37.app.settings import FLAGS, Settings, load_settings
+from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.state import ValidatorState, Verdict
+from sn37.testing.builders import a_round_key, a_round_result, a_schedule
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+PLACEHOLDERS = {"FILE": "simnet", "OLD": "simnet", "NEW": "simnet", "BLOCK": "0"}
 
 
 def document(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def commands(text: str) -> list[list[str]]:
-    """The command lines in a document's indented or fenced blocks, and in its code spans."""
-    spans = re.findall(r"`([^`\n]+)`", text)
-    lines = [line.strip().removeprefix("$ ") for line in text.splitlines()]
-    found = [
-        c
-        for c in (*spans, *lines)
-        if re.match(
-            r"(sn37|make|python -m sn37)\b ?[a-z.-]*$|(sn37|make|python -m sn37\S*) [a-z-]", c
-        )
-    ]
-    return [shlex.split(c.replace("|", " "), comments=True) for c in found]
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def in_blocks(text: str) -> Iterator[list[str]]:
+    """Command lines of a document's indented blocks; nothing else there starts like them."""
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for line in outside.splitlines():
+        if re.match(r"    (\./|make|sn37|python|pip|btcli|git|pytest)\b", line):
+            yield shlex.split(line, comments=True)
+
+
+def in_spans(text: str) -> Iterator[list[str]]:
+    """Those of its code spans; what is left to the reader has a value that parses."""
+    for span in re.findall(r"`([^`\n]+)`", text):
+        if re.match(r"(make|sn37|python -m sn37\S*) [a-z-]", span) and "..." not in span:
+            for part in alternatives(span):
+                yield [PLACEHOLDERS.get(word, word) for word in shlex.split(part, comments=True)]
+
+
+def alternatives(span: str) -> list[str]:
+    """``sn37 schedule check | show`` as two commands."""
+    first, *others = span.split(" | ")
+    return [first, *(f"{first.rpartition(' ')[0]} {other}" for other in others)]
+
+
+def find(words: list[str]) -> tuple[TyperCommand | TyperGroup, list[str]]:
+    """The command or group that the words name, and its arguments."""
+    if words[:2] == ["python", "-m"]:
+        assert words[2] == "sn37.app.validator", words
+        words = ["sn37", "validator", *words[3:]]
+    found = get_command(main.app)
+    rest = words[1:]
+    while isinstance(found, TyperGroup) and rest and not rest[0].startswith("-"):
+        assert rest[0] in found.commands, words
+        inner = found.commands[rest[0]]
+        assert isinstance(inner, TyperCommand | TyperGroup)
+        found, rest = inner, rest[1:]
+    if found.name == "validator":
+        found = get_command(validator.app)
+    assert isinstance(found, TyperCommand | TyperGroup)
+    return found, rest
+
+
+def parse(words: list[str]) -> dict[str, object]:
+    """The arguments that a command would get; fails as the program would."""
+    command, rest = find(words)
+    return command.make_context("sn37", rest).params
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    return [(document(p), words) for p in DOCUMENTS for words in in_blocks(read(p))]
+
+
+@pytest.mark.parametrize(
+    ("where", "words"), commands(), ids=lambda value: value if isinstance(value, str) else "-"
+)
+def test_every_command_of_a_block_works(
+    where: str,
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Cheap ones are run here, ``make`` ones by .ci/run; of long ones the arguments are read."""
+    monkeypatch.chdir(tmp_path)
+    match words:
+        case ["make", target]:
+            assert target in TARGETS
+            assert f"make {target}" in (ROOT / ".ci" / "run").read_text()
+        case ["pip", "install", *options]:
+            assert_installs(options)
+        case ["sn37", "schedule", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
+            assert run(main.app, words[1:], prog_name="sn37") == 0
+            assert capsys.readouterr().out
+        case ["sn37", "simulate", *_]:
+            parse(words)
+        case ["sn37", "validator", *_]:
+            assert load_settings(parse(words)).is_simnet, "nothing else runs yet"
+        case _:
+            pytest.fail(f"{where}: no test knows {words}")
+
+
+def assert_installs(options: list[str]) -> None:
+    """Every extra that a ``pip install`` asks for exists, and its constraints file."""
+    *before, requirement = options
+    assert before in ([], ["-c", "constraints.txt"])
+    assert (ROOT / "constraints.txt").is_file()
+    match = re.fullmatch(r"(?:\.|sn37)\[([a-z,]+)\]", requirement)
+    assert match, requirement
+    assert set(match[1].split(",")) <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document)
-def test_every_command_of_a_document_exists(path: Path) -> None:
-    group = get_command(app)
-    known = set(group.commands)  # type: ignore[attr-defined]
-    for command in commands(path.read_text(encoding="utf-8")):
-        if command[0] == "make" and len(command) > 1 and "=" not in command[1]:
-            assert command[1] in TARGETS, command
-        elif command[0] == "sn37" and len(command) > 1 and not command[1].startswith("-"):
-            assert command[1] in known, command
+def test_every_command_in_a_sentence_exists(path: Path) -> None:
+    for words in in_spans(read(path)):
+        if words[0] == "make":
+            assert words[1] in TARGETS, words
+        elif find(words)[1]:
+            parse(words)
+
+
+def test_the_measurements_of_the_winner_rule_can_be_repeated() -> None:
+    group = get_command(main.app)
+    assert isinstance(group, TyperGroup)
+    simulate = group.commands["simulate"]
+    assert isinstance(simulate, TyperGroup)
+    spans = re.findall(r"`([a-z][^`\n]+)`", read(ROOT / "docs" / "winner.md"))
+    measured = [shlex.split(span) for span in spans if span.split()[0] in simulate.commands]
+    assert {words[0] for words in measured} == set(simulate.commands)
+    for words in measured:
+        parse(["sn37", "simulate", *words])
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document)
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
-    broken = [
-        target
-        for target in LINK.findall(path.read_text(encoding="utf-8"))
-        if not (path.parent / target).exists()
-    ]
+    broken = [target for target in LINK.findall(read(path)) if not (path.parent / target).exists()]
     assert broken == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=document)
+def test_every_file_that_a_document_names_is_there(path: Path) -> None:
+    named = re.findall(r"`((?:sn37|tests|docs|\.ci)/[\w./-]+)`", read(path))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_decisions_are_numbered_on_and_say_their_number() -> None:
+    decisions = sorted((ROOT / "docs" / "decisions").iterdir())
+    for number, path in enumerate(decisions, start=1):
+        assert path.name.startswith(f"{number:04}-")
+        assert read(path).startswith(f"# {number}. ")
 
 
 def test_the_table_of_reasons_is_the_program_s() -> None:
     blame = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
     rows = [f"| `{r.value}` | {blame[r.blame]} | {r.meaning} |" for r in Reason]
     table = re.search(
-        r"<!-- reasons -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->",
-        (ROOT / "docs" / "miner.md").read_text(encoding="utf-8"),
+        r"<!-- reasons -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", read(ROOT / "docs" / "miner.md")
     )
     assert table, "docs/miner.md has a table between <!-- reasons --> and <!-- end -->"
     assert table[1].splitlines() == rows
+
+
+def table(first: str) -> list[list[str]]:
+    """What stands in backquotes in the first column of a table of docs/validator.md."""
+    text = read(ROOT / "docs" / "validator.md")
+    rows = text.split(f"\n| {first} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [re.findall(r"`([^`]+)`", row.split("|")[1]) for row in rows]
+
+
+def keys(value: JsonValue) -> set[str]:
+    assert isinstance(value, dict)
+    return set(value)
+
+
+def test_the_report_has_the_fields_that_are_described() -> None:
+    key = a_round_key()
+    state = ValidatorState(rounds={key.competition: (a_round_result(key),)})
+    (round_,) = report(state, a_schedule(), {})
+    assert isinstance(round_, dict)
+    assert isinstance(round_["entries"], list)
+    assert {name for row in table("field of a round") for name in row} == keys(round_)
+    described = {name for row in table("field of an entry") for name in row}
+    assert described == keys(round_["entries"][0])
+
+
+def test_every_setting_and_every_verdict_is_described() -> None:
+    flags = {FLAGS.get(name, f"--{name.replace('_', '-')}") for name in Settings.model_fields}
+    described = {flag for row in table("flag") for flag in row if flag.startswith("--")}
+    assert described == flags - {"--config"}
+    assert [row[0] for row in table("verdict")] == [v.value for v in Verdict]
 
 
 def test_what_a_stranger_looks_for_is_there() -> None:
@@ -82,12 +220,9 @@ def test_what_a_stranger_looks_for_is_there() -> None:
 
 
 def test_every_dependency_has_a_tested_version() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {
         re.split(r"[<>=!\[]", requirement)[0].lower().replace("_", "-")
-        for requirements in (project["dependencies"], *project["optional-dependencies"].values())
+        for requirements in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
         for requirement in requirements
     } - {"sn37"}
     pinned = {

@@ -108,11 +108,12 @@ def build_world(
         _found_chain(chain_path, seed, population, revisions)
     labels = {hotkey_of(seed, miner.name): miner.name for miner in recipe.miners}
     signer = SimnetSigner(keypair(seed, VALIDATOR))
+    feed = SimnetFeed(seed=seed, genesis_time=GENESIS_TIME, cache=root / "corpus.json")
     return World(
         chain_path=chain_path,
         repos=repos,
         store=FolderModelStore(repos, root / "cache"),
-        plugins=MappingProxyType({SOURCE: SimnetFeed(seed=seed, genesis_time=GENESIS_TIME)}),
+        plugins=MappingProxyType({SOURCE: feed}),
         signer=signer,
         labels=MappingProxyType(labels | {signer.hotkey: VALIDATOR}),
         population=population,

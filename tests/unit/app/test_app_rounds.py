@@ -18,7 +18,7 @@ from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Freshness
 from sn37.domain.events import RoundSatOut
 from sn37.domain.ids import Block, CompetitionId, Digest
-from sn37.domain.models import ModelArtifact
+from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.schedule import Schedule
@@ -92,10 +92,13 @@ class World:
     store: FakeStateStore = field(default_factory=FakeStateStore)
     sink: RecordingSink = field(default_factory=RecordingSink)
     qualities: dict[str, float] = field(default_factory=dict)
+    stuck_until: int = 0  # block until which scoring does not move
 
     def __post_init__(self) -> None:
         self.chain.set_members(a_neuron("validator"))
         self.scorer.loss = by_quality(self.qualities)
+        if self.stuck_until:
+            self.scorer.gate = asyncio.Semaphore(0)
 
     def miner(
         self,
@@ -141,12 +144,22 @@ class World:
 
     async def _drive(self, container: Container, until: int) -> None:
         while self.chain.number < until:
-            await container.heads().all_idle()
+            if self.chain.number < self.stuck_until:
+                for _ in range(100):  # enough turns for everyone but the stuck scorer
+                    await asyncio.sleep(0)
+            else:
+                self._get_unstuck()
+                await container.heads().all_idle()
             self.chain.advance()
             newest = container.heads().newest
             while newest is None or newest.number < self.chain.number:
                 await asyncio.sleep(0)
                 newest = container.heads().newest
+
+    def _get_unstuck(self) -> None:
+        gate, self.scorer.gate = self.scorer.gate, None
+        if gate is not None:
+            gate.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +309,49 @@ def test_t42_rows_that_appear_after_the_freeze_are_not_drawn() -> None:
     (plan,) = world.store.memory.plans.values()
     drawn = {s.provenance.row_id for d in plan.draws for s in d.batch.samples}
     assert drawn <= before
+
+
+def test_the_next_round_is_sat_out_while_one_is_still_being_scored() -> None:
+    world = World(stuck_until=1_600)
+    world.miner("honest", 1.0)
+    state = world.run(rounds=2)
+    assert [(r.key.sync_block, r.skipped) for r in state.rounds[ONE]] == [
+        (1_080, None),
+        (1_440, Reason.DEVICE),
+        (1_800, None),
+    ]
+
+
+def test_files_that_do_not_arrive_in_time_are_held_against_nobody() -> None:
+    world = World(models=_Unreachable())
+    world.miner("honest", 1.0)
+    world.miner("unreachable", 0.5, block=110)
+    state = world.run()
+    assert rows(last(state)) == {
+        "honest": (Verdict.SCORED, None),
+        "unreachable": (Verdict.FAILED, Reason.HUB_UNAVAILABLE),
+    }
+    assert {s.failures for s in state.submissions.values()} == {0}
+
+
+class _Unreachable(FakeModelStore):
+    """A host that serves every repository but one."""
+
+    async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
+        if commitment.hotkey == "unreachable":
+            raise StoreUnavailable("connection reset")
+        return await FakeModelStore.fetch(self, commitment, constraints)
+
+
+def test_t28_the_crown_of_a_vanished_model_passes_on_after_two_rounds() -> None:
+    world = World()
+    champion = world.miner("champion", 1.0)
+    world.miner("heir", 1.2, block=1_500)
+    world.run(rounds=1)
+    world.models.private.add(champion.model.repo)
+    state = world.run(rounds=4)
+    assert [r.winner for r in state.rounds[ONE]] == ["champion"] * 3 + ["heir"]
+    assert rows(last(state))["champion"] == (Verdict.WAITING, Reason.UNAVAILABLE_REPO)
 
 
 @pytest.mark.parametrize(
