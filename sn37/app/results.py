@@ -102,7 +102,12 @@ def round_result(
 ) -> RoundResult:
     """The finished round: scored entries from the best on, then the others."""
     plan = opened.plan
-    why = {c.challenger: explain(c) for c in decision.comparisons}
+    why = {
+        c.challenger: "took the crown, and lost it in the same round"
+        if c.taken and c.challenger != decision.champion
+        else explain(c)
+        for c in decision.comparisons
+    }
     rows = [
         entry_result(
             submissions[key],

@@ -39,8 +39,8 @@ FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
 
 
 def _user_path(path: Path) -> Path:
-    if path == Path():  # of an empty shell variable; it would mean the working directory
-        raise ValueError("give a path; for the working directory write ./ and a name")
+    if path == Path():  # what an empty shell variable comes to
+        raise ValueError("give a path other than the working directory itself")
     try:
         return path.expanduser()
     except RuntimeError as error:  # no HOME, and no such user
@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     netuid: int = Field(default=37, ge=0, le=65535)
     wallet: Name | None = None
     wallet_hotkey: Name = "default"
-    wallet_path: UserPath = Field(default_factory=_default_wallet_path)
+    wallet_path: UserPath = Field(default_factory=_default_wallet_path, validate_default=False)
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
@@ -271,7 +271,11 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return name, f"unknown setting{_close(name, Settings.model_fields)}"
-    return name, f"{message[0].lower()}{message[1:]}, not {problem['input']!r}"
+    return name, f"{message[0].lower()}{message[1:]}, not {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _close(name: str, known: Mapping[str, object] | set[str]) -> str:

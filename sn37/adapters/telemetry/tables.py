@@ -54,8 +54,9 @@ def _entries(
     competition: CompetitionId, rounds: Sequence[RoundResult], labels: Labels
 ) -> RenderableType:
     newest = rounds[-1]
+    counted = "1 round" if len(rounds) == 1 else f"{len(rounds)} rounds"
     table = Table(
-        title=f"Competition {competition}: entries after {len(rounds)} rounds",
+        title=f"Competition {competition}: entries after {counted}",
         title_justify="left",
         caption="lower is better; * holds the crown",
         caption_justify="left",

@@ -1,0 +1,108 @@
+"""The program itself, used clumsily: one line, the right exit code, nothing left behind."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sn37.adapters.sqlite.database import Access, Database
+from sn37.adapters.sqlite.schema import VERSION
+
+ENDS_WITHIN_S = 3.0
+
+
+def command(state: Path, *more: str) -> Sequence[str]:
+    start = (sys.executable, "-m", "sn37.app.validator", "--network", "simnet")
+    return (*start, "--state-dir", str(state), *more)
+
+
+def refused(state: Path, *more: str) -> tuple[int, str]:
+    done = subprocess.run(
+        command(state, *more), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_state_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "state.sqlite").write_bytes(b"not a database" * 100)
+    code, said = refused(tmp_path)
+    assert code == 1
+    assert "state.sqlite is damaged" in said
+    assert (tmp_path / "state.sqlite").read_bytes() == b"not a database" * 100
+    assert not (tmp_path / "simnet").exists()
+
+
+def test_a_newer_state_asks_for_an_upgrade(tmp_path: Path) -> None:
+    database = Database(tmp_path / "state.sqlite")
+    database.transact(lambda c: c.execute(f"PRAGMA user_version = {VERSION + 1}"), Access.WRITE)
+    database.close()
+    code, said = refused(tmp_path)
+    assert code == 1
+    assert "upgrade sn37" in said
+
+
+def test_a_second_validator_ends_at_once(tmp_path: Path) -> None:
+    first = Database(tmp_path / "state.sqlite")
+    first.transact(lambda c: c.execute("SELECT 1"), Access.READ)
+    try:
+        code, said = refused(tmp_path)
+    finally:
+        first.close()
+    assert code == 1
+    assert "in use by another validator" in said
+
+
+def test_another_seed_does_not_take_over_a_folder(tmp_path: Path) -> None:
+    population = tmp_path / "simnet" / "population"
+    population.mkdir(parents=True)
+    (population / "population.json").write_text('{"seed": 4, "recipe": "x"}')
+    code, said = refused(tmp_path, "--seed", "5")
+    assert code == 1
+    assert "another seed (4): choose another --state-dir" in said
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    code, said = refused(tmp_path, "--json", str(tmp_path))
+    assert code == 2
+    assert "--json" in said
+    assert not (tmp_path / "state.sqlite").exists()
+
+
+@pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])
+def test_a_signal_during_the_set_up_ends_it_cleanly(
+    numbers: tuple[signal.Signals, ...], tmp_path: Path
+) -> None:
+    run = subprocess.Popen(command(tmp_path), stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    log = tmp_path / "simnet" / "population" / "logs"
+    while not log.exists():  # a child trains from here on
+        assert run.poll() is None
+        time.sleep(0.05)
+    began = time.monotonic()
+    for number in numbers:
+        run.send_signal(number)
+    run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert time.monotonic() - began < ENDS_WITHIN_S
+    assert not children_of_training(tmp_path)
+
+
+def children_of_training(state: Path) -> list[Path]:
+    """Processes that still hold a log of training below ``state`` open."""
+    logs = str(state / "simnet" / "population" / "logs")
+    held = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            target = (process / "fd" / "2").readlink()
+        except OSError:  # it has ended, or is somebody else's
+            continue
+        if str(target).startswith(logs):
+            held.append(process)
+    return held

@@ -1,0 +1,143 @@
+"""What an operator meets when something is wrong: places, packages, signals, bugs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from pytest_mock import MockerFixture
+
+from sn37.app import folders, installed, session
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.settings import Settings
+from sn37.app.stopping import SIGNALS, Stopped, StopRequest
+from sn37.ports.errors import StateUnavailable
+
+
+class TestFolders:
+    def test_a_missing_folder_is_made_and_left_empty(self, tmp_path: Path) -> None:
+        folders.require_writable(tmp_path / "a" / "b")
+        assert list((tmp_path / "a" / "b").iterdir()) == []
+
+    @pytest.mark.parametrize("name", ["file", "file/below"])
+    def test_a_file_in_the_place_of_a_folder_is_named(self, name: str, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(CommandError, match="is a file, not a folder; choose another with --st"):
+            folders.require_writable(tmp_path / name)
+
+    def test_a_full_disk_is_noticed_and_nothing_is_left(
+        self, tmp_path: Path, mocker: MockerFixture
+    ) -> None:
+        full = OSError(28, "No space left on device")
+        mocker.patch.object(Path, "write_bytes", side_effect=full)
+        with pytest.raises(CommandError, match="No space left on device"):
+            folders.require_writable(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_report_may_replace_a_file_and_make_its_folder(self, tmp_path: Path) -> None:
+        report = tmp_path / "new" / "report.json"
+        folders.require_replaceable(report)
+        report.write_text("old")
+        folders.require_replaceable(report)
+        assert report.read_text() == "old"
+
+    def test_a_report_must_not_replace_a_device_or_a_folder(self, tmp_path: Path) -> None:
+        for place in (Path(os.devnull), tmp_path):
+            with pytest.raises(UsageError, match="give the name of a file"):
+                folders.require_replaceable(place)
+
+    def test_a_report_below_a_file_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(CommandError, match=r"--json .* is a file, not a folder"):
+            folders.require_replaceable(tmp_path / "file" / "report.json")
+
+
+class TestPackages:
+    def test_missing_ones_are_named_with_what_to_install(self, mocker: MockerFixture) -> None:
+        mocker.patch.object(installed, "find_spec", side_effect=lambda n: n != "torch" or None)
+        with pytest.raises(CommandError) as caught:
+            installed.require_packages(Settings(network="simnet"))
+        assert str(caught.value) == (
+            "the validator needs torch, not installed here: run pip install 'sn37[validator]'"
+        )
+
+    def test_only_real_networks_need_a_client_of_the_hub(self, mocker: MockerFixture) -> None:
+        absent = lambda name: None if name == "huggingface_hub" else object()  # noqa: E731
+        mocker.patch.object(installed, "find_spec", side_effect=absent)
+        installed.require_packages(Settings(network="simnet"))
+        with pytest.raises(CommandError, match="huggingface_hub"):
+            installed.require_packages(Settings(network="finney"))
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", SIGNALS)
+    def test_the_first_ends_the_group_and_later_ones_change_nothing(
+        self, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ended: list[str] = []
+
+        async def work() -> None:
+            signal.raise_signal(number)
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
+
+        async def main(stop: StopRequest) -> None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(stop.watch())
+                    await asyncio.sleep(0)  # the watch begins
+                    await work()
+            except* Stopped:
+                signal.raise_signal(signal.SIGTERM)  # while the run closes what is open
+                ended.append("closed")
+
+        before = [signal.getsignal(n) for n in SIGNALS]
+        try:
+            with StopRequest() as stop:
+                asyncio.run(main(stop))
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            for n, handler in zip(SIGNALS, before, strict=True):
+                signal.signal(n, handler)
+        assert ended == ["closed"]
+
+    def test_before_the_loop_it_interrupts(self) -> None:
+        before = [signal.getsignal(n) for n in SIGNALS]
+        try:
+            with pytest.raises(KeyboardInterrupt), StopRequest():
+                signal.raise_signal(signal.SIGTERM)
+        finally:
+            for n, handler in zip(SIGNALS, before, strict=True):
+                signal.signal(n, handler)
+
+    def test_without_any_the_handlers_are_put_back(self) -> None:
+        before = [signal.getsignal(n) for n in SIGNALS]
+        with StopRequest():
+            assert signal.getsignal(signal.SIGTERM) is not before[1]
+        assert [signal.getsignal(n) for n in SIGNALS] == before
+
+
+class TestBugs:
+    def test_one_is_a_line_that_names_the_log_which_has_the_traceback(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with pytest.raises(CommandError) as caught, session._bugs_logged_to(Path("v.log")):
+            raise ExceptionGroup(
+                "actors", [StateUnavailable("full"), ExceptionGroup("", [ZeroDivisionError("x")])]
+            )
+        assert "a bug in sn37 stopped the validator: ZeroDivisionError: x" in str(caught.value)
+        assert "in v.log" in str(caught.value)
+        assert caught.value.exit_code == 1
+        assert caplog.records[0].exc_info
+        assert caplog.records[0].levelno == logging.ERROR
+
+    @pytest.mark.parametrize("error", [StateUnavailable("full"), CommandError("full")])
+    def test_a_known_failure_in_a_group_stays_itself(self, error: Exception) -> None:
+        group = ExceptionGroup("actors", [ExceptionGroup("more", [error])])
+        with pytest.raises(type(error), match=r"^full$"), session._bugs_logged_to(Path("v.log")):
+            raise group
