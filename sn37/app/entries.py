@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sn37.app.evidence import past_evidence
@@ -16,7 +16,7 @@ from sn37.domain.queue import EntryPlan, plan_entries
 from sn37.domain.racing import select_contenders
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, Verdict
+from sn37.domain.state import EntryResult, RoundResult, Verdict
 from sn37.domain.winner import Contestant
 from sn37.ports.chain import Chain
 from sn37.ports.errors import StoreUnavailable
@@ -55,7 +55,7 @@ class EntryChooser:
         metagraph = await self._chain.metagraph(sync)
         rounds = self._keeper.state.rounds.get(rules.id, ())
         champion = next((r.champion for r in reversed(rounds) if r.skipped is None), None)
-        contenders = await self._contenders(rules.id, champion)
+        contenders = await self._contenders(rules.id, rounds)
         availability: dict[EntryKey, Availability] = {}
         while True:
             plan = plan_entries(
@@ -78,8 +78,14 @@ class EntryChooser:
         return replace(plan, listed=(*plan.listed, *_malformed(book))), frozenset(private)
 
     async def _contenders(
-        self, competition: CompetitionId, champion: EntryKey | None
+        self, competition: CompetitionId, rounds: Sequence[RoundResult]
     ) -> tuple[EntryKey, ...]:
+        """The newest champion there was, and who gathers evidence against it.
+
+        A round may leave the crown vacant. Those who were scored before stay in all the same:
+        nothing else would ever let them back.
+        """
+        champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
         if champion is None:
             return ()
         known = {
@@ -88,7 +94,6 @@ class EntryChooser:
             if s.commitment.competition == competition
             and (not s.retired or s.commitment.key == champion)
         }
-        rounds = self._keeper.state.rounds.get(competition, ())
         evidence = await past_evidence(self._store, self._schedule, competition, rounds, known)
         contestants = {
             key: Contestant(
@@ -97,7 +102,7 @@ class EntryChooser:
             for key in known
         }
         others = [c for key, c in contestants.items() if key != champion]
-        return select_contenders(contestants[champion], others)
+        return (champion, *select_contenders(contestants[champion], others))
 
     async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability]:
         """Availability of each; a host that does not answer is held against nobody."""

@@ -8,6 +8,7 @@ import sn37
 from sn37.domain.canonical import canonical_json
 from sn37.domain.ids import Digest, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import RoundPlan, Submission
 from sn37.ports.chain import Signer
@@ -38,10 +39,7 @@ class ReceiptWriter:
             sync_hash=plan.sync.hash,
             commitment=submission.commitment,
             tensor_digest=submission.artifact.tensor_digest,
-            manifest={
-                d.batch.task: tuple((s.provenance.row_id, s.content_hash) for s in d.batch.samples)
-                for d in plan.draws
-            },
+            manifest={d.batch.task: manifest(d.batch) for d in plan.draws},
             manifest_digest=plan.manifest_digest,
             pools={d.batch.task: (d.pool_size, d.pool_digest) for d in plan.draws},
             losses=losses_by_task(plan, blocks),

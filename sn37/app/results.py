@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from sn37.app.keeper import Change
@@ -159,22 +159,25 @@ def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool
 
 
 def changes_after(
-    plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome]
+    plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome], *, beaten: Collection[EntryKey]
 ) -> Mapping[EntryKey, Change]:
-    """What a round changes of the submissions that took part or could not be read."""
+    """What a round changes of the submissions that took part or could not be read.
+
+    Entries that are ``beaten`` lost the crown; they never return.
+    """
     changes: dict[EntryKey, Change] = dict.fromkeys(plan.unreadable, missed_round)
     for key, outcome in outcomes.items():
-        changes[key] = _change(outcome, plan)
+        changes[key] = _change(outcome, plan, retires=key in beaten)
     return changes
 
 
-def _change(outcome: EntryOutcome, plan: RoundPlan) -> Change:
+def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool) -> Change:
     def change(submission: Submission) -> Submission:
         if outcome.key in plan.unreadable:
             submission = missed_round(submission)
         else:
             submission = attended_round(restart_clock(submission, plan.key.sync_block))
-        if outcome.reason is Reason.RACED_OUT:
+        if retires or outcome.reason is Reason.RACED_OUT:
             return replace(submission, retired=True)
         if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
             return record_failure(submission, outcome.reason, outcome.detail)

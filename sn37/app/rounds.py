@@ -195,6 +195,8 @@ class RoundRunner:
             )
         if progress.reference in (None, entry) or not done:
             return None
+        if progress.evidence.get(entry):
+            return None  # a contender sees all samples; the end of the round may retire it
         if is_hopeless(
             progress.evidence.get(progress.reference, {}),
             progress.with_blocks(entry, done),
@@ -222,7 +224,9 @@ class RoundRunner:
         outcomes = _retired_after(progress, decision.champion)
         opened = replace(self._opened(plan), outcomes=outcomes)
         result = round_result(opened, progress.rules, submissions, decision)
-        await self._keeper.finish_round(result, changes_after(plan, outcomes))
+        await self._keeper.finish_round(
+            result, changes_after(plan, outcomes, beaten=decision.beaten)
+        )
         self._sink.emit(RoundFinished(result=result))
 
     def _opened(self, plan: RoundPlan) -> OpenRound:

@@ -88,10 +88,12 @@ class Submitter:
             return
         record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
         try:
-            extrinsic = await self._landed(sync, head)
-            if extrinsic is None:
+            unsure = next((w for w in self._keeper.state.weights if w.sync_block == sync), None)
+            if unsure and (extrinsic := await self._landed(unsure, head)):
+                record = unsure
+            else:
                 await self._keeper.record_weights(record)
-                extrinsic = await self._chain.submit_weights(weights)
+                extrinsic = await self._chain.submit_weights(record.weights)
         except (ChainUnavailable, WeightsRefused) as error:
             self._not_before = Block(head.number + RETRY_BLOCKS)
             self._sink.emit(
@@ -101,14 +103,11 @@ class Submitter:
             )
             return
         await self._keeper.record_weights(replace(record, extrinsic=extrinsic))
-        self._sink.emit(WeightsSubmitted(sync_block=sync, weights=weights, extrinsic=extrinsic))
-
-    async def _landed(self, sync: Block, head: BlockRef) -> str | None:
-        """The block of weights that were sent before a crash could record them, if any."""
-        unsure = [w for w in self._keeper.state.weights if w.sync_block == sync]
-        if not unsure:
-            return None
-        me = (await self._chain.metagraph(head)).find(self._hotkey)
-        return (
-            str(me.last_update) if me is not None and me.last_update >= unsure[0].sent_at else None
+        self._sink.emit(
+            WeightsSubmitted(sync_block=sync, weights=record.weights, extrinsic=extrinsic)
         )
+
+    async def _landed(self, unsure: WeightsRecord, head: BlockRef) -> str | None:
+        """The block of weights that were sent before a crash could record so, if any."""
+        me = (await self._chain.metagraph(head)).find(self._hotkey)
+        return str(me.last_update) if me and me.last_update >= unsure.sent_at else None

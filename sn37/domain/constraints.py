@@ -62,9 +62,3 @@ def violations(facts: ModelFacts, constraints: ModelConstraints) -> tuple[Violat
             )
         )
     return tuple(found)
-
-
-def check_constraints(facts: ModelFacts, constraints: ModelConstraints) -> Reason | None:
-    """The first broken limit's reason, or ``None`` for an admissible model."""
-    found = violations(facts, constraints)
-    return found[0].reason if found else None

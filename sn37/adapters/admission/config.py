@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sn37.adapters.admission.strict_json import JsonValue, StrictJsonError, keys_of, parse_object
+from sn37.adapters.admission.strict_json import StrictJsonError, keys_of, parse_object
+from sn37.domain.canonical import JsonValue
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected

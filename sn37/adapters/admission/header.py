@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.adapters.admission.strict_json import JsonValue, StrictJsonError, parse_object
+from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
+from sn37.domain.canonical import JsonValue
+
 MAX_DEPTH = 16
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-
-JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
 class StrictJsonError(ValueError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -21,24 +21,12 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from sn37.adapters.admission.config import check_json
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-MAX_CONFIG_BYTES = 1 << 20
-FORBIDDEN_KEYS = frozenset(
-    {
-        "_attn_implementation",
-        "_attn_implementation_internal",
-        "_experts_implementation",
-        "attn_implementation",
-        "auto_map",
-        "compression_config",
-        "experts_implementation",
-        "quantization_config",
-        "transformers_weights",
-    }
-)  # they choose code, kernels, packing or another file of weights
 CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
 _WARM = ("gemma", "gemma2", "llama", "mistral", "phi3", "qwen2", "qwen3")
 
@@ -50,11 +38,10 @@ def warm() -> None:
 
 
 def check_configs(folder: Path) -> None:
-    """Read the model's JSON before transformers does.
+    """Look at the model's JSON before transformers does, as admission has: it decides on code.
 
     Raises:
-        ModelFault: ``bad_config``: too large, no JSON object, a forbidden key at any depth,
-            or an adapter beside the model.
+        ModelFault: ``bad_config``, as ``check_json``; or an adapter lies beside the model.
     """
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
@@ -62,17 +49,10 @@ def check_configs(folder: Path) -> None:
         path = folder / name
         if not path.exists():
             continue
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ModelFault(Reason.BAD_CONFIG, f"{name} is larger than {MAX_CONFIG_BYTES} bytes")
         try:
-            value = json.loads(path.read_bytes())
-        except (ValueError, RecursionError) as error:
-            raise ModelFault(Reason.BAD_CONFIG, f"{name} is not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise ModelFault(Reason.BAD_CONFIG, f"{name} is not a JSON object")
-        found = FORBIDDEN_KEYS.intersection(_keys(value))
-        if found:
-            raise ModelFault(Reason.BAD_CONFIG, f"{name} has {min(found)}: remove it")
+            check_json(name, path.read_bytes())
+        except ModelRejected as error:
+            raise ModelFault(error.reason, str(error)) from error
 
 
 def load_model(
@@ -141,14 +121,3 @@ def own_template(folder: Path) -> str | None:
     if isinstance(value, list):  # several, by name
         value = {entry["name"]: entry["template"] for entry in value}.get("default")
     return value if isinstance(value, str) else None
-
-
-def _keys(value: object) -> Iterator[str]:
-    match value:
-        case dict():
-            for key, inner in value.items():
-                yield key
-                yield from _keys(inner)
-        case list():
-            for inner in value:
-                yield from _keys(inner)

@@ -13,6 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.loading import check_configs
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
@@ -201,3 +203,15 @@ def test_t11_more_parameters_than_allowed_are_refused(
     job = a_real_job(llama)
     job = replace(job, constraints=replace(job.constraints, max_parameters=1000))
     assert verdict(warm_scorer, job).reason is Reason.PARAMETERS
+
+
+def test_a_tokenizer_configuration_of_many_added_tokens_is_read(tmp_path: Path) -> None:
+    # Gemma 3's has 1.2 MB: the worker must not refuse what admission lets in.
+    tokens = {str(n): {"content": f"<unused{n}>", "special": True} for n in range(30_000)}
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": tokens}))
+    check_configs(folder)
+    edit_json(folder / "tokenizer_config.json", auto_map={})
+    with pytest.raises(ModelFault, match="auto_map"):
+        check_configs(folder)

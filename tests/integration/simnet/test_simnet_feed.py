@@ -150,7 +150,7 @@ def test_rows_without_a_response_are_left_out() -> None:
     assert empty.isdisjoint(_steps())
 
 
-def test_rows_from_before_their_run_are_left_out() -> None:
+def test_t18_rows_from_before_their_run_are_left_out() -> None:
     early = {
         (run.id, row["_step"])
         for run, row in _logged()
@@ -160,7 +160,7 @@ def test_rows_from_before_their_run_are_left_out() -> None:
     assert early.isdisjoint(_steps())
 
 
-def test_a_run_under_a_forged_signature_is_left_out() -> None:
+def test_t17_a_run_under_a_forged_signature_is_left_out() -> None:
     forger = next(i for i, s in enumerate(SENDERS) if s.conduct is Conduct.FORGES)
     forged = {run.id for run, _ in _logged() if run.sender == forger}
     claimed = {run.config["hotkey"] for run, _ in _logged() if run.sender == forger}
@@ -169,14 +169,14 @@ def test_a_run_under_a_forged_signature_is_left_out() -> None:
     assert forged.isdisjoint(run for run, _ in _steps())
 
 
-def test_senders_without_stake_or_permit_are_left_out() -> None:
+def test_t17_senders_without_stake_or_permit_are_left_out() -> None:
     poor = {s.hotkey(SEED) for s in SENDERS if s.stake_tao <= 100_000 or not s.permit}
     logged = {Hotkey(run.config["hotkey"]) for run, _ in _logged()}
     assert poor & logged
     assert poor.isdisjoint(s.provenance.signer for s in collect().samples)
 
 
-def test_a_text_logged_again_by_another_sender_counts_once() -> None:
+def test_t18_a_text_logged_again_by_another_sender_counts_once() -> None:
     texts = Counter(
         str(v) for _, row in _logged() for k, v in row.items() if k.startswith("responses.")
     )

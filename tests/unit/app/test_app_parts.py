@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,15 @@ from pytest_mock import MockerFixture
 from sn37.app.heads import Heads, Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.report import report, write_report
-from sn37.app.results import explain
+from sn37.app.results import changes_after, explain
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.app.submit import RETRY_BLOCKS, Submitter, weights_after
 from sn37.domain.competition import Freshness
 from sn37.domain.events import Degraded, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
-from sn37.domain.state import RoundResult, ValidatorState
+from sn37.domain.reasons import Reason
+from sn37.domain.state import RoundResult, ValidatorState, Verdict
 from sn37.domain.winner import Comparison, Hurdle
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
@@ -28,12 +30,16 @@ from sn37.testing.builders import (
     a_competition,
     a_neuron,
     a_round_key,
+    a_round_plan,
     a_round_result,
     a_schedule,
     a_source,
     a_stage,
+    a_submission,
     a_task,
     an_entry_key,
+    an_outcome,
+    some_weights,
 )
 from sn37.testing.fakes import (
     FakeChain,
@@ -136,14 +142,13 @@ class TestWeights:
         await world.at(370)
         (record,) = world.keeper.state.weights
         assert record.extrinsic is not None
-        world.store.memory.weights[Block(360)] = type(record)(
-            sync_block=record.sync_block, weights=record.weights, sent_at=record.sent_at
-        )
+        sent = replace(record, weights=some_weights({"bob": 1.0}), extrinsic=None)
+        world.store.memory.weights[Block(360)] = sent
         await world.restart()
         await world.at(380)
         assert len(world.chain.submitted) == 1
         (found,) = world.keeper.state.weights
-        assert found.extrinsic == "370"
+        assert found == replace(sent, extrinsic="370")  # what was sent, not what would be now
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))
@@ -282,6 +287,16 @@ def test_a_miner_is_told_how_close_a_challenger_came(hurdle: Hurdle | None, word
         waits_for=an_entry_key("carol") if hurdle is Hurdle.WAITING else None,
     )
     assert words in explain(comparison)
+
+
+def test_a_beaten_champion_never_returns_even_if_it_was_not_scored_when_it_lost_the_crown() -> None:
+    old, new = an_entry_key("old"), an_entry_key("new")
+    outcomes = {
+        old: an_outcome(old, verdict=Verdict.FAILED, reason=Reason.DEVICE),
+        new: an_outcome(new),
+    }
+    changes = changes_after(a_round_plan(champion=old, entries=(old, new)), outcomes, beaten=(old,))
+    assert [changes[key](a_submission()).retired for key in (old, new)] == [True, False]
 
 
 @pytest.mark.parametrize(("driver", "device"), [(True, "cuda"), (False, "cpu")])

@@ -22,7 +22,7 @@ from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import (
     ChainUnavailable,
@@ -180,6 +180,10 @@ def last(state: ValidatorState) -> RoundResult:
 
 def rows(result: RoundResult) -> dict[str, tuple[Verdict, Reason | None]]:
     return {e.key.hotkey: (e.verdict, e.reason) for e in result.entries}
+
+
+def rows_by_name(result: RoundResult) -> dict[str, EntryResult]:
+    return {e.key.hotkey: e for e in result.entries}
 
 
 def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
@@ -352,6 +356,28 @@ def test_t28_the_crown_of_a_vanished_model_passes_on_after_two_rounds() -> None:
     state = world.run(rounds=4)
     assert [r.winner for r in state.rounds[ONE]] == ["champion"] * 3 + ["heir"]
     assert rows(last(state))["champion"] == (Verdict.WAITING, Reason.UNAVAILABLE_REPO)
+
+
+def test_a_vacant_crown_goes_to_a_contender_that_the_device_failed() -> None:
+    world = World()
+    champion = world.miner("champion", 1.0)
+    world.miner("contender", 0.9901, block=110)  # short of the margin by a hair
+    world.run(rounds=1)
+    world.models.private.add(champion.model.repo)
+    world.run(rounds=3)
+    world.scorer.failures = [ScorerUnavailable(f"lost {n}") for n in range(3)]
+    state = world.run(rounds=5)
+    winners = [r.winner for r in state.rounds[ONE]]
+    assert winners == ["champion"] * 3 + [None, "contender"]
+
+
+def test_a_contender_sees_all_samples_of_the_round_that_retires_it() -> None:
+    world = World()
+    world.miner("champion", 1.0)
+    world.miner("contender", 0.992, block=110)  # needs more than one round to be hopeless
+    first, second = (rows_by_name(r)["contender"] for r in world.run(rounds=2).rounds[ONE])
+    assert (first.reason, second.reason) == (None, Reason.RACED_OUT)
+    assert second.num_samples == NUM_SAMPLES
 
 
 @pytest.mark.parametrize(
