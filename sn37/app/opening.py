@@ -80,7 +80,7 @@ class RoundOpener:
         if any(k.competition == key.competition for k in self._keeper.state.open_rounds):
             # The champion at the start of this round is not known yet.
             if head >= key.sync_block + self._schedule.timing.files_grace:
-                await self._sit_out(key, Reason.DEVICE, "the round before it is not finished")
+                await self._sit_out(key, Reason.OVERRUN, "the round before it is not finished")
             return
         pools = await self._store.pools(key)
         missed = [t.name for t in live_tasks(rules) if t.name not in pools]

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     HUB_UNAVAILABLE = "hub_unavailable"
     DATA_UNAVAILABLE = "data_unavailable"
     DEVICE = "device"
+    OVERRUN = "overrun"
     DISK = "disk"
     RACED_OUT = "raced_out"
     QUEUED = "queued"
@@ -70,6 +71,7 @@ _BLAME: Mapping[Reason, Blame] = MappingProxyType(
         Reason.HUB_UNAVAILABLE: Blame.OURS,
         Reason.DATA_UNAVAILABLE: Blame.OURS,
         Reason.DEVICE: Blame.OURS,
+        Reason.OVERRUN: Blame.OURS,
         Reason.DISK: Blame.OURS,
         Reason.RACED_OUT: Blame.NOBODY,
         Reason.QUEUED: Blame.NOBODY,
@@ -83,7 +85,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.NOT_REGISTERED: "the hotkey is not registered on the subnet; register it",
         Reason.REGISTERED_LATER: "the commitment is older than the registration; commit again",
         Reason.COPIED_COMMITMENT: "the hash belongs to another hotkey; commit a model of your own",
-        Reason.MALFORMED_COMMITMENT: "the text on chain cannot be read; commit in the form of docs/protocol.md",
+        Reason.MALFORMED_COMMITMENT: "the text on chain cannot be read; see docs/protocol.md",
         Reason.INACTIVE_COMPETITION: "the competition does not run; see sn37 schedule show",
         Reason.CHALLENGE_LIMIT: "one challenge per hotkey, competition and day; wait",
         Reason.DUPLICATE: "an earlier commitment holds the same tensors; train further",
@@ -106,6 +108,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.HUB_UNAVAILABLE: "the model host did not answer the validator; nothing to do",
         Reason.DATA_UNAVAILABLE: "a data source did not answer the validator; nothing to do",
         Reason.DEVICE: "the validator's device or worker failed; nothing to do",
+        Reason.OVERRUN: "the validator still scored the round before; nothing to do",
         Reason.DISK: "the validator's disk refused; nothing to do",
         Reason.RACED_OUT: "it can no longer take the crown; commit another model",
         Reason.QUEUED: "eligible, behind others in the queue; nothing to do",

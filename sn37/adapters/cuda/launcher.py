@@ -82,8 +82,12 @@ class Launcher:
         """
         warm = self._warm()
         folder = self._folder()
-        stream, child_stream = socket.socketpair()
-        control, child_control = socket.socketpair()
+        try:
+            stream, child_stream = socket.socketpair()
+            control, child_control = socket.socketpair()
+        except OSError as error:  # too many open files
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ScorerUnavailable(f"no connection to a worker: {error}") from error
         try:
             for ours in (stream, control):
                 ours.setblocking(False)

@@ -170,9 +170,13 @@ def _facts(admitted: Admitted, source: Path) -> _Facts:
 
 
 def _read_facts(home: Path) -> _Facts | None:
+    """What was found when the model was fetched; ``None`` when it is not here, or not whole."""
     try:
         return _Facts(**json.loads((home / _FACTS).read_text()))
     except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):  # a power failure came between the rename and the disk
+        shutil.rmtree(home)
         return None
 
 

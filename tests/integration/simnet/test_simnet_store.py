@@ -357,6 +357,16 @@ async def test_a_cached_model_still_has_to_satisfy_the_constraints(
     assert caught.value.reason is Reason.PARAMETERS
 
 
+async def test_a_model_whose_record_was_torn_by_a_power_failure_is_fetched_again(
+    host: Host, tmp_path: Path
+) -> None:
+    commitment = host.push("alice", write_model(tmp_path / "model"))
+    first = await host.store().fetch(commitment, LIMITS)
+    (record,) = (host.root / "cache" / "models").glob("*/facts.json")
+    record.write_bytes(b"")
+    assert await host.store().fetch(commitment, LIMITS) == first
+
+
 async def test_a_refused_model_leaves_nothing_in_the_cache(host: Host, tmp_path: Path) -> None:
     commitment, store = host.push("alice", write_model(tmp_path / "a")), host.store()
     with pytest.raises(ModelRejected):

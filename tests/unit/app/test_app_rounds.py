@@ -321,7 +321,7 @@ def test_the_next_round_is_sat_out_while_one_is_still_being_scored() -> None:
     state = world.run(rounds=2)
     assert [(r.key.sync_block, r.skipped) for r in state.rounds[ONE]] == [
         (1_080, None),
-        (1_440, Reason.DEVICE),
+        (1_440, Reason.OVERRUN),
         (1_800, None),
     ]
 

@@ -27,6 +27,7 @@ def test_our_outages_are_never_the_miners_fault() -> None:
         Reason.DATA_UNAVAILABLE,
         Reason.DEVICE,
         Reason.DISK,
+        Reason.OVERRUN,
     }
 
 
