@@ -10,13 +10,14 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.track import submissions_of
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition
+from sn37.domain.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
 from sn37.domain.models import Availability
 from sn37.domain.queue import EntryPlan, plan_entries
 from sn37.domain.racing import select_contenders
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
 from sn37.domain.winner import Contestant
 from sn37.ports.chain import Chain
 from sn37.ports.errors import StoreUnavailable
@@ -70,7 +71,7 @@ class EntryChooser:
                 availability=availability,
                 book=book,
             )
-            unknown = _to_probe(plan) - availability.keys()
+            unknown = _to_probe(plan, self._keeper.state.submissions) - availability.keys()
             if not unknown:
                 break
             availability |= await self._probe(unknown)
@@ -130,7 +131,12 @@ def _malformed(book: CommitmentBook) -> tuple[EntryResult, ...]:
     )
 
 
-def _to_probe(plan: EntryPlan) -> set[EntryKey]:
-    """Entries, and those that would be but for files that are not here."""
-    awaited = (e.key for e in plan.listed if e.reason is Reason.HUB_UNAVAILABLE)
+def _to_probe(plan: EntryPlan, submissions: Mapping[EntryKey, Submission]) -> set[EntryKey]:
+    """Entries, those that would be but for missing files, and those whose clock may restart."""
+    awaited = (
+        e.key
+        for e in plan.listed
+        if e.reason is Reason.HUB_UNAVAILABLE
+        or submissions[e.key].missed_rounds >= MAX_MISSED_ROUNDS
+    )
     return {*plan.entries, *awaited}

@@ -161,14 +161,25 @@ def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool
 def changes_after(
     plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome], *, beaten: Collection[EntryKey]
 ) -> Mapping[EntryKey, Change]:
-    """What a round changes of the submissions that took part or could not be read.
+    """What a round changes of the submissions that took part, waited or could not be read.
 
-    Entries that are ``beaten`` lost the crown; they never return.
+    Entries that are ``beaten`` lost the crown; they never return. The clock of one that was
+    unreadable for too long restarts at the first sync block at which it is public again.
     """
-    changes: dict[EntryKey, Change] = dict.fromkeys(plan.unreadable, missed_round)
+    changes: dict[EntryKey, Change] = {
+        row.key: _restart(plan) for row in plan.listed if row.reason is Reason.TOO_EARLY
+    }
+    changes |= dict.fromkeys(plan.unreadable, missed_round)
     for key, outcome in outcomes.items():
         changes[key] = _change(outcome, plan, retires=key in beaten)
     return changes
+
+
+def _restart(plan: RoundPlan) -> Change:
+    def change(submission: Submission) -> Submission:
+        return restart_clock(submission, plan.key.sync_block)
+
+    return change
 
 
 def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool) -> Change:

@@ -347,6 +347,24 @@ class _Unreachable(FakeModelStore):
         return await FakeModelStore.fetch(self, commitment, constraints)
 
 
+def test_t41_a_model_hidden_for_two_rounds_waits_its_delay_again_and_then_takes_part() -> None:
+    world = World()
+    world.miner("honest", 1.0)
+    hidden = world.miner("hidden", 0.9, block=750)
+    world.run(rounds=1)  # fetched while it was too young for a round
+    world.models.private.add(hidden.model.repo)
+    world.run(rounds=3)
+    world.models.private.clear()
+    state = world.run(rounds=6)
+    assert [(r.key.sync_block, *rows(r)["hidden"]) for r in state.rounds[ONE][1:]] == [
+        (1_440, Verdict.WAITING, Reason.NOT_PUBLIC),
+        (1_800, Verdict.WAITING, Reason.NOT_PUBLIC),
+        (2_160, Verdict.WAITING, Reason.TOO_EARLY),
+        (2_520, Verdict.SCORED, None),
+        (2_880, Verdict.SCORED, None),
+    ]
+
+
 def test_t28_the_crown_of_a_vanished_model_passes_on_after_two_rounds() -> None:
     world = World()
     champion = world.miner("champion", 1.0)
