@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from sn37.app.entries import EntryChooser
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
 from sn37.app.sources import Sources
+from sn37.app.windows import window_times
 from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.events import RoundOpened, RoundSatOut
 from sn37.domain.ids import Block, BlockRef, RoundKey, TaskName
@@ -126,11 +126,14 @@ class RoundOpener:
             netuid=self._schedule.netuid, competition=rules.id, task=task.name, block_hash=sync.hash
         )
         if task.source.freshness is Freshness.LIVE:
+            times = await window_times(
+                self._chain, sync_block=sync.number, rules=rules, timing=self._schedule.timing
+            )
             pool = pools[task.name].within(
                 round_window(
                     sync_time=await self._chain.timestamp(sync),
-                    delay_time=await self._time(sync.number - rules.delay_blocks),
-                    settle_time=await self._time(sync.number - self._schedule.timing.settle),
+                    delay_time=times.delay_time,
+                    settle_time=times.settle_time,
                     max_age_s=task.source.max_age_s,
                 )
             )
@@ -151,9 +154,6 @@ class RoundOpener:
             pool_size=len(pool.samples),
             pool_digest=pool_digest(pool),
         )
-
-    async def _time(self, number: int) -> datetime:
-        return await self._chain.timestamp(await self._chain.block(Block(max(number, 0))))
 
     async def _sit_out(self, key: RoundKey, reason: Reason, detail: str) -> None:
         sync = await self._chain.block(key.sync_block)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sn37.app.heads import Subscription
 from sn37.app.sources import Sources
+from sn37.app.windows import window_times
 from sn37.domain.competition import Competition, Freshness, Source, Task
 from sn37.domain.events import Degraded, PoolFrozen
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey
@@ -85,20 +84,18 @@ class Freezer:
     async def _collect(self, sync: Block, rules: Competition, task: Task) -> Pool:
         lead = await self._chain.block(Block(sync - self._timing.freeze_lead))
         source = task.source
+        times = await window_times(self._chain, sync_block=sync, rules=rules, timing=self._timing)
         request = PoolRequest(
             window=collect_window(
                 lead_time=await self._chain.timestamp(lead),
                 blocks_to_sync=self._timing.freeze_lead,
-                delay_time=await self._time(sync - rules.delay_blocks),
-                settle_time=await self._time(sync - self._timing.settle),
+                delay_time=times.delay_time,
+                settle_time=times.settle_time,
                 max_age_s=source.max_age_s,
             ),
             trusted=await self._trusted(source, lead),
         )
         return await self._sources.live(source).collect(request)
-
-    async def _time(self, number: int) -> datetime:
-        return await self._chain.timestamp(await self._chain.block(Block(max(number, 0))))
 
     async def _trusted(self, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
         if source.signers_netuid is None:
