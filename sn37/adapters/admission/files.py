@@ -73,8 +73,11 @@ def select(
         )
     chosen = tuple(sorted(file for file in listing if _is_read(file)))
     names = {file.path for file in chosen}
-    if len(names) != len(chosen):
-        raise ModelRejected("a file is listed twice", reason=Reason.UNSAFE_FILE)
+    if len({name.casefold() for name in names}) != len(chosen):
+        raise ModelRejected(
+            "two files have one name, or names that differ in case alone",
+            reason=Reason.UNSAFE_FILE,
+        )
     total = sum(file.size_bytes for file in chosen)
     if max_bytes is not None and total > max_bytes:
         raise ModelRejected(

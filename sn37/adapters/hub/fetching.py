@@ -25,7 +25,6 @@ from sn37.adapters.admission.files import (
     weight_files,
 )
 from sn37.adapters.admission.header import PREFIX_BYTES, Header, header_bytes, parse_header
-from sn37.adapters.admission.weights import check_weights
 from sn37.adapters.hub.download import Download
 from sn37.adapters.hub.host import HubHost
 from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
@@ -78,15 +77,18 @@ class HubSource:
         """See ``FileSource.header``."""
         try:
             return self._header(file)
-        except ModelRejected as refused:
+        except ModelRejected:
             # Nothing says yet that these are the miner's bytes. The same ones twice do.
             download = self.download(file)
             seen = download.head(download.present_bytes)
             download.forget()
-            if download.head(len(seen)) != seen:
-                download.forget()
-                raise StoreUnavailable(f"{file.path}: the hub served other bytes") from refused
-            raise
+        try:
+            return self._header(file)
+        except ModelRejected as refused:
+            if download.head(len(seen)) == seen:
+                raise
+            download.forget()
+            raise StoreUnavailable(f"the hub serves {file.path} in many ways") from refused
 
     def complete(
         self, files: Sequence[ListedFile], *, folder: Path | None = None, norms: bool = False
@@ -173,6 +175,8 @@ def _fetch(
     present_bytes = sum(source.download(file).present_bytes for file in weights)
     _check_room(partial, size_bytes, present_bytes, order.room_bytes)
     announce(size_bytes)
+    from sn37.adapters.admission.weights import check_weights  # numpy: a refusal does without
+
     source.complete(weights, norms=True)
     hashed = [source.hashed[file.path] for file in inspected.files]
     admitted = summarize(inspected, hashed)

@@ -7,6 +7,7 @@ input open for as long as it lives.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 
@@ -26,9 +27,12 @@ from sn37.adapters.hub.orders import (
 )
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
+MAX_MEMORY_BYTES = 300 << 20  # whatever a repository holds; 60 MB are usual
+
 
 def main() -> None:
     """Carry out one order."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     connection, order = decode_order(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -14,6 +14,7 @@ class Fault:
     Args:
         path: Searched for in the request's path, together with its query.
         method: ``None`` matches every method.
+        skip: Matching requests that it lets pass first.
         times: Requests that it spoils; ``None`` spoils all.
         status: Answered instead of the real answer, with ``headers``.
         drop: Close the connection without an answer.
@@ -26,6 +27,7 @@ class Fault:
 
     path: str
     method: str | None = None
+    skip: int = 0
     times: int | None = 1
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from tests.integration.hub.hub_faults import NO_FAULT
 from tests.integration.hub.hub_repositories import (
     LFS_SUFFIXES,
     HubFile,
@@ -61,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(length) if length else b""
         if self.headers.get("Transfer-Encoding") == "chunked":
             self.body = self._read_chunks()
-        self.fault = NO_FAULT  # of a redirect's target it is applied once
+        self.hub.on_event()
         self.fault = self.hub.fault_for(self.command, self.path)
         if self.fault.delay_s:
             _PAUSE.wait(self.fault.delay_s)
@@ -142,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self._json(
             {
                 "id": repo,
-                "sha": home.head if wanted == "main" else wanted,
+                "sha": home.head if wanted == "main" else home.branches.get(wanted, wanted),
                 "private": home.private,
                 "gated": "auto" if home.gated else False,
                 "disabled": home.disabled,
@@ -305,6 +304,7 @@ class Handler(BaseHTTPRequestHandler):
                         _PAUSE.wait(self.fault.block_delay_s)
                     self.wfile.write(view[sent : sent + BLOCK])
                     sent += len(view[sent : sent + BLOCK])
+                    self.hub.on_event()
         finally:
             self._note(status, sent, offset)
 

@@ -39,11 +39,17 @@ def some_tensors(fill: int = 1, *, size: int = 16, layers: int = 2) -> list[Tens
 
 
 def write_model(
-    folder: Path, fill: int = 1, *, size: int = 16, shards: int = 1, **config: object
+    folder: Path,
+    fill: int = 1,
+    *,
+    size: int = 16,
+    layers: int = 2,
+    shards: int = 1,
+    **config: object,
 ) -> Path:
     """A folder as a miner would upload it."""
     folder.mkdir(parents=True)
-    tensors = some_tensors(fill, size=size, layers=max(2, shards))
+    tensors = some_tensors(fill, size=size, layers=max(layers, shards))
     if shards == 1:
         write_tensors(folder / "model.safetensors", tensors)
     else:

@@ -51,6 +51,7 @@ class HubRepository:
     disabled: bool = False
     head: str = ""
     revisions: dict[str, Mapping[str, HubFile]] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)  # besides main
 
     def commit(self, files: Mapping[str, HubFile]) -> str:
         """Make a revision of ``files``, named after what it holds and what was before."""

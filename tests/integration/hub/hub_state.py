@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Hub:
     faults: list[Fault] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
     url: str = ""
+    on_event: Callable[[], None] = lambda: None  # a request has come, or a block has gone out
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def publish(
@@ -51,6 +53,9 @@ class Hub:
         with self._lock:
             for fault in self.faults:
                 if fault.matches(method, path):
+                    if fault.skip:
+                        fault.skip -= 1
+                        continue
                     if fault.times is not None:
                         fault.times -= 1
                     return fault
