@@ -22,7 +22,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from sn37.adapters.admission.config import check_json
+from sn37.adapters.admission.config import check_bounds, check_json
+from sn37.adapters.admission.files import CONFIG, TOKENIZER_CONFIG
 from sn37.adapters.admission.header import Header
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.tensor_names import match_names
@@ -38,7 +39,7 @@ _OUTPUT = {
     "return_dict": True,
     "use_cache": False,
 }
-CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
+CONFIGS = (CONFIG, "generation_config.json", TOKENIZER_CONFIG)
 # The families that schedules allow, and what else miners bring to a competition of one's own.
 _WARM = (
     "bart",
@@ -65,7 +66,7 @@ def check_configs(folder: Path) -> None:
     """Look at the model's JSON before transformers does, as admission has: it decides on code.
 
     Raises:
-        ModelFault: ``bad_config``, as ``check_json``; or an adapter lies beside the model.
+        ModelFault: ``bad_config``, as ``check_bounds``; or an adapter lies beside the model.
     """
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
@@ -74,7 +75,11 @@ def check_configs(folder: Path) -> None:
         if not path.exists():
             continue
         try:
-            check_json(name, path.read_bytes())
+            text = path.read_bytes()
+            if name == CONFIG:
+                check_bounds(text)
+            else:
+                check_json(name, text)
         except ModelRejected as error:
             raise ModelFault(error.reason, str(error)) from error
 

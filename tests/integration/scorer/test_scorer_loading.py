@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from sn37.adapters.cuda import loading
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 
 WEIGHTS = "model.safetensors"
