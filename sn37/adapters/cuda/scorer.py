@@ -1,5 +1,4 @@
-"""The ``Scorer`` port over worker processes: the parent's side. Imports neither torch nor
-transformers."""
+"""The ``Scorer`` port over worker processes: the parent's side, without torch."""
 
 from __future__ import annotations
 
@@ -268,11 +267,8 @@ def _post_mortem(status: int | None, num_oom_kills: int) -> ModelRejected | Scor
 
 def _num_oom_kills() -> int:
     """Processes that the kernel has killed for memory since it started."""
-    for line in Path("/proc/vmstat").read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == "oom_kill":
-            return int(value)
-    return 0
+    counts = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    return int(counts.get("oom_kill", 0))
 
 
 def _child_environment(threads: int) -> dict[str, str]:
