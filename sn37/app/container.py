@@ -60,7 +60,6 @@ def _scorer(settings: Settings) -> WorkerScorer:
         device=settings.scorer_device,
         dtype=settings.scorer_dtype,
         threads=settings.threads,
-        scratch=settings.state_dir / "scratch",
     )
 
 
