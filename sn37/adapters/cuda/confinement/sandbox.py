@@ -25,6 +25,17 @@ ESSENTIAL = frozenset({Layer.LANDLOCK, Layer.SECCOMP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """A layer, whether this host has it, what is lost without it and how to get it."""
+
+    layer: str
+    present: bool
+    essential: bool
+    lost: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
     """The layers that this host has, and the version of its Landlock (0: none)."""
 
@@ -49,6 +60,19 @@ class Sandbox:
             if layer in self.layers
         )
         return ",".join(names) or "none"
+
+    def rows(self) -> tuple[LayerRow, ...]:
+        """Every layer, for people."""
+        return tuple(
+            LayerRow(
+                layer=layer.value,
+                present=layer in self.layers,
+                essential=layer in ESSENTIAL,
+                lost=LOSSES[layer].lost,
+                fix=LOSSES[layer].fix,
+            )
+            for layer in Layer
+        )
 
     def encode(self) -> str:
         """JSON, for the processes that find out or apply it."""
