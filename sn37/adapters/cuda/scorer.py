@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
@@ -97,40 +98,38 @@ class WorkerScorer:
         if not blocks:
             return
         allowance = self._memory_bytes(job)
-        worker = await self._launcher.launch(
-            readable=[_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None],
-            memory_bytes=allowance if self._device == "cpu" else None,
-        )
+        readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
+        limit = allowance if self._device == "cpu" else None  # a driver reserves at will
         is_ready = False
-        deadline = Deadline(job.timeout_s)
-        watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
-        try:
-            await deadline.run(worker.send(self._order(job, blocks).encode()))
-            match unblamed(await deadline.run(_receive(worker))):
-                case Ready(environment):
-                    self._reported = environment
-                    is_ready = True
-                case other:
-                    raise unexpected(other)
-            for block in blocks:
+        async with AsyncExitStack() as stack:
+            worker = await self._launcher.launch(readable=readable, memory_bytes=limit)
+            stack.push_async_callback(worker.end)
+            deadline = Deadline(job.timeout_s)
+            watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
+            stack.callback(watchdog.stop)
+            try:
+                await deadline.run(worker.send(self._order(job, blocks).encode()))
                 match unblamed(await deadline.run(_receive(worker))):
-                    case Scored(losses, tokens) if len(losses) == block.stop - block.first:
-                        seconds = deadline.stop()
+                    case Ready(environment):
+                        self._reported = environment
+                        is_ready = True
                     case other:
                         raise unexpected(other)
-                yield BlockLosses(block=block, losses=losses, tokens=tokens, seconds=seconds)
-                deadline.go()
-        except ConnectionError as error:
-            ended = await worker.end(gently=True)
-            raise watchdog.verdict or post_mortem(
-                ended,
-                is_ready=is_ready,
+                for block in blocks:
+                    match unblamed(await deadline.run(_receive(worker))):
+                        case Scored(losses, tokens) if len(losses) == block.stop - block.first:
+                            seconds = deadline.stop()
+                        case other:
+                            raise unexpected(other)
+                    yield BlockLosses(block=block, losses=losses, tokens=tokens, seconds=seconds)
+                    deadline.go()
+            except ConnectionError as error:
+                ended = await worker.end(gently=True)
                 # Files of the model that are mapped count, though the kernel can drop them.
-                most_bytes=allowance + job.artifact.size_bytes + WARM_BYTES,
-            ) from error
-        finally:
-            watchdog.stop()
-            await worker.end()
+                most_bytes = allowance + job.artifact.size_bytes + WARM_BYTES
+                raise watchdog.verdict or post_mortem(
+                    ended, is_ready=is_ready, most_bytes=most_bytes
+                ) from error
 
     async def sandbox(self) -> Sandbox:
         """What workers are confined by.

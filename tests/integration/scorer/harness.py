@@ -30,7 +30,7 @@ async def hostile(
         device="cpu",
         dtype="float32",
         threads=1,
-        entry=f"hostile_workers:{function}",
+        entry=function if ":" in function else f"hostile_workers:{function}",
         search_path=(HERE,),
         max_children=max_children,
         probe=probe,
