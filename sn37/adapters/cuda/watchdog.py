@@ -41,6 +41,18 @@ def holdings(pid: int) -> Holdings:
     )
 
 
+def judge(found: Holdings, *, limit_bytes: int) -> ModelRejected | None:
+    """Why a worker that holds so much has to end, or ``None``."""
+    if found.memory_bytes > limit_bytes:
+        held, allowed = found.memory_bytes >> 20, limit_bytes >> 20
+        text = f"the worker held {held} MiB of memory, its model's size allows {allowed}"
+        return ModelRejected(text, reason=Reason.MEMORY)
+    if found.num_threads > MAX_THREADS:
+        text = f"the worker had {found.num_threads} threads, at most {MAX_THREADS}"
+        return ModelRejected(text, reason=Reason.UNLOADABLE)
+    return None
+
+
 class Watchdog:
     """Watches one worker until it is stopped.
 
@@ -69,15 +81,5 @@ class Watchdog:
         while self.verdict is None:
             await asyncio.sleep(POLL_S)
             found = await asyncio.to_thread(holdings, self._worker.pid)
-            self.verdict = self._judge(found)
+            self.verdict = judge(found, limit_bytes=self._limit_bytes)
         await self._worker.end()
-
-    def _judge(self, found: Holdings) -> ModelRejected | None:
-        if found.memory_bytes > self._limit_bytes:
-            held, allowed = found.memory_bytes >> 20, self._limit_bytes >> 20
-            text = f"the worker held {held} MiB of memory, its model's size allows {allowed}"
-            return ModelRejected(text, reason=Reason.MEMORY)
-        if found.num_threads > MAX_THREADS:
-            text = f"the worker had {found.num_threads} threads, at most {MAX_THREADS}"
-            return ModelRejected(text, reason=Reason.UNLOADABLE)
-        return None
