@@ -21,6 +21,8 @@ _PROCESSES = (
     *("fork", "vfork", "execve", "execveat", "setsid", "setpgid", "personality"),
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease"),
     *("kill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "timer_create", "setrlimit"),
+    *("setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr"),
+    *("migrate_pages", "move_pages"),
     *("pidfd_open", "pidfd_send_signal", "pidfd_getfd", "kcmp", "unshare", "setns", "seccomp"),
 )
 _CONNECTIONS = (
@@ -28,8 +30,9 @@ _CONNECTIONS = (
     *("sendmsg", "sendmmsg", "recvmsg", "recvmmsg"),  # they carry descriptors
 )
 _SHARED_MEMORY = (  # none of it counts as a process's data
-    *("memfd_create", "memfd_secret", "shmget", "shmat", "msgget", "semget", "mq_open"),
-    "userfaultfd",
+    *("memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "userfaultfd"),
+    *("msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl"),
+    *("mq_open", "mq_unlink"),
 )
 _FILES = (  # Landlock knows neither modes, owners, times nor attributes
     *("creat", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat"),
@@ -90,7 +93,8 @@ def policy(device: str) -> Policy:
         _when("prctl", 0, _PR_SET_PDEATHSIG),
         _when("prctl", 0, _PR_SET_SECCOMP),
         *(_when("fcntl", 1, command) for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
-        # Limits can be read only.
+        # Itself only; limits can be read only.
+        _unless("sched_setaffinity", 0, _ALL_BITS, 0),
         _unless("prlimit64", 2, _ALL_BITS, 0),
         _unless("prlimit64", 2, _ALL_BITS, 0, high=True),
     ]

@@ -6,7 +6,7 @@ import ctypes
 
 from sn37.adapters.cuda.confinement.bpf import ARCHITECTURES, assemble
 from sn37.adapters.cuda.confinement.kernel import machine, prctl
-from sn37.adapters.cuda.confinement.policy import policy
+from sn37.adapters.cuda.confinement.policy import Policy, policy
 
 _PR_SET_SECCOMP = 22
 _MODE_FILTER = 2
@@ -24,12 +24,17 @@ def is_known_machine() -> bool:
 
 
 def restrict(device: str) -> None:
-    """Refuse what ``policy`` refuses, to this thread and all it starts; needs no_new_privs.
+    """Refuse what the policy for workers on ``device`` refuses; see :func:`install`."""
+    install(policy(device))
+
+
+def install(rules: Policy) -> None:
+    """Refuse calls to this thread and all it starts; needs no_new_privs.
 
     Raises:
         OSError: The kernel has no seccomp filters, or refuses this one.
     """
-    program = assemble(policy(device), machine())
+    program = assemble(rules, machine())
     code = b"".join(instruction.encode() for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = _Program(len(program), ctypes.cast(buffer, ctypes.c_void_p))
