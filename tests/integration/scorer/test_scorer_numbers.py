@@ -98,7 +98,7 @@ def test_bfloat16_stays_close_and_ranks_like_float32(
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter) * scale)
         model.save_pretrained(tmp_path / name)
-    half = WorkerScorer(device="cpu", dtype="bfloat16", threads=1, scratch=tmp_path / "scratch")
+    half = WorkerScorer(device="cpu", dtype="bfloat16", threads=1)
 
     def mean(scorer: WorkerScorer, name: str) -> float:
         job = a_real_job(tmp_path / name, tokenizer=tmp_path / "good")
