@@ -159,7 +159,7 @@ def _enter_and_fork(request: Request, terms: Terms, gate: int, report: int) -> N
         os.write(report, NUMBER.pack(child))
         status = 0
     except OSError as error:
-        sys.stderr.write(f"namespaces: {error}\n")
+        sys.stderr.write(f"namespaces: {error.strerror}\n")
     finally:
         os._exit(status)
 
@@ -180,7 +180,7 @@ def _become_worker(request: Request, terms: Terms, gate: int) -> None:
                 memory_bytes=request.memory_bytes,
             )
         except OSError as error:
-            stream.sendall(Failed(f"cannot confine the worker: {error}").encode())
+            stream.sendall(Failed(f"cannot confine the worker: {error.strerror}").encode())
         else:
             terms.run(stream)
         status = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import socket
 import sys
@@ -76,6 +77,23 @@ def flood(stream: socket.socket) -> None:
     stream.sendall(READY)
     for block in order.blocks:
         stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def agree(stream: socket.socket) -> None:
+    """Give the right number of losses at once."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    for block in order.blocks:
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def share_for_ever(stream: socket.socket) -> None:
+    """Fill memory that it could share with a child, and so is not its data."""
+    receive_order(stream)
+    stream.sendall(READY)
+    shared = mmap.mmap(-1, 8 << 30, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    for start in range(0, len(shared), 1 << 20):
+        shared[start : start + (1 << 20)] = b"x" * (1 << 20)
 
 
 def allocate(stream: socket.socket) -> None:

@@ -92,13 +92,10 @@ async def test_t25_a_worker_reaches_nothing_but_its_model(
     assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
 
 
-@pytest.mark.parametrize("limitations", [("nobody",), ("container",), ("nobody", "container")])
-def test_t25_nor_on_a_host_that_gives_less(
-    surroundings: dict[str, str], folder: Path, limitations: tuple[str, ...]
-) -> None:
-    """An ordinary user maps itself; a container without namespaces has the layers that count."""
-    before = what_there_is(folder)
-    done = subprocess.run(
+def run_small_validator(
+    surroundings: Mapping[str, str], limitations: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             an_interpreter_for(limitations),
             str(HERE / "small_validator.py"),
@@ -114,6 +111,15 @@ def test_t25_nor_on_a_host_that_gives_less(
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("limitations", [("nobody",), ("container",), ("nobody", "container")])
+def test_t25_nor_on_a_host_that_gives_less(
+    surroundings: dict[str, str], folder: Path, limitations: tuple[str, ...]
+) -> None:
+    """An ordinary user maps itself; a container without namespaces has the layers that count."""
+    before = what_there_is(folder)
+    done = run_small_validator(surroundings, limitations)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert_reached_nothing(told)
@@ -121,3 +127,10 @@ def test_t25_nor_on_a_host_that_gives_less(
     layers = told["sandbox"].split(",")
     assert ("user" in layers) == ("container" not in limitations)
     assert "seccomp" in layers
+
+
+def test_t25_a_layer_that_is_gone_since_the_start_is_our_fault(
+    surroundings: dict[str, str],
+) -> None:
+    done = run_small_validator(surroundings, ("container", "changed"))
+    assert "ScorerUnavailable: cannot confine a worker: namespaces: unshare" in done.stderr
