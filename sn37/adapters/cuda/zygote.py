@@ -40,7 +40,8 @@ from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Sandbox
 from sn37.adapters.cuda.messages import Failed
 
 NUMBER = struct.Struct("!i")  # a pid
-END = struct.Struct("!iq")  # a wait status, and the most memory it held at a time, in bytes
+# A wait status, the most memory it held at a time, in bytes, and whether it was still running.
+END = struct.Struct("!iq?")
 END_GENTLY, END_NOW = b"e", b"k"
 GRACE_S = 2.0  # a crash writes its exit status long before
 MAX_REQUEST_BYTES = 16384
@@ -210,10 +211,11 @@ def _end(child: Child) -> None:
             gently = False
         if gently:
             _wait(child.pid, GRACE_S)
+        is_running = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         os.close(child.gate)
-        _tell(control, END.pack(status, usage.ru_maxrss << 10))
+        _tell(control, END.pack(status, usage.ru_maxrss << 10, is_running))
 
 
 def _wait(pid: int, timeout_s: float) -> None:

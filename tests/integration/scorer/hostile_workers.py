@@ -7,11 +7,13 @@ import mmap
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 from sn37.adapters.cuda.messages import LENGTH, Failed, Ready, Scored, frame, receive_order
 
+threading.stack_size(1 << 15)
 READY = Ready({}).encode()
 
 
@@ -85,6 +87,34 @@ def agree(stream: socket.socket) -> None:
     stream.sendall(READY)
     for block in order.blocks:
         stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def obey(stream: socket.socket) -> None:
+    """Do what the order's template says, or the job when it says nothing."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    match order.template:
+        case "crash":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "leave":
+            os._exit(0)
+        case "hang":
+            time.sleep(3600)
+        case "fill the memory":
+            filled = []
+            while True:
+                filled.append(b"x" * (1 << 22))
+        case "start threads":
+            while True:
+                threading.Thread(target=time.sleep, args=(3600,)).start()
+        case "close the stream":
+            stream.close()
+            time.sleep(3600)
+        case _:
+            for block in order.blocks:
+                stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
 
 
 def share_for_ever(stream: socket.socket) -> None:

@@ -17,7 +17,9 @@ from sn37.domain.scoring import ScoringJob
 from sn37.testing import builders
 from tests.integration.scorer.harness import HERE, everything, hostile
 
-LEGITIMATE = {"read the model", "list the model", "read itself", "import", "start a thread"}
+LEGITIMATE = frozenset(
+    {"read the model", "list the model", "read itself", "import", "start a thread"}
+)
 VERSIONS = {"device", "dtype", "sandbox", "threads", "torch", "transformers", "tokenizers"}
 REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
 
@@ -71,10 +73,10 @@ def what_there_is(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def assert_reached_nothing(told: Mapping[str, str]) -> None:
+def assert_reached_nothing(told: Mapping[str, str], allowed: frozenset[str] = LEGITIMATE) -> None:
     names = set(told) - VERSIONS
-    assert {name for name in names if told[name] == "allowed"} == LEGITIMATE
-    assert {told[name] for name in names - LEGITIMATE} <= REFUSALS, told
+    assert {name for name in names if told[name] == "allowed"} == allowed
+    assert {told[name] for name in names - allowed} <= REFUSALS, told
     assert len(names) > 50
 
 
@@ -90,6 +92,15 @@ async def test_t25_a_worker_reaches_nothing_but_its_model(
     assert len(blocks) == len(job.blocks()), "it scored as if nothing had happened"
     assert what_there_is(folder) == before
     assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
+
+
+async def test_t25_nor_does_one_that_may_use_a_gpu(surroundings: dict[str, str]) -> None:
+    """Its driver needs more calls; files stay closed by Landlock alone. No GPU is touched."""
+    async with hostile("break_out:main", device="cuda") as scorer:
+        await everything(scorer, job_with(surroundings))
+        told = dict(scorer.environment())
+    assert told.pop("GPU") in ("allowed", "ENOENT")  # with and without one
+    assert_reached_nothing(told, LEGITIMATE | {"shared memory"})
 
 
 def run_small_validator(

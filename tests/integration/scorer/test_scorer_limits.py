@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,31 @@ async def test_t24_a_worker_that_is_killed_from_outside_within_its_size_is_ours(
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(ScorerUnavailable, match="killed from outside"):
             await task
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("crash", Reason.UNLOADABLE),
+        ("abort", Reason.UNLOADABLE),
+        ("leave", Reason.UNLOADABLE),
+        ("hang", Reason.TIMEOUT),
+        ("fill the memory", Reason.UNLOADABLE),  # this one dies of its MemoryError
+        ("start threads", Reason.UNLOADABLE),
+        ("close the stream", Reason.UNLOADABLE),
+    ],
+)
+async def test_t24_after_each_the_next_model_scores_normally(
+    behaviour: str, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer_module, "WORKING_BYTES", 64 << 20)
+    timeout_s = 0.5 if behaviour == "hang" else 60.0
+    good = a_small_job()
+    async with hostile("obey") as scorer:
+        with pytest.raises(ModelRejected) as caught:
+            await everything(scorer, replace(good, template=behaviour, timeout_s=timeout_s))
+        assert caught.value.reason is reason
+        assert len(await everything(scorer, good)) == len(good.blocks())
 
 
 async def test_t24_whatever_a_worker_started_ends_with_it() -> None:
