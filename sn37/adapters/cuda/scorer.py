@@ -159,12 +159,12 @@ class WorkerScorer:
         return {
             "device": self._device,
             "dtype": self._dtype,
-            "sandbox": found.label if (found := self._launcher.found) else "unknown",
             "threads": str(self._threads),
             "torch": _version("torch"),
             "transformers": _version("transformers"),
             "tokenizers": _version("tokenizers"),
             **self._reported,
+            "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
     def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:
