@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from sn37.adapters.cuda import determinism, loading
+from sn37.adapters.cuda import determinism, device_memory, loading
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.independence import check_independence
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
     BlockOrder,
@@ -36,6 +37,12 @@ def main(stream: socket.socket) -> None:
     except RuntimeError as error:
         stream.sendall(Failed(f"device {order.device}: {error}").encode())
         return
+    if device.type == "cuda":
+        files = Path(order.model).glob("*.safetensors")
+        device_memory.await_free(
+            lambda: torch.cuda.mem_get_info(device)[0],
+            need_bytes=sum(file.stat().st_size for file in files),
+        )
     stream.sendall(Ready(determinism.environment(device, order.dtype, order.threads)).encode())
     stage = Stage()
     try:
@@ -76,11 +83,13 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         dtype=order.dtype,
         device=device,
     )
+    vocabulary = loading.vocabulary(model)
+    check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
         max_tokens=order.max_tokens,
-        vocabulary=loading.vocabulary(model),
+        vocabulary=vocabulary,
     )
     scorer = LossModel(model)
     for block in order.blocks:
