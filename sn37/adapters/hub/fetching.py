@@ -32,7 +32,7 @@ from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.digests import FileDigest, content_digest, directory_hash
 from sn37.domain.models import ModelRef
-from sn37.ports.errors import ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelRejected, StoreFull, StoreUnavailable
 
 PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
 FIRST_BYTES = 1 << 16  # of the weights: the header of most shards
@@ -126,7 +126,8 @@ def fetch(
     Raises:
         ModelRejected: The reason of the first check that fails; nothing is left behind.
         ModelNotPublic: The repository cannot be read.
-        StoreUnavailable: The hub, the quota or the disk. What has come so far is kept.
+        StoreFull: The quota or the disk has no room for it.
+        StoreUnavailable: The hub does not answer. What has come so far is kept.
         OSError: The disk refused.
     """
     partial = Path(order.partial)
@@ -208,12 +209,10 @@ def _check_listed_commitment(
 
 def _check_room(partial: Path, size_bytes: int, present_bytes: int, room_bytes: int) -> None:
     if size_bytes > room_bytes:
-        raise StoreUnavailable(
-            f"the disk quota leaves {room_bytes:,} bytes, the model has {size_bytes:,}"
-        )
+        raise StoreFull(f"the disk quota leaves {room_bytes:,} bytes, the model has {size_bytes:,}")
     free_bytes = shutil.disk_usage(partial).free
     if size_bytes - present_bytes + SPARE_BYTES > free_bytes:
-        raise StoreUnavailable(
+        raise StoreFull(
             f"{free_bytes:,} bytes are free where models are kept, a model of {size_bytes:,} "
             f"needs {SPARE_BYTES:,} beside it"
         )

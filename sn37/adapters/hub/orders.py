@@ -15,7 +15,14 @@ from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
 from sn37.domain.models import ModelConstraints, ModelRef, NormLimits
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
+from sn37.ports.errors import (
+    ModelNotPublic,
+    ModelRejected,
+    PortError,
+    StoreFull,
+    StoreUnavailable,
+    Unavailable,
+)
 
 
 class TransferError(Exception):
@@ -65,6 +72,12 @@ _ORDERS: dict[str, type[Order]] = {
     order.__name__: order for order in (FetchOrder, TokenizerOrder, ProbeOrder)
 }
 
+_KINDS: dict[str, type[Unavailable]] = {
+    "not_public": ModelNotPublic,
+    "full": StoreFull,
+    "unavailable": StoreUnavailable,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
@@ -104,9 +117,12 @@ def encode_report(report: Report) -> bytes:
         case ModelRejected():
             return _line({"rejected": str(report), "reason": report.reason})
         case _:
-            kind = "not_public" if isinstance(report, ModelNotPublic) else "unavailable"
+            kind = next((k for k, error in _KINDS.items() if type(report) is error), "unavailable")
             wait_s = getattr(report, "retry_after_s", None)
-            return _line({kind: str(report), "retry_after_s": wait_s, "cause": _cause(report)})
+            cause = _cause(report)
+            return _line(
+                {"kind": kind, "message": str(report), "retry_after_s": wait_s, "cause": cause}
+            )
 
 
 def decode_report(line: bytes) -> Report:
@@ -118,17 +134,12 @@ def decode_report(line: bytes) -> Report:
             return Answer(value=value)
         case {"rejected": str(message), "reason": reason}:
             return ModelRejected(message, reason=Reason(reason))
-        case {"not_public": str(message), "retry_after_s": wait_s, "cause": cause}:
-            return _chained(ModelNotPublic(message, retry_after_s=wait_s), cause)
-        case {"unavailable": str(message), "retry_after_s": wait_s, "cause": cause}:
-            return _chained(StoreUnavailable(message, retry_after_s=wait_s), cause)
+        case {"kind": str(kind), "message": message, "retry_after_s": wait_s, "cause": cause}:
+            error = _KINDS[kind](message, retry_after_s=wait_s)
+            error.__cause__ = TransferError(cause)
+            return error
         case other:
             raise ValueError(f"no report of a transfer process: {str(other)[:80]}")
-
-
-def _chained(error: PortError, cause: str) -> PortError:
-    error.__cause__ = TransferError(cause)
-    return error
 
 
 def _cause(error: BaseException) -> str:

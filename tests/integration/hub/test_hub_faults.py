@@ -17,7 +17,7 @@ from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.models import Availability, ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, no_hash, publish, write_model
 from tests.integration.hub.hub_repositories import HubFile, hub_files
@@ -247,6 +247,19 @@ async def test_a_tokenizer_comes_without_the_weights_beside_it(scene: Scene) -> 
 async def test_a_missing_tokenizer_is_nobodys_fault(scene: Scene) -> None:
     with pytest.raises(StoreUnavailable):
         await scene.store().tokenizer(TokenizerRef(repo="no/body", revision="0" * 40))
+
+
+async def test_t40_a_quota_is_kept_and_eviction_makes_room(scene: Scene, tmp_path: Path) -> None:
+    other = publish(scene.hub, "bob/model", write_model(tmp_path / "other", 2, size=128))
+    size_bytes = (await scene.fetch("measure")).size_bytes
+    store = scene.store("small", quota_bytes=size_bytes * 3 // 2)
+    await store.fetch(scene.commitment, LIMITS)
+    served = scene.hub.file_bytes("model.safetensors")
+    with pytest.raises(StoreFull, match="quota"):
+        await store.fetch(other, LIMITS)
+    assert scene.hub.file_bytes("model.safetensors") - served < size_bytes  # its header at most
+    assert await store.evict(keep=[other.model]) >= size_bytes
+    assert (await store.fetch(other, LIMITS)).ref == other.model
 
 
 async def test_a_hub_that_hangs_is_given_up_at_the_deadline(hub: Hub) -> None:
