@@ -119,9 +119,8 @@ async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_t
     hub: Hub, tmp_path: Path
 ) -> None:
     killer, moments = Killer(hub), random.Random(37)
-    kills = number = 0
-    while kills < KILLS:
-        number += 1
+    kills = 0
+    for number in range(KILLS):
         folder = write_model(tmp_path / str(number), number, shards=3)
         repo, answer = f"alice/model-{number}", None
         while answer is None:
@@ -133,5 +132,8 @@ async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_t
                 kills += 1
         held = hub.repositories[repo].revisions[answer[0]]
         assert {path: held[path].data for path in content(folder)} == content(folder)
+        if kills == KILLS:
+            break
+    assert kills == KILLS
     sent = [served.path for served in hub.served if served.method == "PUT"]
     assert len(sent) == len(set(sent))
