@@ -142,6 +142,15 @@ class ScorerContract(ABC):
 
         assert _bits(asyncio.run(run())) == _bits(self.score(self.job()))
 
+    def test_a_hint_changes_nothing_even_if_its_files_are_missing(self) -> None:
+        async def run() -> tuple[BlockLosses, ...]:
+            async with self.scorer() as scorer:
+                scorer.read_ahead(self.unloadable_job().artifact)
+                scorer.read_ahead(self.job().artifact)
+                return await _all(scorer, self.job())
+
+        assert _bits(asyncio.run(run())) == _bits(self.score(self.job()))
+
     def test_a_broken_device_is_not_the_models_fault(self) -> None:
         async def run() -> None:
             async with self.broken_scorer() as scorer:
