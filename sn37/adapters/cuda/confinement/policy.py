@@ -46,17 +46,9 @@ _FILES = (  # Landlock knows neither modes, owners, times nor attributes
     *("fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"),
 )
 _KERNEL = (
-    *("io_setup", "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf"),
-    *(
-        "perf_event_open",
-        "kexec_load",
-        "kexec_file_load",
-        "keyctl",
-        "add_key",
-        "request_key",
-        "init_module",
-    ),
-    *("finit_module", "delete_module", "reboot", "syslog", "acct", "swapon", "swapoff"),
+    *("io_setup", "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl"),
+    *("perf_event_open", "kexec_load", "kexec_file_load", "add_key", "request_key", "syslog"),
+    *("init_module", "finit_module", "delete_module", "reboot", "acct", "swapon", "swapoff"),
     *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname"),
     *("setdomainname", "iopl", "ioperm", "modify_ldt", "vhangup"),
 )
