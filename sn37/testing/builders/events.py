@@ -19,6 +19,7 @@ from sn37.domain.events import (
     SubmissionRefused,
     SubmissionSeen,
     WeightsSubmitted,
+    WorkersConfined,
 )
 from sn37.domain.ids import Block, TaskName
 from sn37.domain.reasons import Reason
@@ -52,4 +53,5 @@ def every_event() -> tuple[Event, ...]:
         WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),
         Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
         Recovered(what="chain"),
+        WorkersConfined(sandbox="user,landlock6,seccomp", missing=("pid", "net", "ipc")),
     )
