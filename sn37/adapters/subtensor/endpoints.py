@@ -1,0 +1,86 @@
+"""Endpoints of the real network: one SDK client each, which leaves nothing behind.
+
+This module and ``storage`` are the only ones that know more of the SDK than it documents.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import bittensor as bt
+from bittensor._transport import SubstrateConnection
+from bittensor._transport.rpc import WsConnection, _default_connect
+from websockets.asyncio.client import ClientConnection
+
+from sn37.adapters.subtensor.errors import endpoint_name
+from sn37.adapters.subtensor.link import Endpoint
+
+RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines come first
+HANDSHAKE_CLOSE_S = 1.0  # for a peer to say goodbye; the library's own 10 s delay every stop
+
+
+class OneEndpoint(bt.RpcSubstrate):
+    """The SDK's RPC backend, which also closes what it had half opened.
+
+    The SDK forgets a connection that is cancelled or times out while it is being set up, with
+    its task and its socket.
+    """
+
+    def __init__(self, address: str, *, archives: Sequence[str] = ()) -> None:
+        super().__init__(address, archive_endpoints=list(archives))
+        self._opened: list[SubstrateConnection] = []
+
+    def _interface(self, endpoint: str, fallbacks: list[str]) -> SubstrateConnection:
+        connection = SubstrateConnection(
+            endpoint,
+            fallback_urls=fallbacks,
+            max_retries=2,  # one drop is mended by the SDK, which sends open requests again
+            response_timeout=RESPONSE_TIMEOUT_S,
+            connect_factory=_dial,
+        )
+        self._opened.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        opened, self._opened = self._opened, []
+        for connection in opened:
+            await connection.close()
+        await super().close()
+
+
+async def _dial(address: str) -> WsConnection:
+    connection = await _default_connect(address)
+    if isinstance(connection, ClientConnection):
+        connection.close_timeout = HANDSHAKE_CLOSE_S
+    return connection
+
+
+def endpoints_of(network: str, more: Sequence[str] = ()) -> tuple[Endpoint, ...]:
+    """The endpoints of a network (finney, test, local or a ws:// address), and those given.
+
+    Finney has public ones besides its entry point, and archives for state that the others
+    have pruned.
+
+    Raises:
+        ValueError: There is no such network.
+    """
+    client = bt.Client(network)  # unconnected; it knows the addresses
+    main = client.endpoint
+    addresses = [main, *more, *bt.settings.default_fallback_endpoints(client.network)]
+    archives = bt.settings.default_archive_endpoints(client.network)
+    return tuple(_endpoint(client.network, a, archives) for a in dict.fromkeys(addresses))
+
+
+def _endpoint(network: str, address: str, archives: Sequence[str]) -> Endpoint:
+    def open_client() -> bt.Client:
+        return bt.Client(network, substrate=OneEndpoint(address, archives=archives))
+
+    return Endpoint(name=endpoint_name(address), open=open_client)
+
+
+def keep_caches_in(folder: Path) -> None:
+    """Have the SDK keep its caches in ``folder``; by default it writes to the user's home."""
+    os.environ["BTCLI_TOKEN_SYMBOLS_CACHE"] = str(folder / "token-symbols.json")
+    os.environ["BITTENSOR_RUNTIME_CACHE_DIR"] = str(folder / "runtime")
