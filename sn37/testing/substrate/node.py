@@ -181,7 +181,7 @@ class ReadingNode(Genesis):
             return metagraph_record(self, netuid, at)
         if method == "get_neurons_lite":
             return neuron_records(self, netuid, at)
-        raise NotImplementedError(f"runtime call {api}.{method}")
+        raise LookupError(f"no runtime call {api}.{method} here")
 
     async def constant(self, module: str, name: str) -> int:
         await self._request(f"{module}.{name}", 0)  # part of the metadata

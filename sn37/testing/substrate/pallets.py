@@ -94,7 +94,7 @@ class Pallets:
             case "SubtensorModule", "commit_timelocked_mechanism_weights":
                 self._commit_weights(netuid, hotkey, params)
             case _:
-                raise NotImplementedError(f"{module}.{function}")
+                raise LookupError(f"no call {module}.{function} here")
 
     def _set_commitment(self, netuid: int, hotkey: str, info: Mapping[str, object]) -> None:
         fields = cast(list[object], info["fields"])

@@ -32,16 +32,49 @@ def metagraph_record(chain: Pallets, netuid: int, at: int) -> dict[str, object]:
 
     stakes = [ledger.read((S, "StakeWeightRao"), (netuid, hotkey), at) or 0 for hotkey in hotkeys]
     coldkeys = [ledger.read((S, "Owner"), (hotkey,), at) for hotkey in hotkeys]
-    last_epoch = cast(int, one("LastEpochBlock"))
     zeros = [0] * count
+    return {
+        **_subnet_part(chain, netuid, at),
+        "num_uids": count,
+        "max_uids": max(256, count),
+        "owner_hotkey": hotkeys[0] if hotkeys else "",
+        "owner_coldkey": coldkeys[0] if coldkeys else "",
+        "hotkeys": hotkeys,
+        "coldkeys": coldkeys,
+        "identities": [None] * count,
+        "axons": [None] * count,
+        "active": [True] * count,
+        "validator_permit": column("ValidatorPermit", False),
+        "last_update": column("LastUpdate", 0),
+        "incentives": column("Incentive", 0),
+        "block_at_registration": [
+            ledger.read((S, "BlockAtRegistration"), (netuid, uid), at) or 0 for uid in uids
+        ],
+        "alpha_stake": stakes,
+        "total_stake": stakes,
+        **dict.fromkeys(
+            (
+                *("pruning_score", "emission", "dividends", "consensus", "trust", "rank"),
+                "tao_stake",
+            ),
+            zeros,
+        ),
+    }
+
+
+def _subnet_part(chain: Pallets, netuid: int, at: int) -> dict[str, object]:
+    """The fields that are not one per uid."""
+
+    def one(name: str) -> object:
+        return chain.ledger.read((S, name), (netuid,), at)
+
+    last_epoch = cast(int, one("LastEpochBlock"))
     return {
         "netuid": netuid,
         "name": [],
         "symbol": [],
         "identity": None,
         "network_registered_at": 0,
-        "owner_hotkey": hotkeys[0] if hotkeys else "",
-        "owner_coldkey": coldkeys[0] if coldkeys else "",
         "block": at,
         "tempo": one("Tempo"),
         "last_step": last_epoch,
@@ -53,30 +86,8 @@ def metagraph_record(chain: Pallets, netuid: int, at: int) -> dict[str, object]:
         "max_weights_limit": one("MaxWeightsLimit"),
         "weights_version": one("WeightsVersionKey"),
         "weights_rate_limit": one("WeightsSetRateLimit"),
-        "num_uids": count,
-        "max_uids": max(256, count),
         "commit_reveal_weights_enabled": one("CommitRevealWeightsEnabled"),
-        "commit_reveal_period": ledger.read((S, "RevealPeriodEpochs"), (netuid,), at) or 1,
-        "hotkeys": hotkeys,
-        "coldkeys": coldkeys,
-        "identities": [None] * count,
-        "axons": [None] * count,
-        "active": [True] * count,
-        "validator_permit": column("ValidatorPermit", False),
-        "pruning_score": zeros,
-        "last_update": column("LastUpdate", 0),
-        "emission": zeros,
-        "dividends": zeros,
-        "incentives": column("Incentive", 0),
-        "consensus": zeros,
-        "trust": zeros,
-        "rank": zeros,
-        "block_at_registration": [
-            ledger.read((S, "BlockAtRegistration"), (netuid, uid), at) or 0 for uid in uids
-        ],
-        "alpha_stake": stakes,
-        "tao_stake": zeros,
-        "total_stake": stakes,
+        "commit_reveal_period": one("RevealPeriodEpochs") or 1,
     }
 
 
