@@ -48,6 +48,7 @@ class CommitmentFault(StrEnum):
     REVISION = "revision"
     SECURE_HASH = "secure_hash"
     COMPETITION = "competition"
+    UNOPENED = "unopened"  # sealed, and never to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,16 +97,18 @@ class Connection:
         what: str,
         use: Callable[[bt.Client], AsyncIterator[_T]],
         *,
-        item_timeout_s: float,
-    ) -> AsyncGenerator[_T, None]:
-        """The items of a subscription; those the caller is too slow for are skipped.
+        silence_s: float,
+    ) -> AsyncGenerator[_T | None, None]:
+        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+
+        Items that the caller is too slow for are skipped.
 
         Raises:
-            ChainUnavailable: The subscription failed, ended, or had nothing in time.
+            ChainUnavailable: The subscription failed or ended.
         """
         link = await self._connected(what)
         try:
-            async with aclosing(link.stream(use, item_timeout_s)) as items:
+            async with aclosing(link.stream(use, silence_s)) as items:
                 async for item in items:
                     yield item
         except EndpointFailed as failure:

@@ -1,6 +1,6 @@
 """Endpoints of the real network: one SDK client each, which leaves nothing behind.
 
-This module and ``storage`` are the only ones that know more of the SDK than it documents.
+This module is the only one that knows more of the SDK than it documents.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from pathlib import Path
 import bittensor as bt
 from bittensor._transport import SubstrateConnection
 from bittensor._transport.rpc import WsConnection, _default_connect
+from bittensor._transport.storage import decode_storage_values
 from websockets.asyncio.client import ClientConnection
 
 from sn37.adapters.subtensor.errors import endpoint_name
 from sn37.adapters.subtensor.link import Endpoint
+from sn37.adapters.subtensor.storage import Lookup
 
 RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines come first
 HANDSHAKE_CLOSE_S = 1.0  # for a peer to say goodbye; the library's own 10 s delay every stop
@@ -42,6 +44,34 @@ class OneEndpoint(bt.RpcSubstrate):
         )
         self._opened.append(connection)
         return connection
+
+    async def query_maps(self, lookups: Sequence[Lookup], block_hash: str) -> list[list[object]]:
+        """The values of every lookup in one request; the SDK makes one for each map."""
+
+        async def read(raw: SubstrateConnection) -> list[list[object]]:
+            codec = await raw._runtimes.codec_at(block_hash)
+            entries = [codec.storage_entry(one.pallet, one.item) for one in lookups]
+            keys = [
+                ["0x" + key.hex() for key in codec.storage_key_batch(entry, [*map(list, one.keys)])]
+                for entry, one in zip(entries, lookups, strict=True)
+            ]
+            changed: dict[str, str | None] = {}
+            asked = [key for of_one in keys for key in of_one]
+            for group in await raw.rpc_request("state_queryStorageAt", [asked, block_hash]):
+                changed.update(group["changes"])
+            return [
+                decode_storage_values(
+                    codec,
+                    entry,
+                    [
+                        None if (value := changed.get(key)) is None else bytes.fromhex(value[2:])
+                        for key in of_one
+                    ],
+                )
+                for entry, of_one in zip(entries, keys, strict=True)
+            ]
+
+        return await self._read(read)
 
     async def close(self) -> None:
         opened, self._opened = self._opened, []

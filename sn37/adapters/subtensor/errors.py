@@ -43,13 +43,19 @@ def is_answer(error: bt.BittensorError) -> bool:
     if isinstance(error, (bt.RpcConnectionError, bt.ConnectionNotReady)):
         return False
     cause = error.__cause__
-    return cause is None or getattr(cause, "payload", None) is not None or _lacks_state(error)
+    said = getattr(cause, "payload", None) is not None
+    return cause is None or said or lacks_block(error) or _is_pruned(error)
+
+
+def lacks_block(error: BaseException) -> bool:
+    """Whether the endpoint does not have the block, or not yet."""
+    return any(sign in str(error) for sign in _NO_BLOCK)
 
 
 def explain(error: BaseException) -> str:
     """One clear line on why a call failed, and what to do where there is something to do."""
     text = str(error)
-    if any(sign in text for sign in _PRUNED):
+    if _is_pruned(error):
         return (
             "the state of this block is no longer kept there (pruned); add an archive endpoint "
             "with --endpoint"
@@ -70,6 +76,5 @@ def retry_after_s(error: BaseException) -> float:
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if isfinite(seconds) else 0.0
 
 
-def _lacks_state(error: BaseException) -> bool:
-    """Whether this endpoint does not have the block, or no longer its state."""
-    return any(sign in str(error) for sign in (*_PRUNED, *_NO_BLOCK))
+def _is_pruned(error: BaseException) -> bool:
+    return any(sign in str(error) for sign in _PRUNED)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -135,12 +136,14 @@ class Link:
         return answer
 
     async def stream(
-        self, use: Callable[[bt.Client], AsyncIterator[_T]], item_timeout_s: float
-    ) -> AsyncGenerator[_T, None]:
-        """The items of a subscription; those the caller is too slow for are skipped.
+        self, use: Callable[[bt.Client], AsyncIterator[_T]], silence_s: float
+    ) -> AsyncGenerator[_T | None, None]:
+        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+
+        Items that the caller is too slow for are skipped.
 
         Raises:
-            EndpointFailed: The subscription failed, ended, or had nothing in time.
+            EndpointFailed: The subscription failed or ended.
         """
         client = await self.client()
         newest: list[_T] = []
@@ -155,18 +158,18 @@ class Link:
         pumping.add_done_callback(lambda _: pulse.set())
         try:
             while True:
-                try:
-                    async with asyncio.timeout(item_timeout_s):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(silence_s):
                         await pulse.wait()
-                except TimeoutError as error:
-                    raise self._mute(client, item_timeout_s) from error
                 pulse.clear()
                 if newest:
                     self._num_failures = 0
                     yield newest.pop()
-                if pumping.done():
+                elif pumping.done():
                     ended = pumping.exception() or ConnectionError("the subscription ended")
                     raise self._blame(client, ended) from ended
+                else:
+                    yield None
         finally:
             await self._end(pumping, client)
 
@@ -186,7 +189,7 @@ class Link:
         try:
             await asyncio.wait({task}, timeout=timeout_s)
             if not task.done():
-                raise self._mute(client, timeout_s)
+                raise self._blame(client, TimeoutError(f"no answer within {timeout_s:g} s"))
             return task.result()
         finally:
             await self._end(task, client)
@@ -203,9 +206,6 @@ class Link:
             log.error("%s: a call did not end", self.name)
         elif not task.cancelled():
             task.exception()  # read, so that the event loop does not report it as lost
-
-    def _mute(self, client: bt.Client, timeout_s: float) -> EndpointFailed:
-        return self._blame(client, TimeoutError(f"no answer within {timeout_s:g} s"))
 
     def _blame(self, client: bt.Client, error: BaseException) -> EndpointFailed:
         """Close ``client``, which failed, and rest; once, however many calls notice."""
