@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittensor.keyfiles import (
+from bittensor.sp_core import (
     KeyfileError,
     Keypair,
     WrongPasswordError,
