@@ -66,10 +66,13 @@ async def read_rules(client: bt.Client, netuid: Netuid) -> WeightRules | None:
 
 
 def next_permitted(rules: WeightRules, me: Neuron) -> Block:
-    """The first block whose weights of ours the chain's rate limit lets in."""
-    if me.last_update == 0:  # never
-        return Block(rules.block + 1)
-    return Block(max(rules.block + 1, me.last_update + rules.rate_limit_blocks))
+    """The first head at which the rate limit lets our weights be sent.
+
+    The next block would do by the chain's own count; the SDK counts to the head.
+    """
+    if me.last_update == 0:  # never set
+        return rules.block
+    return Block(me.last_update + rules.rate_limit_blocks)
 
 
 def require_permitted(rules: WeightRules, hotkey: Hotkey, version_key: int) -> Neuron:
@@ -102,7 +105,7 @@ def require_permitted(rules: WeightRules, hotkey: Hotkey, version_key: int) -> N
             f"{version_key}; install the newest sn37",
             code="IncorrectWeightVersionKey",
         )
-    if (block := next_permitted(rules, me)) > rules.block + 1:
+    if (block := next_permitted(rules, me)) > rules.block:
         raise WeightsRefused(
             f"weights were set at block {me.last_update} and may be again at block {block}, "
             f"{rules.rate_limit_blocks} blocks later; they are sent then",

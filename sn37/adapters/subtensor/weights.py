@@ -26,8 +26,9 @@ from sn37.adapters.subtensor.rules import (
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.domain.emission import WeightVector
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
-from sn37.domain.ids import Block, Netuid
+from sn37.domain.ids import BLOCK_SECONDS, Block, Netuid
 from sn37.domain.metagraph import Neuron
+from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
@@ -56,12 +57,14 @@ class WeightSetter:
         connection: Connection,
         netuid: Netuid,
         signer: HotkeySigner | None,
+        clock: Clock,
         sink: EventSink,
         version_key: int = weights_version(),
     ) -> None:
         self._connection = connection
         self._netuid = netuid
         self._signer = signer
+        self._clock = clock
         self._sink = sink
         self._version_key = version_key
         self._committed: list[CommittedRow] = []  # by this process, not yet known to be opened
@@ -188,7 +191,7 @@ class WeightSetter:
             result.raise_for_failure()
         except bt.ChainError as error:
             permitted = next_permitted(rules, me)
-            return weights_refused(error, permitted if permitted > rules.block + 1 else None)
+            return weights_refused(error, permitted if permitted > rules.block else None)
         except bt.BittensorError as error:
             return WeightsRefused(f"the SDK would not send them: {error}", code="SdkRefused")
         except ChainUnavailable as error:
@@ -204,6 +207,9 @@ class WeightSetter:
         Raises:
             WeightsRefused, ChainUnavailable: It shows none.
         """
+        if isinstance(problem, ChainUnavailable):
+            # The endpoint rests, and what was sent may wait for its block.
+            await self._clock.sleep(max(problem.retry_after_s or 0.0, BLOCK_SECONDS))
         try:
             extrinsic = await self.since(Block(rules.block + 1))
         except ChainUnavailable as error:
