@@ -193,7 +193,6 @@ class Container(containers.DeclarativeContainer):
         heads=subscription,
         schedule=schedule,
         sink=sink,
-        hotkey=network.provided.signer.hotkey,
     )
     goal = providers.Factory(Goal, keeper=keeper, heads=subscription, schedule=schedule)
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)

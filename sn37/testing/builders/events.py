@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from sn37.domain.events import (
     BlockScored,
+    Cautioned,
     Degraded,
     EntryFinished,
     EntryStarted,
     Event,
     HeadAdvanced,
+    HeldBack,
     PoolFrozen,
     Recovered,
     RoundFinished,
     RoundOpened,
     RoundSatOut,
     SetUpAdvanced,
+    SharesWithheld,
     SubmissionFetched,
     SubmissionRefused,
     SubmissionSeen,
+    WeightsRevealed,
     WeightsSubmitted,
 )
 from sn37.domain.ids import Block, TaskName
@@ -50,6 +54,10 @@ def every_event() -> tuple[Event, ...]:
         RoundFinished(result=a_round_result(round_)),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
         WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),
+        SharesWithheld(reasons={key.hotkey: "left the subnet"}),
+        WeightsRevealed(extrinsic="731-2"),
+        HeldBack(what="commitment", why="no space is left", until_block=Block(1081)),
+        Cautioned(what="weights", advice="commit-reveal is off"),
         Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
         Recovered(what="chain"),
     )

@@ -148,15 +148,33 @@ class TestWeights:
         await world.at(380)
         assert len(world.chain.submitted) == 1
         (found,) = world.keeper.state.weights
-        assert found == replace(sent, extrinsic="370")  # what was sent, not what would be now
+        assert found == replace(sent, extrinsic="370-1")  # what was sent, not what would be now
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))
         world.chain.failures = [ChainUnavailable("connection lost")]
         await world.at(370)
         await world.restart()
-        await world.at(380)
+        await world.at(370 + RETRY_BLOCKS)
         assert len(world.chain.submitted) == 1
+
+    async def test_weights_that_may_still_land_are_not_sent_again(self) -> None:
+        world = Submission(finished(360))
+        world.chain.failures = [ChainUnavailable("connection lost")]
+        await world.at(370)
+        await world.restart()
+        await world.at(371, 370 + RETRY_BLOCKS - 1)
+        assert world.chain.submitted == []
+
+    async def test_weights_refused_until_a_block_are_tried_again_at_that_block(self) -> None:
+        world = Submission(finished(360))
+        refusal = WeightsRefused("too fast", code="SettingWeightsTooFast", next_block=Block(440))
+        world.chain.failures = [refusal]
+        await world.at(370, 370 + RETRY_BLOCKS, 439)
+        assert world.chain.submitted == []
+        await world.at(440)
+        assert len(world.chain.submitted) == 1
+        assert [e.retry_in_s for e in world.sink.of(Degraded)] == [70 * 12]
 
 
 def a_result(competition: int, sync_block: int, winner: str) -> RoundResult:
@@ -200,7 +218,6 @@ class Submission:
             heads=actor,
             schedule=TWO_COMPETITIONS,
             sink=self.sink,
-            hotkey=Hotkey("validator"),
         )
         task = asyncio.create_task(submitter.run())
         for block in blocks:
