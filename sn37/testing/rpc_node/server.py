@@ -161,7 +161,7 @@ class RpcNode:
 
     async def _tell(self, subscription: str) -> None:
         """Send the finalized head to a subscriber."""
-        header = self._state.header(self.chain.finalized)
+        header = self._state.finalized_header()
         params = {"subscription": subscription, "result": header}
         message = {"jsonrpc": "2.0", "method": "chain_finalizedHead", "params": params}
         await self._heads[subscription].send(json.dumps(message))

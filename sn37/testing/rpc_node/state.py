@@ -84,6 +84,11 @@ class NodeState:
             self._numbers[block_hash] = number
         return self._hashes[mine][1]
 
+    def finalized_header(self) -> dict[str, object]:
+        """What subscribers hear; from then on they may ask by its hash."""
+        self.hash_of(self._chain.finalized)
+        return self.header(self._chain.finalized)
+
     def header(self, number: int) -> dict[str, object]:
         """A header as a node sends it."""
         parent = self.hash_of(number - 1) if number > self._since else _ROOT
