@@ -11,7 +11,8 @@ from threading import Event
 
 from dependency_injector import containers, providers
 
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.cuda.confinement.probe import probe as probe_host
+from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
@@ -60,7 +61,7 @@ def _scorer(settings: Settings) -> WorkerScorer:
         device=settings.scorer_device,
         dtype=settings.scorer_dtype,
         threads=settings.threads,
-        scratch=settings.state_dir / "scratch",
+        allow_weak_sandbox=settings.allow_weak_sandbox,
     )
 
 
@@ -117,6 +118,8 @@ class Container(containers.DeclarativeContainer):
 
     store = providers.Singleton(_state_store, settings.provided.state_dir)
     scorer = providers.Singleton(_scorer, settings)
+    methods = providers.Object(METHODS)
+    host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
     subscription = providers.Factory(_subscribe, heads)

@@ -36,6 +36,12 @@ Dtype = Annotated[
     str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
+AllowWeakSandbox = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-weak-sandbox", help="Score although this host cannot confine models; see doctor."
+    ),
+]
 Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
 Pace = Annotated[
     str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")

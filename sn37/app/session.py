@@ -19,6 +19,7 @@ from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
+from sn37.domain.events import WorkersConfined
 from sn37.domain.standings import standings
 from sn37.ports.errors import PortError
 
@@ -71,6 +72,9 @@ async def _follow(container: Container) -> None:
     settings, keeper = container.settings(), container.keeper()
     await keeper.load()  # first: it also keeps a second validator off this folder
     _require_same_schedule(container)
+    _require_methods(container)
+    sandbox = await container.scorer().sandbox()
+    container.sink().emit(WorkersConfined(sandbox=sandbox.label, missing=sandbox.missing))
     network = await open_network(container)
     container.network.override(providers.Object(network))
     _require_sources(container)
@@ -117,6 +121,19 @@ def _require_same_schedule(container: Container) -> None:
                 f"{key.competition} at block {key.sync_block}, which {container.loaded().origin} "
                 "does not run; give the schedule it was made with, or another --state-dir"
             )
+
+
+def _require_methods(container: Container) -> None:
+    """The same for a task that the scorer cannot do."""
+    loaded, known = container.loaded(), container.methods()
+    for stage in loaded.schedule.stages:
+        for competition in stage.competitions:
+            for task in competition.tasks:
+                if task.method not in known:
+                    raise CommandError(
+                        f"{loaded.origin}: task {task.name} of competition {competition.id}: this "
+                        f"version cannot score {task.method}, only {', '.join(sorted(known))}"
+                    )
 
 
 def _require_sources(container: Container) -> None:

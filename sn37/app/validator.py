@@ -26,6 +26,7 @@ def validator(
     device: options.Device = None,
     dtype: options.Dtype = None,
     threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
     seed: options.Seed = None,
     pace: options.Pace = None,
     rounds: options.Rounds = None,

@@ -26,6 +26,14 @@ class SetUpAdvanced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersConfined(Event):
+    """What the machine offers to confine models with, found at the start."""
+
+    sandbox: str  # as in receipts
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeadAdvanced(Event):
     head: BlockRef
     next_sync: Block

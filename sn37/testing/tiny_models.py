@@ -50,11 +50,32 @@ _SHAPE: dict[str, object] = {
     "pad_token_id": None,
 }
 _EXTRA: dict[str, dict[str, object]] = {
+    "bart": {
+        "d_model": 64,
+        "decoder_attention_heads": 4,
+        "decoder_ffn_dim": 128,
+        "decoder_layers": 2,
+        "encoder_layers": 2,
+    },
     "gemma": {"head_dim": 16},
     "gemma2": {"head_dim": 16},
     "gpt_neox": {"num_key_value_heads": None},
+    "phi3": {"pad_token_id": 1},
     "qwen3": {"head_dim": 16},
 }
+ARCHITECTURES = {
+    "bart": "BartForCausalLM",
+    "falcon": "FalconForCausalLM",
+    "gemma": "GemmaForCausalLM",
+    "gemma2": "Gemma2ForCausalLM",
+    "gpt_neox": "GPTNeoXForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "mistral": "MistralForCausalLM",
+    "phi": "PhiForCausalLM",
+    "phi3": "Phi3ForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+}  # the class by transformers' model_type
 
 
 def save_tokenizer(

@@ -26,7 +26,11 @@ _FORBIDDEN = frozenset(
         "peft_config",
     }
 )
-# Largest value of each size, well above every published model of 15 GiB.
+# Keys that every family obeys and whose other values let a model read the text that it is to
+# predict. What is not named here but has the effect, the worker finds by trying.
+_CAUSAL = {"is_causal": (True,), "use_bidirectional_attention": (False, None)}
+# Largest value of each size at any depth, well above every published model of 15 GiB. Nothing
+# is built before this: a layer costs a millisecond even without memory, an expert or label too.
 _SIZES = {
     "vocab_size": 1 << 20,
     "hidden_size": 1 << 16,
@@ -37,7 +41,22 @@ _SIZES = {
     "head_dim": 4096,
     "max_position_embeddings": 1 << 24,
     "sliding_window": 1 << 24,
-    # GPT-2 style names of the same things
+    "num_labels": 4096,
+    # mixtures of experts
+    "num_experts": 1024,
+    "num_local_experts": 1024,
+    "n_routed_experts": 1024,
+    # other families' names of the same things
+    "d_model": 1 << 16,
+    "decoder_attention_heads": 1024,
+    "decoder_ffn_dim": 1 << 18,
+    "decoder_layers": 512,
+    "encoder_attention_heads": 1024,
+    "encoder_ffn_dim": 1 << 18,
+    "encoder_layers": 512,
+    "ffn_hidden_size": 1 << 18,
+    "num_hidden_groups": 512,
+    "num_kv_heads": 1024,
     "n_embd": 1 << 16,
     "n_layer": 512,
     "n_head": 1024,
@@ -53,14 +72,7 @@ def check_config(text: bytes, constraints: ModelConstraints) -> str:
         ModelRejected: ``bad_config``, or ``architecture`` when the competition does not
             allow the one it names.
     """
-    config = check_json("config.json", text)
-    _check_numbers(config)
-    for name, largest in _SIZES.items():
-        size = config.get(name)
-        if size is None:
-            continue  # absent, or null as for "no sliding window"
-        if not isinstance(size, int) or isinstance(size, bool) or not 0 < size <= largest:
-            raise _bad(f"{name} {ascii(size)[:40]} is not in 1 .. {largest}")
+    config = check_bounds(text)
     match config.get("architectures"):
         case [str(architecture)]:
             pass
@@ -72,6 +84,17 @@ def check_config(text: bytes, constraints: ModelConstraints) -> str:
             f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE
         )
     return architecture
+
+
+def check_bounds(text: bytes) -> dict[str, JsonValue]:
+    """A config.json that asks for nothing dangerous and nothing absurd.
+
+    Raises:
+        ModelRejected: ``bad_config``.
+    """
+    config = check_json("config.json", text)
+    _check_values(config)
+    return config
 
 
 def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
@@ -90,15 +113,26 @@ def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
     return value
 
 
-def _check_numbers(value: JsonValue) -> None:
+def _check_values(value: JsonValue) -> None:
     if isinstance(value, dict):
-        for child in value.values():
-            _check_numbers(child)
+        for key, child in value.items():
+            _check_key(key, child)
+            _check_values(child)
     elif isinstance(value, list):
         for child in value:
-            _check_numbers(child)
+            _check_values(child)
     elif isinstance(value, int | float) and abs(value) > _MAX_NUMBER:  # 1e999 reads as infinity
         raise _bad(f"number {ascii(value)[:40]} is out of bounds")
+
+
+def _check_key(key: str, value: JsonValue) -> None:
+    if key in _CAUSAL and not any(value is allowed for allowed in _CAUSAL[key]):
+        raise _bad(f"{key} {ascii(value)[:40]} lets the model see the tokens that follow")
+    largest = _SIZES.get(key)
+    if largest is None or value is None:
+        return  # null as for "no sliding window"
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= largest:
+        raise _bad(f"{key} {ascii(value)[:40]} is not in 1 .. {largest}")
 
 
 def _bad(message: str) -> ModelRejected:

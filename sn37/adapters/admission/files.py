@@ -82,7 +82,7 @@ def select(
         )
     if CONFIG not in names:
         raise ModelRejected(f"{CONFIG} is missing", reason=Reason.BAD_CONFIG)
-    _check_weight_names(names)
+    check_weight_names(names)
     return chosen
 
 
@@ -151,7 +151,12 @@ def _is_read(file: ListedFile) -> bool:
     return True
 
 
-def _check_weight_names(names: set[str]) -> None:
+def check_weight_names(names: set[str]) -> None:
+    """One file of weights, or shards with an index.
+
+    Raises:
+        ModelRejected: ``unloadable``.
+    """
     # Transformers loads model.safetensors, or else what the index names. Tensors in any other
     # file would be hashed but not loaded, and a clone could hide behind them.
     weights = weight_files(sorted(names))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 from sn37.adapters.cuda import zygote
 
 END_TIMEOUT_S = 30.0  # a killed process that still holds a device can take seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a worker ended: its wait status, and the most memory it ever held, in bytes."""
+
+    status: int
+    peak_bytes: int
 
 
 class Child:
@@ -27,16 +34,14 @@ class Child:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         control: socket.socket,
-        folder: Path,
         abandon: Callable[[], None],
     ) -> None:
         self.pid = pid
         self.reader = reader
         self._writer = writer
         self._control = control
-        self._folder = folder
         self._abandon = abandon
-        self._ended = False
+        self._ending: asyncio.Task[Ended | None] | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(control, self._lose)
 
@@ -54,24 +59,30 @@ class Child:
         self._writer.write(body)
         await self._writer.drain()
 
-    async def end(self, *, gently: bool = False) -> int | None:
-        """Kill its process group, reap it, remove its folder; ending it again does nothing.
+    async def end(self, *, gently: bool = False) -> Ended | None:
+        """Kill it, with all that it may have started, and reap it; a second call only waits.
+
+        Goes on in the background when the caller is cancelled.
 
         Args:
             gently: Let a worker that is leaving finish, so that its own status is seen.
 
         Returns:
-            Its wait status; ``None`` when the zygote died, and the worker with it.
+            ``None`` when the zygote died, and the worker with it.
         """
-        if self._ended:
-            return None
-        self._ended = True
-        self._loop.remove_reader(self._control)
+        if self._ending is None:
+            self._loop.remove_reader(self._control)
+            self._ending = self._loop.create_task(self._end(gently=gently))
+        return await asyncio.shield(self._ending)
+
+    async def _end(self, *, gently: bool) -> Ended | None:
+        order = zygote.END_GENTLY if gently else zygote.END_NOW
         try:
             async with asyncio.timeout(END_TIMEOUT_S):
-                order = zygote.END_GENTLY if gently else zygote.END_NOW
                 await self._loop.sock_sendall(self._control, order)
-                return await receive_number(self._control)
+                status, peak_bytes = zygote.END.unpack(
+                    await receive_exactly(self._control, zygote.END.size)
+                )
         except ConnectionError:
             return None
         except TimeoutError:
@@ -80,17 +91,16 @@ class Child:
         finally:
             self._control.close()
             self._writer.close()
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        return Ended(status=status, peak_bytes=peak_bytes)
 
 
-async def receive_number(control: socket.socket) -> int:
-    """A pid or wait status from the zygote.
+async def receive_exactly(control: socket.socket, count: int) -> bytes:
+    """A message of the zygote's.
 
     Raises:
         ConnectionError: The zygote is gone.
     """
-    body = await asyncio.get_running_loop().sock_recv(control, zygote.NUMBER.size)
-    if len(body) != zygote.NUMBER.size:
+    body = await asyncio.get_running_loop().sock_recv(control, count)
+    if len(body) != count:
         raise ConnectionError("the warm parent closed the control socket")
-    number: int = zygote.NUMBER.unpack(body)[0]
-    return number
+    return body

@@ -21,6 +21,8 @@ def configure(*, device: str, threads: int) -> torch.device:
     random.seed(0)  # jinja's "random" filter draws from it; templates must render alike
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
+    # Nothing reads memory before it is written; filling it would only take time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False

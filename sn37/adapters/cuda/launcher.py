@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from sn37.adapters.cuda import zygote
-from sn37.adapters.cuda.child import Child, receive_number
-from sn37.domain.reasons import Reason
+from sn37.adapters.cuda.child import Child, receive_exactly
+from sn37.adapters.cuda.confinement.sandbox import ESSENTIAL, LOSSES, Sandbox
 from sn37.ports.errors import ScorerUnavailable
 
 START_TIMEOUT_S = 180.0  # of the zygote's imports, on a cold disk
@@ -50,8 +49,10 @@ class Launcher:
     Args:
         entry: What a child runs, with its end of the job's stream as the only argument. Its
             module is imported by the zygote and must run no operator.
-        scratch: Folder in which each child gets a folder of its own.
-        environment: Added to the children's environment, which otherwise is an allow-list.
+        device: What children may open besides files.
+        environment: Of the children, besides an allow-list of this process's variables.
+        allow_weak: Start children without Landlock or seccomp where the host has none.
+        probe: Finds out what the host has to confine children with; blocks, asked once.
         search_path: Where the children import from besides this process's own path.
         max_children: Forks after which the zygote is replaced.
     """
@@ -60,38 +61,63 @@ class Launcher:
         self,
         *,
         entry: str,
-        scratch: Path,
+        device: str,
         environment: Mapping[str, str],
+        allow_weak: bool,
+        probe: Callable[[], Sandbox],
         search_path: Sequence[Path] = (),
         max_children: int = 64,
     ) -> None:
         self._entry = entry
-        self._scratch = scratch
+        self._device = device
         self._environment = environment
+        self._allow_weak = allow_weak
+        self._probe = probe
         self._search_path = search_path
         self._max_children = max_children
+        self._found: Sandbox | None = None
         self._zygote: _Zygote | None = None
         self._retired: list[_Zygote] = []
 
-    async def launch(self, *, memory_bytes: int | None) -> Child:
-        """A fresh child in a folder of its own.
+    @property
+    def found(self) -> Sandbox | None:
+        """What :meth:`sandbox` answered, once it was asked."""
+        return self._found
+
+    async def sandbox(self) -> Sandbox:
+        """What children are confined by.
 
         Raises:
-            ScorerUnavailable: The zygote cannot be started or has died; ``disk`` when the
-                scratch folder cannot be written.
+            ScorerUnavailable: The host lacks an essential layer, and that is not allowed; or
+                it could not be asked.
         """
-        warm = self._warm()
-        folder = self._folder()
+        if self._found is None:
+            try:
+                found = await asyncio.to_thread(self._probe)
+            except OSError as error:
+                raise ScorerUnavailable(str(error)) from error
+            if found.is_weak and not self._allow_weak:
+                raise ScorerUnavailable(_too_weak(found))
+            self._found = found
+        return self._found
+
+    async def launch(self, *, readable: Sequence[Path], memory_bytes: int | None) -> Child:
+        """A fresh child, which may read the folders ``readable`` and write nothing.
+
+        Raises:
+            ScorerUnavailable: The zygote cannot be started or has died, or the host cannot
+                confine the child.
+        """
+        warm = self._warm(await self.sandbox())
         try:
             stream, child_stream = socket.socketpair()
             control, child_control = socket.socketpair()
         except OSError as error:  # too many open files
-            shutil.rmtree(folder, ignore_errors=True)
             raise ScorerUnavailable(f"no connection to a worker: {error}") from error
         try:
             for ours in (stream, control):
                 ours.setblocking(False)
-            request = {"folder": str(folder), "memory_bytes": memory_bytes}
+            request = {"readable": [str(r) for r in readable], "memory_bytes": memory_bytes}
             try:
                 socket.send_fds(
                     warm.requests,
@@ -110,15 +136,9 @@ class Launcher:
         except BaseException:
             stream.close()
             control.close()
-            shutil.rmtree(folder, ignore_errors=True)
             raise
         return Child(
-            pid=pid,
-            reader=reader,
-            writer=writer,
-            control=control,
-            folder=folder,
-            abandon=warm.process.kill,
+            pid=pid, reader=reader, writer=writer, control=control, abandon=warm.process.kill
         )
 
     async def aclose(self) -> None:
@@ -134,7 +154,7 @@ class Launcher:
     async def _pid(self, warm: _Zygote, control: socket.socket) -> int:
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                return await receive_number(control)
+                body = await receive_exactly(control, zygote.NUMBER.size)
         except (ConnectionError, TimeoutError) as error:
             self._retire(warm)
             warm.process.kill()
@@ -142,25 +162,12 @@ class Launcher:
             raise ScorerUnavailable(
                 f"the scorer's warm parent did not start a worker: {warm.last_words()}"
             ) from error
+        pid: int = zygote.NUMBER.unpack(body)[0]
+        if not pid:
+            raise ScorerUnavailable(f"cannot confine a worker: {warm.last_words()}")
+        return pid
 
-    def _folder(self) -> Path:
-        try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            owner = f"job-{os.getpid()}-"
-            return Path(tempfile.mkdtemp(prefix=owner, dir=self._scratch.resolve()))
-        except OSError as error:
-            raise ScorerUnavailable(
-                f"cannot write to the scratch folder {self._scratch}: {error}", reason=Reason.DISK
-            ) from error
-
-    def _sweep(self) -> None:
-        """Remove the folders of validators that were killed."""
-        for folder in self._scratch.glob("job-*-*"):
-            owner = folder.name.split("-")[1]
-            if owner.isdecimal() and not Path("/proc", owner).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _warm(self) -> _Zygote:
+    def _warm(self, sandbox: Sandbox) -> _Zygote:
         self._bury()
         current = self._zygote
         if current is not None and (
@@ -168,21 +175,20 @@ class Launcher:
         ):
             self._retire(current)
         if self._zygote is None:
-            self._sweep()
             try:
-                self._zygote = self._start()
+                self._zygote = self._start(sandbox)
             except OSError as error:
                 raise ScorerUnavailable(f"cannot start the scorer: {error}") from error
         return self._zygote
 
-    def _start(self) -> _Zygote:
+    def _start(self, sandbox: Sandbox) -> _Zygote:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         log = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the zygote is buried
         # -P keeps the working directory, -s the user's packages out of the import path.
-        command = [sys.executable, "-P", "-s", "-m", zygote.__name__]
+        command = [sys.executable, "-P", "-s", "-m", zygote.__name__, str(os.getpid())]
         with theirs:
             process = subprocess.Popen(
-                [*command, str(os.getpid()), str(theirs.fileno()), self._entry],
+                [*command, str(theirs.fileno()), self._entry, self._device, sandbox.encode()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -210,3 +216,9 @@ class Launcher:
         for old in gone:
             old.log.close()
             self._retired.remove(old)
+
+
+def _too_weak(found: Sandbox) -> str:
+    missing = sorted(ESSENTIAL - found.layers)
+    why = "; ".join(f"no {layer}: {LOSSES[layer].lost} ({LOSSES[layer].fix})" for layer in missing)
+    return f"this host cannot confine models: {why}; to run all the same: --allow-weak-sandbox"

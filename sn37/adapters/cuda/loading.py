@@ -8,27 +8,52 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from sn37.adapters.admission.config import check_json
+from sn37.adapters.admission.config import check_bounds, check_json
+from sn37.adapters.admission.files import CONFIG, TOKENIZER_CONFIG
+from sn37.adapters.admission.header import Header
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.tensor_names import match_names
+from sn37.adapters.cuda.weights import read_headers, tensors
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-CONFIGS = ("config.json", "generation_config.json", "tokenizer_config.json")
-_WARM = ("gemma", "gemma2", "llama", "mistral", "phi3", "qwen2", "qwen3")
+# What the forward pass returns is for us to say. The cache would join packed samples.
+_OUTPUT = {
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+    "use_cache": False,
+}
+CONFIGS = (CONFIG, "generation_config.json", TOKENIZER_CONFIG)
+# The families that schedules allow, and what else miners bring to a competition of one's own.
+_WARM = (
+    "bart",
+    "falcon",
+    "gemma",
+    "gemma2",
+    "gpt_neox",
+    "llama",
+    "mistral",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+)
 
 
 def warm() -> None:
@@ -41,7 +66,7 @@ def check_configs(folder: Path) -> None:
     """Look at the model's JSON before transformers does, as admission has: it decides on code.
 
     Raises:
-        ModelFault: ``bad_config``, as ``check_json``; or an adapter lies beside the model.
+        ModelFault: ``bad_config``, as ``check_bounds``; or an adapter lies beside the model.
     """
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
@@ -50,7 +75,11 @@ def check_configs(folder: Path) -> None:
         if not path.exists():
             continue
         try:
-            check_json(name, path.read_bytes())
+            text = path.read_bytes()
+            if name == CONFIG:
+                check_bounds(text)
+            else:
+                check_json(name, text)
         except ModelRejected as error:
             raise ModelFault(error.reason, str(error)) from error
 
@@ -60,6 +89,8 @@ def load_model(
 ) -> PreTrainedModel:
     """The model in evaluation mode, every parameter from its files and finite.
 
+    It is built on the meta device, where it has shapes but no memory, and compared with the
+    rules and the files' headers; then each tensor goes from the mapped file to ``device``.
     Attention is transformers' choice for the architecture: sdpa, or eager where sdpa cannot
     do it (Gemma 2's soft cap). The config has no say.
 
@@ -67,35 +98,73 @@ def load_model(
         ModelFault: ``architecture``, ``parameters``, ``non_finite``, or ``unloadable``: a
             tensor is missing, unknown or of another shape.
     """
-    # The stubs forget that output_loading_info makes it a pair.
-    loaded: object = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=DTYPES[dtype],
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-        output_loading_info=True,
-    )
-    model, report = cast("tuple[PreTrainedModel, Mapping[str, Iterable[object]]]", loaded)
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
-        if names := sorted(map(str, report.get(kind, ()))):
-            what = kind.replace("_", " ")
-            raise ModelFault(Reason.UNLOADABLE, f"{what}: {', '.join(names[:3])} ({len(names)})")
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    for name, value in _OUTPUT.items():
+        setattr(config, name, value)
+    with torch.device("meta"):
+        model = _from_config(config, DTYPES[dtype])
     if type(model).__name__ != architecture:
         raise ModelFault(
             Reason.ARCHITECTURE, f"loads as {type(model).__name__}, declared {architecture}"
         )
     if (count := model.num_parameters()) > max_parameters:
         raise ModelFault(Reason.PARAMETERS, f"{count} parameters, at most {max_parameters}")
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            raise ModelFault(Reason.NON_FINITE, f"{name} holds NaN or infinity")
-    model.config.use_cache = False
+    headers = read_headers(folder)
+    names = match_names(model, headers)
+    _compute_buffers(model)
+    _fill(model, headers, names, device)
     model.requires_grad_(False)
     model.train(mode=False)  # dropout off
     module: nn.Module = model  # transformers' wrapper of to() has lost its types
-    module.to(device)
+    module.to(device)  # the computed buffers; all else is there
     return model
+
+
+def _from_config(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedModel:
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(
+        config, dtype=dtype, trust_remote_code=False
+    )  # type: ignore[no-untyped-call]
+    return model
+
+
+def _compute_buffers(model: PreTrainedModel) -> None:
+    """Give the buffers that no file holds, such as rotary frequencies, their values.
+
+    transformers computes them where it initialises weights. All of those are still on the meta
+    device, where initialising costs and changes nothing.
+    """
+    for name, buffer in model.named_non_persistent_buffers():
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, torch.empty_like(buffer, device="cpu"))
+    model.initialize_weights()  # type: ignore[no-untyped-call]
+
+
+def _fill(
+    model: PreTrainedModel,
+    headers: Mapping[Path, Header],
+    names: Mapping[str, str],
+    device: torch.device,
+) -> None:
+    """Put the files' tensors in the place of the meta ones.
+
+    Args:
+        names: As :func:`match_names`.
+    """
+    expected = model.state_dict()
+    dtypes = {theirs: expected[ours].dtype for theirs, ours in names.items()}
+    found: dict[str, Tensor] = {}
+    for theirs, tensor in tensors(headers, dtypes, device):
+        # One pass without a copy; both bounds are NaN when any element is.
+        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
+            raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
+        found[names[theirs]] = nn.Parameter(tensor, requires_grad=False)
+    for one, other in model.all_tied_weights_keys.items():
+        if one in found and other in found and not torch.equal(found[one], found[other]):
+            raise ModelFault(
+                Reason.UNLOADABLE, f"{one} and {other} differ, but the config ties them"
+            )
+        found[one] = found[other] = found[other] if other in found else found[one]
+    model.load_state_dict(found, assign=True)  # strict: complains of what it lacks
 
 
 def vocabulary(model: PreTrainedModel) -> int:

@@ -4,36 +4,36 @@ transformers."""
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import time
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Literal, TypeVar
+from pathlib import Path, PurePath
+from typing import Literal
 
 from sn37.adapters.cuda.child import Child
+from sn37.adapters.cuda.confinement.probe import probe as probe_host
+from sn37.adapters.cuda.confinement.sandbox import Sandbox
+from sn37.adapters.cuda.deadline import Deadline
 from sn37.adapters.cuda.launcher import Launcher
 from sn37.adapters.cuda.messages import (
     LENGTH,
     MAX_REPLY_BYTES,
     BlockOrder,
-    Failed,
     MalformedMessage,
     Ready,
-    Refused,
     Reply,
     Scored,
     WorkOrder,
     decode_reply,
 )
+from sn37.adapters.cuda.verdicts import post_mortem, unblamed, unexpected
+from sn37.adapters.cuda.watchdog import Watchdog
 from sn37.domain.competition import Method
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
-_Result = TypeVar("_Result")
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
 
@@ -42,6 +42,8 @@ METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
 TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
+DRIVER_BYTES = 4 << 30  # what a GPU's libraries and driver hold on the host
+WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
 
 class WorkerScorer:
@@ -50,7 +52,8 @@ class WorkerScorer:
     Args:
         threads: Of the worker's operators. Sums are split by it, so it is part of what makes
             losses bit-identical.
-        scratch: Folder for what workers write; one folder each, removed with the worker.
+        allow_weak_sandbox: Score without Landlock or seccomp where the host has none.
+        probe: Finds out what the host has to confine workers with; blocks, asked once.
         entry: ``module:function`` that a worker runs; tests give others.
         search_path: Where to find the entry besides this process's import path.
         max_children: Workers after which the warm parent is replaced.
@@ -62,7 +65,8 @@ class WorkerScorer:
         device: Device,
         dtype: Dtype,
         threads: int,
-        scratch: Path,
+        allow_weak_sandbox: bool = False,
+        probe: Callable[[], Sandbox] = probe_host,
         entry: str = WORKER,
         search_path: Sequence[Path] = (),
         max_children: int = 64,
@@ -74,8 +78,10 @@ class WorkerScorer:
         self._threads = threads
         self._launcher = Launcher(
             entry=entry,
-            scratch=scratch,
+            device=device,
             environment=_child_environment(threads),
+            allow_weak=allow_weak_sandbox,
+            probe=probe,
             search_path=search_path,
             max_children=max_children,
         )
@@ -91,28 +97,47 @@ class WorkerScorer:
         blocks = job.blocks()[job.skip_blocks :]
         if not blocks:
             return
-        num_oom_kills = _num_oom_kills()
-        worker = await self._launcher.launch(memory_bytes=self._memory_bytes(job))
-        deadline = _Deadline(job.timeout_s)
-        try:
-            await deadline.run(worker.send(self._order(job, blocks).encode()))
-            match _unblamed(await deadline.run(_receive(worker))):
-                case Ready(environment):
-                    self._reported = environment
-                case other:
-                    raise _unexpected(other)
-            for block in blocks:
-                match _unblamed(await deadline.run(_receive(worker))):
-                    case Scored(losses, tokens) if len(losses) == block.stop - block.first:
-                        seconds = deadline.stop()
+        allowance = self._memory_bytes(job)
+        readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
+        limit = allowance if self._device == "cpu" else None  # a driver reserves at will
+        is_ready = False
+        async with AsyncExitStack() as stack:
+            worker = await self._launcher.launch(readable=readable, memory_bytes=limit)
+            stack.push_async_callback(worker.end)
+            deadline = Deadline(job.timeout_s)
+            watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
+            stack.callback(watchdog.stop)
+            try:
+                await deadline.run(worker.send(self._order(job, blocks).encode()))
+                match unblamed(await deadline.run(_receive(worker))):
+                    case Ready(environment):
+                        self._reported = environment
+                        is_ready = True
                     case other:
-                        raise _unexpected(other)
-                yield BlockLosses(block=block, losses=losses, tokens=tokens, seconds=seconds)
-                deadline.go()
-        except ConnectionError as error:
-            raise _post_mortem(await worker.end(gently=True), num_oom_kills) from error
-        finally:
-            await worker.end()
+                        raise unexpected(other)
+                for block in blocks:
+                    match unblamed(await deadline.run(_receive(worker))):
+                        case Scored(losses, tokens) if len(losses) == block.stop - block.first:
+                            seconds = deadline.stop()
+                        case other:
+                            raise unexpected(other)
+                    yield BlockLosses(block=block, losses=losses, tokens=tokens, seconds=seconds)
+                    deadline.go()
+            except ConnectionError as error:
+                ended = await worker.end(gently=True)
+                # Files of the model that are mapped count, though the kernel can drop them.
+                most_bytes = allowance + job.artifact.size_bytes + WARM_BYTES
+                raise watchdog.verdict or post_mortem(
+                    ended, is_ready=is_ready, most_bytes=most_bytes
+                ) from error
+
+    async def sandbox(self) -> Sandbox:
+        """What workers are confined by.
+
+        Raises:
+            ScorerUnavailable: The host lacks an essential layer, and that is not allowed.
+        """
+        return await self._launcher.sandbox()
 
     async def aclose(self) -> None:
         """End the warm parent and every worker that is left; ``score`` would start a new one."""
@@ -126,6 +151,7 @@ class WorkerScorer:
         return {
             "device": self._device,
             "dtype": self._dtype,
+            "sandbox": found.label if (found := self._launcher.found) else "unknown",
             "threads": str(self._threads),
             "torch": _version("torch"),
             "transformers": _version("transformers"),
@@ -136,11 +162,11 @@ class WorkerScorer:
     def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:
         batches = {batch.task: batch for batch in job.batches}
         return WorkOrder(
-            model=str(Path(job.artifact.path).absolute()),
+            model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
             max_parameters=job.constraints.max_parameters,
             max_tokens=job.constraints.max_tokens,
-            tokenizer=None if job.tokenizer is None else str(Path(job.tokenizer).absolute()),
+            tokenizer=None if job.tokenizer is None else str(_absolute(job.tokenizer)),
             template=job.template,
             device=self._device,
             dtype=self._dtype,
@@ -157,48 +183,11 @@ class WorkerScorer:
             ),
         )
 
-    def _memory_bytes(self, job: ScoringJob) -> int | None:
-        """Twice what the declared weights take, for loading, plus room to work in.
-
-        A driver's address space has nothing to do with the model: no limit on a GPU's host side.
-        """
-        if self._device != "cpu":
-            return None
+    def _memory_bytes(self, job: ScoringJob) -> int:
+        """Twice what the declared weights take, for loading, plus room to work in."""
         weights = max(job.artifact.size_bytes, job.artifact.parameters * ITEM_BYTES[self._dtype])
-        return 2 * weights + WORKING_BYTES + TOKEN_BYTES * job.constraints.max_tokens
-
-
-class _Deadline:
-    """Wall-clock seconds left to a worker; the clock stands between ``stop`` and ``go``."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self._left_s = timeout_s
-        self._since = time.monotonic()
-
-    async def run(self, step: Awaitable[_Result]) -> _Result:
-        """``step`` within the time left.
-
-        Raises:
-            ModelRejected: ``timeout``.
-        """
-        try:
-            async with asyncio.timeout(self._left_s - (time.monotonic() - self._since)):
-                return await step
-        except TimeoutError as error:
-            raise ModelRejected(
-                f"loading and scoring took more than {self._timeout_s:g} s", reason=Reason.TIMEOUT
-            ) from error
-
-    def stop(self) -> float:
-        """Stop the clock; seconds since it last started."""
-        lap_s = time.monotonic() - self._since
-        self._left_s -= lap_s
-        return lap_s
-
-    def go(self) -> None:
-        """Start it again."""
-        self._since = time.monotonic()
+        driver = 0 if self._device == "cpu" else DRIVER_BYTES
+        return 2 * weights + WORKING_BYTES + TOKEN_BYTES * job.constraints.max_tokens + driver
 
 
 def _check(job: ScoringJob) -> None:
@@ -230,47 +219,15 @@ async def _receive(worker: Child) -> Reply:
         ) from error
 
 
-def _unblamed(reply: Reply) -> Ready | Scored:
-    match reply:
-        case Refused(reason, detail):
-            raise ModelRejected(detail, reason=reason)
-        case Failed(detail):
-            raise ScorerUnavailable(detail)
-        case _:
-            return reply
-
-
-def _unexpected(reply: Reply) -> ModelRejected:
-    return ModelRejected(
-        f"the worker sent {type(reply).__name__.lower()} out of turn", reason=Reason.UNLOADABLE
-    )
-
-
-def _post_mortem(status: int | None, num_oom_kills: int) -> ModelRejected | ScorerUnavailable:
-    """Whose fault the death of a worker is that ended without a verdict."""
-    if status is None:
-        return ScorerUnavailable("the warm parent died, and the worker with it")
-    code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGKILL and _num_oom_kills() > num_oom_kills:
-        # The worker's data is limited by what the model declares, so the machine is too small.
-        return ScorerUnavailable("this machine ran out of memory and killed the worker")
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-    return ModelRejected(f"the worker {how} without a verdict", reason=Reason.UNLOADABLE)
-
-
-def _num_oom_kills() -> int:
-    """Processes that the kernel has killed for memory since it started."""
-    for line in Path("/proc/vmstat").read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == "oom_kill":
-            return int(value)
-    return 0
+def _absolute(path: PurePath) -> Path:
+    return Path(path).absolute()
 
 
 def _child_environment(threads: int) -> dict[str, str]:
     return {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic matrix products
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HOME": "/nonexistent",  # nothing of the validator's user is read, nothing written
         "HF_HUB_OFFLINE": "1",
         "LC_ALL": "C.UTF-8",
         "MKL_NUM_THREADS": str(threads),

@@ -9,6 +9,7 @@ import torch
 
 from sn37.adapters.cuda import determinism, loading
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.independence import check_independence
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
     BlockOrder,
@@ -76,11 +77,13 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         dtype=order.dtype,
         device=device,
     )
+    vocabulary = loading.vocabulary(model)
+    check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
         max_tokens=order.max_tokens,
-        vocabulary=loading.vocabulary(model),
+        vocabulary=vocabulary,
     )
     scorer = LossModel(model)
     for block in order.blocks:

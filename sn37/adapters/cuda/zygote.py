@@ -1,16 +1,19 @@
 """The warm parent of all workers: imports once, then forks one child per job in milliseconds.
 
 It runs no operator, opens no device and reads no model, so that nothing passes from one
-model to the next through it. Started as ``python -m sn37.adapters.cuda.zygote PARENT FD ENTRY``
-by ``launcher``:
+model to the next through it. Started by ``launcher`` as ``python -m
+sn37.adapters.cuda.zygote PARENT FD ENTRY DEVICE SANDBOX``:
 
-- ``FD`` is a SOCK_SEQPACKET socket. Each message asks for one child: JSON ``{"folder",
+- ``FD`` is a SOCK_SEQPACKET socket. Each message asks for one child: JSON ``{"readable",
   "memory_bytes"}`` with two descriptors, the job's stream for the child and a control socket.
   End of file means no more jobs: the zygote leaves when its last child has.
-- On the control socket of a job the zygote writes the child's pid. ``END_GENTLY`` gives the
-  child ``GRACE_S`` to leave by itself, ``END_NOW`` or end of file none; then its process group
-  is killed, the child is reaped and its wait status written. Only the zygote kills and reaps,
-  so a recycled pid is never hit.
+- On the control socket of a job the zygote writes the child's pid, or 0 when the namespaces
+  could not be entered. ``END_GENTLY`` gives the child ``GRACE_S`` to leave by itself,
+  ``END_NOW`` or end of file none; then it is killed and reaped, and its end written. Only the
+  zygote kills and reaps, so a recycled pid is never hit.
+
+A child is the first process of its namespace: with it dies whatever it may have started. It
+is made by a process in between, which enters the namespaces, and is adopted by the zygote.
 """
 
 from __future__ import annotations
@@ -25,36 +28,66 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement import confine, die_with, keep_only
+from sn37.adapters.cuda.confinement import limits, namespaces
+from sn37.adapters.cuda.confinement.confine import confine
+from sn37.adapters.cuda.confinement.landlock import READ
+from sn37.adapters.cuda.confinement.paths import system_paths
+from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Sandbox
+from sn37.adapters.cuda.messages import Failed
 
-NUMBER = struct.Struct("!i")  # a pid, or a wait status
+NUMBER = struct.Struct("!i")  # a pid
+END = struct.Struct("!iq")  # a wait status, and the most memory it held at a time, in bytes
 END_GENTLY, END_NOW = b"e", b"k"
 GRACE_S = 2.0  # a crash writes its exit status long before
-MAX_REQUEST_BYTES = 8192
+MAX_REQUEST_BYTES = 16384
 
 Entry = Callable[[socket.socket], None]  # gets the child's end of the job's stream
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running job."""
+    """A running job. It takes end of file on ``gate`` for the zygote's death."""
 
     pid: int
     control: socket.socket
+    gate: int
 
 
-def main(parent: int, descriptor: int, entry: str) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What every child of this zygote gets."""
+
+    run: Entry
+    device: str
+    sandbox: Sandbox
+    allowed: Sequence[tuple[str, int]]  # paths, each with Landlock's rights over it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one child gets on top."""
+
+    stream: socket.socket
+    readable: Sequence[str]  # folders
+    memory_bytes: int | None
+
+
+def main(parent: int, descriptor: int, entry: str, device: str, sandbox: Sandbox) -> None:
     """Serve until the launcher closes its end and the last child is gone."""
-    die_with(parent)
+    limits.die_with_parent()
+    if os.getppid() != parent:
+        return  # it died before the request was in place
+    limits.adopt_orphans()
     requests = socket.socket(fileno=descriptor)
     run = load_entry(entry)
+    terms = Terms(run=run, device=device, sandbox=sandbox, allowed=system_paths(device))
     gc.collect()
     gc.freeze()  # children share these pages as long as the collector leaves them alone
-    serve(requests, run)
+    serve(requests, terms)
 
 
 def load_entry(name: str) -> Entry:
@@ -64,65 +97,109 @@ def load_entry(name: str) -> Entry:
     return entry
 
 
-def serve(requests: socket.socket, run: Entry) -> None:
+def serve(requests: socket.socket, terms: Terms) -> None:
     """Fork a child per request and end children when told."""
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select():
-                if key.data is None:
-                    child = _fork(requests, run)
-                    if child is None:
-                        selector.unregister(requests)
-                    else:
-                        selector.register(child.control, selectors.EVENT_READ, child)
-                else:
+                if key.data is not None:
                     selector.unregister(key.fileobj)
                     _end(key.data)
+                elif _serve_one(requests, terms, selector):
+                    continue
+                else:
+                    selector.unregister(requests)
 
 
-def _fork(requests: socket.socket, run: Entry) -> Child | None:
+def _serve_one(requests: socket.socket, terms: Terms, selector: selectors.BaseSelector) -> bool:
+    """Fork one child; false at end of file."""
     body, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 2)
     if not body:
-        return None
-    request = json.loads(body)
+        return False
     stream, control = (socket.socket(fileno=d) for d in descriptors)
-    zygote = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become_worker(zygote, stream, run, request["folder"], request["memory_bytes"])
-    stream.close()
-    _own_group(pid)
-    _tell(control, pid)
-    return Child(pid, control)
+    with stream:
+        child = _fork(Request(stream=stream, **json.loads(body)), control, terms)
+    if child is None:
+        _tell(control, NUMBER.pack(0))
+        control.close()
+    else:
+        _tell(control, NUMBER.pack(child.pid))
+        selector.register(control, selectors.EVENT_READ, child)
+    return True
 
 
-def _become_worker(
-    zygote: int, stream: socket.socket, run: Entry, folder: str, memory_bytes: int | None
-) -> None:
-    """The child's side of the fork. Never returns."""
+def _fork(request: Request, control: socket.socket, terms: Terms) -> Child | None:
+    """The child, through a process in between; none when that cannot enter the namespaces."""
+    gate, opener = os.pipe()
+    answer, report = os.pipe()
+    between = os.fork()
+    if between == 0:
+        _enter_and_fork(request, terms, gate, report)
+    os.close(gate)
+    os.close(report)
+    os.waitpid(between, 0)  # from here on the child is ours
+    body = os.read(answer, NUMBER.size)
+    os.close(answer)
+    if len(body) != NUMBER.size:
+        os.close(opener)
+        return None
+    os.write(opener, b"g")
+    return Child(NUMBER.unpack(body)[0], control, opener)
+
+
+def _enter_and_fork(request: Request, terms: Terms, gate: int, report: int) -> None:
+    """The process in between. Never returns."""
     status = 1
     try:
-        die_with(zygote)
-        _own_group(0)
-        kept = keep_only(stream.fileno())
-        stream.detach()
-        os.chdir(folder)
-        os.environ["HOME"] = os.environ["TMPDIR"] = folder
-        confine(memory_bytes=memory_bytes)
-        run(socket.socket(fileno=kept))
+        namespaces.enter([layer for layer in NAMESPACES if layer in terms.sandbox.layers])
+        child = os.fork()
+        if child == 0:
+            _become_worker(request, terms, gate)
+        os.write(report, NUMBER.pack(child))
+        status = 0
+    except OSError as error:
+        sys.stderr.write(f"namespaces: {error}\n")
+    finally:
+        os._exit(status)
+
+
+def _become_worker(request: Request, terms: Terms, gate: int) -> None:
+    """The child's side. Never returns."""
+    status = 1
+    try:
+        kept, gate = limits.keep_only((request.stream.detach(), gate))
+        _wait_for_adoption(gate)
+        stream = socket.socket(fileno=kept)
+        os.chdir("/")
+        try:
+            confine(
+                terms.sandbox,
+                device=terms.device,
+                allowed=[*terms.allowed, *((folder, READ) for folder in request.readable)],
+                memory_bytes=request.memory_bytes,
+            )
+        except OSError as error:
+            stream.sendall(Failed(f"cannot confine the worker: {error}").encode())
+        else:
+            terms.run(stream)
         status = 0
     finally:
         # Not sys.exit: it would unwind into the zygote's loop and run its clean-up twice.
         os._exit(status)
 
 
-def _own_group(pid: int) -> None:
-    """Give a child a process group of its own; both sides ask, whoever comes first wins."""
+def _wait_for_adoption(gate: int) -> None:
+    """Return when the zygote is this process's parent, and its death will be ours."""
+    os.read(gate, 1)
+    limits.die_with_parent()
+    os.set_blocking(gate, False)
     try:
-        os.setpgid(pid, pid)
-    except (PermissionError, ProcessLookupError):
-        return  # it has left already, or did so itself
+        os.read(gate, 1)
+    except BlockingIOError:
+        os.close(gate)
+        return
+    os._exit(1)  # end of file: it died before the request was in place
 
 
 def _end(child: Child) -> None:
@@ -133,13 +210,10 @@ def _end(child: Child) -> None:
             gently = False
         if gently:
             _wait(child.pid, GRACE_S)
-        for kill in (os.killpg, os.kill):
-            try:
-                kill(child.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue  # it never formed a group
-        _, status = os.waitpid(child.pid, 0)
-        _tell(control, status)
+        os.kill(child.pid, signal.SIGKILL)
+        _, status, usage = os.wait4(child.pid, 0)
+        os.close(child.gate)
+        _tell(control, END.pack(status, usage.ru_maxrss << 10))
 
 
 def _wait(pid: int, timeout_s: float) -> None:
@@ -150,13 +224,13 @@ def _wait(pid: int, timeout_s: float) -> None:
         os.close(descriptor)
 
 
-def _tell(control: socket.socket, number: int) -> None:
+def _tell(control: socket.socket, message: bytes) -> None:
     try:
-        control.sendall(NUMBER.pack(number))
+        control.sendall(message)
     except ConnectionError:
         return  # nobody wants to know; end of file will be read next
 
 
 if __name__ == "__main__":
     Path("/proc/self/comm").write_text("sn37-zygote")
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], Sandbox.decode(sys.argv[5]))

@@ -7,9 +7,9 @@ block of the reveal, or leaves ``TimelockRevealFailed`` in its place.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sn37.adapters.subtensor.decoding import (
     a_list,
@@ -87,15 +87,18 @@ def newest_opened(
     return max(opened, key=lambda o: (o.block, o.by_call), default=None) or failed
 
 
-def tied_blocks(opened: Iterable[Opened]) -> set[Block]:
-    """Blocks in which the calls of several hotkeys count, so that their order matters."""
-    blocks = Counter(o.block for o in opened if o.by_call)
-    return {block for block, count in blocks.items() if count > 1}
+def tied_calls(opened: Iterable[Opened | MalformedCommitment]) -> dict[Block, list[Hotkey]]:
+    """Hotkeys by the block of their call, where several share one and their order matters."""
+    calls: dict[Block, list[Hotkey]] = {}
+    for record in opened:
+        if isinstance(record, Opened) and record.by_call:
+            calls.setdefault(record.block, []).append(record.hotkey)
+    return {block: hotkeys for block, hotkeys in calls.items() if len(hotkeys) > 1}
 
 
 def decode_book(
     records: Iterable[Opened | MalformedCommitment],
-    positions: Mapping[tuple[Block, Hotkey], int],
+    positions: Mapping[tuple[Block, Hotkey], int] = MappingProxyType({}),
 ) -> CommitmentBook:
     """The book, with the place of a call within its block where ``positions`` has it."""
     well_formed: dict[Hotkey, Commitment] = {}

@@ -16,7 +16,7 @@ from sn37.adapters.subtensor.commitments import (
     decode_book,
     lookups_of,
     newest_opened,
-    tied_blocks,
+    tied_calls,
 )
 from sn37.adapters.subtensor.connection import Connection
 from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
@@ -35,6 +35,7 @@ SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
 RESUME_S = 1.0  # before a lost subscription is opened again
 LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
+NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
 LAST_INDEX = 1 << 32  # behind every extrinsic of a block
 
 _K = TypeVar("_K")
@@ -107,8 +108,10 @@ class ChainReader:
         """See the port. An unchanged book is the same object."""
         opened = await self.opened(at, self._netuid)
         if opened != self._opened:
-            self._book = decode_book(opened, await self._positions(opened))
-            self._opened = opened
+            book = decode_book(opened)
+            if tied := tied_calls(o for o in opened if o.hotkey in book.well_formed):
+                book = decode_book(opened, await self._positions(tied))
+            self._opened, self._book = opened, book
         return self._book
 
     async def opened(self, at: BlockRef, netuid: Netuid) -> list[Opened | MalformedCommitment]:
@@ -207,17 +210,14 @@ class ChainReader:
         return agreed
 
     async def _positions(
-        self, opened: Sequence[Opened | MalformedCommitment]
+        self, tied: Mapping[Block, Sequence[Hotkey]]
     ) -> dict[tuple[Block, Hotkey], int]:
         """The extrinsic index of each call that shares its block with another's."""
-        calls = [o for o in opened if isinstance(o, Opened) and o.by_call]
         positions: dict[tuple[Block, Hotkey], int] = {}
-        for block in tied_blocks(calls):
+        for block, hotkeys in tied.items():
             order = await self._order_in(block)
-            for call in calls:
-                if call.block == block:
-                    # Whoever is not found, however he did it, gains nothing by it.
-                    positions[block, call.hotkey] = order.get(call.hotkey, LAST_INDEX)
+            # Whoever is not found, in whatever way he committed, gains nothing by it.
+            positions |= {(block, hotkey): order.get(hotkey, LAST_INDEX) for hotkey in hotkeys}
         return positions
 
     async def _order_in(self, block: Block) -> Mapping[Hotkey, int]:
@@ -232,12 +232,13 @@ class ChainReader:
 
         if block not in self._orders:
             what = f"order of the commitments in block {block}"
-            _remember(self._orders, block, await self._connection.read(what, use))
+            order = await self._connection.read(what, use)
+            _remember(self._orders, block, order, limit=NUM_ORDERS)
         return self._orders[block]
 
 
-def _remember(known: dict[_K, _V], key: _K, value: _V) -> None:
+def _remember(known: dict[_K, _V], key: _K, value: _V, *, limit: int = NUM_REMEMBERED) -> None:
     """Keep the newest answers about what can no longer change."""
     known[key] = value
-    while len(known) > NUM_REMEMBERED:
+    while len(known) > limit:
         del known[next(iter(known))]

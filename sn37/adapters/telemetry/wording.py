@@ -58,6 +58,12 @@ def line(event: events.Event, labels: Labels) -> str | None:
 
 
 @line.register
+def _(event: events.WorkersConfined, labels: Labels) -> str:
+    missing = f"; this host lacks {', '.join(event.missing)}: sn37 doctor" if event.missing else ""
+    return f"sandbox   {event.sandbox}{missing}"
+
+
+@line.register
 def _(event: events.SubmissionSeen, labels: Labels) -> str:
     return f"seen      {entry(event.key, labels)}: {printable(event.repo)}"
 

@@ -16,13 +16,11 @@ torch.set_num_threads(1)  # references are tiny; a second thread would only wait
 
 
 @pytest.fixture(scope="session")
-def warm_scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerScorer]:
+def warm_scorer() -> Iterator[WorkerScorer]:
     """A scorer on the CPU in float32; starting one takes seconds, a job a fraction of one."""
-    scratch = tmp_path_factory.mktemp("scratch")
-    scorer = WorkerScorer(device="cpu", dtype="float32", threads=1, scratch=scratch)
+    scorer = WorkerScorer(device="cpu", dtype="float32", threads=1)
     yield scorer
     asyncio.run(scorer.aclose())
-    assert list(scratch.iterdir()) == [], "a worker's folder was left behind"
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,27 @@ from sn37.adapters.cuda.messages import LENGTH, Failed, Ready, Scored, frame, re
 READY = Ready({}).encode()
 
 
+def pids(*more: int) -> bytes:
+    """A first message that tells this process's pid as the validator sees it, and others."""
+    own = os.readlink("/proc/self")  # noqa: PTH115
+    return Ready({"pids": " ".join(map(str, (own, *more)))}).encode()
+
+
+def own_status() -> dict[str, str]:
+    """The kernel's account of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
 def segfault(stream: socket.socket) -> None:
     """Read the null pointer."""
     receive_order(stream)
+    stream.sendall(READY)
+    ctypes.string_at(0)
+
+
+def early_segfault(stream: socket.socket) -> None:
+    """The same before the device is up, as a broken driver would."""
     ctypes.string_at(0)
 
 
@@ -28,21 +46,24 @@ def leave(stream: socket.socket) -> None:
 
 
 def hang(stream: socket.socket) -> None:
-    """Tell its pid and its parent's in the scratch folder's parent, sleep for ever."""
+    """Tell its pid and its parent's, sleep for ever."""
     receive_order(stream)
-    Path("../pids").write_text(f"{os.getpid()} {os.getppid()}")
-    stream.sendall(READY)
+    status = own_status()
+    stream.sendall(pids(int(status["PPid"])))
     time.sleep(3600)
 
 
-def hang_twice(stream: socket.socket) -> None:
-    """Start a child of its own that holds the stream too, tell both pids, sleep for ever."""
+def hang_in_a_session(stream: socket.socket) -> None:
+    """Leave the process group and session in a grandchild, tell all pids, sleep for ever."""
     receive_order(stream)
-    child = os.fork()
-    if child == 0:
+    answer, report = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.write(report, os.readlink("/proc/self").encode())  # noqa: PTH115
         time.sleep(3600)
-    Path("../pids").write_text(f"{os.getpid()} {child}")
-    stream.sendall(READY)
+    stream.sendall(pids(int(os.read(answer, 16))))
     time.sleep(3600)
 
 
@@ -69,13 +90,13 @@ def allocate(stream: socket.socket) -> None:
 
 
 def surroundings(stream: socket.socket) -> None:
-    """Tell environment, open files and limits through the explanation of a failure."""
+    """Tell open files, environment and privileges through the explanation of a failure."""
     receive_order(stream)
     files = sorted(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
     names = ",".join(sorted(os.environ))
-    status = Path("/proc/self/status").read_text()
-    privileges = next(line for line in status.splitlines() if line.startswith("NoNewPrivs"))
-    stream.sendall(Failed(f"{files}|{names}|{privileges.split()[1]}|{Path.cwd()}").encode())
+    status = own_status()
+    rights = [status[name].strip() for name in ("NoNewPrivs", "CapEff", "CapBnd", "Threads")]
+    stream.sendall(Failed(f"{files}|{names}|{' '.join(rights)}|{os.getpid()}").encode())
 
 
 def too_long(stream: socket.socket) -> None:

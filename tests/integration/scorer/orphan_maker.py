@@ -1,4 +1,4 @@
-"""A validator in miniature that starts a worker and then waits to be killed."""
+"""A validator in miniature that starts a worker, tells its pids, and waits to be killed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,26 @@ from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.testing import builders
 
 
-async def main(scratch: Path) -> None:
+async def main() -> None:
     scorer = WorkerScorer(
         device="cpu",
         dtype="float32",
         threads=1,
-        scratch=scratch,
         entry="hostile_workers:hang",
         search_path=(Path(__file__).parent,),
     )
-    async for _ in scorer.score(builders.a_job(timeout_s=3600)):
-        raise AssertionError("a worker that hangs gave losses")
+
+    async def score() -> None:
+        async for _ in scorer.score(builders.a_job(timeout_s=3600)):
+            raise AssertionError("a worker that hangs gave losses")
+
+    scoring = asyncio.create_task(score())
+    while not (pids := scorer.environment().get("pids")):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    sys.stdout.write(f"{pids}\n")
+    sys.stdout.flush()
+    await scoring
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main())

@@ -30,9 +30,7 @@ class TestWorkerScorer(ScorerContract):
 
     @asynccontextmanager
     async def broken_scorer(self) -> AsyncIterator[Scorer]:
-        scorer = WorkerScorer(
-            device="cpu", dtype="float32", threads=1, scratch=self.folder, entry="no_module:main"
-        )
+        scorer = WorkerScorer(device="cpu", dtype="float32", threads=1, entry="no_module:main")
         try:
             yield scorer
         finally:

@@ -88,25 +88,6 @@ def test_losses_are_those_of_a_plain_loop_in_float64(
         assert len(set(values)) == len(values)
 
 
-def test_the_head_in_many_chunks_gives_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from sn37.adapters.cuda import losses as module
-    from sn37.adapters.cuda.prompting import Encoded
-
-    model = save_model(tmp_path)
-    samples = [
-        Encoded(ids=tuple(range(2, 40 + n)), first=5, num_bytes=1, unscored_bytes=0)
-        for n in range(5)
-    ]
-    scorer = module.LossModel(model)
-    whole = scorer.nats(samples)
-    monkeypatch.setattr(module, "HEAD_ELEMENTS", 7 * 384)
-    assert scorer.nats(samples) == pytest.approx(whole, rel=1e-6)
-    monkeypatch.setattr(module, "BATCH_TOKENS", 1)
-    assert scorer.nats(samples) == pytest.approx(whole, rel=1e-6)
-
-
 def test_bfloat16_stays_close_and_ranks_like_float32(
     warm_scorer: WorkerScorer, tmp_path: Path
 ) -> None:
@@ -117,7 +98,7 @@ def test_bfloat16_stays_close_and_ranks_like_float32(
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter) * scale)
         model.save_pretrained(tmp_path / name)
-    half = WorkerScorer(device="cpu", dtype="bfloat16", threads=1, scratch=tmp_path / "scratch")
+    half = WorkerScorer(device="cpu", dtype="bfloat16", threads=1)
 
     def mean(scorer: WorkerScorer, name: str) -> float:
         job = a_real_job(tmp_path / name, tokenizer=tmp_path / "good")

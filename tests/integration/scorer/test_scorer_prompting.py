@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.adapters.cuda import loading
-from sn37.adapters.cuda.losses import BATCH_TOKENS, batches
-from sn37.adapters.cuda.prompting import Encoded, Encoder
+from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
 from sn37.testing.tiny_models import TEMPLATE, VOCABULARY, save_tokenizer
 
@@ -107,13 +106,3 @@ def test_an_empty_text_has_no_loss(folder: Path) -> None:
     for prescribed in (True, False):
         encode = encoder(folder, prescribed=prescribed)
         assert encode.loss(encode.text(""), nats=0.0) == 0.0
-
-
-@given(st.lists(st.integers(1, 3000), max_size=40))
-def test_batches_hold_every_sample_once_within_the_budget(lengths: list[int]) -> None:
-    samples = [Encoded(ids=(0,) * (n + 1), first=1, num_bytes=n, unscored_bytes=0) for n in lengths]
-    found = list(batches(samples))
-    assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
-    for batch in found:
-        padded = len(batch) * max(lengths[i] + 1 for i in batch)
-        assert len(batch) == 1 or padded <= BATCH_TOKENS

@@ -43,13 +43,13 @@ class World:
         self.sink = RecordingSink()
         self.connection = self.connect(self.substrate)
 
-    def connect(self, *substrates: MemorySubstrate) -> Connection:
-        """A connection to these endpoints; a call may take a second."""
+    def connect(self, *substrates: MemorySubstrate, call_timeout_s: float = 1.0) -> Connection:
+        """A connection to these endpoints."""
         endpoints = [
             Endpoint(name=f"node {i}", open=lambda s=s: client_over(s))  # type: ignore[misc]
             for i, s in enumerate(substrates)
         ]
-        pacing = Pacing(call_timeout_s=1.0, connect_timeout_s=1.0)
+        pacing = Pacing(call_timeout_s=call_timeout_s, connect_timeout_s=call_timeout_s)
         return Connection(endpoints, clock=self.clock, pacing=pacing, jitter=lambda: 1.0)
 
     def setter(self, signer: HotkeySigner | None = VALIDATOR) -> WeightSetter:

@@ -1,0 +1,133 @@
+"""Attention over packed rows: each sample sees itself only, causally. Child side.
+
+transformers would build a T x T mask for a packed row and compute all of it. Here the row is
+cut at the samples' bounds and each piece goes through torch's fused attention with its causal
+flag, which skips the upper triangle. What an architecture adds is done here: a sliding window
+shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+
+Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
+"""
+
+# ruff: noqa: N803, N806  (shape letters)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+NAME = "sn37_packed"
+# Architectures whose attention, read in transformers 5.23 and checked by tests against
+# float64, is exactly what ``attend`` computes. All others are scored one sample at a time
+# by transformers' own attention.
+PACKED = frozenset(
+    {
+        "GPTNeoXForCausalLM",
+        "Gemma2ForCausalLM",
+        "GemmaForCausalLM",
+        "LlamaForCausalLM",
+        "MistralForCausalLM",
+        "Phi3ForCausalLM",
+        "PhiForCausalLM",
+        "Qwen2ForCausalLM",
+        "Qwen3ForCausalLM",
+    }
+)
+CAPPED_ROWS = 256  # queries whose soft-capped scores exist at once: H x 256 x L numbers
+
+Bounds = Sequence[tuple[int, int]]
+
+
+class PackedAttention:
+    """The attention of one model; ``bounds`` are those of the row it is about to see."""
+
+    def __init__(self) -> None:
+        self.bounds: Bounds = ()
+        AttentionInterface.register(NAME, self.attend)
+        AttentionMaskInterface.register(NAME, _no_mask)
+
+    def attend(
+        self,
+        module: nn.Module,
+        query_1HTD: Tensor,
+        key_1GTD: Tensor,
+        value_1GTD: Tensor,
+        attention_mask: None,
+        *,
+        scaling: float | None = None,
+        sliding_window: int | None = None,
+        softcap: float | None = None,
+        **_: object,
+    ) -> tuple[Tensor, None]:
+        """transformers' attention interface: (1, T, H, D), and no attention weights."""
+        output_1THD = torch.empty_like(query_1HTD.transpose(1, 2))
+        for start, stop in self.bounds:
+            query, key, value = (x[:, :, start:stop] for x in (query_1HTD, key_1GTD, value_1GTD))
+            window = sliding_window if (sliding_window or 0) < stop - start else None
+            if softcap is None:
+                piece = _fused(query, key, value, scaling, window)
+            else:
+                piece = _capped(query, key, value, scaling, window, softcap)
+            output_1THD[:, start:stop] = piece.transpose(1, 2)
+        return output_1THD, None
+
+
+def _no_mask(*_: object, **__: object) -> None:
+    """The row's structure is in ``bounds``; a mask would only repeat it."""
+
+
+def _fused(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
+) -> Tensor:
+    if window is None:
+        return scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scaling, enable_gqa=_is_grouped(query, key)
+        )
+    length = query.shape[2]
+    mask_LL = _visible(0, length, length, window, query.device)
+    return scaled_dot_product_attention(
+        query, key, value, mask_LL, scale=scaling, enable_gqa=_is_grouped(query, key)
+    )
+
+
+def _capped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float,
+) -> Tensor:
+    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    heads, length = query.shape[1], query.shape[2]
+    scale = query.shape[3] ** -0.5 if scaling is None else scaling
+    key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
+    rows = []
+    for first in range(0, length, CAPPED_ROWS):
+        stop = min(first + CAPPED_ROWS, length)
+        scores = query[:, :, first:stop] @ key[:, :, :stop].transpose(2, 3)
+        scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
+        visible = _visible(first, stop, stop, window, query.device)
+        scores.masked_fill_(~visible, -torch.inf)
+        weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
+        rows.append(weights @ value[:, :, :stop])
+    return torch.cat(rows, dim=2)
+
+
+def _visible(
+    first: int, stop: int, num_keys: int, window: int | None, device: torch.device
+) -> Tensor:
+    """Which keys the queries ``[first, stop)`` see: themselves and what precedes, in a window
+    the newest ``window`` of them."""
+    query = torch.arange(first, stop, device=device).unsqueeze(1)
+    key = torch.arange(num_keys, device=device)
+    visible = key <= query
+    return visible if window is None else visible & (key > query - window)
+
+
+def _is_grouped(query: Tensor, key: Tensor) -> bool:
+    return query.shape[1] != key.shape[1]

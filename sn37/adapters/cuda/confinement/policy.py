@@ -1,0 +1,114 @@
+"""Which system calls a worker is refused. A list of refusals, closed at its upper end: calls
+newer than the list do not exist for a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+
+_CLONE_THREAD = 0x00010000
+_CLONE_NEW = 0x7E020080  # every namespace: mount, cgroup, uts, ipc, user, pid, net, time
+_MAP_SHARED_ANONYMOUS = 0x21
+_MAP_GROWSDOWN = 0x100
+_O_TMPFILE_BIT = 0o20000000
+_PR_SET_PDEATHSIG = 1
+_PR_SET_SECCOMP = 22
+_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
+_ALL_BITS = 0xFFFFFFFF
+
+_PROCESSES = (
+    *("fork", "vfork", "execve", "execveat", "setsid", "setpgid", "personality"),
+    *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease"),
+    *("kill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "timer_create", "setrlimit"),
+    *("setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr"),
+    *("migrate_pages", "move_pages"),
+    *("pidfd_open", "pidfd_send_signal", "pidfd_getfd", "kcmp", "unshare", "setns", "seccomp"),
+)
+_CONNECTIONS = (
+    *("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4"),
+    *("sendmsg", "sendmmsg", "recvmsg", "recvmmsg"),  # they carry descriptors
+)
+_SHARED_MEMORY = (  # none of it counts as a process's data
+    *("memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "userfaultfd"),
+    *("msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl"),
+    *("mq_open", "mq_unlink"),
+)
+_FILES = (  # Landlock knows neither modes, owners, times nor attributes
+    *("creat", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat"),
+    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "truncate"),
+    *("chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
+    *("removexattr", "lremovexattr", "fremovexattr", "name_to_handle_at", "open_by_handle_at"),
+    *("inotify_init", "inotify_init1", "fanotify_init", "quotactl", "quotactl_fd"),
+    *("sync", "syncfs", "chroot", "mount", "umount2", "pivot_root", "move_mount", "open_tree"),
+    *("fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"),
+)
+_KERNEL = (
+    *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open"),
+    *("kexec_load", "kexec_file_load", "keyctl", "add_key", "request_key", "init_module"),
+    *("finit_module", "delete_module", "reboot", "syslog", "acct", "swapon", "swapoff"),
+    *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname"),
+    *("setdomainname", "iopl", "ioperm", "modify_ldt", "vhangup"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Refuses a call by 32 bits of one argument: when, masked, they are (or are not) a value.
+
+    Attributes:
+        high: Look at the upper half of the argument instead of the lower.
+    """
+
+    call: str
+    argument: int
+    mask: int
+    value: int
+    when_equal: bool
+    high: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """``denied`` end in EPERM, ``absent`` in ENOSYS, so that libraries take an older call."""
+
+    denied: tuple[str, ...]
+    absent: tuple[str, ...]
+    guards: tuple[Guard, ...]
+
+
+def policy(device: str) -> Policy:
+    """The refusals for a worker on ``device``: a GPU's driver is spoken to by ioctl, through
+    device files open for writing."""
+    denied = [*_PROCESSES, *_CONNECTIONS, *_SHARED_MEMORY, *_FILES, *_KERNEL]
+    writing = os.O_CREAT | os.O_TRUNC | _O_TMPFILE_BIT
+    guards = [
+        _unless("clone", 0, _CLONE_THREAD, _CLONE_THREAD),
+        _unless("clone", 0, _CLONE_NEW, 0),
+        # It would count as stack, not as data.
+        _unless("mmap", 3, _MAP_GROWSDOWN, 0),
+        # A worker cannot end itself as the kernel does when memory is short, nor outlive us.
+        _when("tgkill", 2, signal.SIGKILL),
+        _when("prctl", 0, _PR_SET_PDEATHSIG),
+        _when("prctl", 0, _PR_SET_SECCOMP),
+        *(_when("fcntl", 1, command) for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
+        # Itself only; limits can be read only.
+        _unless("sched_setaffinity", 0, _ALL_BITS, 0),
+        _unless("prlimit64", 2, _ALL_BITS, 0),
+        _unless("prlimit64", 2, _ALL_BITS, 0, high=True),
+    ]
+    if device == "cpu":
+        denied.append("ioctl")
+        writing |= os.O_WRONLY | os.O_RDWR
+        guards.append(_when("mmap", 3, _MAP_SHARED_ANONYMOUS, mask=_MAP_SHARED_ANONYMOUS))
+    guards += [_unless("open", 1, writing, 0), _unless("openat", 2, writing, 0)]
+    return Policy(denied=tuple(denied), absent=("clone3", "openat2"), guards=tuple(guards))
+
+
+def _when(call: str, argument: int, value: int, mask: int = _ALL_BITS) -> Guard:
+    return Guard(call=call, argument=argument, mask=mask, value=value, when_equal=True)
+
+
+def _unless(call: str, argument: int, mask: int, value: int, *, high: bool = False) -> Guard:
+    return Guard(call=call, argument=argument, mask=mask, value=value, when_equal=False, high=high)

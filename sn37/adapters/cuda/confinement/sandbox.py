@@ -1,0 +1,134 @@
+"""What a host offers to confine a worker with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Layer(StrEnum):
+    """Something that a worker can be confined by, in the order they are applied and told."""
+
+    USER = "user"
+    PID = "pid"
+    NET = "net"
+    IPC = "ipc"
+    CAPABILITIES = "capabilities"
+    LANDLOCK = "landlock"
+    SECCOMP = "seccomp"
+
+
+NAMESPACES = (Layer.USER, Layer.PID, Layer.NET, Layer.IPC)
+ESSENTIAL = frozenset({Layer.LANDLOCK, Layer.SECCOMP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """A layer, whether this host has it, what is lost without it and how to get it."""
+
+    layer: str
+    present: bool
+    essential: bool
+    lost: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """The layers that this host has, and the version of its Landlock (0: none)."""
+
+    layers: frozenset[Layer]
+    landlock_abi: int = 0
+
+    @property
+    def missing(self) -> tuple[Layer, ...]:
+        return tuple(layer for layer in Layer if layer not in self.layers)
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether a worker could read any file, or call anything."""
+        return not self.layers >= ESSENTIAL
+
+    @property
+    def label(self) -> str:
+        """Short, for receipts: ``user,pid,net,ipc,capabilities,landlock6,seccomp``."""
+        names = (
+            f"{layer}{self.landlock_abi}" if layer is Layer.LANDLOCK else layer.value
+            for layer in Layer
+            if layer in self.layers
+        )
+        return ",".join(names) or "none"
+
+    def rows(self) -> tuple[LayerRow, ...]:
+        """Every layer, for people."""
+        return tuple(
+            LayerRow(
+                layer=layer.value,
+                present=layer in self.layers,
+                essential=layer in ESSENTIAL,
+                lost=LOSSES[layer].lost,
+                fix=LOSSES[layer].fix,
+            )
+            for layer in Layer
+        )
+
+    def encode(self) -> str:
+        """JSON, for the processes that find out or apply it."""
+        return json.dumps({"layers": sorted(self.layers), "landlock_abi": self.landlock_abi})
+
+    @classmethod
+    def decode(cls, text: str) -> Sandbox:
+        """What :meth:`encode` wrote."""
+        fields = json.loads(text)
+        return cls(
+            layers=frozenset(Layer(name) for name in fields["layers"]),
+            landlock_abi=fields["landlock_abi"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """What a host without a layer gives up, and how to get the layer."""
+
+    lost: str
+    fix: str
+
+
+_NAMESPACES_FIX = (
+    "allow user namespaces (sysctl user.max_user_namespaces; on Ubuntu also "
+    "kernel.apparmor_restrict_unprivileged_userns=0), or run as root; in a container see "
+    "docs/validator.md"
+)
+LOSSES: Mapping[Layer, Loss] = {
+    Layer.USER: Loss(
+        lost="a worker runs as the validator's user, without a boundary between the two",
+        fix=_NAMESPACES_FIX,
+    ),
+    Layer.PID: Loss(
+        lost="a worker sees that the machine's other processes exist",
+        fix=_NAMESPACES_FIX,
+    ),
+    Layer.NET: Loss(
+        lost="that a worker makes no connection rests on seccomp alone",
+        fix=_NAMESPACES_FIX,
+    ),
+    Layer.IPC: Loss(
+        lost="that a worker uses no shared memory of others rests on seccomp alone",
+        fix=_NAMESPACES_FIX,
+    ),
+    Layer.CAPABILITIES: Loss(
+        lost="a worker keeps the privileges of root",
+        fix="run the validator as an ordinary user",
+    ),
+    Layer.LANDLOCK: Loss(
+        lost="a worker can read every file that the validator can, its wallet among them",
+        fix="Linux 5.13 or newer with landlock in its list of security modules (kernel "
+        "parameter lsm=landlock,...); a container's seccomp profile must let it through",
+    ),
+    Layer.SECCOMP: Loss(
+        lost="a worker can open connections, change files and start programs",
+        fix="Linux on x86-64 or aarch64 with CONFIG_SECCOMP_FILTER",
+    ),
+}

@@ -1,0 +1,154 @@
+"""What a model that runs code in its worker would try, in the order that spares it longest."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sn37.adapters.cuda.confinement import kernel
+from sn37.adapters.cuda.messages import Ready, Scored, receive_order
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+PTRACE_ATTACH, PTRACE_TRACEME = 16, 0
+PR_SET_PDEATHSIG, PR_SET_SECCOMP = 1, 22
+NEW_USER, NEW_PROCESSES, NEW_NET = 0x10000000, 0x20000000, 0x40000000
+
+
+def library(name: str, *arguments: object) -> None:
+    """Call the C library."""
+    if getattr(LIBC, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def fork_and_leave() -> None:
+    """A child that leaves at once, if it comes to be."""
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def share_memory() -> None:
+    """Memory that counts as nobody's data."""
+    mmap.mmap(-1, 1 << 20, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+
+
+def grow_a_stack() -> None:
+    """Memory that counts as a stack."""
+    mmap.mmap(-1, 1 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100)
+
+
+def start_a_thread() -> None:
+    """What libraries need."""
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+
+
+def into(path: Path) -> Callable[[], object]:
+    """Write a file."""
+    return lambda: path.write_text("owned")
+
+
+def attempts(given: Mapping[str, str]) -> Mapping[str, Callable[[], object]]:
+    """By name. ``given``: the validator's pid; paths of home, wallet, model, other_model."""
+    victim = int(given["pid"])
+    proc = Path("/proc", given["pid"])
+    home, wallet, model, other = (Path(given[n]) for n in ("home", "wallet", "model", "other"))
+    buffer = ctypes.create_string_buffer(64)
+    limits = ctypes.create_string_buffer(struct.pack("=QQ", 1, 1), 16)
+    return {
+        "read the model": (model / "config.json").read_bytes,
+        "list the model": lambda: os.listdir(model),  # noqa: PTH208
+        "read itself": Path("/proc/self/status").read_text,
+        "import": lambda: __import__("wave"),
+        "start a thread": start_a_thread,
+        "write into the model": into(model / "model.safetensors"),
+        "add to the model": into(model / "more"),
+        "empty the model": lambda: os.close(os.open(model / "config.json", os.O_TRUNC)),
+        "remove the model": (model / "config.json").unlink,
+        "rename the model": lambda: (model / "config.json").rename(model / "other.json"),
+        "hide the model": lambda: (model / "config.json").chmod(0),
+        "date the model": lambda: os.utime(model / "config.json", (0, 0)),
+        "read another model": (other / "config.json").read_bytes,
+        "list other models": lambda: os.listdir(other.parent),  # noqa: PTH208
+        "write home": into(home / "owned"),
+        "unnamed file": lambda: os.open(home, os.O_TMPFILE | os.O_WRONLY),
+        "read the wallet": (wallet / "hotkeys" / "default").read_bytes,
+        "list the wallet": lambda: os.listdir(wallet),  # noqa: PTH208
+        "open the wallet to all": lambda: wallet.chmod(0o777),
+        "read passwords": Path("/etc/shadow").read_bytes,
+        "read users": Path("/etc/passwd").read_bytes,
+        "temporary file": into(Path("/tmp/sn37-owned")),
+        "shared memory file": into(Path("/dev/shm/sn37-owned")),
+        "validator's environment": (proc / "environ").read_bytes,
+        "validator's memory": lambda: (proc / "mem").open("rb"),
+        "validator's map": (proc / "maps").read_bytes,
+        "validator's command": (proc / "cmdline").read_bytes,
+        "validator's files": lambda: os.listdir(proc / "fd"),  # noqa: PTH208
+        "read its memory": lambda: library("process_vm_readv", victim, buffer, 0, buffer, 0, 0),
+        "trace it": lambda: library("ptrace", PTRACE_ATTACH, victim, None, None),
+        "be traced": lambda: library("ptrace", PTRACE_TRACEME, 0, None, None),
+        "kill the validator": lambda: os.kill(victim, signal.SIGKILL),
+        "kill all": lambda: os.kill(-1, signal.SIGKILL),
+        "hold the validator": lambda: os.pidfd_open(victim),
+        "internet socket": socket.socket,
+        "unix socket": lambda: socket.socket(socket.AF_UNIX),
+        "kernel socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
+        "pair of sockets": socket.socketpair,
+        "fork": fork_and_leave,
+        "own session": os.setsid,
+        "execute": lambda: os.execv("/bin/true", ["true"]),
+        "shell": lambda: subprocess.run(["/bin/true"], check=True),
+        "mount": lambda: library("mount", b"none", b"/", b"tmpfs", 0, None),
+        "unmount": lambda: library("umount2", b"/proc", 2),
+        "change root": lambda: os.chroot("/"),
+        "new users": lambda: kernel.unshare(NEW_USER),
+        "new network": lambda: kernel.unshare(NEW_NET),
+        "old network": lambda: library("setns", os.open("/proc/self/ns/net", os.O_RDONLY), 0),
+        "memory file": lambda: os.memfd_create("owned"),
+        "shared memory": share_memory,
+        "shared segment": lambda: library("shmget", 0, ctypes.c_size_t(1 << 20), 0o1600),
+        "second stack": grow_a_stack,
+        "less memory": lambda: library("setrlimit", resource.RLIMIT_DATA, limits),
+        "die for memory": lambda: library("setrlimit", resource.RLIMIT_CPU, limits),
+        "outlive the parent": lambda: kernel.prctl(PR_SET_PDEATHSIG, 0),
+        "other filter": lambda: kernel.prctl(PR_SET_SECCOMP, 1),
+        "kernel messages": lambda: os.open("/dev/kmsg", os.O_RDONLY),
+        "terminal": lambda: os.open("/dev/tty", os.O_RDWR),
+        "full device": lambda: os.open("/dev/full", os.O_RDONLY),
+        "GPU": lambda: os.open("/dev/nvidia0", os.O_RDWR),
+        "keys": lambda: kernel.syscall("keyctl", {"x86_64": 250}.get(os.uname().machine, 219), 0),
+        "rings": lambda: kernel.syscall("io_uring_setup", 425, 8, ctypes.create_string_buffer(120)),
+        "newer call": lambda: kernel.syscall("mseal", 462, 0, 0, 0),
+    }
+
+
+def outcome(attempt: Callable[[], object]) -> str:
+    """Allowed, or the name of the error."""
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+    return "allowed"
+
+
+def main(stream: socket.socket) -> None:
+    """Try everything, tell what became of it, then do the job."""
+    order = receive_order(stream)
+    given = json.loads(order.template or "")
+    found = {name: outcome(attempt) for name, attempt in attempts(given).items()}
+    stream.sendall(Ready(found).encode())
+    for block in order.blocks:
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+    sys.exit(0)

@@ -1,0 +1,123 @@
+"""What a worker that a model has taken over can reach: its model and its memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+import sn37
+from sn37.domain.scoring import ScoringJob
+from sn37.testing import builders
+from tests.integration.scorer.harness import HERE, everything, hostile
+
+LEGITIMATE = {"read the model", "list the model", "read itself", "import", "start a thread"}
+VERSIONS = {"device", "dtype", "sandbox", "threads", "torch", "transformers", "tokenizers"}
+REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that every user can read, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def surroundings(folder: Path) -> dict[str, str]:
+    """A home with a wallet, and two models."""
+    wallet = folder / "home" / "wallets" / "default"
+    (wallet / "hotkeys").mkdir(parents=True)
+    (wallet / "hotkeys" / "default").write_text("secret")
+    for name in ("model", "other"):
+        (folder / "models" / name).mkdir(parents=True)
+        (folder / "models" / name / "config.json").write_text("{}")
+    return {
+        "pid": str(os.getpid()),
+        "home": str(folder / "home"),
+        "wallet": str(wallet),
+        "model": str(folder / "models" / "model"),
+        "other": str(folder / "models" / "other"),
+    }
+
+
+def an_interpreter_for(limitations: Sequence[str]) -> str:
+    """This one, unless it lies where only root can go; workers of ``break_out`` need no package."""
+    folders = Path(sys.executable).resolve().parents
+    if "nobody" in limitations and not all(f.stat().st_mode & 1 for f in folders):
+        return "/usr/bin/python3"
+    return sys.executable
+
+
+def job_with(surroundings: dict[str, str]) -> ScoringJob:
+    path = Path(surroundings["model"])
+    return builders.a_job(
+        artifact=builders.an_artifact(path=path), template=json.dumps(surroundings)
+    )
+
+
+def what_there_is(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(file): (file.stat().st_mode, file.stat().st_mtime_ns, file.read_bytes())
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def assert_reached_nothing(told: Mapping[str, str]) -> None:
+    names = set(told) - VERSIONS
+    assert {name for name in names if told[name] == "allowed"} == LEGITIMATE
+    assert {told[name] for name in names - LEGITIMATE} <= REFUSALS, told
+    assert len(names) > 50
+
+
+async def test_t25_a_worker_reaches_nothing_but_its_model(
+    surroundings: dict[str, str], folder: Path
+) -> None:
+    before = what_there_is(folder)
+    job = job_with(surroundings)
+    async with hostile("break_out:main") as scorer:
+        blocks = await everything(scorer, job)
+        told = scorer.environment()
+    assert_reached_nothing(told)
+    assert len(blocks) == len(job.blocks()), "it scored as if nothing had happened"
+    assert what_there_is(folder) == before
+    assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
+
+
+@pytest.mark.parametrize("limitations", [("nobody",), ("container",), ("nobody", "container")])
+def test_t25_nor_on_a_host_that_gives_less(
+    surroundings: dict[str, str], folder: Path, limitations: tuple[str, ...]
+) -> None:
+    """An ordinary user maps itself; a container without namespaces has the layers that count."""
+    before = what_there_is(folder)
+    done = subprocess.run(
+        [
+            an_interpreter_for(limitations),
+            str(HERE / "small_validator.py"),
+            "break_out:main",
+            json.dumps(surroundings),
+            surroundings["model"],
+            *limitations,
+        ],
+        env={"PATH": os.defpath, "PYTHONPATH": str(Path(sn37.__file__).parents[1])},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert_reached_nothing(told)
+    assert what_there_is(folder) == before
+    layers = told["sandbox"].split(",")
+    assert ("user" in layers) == ("container" not in limitations)
+    assert "seccomp" in layers
