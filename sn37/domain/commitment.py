@@ -90,6 +90,15 @@ class CommitmentBook:
     malformed: Mapping[Hotkey, MalformedCommitment] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingCommitment:
+    """The one record of a hotkey that its next commitment would replace."""
+
+    block: Block  # of the commitment, or of the reveal of a sealed one
+    data: bytes | None  # its text; ``None`` while it is sealed
+    was_sealed: bool = False  # and is open now: the chain keeps it beside the next commitment
+
+
 class _Malformed(ValueError):
     """The text is no commitment; carries which part is wrong and a quote of it."""
 

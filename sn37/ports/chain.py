@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from sn37.domain.commitment import CommitmentBook
+from sn37.domain.commitment import CommitmentBook, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -83,7 +83,13 @@ class CommitmentWriter(Protocol):
 
         Raises:
             CommitmentRefused: Too long, too often, or the hotkey is not registered.
+            ChainUnavailable: Also when the connection was lost on the way: it may have landed
+                all the same, which ``standing`` tells.
         """
+        ...
+
+    async def standing(self) -> StandingCommitment | None:
+        """What the next commitment would replace at the newest block; ``None`` for nothing."""
         ...
 
 

@@ -24,7 +24,7 @@ from sn37.adapters.simnet.extrinsics import Call, Refusal, quantized
 from sn37.adapters.simnet.keys import as_signer
 from sn37.adapters.simnet.schema import create_file
 from sn37.domain.canonical import JsonValue
-from sn37.domain.commitment import CommitmentBook
+from sn37.domain.commitment import CommitmentBook, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -212,6 +212,13 @@ class SimnetChain(ChainBuilder):
         if status.refusal is not None:
             raise CommitmentRefused(status.refusal.advice, code=status.refusal)
         return self._ledger.ref(status.block)
+
+    async def standing(self) -> StandingCommitment | None:
+        if self._signer is None:
+            return None
+        with self._translated():
+            head = self._ledger.head()
+            return views.standing(self._ledger.connection, self._netuid, head, self._signer.hotkey)
 
     # Inside
 

@@ -9,7 +9,12 @@ from datetime import datetime
 from hashlib import sha512
 from typing import TYPE_CHECKING
 
-from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentBook,
+    MalformedCommitment,
+    StandingCommitment,
+)
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
@@ -145,6 +150,13 @@ class FakeChain:
         self.texts.append((a_block_ref(self.number), text))
         self.seals.append(reveal_at)
         return a_block_ref(self.number)
+
+    async def standing(self) -> StandingCommitment | None:
+        self._maybe_fail()
+        if not self.texts:
+            return None
+        (at, text), reveal_at = self.texts[-1], self.seals[-1]
+        return StandingCommitment(block=at.number, data=None if reveal_at else text.encode())
 
     def _neurons(self, at: int, netuid: Netuid | None = None) -> tuple[Neuron, ...]:
         history = self._members.get(self.netuid if netuid is None else netuid, [])
