@@ -31,6 +31,7 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 soak: venv ## the same for many rounds (SOAK_ROUNDS=20)
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
 	  --state-dir $(SIMNET_STATE)-soak --json $(SIMNET_STATE)-soak/report.json
+	$(BIN)/python -m tests.soak.chain_polls
 
 test: lint unit integration ## lint, types, layers and all tests
 

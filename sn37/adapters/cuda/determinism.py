@@ -8,6 +8,9 @@ from importlib.metadata import version
 
 import torch
 
+from sn37.adapters.cuda import precision
+from sn37.adapters.cuda.loading import DTYPES
+
 
 def configure(*, device: str, threads: int) -> torch.device:
     """Fix everything that may change a sum's order or precision; open the device.
@@ -22,7 +25,7 @@ def configure(*, device: str, threads: int) -> torch.device:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Nothing reads memory before it is written; filling it would only take time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
@@ -40,9 +43,11 @@ def environment(device: torch.device, dtype: str, threads: int) -> Mapping[str, 
     else:
         name = f"cpu {torch.backends.cpu.get_cpu_capability()}"
         runtime = "cpu"
+    products = precision.product_dtype(DTYPES[dtype], device)
     return {
         "device": name,
         "dtype": dtype,
+        "products": str(products).removeprefix("torch."),
         "runtime": runtime,
         "threads": str(threads),
         "tokenizers": version("tokenizers"),

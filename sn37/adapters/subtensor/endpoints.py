@@ -5,6 +5,7 @@ This module is the only one that knows more of the SDK than it documents.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,19 +21,20 @@ from sn37.adapters.subtensor.link import Endpoint
 from sn37.adapters.subtensor.storage import Lookup
 
 RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines come first
-HANDSHAKE_CLOSE_S = 1.0  # for a peer to say goodbye; the library's own 10 s delay every stop
+GOODBYE_S = 1.0  # for a peer to say goodbye; the library's own 10 s delay every stop
 
 
 class OneEndpoint(bt.RpcSubstrate):
     """The SDK's RPC backend, which also closes what it had half opened.
 
-    The SDK forgets a connection that is cancelled or times out while it is being set up, with
-    its task and its socket.
+    The SDK forgets a connection that is cancelled or times out while it is being set up, and
+    the socket of one that a nonsensical answer has broken.
     """
 
     def __init__(self, address: str, *, archives: Sequence[str] = ()) -> None:
         super().__init__(address, archive_endpoints=list(archives))
         self._opened: list[SubstrateConnection] = []
+        self._sockets: list[ClientConnection] = []
 
     def _interface(self, endpoint: str, fallbacks: list[str]) -> SubstrateConnection:
         connection = SubstrateConnection(
@@ -40,7 +42,7 @@ class OneEndpoint(bt.RpcSubstrate):
             fallback_urls=fallbacks,
             max_retries=2,  # one drop is mended by the SDK, which sends open requests again
             response_timeout=RESPONSE_TIMEOUT_S,
-            connect_factory=_dial,
+            connect_factory=self._dial,
         )
         self._opened.append(connection)
         return connection
@@ -75,16 +77,17 @@ class OneEndpoint(bt.RpcSubstrate):
 
     async def close(self) -> None:
         opened, self._opened = self._opened, []
-        for connection in opened:
-            await connection.close()
+        # Where an answer has broken the SDK's receiving task, its close ends there as well.
+        await asyncio.gather(*(one.close() for one in opened), return_exceptions=True)
+        await asyncio.gather(*(one.close() for one in self._sockets), return_exceptions=True)
         await super().close()
 
-
-async def _dial(address: str) -> WsConnection:
-    connection = await _default_connect(address)
-    if isinstance(connection, ClientConnection):
-        connection.close_timeout = HANDSHAKE_CLOSE_S
-    return connection
+    async def _dial(self, address: str) -> WsConnection:
+        connection = await _default_connect(address)
+        if isinstance(connection, ClientConnection):
+            connection.close_timeout = GOODBYE_S
+            self._sockets = [*(s for s in self._sockets if s.close_code is None), connection]
+        return connection
 
 
 def endpoints_of(network: str, more: Sequence[str] = ()) -> tuple[Endpoint, ...]:

@@ -36,7 +36,7 @@ class Manners:
 class RpcNode:
     """Serves one chain on a free port of localhost, as an asynchronous context.
 
-    ``requests`` counts what arrived, by method; ``num_connections`` those that are open.
+    ``requests`` counts what arrived, by method, and ``num_dialled`` who came.
     """
 
     def __init__(self, chain: MemorySubstrate) -> None:
@@ -47,7 +47,6 @@ class RpcNode:
         self._state = NodeState(chain)
         self._server: Server | None = None
         self._heads: dict[str, ServerConnection] = {}  # by subscription
-        self._answering: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
@@ -59,6 +58,10 @@ class RpcNode:
     @property
     def num_connections(self) -> int:
         return 0 if self._server is None else len(self._server.connections)
+
+    @property
+    def num_subscribers(self) -> int:
+        return len(self._heads)
 
     @property
     def num_requests(self) -> int:
@@ -161,7 +164,7 @@ class RpcNode:
 
     async def _tell(self, subscription: str) -> None:
         """Send the finalized head to a subscriber."""
-        header = self._state.finalized_header()
+        header = self._state.header(self.chain.finalized)
         params = {"subscription": subscription, "result": header}
         message = {"jsonrpc": "2.0", "method": "chain_finalizedHead", "params": params}
         await self._heads[subscription].send(json.dumps(message))

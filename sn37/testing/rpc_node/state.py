@@ -84,11 +84,6 @@ class NodeState:
             self._numbers[block_hash] = number
         return self._hashes[mine][1]
 
-    def finalized_header(self) -> dict[str, object]:
-        """What subscribers hear; from then on they may ask by its hash."""
-        self.hash_of(self._chain.finalized)
-        return self.header(self._chain.finalized)
-
     def header(self, number: int) -> dict[str, object]:
         """A header as a node sends it."""
         parent = self.hash_of(number - 1) if number > self._since else _ROOT
@@ -103,6 +98,9 @@ class NodeState:
     def _number(self, at: str | None) -> int:
         if at is None:
             return self._chain.ledger.head
+        if at not in self._numbers:
+            for height in range(self._since, self._chain.ledger.head + 1):
+                self.hash_of(height)
         number = self._numbers.get(at)
         if number is None or self.hash_of(number) != at:
             raise RpcError(f"Client error: UnknownBlock: Header was not found: {at}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from sn37.adapters.cuda.prompting import Encoded
 from sn37.testing.tiny_models import VOCABULARY, save_model
 
 FAMILIES = ("gemma", "gemma2", "gpt_neox", "llama", "mistral", "phi3", "qwen2", "qwen3")
-WINDOWED: dict[str, dict[str, object]] = {
+WINDOWED: dict[str, dict[str, Any]] = {
     "gemma2": {"sliding_window": 8},
     "mistral": {"sliding_window": 8},
     "phi3": {"sliding_window": 8},
@@ -49,9 +50,13 @@ def by_the_book(model: PreTrainedModel, samples: Sequence[Encoded]) -> list[floa
     return found
 
 
-def a_model(folder: Path, family: str, **shape: object) -> PreTrainedModel:
+def a_model(
+    folder: Path, family: str, dtype: torch.dtype = torch.float32, **shape: Any
+) -> PreTrainedModel:
     # Weights as large as trained ones: with the tiny default every loss is log(vocabulary).
-    model = save_model(folder, family, initializer_range=0.2, **shape)
+    model = save_model(
+        folder, family, seed=0, dtype=dtype, template=None, **({"initializer_range": 0.2} | shape)
+    )
     model.train(mode=False)
     return model
 
@@ -167,12 +172,13 @@ def test_an_unknown_architecture_is_scored_by_its_own_forward_pass(tmp_path: Pat
 
 def test_the_models_own_head_is_taken_a_few_positions_at_a_time(tmp_path: Path) -> None:
     model = a_model(tmp_path, "llama")
-    layer = model.get_output_embeddings()
+    layer = model.lm_head
+    assert isinstance(layer, nn.Linear)
     hidden = torch.linspace(-4, 4, 40 * 64).sin().view(40, 64)
     targets = [(17 * n) % VOCABULARY for n in range(40)]
-    expected = TiledHead(layer, products=torch.float32).nats(hidden, targets)
-    head = ForwardHead(model, max_elements=7 * VOCABULARY)
     with torch.inference_mode():
+        expected = TiledHead(layer, products=torch.float32).nats(hidden, targets)
+        head = ForwardHead(model, max_elements=7 * VOCABULARY)
         assert torch.allclose(head.nats(hidden, targets), expected, rtol=1e-6)
 
 
