@@ -13,8 +13,9 @@ from dependency_injector import providers
 from sn37.app import folders
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
-from sn37.app.container import Container, open_network, require_reachable
+from sn37.app.container import Container
 from sn37.app.installed import require_packages
+from sn37.app.networks import open_network, require_reachable
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
