@@ -188,8 +188,15 @@ class Container(containers.DeclarativeContainer):
         heads=subscription,
         schedule=schedule,
         sink=sink,
+        offline=settings.provided.offline,
     )
-    goal = providers.Factory(Goal, keeper=keeper, heads=subscription, schedule=schedule)
+    goal = providers.Factory(
+        Goal,
+        keeper=keeper,
+        heads=subscription,
+        schedule=schedule,
+        offline=settings.provided.offline,
+    )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
     actors = providers.Dict(
         chain=follower.provided.run,

@@ -20,7 +20,7 @@ from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
-from sn37.domain.events import WorkersConfined
+from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.standings import standings
 from sn37.ports.errors import PortError
 
@@ -79,6 +79,10 @@ async def _follow(container: Container) -> None:
     network = await open_network(container)
     container.network.override(providers.Object(network))
     _require_sources(container)
+    if settings.offline:
+        container.sink().emit(
+            Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
+        )
     actors = dict(container.actors())
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
