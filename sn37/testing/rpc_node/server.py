@@ -78,6 +78,7 @@ class RpcNode:
             0,
             process_request=self._admit,
             max_size=MAX_REQUEST_BYTES,
+            compression=None,  # as a node
             close_timeout=0.1,
         )
         return self
