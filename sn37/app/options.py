@@ -19,6 +19,14 @@ Network = Annotated[
         help="finney, test, local, a ws:// address, or simnet: a whole network simulated here.",
     ),
 ]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="ADDRESS",
+        help="A further ws:// address of the same chain; may be given several times.",
+    ),
+]
 Netuid = Annotated[int | None, typer.Option(help="Number of the subnet.")]
 Wallet = Annotated[
     str | None, typer.Option("--wallet", "-w", "--wallet.name", help="Name of the wallet.")

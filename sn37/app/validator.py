@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def validator(
     config: options.Config = None,
     network: options.Network = None,
+    endpoint: options.Endpoint = None,
     netuid: options.Netuid = None,
     wallet: options.Wallet = None,
     wallet_hotkey: options.WalletHotkey = None,

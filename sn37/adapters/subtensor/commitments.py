@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from sn37.adapters.subtensor.decoding import (
     a_list,
@@ -29,6 +30,14 @@ from sn37.domain.commitment import (
 from sn37.domain.ids import Block, Hotkey, Netuid
 
 _SEALED, _FAILED = "TimelockEncrypted", "TimelockRevealFailed"
+
+
+class Parse(Protocol):
+    """How a text is read, see ``parse_commitment``."""
+
+    def __call__(
+        self, raw: bytes, *, hotkey: Hotkey, block: Block, extrinsic_index: int
+    ) -> Commitment | MalformedCommitment: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,8 @@ def tied_calls(opened: Iterable[Opened | MalformedCommitment]) -> dict[Block, li
 def decode_book(
     records: Iterable[Opened | MalformedCommitment],
     positions: Mapping[tuple[Block, Hotkey], int] = MappingProxyType({}),
+    *,
+    parse: Parse = parse_commitment,
 ) -> CommitmentBook:
     """The book, with the place of a call within its block where ``positions`` has it."""
     well_formed: dict[Hotkey, Commitment] = {}
@@ -107,7 +118,7 @@ def decode_book(
         parsed = (
             record
             if isinstance(record, MalformedCommitment)
-            else parse_commitment(
+            else parse(
                 record.data,
                 hotkey=record.hotkey,
                 block=record.block,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import bittensor as bt
@@ -23,8 +24,13 @@ from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
 from sn37.adapters.subtensor.errors import lacks_block
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.adapters.subtensor.storage import read_maps, substrate_of
-from sn37.domain.commitment import CommitmentBook, MalformedCommitment
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey, Netuid
+from sn37.domain.base_models import BaseModel, rank_base_models
+from sn37.domain.commitment import (
+    CommitmentBook,
+    MalformedCommitment,
+    parse_legacy_commitment,
+)
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable
@@ -36,6 +42,7 @@ RESUME_S = 1.0  # before a lost subscription is opened again
 LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
+PRE_TRAINING = Netuid(9)
 LAST_INDEX = 1 << 32  # behind every extrinsic of a block
 
 _K = TypeVar("_K")
@@ -113,6 +120,22 @@ class ChainReader:
                 book = decode_book(opened, await self._positions(tied))
             self._opened, self._book = opened, book
         return self._book
+
+    async def base_models(
+        self,
+        at: BlockRef,
+        *,
+        default_competition: CompetitionId,
+        netuid: Netuid = PRE_TRAINING,
+        competitions: Collection[CompetitionId] | None = None,
+    ) -> tuple[BaseModel, ...]:
+        """Models of the pre-training subnet, the best first, see ``rank_base_models``.
+
+        ``default_competition`` is that of its oldest texts, which name none.
+        """
+        parse = partial(parse_legacy_commitment, default_competition=default_competition)
+        book = decode_book(await self.opened(at, netuid), parse=parse)
+        return rank_base_models(book, await self.metagraph(at, netuid), competitions)
 
     async def opened(self, at: BlockRef, netuid: Netuid) -> list[Opened | MalformedCommitment]:
         """The record that counts of each member of a subnet who has one, not yet parsed."""

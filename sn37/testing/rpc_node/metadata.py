@@ -138,48 +138,13 @@ def _pallet(name: str, index: int, storage: Sequence[bytes]) -> bytes:
 def metadata() -> bytes:
     """The blob that a node sends."""
     r = _Registry()
-    u8, u16, u32, u64 = (r.primitive(name) for name in ("u8", "u16", "u32", "u64"))
-    account = r.record("sp_core::crypto::AccountId32", of=r.array(u8, 32))
-    text = r.sequence(u8)
-    of_neuron = r.tuple_of(u16, account)
-    pallets = [
-        _pallet("System", 0, [_value("Number", u32, bytes(4))]),
-        _pallet("Timestamp", 2, [_value("Now", u64, bytes(8))]),
-        _pallet(
-            "SubtensorModule",
-            7,
-            [
-                _map("TokenSymbol", [_IDENTITY], u16, text, b"\0"),
-                _map("Uids", [_IDENTITY, _TWOX64_CONCAT], of_neuron, u16, None),
-            ],
-        ),
-        _pallet(
-            "Commitments",
-            18,
-            [
-                _map(
-                    "CommitmentOf",
-                    [_IDENTITY, _TWOX64_CONCAT],
-                    of_neuron,
-                    _registration(r, u8, u32, u64, text),
-                    None,
-                ),
-                _map(
-                    "RevealedCommitments",
-                    [_IDENTITY, _TWOX64_CONCAT],
-                    of_neuron,
-                    r.sequence(r.tuple_of(text, u64)),
-                    None,
-                ),
-            ],
-        ),
-    ]
-    call = r.variants("runtime::RuntimeCall", {})
-    nothing = r.tuple_of()
+    account = r.record("sp_core::crypto::AccountId32", of=r.array(r.primitive("u8"), 32))
+    pallets = _pallets(r, account)
+    call, nothing = r.variants("runtime::RuntimeCall", {}), r.tuple_of()
     extrinsic = bytes([_SIGNED]) + b"".join(
-        compact(t) for t in (account, call, r.array(u8, 64), nothing)
+        compact(t) for t in (account, call, r.array(r.primitive("u8"), 64), nothing)
     )
-    method = _text("get_metagraph") + _vec([_text("netuid") + compact(u16)])
+    method = _text("get_metagraph") + _vec([_text("netuid") + compact(r.primitive("u16"))])
     method += compact(r.option(_metagraph(r, account))) + _NONE
     api = _text("SubnetInfoRuntimeApi") + _vec([method]) + _NONE
     return b"".join(
@@ -197,8 +162,31 @@ def metadata() -> bytes:
     )
 
 
-def _registration(r: _Registry, u8: int, u32: int, u64: int, text: int) -> int:
+def _pallets(r: _Registry, account: int) -> list[bytes]:
+    u16, u32, u64 = (r.primitive(name) for name in ("u16", "u32", "u64"))
+    text = r.sequence(r.primitive("u8"))
+    of_neuron, by_neuron = r.tuple_of(u16, account), [_IDENTITY, _TWOX64_CONCAT]
+    reveals = r.sequence(r.tuple_of(text, u64))
+    members = [
+        _map("TokenSymbol", [_IDENTITY], u16, text, b"\0"),
+        _map("Uids", by_neuron, of_neuron, u16, None),
+    ]
+    commitments = [
+        _map("CommitmentOf", by_neuron, of_neuron, _registration(r), None),
+        _map("RevealedCommitments", by_neuron, of_neuron, reveals, None),
+    ]
+    return [
+        _pallet("System", 0, [_value("Number", u32, bytes(4))]),
+        _pallet("Timestamp", 2, [_value("Now", u64, bytes(8))]),
+        _pallet("SubtensorModule", 7, members),
+        _pallet("Commitments", 18, commitments),
+    ]
+
+
+def _registration(r: _Registry) -> int:
     """What the pallet keeps of a commitment."""
+    u8, u32, u64 = (r.primitive(name) for name in ("u8", "u32", "u64"))
+    text = r.sequence(u8)
     cases = {"None": _NONE}
     cases |= {f"Raw{n}": _vec([_field(None, r.array(u8, n))]) for n in range(129)}
     cases |= {"Sha256": _vec([_field(None, r.array(u8, 32))])}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from sn37.testing.substrate import MemorySubstrate
 
+MAX_REQUEST_BYTES = 15 << 20  # as a node has it by default
+
 
 @dataclass(slots=True, kw_only=True)
 class Manners:
@@ -71,7 +73,13 @@ class RpcNode:
         from websockets.asyncio.server import serve
 
         self._server = await serve(
-            self._serve, "127.0.0.1", 0, process_request=self._admit, close_timeout=0.1
+            self._serve,
+            "127.0.0.1",
+            0,
+            process_request=self._admit,
+            max_size=MAX_REQUEST_BYTES,
+            compression=None,  # as a node
+            close_timeout=0.1,
         )
         return self
 

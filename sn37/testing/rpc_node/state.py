@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ class NodeState:
         self._since = max(0, chain.ledger.head - NUM_HEADERS)  # older blocks are pruned here
         self._hashes: dict[str, tuple[int, str]] = {}  # by the hash in memory
         self._numbers: dict[str, int] = {}
+        self._encoded: dict[str, tuple[object, str]] = {}  # by storage key
         self._methods: dict[str, Callable[..., object]] = {
             "chain_getHead": lambda: self.hash_of(chain.ledger.head),
             "chain_getFinalizedHead": lambda: self.hash_of(chain.finalized),
@@ -151,7 +152,11 @@ class NodeState:
             value = self._chain.ledger.read((pallet, item), params, number)
         if value is None:
             return None
-        return "0x" + _codec().encode(_codec().storage_entry(pallet, item).value_type, value).hex()
+        known = self._encoded.get(key)
+        if known is None or known[0] is not value:  # most values stay as they are
+            of = _codec().storage_entry(pallet, item).value_type
+            known = self._encoded[key] = (value, "0x" + _codec().encode(of, value).hex())
+        return known[1]
 
     def _keys(self, prefix: str, count: int, start: str, at: str | None = None) -> list[str]:
         pallet, item, params = _parsed(prefix)
@@ -169,6 +174,7 @@ def _items() -> dict[bytes, tuple[str, str]]:
     return {_codec().storage_key(_codec().storage_entry(*one), []): one for one in items}
 
 
+@lru_cache(maxsize=1 << 14)
 def _parsed(key: str) -> tuple[str, str, tuple[object, ...]]:
     """Pallet, item and parameters of a storage key, or of the prefix of some."""
     data = bytes.fromhex(key[2:])
