@@ -98,7 +98,7 @@ def test_a_password_file_that_is_not_there_is_one_line(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BT_WALLET_PASSWORD_FILE", str(tmp_path / "none"))
-    with pytest.raises(SignerUnusable, match="BT_WALLET_PASSWORD_FILE .*No such file"):
+    with pytest.raises(SignerUnusable, match=r"BT_WALLET_PASSWORD_FILE .*No such file"):
         open_signer(settings)
 
 
