@@ -7,6 +7,7 @@ TORCH := torch==2.13.0
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
 SOAK_ROUNDS ?= 20
+SOAK_WORKERS ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help venv simnet soak test lint unit integration format clean
@@ -28,7 +29,8 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds 2 \
 	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON)
 
-soak: venv ## the same for many rounds (SOAK_ROUNDS=20)
+soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20)
+	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
 	  --state-dir $(SIMNET_STATE)-soak --json $(SIMNET_STATE)-soak/report.json
 	$(BIN)/python -m tests.soak.chain_polls

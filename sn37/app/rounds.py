@@ -22,6 +22,7 @@ from sn37.domain.competition import Competition
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
 from sn37.domain.evidence import Evidence, is_finite, weigh
 from sn37.domain.ids import EntryKey
+from sn37.domain.models import ModelArtifact
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
@@ -171,8 +172,12 @@ class RoundRunner:
         outcome = self._early(progress, entry, done)
         if outcome is not None or len(done) == num_blocks:
             return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
+        upcoming = self._upcoming(progress.plan, entry)
         async with aclosing(self._scorer.score(job)) as stream:
             async for losses in stream:
+                if upcoming is not None:  # this model is loaded: the disk is free for the next
+                    self._scorer.read_ahead(upcoming)
+                    upcoming = None
                 done = (*done, losses)
                 await self._keeper.append(key, entry, losses)
                 self._sink.emit(
@@ -181,6 +186,13 @@ class RoundRunner:
                 if (outcome := self._early(progress, entry, done)) is not None:
                     return outcome
         return EntryOutcome(key=entry, verdict=Verdict.SCORED)
+
+    def _upcoming(self, plan: RoundPlan, entry: EntryKey) -> ModelArtifact | None:
+        """The model to be scored after ``entry`` in this round."""
+        outcomes, submissions = self._opened(plan).outcomes, self._keeper.state.submissions
+        later = plan.entries[plan.entries.index(entry) + 1 :]
+        artifacts = (submissions[key].artifact for key in later if key not in outcomes)
+        return next((artifact for artifact in artifacts if artifact is not None), None)
 
     def _early(
         self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from sn37.domain.models import ModelArtifact
 from sn37.domain.scoring import BlockLosses, ScoringJob
 
 
@@ -25,5 +26,13 @@ class Scorer(Protocol):
             ModelRejected: The model is at fault (``unloadable``, ``tokenizer``, ``template``,
                 ``memory``, ``timeout``: ``job.timeout_s`` elapsed, ...).
             ScorerUnavailable: The device or worker failed; the model keeps its place.
+        """
+        ...
+
+    def read_ahead(self, artifact: ModelArtifact) -> None:
+        """A hint that this model comes next, so that its files can be brought nearer.
+
+        Returns at once; only the newest hint counts. Changes no loss and never raises,
+        whatever has become of the files.
         """
         ...

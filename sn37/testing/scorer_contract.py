@@ -90,7 +90,7 @@ class ScorerContract(ABC):
         first, whole = asyncio.run(run())
         assert _bits((first,)) == _bits(whole[:1])
 
-    def test_scoring_can_be_cancelled(self) -> None:
+    def test_scoring_can_be_cancelled_before_it_has_begun(self) -> None:
         async def run() -> tuple[BlockLosses, ...]:
             async with self.scorer() as scorer:
                 started = asyncio.Event()
@@ -99,11 +99,25 @@ class ScorerContract(ABC):
                     started.set()
                     await _all(scorer, replace(self.hanging_job(), timeout_s=3600))
 
-                task = asyncio.create_task(forever())
-                await started.wait()
-                task.cancel()
-                with pytest.raises(asyncio.CancelledError):
-                    await task
+                await _cancel(asyncio.create_task(forever()), started)
+                return await _all(scorer, self.job())
+
+        assert len(asyncio.run(run())) == len(self.job().blocks())
+
+    def test_scoring_can_be_cancelled_between_two_blocks(self) -> None:
+        async def run() -> tuple[BlockLosses, ...]:
+            async with self.scorer() as scorer:
+                running = asyncio.Event()
+
+                async def one_by_one() -> None:
+                    async with aclosing(scorer.score(self.job())) as blocks:
+                        await anext(blocks)
+                        running.set()
+                        async for _ in blocks:
+                            await asyncio.sleep(0)
+                        await asyncio.Event().wait()  # all were there at once
+
+                await _cancel(asyncio.create_task(one_by_one()), running)
                 return await _all(scorer, self.job())
 
         assert len(asyncio.run(run())) == len(self.job().blocks())
@@ -128,6 +142,15 @@ class ScorerContract(ABC):
 
         assert _bits(asyncio.run(run())) == _bits(self.score(self.job()))
 
+    def test_a_hint_changes_nothing_even_if_its_files_are_missing(self) -> None:
+        async def run() -> tuple[BlockLosses, ...]:
+            async with self.scorer() as scorer:
+                scorer.read_ahead(self.unloadable_job().artifact)
+                scorer.read_ahead(self.job().artifact)
+                return await _all(scorer, self.job())
+
+        assert _bits(asyncio.run(run())) == _bits(self.score(self.job()))
+
     def test_a_broken_device_is_not_the_models_fault(self) -> None:
         async def run() -> None:
             async with self.broken_scorer() as scorer:
@@ -137,6 +160,13 @@ class ScorerContract(ABC):
             asyncio.run(run())
         assert caught.value.__cause__ is not None
         assert caught.value.reason.blame is Blame.OURS
+
+
+async def _cancel(task: asyncio.Task[None], when: asyncio.Event) -> None:
+    await when.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def _all(scorer: Scorer, job: ScoringJob) -> tuple[BlockLosses, ...]:

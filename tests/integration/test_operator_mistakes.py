@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,10 @@ def refused(state: Path, *more: str) -> tuple[int, str]:
     done = subprocess.run(
         command(state, *more), capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stderr.count("\n") == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("sandbox ")]
+    assert len(errors) == 1, done.stderr
     assert done.stdout == ""
-    return done.returncode, done.stderr
+    return done.returncode, errors[0]
 
 
 def test_a_state_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
@@ -74,6 +76,16 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path)
     assert code == 2
     assert "--json" in said
     assert not (tmp_path / "state.sqlite").exists()
+
+
+def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) -> None:
+    preset = (files("sn37") / "app" / "schedules" / "simnet.toml").read_text()
+    schedule = tmp_path / "schedule.toml"
+    schedule.write_text(preset.replace('"reference_loss"', '"multiple_choice"', 1))
+    code, said = refused(tmp_path / "state", "--schedule", str(schedule))
+    assert code == 1
+    assert "this version cannot score multiple_choice, only reference_loss, text_loss" in said
+    assert not (tmp_path / "state" / "simnet").exists()
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])

@@ -14,10 +14,16 @@ END_TIMEOUT_S = 30.0  # a killed process that still holds a device can take seco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a worker ended: its wait status, and the most memory it ever held, in bytes."""
+    """How a worker ended.
+
+    Attributes:
+        peak_bytes: The most memory it ever held, mapped files included.
+        was_running: It had not ended by itself; the wait status is our own doing.
+    """
 
     status: int
     peak_bytes: int
+    was_running: bool = False
 
 
 class Child:
@@ -80,7 +86,7 @@ class Child:
         try:
             async with asyncio.timeout(END_TIMEOUT_S):
                 await self._loop.sock_sendall(self._control, order)
-                status, peak_bytes = zygote.END.unpack(
+                status, peak_bytes, was_running = zygote.END.unpack(
                     await receive_exactly(self._control, zygote.END.size)
                 )
         except ConnectionError:
@@ -91,7 +97,7 @@ class Child:
         finally:
             self._control.close()
             self._writer.close()
-        return Ended(status=status, peak_bytes=peak_bytes)
+        return Ended(status=status, peak_bytes=peak_bytes, was_running=was_running)
 
 
 async def receive_exactly(control: socket.socket, count: int) -> bytes:

@@ -20,7 +20,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 # Architectures whose logits are lm_head(hidden), read in transformers 5.23 and checked by
 # tests against float64; Gemma 2 then caps them.
@@ -179,5 +179,10 @@ class _Given(nn.Module):
 
     hidden_1PD: Tensor
 
-    def forward(self, *_: object, **__: object) -> BaseModelOutputWithPast:
-        return BaseModelOutputWithPast(last_hidden_state=self.hidden_1PD)
+    @property
+    def decoder(self) -> _Given:
+        """Bart's forward goes around its body to the decoder inside."""
+        return self
+
+    def forward(self, *_: object, **__: object) -> BaseModelOutputWithPastAndCrossAttentions:
+        return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=self.hidden_1PD)

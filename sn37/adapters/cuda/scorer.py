@@ -26,9 +26,11 @@ from sn37.adapters.cuda.messages import (
     WorkOrder,
     decode_reply,
 )
+from sn37.adapters.cuda.read_ahead import ReadAhead
 from sn37.adapters.cuda.verdicts import post_mortem, unblamed, unexpected
 from sn37.adapters.cuda.watchdog import Watchdog
 from sn37.domain.competition import Method
+from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
@@ -85,6 +87,7 @@ class WorkerScorer:
             search_path=search_path,
             max_children=max_children,
         )
+        self._ahead = ReadAhead()
         self._reported: Mapping[str, str] = {}
 
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
@@ -139,8 +142,13 @@ class WorkerScorer:
         """
         return await self._launcher.sandbox()
 
+    def read_ahead(self, artifact: ModelArtifact) -> None:
+        """See :meth:`sn37.ports.scorer.Scorer.read_ahead`."""
+        self._ahead.start(Path(artifact.path))
+
     async def aclose(self) -> None:
         """End the warm parent and every worker that is left; ``score`` would start a new one."""
+        await asyncio.to_thread(self._ahead.stop)
         await self._launcher.aclose()
 
     def environment(self) -> Mapping[str, str]:
@@ -151,12 +159,12 @@ class WorkerScorer:
         return {
             "device": self._device,
             "dtype": self._dtype,
-            "sandbox": found.label if (found := self._launcher.found) else "unknown",
             "threads": str(self._threads),
             "torch": _version("torch"),
             "transformers": _version("transformers"),
             "tokenizers": _version("tokenizers"),
             **self._reported,
+            "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
     def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:

@@ -48,9 +48,11 @@ def post_mortem(
         return ScorerUnavailable("the warm parent died, and the worker with it")
     code = os.waitstatus_to_exitcode(ended.status)
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    if ended.was_running:
+        how = "closed its stream and went on"
     if not is_ready:
         return ScorerUnavailable(f"the worker {how} before it read the model")
-    if code == -signal.SIGKILL:
+    if code == -signal.SIGKILL and not ended.was_running:
         # A worker cannot do this to itself. The kernel can, for want of memory: then it counts
         # how much the worker held, and a model within its size is not to blame.
         held = f"while it held {ended.peak_bytes >> 20} of at most {most_bytes >> 20} MiB"

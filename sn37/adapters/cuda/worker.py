@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sn37.adapters.cuda import determinism, loading
+from sn37.adapters.cuda import determinism, device_memory, loading
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.independence import check_independence
 from sn37.adapters.cuda.losses import LossModel
@@ -37,6 +37,12 @@ def main(stream: socket.socket) -> None:
     except RuntimeError as error:
         stream.sendall(Failed(f"device {order.device}: {error}").encode())
         return
+    if device.type == "cuda":
+        files = Path(order.model).glob("*.safetensors")
+        device_memory.await_free(
+            lambda: torch.cuda.mem_get_info(device)[0],
+            need_bytes=sum(file.stat().st_size for file in files),
+        )
     stream.sendall(Ready(determinism.environment(device, order.dtype, order.threads)).encode())
     stage = Stage()
     try:

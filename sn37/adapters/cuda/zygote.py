@@ -40,7 +40,8 @@ from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Sandbox
 from sn37.adapters.cuda.messages import Failed
 
 NUMBER = struct.Struct("!i")  # a pid
-END = struct.Struct("!iq")  # a wait status, and the most memory it held at a time, in bytes
+# A wait status, the most memory it held at a time, in bytes, and whether it was still running.
+END = struct.Struct("!iq?")
 END_GENTLY, END_NOW = b"e", b"k"
 GRACE_S = 2.0  # a crash writes its exit status long before
 MAX_REQUEST_BYTES = 16384
@@ -159,7 +160,7 @@ def _enter_and_fork(request: Request, terms: Terms, gate: int, report: int) -> N
         os.write(report, NUMBER.pack(child))
         status = 0
     except OSError as error:
-        sys.stderr.write(f"namespaces: {error}\n")
+        sys.stderr.write(f"namespaces: {error.strerror}\n")
     finally:
         os._exit(status)
 
@@ -180,7 +181,7 @@ def _become_worker(request: Request, terms: Terms, gate: int) -> None:
                 memory_bytes=request.memory_bytes,
             )
         except OSError as error:
-            stream.sendall(Failed(f"cannot confine the worker: {error}").encode())
+            stream.sendall(Failed(f"cannot confine the worker: {error.strerror}").encode())
         else:
             terms.run(stream)
         status = 0
@@ -210,10 +211,11 @@ def _end(child: Child) -> None:
             gently = False
         if gently:
             _wait(child.pid, GRACE_S)
+        is_running = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
         os.kill(child.pid, signal.SIGKILL)
         _, status, usage = os.wait4(child.pid, 0)
         os.close(child.gate)
-        _tell(control, END.pack(status, usage.ru_maxrss << 10))
+        _tell(control, END.pack(status, usage.ru_maxrss << 10, is_running))
 
 
 def _wait(pid: int, timeout_s: float) -> None:

@@ -46,6 +46,7 @@ class FakeScorer:
     gate: asyncio.Semaphore | None = None
     jobs: list[ScoringJob] = field(default_factory=list)  # in the order they were begun
     scored: list[tuple[str, BlockLosses]] = field(default_factory=list)  # repository, block
+    hints: list[ModelArtifact] = field(default_factory=list)  # what to read ahead
     num_running: int = 0
 
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
@@ -66,6 +67,9 @@ class FakeScorer:
                 yield losses
         finally:
             self.num_running -= 1
+
+    def read_ahead(self, artifact: ModelArtifact) -> None:
+        self.hints.append(artifact)
 
     async def _wait(self, job: ScoringJob, position: int) -> None:
         repo = job.artifact.ref.repo

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.confinement.sandbox import Sandbox
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.cuda.scorer import Device, WorkerScorer
 from sn37.domain.scoring import BlockLosses, ScoringJob
 
 HERE = Path(__file__).parent
@@ -21,13 +21,14 @@ HERE = Path(__file__).parent
 async def hostile(
     function: str,
     *,
+    device: Device = "cpu",
     max_children: int = 64,
     probe: Callable[[], Sandbox] = probe_host,
     allow_weak_sandbox: bool = False,
 ) -> AsyncIterator[WorkerScorer]:
     """A scorer whose workers run a function of ``hostile_workers``."""
     scorer = WorkerScorer(
-        device="cpu",
+        device=device,
         dtype="float32",
         threads=1,
         entry=function if ":" in function else f"hostile_workers:{function}",

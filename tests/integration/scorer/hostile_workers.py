@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
 from sn37.adapters.cuda.messages import LENGTH, Failed, Ready, Scored, frame, receive_order
 
+threading.stack_size(1 << 15)
 READY = Ready({}).encode()
 
 
@@ -76,6 +79,51 @@ def flood(stream: socket.socket) -> None:
     stream.sendall(READY)
     for block in order.blocks:
         stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def agree(stream: socket.socket) -> None:
+    """Give the right number of losses at once."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    for block in order.blocks:
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def obey(stream: socket.socket) -> None:
+    """Do what the order's template says, or the job when it says nothing."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    match order.template:
+        case "crash":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "leave":
+            os._exit(0)
+        case "hang":
+            time.sleep(3600)
+        case "fill the memory":
+            filled = []
+            while True:
+                filled.append(b"x" * (1 << 22))
+        case "start threads":
+            while True:
+                threading.Thread(target=time.sleep, args=(3600,)).start()
+        case "close the stream":
+            stream.close()
+            time.sleep(3600)
+        case _:
+            for block in order.blocks:
+                stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def share_for_ever(stream: socket.socket) -> None:
+    """Fill memory that it could share with a child, and so is not its data."""
+    receive_order(stream)
+    stream.sendall(READY)
+    shared = mmap.mmap(-1, 8 << 30, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    for start in range(0, len(shared), 1 << 20):
+        shared[start : start + (1 << 20)] = b"x" * (1 << 20)
 
 
 def allocate(stream: socket.socket) -> None:

@@ -1,7 +1,8 @@
 """A validator in miniature on a poorer host; prints as JSON what its worker told.
 
 ``python small_validator.py ENTRY TEMPLATE MODEL LIMITATION...`` where a limitation is ``nobody``
-(an ordinary user) or ``container`` (no new namespaces and no mounts, as docker's default).
+(an ordinary user), ``container`` (no new namespaces and no mounts, as docker's default) or
+``changed`` (it had more layers when it was asked).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from sn37.adapters.cuda.confinement import privileges, seccomp
 from sn37.adapters.cuda.confinement.policy import Guard, Policy
+from sn37.adapters.cuda.confinement.probe import probe
+from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.testing import builders
 
@@ -39,13 +42,15 @@ def restrict(limitation: str) -> None:
             seccomp.install(DOCKER)
 
 
-async def main(entry: str, template: str, model: str) -> dict[str, str]:
+async def main(entry: str, template: str, model: str, *limitations: str) -> dict[str, str]:
     """Score once; what the worker told."""
+    found = Sandbox(layers=frozenset(Layer), landlock_abi=1)
     scorer = WorkerScorer(
         device="cpu",
         dtype="float32",
         threads=1,
         entry=entry,
+        probe=(lambda: found) if "changed" in limitations else probe,
         search_path=(Path(__file__).parent,),
     )
     given = {**json.loads(template), "pid": str(os.getpid())}
@@ -62,4 +67,4 @@ async def main(entry: str, template: str, model: str) -> dict[str, str]:
 if __name__ == "__main__":
     for word in sys.argv[4:]:
         restrict(word)
-    sys.stdout.write(json.dumps(asyncio.run(main(*sys.argv[1:4]))))
+    sys.stdout.write(json.dumps(asyncio.run(main(*sys.argv[1:]))))

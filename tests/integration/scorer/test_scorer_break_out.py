@@ -17,7 +17,9 @@ from sn37.domain.scoring import ScoringJob
 from sn37.testing import builders
 from tests.integration.scorer.harness import HERE, everything, hostile
 
-LEGITIMATE = {"read the model", "list the model", "read itself", "import", "start a thread"}
+LEGITIMATE = frozenset(
+    {"read the model", "list the model", "read itself", "import", "start a thread"}
+)
 VERSIONS = {"device", "dtype", "sandbox", "threads", "torch", "transformers", "tokenizers"}
 REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
 
@@ -71,10 +73,10 @@ def what_there_is(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def assert_reached_nothing(told: Mapping[str, str]) -> None:
+def assert_reached_nothing(told: Mapping[str, str], allowed: frozenset[str] = LEGITIMATE) -> None:
     names = set(told) - VERSIONS
-    assert {name for name in names if told[name] == "allowed"} == LEGITIMATE
-    assert {told[name] for name in names - LEGITIMATE} <= REFUSALS, told
+    assert {name for name in names if told[name] == "allowed"} == allowed
+    assert {told[name] for name in names - allowed} <= REFUSALS, told
     assert len(names) > 50
 
 
@@ -92,13 +94,19 @@ async def test_t25_a_worker_reaches_nothing_but_its_model(
     assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
 
 
-@pytest.mark.parametrize("limitations", [("nobody",), ("container",), ("nobody", "container")])
-def test_t25_nor_on_a_host_that_gives_less(
-    surroundings: dict[str, str], folder: Path, limitations: tuple[str, ...]
-) -> None:
-    """An ordinary user maps itself; a container without namespaces has the layers that count."""
-    before = what_there_is(folder)
-    done = subprocess.run(
+async def test_t25_nor_does_one_that_may_use_a_gpu(surroundings: dict[str, str]) -> None:
+    """Its driver needs more calls; files stay closed by Landlock alone. No GPU is touched."""
+    async with hostile("break_out:main", device="cuda") as scorer:
+        await everything(scorer, job_with(surroundings))
+        told = dict(scorer.environment())
+    assert told.pop("GPU") in ("allowed", "ENOENT")  # with and without one
+    assert_reached_nothing(told, LEGITIMATE | {"shared memory"})
+
+
+def run_small_validator(
+    surroundings: Mapping[str, str], limitations: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             an_interpreter_for(limitations),
             str(HERE / "small_validator.py"),
@@ -114,6 +122,15 @@ def test_t25_nor_on_a_host_that_gives_less(
         check=False,
         timeout=60,
     )
+
+
+@pytest.mark.parametrize("limitations", [("nobody",), ("container",), ("nobody", "container")])
+def test_t25_nor_on_a_host_that_gives_less(
+    surroundings: dict[str, str], folder: Path, limitations: tuple[str, ...]
+) -> None:
+    """An ordinary user maps itself; a container without namespaces has the layers that count."""
+    before = what_there_is(folder)
+    done = run_small_validator(surroundings, limitations)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert_reached_nothing(told)
@@ -121,3 +138,10 @@ def test_t25_nor_on_a_host_that_gives_less(
     layers = told["sandbox"].split(",")
     assert ("user" in layers) == ("container" not in limitations)
     assert "seccomp" in layers
+
+
+def test_t25_a_layer_that_is_gone_since_the_start_is_our_fault(
+    surroundings: dict[str, str],
+) -> None:
+    done = run_small_validator(surroundings, ("container", "changed"))
+    assert "ScorerUnavailable: cannot confine a worker: namespaces: unshare" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ YARN = {
     "original_max_position_embeddings": 128,
     "rope_theta": 10000.0,
 }
-CASES: dict[str, tuple[str, dict[str, object]]] = {
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{family: (family, {}) for family in ARCHITECTURES},
     "llama, tied": ("llama", {"tie_word_embeddings": True}),
     "llama, yarn": ("llama", {"rope_parameters": YARN}),

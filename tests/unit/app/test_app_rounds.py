@@ -170,6 +170,10 @@ class _WithEnvironment:
     def score(self) -> object:
         return self.scorer.score
 
+    @property
+    def read_ahead(self) -> object:
+        return self.scorer.read_ahead
+
     def environment(self) -> Mapping[str, str]:
         return {"device": "fake"}
 
@@ -197,6 +201,14 @@ def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
         "better": (Verdict.SCORED, None),
         "first": (Verdict.SCORED, Reason.RACED_OUT),
     }
+
+
+def test_the_next_model_is_read_ahead_while_one_is_scored() -> None:
+    world = World()
+    for number, name in enumerate(("first", "second", "third")):
+        world.miner(name, 1.0, block=100 + number)
+    world.run()
+    assert [hint.ref.repo for hint in world.scorer.hints] == ["second/model", "third/model"]
 
 
 def test_a_hopeless_challenger_is_stopped_early_and_never_scored_again() -> None:

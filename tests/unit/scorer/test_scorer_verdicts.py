@@ -39,6 +39,12 @@ def test_t24_any_other_end_is_the_models_once_it_was_read(status: int) -> None:
     assert isinstance(early, ScorerUnavailable)
 
 
+def test_t24_a_worker_that_leaves_its_stream_and_has_to_be_killed_is_no_victim() -> None:
+    lingering = Ended(status=signal.SIGKILL, peak_bytes=0, was_running=True)
+    found = post_mortem(lingering, is_ready=True, most_bytes=LIMIT)
+    assert isinstance(found, ModelRejected)
+
+
 def test_the_warm_parents_death_is_ours() -> None:
     assert isinstance(post_mortem(None, is_ready=True, most_bytes=LIMIT), ScorerUnavailable)
 

@@ -25,6 +25,8 @@ def probe() -> Sandbox:
     Raises:
         OSError: It could not be asked.
     """
+    path = os.pathsep.join(p for p in sys.path if Path(p).is_absolute())
+    libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     try:
         answer = subprocess.run(
             [sys.executable, "-P", "-s", "-m", __name__],
@@ -32,7 +34,7 @@ def probe() -> Sandbox:
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
-            env={"PYTHONPATH": os.pathsep.join(p for p in sys.path if Path(p).is_absolute())},
+            env={**libraries, "PYTHONPATH": path},
             check=True,
         )
     except subprocess.SubprocessError as error:

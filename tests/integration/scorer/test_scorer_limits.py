@@ -1,0 +1,178 @@
+"""Memory, time and processes of a worker; what a weaker host costs; what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sn37.adapters.cuda import scorer as scorer_module
+from sn37.adapters.cuda.confinement.probe import probe
+from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer, Sandbox
+from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.domain.reasons import Reason
+from sn37.domain.scoring import ScoringJob
+from sn37.ports.errors import ModelRejected, ScorerUnavailable
+from sn37.testing import builders
+from tests.integration.scorer.harness import everything, hostile, told_pids, wait_until_gone
+
+NUM_STARTS = 50
+
+
+def a_small_job() -> ScoringJob:
+    return builders.a_job(
+        artifact=builders.an_artifact(size_bytes=64 << 20, parameters=1),
+        constraints=builders.some_constraints(max_tokens=256),
+    )
+
+
+def without(*layers: Layer) -> Callable[[], Sandbox]:
+    """This host, had it less."""
+    found = probe()
+    version = 0 if Layer.LANDLOCK in layers else found.landlock_abi
+    return lambda: Sandbox(layers=found.layers - {*layers}, landlock_abi=version)
+
+
+def open_files(pid: int | str) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
+
+
+def children(pid: int | str) -> set[int]:
+    tasks = Path("/proc", str(pid), "task").iterdir()
+    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """The validator's process has the same children and open files as before, none more."""
+    before = (children("self"), open_files("self"))
+    yield
+    assert (children("self"), open_files("self")) == before
+
+
+async def test_t24_memory_beyond_the_declared_size_is_refused() -> None:
+    async with hostile("allocate") as scorer:
+        with pytest.raises(ScorerUnavailable) as caught:
+            await everything(scorer, a_small_job())
+    allowed = 2 * (64 << 20) + (2 << 30) + (256 << 20)
+    assert allowed // 2 < int(str(caught.value)) <= allowed
+
+
+async def test_t24_memory_that_is_not_counted_as_data_ends_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seccomp refuses it on the CPU; a GPU's worker, or one without seccomp, is watched."""
+    monkeypatch.setattr(scorer_module, "WORKING_BYTES", 64 << 20)
+    async with hostile(
+        "share_for_ever", probe=without(Layer.SECCOMP), allow_weak_sandbox=True
+    ) as scorer:
+        with pytest.raises(ModelRejected, match="MiB of memory") as caught:
+            await everything(scorer, a_small_job())
+    assert caught.value.reason is Reason.MEMORY
+
+
+async def test_t24_a_worker_that_is_killed_from_outside_within_its_size_is_ours() -> None:
+    async with hostile("hang") as scorer:
+        task = asyncio.create_task(everything(scorer, builders.a_job(timeout_s=3600)))
+        worker, _ = await told_pids(scorer)
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(ScorerUnavailable, match="killed from outside"):
+            await task
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("crash", Reason.UNLOADABLE),
+        ("abort", Reason.UNLOADABLE),
+        ("leave", Reason.UNLOADABLE),
+        ("hang", Reason.TIMEOUT),
+        ("fill the memory", Reason.UNLOADABLE),  # this one dies of its MemoryError
+        ("start threads", Reason.UNLOADABLE),
+        ("close the stream", Reason.UNLOADABLE),
+    ],
+)
+async def test_t24_after_each_the_next_model_scores_normally(
+    behaviour: str, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer_module, "WORKING_BYTES", 64 << 20)
+    timeout_s = 0.5 if behaviour == "hang" else 60.0
+    good = a_small_job()
+    async with hostile("obey") as scorer:
+        with pytest.raises(ModelRejected) as caught:
+            await everything(scorer, replace(good, template=behaviour, timeout_s=timeout_s))
+        assert caught.value.reason is reason
+        assert len(await everything(scorer, good)) == len(good.blocks())
+
+
+async def test_t24_whatever_a_worker_started_ends_with_it() -> None:
+    """Seccomp refuses the fork; without it the namespace of processes ends as a whole."""
+    async with hostile(
+        "hang_in_a_session", probe=without(Layer.SECCOMP), allow_weak_sandbox=True
+    ) as scorer:
+        with pytest.raises(ModelRejected) as caught:
+            await everything(scorer, builders.a_job(timeout_s=1.0))
+        assert caught.value.reason is Reason.TIMEOUT
+        for pid in await told_pids(scorer):
+            wait_until_gone(pid)
+
+
+@pytest.mark.parametrize("layer", [Layer.LANDLOCK, Layer.SECCOMP])
+async def test_t25_a_host_without_an_essential_layer_starts_no_worker(layer: Layer) -> None:
+    async with hostile("flood", probe=without(layer)) as scorer:
+        with pytest.raises(ScorerUnavailable, match=rf"no {layer}: .*--allow-weak-sandbox"):
+            await everything(scorer, builders.a_job())
+        assert scorer.environment()["sandbox"] == "unknown"
+
+
+@pytest.mark.parametrize("layers", [(Layer.LANDLOCK, Layer.SECCOMP), NAMESPACES])
+async def test_a_weak_host_scores_when_it_is_allowed_and_says_so(
+    layers: tuple[Layer, ...],
+) -> None:
+    job = builders.a_job()
+    async with hostile("flood", probe=without(*layers), allow_weak_sandbox=True) as scorer:
+        assert len(await everything(scorer, job)) == len(job.blocks())
+        said = scorer.environment()["sandbox"]
+    assert [str(layer) for layer in layers if layer in said] == []
+
+
+async def test_t25_a_worker_has_no_secrets_no_files_and_no_privileges(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    monkeypatch.setenv("BT_WALLET", "validator")
+    async with hostile("surroundings") as scorer:
+        with pytest.raises(ScorerUnavailable) as caught:
+            await everything(scorer, builders.a_job())
+        sandbox = await scorer.sandbox()
+    files, names, rights, pid = str(caught.value).split("|")
+    # 0, 1, 2: /dev/null; 3: the stream; 4: its own folder of /proc; 5: the listing itself.
+    assert files == "[0, 1, 2, 3, 4, 5]"
+    assert not {"HF_TOKEN", "BT_WALLET"} & set(names.split(","))
+    no_new_privileges, effective, bounding, threads = rights.split()
+    assert (no_new_privileges, int(effective, 16), threads) == ("1", 0, "1")
+    if Layer.USER in sandbox.layers:
+        assert (int(bounding, 16), pid) == (0, "1")
+
+
+async def starts(scorer: WorkerScorer, count: int) -> None:
+    job = builders.a_job()
+    for _ in range(count):
+        assert len(await everything(scorer, job)) == len(job.blocks())
+
+
+async def test_t44_fifty_workers_leave_nothing_behind() -> None:
+    others = children("self")
+    async with hostile("agree") as scorer:
+        await starts(scorer, 2)
+        (zygote,) = children("self") - others
+        before, of_zygote = (children("self"), open_files("self")), open_files(zygote)
+        await starts(scorer, NUM_STARTS)
+        assert (children("self"), open_files("self")) == before
+        assert children(zygote) == set()
+        assert open_files(zygote) <= of_zygote + 1  # the last job's socket may not be closed yet
