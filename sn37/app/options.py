@@ -43,6 +43,10 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[
     str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
 ]
+Offline = Annotated[
+    bool | None,
+    typer.Option("--offline", help="Follow and score, and never send weights."),
+]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
 AllowWeakSandbox = Annotated[
     bool | None,

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
     threads: int = Field(default=1, ge=1)
     allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
+    offline: bool = False  # follow and score, and never send anything to the chain
     seed: int = Field(default=0, ge=0)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops

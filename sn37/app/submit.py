@@ -40,7 +40,8 @@ class Submitter:
     """Sends weights when every competition has finished the newest sync block.
 
     A round that takes longer than the cadence does not hold the weights back: the standings
-    known by then are sent, so that the validator keeps its place on the subnet.
+    known by then are sent, so that the validator keeps its place on the subnet. Offline it
+    takes heads like everybody else, since a simulated chain waits for it, and sends nothing.
     """
 
     def __init__(
@@ -51,18 +52,20 @@ class Submitter:
         heads: Subscription,
         schedule: Schedule,
         sink: EventSink,
+        offline: bool = False,
     ) -> None:
         self._chain = chain
         self._keeper = keeper
         self._heads = heads
         self._schedule = schedule
         self._sink = sink
+        self._offline = offline
         self._not_before = Block(0)
 
     async def run(self) -> None:
         async for head in self._heads:
             due = self._due(head.number)
-            if due is not None and head.number >= self._not_before:
+            if due is not None and head.number >= self._not_before and not self._offline:
                 await self._submit(due, head)
 
     def _due(self, block: Block) -> Block | None:

@@ -28,6 +28,7 @@ def validator(
     dtype: options.Dtype = None,
     threads: options.Threads = None,
     allow_weak_sandbox: options.AllowWeakSandbox = None,
+    offline: options.Offline = None,
     seed: options.Seed = None,
     pace: options.Pace = None,
     rounds: options.Rounds = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.subtensor.connection import Connection
 from sn37.adapters.subtensor.reader import ChainReader
+from sn37.adapters.subtensor.rules import WeightRules
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.adapters.subtensor.weights import WeightSetter
 from sn37.domain.emission import WeightVector
@@ -41,6 +42,14 @@ class SubtensorChain(ChainReader):
 
     async def weights_since(self, block: Block) -> str | None:
         return await self._weights.since(block)
+
+    async def weight_rules(self) -> WeightRules:
+        """What the subnet asks of whoever sets weights now.
+
+        Raises:
+            WeightsRefused: There is no such subnet.
+        """
+        return await self._weights.rules()
 
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from sn37.ports.errors import SignerUnusable
 if TYPE_CHECKING:
     from sn37.ports.chain import Signer
 
-MAX_KEY_FILE_BYTES = 64 * 1024  # the files that btcli writes have under 1,000
+MAX_KEY_FILE_BYTES = 64 * 1024  # those of the SDK have under 1,000
 
 
 class HotkeySigner:

@@ -90,7 +90,7 @@ def test_an_encrypted_hotkey_without_a_password_says_how_to_give_it() -> None:
 
 
 def test_a_missing_hotkey_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(SignerUnusable, match="No such file.*btcli wallet create"):
+    with pytest.raises(SignerUnusable, match=r"No such file.*btcli wallet create"):
         open_hotkey(tmp_path / "hk")
 
 
