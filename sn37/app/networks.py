@@ -71,7 +71,7 @@ def endpoints(settings: Settings) -> Sequence[Endpoint]:
     from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
 
     keep_caches_in(settings.state_dir / "sdk")
-    return endpoints_of(settings.network)
+    return endpoints_of(settings.network, settings.endpoint)
 
 
 def open_signer(settings: Settings) -> HotkeySigner:
