@@ -106,6 +106,9 @@ def test_every_command_of_a_block_works(
             assert f"make {target}" in (ROOT / ".ci" / "run").read_text()
         case ["pip", "install", *options]:
             assert_installs(options)
+        case ["python", script, *options]:  # run in a small size by tests of its own
+            text = (ROOT / script).read_text()
+            assert [o for o in options if o.startswith("--") and f'"{o}"' not in text] == []
         case ["sn37", "schedule", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
             assert run(main.app, words[1:], prog_name="sn37") == 0
             assert capsys.readouterr().out
