@@ -28,6 +28,7 @@ app = typer.Typer(
 def check(
     config: options.Config = None,
     network: options.Network = None,
+    endpoint: options.Endpoint = None,
     netuid: options.Netuid = None,
     wallet: options.Wallet = None,
     wallet_hotkey: options.WalletHotkey = None,
@@ -53,6 +54,7 @@ def check(
 def commitments(
     config: options.Config = None,
     network: options.Network = None,
+    endpoint: options.Endpoint = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,

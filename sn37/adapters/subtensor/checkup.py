@@ -145,7 +145,7 @@ class Checkup:
                 name=name,
                 grade=Grade.WARNING,
                 detail="only one endpoint answers, so nothing can contradict it",
-                remedy="name a second endpoint",
+                remedy="name a second one with --endpoint",
             )
         try:
             same = await chain.block(head.number)
@@ -154,7 +154,7 @@ class Checkup:
                 name=name,
                 grade=Grade.FAILED,
                 detail=str(error),
-                remedy="one of the endpoints lies or is on a fork; use others",
+                remedy="one of the endpoints lies or is on a fork; name others with --endpoint",
             )
         return Check(
             name=name,

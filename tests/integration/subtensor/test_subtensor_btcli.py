@@ -30,6 +30,7 @@ def of_messages() -> Iterator[str]:
             yield str(found)
 
 
+BTCLI = get_command(app)  # building it takes seconds
 COMMANDS = sorted({*of_documents(), *of_messages()})
 
 
@@ -40,7 +41,7 @@ def test_there_are_commands_to_look_at() -> None:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_btcli_has_it(line: str) -> None:
     words = [VALUES.get(word, word) for word in shlex.split(line)][1:]
-    found = get_command(app)
+    found = BTCLI
     while isinstance(found, TyperGroup) and words and not words[0].startswith("-"):
         assert words[0] in found.commands, line
         inner = found.commands[words.pop(0)]

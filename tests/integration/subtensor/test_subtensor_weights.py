@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sn37.adapters.subtensor import weights
 from sn37.adapters.subtensor.weights import weights_version
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import Block
@@ -133,6 +136,11 @@ class TestMembership:
         await setter.check_reveals()
         assert read == [[SUBNET, world.uid(VALIDATOR)]]
         assert not [a for a in world.substrate.asked if a.endswith(".Bonds")]
+
+    def test_t34_only_the_check_of_our_own_reveal_knows_where_weights_are_stored(self) -> None:
+        folder = Path(weights.__file__).parent
+        knowing = {m.name for m in folder.glob("*.py") if '"Weights"' in m.read_text("utf-8")}
+        assert knowing == {"reveals.py"}
 
 
 class TestRefusals:
