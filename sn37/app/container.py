@@ -125,7 +125,13 @@ class Container(containers.DeclarativeContainer):
     )
 
     follower = providers.Singleton(
-        Follower, chain=chain, keeper=keeper, heads=heads, schedule=schedule, sink=sink
+        Follower,
+        chain=chain,
+        keeper=keeper,
+        heads=heads,
+        schedule=schedule,
+        clock=clock,
+        sink=sink,
     )
     fetcher = providers.Singleton(
         Fetcher,

@@ -40,6 +40,14 @@ class HeadAdvanced(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ViewAged(Event):
+    """The chain does not answer; the validator goes on with what it showed at ``head``."""
+
+    head: BlockRef
+    age_s: float  # since ``head`` was read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionSeen(Event):
     """A commitment was read for the first time."""
 

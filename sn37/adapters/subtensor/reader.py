@@ -38,7 +38,7 @@ from sn37.ports.errors import ChainUnavailable
 log = logging.getLogger(__name__)
 
 SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
-RESUME_S = 1.0  # before a lost subscription is opened again
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
 LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
@@ -154,7 +154,7 @@ class ChainReader:
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         """See the port. A lost or mute subscription is opened again."""
-        last = -1
+        last, pause_s = -1, FIRST_PAUSE_S
         while True:
             head = await self.head()
             if head.number > last:
@@ -163,11 +163,12 @@ class ChainReader:
             try:
                 async with aclosing(self._new_heads(Block(last))) as heads:
                     async for head in heads:
-                        last = head.number
+                        last, pause_s = head.number, FIRST_PAUSE_S
                         yield head
             except ChainUnavailable as error:
                 log.info("%s; following again", error)
-                await self._clock.sleep(error.retry_after_s or RESUME_S)
+                await self._clock.sleep(error.retry_after_s or pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _new_heads(self, last: Block) -> AsyncGenerator[BlockRef, None]:
         """Finalized heads after ``last``, until the subscription is found mute."""

@@ -161,6 +161,11 @@ def _(event: events.Cautioned, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.ViewAged, labels: Labels) -> str:
+    return f"outdated  block {event.head.number} is the newest known, {event.age_s:.0f} s old"
+
+
+@line.register
 def _(event: events.Degraded, labels: Labels) -> str:
     return (
         f"degraded  {printable(event.what)}: {printable(event.error)}; "

@@ -21,6 +21,7 @@ from sn37.domain.events import (
     SubmissionFetched,
     SubmissionRefused,
     SubmissionSeen,
+    ViewAged,
     WeightsRevealed,
     WeightsSubmitted,
 )
@@ -43,6 +44,7 @@ def every_event() -> tuple[Event, ...]:
     return (
         SetUpAdvanced(what="base model", done=1, total=3),
         HeadAdvanced(head=a_block_ref(1000), next_sync=Block(1080)),
+        ViewAged(head=a_block_ref(1000), age_s=95.0),
         SubmissionSeen(key=key, repo="alice/model", num_blocks_late=2),
         SubmissionFetched(key=key, size_bytes=4_000_000),
         SubmissionRefused(key=key, reason=Reason.UNSAFE_FILE, detail="weights.pkl"),

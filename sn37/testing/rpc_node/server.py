@@ -30,6 +30,7 @@ class Manners:
     mute: set[str] = field(default_factory=set)  # methods never answered; "*" for all
     garbage: Mapping[str, str] = field(default_factory=dict)  # text sent instead, by method
     drops: Counter[str] = field(default_factory=Counter)  # hang up so often on a method
+    goodbyes: Counter[str] = field(default_factory=Counter)  # the same, politely
     refuse: HTTPStatus | None = None  # at the handshake
     refuse_headers: Mapping[str, str] = field(default_factory=dict)
     heads: bool = True  # whether subscriptions hear of new heads
@@ -143,6 +144,10 @@ class RpcNode:
         if manners.drops[method]:
             manners.drops[method] -= 1
             connection.transport.abort()
+            return
+        if manners.goodbyes[method]:
+            manners.goodbyes[method] -= 1
+            await connection.close()
             return
         if manners.mute & {method, "*"}:
             return

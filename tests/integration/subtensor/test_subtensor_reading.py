@@ -7,8 +7,8 @@ import logging
 import pytest
 
 from sn37.adapters.subtensor.reader import ChainReader
-from sn37.domain.commitment import CommitmentBook, CommitmentFault
-from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
+from sn37.domain.commitment import CommitmentBook, CommitmentFault, secure_hash
+from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, Netuid
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.substrate import MemorySubstrate
 from tests.integration.subtensor.polling import grown_bytes
@@ -122,7 +122,43 @@ class TestRecords:
         assert await reader.commitments(await reader.head()) is first
 
 
+class TestBaseModels:
+    async def test_the_pre_training_subnet_is_read_with_its_old_texts_the_best_first(self) -> None:
+        world = World()
+        chain, people = world.substrate, (ALICE, BOB, CAROL, DAVE)
+        chain.add_subnet(9)
+        v1 = text().removeprefix("2:")
+        texts = (v1, v1.rpartition(":")[0], "junk", text(competition=7))
+        for signer, written in zip(people, texts, strict=True):
+            chain.register(signer.hotkey, netuid=9)
+            chain.produce()
+            chain.commit_text(signer.hotkey, written, netuid=9)
+        chain.put("Incentive", (9,), [100, 300, 60_000, 200])
+        reader = a_reader(world)
+        at = await reader.head()
+        default = CompetitionId(4)
+        found = await reader.base_models(at, default_competition=default)
+        assert [m.commitment.hotkey for m in found] == [BOB.hotkey, DAVE.hotkey, ALICE.hotkey]
+        assert [m.commitment.competition for m in found] == [4, 7, 1]
+        assert found[0].incentive == pytest.approx(300 / 65_535)
+        (old,) = await reader.base_models(at, default_competition=default, competitions={default})
+        assert old == found[0]
+
+
 class TestAttacks:
+    async def test_t01_a_copied_text_names_a_hash_that_is_bound_to_another_hotkey(self) -> None:
+        world = World()
+        files = Digest("model hash of Alice's files")
+        mine = text().replace("A" * 43 + "=", secure_hash(files, Hotkey(ALICE.hotkey)))
+        for signer in (ALICE, BOB):
+            world.substrate.commit_text(signer.hotkey, mine)
+            world.substrate.produce()
+        bound = {
+            hotkey: commitment.model.secure_hash == secure_hash(files, hotkey)
+            for hotkey, commitment in (await book_of(world)).well_formed.items()
+        }
+        assert bound == {ALICE.hotkey: True, BOB.hotkey: False}
+
     async def test_t08_two_commitments_in_one_block_are_ordered_by_their_extrinsics(self) -> None:
         world = World()
         for signer in (CAROL, ALICE, BOB):

@@ -152,6 +152,15 @@ class TestFailures:
             network.nodes[0].manners.drops["state_queryStorageAt"] = 1
             assert MEMBERS[0] in (await network.reader.commitments(head)).well_formed
 
+    async def test_a_node_that_says_goodbye_in_the_middle_of_a_read_is_given_up(self) -> None:
+        async with a_network(a_chain()) as network:
+            head = await network.reader.head()
+            network.nodes[0].manners.goodbyes["state_call"] = 1
+            with pytest.raises(ChainUnavailable, match=r"127\.0\.0\.1"):
+                await network.reader.metagraph(head)
+            network.clock.elapsed += 1
+            assert len((await network.reader.metagraph(head)).neurons) == 3
+
     async def test_a_node_that_drops_every_time_is_reported_and_rests_longer_each_time(
         self,
     ) -> None:
