@@ -11,6 +11,7 @@
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
+    - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
     - DatasetExhausted
     - StateUnreadable    the database is corrupt or newer than this program
@@ -21,6 +22,7 @@ Adapters translate the exceptions of their library into these and chain the orig
 
 from __future__ import annotations
 
+from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
 
 
@@ -77,11 +79,19 @@ class CommitmentRefused(Rejected):
 
 
 class WeightsRefused(Rejected):
-    """The chain refused the weights. ``code`` is the chain's machine name."""
+    """The chain refused the weights. ``code`` is the chain's machine name.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    ``next_block`` is the first block at which they may be taken, where that is known.
+    """
+
+    def __init__(self, message: str, *, code: str, next_block: Block | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.next_block = next_block
+
+
+class SignerUnusable(Rejected):
+    """The hotkey's key file is missing, locked or not what it should be."""
 
 
 class ModelRejected(Rejected):
