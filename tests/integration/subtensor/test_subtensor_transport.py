@@ -283,14 +283,18 @@ class TestFollowing:
 
 
 class TestCaches:
-    async def test_the_sdk_keeps_its_caches_where_it_is_told(
+    def test_the_sdk_keeps_its_caches_where_it_is_told(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for variable in ("BTCLI_TOKEN_SYMBOLS_CACHE", "BITTENSOR_RUNTIME_CACHE_DIR"):
             monkeypatch.setenv(variable, "")  # as it was before, afterwards
         keep_caches_in(tmp_path / "sdk")
-        async with a_network(a_chain()) as network:
-            await network.reader.head()
+
+        async def connect() -> None:
+            async with a_network(a_chain()) as network:
+                await network.reader.head()
+
+        asyncio.run(connect())
         folders = {path.parent.name for path in tmp_path.rglob("*") if path.is_file()}
         assert folders == {"sdk", "runtime"}
 
