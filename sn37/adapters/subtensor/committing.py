@@ -19,6 +19,7 @@ from sn37.adapters.subtensor.decoding import (
     some_bytes,
     without_length,
 )
+from sn37.adapters.subtensor.errors import clean
 from sn37.adapters.subtensor.refusals import commitment_refused
 from sn37.adapters.subtensor.space import Space, read_space
 from sn37.adapters.subtensor.storage import substrate_of
@@ -224,7 +225,7 @@ def _field(data: bytes, reveal_at: datetime | None) -> tuple[Field, int]:
     try:
         sealed = bt.timelock.encrypt(data, reveal_at=reveal_at)
     except bt.timelock.TimelockError as error:
-        raise CommitmentRefused(f"not sealed: {error}", code="InvalidRevealRound") from error
+        raise CommitmentRefused(f"not sealed: {clean(error)}", code="InvalidRevealRound") from error
     payload = {"encrypted": sealed.encrypted, "reveal_round": sealed.reveal_round}
     return {"TimelockEncrypted": payload}, len(sealed.encrypted)
 

@@ -9,6 +9,7 @@ import bittensor as bt
 
 import sn37
 from sn37.adapters.subtensor.connection import Connection
+from sn37.adapters.subtensor.errors import clean
 from sn37.adapters.subtensor.extrinsics import WEIGHT_CALLS, find_extrinsic
 from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.reveals import (
@@ -157,7 +158,7 @@ class WeightSetter:
             permitted = next_permitted(rules, me)
             return weights_refused(error, permitted if permitted > rules.block else None)
         except bt.BittensorError as error:
-            return WeightsRefused(f"the SDK would not send them: {error}", code="SdkRefused")
+            return WeightsRefused(f"the SDK would not send them: {clean(error)}", code="SdkRefused")
         except ChainUnavailable as error:
             return error
         return None

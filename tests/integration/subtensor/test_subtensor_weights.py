@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bittensor as bt
 import pytest
 
 from sn37.adapters.subtensor import weights
@@ -213,6 +214,15 @@ class TestRefusals:
         refusal = await refusal_of(world)
         assert refusal.code == ("CommitRevealDisabled" if before else "CommitRevealEnabled")
         assert refusal.next_block is None
+
+    async def test_what_the_sdk_itself_will_not_send_is_a_refusal_in_one_line(self) -> None:
+        world = World()
+
+        async def refuse(call: object) -> object:
+            raise bt.BittensorError("All weights are zero;\nnothing to set.")
+
+        world.substrate.compose = refuse  # type: ignore[method-assign, assignment]
+        assert (await refusal_of(world)).code == "SdkRefused"
 
     async def test_what_only_the_chain_knows_is_a_refusal_too(self) -> None:
         world = World()
