@@ -17,7 +17,7 @@ from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
 from sn37.adapters.subtensor.permissions import permissions
 from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.rows import compose
-from sn37.adapters.subtensor.rules import WeightRules
+from sn37.adapters.subtensor.rules import WeightRules, rules_of
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.adapters.subtensor.weights import weights_version
 from sn37.domain.checks import Check, Grade
@@ -98,14 +98,12 @@ class Checkup:
         )
 
     async def _subnet(self, connection: Connection) -> AsyncIterator[Check]:
-        chain = SubtensorChain(
-            connection, netuid=self.netuid, clock=self.clock, sink=self.sink, signer=self.signer
-        )
+        chain = SubtensorChain(connection, netuid=self.netuid, clock=self.clock, sink=self.sink)
         head = await chain.head()
         yield await self._head(chain, head)
         yield await self._hashes(connection, chain, head)
         try:
-            rules = await chain.weight_rules()
+            rules = await rules_of(connection, self.netuid)
         except WeightsRefused as error:
             yield Check(
                 name="subnet", grade=Grade.FAILED, detail=str(error), remedy="choose another"

@@ -19,6 +19,7 @@ from sn37.adapters.subtensor.decoding import (
     some_bytes,
     without_length,
 )
+from sn37.adapters.subtensor.errors import clean
 from sn37.adapters.subtensor.refusals import commitment_refused
 from sn37.adapters.subtensor.space import Space, read_space
 from sn37.adapters.subtensor.storage import substrate_of
@@ -95,15 +96,21 @@ class CommitmentSender:
                 "of the repository",
                 code="TooLong" if data else "Empty",
             )
-        field, num_bytes = await self._field(data, reveal_at)
+        await self._require_later(reveal_at)
+        field, num_bytes = _field(data, reveal_at)
         began = await self._room_for(num_bytes)
+        await self._require_later(reveal_at)  # the wait for room may have been long
         problem = await self._send(field)
         return await self._confirmed(field, began, problem)
 
-    async def _field(self, data: bytes, reveal_at: datetime | None) -> tuple[Field, int]:
-        """What is stored, and how many bytes of space it takes."""
+    async def _require_later(self, reveal_at: datetime | None) -> None:
+        """Make sure that a seal opens after it can no longer be on its way.
+
+        Raises:
+            CommitmentRefused: It would open too soon.
+        """
         if reveal_at is None:
-            return {f"Raw{len(data)}": data}, len(data)
+            return
         now = await self._connection.read("chain time", lambda client: client.timestamp())
         if reveal_at < now + SHORTEST_SEAL:
             raise CommitmentRefused(
@@ -111,12 +118,6 @@ class CommitmentSender:
                 f"{now:%Y-%m-%d %H:%M:%S} UTC, and needs {SHORTEST_SEAL} to include it",
                 code="InvalidRevealRound",
             )
-        try:
-            sealed = bt.timelock.encrypt(data, reveal_at=reveal_at)
-        except bt.timelock.TimelockError as error:
-            raise CommitmentRefused(f"not sealed: {error}", code="InvalidRevealRound") from error
-        payload = {"encrypted": sealed.encrypted, "reveal_round": sealed.reveal_round}
-        return {"TimelockEncrypted": payload}, len(sealed.encrypted)
 
     async def _room_for(self, num_bytes: int) -> Block:
         """The newest block, once there is room; waits and says until when.
@@ -215,6 +216,18 @@ class CommitmentSender:
             return None
         stored = a_mapping(record)
         return Block(an_int(stored["block"])), a_list(a_mapping(stored["info"])["fields"])
+
+
+def _field(data: bytes, reveal_at: datetime | None) -> tuple[Field, int]:
+    """What is stored, and how many bytes of space it takes."""
+    if reveal_at is None:
+        return {f"Raw{len(data)}": data}, len(data)
+    try:
+        sealed = bt.timelock.encrypt(data, reveal_at=reveal_at)
+    except bt.timelock.TimelockError as error:
+        raise CommitmentRefused(f"not sealed: {clean(error)}", code="InvalidRevealRound") from error
+    payload = {"encrypted": sealed.encrypted, "reveal_round": sealed.reveal_round}
+    return {"TimelockEncrypted": payload}, len(sealed.encrypted)
 
 
 def _held_back(space: Space, netuid: Netuid) -> HeldBack:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import bittensor as bt
 
+from sn37.adapters.subtensor.connection import Connection
 from sn37.adapters.subtensor.decoding import a_mapping, an_address, an_int
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
@@ -43,8 +44,7 @@ async def read_rules(client: bt.Client, netuid: Netuid) -> WeightRules | None:
     Three requests. The newest block and not the finalized one, because the next one decides.
     """
     number = await client.block()
-    # The number is known, so its hash is asked for only by the pinned reads themselves.
-    at = BlockRef(Block(number), "")
+    at = BlockRef(Block(number), "")  # not final yet, so its hash means nothing to others
     record = await client.runtime(METAGRAPH, [netuid], block=number)
     if record is None:
         return None
@@ -63,6 +63,24 @@ async def read_rules(client: bt.Client, netuid: Netuid) -> WeightRules | None:
         tempo=an_int(fields["tempo"]),
         min_stake_rao=an_int(threshold or 0),
     )
+
+
+async def rules_of(connection: Connection, netuid: Netuid) -> WeightRules:
+    """What the subnet asks for now.
+
+    Raises:
+        WeightsRefused: There is no such subnet.
+        ChainUnavailable: No endpoint answered.
+    """
+    rules = await connection.read(
+        f"weight rules of subnet {netuid}", lambda client: read_rules(client, netuid)
+    )
+    if rules is None:
+        raise WeightsRefused(
+            f"there is no subnet {netuid} on this network; check --netuid and --network",
+            code="SubnetNotExists",
+        )
+    return rules
 
 
 def next_permitted(rules: WeightRules, me: Neuron) -> Block:

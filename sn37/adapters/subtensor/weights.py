@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import bittensor as bt
 
 import sn37
 from sn37.adapters.subtensor.connection import Connection
+from sn37.adapters.subtensor.errors import clean
 from sn37.adapters.subtensor.extrinsics import WEIGHT_CALLS, find_extrinsic
 from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.reveals import (
@@ -20,8 +22,8 @@ from sn37.adapters.subtensor.rows import Row, compose
 from sn37.adapters.subtensor.rules import (
     WeightRules,
     next_permitted,
-    read_rules,
     require_permitted,
+    rules_of,
 )
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.domain.emission import WeightVector
@@ -40,23 +42,19 @@ SUBMIT_TIMEOUT_S = 300.0  # its era, and until the block that includes it is fin
 
 def weights_version(version: str = sn37.__version__) -> int:
     """What the chain compares with the subnet's own: "1.2.3" is 1,002,003."""
-    major, minor, patch = (int("".join(filter(str.isdigit, p))) for p in version.split(".")[:3])
+    major, minor, patch = (int(part) for part in re.findall(r"\d+", version)[:3])
     return 1_000_000 * major + 1_000 * minor + patch
 
 
 class WeightSetter:
-    """Sets one hotkey's weights on one subnet, plainly or by commit-reveal as the subnet has it.
-
-    Args:
-        signer: ``None`` for a chain that is only read; then nothing is ever sent.
-    """
+    """Sets one hotkey's weights on one subnet, plainly or by commit-reveal as the subnet has it."""
 
     def __init__(
         self,
         *,
         connection: Connection,
         netuid: Netuid,
-        signer: HotkeySigner | None,
+        signer: HotkeySigner,
         clock: Clock,
         sink: EventSink,
         version_key: int = weights_version(),
@@ -76,12 +74,11 @@ class WeightSetter:
         Raises:
             WeightsRefused, ChainUnavailable: As there.
         """
-        if self._signer is None:
-            raise WeightsRefused("opened without a hotkey: nothing is sent", code="NoHotkey")
         await self.check_reveals()
-        rules = await self.rules()
+        rules = await rules_of(self._connection, self._netuid)
         self._warn_of_plain_weights(rules)
-        me, row = self.prepare(weights, rules, evaluated_at)
+        me = require_permitted(rules, self._signer.hotkey, self._version_key)
+        row = compose(weights, rules, me=me, evaluated_at=evaluated_at)
         if row.withheld:
             self._sink.emit(SharesWithheld(reasons=row.withheld))
         refusal = await self._send(row, rules, me)
@@ -92,12 +89,11 @@ class WeightSetter:
 
     async def since(self, block: Block) -> str | None:
         """See ``Chain.weights_since``."""
-        if self._signer is None:
-            return None
-        me = (await self.rules()).metagraph.find(self._signer.hotkey)
+        hotkey = self._signer.hotkey
+        rules = await rules_of(self._connection, self._netuid)
+        me = rules.metagraph.find(hotkey)
         if me is None or me.last_update < block or me.last_update == 0:
             return None
-        hotkey = self._signer.hotkey
         found = await self._connection.read(
             f"extrinsics of block {me.last_update}",
             lambda client: find_extrinsic(client, me.last_update, hotkey, WEIGHT_CALLS),
@@ -106,38 +102,9 @@ class WeightSetter:
             return None  # registering counts as an update
         return found or str(me.last_update)
 
-    async def rules(self) -> WeightRules:
-        """What the subnet asks for now.
-
-        Raises:
-            WeightsRefused: There is no such subnet.
-        """
-        rules = await self._connection.read(
-            f"weight rules of subnet {self._netuid}",
-            lambda client: read_rules(client, self._netuid),
-        )
-        if rules is None:
-            raise WeightsRefused(
-                f"there is no subnet {self._netuid} on this network; check --netuid and --network",
-                code="SubnetNotExists",
-            )
-        return rules
-
-    def prepare(
-        self, weights: WeightVector, rules: WeightRules, evaluated_at: Block | None = None
-    ) -> tuple[Neuron, Row]:
-        """Our neuron and the row that would be sent.
-
-        Raises:
-            WeightsRefused: None would be.
-        """
-        assert self._signer is not None
-        me = require_permitted(rules, self._signer.hotkey, self._version_key)
-        return me, compose(weights, rules, me=me, evaluated_at=evaluated_at)
-
     async def check_reveals(self) -> None:
         """Report which of our commits the chain has opened since the last time."""
-        if not self._committed or self._signer is None:
+        if not self._committed:
             return
         hotkey = self._signer.hotkey
 
@@ -160,7 +127,6 @@ class WeightSetter:
 
     async def _expect_reveal(self, extrinsic: str, row: Row) -> None:
         """Make sure that the chain holds our commit, and remember what it must open to."""
-        assert self._signer is not None
         hotkey, block = self._signer.hotkey, Block(int(extrinsic.partition("-")[0]))
         waiting = await self._connection.read(
             "pending weights", lambda client: pending_commits(client, self._netuid, hotkey)
@@ -174,7 +140,6 @@ class WeightSetter:
 
     async def _send(self, row: Row, rules: WeightRules, me: Neuron) -> Exception | None:
         """Send the row once; return what went wrong, which is not yet what became of it."""
-        assert self._signer is not None
         keypair = self._signer.keypair
         intent = bt.SetWeights(
             netuid=self._netuid,
@@ -193,7 +158,7 @@ class WeightSetter:
             permitted = next_permitted(rules, me)
             return weights_refused(error, permitted if permitted > rules.block else None)
         except bt.BittensorError as error:
-            return WeightsRefused(f"the SDK would not send them: {error}", code="SdkRefused")
+            return WeightsRefused(f"the SDK would not send them: {clean(error)}", code="SdkRefused")
         except ChainUnavailable as error:
             return error
         return None

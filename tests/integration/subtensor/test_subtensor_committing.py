@@ -180,6 +180,22 @@ class TestSealed:
         assert caught.value.code == "InvalidRevealRound"
         assert world.substrate.submitted == []
 
+    async def test_a_seal_that_would_open_after_a_wait_for_space_is_not_sent(self) -> None:
+        world = World()
+        writer = sender(world)
+        for _ in range(31):
+            await writer.commit("text")
+        now = datetime.fromtimestamp(world.substrate.ledger.time_ms(1231) / 1000, UTC)
+        beacon = datetime.now(UTC) - now  # the chain in memory lives earlier than the beacon
+        assert beacon > timedelta(0)
+        ledger, shift = world.substrate.ledger, int(beacon.total_seconds() * 1000)
+        original = ledger.time_ms
+        ledger.time_ms = lambda number: original(number) + shift  # type: ignore[method-assign]
+        with pytest.raises(CommitmentRefused, match="too soon"):
+            await writer.commit("text", reveal_at=datetime.now(UTC) + timedelta(seconds=300))
+        assert len(world.sink.of(HeldBack)) == 1
+        assert len(world.substrate.submitted) == 31
+
     async def test_what_would_be_replaced_is_told_in_each_state(self) -> None:
         world = World()
         writer = sender(world)

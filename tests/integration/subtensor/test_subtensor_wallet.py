@@ -12,6 +12,8 @@ import pytest
 from bittensor.sp_core import verify
 
 from sn37.adapters.subtensor.wallet import HotkeySigner, open_hotkey
+from sn37.app.networks import open_signer
+from sn37.app.settings import Settings, load_settings
 from sn37.domain.ids import Hotkey
 from sn37.ports.chain import Signer
 from sn37.ports.errors import SignerUnusable
@@ -73,9 +75,40 @@ def test_a_coldkey_that_cannot_be_read_is_not_missed(folder: Path, wallet: bt.Wa
         hidden.rename(coldkey)
 
 
-def test_an_encrypted_hotkey_opens_with_its_password() -> None:
-    signer = open_hotkey(ENCRYPTED, password=lambda: "correct horse")
-    assert signer.hotkey == ALICE.hotkey
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A wallet whose hotkey is encrypted."""
+    folder = tmp_path / "val" / "hotkeys"
+    folder.mkdir(parents=True)
+    (folder / "hk").write_bytes(ENCRYPTED.read_bytes())
+    return load_settings(
+        {"network": "test", "wallet": "val", "wallet_hotkey": "hk", "wallet_path": tmp_path}
+    )
+
+
+def test_an_encrypted_hotkey_opens_with_the_password_of_a_file(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text("correct horse\n")
+    monkeypatch.setenv("BT_WALLET_PASSWORD_FILE", str(tmp_path / "password"))
+    assert open_signer(settings).hotkey == ALICE.hotkey
+
+
+def test_a_password_file_that_is_not_there_is_one_line(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BT_WALLET_PASSWORD_FILE", str(tmp_path / "none"))
+    with pytest.raises(SignerUnusable, match=r"BT_WALLET_PASSWORD_FILE .*No such file"):
+        open_signer(settings)
+
+
+def test_nobody_is_asked_where_nobody_sits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BT_WALLET_PASSWORD_FILE", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse\n"))
+    with pytest.raises(SignerUnusable, match="is encrypted"):
+        open_signer(settings)
 
 
 def test_a_wrong_password_is_one_line_without_it() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bittensor as bt
 import pytest
 
 from sn37.adapters.subtensor import weights
+from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.weights import weights_version
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import Block
@@ -46,7 +48,7 @@ class TestPlain:
         assert call[2]["version_key"] == VERSION
 
     @pytest.mark.parametrize(
-        ("version", "key"), [("1.2.3", 1_002_003), ("0.1.0", 1_000), ("2.0.1rc1", 2_000_011)]
+        ("version", "key"), [("1.2.3", 1_002_003), ("0.1.0", 1_000), ("2.0.1rc1", 2_000_001)]
     )
     def test_the_version_is_a_number_that_grows(self, version: str, key: int) -> None:
         assert weights_version(version) == key
@@ -213,6 +215,15 @@ class TestRefusals:
         assert refusal.code == ("CommitRevealDisabled" if before else "CommitRevealEnabled")
         assert refusal.next_block is None
 
+    async def test_what_the_sdk_itself_will_not_send_is_a_refusal_in_one_line(self) -> None:
+        world = World()
+
+        async def refuse(call: object) -> object:
+            raise bt.BittensorError("All weights are zero;\nnothing to set.")
+
+        world.substrate.compose = refuse  # type: ignore[method-assign, assignment]
+        assert (await refusal_of(world)).code == "SdkRefused"
+
     async def test_what_only_the_chain_knows_is_a_refusal_too(self) -> None:
         world = World()
         original = world.substrate.on_block
@@ -227,8 +238,12 @@ class TestRefusals:
 
     async def test_without_a_hotkey_nothing_is_sent(self) -> None:
         world = World()
+        chain = SubtensorChain(
+            world.connection, netuid=SUBNET, clock=world.clock, sink=world.sink, signer=None
+        )
         with pytest.raises(WeightsRefused):
-            await world.setter(None).submit(shares(alice=1.0))
+            await chain.submit_weights(shares(alice=1.0))
+        assert await chain.weights_since(Block(0)) is None
         assert world.substrate.submitted == []
 
 

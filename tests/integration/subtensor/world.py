@@ -52,7 +52,7 @@ class World:
         pacing = Pacing(call_timeout_s=call_timeout_s, connect_timeout_s=call_timeout_s)
         return Connection(endpoints, clock=self.clock, pacing=pacing, jitter=lambda: 1.0)
 
-    def setter(self, signer: HotkeySigner | None = VALIDATOR) -> WeightSetter:
+    def setter(self, signer: HotkeySigner = VALIDATOR) -> WeightSetter:
         """A weight setter as a fresh process has it."""
         return WeightSetter(
             connection=self.connection,
