@@ -10,7 +10,7 @@ SOAK_ROUNDS ?= 20
 SOAK_WORKERS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet soak test lint unit integration format clean
+.PHONY: help venv simnet soak bench test lint unit integration format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,6 +33,11 @@ soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20
 	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
 	  --state-dir $(SIMNET_STATE)-soak --json $(SIMNET_STATE)-soak/report.json
+	$(BIN)/python -m tests.soak.chain_polls
+
+bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
+	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
+	$(BIN)/python bench/chain.py
 
 test: lint unit integration ## lint, types, layers and all tests
 
@@ -40,6 +45,7 @@ lint: venv
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy --strict $(wildcard bench/*.py)
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds

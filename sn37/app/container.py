@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from threading import Event
 
 from dependency_injector import containers, providers
 
@@ -30,7 +27,6 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
-from sn37.app.plugins import dataset_plugin
 from sn37.app.pools import Freezer
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -46,10 +42,6 @@ from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
 
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
-
-
-class SetUpCancelled(Exception):
-    """Ends the thread that sets up a simulated network."""
 
 
 def _state_store(state_dir: Path) -> SqliteStateStore:
@@ -133,7 +125,13 @@ class Container(containers.DeclarativeContainer):
     )
 
     follower = providers.Singleton(
-        Follower, chain=chain, keeper=keeper, heads=heads, schedule=schedule, sink=sink
+        Follower,
+        chain=chain,
+        keeper=keeper,
+        heads=heads,
+        schedule=schedule,
+        clock=clock,
+        sink=sink,
     )
     fetcher = providers.Singleton(
         Fetcher,
@@ -196,9 +194,15 @@ class Container(containers.DeclarativeContainer):
         heads=subscription,
         schedule=schedule,
         sink=sink,
-        hotkey=network.provided.signer.hotkey,
+        offline=settings.provided.offline,
     )
-    goal = providers.Factory(Goal, keeper=keeper, heads=subscription, schedule=schedule)
+    goal = providers.Factory(
+        Goal,
+        keeper=keeper,
+        heads=subscription,
+        schedule=schedule,
+        offline=settings.provided.offline,
+    )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
     actors = providers.Dict(
         chain=follower.provided.run,
@@ -207,70 +211,4 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
-    )
-
-
-def require_reachable(settings: Settings) -> None:
-    """Make sure that there are adapters for the network that the settings name.
-
-    Raises:
-        CommandError: There are none.
-    """
-    if not settings.is_simnet:
-        raise CommandError(
-            f"network {settings.network}: this version only speaks simnet; use --network simnet"
-        )
-
-
-async def open_network(container: Container) -> Network:
-    """Open the network that the settings name, and tell the sinks its names for hotkeys.
-
-    Raises:
-        CommandError: This version cannot reach it, or its folder cannot be used.
-    """
-    settings = container.settings()
-    require_reachable(settings)
-    return await _open_simnet(container, settings)
-
-
-async def _open_simnet(container: Container, settings: Settings) -> Network:
-    from sn37.adapters.simnet.training_processes import TrainingFailed
-    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
-
-    stop = Event()
-
-    def keep_going() -> None:
-        if stop.is_set():
-            raise SetUpCancelled
-
-    building = asyncio.get_running_loop().run_in_executor(
-        None,
-        partial(
-            build_world,
-            settings.state_dir,
-            seed=settings.seed,
-            emit=container.sink(),
-            keep_going=keep_going,
-        ),
-    )
-    try:
-        world = await asyncio.shield(building)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([building])  # a thread cannot be cancelled, and must not outlive us
-        building.exception()
-        raise
-    except (ValueError, OSError, TrainingFailed) as error:
-        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
-    container.labels().update(world.labels)
-    chain = world.open_chain(
-        idle=container.heads().all_idle, pace=settings.pace, clock=container.clock()
-    )
-    plugins = world.plugins
-    return Network(
-        chain=chain,
-        models=world.store,
-        signer=world.signer,
-        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
-        labels=world.labels,
     )

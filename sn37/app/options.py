@@ -19,6 +19,14 @@ Network = Annotated[
         help="finney, test, local, a ws:// address, or simnet: a whole network simulated here.",
     ),
 ]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--endpoint",
+        metavar="ADDRESS",
+        help="A further ws:// address of the same chain; may be given several times.",
+    ),
+]
 Netuid = Annotated[int | None, typer.Option(help="Number of the subnet.")]
 Wallet = Annotated[
     str | None, typer.Option("--wallet", "-w", "--wallet.name", help="Name of the wallet.")
@@ -34,6 +42,10 @@ StateDir = Annotated[Path | None, typer.Option(help="Folder that holds everythin
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[
     str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
+]
+Offline = Annotated[
+    bool | None,
+    typer.Option("--offline", help="Follow and score, and never send weights."),
 ]
 Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
 AllowWeakSandbox = Annotated[

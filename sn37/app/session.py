@@ -13,13 +13,14 @@ from dependency_injector import providers
 from sn37.app import folders
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
-from sn37.app.container import Container, open_network, require_reachable
+from sn37.app.container import Container
 from sn37.app.installed import require_packages
+from sn37.app.networks import open_network, require_reachable
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
-from sn37.domain.events import WorkersConfined
+from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.standings import standings
 from sn37.ports.errors import PortError
 
@@ -78,6 +79,10 @@ async def _follow(container: Container) -> None:
     network = await open_network(container)
     container.network.override(providers.Object(network))
     _require_sources(container)
+    if settings.offline:
+        container.sink().emit(
+            Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
+        )
     actors = dict(container.actors())
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run

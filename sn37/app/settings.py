@@ -13,9 +13,9 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.setting_types import Addresses, Name, NetworkName, UserPath
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -36,31 +37,6 @@ BITTENSOR_VARIABLES = {
     "BT_WALLET_PATH": "wallet_path",
 }
 FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
-
-
-def _user_path(path: Path) -> Path:
-    if path == Path():  # what an empty shell variable comes to
-        raise ValueError("give a path other than the working directory itself")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:  # no HOME, and no such user
-        raise ValueError(f"cannot tell what ~ stands for ({error}); set HOME") from error
-
-
-def _not_empty(name: str) -> str:
-    if not name or "/" in name or name in (".", ".."):
-        raise ValueError("give a name, without any folder")
-    return name
-
-
-UserPath = Annotated[Path, AfterValidator(_user_path)]
-Name = Annotated[str, AfterValidator(_not_empty)]
-
-
-def _check_network(network: str) -> str:
-    if network in ("finney", "test", "local", "simnet") or re.match(r"wss?://[^/\s]", network):
-        return network
-    raise ValueError("give finney, test, local, simnet or a ws:// address")
 
 
 def _default_state_dir(given: Mapping[str, Any]) -> Path:
@@ -90,7 +66,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
     config: UserPath | None = None  # the TOML file these were read from
-    network: Annotated[str, AfterValidator(_check_network)] = "finney"
+    network: NetworkName = "finney"
+    # Further endpoints of the same chain, to compare with and to go on with when one fails.
+    endpoint: Addresses = ()
     netuid: int = Field(default=37, ge=0, le=65535)
     wallet: Name | None = None
     wallet_hotkey: Name = "default"
@@ -101,6 +79,7 @@ class Settings(BaseSettings):
     # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
     threads: int = Field(default=1, ge=1)
     allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
+    offline: bool = False  # follow and score, and never send anything to the chain
     seed: int = Field(default=0, ge=0)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
@@ -171,7 +150,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     Raises:
         UsageError: A value is missing, unknown or wrong; says where it was given and the fix.
     """
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = _config_file(given)
     lines = _lines_of_file(file) if file else {}
     _refuse_unknown_variables()

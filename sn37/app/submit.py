@@ -8,7 +8,7 @@ from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.events import Degraded, WeightsSubmitted
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings, warming_up
 from sn37.domain.state import ValidatorState, WeightsRecord
@@ -16,7 +16,7 @@ from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
-RETRY_BLOCKS = 25  # after a refusal: 5 minutes
+RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
 
 
 def weights_after(state: ValidatorState, schedule: Schedule, block: Block) -> WeightVector | None:
@@ -40,7 +40,8 @@ class Submitter:
     """Sends weights when every competition has finished the newest sync block.
 
     A round that takes longer than the cadence does not hold the weights back: the standings
-    known by then are sent, so that the validator keeps its place on the subnet.
+    known by then are sent, so that the validator keeps its place on the subnet. Offline it
+    takes heads like everybody else, since a simulated chain waits for it, and sends nothing.
     """
 
     def __init__(
@@ -51,20 +52,20 @@ class Submitter:
         heads: Subscription,
         schedule: Schedule,
         sink: EventSink,
-        hotkey: Hotkey,
+        offline: bool = False,
     ) -> None:
         self._chain = chain
-        self._hotkey = hotkey
         self._keeper = keeper
         self._heads = heads
         self._schedule = schedule
         self._sink = sink
+        self._offline = offline
         self._not_before = Block(0)
 
     async def run(self) -> None:
         async for head in self._heads:
             due = self._due(head.number)
-            if due is not None and head.number >= self._not_before:
+            if due is not None and head.number >= self._not_before and not self._offline:
                 await self._submit(due, head)
 
     def _due(self, block: Block) -> Block | None:
@@ -89,25 +90,25 @@ class Submitter:
         record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
         try:
             unsure = next((w for w in self._keeper.state.weights if w.sync_block == sync), None)
-            if unsure and (extrinsic := await self._landed(unsure, head)):
+            extrinsic = unsure and await self._chain.weights_since(unsure.sent_at)
+            if unsure and extrinsic:
                 record = unsure
+            elif unsure and head.number < unsure.sent_at + RETRY_BLOCKS:
+                return  # they may land yet; sent again, they would be on chain twice
             else:
                 await self._keeper.record_weights(record)
-                extrinsic = await self._chain.submit_weights(record.weights)
+                extrinsic = await self._chain.submit_weights(record.weights, evaluated_at=sync)
         except (ChainUnavailable, WeightsRefused) as error:
-            self._not_before = Block(head.number + RETRY_BLOCKS)
-            self._sink.emit(
-                Degraded(
-                    what="weights", error=str(error), retry_in_s=RETRY_BLOCKS * float(BLOCK_SECONDS)
-                )
-            )
+            self._hold(head.number, error)
             return
         await self._keeper.record_weights(replace(record, extrinsic=extrinsic))
         self._sink.emit(
             WeightsSubmitted(sync_block=sync, weights=record.weights, extrinsic=extrinsic)
         )
 
-    async def _landed(self, unsure: WeightsRecord, head: BlockRef) -> str | None:
-        """The block of weights that were sent before a crash could record so, if any."""
-        me = (await self._chain.metagraph(head)).find(self._hotkey)
-        return str(me.last_update) if me and me.last_update >= unsure.sent_at else None
+    def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:
+        """Try again later: when the chain said it would take them, else soon."""
+        permitted = error.next_block if isinstance(error, WeightsRefused) else None
+        self._not_before = max(permitted or Block(head + RETRY_BLOCKS), Block(head + 1))
+        wait_s = (self._not_before - head) * float(BLOCK_SECONDS)
+        self._sink.emit(Degraded(what="weights", error=str(error), retry_in_s=wait_s))

@@ -7,14 +7,13 @@ import logging
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
 from sn37.domain.commitment import CommitmentBook
-from sn37.domain.events import (
-    HeadAdvanced,
-    SubmissionSeen,
-)
+from sn37.domain.events import HeadAdvanced, SubmissionSeen, ViewAged
 from sn37.domain.ids import BlockRef
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission
 from sn37.ports.chain import Chain
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ChainUnavailable
 from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
@@ -39,18 +38,31 @@ class Follower:
         keeper: StateKeeper,
         heads: Heads,
         schedule: Schedule,
+        clock: Clock,
         sink: EventSink,
     ) -> None:
         self._chain = chain
         self._keeper = keeper
         self._heads = heads
         self._timing = schedule.timing
+        self._clock = clock
         self._sink = sink
+        self._read_at = 0.0  # by the clock; of the newest head
         self._book: CommitmentBook | None = None
 
     async def run(self) -> None:
+        try:
+            await self._follow()
+        except ChainUnavailable:
+            if (head := self._heads.newest) is not None:
+                age_s = self._clock.monotonic() - self._read_at
+                self._sink.emit(ViewAged(head=head, age_s=age_s))
+            raise
+
+    async def _follow(self) -> None:
         async for head in self._chain.blocks():
             await self._read(head)
+            self._read_at = self._clock.monotonic()
             self._sink.emit(
                 HeadAdvanced(head=head, next_sync=self._timing.next_sync_block(head.number))
             )

@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def validator(
     config: options.Config = None,
     network: options.Network = None,
+    endpoint: options.Endpoint = None,
     netuid: options.Netuid = None,
     wallet: options.Wallet = None,
     wallet_hotkey: options.WalletHotkey = None,
@@ -27,6 +28,7 @@ def validator(
     dtype: options.Dtype = None,
     threads: options.Threads = None,
     allow_weak_sandbox: options.AllowWeakSandbox = None,
+    offline: options.Offline = None,
     seed: options.Seed = None,
     pace: options.Pace = None,
     rounds: options.Rounds = None,

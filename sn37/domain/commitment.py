@@ -48,6 +48,7 @@ class CommitmentFault(StrEnum):
     REVISION = "revision"
     SECURE_HASH = "secure_hash"
     COMPETITION = "competition"
+    UNOPENED = "unopened"  # sealed, and never to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,15 @@ class CommitmentBook:
 
     well_formed: Mapping[Hotkey, Commitment] = field(default_factory=dict)
     malformed: Mapping[Hotkey, MalformedCommitment] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingCommitment:
+    """The one record of a hotkey that its next commitment would replace."""
+
+    block: Block  # of the commitment, or of the reveal of a sealed one
+    data: bytes | None  # its text; ``None`` while it is sealed
+    was_sealed: bool = False  # and is open now: the chain keeps it beside the next commitment
 
 
 class _Malformed(ValueError):

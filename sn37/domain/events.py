@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import Block, BlockRef, EntryKey, RoundKey, TaskName
+from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryResult, RoundPlan, RoundResult
 
@@ -36,6 +37,14 @@ class WorkersConfined(Event):
 class HeadAdvanced(Event):
     head: BlockRef
     next_sync: Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewAged(Event):
+    """The chain does not answer; the validator goes on with what it showed at ``head``."""
+
+    head: BlockRef
+    age_s: float  # since ``head`` was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +120,38 @@ class WeightsSubmitted(Event):
     sync_block: Block
     weights: WeightVector
     extrinsic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharesWithheld(Event):
+    """Shares that the submitted weights do not give as they were computed, and why not."""
+
+    reasons: Mapping[Hotkey, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsRevealed(Event):
+    """A commit of weights came to its reveal; ``fault`` says why it counts for nothing."""
+
+    extrinsic: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack(Event):
+    """Something waits for a block."""
+
+    what: str
+    why: str
+    until_block: Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cautioned(Event):
+    """Nothing failed, but the operator should know or change something."""
+
+    what: str
+    advice: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ class Neuron:
     validator_permit: bool
     registered_at: Block
     last_update: Block  # block of its last weights
+    incentive: float = 0.0  # what the validators' consensus gives it, 0..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

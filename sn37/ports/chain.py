@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from sn37.domain.commitment import CommitmentBook
+from sn37.domain.commitment import CommitmentBook, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -44,14 +44,26 @@ class Chain(Protocol):
         """Every registered hotkey's newest opened record, malformed ones with their fault."""
         ...
 
-    async def submit_weights(self, weights: WeightVector) -> str:
+    async def submit_weights(
+        self, weights: WeightVector, *, evaluated_at: Block | None = None
+    ) -> str:
         """Submit weights and wait for inclusion; return the id "block-extrinsic index".
 
-        Hotkeys are resolved to uids now; shares of hotkeys that left are dropped and the
-        rest scaled up. Quantizing to u16 is the adapter's business.
+        Hotkeys are resolved to uids now; shares of hotkeys that left, or were registered
+        after ``evaluated_at``, are dropped and the rest scaled up. Quantizing to u16 is the
+        adapter's business.
 
         Raises:
             WeightsRefused: The chain refused (rate limit, no permit, nobody left, ...).
+            ChainUnavailable: Also when the connection was lost on the way: the weights may
+                have landed all the same, which ``weights_since`` tells.
+        """
+        ...
+
+    async def weights_since(self, block: Block) -> str | None:
+        """The id of this validator's newest weights, when it set any at ``block`` or later.
+
+        Looks at the newest block there is, finalized or not.
         """
         ...
 
@@ -63,12 +75,21 @@ class Chain(Protocol):
 class CommitmentWriter(Protocol):
     """Write this miner's commitment on chain."""
 
-    async def commit(self, text: str) -> BlockRef:
+    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """Replace this hotkey's commitment; return the block that includes it.
+
+        With ``reveal_at`` (aware, in the future) it is sealed: nobody can read it until the
+        network opens it at that time, and the block of the reveal is the one that counts.
 
         Raises:
             CommitmentRefused: Too long, too often, or the hotkey is not registered.
+            ChainUnavailable: Also when the connection was lost on the way: it may have landed
+                all the same, which ``standing`` tells.
         """
+        ...
+
+    async def standing(self) -> StandingCommitment | None:
+        """What the next commitment would replace at the newest block; ``None`` for nothing."""
         ...
 
 

@@ -12,6 +12,7 @@
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
+    - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
     - PublishRefused     the model host does not take a miner's upload
     - DatasetExhausted
@@ -23,6 +24,7 @@ Adapters translate the exceptions of their library into these and chain the orig
 
 from __future__ import annotations
 
+from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
 
 
@@ -83,11 +85,19 @@ class CommitmentRefused(Rejected):
 
 
 class WeightsRefused(Rejected):
-    """The chain refused the weights. ``code`` is the chain's machine name."""
+    """The chain refused the weights. ``code`` is the chain's machine name.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    ``next_block`` is the first block at which they may be taken, where that is known.
+    """
+
+    def __init__(self, message: str, *, code: str, next_block: Block | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.next_block = next_block
+
+
+class SignerUnusable(Rejected):
+    """The hotkey's key file is missing, locked or not what it should be."""
 
 
 class ModelRejected(Rejected):

@@ -32,6 +32,7 @@ _READS: dict[str, Callable[[Chain, BlockRef], Awaitable[object]]] = {
     "metagraph": lambda chain, at: chain.metagraph(at),
     "commitments": lambda chain, at: chain.commitments(at),
     "submit_weights": lambda chain, at: chain.submit_weights(WeightVector({STRANGER: 1.0})),
+    "weights_since": lambda chain, at: chain.weights_since(at.number),
     "blocks": lambda chain, at: anext(chain.blocks()),
 }
 
@@ -198,6 +199,31 @@ class ChainContract(ABC):
             return await self.weights_on(chain)
 
         assert self.read(submit) == pytest.approx({first: 0.75, second: 0.25}, abs=1e-3)
+
+    def test_a_hotkey_registered_after_the_evaluation_gets_nothing(self) -> None:
+        """Its uid may have been somebody else's when the models were scored."""
+        newcomer, *_ = self.members()
+
+        async def submit(chain: Chain) -> None:
+            neuron = (await chain.metagraph(await chain.head())).find(newcomer)
+            assert neuron is not None
+            before = Block(neuron.registered_at - 1)
+            await chain.submit_weights(WeightVector({newcomer: 1.0}), evaluated_at=before)
+
+        with pytest.raises(WeightsRefused):
+            self.read(submit)
+
+    def test_weights_that_were_set_can_be_found_again(self) -> None:
+        async def submit(chain: Chain) -> tuple[str, list[str | None]]:
+            began = (await chain.head()).number
+            none = await chain.weights_since(began)
+            name = await chain.submit_weights(WeightVector({self.members()[0]: 1.0}))
+            block = Block(int(name.split("-")[0]))
+            found = [await chain.weights_since(b) for b in (began, block, Block(block + 1))]
+            return name, [none, *found]
+
+        name, found = self.read(submit)
+        assert found == [None, name, name, None]
 
     def test_weights_for_nobody_are_refused_with_a_code(self) -> None:
         with pytest.raises(WeightsRefused) as caught:

@@ -204,3 +204,21 @@ def test_no_number_of_the_rules_is_a_setting() -> None:
         for name in table.model_fields
     }
     assert rules & set(Settings.model_fields) == {"netuid"}
+
+
+def test_further_endpoints_come_from_flags_a_variable_or_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text('endpoint = ["ws://file"]\n')
+    assert load_settings({"endpoint": []}).endpoint == ()
+    assert load_settings({"config": file}).endpoint == ("ws://file",)
+    monkeypatch.setenv("SN37_ENDPOINT", "wss://a:443, ws://b")
+    assert load_settings({"config": file}).endpoint == ("wss://a:443", "ws://b")
+    assert load_settings({"endpoint": ["ws://flag"]}).endpoint == ("ws://flag",)
+
+
+@pytest.mark.parametrize("address", ["http://a", "ws://", "finney", "ws://a b"])
+def test_an_endpoint_that_is_no_address_is_refused_with_the_flag(address: str) -> None:
+    with pytest.raises(UsageError, match=r"--endpoint: give ws:// or wss:// addresses"):
+        load_settings({"endpoint": [address]})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from bittensor.sp_core import Keypair
@@ -21,7 +23,7 @@ from sn37.adapters.simnet.extrinsics import (
 from sn37.adapters.simnet.keys import as_signer
 from sn37.adapters.simnet.ledger import ExtrinsicStatus, Ledger
 from sn37.domain.canonical import JsonValue
-from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
 from sn37.ports.chain import Signer
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
@@ -92,16 +94,8 @@ class ChainBuilder:
         if reveal_block <= at_block:
             raise ValueError(f"reveal_block {reveal_block} is not after at_block {at_block}")
         signer = as_signer(keypair)
-        sealed = seal(
-            self._ledger.seed,
-            raw_field(text),
-            hotkey=signer.hotkey,
-            committed=at_block,
-            reveal=reveal_block,
-        )
-        self._schedule(
-            signer, Call.SEAL, {"sealed": sealed.hex(), "reveal": reveal_block}, at_block
-        )
+        args = _sealed(self._ledger, signer.hotkey, text, due=at_block, reveal=reveal_block)
+        self._schedule(signer, Call.SEAL, args, at_block)
 
     def submit_extrinsic(self, extrinsic: Extrinsic, at_block: Block) -> ExtrinsicStatus:
         """Put an extrinsic into the pool as it is, genuine or not, and say what became of it.
@@ -151,6 +145,32 @@ class ChainBuilder:
             yield
         except sqlite3.Error as error:
             raise ChainUnavailable(f"simnet chain {self._path}: {error}") from error
+
+
+def sealed_or_plain(
+    ledger: Ledger, hotkey: Hotkey, text: str, *, due: Block, reveal_at: datetime | None
+) -> tuple[Call, dict[str, JsonValue]]:
+    """The call that commits to ``text`` in block ``due``, sealed when a time is given.
+
+    Raises:
+        CommitmentRefused: It is too long, or the time is not after block ``due``.
+    """
+    if reveal_at is None:
+        return Call.COMMIT, {"raw": raw_field(text).hex()}
+    blocks = math.ceil((reveal_at - ledger.genesis_time).total_seconds() / BLOCK_SECONDS)
+    if blocks <= due:
+        raise CommitmentRefused(
+            f"{reveal_at} is over at block {due}; choose a later time",
+            code=Refusal.INVALID_ARGUMENT,
+        )
+    return Call.SEAL, _sealed(ledger, hotkey, text, due=due, reveal=Block(blocks))
+
+
+def _sealed(
+    ledger: Ledger, hotkey: Hotkey, text: str | bytes, *, due: Block, reveal: Block
+) -> dict[str, JsonValue]:
+    sealed = seal(ledger.seed, raw_field(text), hotkey=hotkey, committed=due, reveal=reveal)
+    return {"sealed": sealed.hex(), "reveal": reveal}
 
 
 def raw_field(text: str | bytes) -> bytes:

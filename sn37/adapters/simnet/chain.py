@@ -19,16 +19,12 @@ from typing import TYPE_CHECKING, Literal
 from bittensor.sp_core import Keypair
 
 from sn37.adapters.simnet import views
-from sn37.adapters.simnet.builder import ChainBuilder, raw_field
-from sn37.adapters.simnet.extrinsics import (
-    Call,
-    Refusal,
-    quantized,
-)
+from sn37.adapters.simnet.builder import ChainBuilder, sealed_or_plain
+from sn37.adapters.simnet.extrinsics import Call, Refusal, quantized
 from sn37.adapters.simnet.keys import as_signer
 from sn37.adapters.simnet.schema import create_file
 from sn37.domain.canonical import JsonValue
-from sn37.domain.commitment import CommitmentBook
+from sn37.domain.commitment import CommitmentBook, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -137,7 +133,9 @@ class SimnetChain(ChainBuilder):
                 known = self._books[netuid] = (state, book)
         return known[1]
 
-    async def submit_weights(self, weights: WeightVector) -> str:
+    async def submit_weights(
+        self, weights: WeightVector, *, evaluated_at: Block | None = None
+    ) -> str:
         """See the port. The extrinsic goes into the head block, at the next free position.
 
         Waiting for the next block could wait for ever: at virtual pace that block is made
@@ -148,7 +146,11 @@ class SimnetChain(ChainBuilder):
                 "this chain was opened without a hotkey to sign with", code=Refusal.NOT_AUTHORIZED
             )
         at = await self.head()
-        members = {n.hotkey: n.uid for n in (await self.metagraph(at)).neurons}
+        members = {
+            n.hotkey: n.uid
+            for n in (await self.metagraph(at)).neurons
+            if evaluated_at is None or n.registered_at <= evaluated_at
+        }
         present = {members[h]: share for h, share in weights.shares.items() if h in members}
         values = quantized(present)
         if not values:
@@ -162,6 +164,12 @@ class SimnetChain(ChainBuilder):
         if status.refusal is not None:
             raise WeightsRefused(status.refusal.advice, code=status.refusal)
         return status.extrinsic_id
+
+    async def weights_since(self, block: Block) -> str | None:
+        if self._signer is None:
+            return None
+        with self._translated():
+            return self._ledger.newest_weights(self._netuid, self._signer.hotkey, since=block)
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         """See the port. Every block comes, whoever made it; none is skipped."""
@@ -187,7 +195,7 @@ class SimnetChain(ChainBuilder):
 
     # The port CommitmentWriter
 
-    async def commit(self, text: str) -> BlockRef:
+    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """See the port. Makes the next block itself, so that a miner needs no validator."""
         if self._signer is None:
             raise CommitmentRefused(
@@ -195,13 +203,22 @@ class SimnetChain(ChainBuilder):
             )
         with self._translated():
             head = self._ledger.head()
-            args: dict[str, JsonValue] = {"raw": raw_field(text).hex()}
-            number = self._pool(self._signer, Call.COMMIT, args, due=Block(head + 1))
+            call, args = sealed_or_plain(
+                self._ledger, self._signer.hotkey, text, due=Block(head + 1), reveal_at=reveal_at
+            )
+            number = self._pool(self._signer, call, args, due=Block(head + 1))
             while (status := self._ledger.status(number)).is_pending:
                 head = self._ledger.produce(after=head)
         if status.refusal is not None:
             raise CommitmentRefused(status.refusal.advice, code=status.refusal)
         return self._ledger.ref(status.block)
+
+    async def standing(self) -> StandingCommitment | None:
+        if self._signer is None:
+            return None
+        with self._translated():
+            head = self._ledger.head()
+            return views.standing(self._ledger.connection, self._netuid, head, self._signer.hotkey)
 
     # Inside
 

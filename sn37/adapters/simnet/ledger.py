@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from sn37.adapters.simnet.dispatch import dispatch, note_change, open_seals
-from sn37.adapters.simnet.extrinsics import Extrinsic, Refusal, read_extrinsic
+from sn37.adapters.simnet.extrinsics import Call, Extrinsic, Refusal, read_extrinsic
 from sn37.adapters.simnet.schema import open_file, transaction
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
 
@@ -185,6 +185,19 @@ class Ledger:
             place=None if block is None else (Block(block), position),
             refusal=None if refusal is None else Refusal(refusal),
         )
+
+    def newest_weights(self, netuid: Netuid, hotkey: Hotkey, *, since: Block) -> str | None:
+        """Id of the newest extrinsic at ``since`` or later by which ``hotkey`` set weights."""
+        included = self.connection.execute(
+            "SELECT block, position, payload, signature FROM extrinsics"
+            " WHERE hotkey = ? AND block >= ? ORDER BY block DESC, position DESC",
+            (hotkey, since),
+        )
+        for block, position, payload, signature in included:
+            extrinsic = read_extrinsic(payload, signature)
+            if extrinsic.call is Call.WEIGHTS and extrinsic.netuid == netuid:
+                return f"{block}-{position}"
+        return None
 
     def produce(self, *, after: Block) -> Block:
         """Add the block after ``after``, unless somebody else did; return the newest number.

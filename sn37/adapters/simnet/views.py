@@ -5,7 +5,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment, parse_commitment
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentBook,
+    MalformedCommitment,
+    StandingCommitment,
+    parse_commitment,
+)
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
 
@@ -106,6 +112,24 @@ def _newest(
             Opened(hotkey=hotkey, raw=plain, block=Block(committed), position=position)
         )
     return max(candidates, key=lambda c: (c.block, c.position), default=None)
+
+
+def standing(
+    connection: sqlite3.Connection, netuid: Netuid, block: Block, hotkey: Hotkey
+) -> StandingCommitment | None:
+    """The hotkey's newest record at ``block``, plain, sealed or opened."""
+    row = connection.execute(
+        "SELECT block, plain, reveal FROM commitments"
+        " WHERE netuid = ? AND hotkey = ? AND block <= ? AND dropped = 0"
+        " ORDER BY block DESC LIMIT 1",
+        (netuid, hotkey, block),
+    ).fetchone()
+    if row is None:
+        return None
+    committed, plain, reveal = row
+    if reveal is None or reveal > block:
+        return StandingCommitment(block=Block(committed), data=None if reveal else plain)
+    return StandingCommitment(block=Block(reveal), data=plain, was_sealed=True)
 
 
 def commitment_book(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> CommitmentBook:

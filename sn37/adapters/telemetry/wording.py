@@ -138,6 +138,34 @@ def _(event: events.WeightsSubmitted, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.SharesWithheld, labels: Labels) -> str:
+    reasons = sorted(event.reasons.items())
+    shown = "; ".join(f"{miner(hotkey, labels)} {named(why, labels)}" for hotkey, why in reasons)
+    return f"withheld  {shown}"
+
+
+@line.register
+def _(event: events.WeightsRevealed, labels: Labels) -> str:
+    became = f"count for nothing: {printable(event.fault)}" if event.fault else "are revealed"
+    return f"revealed  weights of extrinsic {event.extrinsic} {became}"
+
+
+@line.register
+def _(event: events.HeldBack, labels: Labels) -> str:
+    return f"waiting   {printable(event.what)} until block {event.until_block}: {event.why}"
+
+
+@line.register
+def _(event: events.Cautioned, labels: Labels) -> str:
+    return f"caution   {printable(event.what)}: {printable(event.advice)}"
+
+
+@line.register
+def _(event: events.ViewAged, labels: Labels) -> str:
+    return f"outdated  block {event.head.number} is the newest known, {event.age_s:.0f} s old"
+
+
+@line.register
 def _(event: events.Degraded, labels: Labels) -> str:
     return (
         f"degraded  {printable(event.what)}: {printable(event.error)}; "

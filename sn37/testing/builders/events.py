@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from sn37.domain.events import (
     BlockScored,
+    Cautioned,
     Degraded,
     EntryFinished,
     EntryStarted,
     Event,
     HeadAdvanced,
+    HeldBack,
     PoolFrozen,
     Recovered,
     RoundFinished,
     RoundOpened,
     RoundSatOut,
     SetUpAdvanced,
+    SharesWithheld,
     SubmissionFetched,
     SubmissionRefused,
     SubmissionSeen,
+    ViewAged,
+    WeightsRevealed,
     WeightsSubmitted,
+    WorkersConfined,
 )
 from sn37.domain.ids import Block, TaskName
 from sn37.domain.reasons import Reason
@@ -39,6 +45,7 @@ def every_event() -> tuple[Event, ...]:
     return (
         SetUpAdvanced(what="base model", done=1, total=3),
         HeadAdvanced(head=a_block_ref(1000), next_sync=Block(1080)),
+        ViewAged(head=a_block_ref(1000), age_s=95.0),
         SubmissionSeen(key=key, repo="alice/model", num_blocks_late=2),
         SubmissionFetched(key=key, size_bytes=4_000_000),
         SubmissionRefused(key=key, reason=Reason.UNSAFE_FILE, detail="weights.pkl"),
@@ -50,6 +57,11 @@ def every_event() -> tuple[Event, ...]:
         RoundFinished(result=a_round_result(round_)),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
         WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),
+        SharesWithheld(reasons={key.hotkey: "left the subnet"}),
+        WeightsRevealed(extrinsic="731-2"),
+        HeldBack(what="commitment", why="no space is left", until_block=Block(1081)),
+        Cautioned(what="weights", advice="commit-reveal is off"),
         Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
         Recovered(what="chain"),
+        WorkersConfined(sandbox="user,landlock6,seccomp", missing=("pid", "net", "ipc")),
     )

@@ -9,7 +9,12 @@ from datetime import datetime
 from hashlib import sha512
 from typing import TYPE_CHECKING
 
-from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentBook,
+    MalformedCommitment,
+    StandingCommitment,
+)
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
@@ -38,7 +43,9 @@ class FakeChain:
     records: list[Commitment | MalformedCommitment] = field(default_factory=list)
     submitted: list[WeightVector] = field(default_factory=list)  # as they took effect
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
+    seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
+    _sent: list[tuple[Block, str]] = field(default_factory=list)  # block and id of weights
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def advance(self, num_blocks: int = 1) -> None:
@@ -94,10 +101,13 @@ class FakeChain:
             malformed={h: r for h, r in newest.items() if isinstance(r, MalformedCommitment)},
         )
 
-    async def submit_weights(self, weights: WeightVector) -> str:
+    async def submit_weights(
+        self, weights: WeightVector, *, evaluated_at: Block | None = None
+    ) -> str:
         self._maybe_fail()
         now = self._neurons(self.number)
-        members = {n.hotkey for n in now}
+        limit = self.number if evaluated_at is None else evaluated_at
+        members = {n.hotkey for n in now if n.registered_at <= limit}
         kept = {h: s for h, s in weights.shares.items() if h in members and s > 0}
         total = sum(kept.values())
         if not total:
@@ -107,7 +117,13 @@ class FakeChain:
             *(replace(n, last_update=self.number) if n.hotkey == self.hotkey else n for n in now),
             since=self.number,
         )
-        return f"{self.number}-{len(self.submitted)}"
+        name = f"{self.number}-{len(self.submitted)}"
+        self._sent.append((self.number, name))
+        return name
+
+    async def weights_since(self, block: Block) -> str | None:
+        self._maybe_fail()
+        return next((name for at, name in reversed(self._sent) if at >= block), None)
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         last = -1
@@ -123,8 +139,8 @@ class FakeChain:
             else:
                 return
 
-    async def commit(self, text: str) -> BlockRef:
-        """Include ``text`` in the next block; ``texts`` keeps it."""
+    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
+        """Include ``text`` in the next block; ``texts`` keeps it, ``seals`` when it opens."""
         self._maybe_fail()
         if len(text.encode()) > MAX_COMMITMENT_BYTES:
             raise CommitmentRefused(
@@ -132,7 +148,15 @@ class FakeChain:
             )
         self.advance()
         self.texts.append((a_block_ref(self.number), text))
+        self.seals.append(reveal_at)
         return a_block_ref(self.number)
+
+    async def standing(self) -> StandingCommitment | None:
+        self._maybe_fail()
+        if not self.texts:
+            return None
+        (at, text), reveal_at = self.texts[-1], self.seals[-1]
+        return StandingCommitment(block=at.number, data=None if reveal_at else text.encode())
 
     def _neurons(self, at: int, netuid: Netuid | None = None) -> tuple[Neuron, ...]:
         history = self._members.get(self.netuid if netuid is None else netuid, [])

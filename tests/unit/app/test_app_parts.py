@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
+from sn37.app.goal import is_reached
 from sn37.app.heads import Heads, Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.report import report, write_report
@@ -148,15 +149,43 @@ class TestWeights:
         await world.at(380)
         assert len(world.chain.submitted) == 1
         (found,) = world.keeper.state.weights
-        assert found == replace(sent, extrinsic="370")  # what was sent, not what would be now
+        assert found == replace(sent, extrinsic="370-1")  # what was sent, not what would be now
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))
         world.chain.failures = [ChainUnavailable("connection lost")]
         await world.at(370)
         await world.restart()
-        await world.at(380)
+        await world.at(370 + RETRY_BLOCKS)
         assert len(world.chain.submitted) == 1
+
+    async def test_weights_that_may_still_land_are_not_sent_again(self) -> None:
+        world = Submission(finished(360))
+        world.chain.failures = [ChainUnavailable("connection lost")]
+        await world.at(370)
+        await world.restart()
+        await world.at(371, 370 + RETRY_BLOCKS - 1)
+        assert world.chain.submitted == []
+
+    async def test_offline_none_are_ever_sent(self) -> None:
+        world = Submission(finished(360), offline=True)
+        await world.at(370, 371, 400)
+        assert (world.chain.submitted, world.keeper.state.weights) == ([], ())
+
+    def test_offline_a_goal_waits_for_no_weights(self) -> None:
+        state = finished(360)
+        assert not is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400))
+        assert is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400), offline=True)
+
+    async def test_weights_refused_until_a_block_are_tried_again_at_that_block(self) -> None:
+        world = Submission(finished(360))
+        refusal = WeightsRefused("too fast", code="SettingWeightsTooFast", next_block=Block(440))
+        world.chain.failures = [refusal]
+        await world.at(370, 370 + RETRY_BLOCKS, 439)
+        assert world.chain.submitted == []
+        await world.at(440)
+        assert len(world.chain.submitted) == 1
+        assert [e.retry_in_s for e in world.sink.of(Degraded)] == [70 * 12]
 
 
 def a_result(competition: int, sync_block: int, winner: str) -> RoundResult:
@@ -176,7 +205,8 @@ def finished(sync_block: int) -> ValidatorState:
 class Submission:
     """A submitter over fakes, fed one head after the other."""
 
-    def __init__(self, state: ValidatorState) -> None:
+    def __init__(self, state: ValidatorState, *, offline: bool = False) -> None:
+        self.offline = offline
         self.store = FakeStateStore()
         for results in state.rounds.values():
             self.store.memory.results.update({r.key: r for r in results})
@@ -200,7 +230,7 @@ class Submission:
             heads=actor,
             schedule=TWO_COMPETITIONS,
             sink=self.sink,
-            hotkey=Hotkey("validator"),
+            offline=self.offline,
         )
         task = asyncio.create_task(submitter.run())
         for block in blocks:

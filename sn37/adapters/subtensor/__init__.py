@@ -1,0 +1,1 @@
+"""The Bittensor chain, through the SDK's own client."""

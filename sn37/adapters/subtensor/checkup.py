@@ -1,0 +1,220 @@
+"""A check-up of everything a validator needs of a network; it sends nothing.
+
+Each step says what it found, also that it could not look; a later step that has nothing to
+work with is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import bittensor as bt
+
+from sn37.adapters.subtensor.chain import SubtensorChain
+from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
+from sn37.adapters.subtensor.permissions import permissions
+from sn37.adapters.subtensor.refusals import weights_refused
+from sn37.adapters.subtensor.rows import compose
+from sn37.adapters.subtensor.rules import WeightRules, rules_of
+from sn37.adapters.subtensor.wallet import HotkeySigner
+from sn37.adapters.subtensor.weights import weights_version
+from sn37.domain.checks import Check, Grade
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import BlockRef, Netuid
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ChainUnavailable, WeightsRefused
+from sn37.ports.telemetry import EventSink
+
+EXAMPLE_MINERS = 3  # in the row that is composed and not sent
+OLD_HEAD = timedelta(minutes=2)  # the chain finalizes within half of one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkup:
+    """Looks at one subnet through every endpoint, as one hotkey or as nobody."""
+
+    endpoints: Sequence[Endpoint]
+    netuid: Netuid
+    signer: HotkeySigner | None
+    clock: Clock
+    sink: EventSink
+    pacing: Pacing = field(default_factory=Pacing)
+
+    async def run(self) -> AsyncIterator[Check]:
+        """Every finding, as soon as it is made."""
+        answering = []
+        for endpoint in self.endpoints:
+            check = await self._endpoint(endpoint)
+            if check.grade is not Grade.FAILED:
+                answering.append(endpoint)
+            yield check
+        if not answering:
+            return
+        connection = self._connect(answering)
+        try:
+            async for check in self._subnet(connection):
+                yield check
+        except ChainUnavailable as error:
+            yield Check(
+                name="connection",
+                grade=Grade.FAILED,
+                detail=f"lost: {error}",
+                remedy="try again; if it stays so, use another network connection or endpoint",
+            )
+        finally:
+            await connection.close()
+
+    async def _endpoint(self, endpoint: Endpoint) -> Check:
+        """Connect, and time one small request on the open connection."""
+        connection = self._connect([endpoint])
+
+        async def look(client: bt.Client) -> tuple[int, int, float]:
+            began = self.clock.monotonic()
+            number = await client.block()
+            return number, await client.spec_version(), self.clock.monotonic() - began
+
+        try:
+            began = self.clock.monotonic()
+            number, runtime, answer_s = await connection.read("newest block", look)
+        except ChainUnavailable as error:
+            return Check(
+                name=f"endpoint {endpoint.name}",
+                grade=Grade.FAILED,
+                detail=str(error),
+                remedy="check the address, the network and a firewall",
+            )
+        finally:
+            await connection.close()
+        connect_s = self.clock.monotonic() - began - answer_s
+        return Check(
+            name=f"endpoint {endpoint.name}",
+            grade=Grade.OK,
+            detail=(
+                f"connected in {connect_s:.1f} s, answers in {answer_s * 1000:.0f} ms, "
+                f"block {number}, runtime {runtime}"
+            ),
+        )
+
+    async def _subnet(self, connection: Connection) -> AsyncIterator[Check]:
+        chain = SubtensorChain(connection, netuid=self.netuid, clock=self.clock, sink=self.sink)
+        head = await chain.head()
+        yield await self._head(chain, head)
+        yield await self._hashes(connection, chain, head)
+        try:
+            rules = await rules_of(connection, self.netuid)
+        except WeightsRefused as error:
+            yield Check(
+                name="subnet", grade=Grade.FAILED, detail=str(error), remedy="choose another"
+            )
+            return
+        yield Check(
+            name="subnet",
+            grade=Grade.OK,
+            detail=(
+                f"{self.netuid} with {len(rules.metagraph.neurons)} members, "
+                f"an epoch every {rules.tempo + 1} blocks"
+            ),
+        )
+        yield await self._commitments(chain, head)
+        hotkey = None if self.signer is None else self.signer.hotkey
+        for check in permissions(rules, hotkey, weights_version()):
+            yield check
+        if self.signer is not None:
+            yield await self._example(connection, rules, self.signer)
+
+    async def _head(self, chain: SubtensorChain, head: BlockRef) -> Check:
+        age = self.clock.now() - await chain.timestamp(head)
+        late = abs(age) > OLD_HEAD
+        return Check(
+            name="finalized head",
+            grade=Grade.WARNING if late else Grade.OK,
+            detail=f"block {head.number}, {head.hash}, {age.total_seconds():.0f} s old",
+            remedy="set this machine's clock by NTP, or use an endpoint that keeps up"
+            if late
+            else "",
+        )
+
+    async def _hashes(self, connection: Connection, chain: SubtensorChain, head: BlockRef) -> Check:
+        name = "hash cross-check"
+        if len(connection.endpoint_names) < 2:
+            return Check(
+                name=name,
+                grade=Grade.WARNING,
+                detail="only one endpoint answers, so nothing can contradict it",
+                remedy="name a second one with --endpoint",
+            )
+        try:
+            same = await chain.block(head.number)
+        except ChainUnavailable as error:
+            return Check(
+                name=name,
+                grade=Grade.FAILED,
+                detail=str(error),
+                remedy="one of the endpoints lies or is on a fork; name others with --endpoint",
+            )
+        return Check(
+            name=name,
+            grade=Grade.OK,
+            detail=f"two endpoints agree on the hash of block {same.number}",
+        )
+
+    async def _commitments(self, chain: SubtensorChain, head: BlockRef) -> Check:
+        began = self.clock.monotonic()
+        book = await chain.commitments(head)
+        took_s = self.clock.monotonic() - began
+        return Check(
+            name="commitments",
+            grade=Grade.OK,
+            detail=(
+                f"{len(book.well_formed)} of models, {len(book.malformed)} of other form, "
+                f"read in {took_s:.1f} s"
+            ),
+        )
+
+    async def _example(
+        self, connection: Connection, rules: WeightRules, signer: HotkeySigner
+    ) -> Check:
+        """Compose weights for a few miners and ask for their fee; nothing is signed or sent."""
+        name = "weights, not sent"
+        miners = [n for n in rules.metagraph.neurons if not n.validator_permit][:EXAMPLE_MINERS]
+        me = rules.metagraph.find(signer.hotkey)
+        try:
+            if me is None:
+                raise WeightsRefused("this hotkey is not registered", code="")
+            if not miners:
+                raise WeightsRefused("the subnet has no miners", code="")
+            even = WeightVector({n.hotkey: 1 / len(miners) for n in miners})
+            row = compose(even, rules, me=me, evaluated_at=None)
+            intent = bt.SetWeights(
+                netuid=self.netuid,
+                uids=list(row.shares),
+                weights=list(row.shares.values()),
+                version_key=weights_version(),
+            )
+            plan = await connection.call(
+                "fee of weights", lambda client: client.plan(intent, signer.keypair)
+            )
+        except bt.ChainError as error:
+            return _not_now(name, weights_refused(error))
+        except WeightsRefused as error:
+            return _not_now(name, error)
+        fee = "unknown" if plan.fee is None else f"{plan.fee.tao:.6f} TAO"
+        return Check(
+            name=name,
+            grade=Grade.OK,
+            detail=f"a row for {len(row.values)} miners was composed, fee {fee}",
+        )
+
+    def _connect(self, endpoints: Sequence[Endpoint]) -> Connection:
+        return Connection(endpoints, clock=self.clock, pacing=self.pacing)
+
+
+def _not_now(name: str, refusal: WeightsRefused) -> Check:
+    return Check(
+        name=name,
+        grade=Grade.WARNING,
+        detail=f"none could be composed: {refusal}",
+        remedy="see the lines above",
+    )

@@ -1,0 +1,141 @@
+"""Records of the pallet ``Commitments`` as a ``CommitmentBook``.
+
+``CommitmentOf`` holds a hotkey's last call: its plain fields, and a sealed payload until its
+drand round opens it. Then the chain moves the plaintext to ``RevealedCommitments``, with the
+block of the reveal, or leaves ``TimelockRevealFailed`` in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from sn37.adapters.subtensor.decoding import (
+    a_list,
+    a_mapping,
+    an_int,
+    some_bytes,
+    without_length,
+)
+from sn37.adapters.subtensor.storage import Lookup
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentBook,
+    CommitmentFault,
+    MalformedCommitment,
+    parse_commitment,
+)
+from sn37.domain.ids import Block, Hotkey, Netuid
+
+_SEALED, _FAILED = "TimelockEncrypted", "TimelockRevealFailed"
+
+
+class Parse(Protocol):
+    """How a text is read, see ``parse_commitment``."""
+
+    def __call__(
+        self, raw: bytes, *, hotkey: Hotkey, block: Block, extrinsic_index: int
+    ) -> Commitment | MalformedCommitment: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A text that anybody can read, and since when."""
+
+    hotkey: Hotkey
+    block: Block
+    data: bytes
+    by_call: bool  # written by an extrinsic of this block, not opened by the chain
+
+
+def lookups_of(netuid: Netuid, hotkeys: Sequence[Hotkey]) -> tuple[Lookup, Lookup]:
+    """Both records of each hotkey."""
+    keys = [(netuid, hotkey) for hotkey in hotkeys]
+    return (
+        Lookup(pallet="Commitments", item="CommitmentOf", keys=keys),
+        Lookup(pallet="Commitments", item="RevealedCommitments", keys=keys),
+    )
+
+
+def newest_opened(
+    hotkey: Hotkey, committed: object, revealed: object
+) -> Opened | MalformedCommitment | None:
+    """The record of ``hotkey`` that counts; ``None`` while there is none to read.
+
+    Raises:
+        TypeError, ValueError, KeyError: The chain's records have another shape.
+    """
+    opened = [
+        Opened(
+            hotkey=hotkey,
+            block=Block(an_int(block)),
+            data=without_length(some_bytes(data)),
+            by_call=False,
+        )
+        for data, block in map(a_list, a_list(revealed or ()))
+    ]
+    failed: MalformedCommitment | None = None
+    if committed is not None:
+        record = a_mapping(committed)
+        block = Block(an_int(record["block"]))
+        fields = list(_fields(record))
+        plain = b"".join(some_bytes(v) for name, v in fields if name.startswith(("Raw", "BigRaw")))
+        names = {name for name, _ in fields}
+        if plain or not names & {_SEALED, _FAILED}:
+            opened.append(Opened(hotkey=hotkey, block=block, data=plain, by_call=True))
+        elif _FAILED in names:
+            failed = MalformedCommitment(
+                hotkey=hotkey,
+                block=block,
+                fault=CommitmentFault.UNOPENED,
+                detail="sealed, but its drand round did not open it; commit again",
+            )
+    # Reveals open before the extrinsics of their block run: of one block the call is newer.
+    return max(opened, key=lambda o: (o.block, o.by_call), default=None) or failed
+
+
+def tied_calls(opened: Iterable[Opened | MalformedCommitment]) -> dict[Block, list[Hotkey]]:
+    """Hotkeys by the block of their call, where several share one and their order matters."""
+    calls: dict[Block, list[Hotkey]] = {}
+    for record in opened:
+        if isinstance(record, Opened) and record.by_call:
+            calls.setdefault(record.block, []).append(record.hotkey)
+    return {block: hotkeys for block, hotkeys in calls.items() if len(hotkeys) > 1}
+
+
+def decode_book(
+    records: Iterable[Opened | MalformedCommitment],
+    positions: Mapping[tuple[Block, Hotkey], int] = MappingProxyType({}),
+    *,
+    parse: Parse = parse_commitment,
+) -> CommitmentBook:
+    """The book, with the place of a call within its block where ``positions`` has it."""
+    well_formed: dict[Hotkey, Commitment] = {}
+    malformed: dict[Hotkey, MalformedCommitment] = {}
+    for record in records:
+        parsed = (
+            record
+            if isinstance(record, MalformedCommitment)
+            else parse(
+                record.data,
+                hotkey=record.hotkey,
+                block=record.block,
+                extrinsic_index=positions.get((record.block, record.hotkey), 0),
+            )
+        )
+        if isinstance(parsed, Commitment):
+            well_formed[parsed.hotkey] = parsed
+        else:
+            malformed[parsed.hotkey] = parsed
+    return CommitmentBook(well_formed=well_formed, malformed=malformed)
+
+
+def _fields(record: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Variant and payload of each field; a variant without payload comes as its name alone."""
+    for field in a_list(a_mapping(record["info"])["fields"]):
+        if isinstance(field, str):
+            yield field, b""
+        else:
+            yield from a_mapping(field).items()

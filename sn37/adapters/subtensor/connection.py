@@ -1,0 +1,169 @@
+"""One connection to the chain over several endpoints: failover, and rests after failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+import bittensor as bt
+
+from sn37.adapters.subtensor.link import Endpoint, EndpointFailed, Link, Pacing
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ChainUnavailable
+
+__all__ = ["Connection", "Endpoint", "Pacing"]
+
+_T = TypeVar("_T")
+Use = Callable[[bt.Client], Coroutine[None, None, _T]]
+
+
+class Connection:
+    """Lends a connected client for one call at a time; calls may run side by side.
+
+    An endpoint is used until it fails, then the next one in the list, and so on around. One
+    that failed rests for a while; while all rest, calls fail at once and say when to try
+    again.
+
+    Args:
+        endpoints: At least one, in order of preference.
+        clock: Measures the rests.
+        jitter: See ``Link``.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        clock: Clock,
+        pacing: Pacing | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        if not endpoints:
+            raise ValueError("a connection needs at least one endpoint")
+        pacing = pacing or Pacing()
+        self._links = [Link(e, clock=clock, pacing=pacing, jitter=jitter) for e in endpoints]
+
+    @property
+    def endpoint_names(self) -> tuple[str, ...]:
+        """Names of the endpoints, the one in use first."""
+        return tuple(link.name for link in self._links)
+
+    async def read(self, what: str, use: Use[_T], *, timeout_s: float | None = None) -> _T:
+        """The answer of the first endpoint that has one; ``use`` may run more than once.
+
+        Args:
+            what: Names the call in messages, such as "commitments at block 120".
+            use: The SDK calls. Whatever they raise is blamed on the endpoint.
+            timeout_s: For each endpoint; the connection's own by default.
+
+        Raises:
+            ChainUnavailable: No endpoint answered.
+        """
+        link, answer = await self._first_answer(what, self._links, use, timeout_s)
+        self._prefer(link)
+        return answer
+
+    async def read_twice(self, what: str, use: Use[_T]) -> tuple[tuple[str, _T], ...]:
+        """The answers of two endpoints with their names; of one, when there is but one.
+
+        Raises:
+            ChainUnavailable: Fewer answered.
+        """
+        link, answer = await self._first_answer(what, self._links, use, None)
+        answers = [(link.name, answer)]
+        if others := [other for other in self._links if other is not link]:
+            second, answer = await self._first_answer(what, others, use, None)
+            answers.append((second.name, answer))
+        return tuple(answers)
+
+    async def call(self, what: str, use: Use[_T], *, timeout_s: float | None = None) -> _T:
+        """Run ``use`` once at most, for what must not be repeated, such as a submission.
+
+        Raises:
+            bt.BittensorError: The answer is no; as the SDK raised it.
+            ChainUnavailable: No connection, or it failed under the call, which may have had
+                its effect all the same.
+        """
+        link = await self._connected(what)
+        try:
+            return await link.run(use, timeout_s)
+        except EndpointFailed as failure:
+            raise self._unavailable(what, [failure]) from failure.__cause__
+
+    async def stream(
+        self,
+        what: str,
+        use: Callable[[bt.Client], AsyncIterator[_T]],
+        *,
+        silence_s: float,
+    ) -> AsyncGenerator[_T | None, None]:
+        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+
+        Items that the caller is too slow for are skipped.
+
+        Raises:
+            ChainUnavailable: The subscription failed or ended.
+        """
+        link = await self._connected(what)
+        try:
+            async with aclosing(link.stream(use, silence_s)) as items:
+                async for item in items:
+                    yield item
+        except EndpointFailed as failure:
+            raise self._unavailable(what, [failure]) from failure.__cause__
+
+    async def close(self) -> None:
+        """Close every client; nothing is left running. The connection may be used again."""
+        for link in self._links:
+            await link.close()
+
+    def _prefer(self, link: Link) -> None:
+        """Put ``link`` first, and those behind it in their order."""
+        position = self._links.index(link)
+        self._links = self._links[position:] + self._links[:position]
+
+    async def _first_answer(
+        self, what: str, links: Sequence[Link], use: Use[_T], timeout_s: float | None
+    ) -> tuple[Link, _T]:
+        problems: list[EndpointFailed] = []
+        for link in self._rested(what, links):
+            try:
+                return link, await link.run(use, timeout_s)
+            except EndpointFailed as failure:
+                problems.append(failure)
+            except bt.BittensorError as error:
+                # This one works but cannot say; its neighbour may know older or newer blocks.
+                problems.append(EndpointFailed(link.name, error))
+        raise self._unavailable(what, problems) from problems[-1].__cause__
+
+    async def _connected(self, what: str) -> Link:
+        problems: list[EndpointFailed] = []
+        for link in self._rested(what, self._links):
+            try:
+                await link.client()
+            except EndpointFailed as failure:
+                problems.append(failure)
+            else:
+                self._prefer(link)
+                return link
+        raise self._unavailable(what, problems) from problems[-1].__cause__
+
+    def _rested(self, what: str, links: Sequence[Link]) -> list[Link]:
+        """The links that may be asked now.
+
+        Raises:
+            ChainUnavailable: None may.
+        """
+        if rested := [link for link in links if link.rest_s <= 0]:
+            return rested
+        problems = [link.problem for link in links if link.problem is not None]
+        raise self._unavailable(what, problems) from problems[-1].__cause__
+
+    def _unavailable(self, what: str, problems: Sequence[EndpointFailed]) -> ChainUnavailable:
+        wait_s = min(link.rest_s for link in self._links)
+        return ChainUnavailable(
+            f"{what}: {'; '.join(str(problem) for problem in problems)}",
+            retry_after_s=wait_s if wait_s > 0 else None,
+        )

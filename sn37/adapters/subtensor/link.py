@@ -1,0 +1,237 @@
+"""The client of one endpoint: connecting, deadlines, and what happens when it fails.
+
+The SDK's clean-up of a call asks the peer once more, and waits for it without limit. A call
+that passes its deadline is therefore ended by closing the connection under it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import bittensor as bt
+
+from sn37.adapters.subtensor.errors import (
+    ENDPOINT_FAILURES,
+    NONSENSE,
+    explain,
+    is_answer,
+    retry_after_s,
+)
+from sn37.ports.clock import Clock
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 1.0  # for a cancelled call to clean up behind itself with the peer's help
+CLOSE_TIMEOUT_S = 5.0  # for what has been cut off to end
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where to connect. ``open`` makes a client that is not yet connected."""
+
+    name: str  # for messages, see ``errors.endpoint_name``
+    open: Callable[[], bt.Client]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """Deadlines and rests, in seconds."""
+
+    call_timeout_s: float = 30.0
+    connect_timeout_s: float = 60.0  # at first the runtime's metadata, half a megabyte, is read
+    first_rest_s: float = 1.0  # of an endpoint that failed; doubles with each failure in a row
+    longest_rest_s: float = 60.0
+
+
+class EndpointFailed(Exception):
+    """An endpoint did not serve a call; says which and why, and chains the SDK's error."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        super().__init__(f"{name}: {explain(error)}")
+        self.__cause__ = error
+
+
+class Link:
+    """One endpoint's client while connected, and its record of failures.
+
+    Args:
+        jitter: Gives numbers between 0 and 1, so that validators that were cut off together
+            do not come back together.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        clock: Clock,
+        pacing: Pacing,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = endpoint.name
+        self.problem: EndpointFailed | None = None  # the newest
+        self._endpoint = endpoint
+        self._clock = clock
+        self._pacing = pacing
+        self._jitter = jitter
+        self._client: bt.Client | None = None
+        self._connecting = asyncio.Lock()
+        self._num_failures = 0  # in a row
+        self._rests_until = 0.0
+        self._ending: set[asyncio.Task[None]] = set()
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds until this endpoint may be asked again; not positive when it may be now."""
+        return self._rests_until - self._clock.monotonic()
+
+    async def client(self) -> bt.Client:
+        """The client, connected.
+
+        Raises:
+            EndpointFailed: It cannot be.
+        """
+        async with self._connecting:
+            if self._client is not None:
+                return self._client
+            self._client = client = self._endpoint.open()
+            try:
+                await self._bounded(client, client.connect(), self._pacing.connect_timeout_s)
+            except (bt.BittensorError, *ENDPOINT_FAILURES, *NONSENSE) as error:
+                raise self._blame(client, error) from error
+            except asyncio.CancelledError:
+                self._cut(client)  # it is half open
+                raise
+            return client
+
+    async def run(
+        self,
+        use: Callable[[bt.Client], Coroutine[None, None, _T]],
+        timeout_s: float | None = None,
+    ) -> _T:
+        """The result of ``use``, which has ended when this returns or raises.
+
+        Raises:
+            EndpointFailed: The endpoint failed, or had no answer in time.
+            bt.BittensorError: It answered no.
+        """
+        client = await self.client()
+        timeout_s = self._pacing.call_timeout_s if timeout_s is None else timeout_s
+        try:
+            answer = await self._bounded(client, use(client), timeout_s)
+        except bt.BittensorError as error:
+            if is_answer(error):
+                raise
+            raise self._blame(client, error) from error
+        except (*ENDPOINT_FAILURES, *NONSENSE) as error:
+            raise self._blame(client, error) from error
+        self._num_failures = 0
+        return answer
+
+    async def stream(
+        self, use: Callable[[bt.Client], AsyncIterator[_T]], silence_s: float
+    ) -> AsyncGenerator[_T | None, None]:
+        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+
+        Items that the caller is too slow for are skipped.
+
+        Raises:
+            EndpointFailed: The subscription failed or ended.
+        """
+        client = await self.client()
+        newest: list[_T] = []
+        pulse = asyncio.Event()
+
+        async def pump() -> None:
+            async for item in use(client):
+                newest[:] = [item]
+                pulse.set()
+
+        pumping = asyncio.create_task(pump())
+        pumping.add_done_callback(lambda _: pulse.set())
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(silence_s):
+                        await pulse.wait()
+                pulse.clear()
+                if newest:
+                    self._num_failures = 0
+                    yield newest.pop()
+                elif pumping.done():
+                    ended = pumping.exception() or ConnectionError("the subscription ended")
+                    raise self._blame(client, ended) from ended
+                else:
+                    yield None
+        finally:
+            await self._end(pumping, client)
+
+    async def close(self) -> None:
+        """Close the client and wait until nothing is left of it."""
+        if self._client is not None:
+            self._cut(self._client)
+        if self._ending:
+            _, stuck = await asyncio.wait(self._ending, timeout=CLOSE_TIMEOUT_S)
+            if stuck:
+                log.error("%s: a connection did not close", self.name)
+
+    async def _bounded(
+        self, client: bt.Client, work: Coroutine[None, None, _T], timeout_s: float
+    ) -> _T:
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task}, timeout=timeout_s)
+            if not task.done():
+                raise self._blame(client, TimeoutError(f"no answer within {timeout_s:g} s"))
+            return task.result()
+        finally:
+            await self._end(task, client)
+
+    async def _end(self, task: asyncio.Task[_T], client: bt.Client) -> None:
+        """See to it that ``task``, which uses ``client``, has ended."""
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=GRACE_S)
+        if not task.done():
+            self._cut(client)
+            await asyncio.wait({task}, timeout=CLOSE_TIMEOUT_S)
+        if not task.done():
+            log.error("%s: a call did not end", self.name)
+        elif not task.cancelled():
+            task.exception()  # read, so that the event loop does not report it as lost
+
+    def _blame(self, client: bt.Client, error: BaseException) -> EndpointFailed:
+        """Close ``client``, which failed, and rest; once, however many calls notice."""
+        failure = EndpointFailed(self.name, error)
+        if self._client is client:
+            pacing = self._pacing
+            rest_s = min(pacing.first_rest_s * 2.0**self._num_failures, pacing.longest_rest_s)
+            rest_s = max(rest_s * (1 + self._jitter()) / 2, retry_after_s(error))
+            self._num_failures += 1
+            self._rests_until = self._clock.monotonic() + rest_s
+            self.problem = failure
+            log.info("%s; it rests for %.1f s", failure, rest_s)
+            self._cut(client)
+        return failure
+
+    def _cut(self, client: bt.Client) -> None:
+        """Close ``client`` in the background, whether or not the peer plays along."""
+        if self._client is client:
+            self._client = None
+            task = asyncio.create_task(_close(client))
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+
+async def _close(client: bt.Client) -> None:
+    """Close a client; one that fails even at that has nothing left to say."""
+    (error,) = await asyncio.gather(client.close(), return_exceptions=True)
+    if error is not None:
+        log.debug("closing a connection to the chain: %r", error)

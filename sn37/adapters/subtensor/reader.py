@@ -1,0 +1,268 @@
+"""What the port ``Chain`` reads: heads, blocks, members and commitments of one subnet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+import bittensor as bt
+
+from sn37.adapters.subtensor.blocks import commit_positions, header_hash
+from sn37.adapters.subtensor.commitments import (
+    Opened,
+    decode_book,
+    lookups_of,
+    newest_opened,
+    tied_calls,
+)
+from sn37.adapters.subtensor.connection import Connection
+from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
+from sn37.adapters.subtensor.errors import lacks_block
+from sn37.adapters.subtensor.metagraph import decode_metagraph
+from sn37.adapters.subtensor.storage import read_maps, substrate_of
+from sn37.domain.base_models import BaseModel, rank_base_models
+from sn37.domain.commitment import (
+    CommitmentBook,
+    MalformedCommitment,
+    parse_legacy_commitment,
+)
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
+from sn37.domain.metagraph import Metagraph
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ChainUnavailable
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
+LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
+NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
+NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
+PRE_TRAINING = Netuid(9)
+LAST_INDEX = 1 << 32  # behind every extrinsic of a block
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class ChainReader:
+    """Reads of one subnet, each pinned to a block hash.
+
+    A poll of the commitments costs four requests for any number of miners: the header and
+    the runtime version that decode the block, its members, and all records together.
+    """
+
+    def __init__(self, connection: Connection, *, netuid: Netuid, clock: Clock) -> None:
+        self._connection = connection
+        self._netuid = netuid
+        self._clock = clock
+        self._final = -1  # highest block known to be final
+        self._compared: dict[Block, BlockRef] = {}
+        self._metagraphs: dict[tuple[BlockRef, Netuid], Metagraph] = {}
+        self._orders: dict[Block, Mapping[Hotkey, int]] = {}  # of calls in tied blocks
+        self._opened: list[Opened | MalformedCommitment] | None = None
+        self._book = CommitmentBook()
+        self._computes_hashes = False
+        self._warned = False
+
+    async def head(self) -> BlockRef:
+        """See the port ``Chain``, here and below."""
+
+        async def use(client: bt.Client) -> BlockRef:
+            number = Block(an_int(await client.finalized_block()))
+            return BlockRef(number, a_hash(await substrate_of(client).block_hash(number)))
+
+        head = await self._connection.read("finalized head", use)
+        self._final = max(self._final, head.number)
+        return head
+
+    async def block(self, number: Block) -> BlockRef:
+        """See the port. Two endpoints must agree on the hash, where there are two."""
+        if number not in self._compared:
+            if number < 0:
+                raise ValueError(f"block {number} is negative")
+            if number > self._final and number > (head := await self.head()).number:
+                raise ValueError(f"block {number} is above the finalized head {head.number}")
+            _remember(self._compared, number, BlockRef(number, await self._agreed_hash(number)))
+        return self._compared[number]
+
+    async def timestamp(self, at: BlockRef) -> datetime:
+        async def use(client: bt.Client) -> datetime:
+            stamp = await substrate_of(client).query("Timestamp", "Now", [], at.hash)
+            return datetime.fromtimestamp(an_int(stamp) / 1000, tz=UTC)
+
+        return await self._connection.read(f"time of block {at.number}", use)
+
+    async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
+        netuid = self._netuid if netuid is None else netuid
+
+        async def use(client: bt.Client) -> Metagraph:
+            record = await substrate_of(client).runtime_call(
+                "SubnetInfoRuntimeApi", "get_metagraph", [netuid], at.hash
+            )
+            return decode_metagraph(record, at)
+
+        if (at, netuid) not in self._metagraphs:
+            what = f"metagraph of subnet {netuid} at block {at.number}"
+            _remember(self._metagraphs, (at, netuid), await self._connection.read(what, use))
+        return self._metagraphs[at, netuid]
+
+    async def commitments(self, at: BlockRef) -> CommitmentBook:
+        """See the port. An unchanged book is the same object."""
+        opened = await self.opened(at, self._netuid)
+        if opened != self._opened:
+            book = decode_book(opened)
+            if tied := tied_calls(o for o in opened if o.hotkey in book.well_formed):
+                book = decode_book(opened, await self._positions(tied))
+            self._opened, self._book = opened, book
+        return self._book
+
+    async def base_models(
+        self,
+        at: BlockRef,
+        *,
+        default_competition: CompetitionId,
+        netuid: Netuid = PRE_TRAINING,
+        competitions: Collection[CompetitionId] | None = None,
+    ) -> tuple[BaseModel, ...]:
+        """Models of the pre-training subnet, the best first, see ``rank_base_models``.
+
+        ``default_competition`` is that of its oldest texts, which name none.
+        """
+        parse = partial(parse_legacy_commitment, default_competition=default_competition)
+        book = decode_book(await self.opened(at, netuid), parse=parse)
+        return rank_base_models(book, await self.metagraph(at, netuid), competitions)
+
+    async def opened(self, at: BlockRef, netuid: Netuid) -> list[Opened | MalformedCommitment]:
+        """The record that counts of each member of a subnet who has one, not yet parsed."""
+        members = [n.hotkey for n in (await self.metagraph(at, netuid)).neurons]
+
+        async def use(client: bt.Client) -> list[Opened | MalformedCommitment]:
+            committed, revealed = await read_maps(client, lookups_of(netuid, members), at.hash)
+            found = map(newest_opened, members, committed, revealed)
+            return [record for record in found if record is not None]
+
+        if not members:
+            return []
+        return await self._connection.read(
+            f"commitments of subnet {netuid} at block {at.number}", use
+        )
+
+    async def blocks(self) -> AsyncIterator[BlockRef]:
+        """See the port. A lost or mute subscription is opened again."""
+        last, pause_s = -1, FIRST_PAUSE_S
+        while True:
+            head = await self.head()
+            if head.number > last:
+                last = head.number
+                yield head
+            try:
+                async with aclosing(self._new_heads(Block(last))) as heads:
+                    async for head in heads:
+                        last, pause_s = head.number, FIRST_PAUSE_S
+                        yield head
+            except ChainUnavailable as error:
+                log.info("%s; following again", error)
+                await self._clock.sleep(error.retry_after_s or pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _new_heads(self, last: Block) -> AsyncGenerator[BlockRef, None]:
+        """Finalized heads after ``last``, until the subscription is found mute."""
+
+        async def use(client: bt.Client) -> AsyncIterator[tuple[Block, str | None]]:
+            async for header in client.blocks(finalized=True):
+                yield Block(an_int(header.number)), header_hash(header.raw)
+
+        stream = self._connection.stream("new heads", use, silence_s=SILENCE_S)
+        async with aclosing(stream) as headers:
+            async for header in headers:
+                if header is None:
+                    if (await self.head()).number > last:
+                        return
+                elif header[0] > last:
+                    last, computed = header
+                    yield BlockRef(last, await self._checked_hash(last, computed))
+                    self._final = max(self._final, last)
+
+    async def _checked_hash(self, number: Block, computed: str | None) -> str:
+        """A new head's hash: asked for, until once it was what we had computed."""
+        if computed is not None and self._computes_hashes:
+            return computed
+        asked = await self._block_hash(number)
+        self._computes_hashes = asked == computed
+        return asked
+
+    async def _block_hash(self, number: Block) -> str:
+        async def use(client: bt.Client) -> str:
+            return a_hash(await substrate_of(client).block_hash(number))
+
+        return await self._connection.read(f"hash of block {number}", use)
+
+    async def _agreed_hash(self, number: Block) -> str:
+        """The hash of a final block, by two endpoints (attack 43)."""
+
+        async def use(client: bt.Client) -> str | None:
+            try:
+                return a_hash(await substrate_of(client).block_hash(number))
+            except bt.ChainError as error:
+                if lacks_block(error):
+                    return None  # it lags behind
+                raise
+
+        what = f"hash of block {number}"
+        for pause_s in LAG_PAUSES_S:
+            answers = await self._connection.read_twice(what, use)
+            hashes = {block_hash for _, block_hash in answers}
+            if None not in hashes:
+                break
+            await self._clock.sleep(pause_s)
+        if len(answers) == 1 and not self._warned:
+            self._warned = True
+            log.warning(
+                "block hashes, which seed the draws, are taken from %s alone; give a second "
+                "endpoint with --endpoint to have them compared",
+                answers[0][0],
+            )
+        agreed = hashes.pop()
+        if hashes or agreed is None:
+            said = "; ".join(f"{name} says {answer or 'nothing yet'}" for name, answer in answers)
+            raise ChainUnavailable(f"{what}: {said}; remove the endpoint that is wrong")
+        return agreed
+
+    async def _positions(
+        self, tied: Mapping[Block, Sequence[Hotkey]]
+    ) -> dict[tuple[Block, Hotkey], int]:
+        """The extrinsic index of each call that shares its block with another's."""
+        positions: dict[tuple[Block, Hotkey], int] = {}
+        for block, hotkeys in tied.items():
+            order = await self._order_in(block)
+            # Whoever is not found, in whatever way he committed, gains nothing by it.
+            positions |= {(block, hotkey): order.get(hotkey, LAST_INDEX) for hotkey in hotkeys}
+        return positions
+
+    async def _order_in(self, block: Block) -> Mapping[Hotkey, int]:
+        async def use(client: bt.Client) -> dict[Hotkey, int]:
+            substrate = substrate_of(client)
+            at = a_hash(await substrate.block_hash(block))
+            record = await substrate.get_block(block_hash=at)
+            if record is None:  # a node may keep the state of a block and not its body
+                log.warning("block %d has no body there; its order is that of hotkeys", block)
+                return {}
+            return commit_positions(a_list(a_mapping(record)["extrinsics"]), self._netuid)
+
+        if block not in self._orders:
+            what = f"order of the commitments in block {block}"
+            order = await self._connection.read(what, use)
+            _remember(self._orders, block, order, limit=NUM_ORDERS)
+        return self._orders[block]
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V, *, limit: int = NUM_REMEMBERED) -> None:
+    """Keep the newest answers about what can no longer change."""
+    known[key] = value
+    while len(known) > limit:
+        del known[next(iter(known))]

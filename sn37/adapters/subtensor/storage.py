@@ -1,0 +1,49 @@
+"""Reading storage at a block hash, and several maps of it in one request.
+
+The SDK's client names blocks by number: each read asks for the hash again, and again which
+block is final. The substrate behind it takes the hash itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import bittensor as bt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """Some entries of one storage map."""
+
+    pallet: str
+    item: str
+    keys: Sequence[Sequence[object]]
+
+
+@runtime_checkable
+class ManyMaps(Protocol):
+    """A substrate that reads several maps in one request."""
+
+    async def query_maps(
+        self, lookups: Sequence[Lookup], block_hash: str
+    ) -> list[list[object]]: ...
+
+
+def substrate_of(client: bt.Client) -> bt.Substrate:
+    """What a client reads through."""
+    return client._substrate
+
+
+async def read_maps(
+    client: bt.Client, lookups: Sequence[Lookup], block_hash: str
+) -> list[list[object]]:
+    """The decoded values of every lookup, in order; in one request where that is possible."""
+    substrate = substrate_of(client)
+    if isinstance(substrate, ManyMaps):
+        return await substrate.query_maps(lookups, block_hash)
+    return [
+        await substrate.query_batch(one.pallet, one.item, [list(k) for k in one.keys], block_hash)
+        for one in lookups
+    ]

@@ -1,0 +1,59 @@
+"""What the value of a setting may be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+
+def _user_path(path: Path) -> Path:
+    if path == Path():  # what an empty shell variable comes to
+        raise ValueError("give a path other than the working directory itself")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # no HOME, and no such user
+        raise ValueError(f"cannot tell what ~ stands for ({error}); set HOME") from error
+
+
+def _not_empty(name: str) -> str:
+    if not name or "/" in name or name in (".", ".."):
+        raise ValueError("give a name, without any folder")
+    return name
+
+
+UserPath = Annotated[Path, AfterValidator(_user_path)]
+Name = Annotated[str, AfterValidator(_not_empty)]
+
+
+def _check_network(network: str) -> str:
+    if network in ("finney", "test", "local", "simnet") or _is_address(network):
+        return network
+    raise ValueError("give finney, test, local, simnet or a ws:// address")
+
+
+def _is_address(text: str) -> bool:
+    return re.match(r"wss?://[^/\s]\S*$", text) is not None
+
+
+def _split_addresses(given: object) -> object:
+    """A variable has its addresses in one line."""
+    return given.replace(",", " ").split() if isinstance(given, str) else given
+
+
+def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_is_address, addresses)):
+        raise ValueError("give ws:// or wss:// addresses")
+    return addresses
+
+
+NetworkName = Annotated[str, AfterValidator(_check_network)]
+Addresses = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split_addresses),
+    AfterValidator(_check_addresses),
+]

@@ -1,0 +1,24 @@
+"""What a check of something outside found: a line with a grade, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"  # works, but should be known or changed
+    FAILED = "failed"  # a validator cannot do its work like this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of a check-up."""
+
+    name: str
+    grade: Grade
+    detail: str
+    remedy: str = ""  # what to do; empty when it is ok

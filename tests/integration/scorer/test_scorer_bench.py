@@ -1,0 +1,59 @@
+"""The benchmark runs and reports; how fast is for a quiet machine to say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import sn37
+
+ROOT = Path(sn37.__file__).parents[1]
+PROMISED = {
+    "mean_abs_error",
+    "peak_fraction",
+    "peak_memory_ratio",
+    "reference_loss_speedup",
+    "text_loss_speedup",
+    "worker_start_s",
+}
+
+
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "scorer.py"), *options],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_benchmark_compares_both_sides_and_writes_its_figures(tmp_path: Path) -> None:
+    samples = tmp_path / "samples.jsonl"
+    lines = [
+        {"prompt": "what is a thread?", "reference": "a thread is a flow of control"},
+        {"reference": "a process has memory of its own"},
+    ]
+    samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    file = tmp_path / "figures.json"
+    done = bench(
+        *("--shape", "tiny", "--samples", str(samples), "--runs", "1", "--threads", "1"),
+        *("--json", str(file)),
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    assert report["figures"].keys() >= PROMISED
+    assert report["figures"]["mean_abs_error"] < report["figures"]["mean_abs_error_plain"]
+    assert report["machine"]["cores"] >= 1
+    assert report["versions"]["torch"] != "missing"
+    assert "text_loss, plain" in done.stdout
+
+
+def test_a_line_that_is_no_sample_is_named(tmp_path: Path) -> None:
+    samples = tmp_path / "samples.jsonl"
+    samples.write_text('{"reference": "fine"}\n{"text": "not"}\n')
+    done = bench("--shape", "tiny", "--samples", str(samples))
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith(f"{samples}, line 2:")
