@@ -29,7 +29,7 @@ class TensorNorm:
     def __init__(self, dtype: str) -> None:
         squares = {"BF16": self._squares_bf16, "F16": _squares_f16, "F32": _squares_f32}
         self._squares_of = squares[dtype]
-        self._wide = np.empty(BLOCK_BYTES // 4, np.uint32)  # a fresh one a block costs as much
+        self._wide = np.empty(BLOCK_BYTES // 4, np.uint32)  # used again for every block
         self._rest = bytearray()
         self._squares = 0.0
 
