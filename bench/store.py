@@ -32,7 +32,7 @@ from sn37.adapters.admission.digest import tensor_digest
 from sn37.adapters.admission.files import ListedFile, listing
 from sn37.adapters.admission.weights import check_weights
 from sn37.adapters.hub.fetching import PARALLEL_FILES, fetch
-from sn37.adapters.hub.host import HubHost, RemoteFile
+from sn37.adapters.hub.host import HubHost, Listing, RemoteFile
 from sn37.adapters.hub.orders import Connection, FetchOrder
 from sn37.domain.models import NormLimits
 from sn37.ports.errors import ModelRejected
@@ -94,11 +94,12 @@ class CountingHost(HubHost):
         self._folder = folder
         self.served_bytes = 0
 
-    def files(self, repo: str, revision: str) -> tuple[RemoteFile, ...]:
-        return tuple(
-            RemoteFile(listed=file, blob_id="", sha256=self._sha256(file))
+    def listing(self, repo: str, revision: str) -> Listing:
+        files = tuple(
+            RemoteFile(listed=file, blob_id="", sha256=hash_file(self._folder, file).sha256)
             for file in listing(self._folder)
         )
+        return Listing(commit=revision, public=True, gated=False, files=files)
 
     def stream(
         self, repo: str, revision: str, file: ListedFile, start: int, stop: int
@@ -108,9 +109,6 @@ class CountingHost(HubHost):
             data = source.read(stop - start)
         self.served_bytes += len(data)
         yield data
-
-    def _sha256(self, file: ListedFile) -> str:
-        return hash_file(self._folder, file).sha256
 
 
 def admission_bytes(folder: Path, scratch: Path) -> int:

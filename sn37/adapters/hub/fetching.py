@@ -26,12 +26,10 @@ from sn37.adapters.admission.files import (
 )
 from sn37.adapters.admission.header import PREFIX_BYTES, Header, header_bytes, parse_header
 from sn37.adapters.hub.download import Download
-from sn37.adapters.hub.host import HubHost
+from sn37.adapters.hub.host import HubHost, Listing
 from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
 from sn37.domain.commitment import Commitment, CommitmentFormat
-from sn37.domain.competition import TokenizerRef
 from sn37.domain.digests import FileDigest, content_digest, directory_hash
-from sn37.domain.models import ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
@@ -44,13 +42,19 @@ class HubSource:
     """What admission reads before the weights: small files whole, of the large their heads."""
 
     def __init__(
-        self, host: HubHost, connection: Connection, ref: ModelRef | TokenizerRef, folder: Path
+        self,
+        host: HubHost,
+        connection: Connection,
+        repo: str,
+        listing: Listing,
+        folder: Path,
     ) -> None:
-        self.remote = {f.listed.path: f for f in host.files(ref.repo, ref.revision)}
+        self.remote = {file.listed.path: file for file in listing.files}
         self.hashed: dict[str, HashedFile] = {}
         self._host = host
         self._pause_s = connection.pause_s
-        self._ref = ref
+        self._repo = repo
+        self._commit = listing.commit
         self._folder = folder
 
     @property
@@ -61,8 +65,8 @@ class HubSource:
         """The transfer of one file whose name has been admitted."""
         return Download(
             self._host,
-            self._ref.repo,
-            self._ref.revision,
+            self._repo,
+            self._commit,
             self.remote[file.path],
             (folder or self._folder) / file.path,
             pause_s=self._pause_s,
@@ -145,6 +149,8 @@ def fetch(
 def fetch_tokenizer(host: HubHost, connection: Connection, order: TokenizerOrder) -> None:
     """Bring the tokenizer of a repository to ``order.home``; other files are left there.
 
+    A revision that is a branch means its newest commit, once: the schedule's check warns.
+
     Raises:
         ModelNotPublic: The repository cannot be read.
         ModelRejected: A file is too large to be a tokenizer's.
@@ -153,8 +159,8 @@ def fetch_tokenizer(host: HubHost, connection: Connection, order: TokenizerOrder
     """
     partial = Path(order.partial)
     with _held(partial):
-        ref = TokenizerRef(repo=order.repo, revision=order.revision)
-        source = HubSource(host, connection, ref, partial)
+        listing = host.listing(order.repo, order.revision)
+        source = HubSource(host, connection, order.repo, listing, partial)
         source.complete(tokenizer_files(source.listed))
         _move(partial, Path(order.home))
 
@@ -163,7 +169,9 @@ def _fetch(
     host: HubHost, connection: Connection, order: FetchOrder, announce: Callable[[int], None]
 ) -> StoredFacts:
     partial = Path(order.partial)
-    source = HubSource(host, connection, order.commitment.model, partial / FILES)
+    ref = order.commitment.model
+    listing = host.public(ref.repo, ref.revision)
+    source = HubSource(host, connection, ref.repo, listing, partial / FILES)
     inspected = inspect_listed(source.listed, source, order.constraints)
     documents = documentation(source.listed)
     names = weight_files([file.path for file in inspected.files])

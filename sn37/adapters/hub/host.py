@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import quote
 
 import httpx2
 from huggingface_hub import constants, hf_hub_url
@@ -81,8 +82,8 @@ class HubHost:
             headers={"Accept-Encoding": "identity"},
         )
 
-    def files(self, repo: str, revision: str) -> tuple[RemoteFile, ...]:
-        """The files of a revision that everybody can read: one request of bounded size."""
+    def public(self, repo: str, revision: str) -> Listing:
+        """A commit that everybody can read: one request of bounded size."""
         found = self.listing(repo, revision)
         if not found.public:  # our token may be able to read it
             raise ModelNotPublic(f"{repo} is not public")
@@ -93,13 +94,14 @@ class HubHost:
                 f"{repo}: {revision[:12]} is a name for commit {found.commit[:12]!a}",
                 reason=Reason.DIGEST_MISMATCH,
             )
-        return found.files
+        return found
 
     def listing(self, repo: str, revision: str) -> Listing:
         """What the hub says about a revision that this token can read."""
         with _translated(repo):
             validate_repo_id(repo)
-            url = f"{self._endpoint}/api/models/{repo}/revision/{revision}?blobs=true"
+            commit = quote(revision, safe="")
+            url = f"{self._endpoint}/api/models/{repo}/revision/{commit}?blobs=true"
             body = b""
             for chunk in self._get(url, {}):
                 body += chunk
@@ -113,7 +115,7 @@ class HubHost:
             return Listing(
                 commit=str(info["sha"]),
                 public=not (info["private"] or info.get("disabled")),
-                gated=bool(info["gated"]),
+                gated=bool(info.get("gated")),
                 files=tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"]))),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -88,6 +88,9 @@ class HubUploader:
         for path, digest in local.items():
             if path not in remote or not _is_same(folder, remote[path], digest):
                 raise StoreUnavailable(f"{repo} holds another {path} than {folder}: run it again")
+        tolerated = {file.path for file in documentation([f.listed for f in remote.values()])}
+        if others := sorted(remote.keys() - local.keys() - tolerated):
+            raise StoreUnavailable(f"{repo} holds {others[0]} as well: run it again")
         return revision, content_digest(local.values())
 
 

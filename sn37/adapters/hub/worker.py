@@ -59,7 +59,7 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             fetch_tokenizer(host, connection, order)
         case ProbeOrder():
             try:
-                host.files(order.repo, order.revision)
+                host.public(order.repo, order.revision)
             except (ModelNotPublic, ModelRejected):
                 return Answer(value=False)
             return Answer(value=True)

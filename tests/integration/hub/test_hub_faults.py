@@ -253,6 +253,12 @@ async def test_a_tokenizer_comes_without_the_weights_beside_it(scene: Scene) -> 
     assert scene.hub.file_bytes("safetensors") == 0
 
 
+async def test_a_tokenizer_at_a_branch_is_that_of_its_newest_commit(scene: Scene) -> None:
+    folder = await scene.store().tokenizer(TokenizerRef(repo="alice/model", revision="main"))
+    assert names_in(folder) == ["config.json", "tokenizer.json"]
+    assert all("/resolve/main/" not in served.path for served in scene.hub.served)
+
+
 async def test_a_missing_tokenizer_is_nobodys_fault(scene: Scene) -> None:
     with pytest.raises(StoreUnavailable):
         await scene.store().tokenizer(TokenizerRef(repo="no/body", revision="0" * 40))

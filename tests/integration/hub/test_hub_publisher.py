@@ -84,6 +84,15 @@ async def test_an_upload_repeated_after_publishing_returns_the_same_pair(
     assert await publisher.upload(folder, "alice/model") == first
 
 
+async def test_what_an_earlier_upload_left_there_is_removed(hub: Hub, tmp_path: Path) -> None:
+    publisher, folder = a_publisher(hub), write_model(tmp_path / "model", shards=2)
+    await publisher.upload(folder, "alice/model")
+    second = write_model(tmp_path / "second", 2)
+    revision, _ = await publisher.upload(second, "alice/model")
+    held = hub.repositories["alice/model"].revisions[revision]
+    assert set(held) == {".gitattributes", *content(second)}
+
+
 @pytest.mark.parametrize(
     ("repo", "token"),
     [("bob/model", "hf_alice"), ("alice/model", "hf_unknown"), ("a--b/../c", "hf_alice")],
