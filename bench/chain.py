@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import platform
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +23,7 @@ from sn37.adapters.subtensor.reader import ChainReader
 from sn37.adapters.subtensor.storage import substrate_of
 from sn37.adapters.system.clock import SystemClock
 from sn37.domain.ids import BlockRef, Netuid
+from sn37.testing.figures import print_table, write_figures
 from sn37.testing.rpc_node import RpcNode
 from sn37.testing.substrate import MemorySubstrate, a_keypair
 
@@ -118,20 +116,13 @@ async def measure() -> dict[str, float]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    arguments.add_argument("--json", type=Path, metavar="FILE")
     target = arguments.parse_args().json
     with tempfile.TemporaryDirectory() as folder:
         keep_caches_in(Path(folder))
         figures = asyncio.run(measure())
-    for name, value in figures.items():
-        print(f"{name:26} {value:>10}")
-    if target is not None:
-        report = {
-            "figures": figures,
-            "machine": {"system": platform.platform(), "processor": platform.machine()},
-            "versions": {"python": platform.python_version(), "bittensor": version("bittensor")},
-        }
-        target.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print_table("figures", ("figure", "value"), figures.items())
+    write_figures(target, figures, libraries=("bittensor", "websockets"))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
 from sn37.adapters.subtensor.connection import Connection, Pacing
-from sn37.adapters.subtensor.endpoints import endpoints_of
+from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
 from sn37.adapters.subtensor.reader import ChainReader
 from sn37.domain.ids import Block, BlockRef
 from sn37.ports.errors import ChainUnavailable
@@ -279,6 +280,23 @@ class TestFollowing:
             await until(lambda: second.num_subscribers == 1)
             await second.produce()
             assert await heads.until(1003) == [1002, 1003]
+
+
+class TestCaches:
+    def test_the_sdk_keeps_its_caches_where_it_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for variable in ("BTCLI_TOKEN_SYMBOLS_CACHE", "BITTENSOR_RUNTIME_CACHE_DIR"):
+            monkeypatch.setenv(variable, "")  # as it was before, afterwards
+        keep_caches_in(tmp_path / "sdk")
+
+        async def connect() -> None:
+            async with a_network(a_chain()) as network:
+                await network.reader.head()
+
+        asyncio.run(connect())
+        folders = {path.parent.name for path in tmp_path.rglob("*") if path.is_file()}
+        assert folders == {"sdk", "runtime"}
 
 
 class TestCost:
