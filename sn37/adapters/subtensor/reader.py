@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
-LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
+LAG_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
 PRE_TRAINING = Netuid(9)
@@ -185,8 +185,8 @@ class ChainReader:
                         return
                 elif header[0] > last:
                     last, computed = header
-                    yield BlockRef(last, await self._checked_hash(last, computed))
                     self._final = max(self._final, last)
+                    yield BlockRef(last, await self._checked_hash(last, computed))
 
     async def _checked_hash(self, number: Block, computed: str | None) -> str:
         """A new head's hash: asked for, until once it was what we had computed."""
@@ -215,11 +215,11 @@ class ChainReader:
 
         what = f"hash of block {number}"
         for pause_s in LAG_PAUSES_S:
+            await self._clock.sleep(pause_s)
             answers = await self._connection.read_twice(what, use)
             hashes = {block_hash for _, block_hash in answers}
             if None not in hashes:
                 break
-            await self._clock.sleep(pause_s)
         if len(answers) == 1 and not self._warned:
             self._warned = True
             log.warning(
@@ -230,7 +230,9 @@ class ChainReader:
         agreed = hashes.pop()
         if hashes or agreed is None:
             said = "; ".join(f"{name} says {answer or 'nothing yet'}" for name, answer in answers)
-            raise ChainUnavailable(f"{what}: {said}; remove the endpoint that is wrong")
+            raise ChainUnavailable(
+                f"{what}: {said}; the round waits until they agree, or the wrong one is removed"
+            )
         return agreed
 
     async def _positions(
