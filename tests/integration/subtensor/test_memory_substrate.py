@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import bittensor as bt
+import bittensor_core as _core  # type: ignore[import-untyped]
 import pytest
-from bittensor.timelock import _core
 from bittensor.error_map import NAME_TO_CODE
 
 from sn37.testing.substrate import MemorySubstrate, a_keypair, client_over, pallets
