@@ -14,6 +14,7 @@ import bittensor as bt
 from sn37.adapters.subtensor.blocks import commit_positions, header_hash
 from sn37.adapters.subtensor.commitments import (
     Opened,
+    Parse,
     decode_book,
     lookups_of,
     newest_opened,
@@ -28,6 +29,7 @@ from sn37.domain.base_models import BaseModel, rank_base_models
 from sn37.domain.commitment import (
     CommitmentBook,
     MalformedCommitment,
+    parse_commitment,
     parse_legacy_commitment,
 )
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
@@ -125,15 +127,18 @@ class ChainReader:
         self,
         at: BlockRef,
         *,
-        default_competition: CompetitionId,
         netuid: Netuid = PRE_TRAINING,
+        default_competition: CompetitionId | None = None,
         competitions: Collection[CompetitionId] | None = None,
     ) -> tuple[BaseModel, ...]:
         """Models of the pre-training subnet, the best first, see ``rank_base_models``.
 
-        ``default_competition`` is that of its oldest texts, which name none.
+        ``default_competition`` is that of its oldest texts, which name none; without one they
+        are no commitments.
         """
-        parse = partial(parse_legacy_commitment, default_competition=default_competition)
+        parse: Parse = parse_commitment
+        if default_competition is not None:
+            parse = partial(parse_legacy_commitment, default_competition=default_competition)
         book = decode_book(await self.opened(at, netuid), parse=parse)
         return rank_base_models(book, await self.metagraph(at, netuid), competitions)
 
