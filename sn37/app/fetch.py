@@ -11,13 +11,14 @@ from sn37.domain.duplicates import copied_from, mismatch_reason
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
-from sn37.domain.models import ModelArtifact
+from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.queue import fetch_order
 from sn37.domain.reasons import Reason
+from sn37.domain.retention import retained
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission
 from sn37.ports.chain import Chain
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.ports.model_store import ModelStore
 from sn37.ports.telemetry import EventSink
 
@@ -77,7 +78,7 @@ class Fetcher:
             return
         try:
             self._check_copy(commitment)
-            artifact = await self._models.fetch(commitment, rules.constraints)
+            artifact = await self._bring(commitment, rules.constraints)
         except ModelRejected as error:
             await self._refuse(submission, error)
         except ModelNotPublic:
@@ -87,6 +88,15 @@ class Fetcher:
             self._sink.emit(Degraded(what="model host", error=str(error), retry_in_s=pause_s))
         else:
             await self._accept(commitment.key, artifact, block)
+
+    async def _bring(self, commitment: Commitment, limits: ModelConstraints) -> ModelArtifact:
+        """Fetch a model, making room for it as far as that is worth it."""
+        for keep in retained(self._keeper.state):
+            try:
+                return await self._models.fetch(commitment, limits)
+            except StoreFull:
+                await self._models.evict(keep=keep)
+        return await self._models.fetch(commitment, limits)
 
     def _check_copy(self, commitment: Commitment) -> None:
         """Refuse a hash that was verified for another hotkey, before anything is downloaded."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Competition
-from sn37.domain.models import ModelArtifact
 from sn37.domain.scoring import ScoringJob
 from sn37.domain.state import RoundPlan
 from sn37.ports.model_store import ModelStore
@@ -16,13 +16,17 @@ class JobBuilder:
         self._store = store
 
     async def build(
-        self, plan: RoundPlan, rules: Competition, artifact: ModelArtifact, *, skip_blocks: int = 0
+        self, plan: RoundPlan, rules: Competition, commitment: Commitment, *, skip_blocks: int = 0
     ) -> ScoringJob:
         """The job; the same for every model of the round but for the artifact.
 
+        A model that has been evicted since it was fetched is fetched once more.
+
         Raises:
-            StoreUnavailable: The prescribed tokenizer cannot be fetched.
+            StoreUnavailable: The prescribed tokenizer or an evicted model cannot be fetched.
+            ModelNotPublic: An evicted model can no longer be read.
         """
+        artifact = await self._store.fetch(commitment, rules.constraints)
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
         return ScoringJob(
             artifact=artifact,

@@ -24,7 +24,7 @@ from sn37.domain.state import (
     Verdict,
 )
 from sn37.domain.winner import LOG_LEVEL, Comparison, Decision, Hurdle
-from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
+from sn37.ports.errors import ScorerUnavailable, Unavailable
 
 
 def missing_outcome(
@@ -62,7 +62,7 @@ def missing_outcome(
     )
 
 
-def our_failure(key: EntryKey, error: ScorerUnavailable | StoreUnavailable) -> EntryOutcome:
+def our_failure(key: EntryKey, error: Unavailable) -> EntryOutcome:
     """The entry could not be scored by no fault of its own; it keeps its place."""
     reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
     return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))

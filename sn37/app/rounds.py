@@ -30,7 +30,12 @@ from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import EntryOutcome, OpenRound, RoundPlan, Verdict
 from sn37.domain.winner import Contestant, WinnerRule
 from sn37.ports.clock import Clock
-from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
+from sn37.ports.errors import (
+    ModelNotPublic,
+    ModelRejected,
+    ScorerUnavailable,
+    StoreUnavailable,
+)
 from sn37.ports.scorer import Scorer
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
@@ -133,7 +138,7 @@ class RoundRunner:
             attempts += 1
             try:
                 outcome = await self._stream(progress, entry)
-            except (ScorerUnavailable, StoreUnavailable) as error:
+            except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
                 self._sink.emit(
                     Degraded(what="scorer", error=str(error), retry_in_s=DEVICE_PAUSE_S)
                 )
@@ -162,9 +167,8 @@ class RoundRunner:
         """Score the blocks that are not journalled yet; stop when the entry is hopeless."""
         key, rules = progress.plan.key, progress.rules
         done = self._opened(progress.plan).journal.get(entry, ())
-        artifact = self._keeper.state.submissions[entry].artifact
-        assert artifact is not None  # missing_outcome saw to it
-        job = await self._jobs.build(progress.plan, rules, artifact, skip_blocks=len(done))
+        commitment = self._keeper.state.submissions[entry].commitment
+        job = await self._jobs.build(progress.plan, rules, commitment, skip_blocks=len(done))
         num_blocks = len(job.blocks())
         self._sink.emit(
             EntryStarted(round=key, key=entry, num_blocks=num_blocks, num_resumed=len(done))

@@ -19,7 +19,7 @@ from sn37.domain.competition import (
 )
 from sn37.domain.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid, TaskName
-from sn37.domain.models import ModelConstraints
+from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage
 
@@ -107,12 +107,24 @@ class TaskTable(Table):
         )
 
 
+class NormsTable(Table):
+    """Norm limits; without the table those of the public network."""
+
+    soft: float
+    soft_share: float
+    hard: float
+
+    def value(self) -> NormLimits:
+        return NormLimits(soft=self.soft, soft_share=self.soft_share, hard=self.hard)
+
+
 class ConstraintsTable(Table):
     min_parameters: int = 0
     max_parameters: int
     max_bytes: int
     max_tokens: int
     architectures: list[str]
+    norms: NormsTable | None = None
 
     def value(self) -> ModelConstraints:
         return ModelConstraints(
@@ -121,6 +133,7 @@ class ConstraintsTable(Table):
             max_bytes=self.max_bytes,
             max_tokens=self.max_tokens,
             architectures=frozenset(self.architectures),
+            norms=NormLimits() if self.norms is None else self.norms.value(),
         )
 
 

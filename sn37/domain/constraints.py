@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.models import ModelArtifact, ModelConstraints, NormLimits
 from sn37.domain.reasons import Reason
+
+# "model.layers.17.mlp.up_proj.weight", "h.3.self_attention.query_key_value.weight"
+_IN_A_LAYER = re.compile(r"\.\d+\..*weight")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,3 +67,30 @@ def violations(facts: ModelFacts, constraints: ModelConstraints) -> tuple[Violat
             )
         )
     return tuple(found)
+
+
+def is_projection(tensor: str, num_dimensions: int) -> bool:
+    """Whether norm limits hold for a tensor: a matrix of a numbered layer.
+
+    By name and shape, so that it means the same for every architecture. Embeddings grow with
+    the vocabulary, and the scales and biases of trained models reach any size.
+    """
+    return num_dimensions >= 2 and _IN_A_LAYER.search(tensor) is not None
+
+
+def norm_violation(norms: Mapping[str, float], limits: NormLimits) -> Violation | None:
+    """The limit that a model's projections break, from the Frobenius norm of each."""
+    for name, norm in sorted(norms.items()):
+        if norm > limits.hard:
+            return Violation(
+                reason=Reason.NORM,
+                detail=f"{name[:80]} has norm {norm:.6g}, at most {limits.hard:g} is allowed",
+            )
+    above = sum(norm > limits.soft for norm in norms.values())
+    if above > limits.soft_share * len(norms):
+        return Violation(
+            reason=Reason.NORM,
+            detail=f"{above} of {len(norms)} projections have a norm above {limits.soft:g}, "
+            f"allowed are {limits.soft_share:.0%}",
+        )
+    return None

@@ -19,6 +19,25 @@ class ModelRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NormLimits:
+    """Largest Frobenius norms of a model's projections, as the public network has them.
+
+    A projection is a matrix of a numbered layer: attention and feed-forward weights. One of
+    4096 x 4096 with entries of 0.02 has norm 82.
+    """
+
+    soft: float = 200.0
+    soft_share: float = 0.15  # of the projections, which may lie above the soft limit
+    hard: float = 1000.0  # no projection may lie above it
+
+    def __post_init__(self) -> None:
+        if not (0 < self.soft <= self.hard and 0 <= self.soft_share <= 1):
+            raise ValueError(
+                f"norms: soft {self.soft}, share {self.soft_share}, hard {self.hard} are no limits"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConstraints:
     """Limits a submission must satisfy before it is loaded on a device."""
 
@@ -27,6 +46,7 @@ class ModelConstraints:
     max_bytes: int
     max_tokens: int  # sequence length in tokens
     architectures: frozenset[str]  # Transformers class names, such as "LlamaForCausalLM"
+    norms: NormLimits = NormLimits()
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_parameters <= self.max_parameters:

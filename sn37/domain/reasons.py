@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UNLOADABLE = "unloadable"
     TIMEOUT = "timeout"
     MEMORY = "memory"
+    GATED = "gated"
     UNAVAILABLE_REPO = "unavailable_repo"
     HUB_UNAVAILABLE = "hub_unavailable"
     DATA_UNAVAILABLE = "data_unavailable"
@@ -104,6 +105,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.UNLOADABLE: "transformers could not load the model exactly as it is",
         Reason.TIMEOUT: "loading and scoring took longer than the competition allows",
         Reason.MEMORY: "the model needs more memory than its declared size explains",
+        Reason.GATED: "the repository asks readers to apply; turn gating off and commit again",
         Reason.UNAVAILABLE_REPO: "the repository was deleted or made private; restore it",
         Reason.HUB_UNAVAILABLE: "the model host did not answer the validator; nothing to do",
         Reason.DATA_UNAVAILABLE: "a data source did not answer the validator; nothing to do",

@@ -4,6 +4,7 @@
   x Unavailable          our side or the network; retry later, punish nobody
     - ChainUnavailable
     - StoreUnavailable   the model host
+      + StoreFull        no room for the model; evict others and try again
     - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
     - DatasetUnavailable
     - ScorerUnavailable
@@ -44,6 +45,10 @@ class ChainUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The model host did not answer."""
+
+
+class StoreFull(StoreUnavailable):
+    """Neither the quota nor the disk has room for the model."""
 
 
 class ModelNotPublic(Unavailable):

@@ -28,6 +28,7 @@ class ModelStore(Protocol):
             ModelRejected: The repository breaks a rule; ``digest_mismatch`` when its files
                 are not those that this hotkey committed.
             ModelNotPublic: It is private or missing.
+            StoreFull: There is no room for it; nothing was evicted on its behalf.
         """
         ...
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.adapters.admission.config import check_config
+from sn37.adapters.admission.config import check_config, check_names
 from sn37.adapters.admission.files import MAX_FILES, ListedFile, listing, select
 from sn37.adapters.admission.header import (
     MAX_HEADER_BYTES,
@@ -136,7 +137,7 @@ def config(**extra: object) -> bytes:
 
 def test_a_plain_configuration_gives_its_architecture() -> None:
     text = config(rope_scaling=None, rope_theta=1e4, sliding_window=None)
-    assert check_config(text, LIMITS) == "LlamaForCausalLM"
+    assert check_config(text, LIMITS).architecture == "LlamaForCausalLM"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,8 @@ def test_a_plain_configuration_gives_its_architecture() -> None:
         b'{"architectures": ["LlamaForCausalLM"], "architectures": ["Other"]}',
         b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
         b'{"a":' + b"9" * 10_000 + b"}",
+        b'"' + b'\\"' * 200_000,  # hours, if each quote were tried as a beginning
+        b"{" + b'"a":1,' * 50_000 + b'"z":1,"z":1}',
         b"[]",
         b"\xff\xfe",
         b"",
@@ -167,6 +170,37 @@ def test_t20_t21_a_dangerous_or_absurd_configuration_is_refused(text: bytes) -> 
     with pytest.raises(ModelRejected) as caught:
         check_config(text, LIMITS)
     assert caught.value.reason is Reason.BAD_CONFIG
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings", "tensor", "refused"),
+    [
+        ("LlamaForCausalLM", {}, "lm_head.weight", False),
+        ("LlamaForCausalLM", {"tie_word_embeddings": True}, "lm_head.weight", True),
+        ("GemmaForCausalLM", {}, "lm_head.weight", True),
+        ("GemmaForCausalLM", {"tie_word_embeddings": False}, "lm_head.weight", False),
+        ("LlamaForCausalLM", {}, "model.layers.0.self_attn.rotary_emb.inv_freq", True),
+        ("GPTNeoXForCausalLM", {}, "gpt_neox.layers.0.attention.masked_bias", True),
+        ("GPTNeoXForCausalLM", {}, "gpt_neox.layers.0.attention.query_key_value.bias", False),
+        ("GPT2LMHeadModel", {}, "transformer.h.0.attn.c_attn.bias", False),
+    ],
+)
+def test_t04_a_tensor_that_would_be_ignored_is_refused(
+    architecture: str, settings: dict[str, object], tensor: str, refused: bool
+) -> None:
+    limits = replace(LIMITS, architectures=frozenset({architecture}))
+    checked = check_config(config(architectures=[architecture], **settings), limits)
+    if not refused:
+        check_names(checked, {"model.norm.weight", tensor})
+        return
+    with pytest.raises(ModelRejected) as caught:
+        check_names(checked, {"model.norm.weight", tensor})
+    assert caught.value.reason is Reason.UNLOADABLE
+
+
+def test_tied_embeddings_are_tied_or_not() -> None:
+    with pytest.raises(ModelRejected, match="neither true nor false"):
+        check_config(config(tie_word_embeddings="yes"), LIMITS)
 
 
 def test_an_architecture_that_is_not_allowed_has_its_own_reason() -> None:

@@ -168,9 +168,11 @@ def test_every_file_that_a_document_names_is_there(path: Path) -> None:
     assert [n for n in named if not any((root / n).exists() for root in roots)] == []
 
 
-def test_decisions_are_numbered_on_and_say_their_number() -> None:
+def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
     decisions = sorted((ROOT / "docs" / "decisions").iterdir())
-    for number, path in enumerate(decisions, start=1):
+    numbers = [int(path.name[:4]) for path in decisions]
+    assert len(set(numbers)) == len(numbers)
+    for number, path in zip(numbers, decisions, strict=True):
         assert path.name.startswith(f"{number:04}-")
         assert read(path).startswith(f"# {number}. ")
 

@@ -6,10 +6,12 @@ folder is executed, and nothing but JSON of bounded size is parsed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from sn37.adapters.admission.config import check_config, check_json
+from sn37.adapters.admission.config import check_config, check_json, check_names
 from sn37.adapters.admission.digest import (
     CHUNK_BYTES,
     FileHasher,
@@ -24,7 +26,7 @@ from sn37.adapters.admission.files import (
     select,
     weight_files,
 )
-from sn37.adapters.admission.header import Header, read_header
+from sn37.adapters.admission.header import MAX_TENSORS, Header, read_header
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
@@ -57,22 +59,71 @@ class Admitted:
     tensor_digest: Digest  # hex BLAKE3
 
 
+class FileSource(Protocol):
+    """Where admitted files are read from; each call costs what it reads."""
+
+    def text(self, file: ListedFile) -> bytes:
+        """The whole of a small file."""
+        ...
+
+    def header(self, file: ListedFile) -> Header:
+        """The header of a safetensors file.
+
+        Raises:
+            ModelRejected: ``bad_header``.
+        """
+        ...
+
+
+class FolderSource:
+    """Files of a local folder. Raises ``OSError`` when it cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def text(self, file: ListedFile) -> bytes:
+        return (self._folder / file.path).read_bytes()
+
+    def header(self, file: ListedFile) -> Header:
+        return read_header(self._folder / file.path)
+
+
 def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
-    """Everything but the bytes of the weights.
+    """Everything but the bytes of the weights of a local folder.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
         OSError: The folder cannot be read.
     """
-    files = select(listing(folder), max_bytes=constraints.max_bytes)
-    names = [file.path for file in files]
-    architecture = check_config((folder / CONFIG).read_bytes(), constraints)
+    return inspect_listed(listing(folder), FolderSource(folder), constraints)
+
+
+def inspect_listed(
+    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints
+) -> Inspected:
+    """Everything but the bytes of the weights, wherever the files are: cheapest first.
+
+    Raises:
+        ModelRejected: The reason of the first check that fails.
+    """
+    files = select(listed, max_bytes=constraints.max_bytes)
+    by_name = {file.path: file for file in files}
+    config = check_config(source.text(by_name[CONFIG]), constraints)
     for name in _CHECKED_JSON:
-        if name in names:
-            check_json(name, (folder / name).read_bytes())
-    headers = {name: read_header(folder / name) for name in weight_files(names)}
-    if INDEX in names:
-        check_index((folder / INDEX).read_bytes(), headers)
+        if name in by_name:
+            check_json(name, source.text(by_name[name]))
+    headers: dict[str, Header] = {}
+    for name in weight_files(tuple(by_name)):
+        headers[name] = source.header(by_name[name])
+        # Capped for the model as a whole: a hundred shards may not hold a hundred times as many.
+        if (count := sum(len(header.tensors) for header in headers.values())) > MAX_TENSORS:
+            raise ModelRejected(
+                f"{count} tensors, at most {MAX_TENSORS} are read", reason=Reason.BAD_HEADER
+            )
+    if INDEX in by_name:
+        check_index(source.text(by_name[INDEX]), headers)
+    architecture = config.architecture
+    check_names(config, {t.name for header in headers.values() for t in header.tensors})
     parameters = sum(header.parameters for header in headers.values())
     facts = ModelFacts(
         architecture=architecture,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
 from sn37.adapters.admission.strict_json import StrictJsonError, keys_of, parse_object
 from sn37.domain.canonical import JsonValue
 from sn37.domain.models import ModelConstraints
@@ -64,9 +68,34 @@ _SIZES = {
 }
 _MAX_NUMBER = 1e12  # anywhere in config.json: rope factors, token ids, epsilons
 
+# Where config.json does not say whether input and output embeddings are one tensor,
+# transformers takes the default of the architecture: these have them tied.
+_TIED_BY_DEFAULT = frozenset(
+    {
+        "BartForCausalLM",
+        "FalconForCausalLM",
+        "GPT2LMHeadModel",
+        "Gemma2ForCausalLM",
+        "GemmaForCausalLM",
+    }
+)
+# Tensors of old checkpoints that transformers leaves aside without a word.
+_LEFT_ASIDE = re.compile(
+    r"rotary_emb\.inv_freq|attention.bias|attention.masked_bias|(^|\.)(cross)?attn.bias"
+    r"|(en|de)coder.version"
+)
 
-def check_config(text: bytes, constraints: ModelConstraints) -> str:
-    """The architecture that config.json names, once the file is found harmless.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedConfig:
+    """What later checks need of config.json."""
+
+    architecture: str
+    tied: bool  # input and output embeddings are one tensor
+
+
+def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
+    """What config.json says, once the file is found harmless.
 
     Raises:
         ModelRejected: ``bad_config``, or ``architecture`` when the competition does not
@@ -83,7 +112,33 @@ def check_config(text: bytes, constraints: ModelConstraints) -> str:
         raise ModelRejected(
             f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE
         )
-    return architecture
+    tied = config.get("tie_word_embeddings")
+    if tied is None:
+        tied = architecture in _TIED_BY_DEFAULT
+    if not isinstance(tied, bool):
+        raise _bad(f"tie_word_embeddings {ascii(tied)[:40]} is neither true nor false")
+    return CheckedConfig(architecture=architecture, tied=tied)
+
+
+def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
+    """Refuse tensors that would be hashed but never used: a clone could differ in them alone.
+
+    The worker refuses every tensor that transformers reports as unexpected; these are those
+    that it does not report.
+
+    Raises:
+        ModelRejected: ``unloadable``.
+    """
+    if config.tied and "lm_head.weight" in tensors:
+        raise ModelRejected(
+            "lm_head.weight would be ignored: config.json ties it to the input embeddings",
+            reason=Reason.UNLOADABLE,
+        )
+    for name in sorted(tensors):
+        if _LEFT_ASIDE.search(name):
+            raise ModelRejected(
+                f"tensor {name[:80]} would be ignored: remove it", reason=Reason.UNLOADABLE
+            )
 
 
 def check_bounds(text: bytes) -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""Digests of a model's files in one pass over their bytes.
+"""Digests and norms of a model's files in one pass over their bytes.
 
 The content digest binds exact files to a commitment. The tensor digest says whether two
 models are the same whatever their files are called or how they are cut into shards.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
@@ -23,6 +23,9 @@ from sn37.adapters.admission.header import (
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+
+if TYPE_CHECKING:
+    from sn37.adapters.admission.weights import TensorNorm
 
 CHUNK_BYTES = 1 << 20
 
@@ -40,6 +43,7 @@ class TensorDigest:
     dtype: str
     shape: tuple[int, ...]
     blake3: bytes  # of its bytes
+    norm: float | None = None  # Frobenius; NaN when not all is finite, None when not asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,32 +60,47 @@ class FileHasher:
     """Hash one file as its bytes arrive, in chunks of any size.
 
     A safetensors header is parsed from the stream itself, so that what was checked is what
-    was hashed, whatever an earlier look at the file saw.
+    was hashed, whatever an earlier look at the file saw. A header that is refused is told at
+    the end: until then ``sha256`` says whether these are the miner's bytes at all.
+
+    Args:
+        path: Of the file in its repository.
+        size_bytes: As the host has announced it.
+        norms: Measure the norm of every tensor too, which needs numpy.
     """
 
-    def __init__(self, path: str, size_bytes: int) -> None:
+    def __init__(self, path: str, size_bytes: int, *, norms: bool = False) -> None:
         self._path = path
         self._size = size_bytes
         self._seen = 0
         self._sha256 = sha256()
         self._head = bytearray()
-        self._tensors = _TensorHasher() if path.endswith(".safetensors") else None
+        self._tensors = _TensorHasher(norms=norms) if path.endswith(".safetensors") else None
+        self._refused: ModelRejected | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Hex, of the bytes so far."""
+        return self._sha256.hexdigest()
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes.
 
         Raises:
-            ModelRejected: ``bad_header``, or ``digest_mismatch`` past the announced size.
+            ModelRejected: ``digest_mismatch`` past the announced size.
         """
         self._sha256.update(chunk)
         if self._seen + len(chunk) > self._size:
             raise self._resized()
-        if self._tensors is not None:
+        if self._tensors is not None and self._refused is None:
             if self._tensors.ready:
                 self._tensors.update(chunk, self._seen)
             else:
                 self._head += chunk
-                self._try_header(self._tensors)
+                try:
+                    self._try_header(self._tensors)
+                except ModelRejected as refused:
+                    self._refused = refused
         self._seen += len(chunk)
 
     def finish(self) -> HashedFile:
@@ -89,16 +108,18 @@ class FileHasher:
 
         Raises:
             ModelRejected: ``digest_mismatch`` when the file is shorter than announced,
-                ``bad_header`` when its header never ended.
+                ``bad_header``.
         """
         if self._seen != self._size:
             raise self._resized()
+        if self._refused is not None:
+            raise self._refused
         if self._tensors is not None and not self._tensors.ready:
             raise ModelRejected(f"{self._path}: no header", reason=Reason.BAD_HEADER)
         return HashedFile(
             path=self._path,
             size_bytes=self._size,
-            sha256=self._sha256.hexdigest(),
+            sha256=self.sha256,
             tensors=self._tensors.finish() if self._tensors else (),
         )
 
@@ -121,10 +142,12 @@ class FileHasher:
 
 
 class _TensorHasher:
-    """BLAKE3 of every tensor of a file whose data arrives in order."""
+    """BLAKE3 and norm of every tensor of a file whose data arrives in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, norms: bool) -> None:
         self.ready = False
+        self._with_norms = norms
+        self._norm: TensorNorm | None = None
         self._spans: tuple[TensorSpan, ...] = ()
         self._digests: list[TensorDigest] = []
         self._current: _Hash = blake3()
@@ -132,6 +155,7 @@ class _TensorHasher:
     def begin(self, header: Header) -> None:
         self._spans = header.tensors
         self.ready = True
+        self._next_norm()
 
     def update(self, chunk: bytes, offset: int) -> None:
         view = memoryview(chunk)
@@ -139,6 +163,8 @@ class _TensorHasher:
             span = self._spans[len(self._digests)]
             take = min(span.end - offset, len(view))
             self._current.update(view[:take])
+            if self._norm is not None:
+                self._norm.update(view[:take])
             offset += take
             view = view[take:]
             if offset == span.end:
@@ -148,12 +174,21 @@ class _TensorHasher:
                         dtype=span.dtype,
                         shape=span.shape,
                         blake3=self._current.digest(),
+                        norm=None if self._norm is None else self._norm.finish(),
                     )
                 )
                 self._current = blake3()
+                self._next_norm()
 
     def finish(self) -> tuple[TensorDigest, ...]:
         return tuple(self._digests)
+
+    def _next_norm(self) -> None:
+        if not self._with_norms or len(self._digests) == len(self._spans):
+            return
+        from sn37.adapters.admission.weights import TensorNorm
+
+        self._norm = TensorNorm(self._spans[len(self._digests)].dtype)
 
 
 def tensor_digest(tensors: Collection[TensorDigest]) -> Digest:

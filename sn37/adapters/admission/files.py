@@ -29,9 +29,9 @@ _MIB = 1 << 20
 _TEXT_CAPS = {
     CONFIG: _MIB,
     "generation_config.json": _MIB,
-    INDEX: 16 * _MIB,
+    INDEX: 4 * _MIB,  # parsed, a file of many tiny values takes 30 times as much memory
     "tokenizer.json": 64 * _MIB,
-    TOKENIZER_CONFIG: 16 * _MIB,  # lists every added token
+    TOKENIZER_CONFIG: 4 * _MIB,  # lists every added token
     "special_tokens_map.json": _MIB,
     "added_tokens.json": 4 * _MIB,
     "vocab.json": 32 * _MIB,
@@ -73,8 +73,11 @@ def select(
         )
     chosen = tuple(sorted(file for file in listing if _is_read(file)))
     names = {file.path for file in chosen}
-    if len(names) != len(chosen):
-        raise ModelRejected("a file is listed twice", reason=Reason.UNSAFE_FILE)
+    if len({name.casefold() for name in names}) != len(chosen):
+        raise ModelRejected(
+            "two files have one name, or names that differ in case alone",
+            reason=Reason.UNSAFE_FILE,
+        )
     total = sum(file.size_bytes for file in chosen)
     if max_bytes is not None and total > max_bytes:
         raise ModelRejected(
@@ -126,6 +129,22 @@ def documentation(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
     return found
 
 
+def tokenizer_files(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
+    """Of a repository that the schedule names, the files that make its tokenizer.
+
+    Raises:
+        ModelRejected: ``too_large`` for one beyond the cap of its kind.
+    """
+    found = tuple(
+        file
+        for file in sorted(listing)
+        if file.path == "chat_template.jinja" or file.path in _TEXT_CAPS.keys() - {INDEX}
+    )
+    for file in found:
+        _check_cap(file)
+    return found
+
+
 def weight_files(names: Sequence[str]) -> tuple[str, ...]:
     """Those of ``names`` that hold tensors."""
     return tuple(name for name in names if name.endswith(".safetensors"))
@@ -141,14 +160,19 @@ def _is_read(file: ListedFile) -> bool:
         raise ModelRejected(f"{name} is empty", reason=Reason.UNSAFE_FILE)
     if name.endswith(".safetensors") and not name.startswith((".", "adapter")):
         return True  # PEFT would inject an adapter_model.safetensors without a word
-    cap = _TEMPLATE_CAP if name.endswith(".jinja") else _TEXT_CAPS.get(name)
-    if cap is None or name.startswith("."):
+    if name.startswith(".") or not (name.endswith(".jinja") or name in _TEXT_CAPS):
         raise ModelRejected(f"{name} is not a file that is read", reason=Reason.UNSAFE_FILE)
+    _check_cap(file)
+    return True
+
+
+def _check_cap(file: ListedFile) -> None:
+    cap = _TEXT_CAPS.get(file.path, _TEMPLATE_CAP)
     if file.size_bytes > cap:
         raise ModelRejected(
-            f"{name} has {file.size_bytes} bytes, at most {cap} are read", reason=Reason.TOO_LARGE
+            f"{file.path} has {file.size_bytes} bytes, at most {cap} are read",
+            reason=Reason.TOO_LARGE,
         )
-    return True
 
 
 def check_weight_names(names: set[str]) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from sn37.domain.canonical import JsonValue
 
 MAX_DEPTH = 16
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that never ends is taken to the end of the text: if the pattern failed there, it
+# would be tried again from every later quote, which takes hours for a megabyte of them.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class StrictJsonError(ValueError):
@@ -52,7 +56,7 @@ def keys_of(value: JsonValue) -> Iterator[str]:
 def _depth(text: bytes) -> int:
     # Counted before parsing: the parser of the standard library recurses.
     depth = deepest = 0
-    for char in _STRINGS.sub(b"", text):
+    for char in _STRINGS.sub(b"", text).translate(None, _NO_BRACKETS):
         if char in b"[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -64,8 +68,8 @@ def _depth(text: bytes) -> int:
 def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise StrictJsonError(f"key {twice[:60]!a} appears twice")
     return found
 

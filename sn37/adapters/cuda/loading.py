@@ -176,7 +176,17 @@ def vocabulary(model: PreTrainedModel) -> int:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A tokenizer from a folder, without running code from it."""
+    """A tokenizer from a folder, without running code from it.
+
+    Raises:
+        ModelFault: ``tokenizer``: it comes as sentencepiece's file alone.
+    """
+    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
+        # A second library would have to parse tokenizer.model, another untrusted format.
+        raise ModelFault(
+            Reason.TOKENIZER,
+            "no tokenizer.json: load the tokenizer with transformers and save it again",
+        )
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 

@@ -17,7 +17,7 @@ from sn37.ports.errors import ModelRejected
 POLL_S = 0.2
 MAX_THREADS = 4096  # a machine has tens of thousands to give
 SLACK = 1 / 8  # over the allowance: page tables and stacks, and so that the exact limit comes first
-_MEMORY = ("RssAnon", "RssShmem", "VmSwap", "VmPTE")  # what no file gives back
+_MEMORY = ("RssAnon", "RssShmem", "HugetlbPages", "VmSwap", "VmPTE")  # what no file gives back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +146,8 @@ def _fork(request: Request, control: socket.socket, terms: Terms) -> Child | Non
     if len(body) != NUMBER.size:
         os.close(opener)
         return None
-    os.write(opener, b"g")
+    with suppress(BrokenPipeError):  # it is dead already; its end will tell
+        os.write(opener, b"g")
     return Child(NUMBER.unpack(body)[0], control, opener)
 
 

@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
 from sn37.adapters.admission.admit import Admitted, admit, hash_file
+from sn37.adapters.admission.facts import FILES, StoredFacts, cache_key, read_facts
 from sn37.adapters.admission.files import documentation, listing
 from sn37.adapters.simnet.repositories import FolderRepositories
-from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import directory_hash
 from sn37.domain.ids import Digest
 from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
-from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.ports.model_store import ModelStore
 
-_FACTS = "facts.json"
-_FILES = "files"
 _PARTIAL = "partial-"
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """What was found out about a fetched model, so that nothing is hashed twice."""
-
-    size_bytes: int
-    parameters: int
-    architecture: str
-    content_digest: str
-    directory_hash: str
-    tensor_digest: str
 
 
 class FolderModelStore:
@@ -81,45 +63,27 @@ class FolderModelStore:
     def _fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
         ref = commitment.model
         home = self._models / _key(ref)
-        facts = _read_facts(home)
+        facts = read_facts(home)
         if facts is None:
             source = self._repositories.public_files(ref)
             if source is None:
                 raise ModelNotPublic(f"{ref.repo} cannot be read at {ref.revision[:12]}")
             facts = self._copy(source, home, commitment, constraints)
-        else:
-            # Another competition's limits, or another hotkey that copied the text.
-            measured = ModelFacts(
-                architecture=facts.architecture,
-                parameters=facts.parameters,
-                size_bytes=facts.size_bytes,
-            )
-            for violation in violations(measured, constraints):
-                raise ModelRejected(violation.detail, reason=violation.reason)
-            _check_bound(commitment, facts)
-        return ModelArtifact(
-            ref=ref,
-            path=PurePath(home / _FILES),
-            size_bytes=facts.size_bytes,
-            parameters=facts.parameters,
-            architecture=facts.architecture,
-            content_digest=_model_hash(commitment, facts),
-            tensor_digest=Digest(facts.tensor_digest),
-        )
+        return facts.artifact(commitment, constraints, home)
 
     def _copy(
         self, source: Path, home: Path, commitment: Commitment, constraints: ModelConstraints
-    ) -> _Facts:
+    ) -> StoredFacts:
         self._models.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self._models))
         self._under_way.add(partial)
         try:
-            files = partial / _FILES
+            files = partial / FILES
             files.mkdir()
             facts = _facts(admit(source, constraints, copy_to=files), source)
-            _check_bound(commitment, facts)
-            (partial / _FACTS).write_text(json.dumps(asdict(facts)))
-            if _read_facts(home) is None:  # two callers may fetch the same model
+            facts.artifact(commitment, constraints, partial)  # or it is refused, and not kept
+            facts.write(partial)
+            if read_facts(home) is None:  # two callers may fetch the same model
                 partial.rename(home)
             return facts
         finally:
@@ -135,9 +99,9 @@ class FolderModelStore:
                 raise StoreUnavailable(f"tokenizer {ref.repo} at {ref.revision[:12]} is missing")
             self._tokenizers.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self._tokenizers) as partial:
-                shutil.copytree(source, Path(partial) / _FILES)
+                shutil.copytree(source, Path(partial) / FILES)
                 if not home.is_dir():
-                    (Path(partial) / _FILES).rename(home)
+                    (Path(partial) / FILES).rename(home)
         return PurePath(home)
 
     def _evict(self, kept: set[str]) -> int:
@@ -155,48 +119,15 @@ class FolderModelStore:
         return freed
 
 
-def _facts(admitted: Admitted, source: Path) -> _Facts:
+def _facts(admitted: Admitted, source: Path) -> StoredFacts:
     digests = {file.path: file.sha256 for file in admitted.files}
     for file in documentation(listing(source)):
         digests[file.path] = hash_file(source, file).sha256
-    return _Facts(
-        size_bytes=admitted.size_bytes,
-        parameters=admitted.parameters,
-        architecture=admitted.architecture,
-        content_digest=admitted.content_digest,
-        directory_hash=directory_hash(digests),
-        tensor_digest=admitted.tensor_digest,
-    )
-
-
-def _read_facts(home: Path) -> _Facts | None:
-    """What was found when the model was fetched; ``None`` when it is not here, or not whole."""
-    try:
-        return _Facts(**json.loads((home / _FACTS).read_text()))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):  # a power failure came between the rename and the disk
-        shutil.rmtree(home)
-        return None
-
-
-def _model_hash(commitment: Commitment, facts: _Facts) -> Digest:
-    v1 = commitment.format is CommitmentFormat.V1
-    return Digest(facts.directory_hash if v1 else facts.content_digest)
-
-
-def _check_bound(commitment: Commitment, facts: _Facts) -> None:
-    bound = secure_hash(_model_hash(commitment, facts), commitment.hotkey)
-    if bound != commitment.model.secure_hash:
-        raise ModelRejected(
-            f"the files of {commitment.model.repo} are not what this hotkey committed",
-            reason=Reason.DIGEST_MISMATCH,
-        )
+    return StoredFacts.of(admitted, directory_hash(digests))
 
 
 def _key(ref: ModelRef) -> str:
-    """Name of the cache folder: repository names are not safe on every file system."""
-    return sha256(f"{ref.repo}\0{ref.revision}".encode()).hexdigest()[:40]
+    return cache_key(ref.repo, ref.revision)
 
 
 async def _in_thread(work: Callable[[], _T]) -> _T:

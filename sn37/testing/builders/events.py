@@ -24,6 +24,7 @@ from sn37.domain.events import (
     ViewAged,
     WeightsRevealed,
     WeightsSubmitted,
+    WorkersConfined,
 )
 from sn37.domain.ids import Block, TaskName
 from sn37.domain.reasons import Reason
@@ -62,4 +63,5 @@ def every_event() -> tuple[Event, ...]:
         Cautioned(what="weights", advice="commit-reveal is off"),
         Degraded(what="chain", error="no endpoint answers", retry_in_s=12.0),
         Recovered(what="chain"),
+        WorkersConfined(sandbox="user,landlock6,seccomp", missing=("pid", "net", "ipc")),
     )

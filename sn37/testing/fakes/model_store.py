@@ -13,7 +13,7 @@ from sn37.domain.competition import TokenizerRef
 from sn37.domain.ids import Hotkey
 from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull
 from sn37.testing.builders import a_revision, an_artifact, base64_digest
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class FakeModelStore:
     private: set[str] = field(default_factory=set)  # repositories
     cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
     downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
+    max_models: int | None = None  # that the disk has room for
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
     def publish(
@@ -58,6 +59,8 @@ class FakeModelStore:
             reason = Reason.DIGEST_MISMATCH
         if reason is not None:
             raise ModelRejected(f"{ref.repo}: {reason.meaning}", reason=reason)
+        if self.max_models is not None and len(self.cached) >= self.max_models:
+            raise StoreFull(f"no room for more than {self.max_models} models")
         self.downloads.append(ref)
         self.cached[commitment.hotkey, ref] = artifact
         return artifact

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sn37.adapters.cuda import scorer as module
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.loading import check_configs
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
 from sn37.ports.errors import ModelRejected
-from sn37.testing.tiny_models import VOCABULARY, a_real_job, save_model, save_tokenizer
+from sn37.testing.tiny_models import (
+    TEMPLATE,
+    VOCABULARY,
+    a_real_job,
+    save_model,
+    save_tokenizer,
+)
 
 WEIGHTS = "model.safetensors"
 KEY = "model.layers.1.mlp.up_proj.weight"
@@ -33,6 +41,16 @@ def verdict(scorer: WorkerScorer, job: ScoringJob) -> ModelRejected:
     with pytest.raises(ModelRejected) as caught:
         asyncio.run(run())
     return caught.value
+
+
+def scored(scorer: WorkerScorer, job: ScoringJob) -> list[float]:
+    """All losses of a job, in order."""
+
+    async def run() -> list[float]:
+        async with aclosing(scorer.score(job)) as blocks:
+            return [loss async for block in blocks for loss in block.losses]
+
+    return asyncio.run(run())
 
 
 def edit_json(path: Path, **fields: object) -> None:
@@ -95,35 +113,208 @@ def config(**fields: object) -> Callable[[Path], None]:
     return edit
 
 
-ATTACKS: dict[str, tuple[Callable[[Path], None], Reason]] = {
-    "t10_nan_tensor": (nan_tensor, Reason.NON_FINITE),
-    "t11_extra_tensor": (extra_tensor, Reason.UNLOADABLE),
-    "t11_quantised": (config(quantization_config={"bits": 4}), Reason.BAD_CONFIG),
-    "t11_adapter": (adapter_beside, Reason.BAD_CONFIG),
-    "t12_lossy_tokenizer": (lossy_tokenizer, Reason.TOKENIZER),
-    "t12_tokens_beyond_vocabulary": (tokens_beyond_the_vocabulary, Reason.TOKENIZER),
-    "t12_no_tokenizer": (no_tokenizer, Reason.TOKENIZER),
-    "t19_pickle_only": (pickle_only, Reason.UNLOADABLE),
-    "t20_auto_map": (config(auto_map={"AutoModelForCausalLM": "m.M"}), Reason.BAD_CONFIG),
-    "t20_attention": (config(_attn_implementation="flash_attention_2"), Reason.BAD_CONFIG),
-    "t20_nested": (config(text_config={"auto_map": {}}), Reason.BAD_CONFIG),
-    "t21_more_layers": (config(num_hidden_layers=3), Reason.UNLOADABLE),
-    "t21_fewer_layers": (config(num_hidden_layers=1), Reason.UNLOADABLE),
-    "t21_wider": (config(intermediate_size=256), Reason.UNLOADABLE),
-    "t21_other_family": (config(model_type="mistral"), Reason.ARCHITECTURE),
-    "t23_missing_tensor": (missing_tensor, Reason.UNLOADABLE),
-    "t23_truncated_shard": (truncated_shard, Reason.UNLOADABLE),
-}
+def both_heads(folder: Path) -> None:
+    """The config ties head and embedding, the file holds two different ones."""
+    tensors = load_file(folder / WEIGHTS)
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] + 1
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+    edit_json(folder / "config.json", tie_word_embeddings=True)
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_a_bad_repository_is_refused_with_its_reason(
-    warm_scorer: WorkerScorer, tmp_path: Path, attack: str
+def head_of_another_size(folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    tensors["lm_head.weight"] = torch.ones(VOCABULARY + 16, 64)
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+
+
+def infinite_tensor(folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    tensors[KEY][0, 0] = -torch.inf
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+
+
+def hidden_in_ignored_tensor(folder: Path) -> None:
+    """transformers skips this name, so it could carry anything past a digest."""
+    tensors = load_file(folder / WEIGHTS)
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+    save_file(tensors, folder / WEIGHTS, {"format": "pt"})
+
+
+def unknown_words(folder: Path) -> None:
+    """Every text is one unknown token."""
+    model = {"type": "WordLevel", "vocab": {"<s>": 0, "</s>": 1}, "unk_token": "</s>"}
+    edit_json(folder / "tokenizer.json", model=model, pre_tokenizer=None, decoder=None)
+
+
+def sentencepiece_only(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(b"\x0a\x05\x0a\x03<s>")
+
+
+def index(**weight_map: str) -> Callable[[Path], None]:
+    """An index that puts every tensor where it is, but for some."""
+
+    def write(folder: Path) -> None:
+        found = dict.fromkeys(load_file(folder / WEIGHTS), WEIGHTS)
+        text = json.dumps({"weight_map": {**found, **weight_map}})
+        (folder / "model.safetensors.index.json").write_text(text)
+
+    return write
+
+
+def rope(**parameters: object) -> Callable[[Path], None]:
+    """Frequencies that change beyond 64 tokens, within the window of 256."""
+    frequencies = {"rope_theta": 10000.0, "factor": 2.0, **parameters}
+    return config(max_position_embeddings=64, rope_parameters=frequencies)
+
+
+def refused(scorer: WorkerScorer, folder: Path, spoil: Callable[[Path], None]) -> Reason:
+    save_model(folder)
+    spoil(folder)
+    return verdict(scorer, a_real_job(folder)).reason
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_sound_model_scores_the_same_before_and_after(
+    warm_scorer: WorkerScorer, llama: Path
+) -> Iterator[None]:
+    job = a_real_job(llama)
+    before = scored(warm_scorer, job)
+    yield
+    assert scored(warm_scorer, job) == before
+
+
+@pytest.mark.parametrize("spoil", [nan_tensor, infinite_tensor])
+def test_t10_weights_that_are_not_finite_are_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    spoil, reason = ATTACKS[attack]
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.NON_FINITE
+
+
+def test_t10_a_loss_that_overflows_is_handed_over_as_it_is(
+    warm_scorer: WorkerScorer, tmp_path: Path
+) -> None:
     save_model(tmp_path)
-    spoil(tmp_path)
-    assert verdict(warm_scorer, a_real_job(tmp_path)).reason is reason
+    tensors = load_file(tmp_path / WEIGHTS)
+    tensors["lm_head.weight"] = tensors["lm_head.weight"].sign() * 3e38
+    save_file(tensors, tmp_path / WEIGHTS, {"format": "pt"})
+    losses = scored(warm_scorer, a_real_job(tmp_path))
+    assert losses
+    assert not any(math.isfinite(loss) for loss in losses)
+
+
+@pytest.mark.parametrize(
+    "spoil", [extra_tensor, hidden_in_ignored_tensor, both_heads, head_of_another_size]
+)
+def test_t11_tensors_that_are_not_the_models_are_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.UNLOADABLE
+
+
+@pytest.mark.parametrize(
+    "spoil", [config(quantization_config={"bits": 4}), adapter_beside], ids=["packed", "adapter"]
+)
+def test_t11_packed_weights_and_adapters_are_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.BAD_CONFIG
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lossy_tokenizer,
+        tokens_beyond_the_vocabulary,
+        no_tokenizer,
+        sentencepiece_only,
+        unknown_words,
+    ],
+)
+def test_t12_a_tokenizer_that_is_missing_or_loses_text_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.TOKENIZER
+
+
+def test_t12_a_sentencepiece_file_beside_the_tokenizer_changes_nothing(
+    warm_scorer: WorkerScorer, tmp_path: Path, llama: Path
+) -> None:
+    save_model(tmp_path)
+    (tmp_path / "tokenizer.model").write_bytes(b"not what it says")
+    losses = scored(warm_scorer, a_real_job(tmp_path))
+    assert losses == scored(warm_scorer, a_real_job(llama))
+
+
+def test_t19_pickled_weights_are_not_read(warm_scorer: WorkerScorer, tmp_path: Path) -> None:
+    assert refused(warm_scorer, tmp_path, pickle_only) is Reason.UNLOADABLE
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"auto_map": {"AutoModelForCausalLM": "m.M"}},
+        {"_attn_implementation": "flash_attention_2"},
+        {"text_config": {"auto_map": {}}},
+    ],
+    ids=["code", "kernels", "nested"],
+)
+def test_t20_a_config_that_asks_for_code_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, fields: dict[str, object]
+) -> None:
+    assert refused(warm_scorer, tmp_path, config(**fields)) is Reason.BAD_CONFIG
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        config(num_hidden_layers=10**9),
+        config(num_labels=10**9),
+        config(text_config={"decoder_layers": 10**9}),
+        config(is_causal=False),
+        config(use_bidirectional_attention=True),
+        rope(rope_type="dynamic"),
+        rope(rope_type="longrope", short_factor=[1.0] * 8, long_factor=[2.0] * 8),
+    ],
+    ids=["layers", "labels", "nested", "not causal", "both ways", "dynamic", "longrope"],
+)
+def test_t21_a_config_that_is_absurd_or_looks_ahead_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.BAD_CONFIG
+
+
+@pytest.mark.parametrize(
+    "fields", [{"num_hidden_layers": 3}, {"num_hidden_layers": 1}, {"intermediate_size": 256}]
+)
+def test_t21_a_config_that_does_not_fit_the_tensors_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, fields: dict[str, object]
+) -> None:
+    assert refused(warm_scorer, tmp_path, config(**fields)) is Reason.UNLOADABLE
+
+
+def test_t21_another_family_than_declared_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path
+) -> None:
+    spoil = config(model_type="mistral")
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.ARCHITECTURE
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        missing_tensor,
+        truncated_shard,
+        index(**{KEY: "model-2.safetensors"}),
+        index(**{KEY: "../model.safetensors"}),
+        index(other=WEIGHTS),
+    ],
+    ids=["missing", "truncated", "no such shard", "outside", "no such tensor"],
+)
+def test_t23_files_that_do_not_hold_what_they_say_are_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    assert refused(warm_scorer, tmp_path, spoil) is Reason.UNLOADABLE
 
 
 @pytest.mark.parametrize(
@@ -195,6 +386,58 @@ def test_t24_a_tokenizer_whose_regex_panics_is_refused(
     refusal = verdict(warm_scorer, a_real_job(tmp_path))
     assert refusal.reason is Reason.TOKENIZER
     assert "PanicException" in str(refusal)
+
+
+def test_t13_a_template_longer_than_64_kb_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path
+) -> None:
+    save_model(tmp_path, template="{# " + "x" * 65_536 + " #}" + TEMPLATE)
+    assert verdict(warm_scorer, a_real_job(tmp_path)).reason is Reason.TEMPLATE
+
+
+def test_t24_a_deep_and_narrow_model_is_slow_but_scores(
+    warm_scorer: WorkerScorer, tmp_path: Path
+) -> None:
+    save_model(tmp_path, num_hidden_layers=60, hidden_size=16, intermediate_size=16)
+    assert all(map(math.isfinite, scored(warm_scorer, a_real_job(tmp_path))))
+
+
+def test_t24_a_huge_vocabulary_stays_within_the_memory_of_its_weights(
+    warm_scorer: WorkerScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, width = 1 << 18, 8
+    save_model(tmp_path, vocab_size=rows, hidden_size=width, head_dim=8, num_hidden_layers=1)
+    monkeypatch.setattr(module, "WORKING_BYTES", 512 << 20)
+    job = a_real_job(tmp_path)
+    num_tokens = sum(len(s.reference.encode()) for batch in job.batches for s in batch.samples) // 4
+    weights = 2 * rows * width
+    artifact = replace(job.artifact, size_bytes=4 * weights, parameters=weights)
+    assert 4 * num_tokens * rows > module.WORKING_BYTES + 8 * weights  # full logits do not fit
+    assert all(map(math.isfinite, scored(warm_scorer, replace(job, artifact=artifact))))
+
+
+def test_t24_a_model_larger_than_it_declares_runs_out_of_memory_alone(
+    warm_scorer: WorkerScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path, dtype=torch.bfloat16, vocab_size=1 << 20, hidden_size=64)
+    monkeypatch.setattr(module, "WORKING_BYTES", 64 << 20)
+    job = a_real_job(tmp_path)
+    constraints = replace(job.constraints, max_parameters=10**9, max_tokens=64)
+    small = replace(job.artifact, size_bytes=1 << 20, parameters=1 << 18)
+    job = replace(job, artifact=small, constraints=constraints)
+    assert verdict(warm_scorer, job).reason is Reason.MEMORY
+
+
+def test_t24_a_tokenizer_that_doubles_the_text_again_and_again_is_stopped(
+    warm_scorer: WorkerScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(tmp_path)
+    monkeypatch.setattr(module, "WORKING_BYTES", 256 << 20)
+    double = {"type": "Replace", "pattern": {"String": "e"}, "content": "ee"}
+    normalizer = {"type": "Sequence", "normalizers": [double] * 60}
+    edit_json(tmp_path / "tokenizer.json", normalizer=normalizer)
+    reason = verdict(warm_scorer, a_real_job(tmp_path, timeout_s=20)).reason
+    assert reason in {Reason.MEMORY, Reason.TIMEOUT, Reason.TOKENIZER, Reason.UNLOADABLE}
 
 
 def test_t11_more_parameters_than_allowed_are_refused(

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from sn37.adapters.cuda import loading
+from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.independence import check_independence
+from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 
 WEIGHTS = "model.safetensors"
@@ -72,3 +76,82 @@ def test_a_model_is_bit_for_bit_what_transformers_loads(
     assert ours.config._attn_implementation == theirs.config._attn_implementation
     assert not ours.training
     assert not any(p.requires_grad for p in ours.parameters())
+
+
+@pytest.mark.parametrize("kept", ["lm_head.weight", "model.embed_tokens.weight", None])
+def test_tied_weights_may_be_stored_once_under_either_name_or_twice(
+    tmp_path: Path, kept: str | None
+) -> None:
+    model = save_model(tmp_path, tie_word_embeddings=True)
+    stored = load_file(tmp_path / WEIGHTS)
+    table = stored.pop("model.embed_tokens.weight")
+    for name in ("lm_head.weight", "model.embed_tokens.weight"):
+        if kept in (None, name):
+            stored[name] = table.clone()
+    save_file(stored, tmp_path / WEIGHTS, {"format": "pt"})
+    loaded = load(tmp_path)
+    assert contents(loaded) == contents(model)
+    assert loaded.num_parameters() == model.num_parameters()
+
+
+def test_shards_and_odd_offsets_change_nothing(tmp_path: Path) -> None:
+    model = save_model(tmp_path, dtype=torch.bfloat16)
+    model.save_pretrained(tmp_path, max_shard_size="60kB")
+    (tmp_path / WEIGHTS).unlink()
+    shards = sorted(tmp_path.glob("*.safetensors"))
+    assert len(shards) > 2
+    body = shards[0].read_bytes()
+    length = int.from_bytes(body[:8], "little")
+    # One more space in the header: every tensor of the shard now begins at an odd byte.
+    shards[0].write_bytes(
+        (length + 1).to_bytes(8, "little") + body[8 : 8 + length] + b" " + body[8 + length :]
+    )
+    assert contents(load(tmp_path, dtype="bfloat16")) == contents(model)
+
+
+def test_a_model_is_judged_before_its_tensors_are_read(tmp_path: Path) -> None:
+    save_model(tmp_path)
+    (tmp_path / WEIGHTS).unlink()  # nothing but the config is needed for these
+    with pytest.raises(ModelFault) as caught:
+        loading.load_model(
+            tmp_path,
+            architecture="LlamaForCausalLM",
+            max_parameters=1000,
+            dtype="float32",
+            device=CPU,
+        )
+    assert caught.value.reason is Reason.PARAMETERS
+    with pytest.raises(ModelFault) as caught:
+        load(tmp_path, "mistral")
+    assert caught.value.reason is Reason.ARCHITECTURE
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_t21_attention_that_looks_ahead_is_found_by_trying(tmp_path: Path, family: str) -> None:
+    for is_causal in (True, False):
+        save_model(tmp_path, family, initializer_range=0.2, init_std=0.2, is_causal=is_causal)
+        model = load(tmp_path, family)
+        vocabulary = loading.vocabulary(model)
+        if is_causal:
+            check_independence(model, vocabulary=vocabulary, max_tokens=256)
+        else:
+            with pytest.raises(ModelFault, match="follow"):
+                check_independence(model, vocabulary=vocabulary, max_tokens=256)
+
+
+def test_weights_of_the_right_dtype_are_the_mapped_file_read_only(tmp_path: Path) -> None:
+    save_model(tmp_path)
+    for dtype, expected in (("float32", True), ("bfloat16", False)):
+        model = load(tmp_path, dtype=dtype)
+        weight = model.get_input_embeddings().weight
+        assert isinstance(weight, torch.Tensor)
+        assert is_mapped_read_only(weight.data_ptr(), tmp_path / WEIGHTS) is expected
+
+
+def is_mapped_read_only(address: int, path: Path) -> bool:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        bounds, mode, *rest = line.split()
+        first, last = (int(bound, 16) for bound in bounds.split("-"))
+        if first <= address < last:
+            return rest[-1:] == [str(path)] and mode.startswith("r--")
+    return False

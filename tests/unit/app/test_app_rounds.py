@@ -350,6 +350,19 @@ def test_files_that_do_not_arrive_in_time_are_held_against_nobody() -> None:
     assert {s.failures for s in state.submissions.values()} == {0}
 
 
+def test_t40_a_full_disk_makes_room_by_what_will_not_be_scored_again() -> None:
+    world = World()
+    world.models.max_models = 3
+    world.miner("best", 0.5, block=100)
+    for number in range(6):
+        world.miner(f"worse-{number}", 3.0, block=101 + 400 * number)
+    state = world.run(rounds=5)
+    scored = {e.key.hotkey for r in state.rounds[CompetitionId(1)] for e in r.entries}
+    assert {"best", "worse-0", "worse-1", "worse-2", "worse-3"} <= scored
+    assert "best/model" in {ref.repo for _, ref in world.models.cached}
+    assert len(world.models.cached) <= 3
+
+
 class _Unreachable(FakeModelStore):
     """A host that serves every repository but one."""
 

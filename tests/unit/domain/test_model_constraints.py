@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.domain.constraints import ModelFacts, violations
-from sn37.domain.models import ModelConstraints
+from sn37.domain.constraints import ModelFacts, is_projection, norm_violation, violations
+from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.testing.builders import an_artifact
 
@@ -67,7 +67,9 @@ def test_an_artifact_carries_the_facts() -> None:
 def test_limits_must_make_sense(changes: dict[str, int], message: str) -> None:
     numbers = {"min_parameters": 10, "max_parameters": 20, "max_bytes": 100, "max_tokens": 8}
     with pytest.raises(ValueError, match=message):
-        ModelConstraints(**{**numbers, **changes}, architectures=LIMITS.architectures)
+        ModelConstraints(
+            **{**numbers, **changes}, architectures=LIMITS.architectures, norms=LIMITS.norms
+        )
 
 
 def test_limits_name_an_architecture() -> None:
@@ -79,3 +81,48 @@ def test_limits_name_an_architecture() -> None:
             max_tokens=2,
             architectures=frozenset(),
         )
+
+
+@pytest.mark.parametrize(
+    ("tensor", "num_dimensions", "expected"),
+    [
+        ("model.layers.17.self_attn.q_proj.weight", 2, True),
+        ("h.0.self_attention.query_key_value.weight", 2, True),
+        ("model.layers.3.mlp.experts.weight", 3, True),
+        ("model.layers.17.self_attn.k_proj.bias", 1, False),
+        ("model.layers.0.input_layernorm.weight", 1, False),
+        ("model.embed_tokens.weight", 2, False),
+        ("lm_head.weight", 2, False),
+    ],
+)
+def test_t10_norms_are_limited_for_the_matrices_of_layers(
+    tensor: str, num_dimensions: int, expected: bool
+) -> None:
+    assert is_projection(tensor, num_dimensions) is expected
+
+
+@pytest.mark.parametrize(
+    ("norms", "expected"),
+    [
+        ([1000.0] + [1.0] * 9, None),  # the hard limit itself
+        ([1000.1] + [1.0] * 9, "t0 has norm 1000.1, at most 1000 is allowed"),
+        ([201.0] * 3 + [1.0] * 17, None),  # 15 %
+        ([201.0] * 4 + [1.0] * 16, "4 of 20 projections have a norm above 200"),
+        ([200.0] * 20, None),  # the soft limit itself
+        ([], None),
+    ],
+)
+def test_t10_few_norms_may_be_large_and_none_may_be_huge(
+    norms: list[float], expected: str | None
+) -> None:
+    broken = norm_violation({f"t{i}": norm for i, norm in enumerate(norms)}, NormLimits())
+    assert (broken is None) == (expected is None)
+    if broken is not None and expected is not None:
+        assert broken.reason is Reason.NORM
+        assert broken.detail.startswith(expected)
+
+
+@pytest.mark.parametrize("changes", [{"soft": 0.0}, {"soft": 1001.0}, {"soft_share": 1.1}])
+def test_norm_limits_must_make_sense(changes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="are no limits"):
+        NormLimits(**changes)

@@ -32,6 +32,7 @@ COMPARISONS = {
     IF_GREATER: lambda a, k: a > k,
     IF_AT_LEAST: lambda a, k: a >= k,
 }
+PID = 7
 MACHINES = sorted(ARCHITECTURES)
 THREAD = 0x3D0F00  # the flags that glibc starts a thread with
 # The calls of a program that loads and computes, with their numbers (x86-64, aarch64).
@@ -84,7 +85,7 @@ def run(program: tuple[Instruction, ...], number: int, *arguments: int, audit: i
 
 class Filter:
     def __init__(self, machine: str, device: str = "cpu") -> None:
-        self._program = assemble(policy(device), machine)
+        self._program = assemble(policy(device, PID), machine)
         self._architecture = ARCHITECTURES[machine]
 
     def number(self, name: str) -> int | None:
@@ -110,7 +111,7 @@ def cpu(request: pytest.FixtureRequest) -> Filter:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_t25_every_listed_call_is_refused_on_every_architecture(machine: str, device: str) -> None:
-    calls, rules = Filter(machine, device), policy(device)
+    calls, rules = Filter(machine, device), policy(device, PID)
     for names, answer in ((rules.denied, DENY), (rules.absent, ABSENT)):
         for name in names:
             if calls.number(name) is not None:
@@ -123,7 +124,7 @@ def test_t25_what_reaches_other_processes_or_the_network_is_on_the_list() -> Non
             *("socket", "connect", "execve", "execveat", "fork", "vfork", "ptrace", "kill"),
             *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "mount", "unshare", "setns"),
             *("io_uring_setup", "bpf", "userfaultfd", "open_by_handle_at", "memfd_create"),
-        } <= set(policy(device).denied)
+        } <= set(policy(device, PID).denied)
 
 
 def test_a_program_that_loads_and_computes_is_let_through(cpu: Filter) -> None:
@@ -133,7 +134,7 @@ def test_a_program_that_loads_and_computes_is_let_through(cpu: Filter) -> None:
 
 def test_every_name_of_the_policy_has_a_number_somewhere() -> None:
     for device in ("cpu", "cuda"):
-        rules = policy(device)
+        rules = policy(device, PID)
         for name in (*rules.denied, *rules.absent, *(guard.call for guard in rules.guards)):
             assert any(number is not None for number in NUMBERS[name]), name
         assert len(set(rules.denied)) == len(rules.denied)
@@ -180,7 +181,8 @@ def test_files_are_opened_for_reading_only(cpu: Filter) -> None:
 def test_a_gpu_s_files_can_be_opened_for_writing_and_none_can_be_made() -> None:
     for machine in MACHINES:
         cuda = Filter(machine, "cuda")
-        assert cuda.call("ioctl") == ALLOW
+        assert cuda.call("ioctl", 3, 0xC020462A) == ALLOW
+        assert cuda.call("ioctl", 3, 0x8901) == DENY  # whom a socket signals
         assert cuda.call("openat", 0, 0, os.O_RDWR) == ALLOW
         for flag in (os.O_CREAT, os.O_TRUNC, os.O_TMPFILE | os.O_RDWR):
             assert cuda.call("openat", 0, 0, flag) == DENY
@@ -196,8 +198,9 @@ def test_t24_memory_that_no_limit_counts_is_refused(cpu: Filter) -> None:
 
 
 def test_t24_a_worker_cannot_end_as_if_memory_had_run_out(cpu: Filter) -> None:
-    assert cpu.call("tgkill", 1, 1, signal.SIGABRT) == ALLOW
-    assert cpu.call("tgkill", 1, 1, signal.SIGKILL) == DENY
+    assert cpu.call("tgkill", PID, 8, signal.SIGABRT) == ALLOW
+    assert cpu.call("tgkill", PID, 8, signal.SIGKILL) == DENY
+    assert cpu.call("tgkill", 1, 1, signal.SIGABRT) == DENY  # where others can be seen
     assert cpu.call("prlimit64", 0, 0, 0, 0x7FFF0000) == ALLOW
     for new_limit in (0x7FFF0000, 0x7FFF_0000_0000):  # addresses with an empty half
         assert cpu.call("prlimit64", 0, 0, new_limit, 0) == DENY
@@ -216,7 +219,7 @@ def test_commands_that_send_signals_are_refused(cpu: Filter) -> None:
 
 def test_the_program_fits_the_kernel_s_limits(cpu: Filter) -> None:
     for machine in MACHINES:
-        program = assemble(policy("cpu"), machine)
+        program = assemble(policy("cpu", PID), machine)
         assert len(program) <= 4096
         for at, step in enumerate(program):
             assert len(step.encode()) == 8

@@ -15,6 +15,7 @@ _O_TMPFILE_BIT = 0o20000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
+_FIOSETOWN, _SIOCSPGRP, _TIOCSTI = 0x8901, 0x8902, 0x5412
 _ALL_BITS = 0xFFFFFFFF
 
 _PROCESSES = (
@@ -45,9 +46,9 @@ _FILES = (  # Landlock knows neither modes, owners, times nor attributes
     *("fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"),
 )
 _KERNEL = (
-    *("io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open"),
-    *("kexec_load", "kexec_file_load", "keyctl", "add_key", "request_key", "init_module"),
-    *("finit_module", "delete_module", "reboot", "syslog", "acct", "swapon", "swapoff"),
+    *("io_setup", "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl"),
+    *("perf_event_open", "kexec_load", "kexec_file_load", "add_key", "request_key", "syslog"),
+    *("init_module", "finit_module", "delete_module", "reboot", "acct", "swapon", "swapoff"),
     *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname"),
     *("setdomainname", "iopl", "ioperm", "modify_ldt", "vhangup"),
 )
@@ -78,9 +79,11 @@ class Policy:
     guards: tuple[Guard, ...]
 
 
-def policy(device: str) -> Policy:
-    """The refusals for a worker on ``device``: a GPU's driver is spoken to by ioctl, through
-    device files open for writing."""
+def policy(device: str, pid: int) -> Policy:
+    """The refusals for a worker on ``device`` that is ``pid`` to itself.
+
+    A GPU's driver is spoken to by ioctl, through device files open for writing.
+    """
     denied = [*_PROCESSES, *_CONNECTIONS, *_SHARED_MEMORY, *_FILES, *_KERNEL]
     writing = os.O_CREAT | os.O_TRUNC | _O_TMPFILE_BIT
     guards = [
@@ -90,6 +93,7 @@ def policy(device: str) -> Policy:
         _unless("mmap", 3, _MAP_GROWSDOWN, 0),
         # A worker cannot end itself as the kernel does when memory is short, nor outlive us.
         _when("tgkill", 2, signal.SIGKILL),
+        _unless("tgkill", 0, _ALL_BITS, pid),
         _when("prctl", 0, _PR_SET_PDEATHSIG),
         _when("prctl", 0, _PR_SET_SECCOMP),
         *(_when("fcntl", 1, command) for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
@@ -102,6 +106,8 @@ def policy(device: str) -> Policy:
         denied.append("ioctl")
         writing |= os.O_WRONLY | os.O_RDWR
         guards.append(_when("mmap", 3, _MAP_SHARED_ANONYMOUS, mask=_MAP_SHARED_ANONYMOUS))
+    else:
+        guards += [_when("ioctl", 1, c) for c in (_FIOSETOWN, _SIOCSPGRP, _TIOCSTI)]
     guards += [_unless("open", 1, writing, 0), _unless("openat", 2, writing, 0)]
     return Policy(denied=tuple(denied), absent=("clone3", "openat2"), guards=tuple(guards))
 

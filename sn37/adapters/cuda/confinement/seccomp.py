@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 from sn37.adapters.cuda.confinement.bpf import ARCHITECTURES, assemble
 from sn37.adapters.cuda.confinement.kernel import machine, prctl
@@ -25,7 +26,7 @@ def is_known_machine() -> bool:
 
 def restrict(device: str) -> None:
     """Refuse what the policy for workers on ``device`` refuses; see :func:`install`."""
-    install(policy(device))
+    install(policy(device, os.getpid()))
 
 
 def install(rules: Policy) -> None:

@@ -1,0 +1,111 @@
+"""What is known of a fetched model: measured once, kept beside its files, bound to a hotkey."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path, PurePath
+
+from sn37.adapters.admission.admit import Admitted
+from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.constraints import ModelFacts, violations
+from sn37.domain.ids import Digest
+from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+
+FACTS = "facts.json"
+FILES = "files"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFacts:
+    """What was found out about a model, so that nothing is hashed twice."""
+
+    size_bytes: int
+    parameters: int
+    architecture: str
+    content_digest: str
+    directory_hash: str
+    tensor_digest: str
+
+    @classmethod
+    def of(cls, admitted: Admitted, directory_hash: Digest) -> StoredFacts:
+        """The facts of an admitted model, whose v1 hash covers documentation too."""
+        return cls(
+            size_bytes=admitted.size_bytes,
+            parameters=admitted.parameters,
+            architecture=admitted.architecture,
+            content_digest=admitted.content_digest,
+            directory_hash=directory_hash,
+            tensor_digest=admitted.tensor_digest,
+        )
+
+    def write(self, home: Path) -> None:
+        (home / FACTS).write_text(json.dumps(asdict(self)))
+
+    def artifact(
+        self, commitment: Commitment, constraints: ModelConstraints, home: Path
+    ) -> ModelArtifact:
+        """The model in ``home`` as this hotkey committed it for this competition.
+
+        Asked on every fetch: another competition has other limits, and another hotkey may
+        have copied the text.
+
+        Raises:
+            ModelRejected: A limit is broken, or ``digest_mismatch``.
+        """
+        measured = ModelFacts(
+            architecture=self.architecture,
+            parameters=self.parameters,
+            size_bytes=self.size_bytes,
+        )
+        for violation in violations(measured, constraints):
+            raise ModelRejected(violation.detail, reason=violation.reason)
+        v1 = commitment.format is CommitmentFormat.V1
+        model_hash = Digest(self.directory_hash if v1 else self.content_digest)
+        check_bound(commitment, model_hash)
+        return ModelArtifact(
+            ref=commitment.model,
+            path=PurePath(home / FILES),
+            size_bytes=self.size_bytes,
+            parameters=self.parameters,
+            architecture=self.architecture,
+            content_digest=model_hash,
+            tensor_digest=Digest(self.tensor_digest),
+        )
+
+
+def check_bound(commitment: Commitment, model_hash: Digest) -> None:
+    """Make sure that the commitment's hash is this model hash bound to its hotkey (attack 1).
+
+    Raises:
+        ModelRejected: ``digest_mismatch``.
+    """
+    if secure_hash(model_hash, commitment.hotkey) != commitment.model.secure_hash:
+        raise ModelRejected(
+            f"the files of {commitment.model.repo} are not what this hotkey committed",
+            reason=Reason.DIGEST_MISMATCH,
+        )
+
+
+def read_facts(home: Path) -> StoredFacts | None:
+    """What was found when the model was fetched; ``None`` when it is not here, or not whole.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    try:
+        return StoredFacts(**json.loads((home / FACTS).read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):  # a power failure came between the rename and the disk
+        shutil.rmtree(home)
+        return None
+
+
+def cache_key(repo: str, revision: str) -> str:
+    """Name of a revision's folder: repository names are not safe on every file system."""
+    return sha256(f"{repo}\0{revision}".encode()).hexdigest()[:40]

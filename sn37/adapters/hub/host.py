@@ -1,0 +1,196 @@
+"""The hub as a transfer process sees it: a listing, and ranges of files. Child side.
+
+Requests go through the session, the headers and the error types of huggingface_hub. Its
+own download functions are not used: they neither check what they got nor stop in time
+(docs/decisions/0031).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import httpx2
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not marked
+    build_hf_headers,
+    get_session,
+    hf_raise_for_status,
+    parse_ratelimit_headers,
+    validate_repo_id,
+)
+
+from sn37.adapters.admission.files import ListedFile
+from sn37.adapters.hub.orders import Connection
+from sn37.domain.canonical import JsonValue
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
+
+MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
+READ_TIMEOUT_S = 30.0  # of silence in the middle of an answer
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """One file of a pinned revision, as the hub lists it."""
+
+    listed: ListedFile
+    blob_id: str  # git's sha1 of the blob, of files outside Git LFS
+    sha256: str | None  # hex, of files in it
+
+
+class HubHost:
+    """One hub, with the token of this machine if there is one.
+
+    Every method raises ``StoreUnavailable``, and ``ModelNotPublic`` or ``ModelRejected``
+    (``gated``) when the repository is why.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._endpoint = (connection.endpoint or constants.ENDPOINT).rstrip("/")
+        # The listing is asked for as it is and files come by range: a body in another
+        # encoding would have other offsets.
+        self._headers = build_hf_headers(
+            token=connection.token,
+            library_name="sn37",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    def files(self, repo: str, revision: str) -> tuple[RemoteFile, ...]:
+        """The files of a revision that everybody can read: one request of bounded size."""
+        with _translated(repo):
+            validate_repo_id(repo)
+            url = f"{self._endpoint}/api/models/{repo}/revision/{revision}?blobs=true"
+            body = b""
+            for chunk in self._get(url, {}):
+                body += chunk
+                if len(body) > MAX_LISTING_BYTES:
+                    raise ModelRejected(
+                        f"{repo}: a listing of more than {MAX_LISTING_BYTES} bytes",
+                        reason=Reason.TOO_MANY_FILES,
+                    )
+        try:
+            info: dict[str, JsonValue] = json.loads(body)
+            found = tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"])))
+            commit = info["sha"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreUnavailable(f"{repo}: the hub's listing cannot be read") from error
+        # Readable with our token does not make it public.
+        if info.get("private") or info.get("disabled"):
+            raise ModelNotPublic(f"{repo} is not public")
+        if info.get("gated"):
+            raise ModelRejected(f"{repo} is gated", reason=Reason.GATED)
+        if commit != revision:
+            raise ModelRejected(
+                f"{repo}: {revision[:12]} is a name for commit {str(commit)[:12]!a}",
+                reason=Reason.DIGEST_MISMATCH,
+            )
+        return found
+
+    def stream(
+        self, repo: str, revision: str, file: ListedFile, start: int, stop: int
+    ) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` of one file, in order, in pieces.
+
+        Ends early when the connection does; never gives more than was asked for.
+        """
+        url = hf_hub_url(repo, file.path, revision=revision, endpoint=self._endpoint)
+        with _translated(repo):
+            for chunk in self._get(url, {"Range": f"bytes={start}-{stop - 1}"}, file.size_bytes):
+                start += len(chunk)
+                if start > stop:
+                    raise StoreUnavailable(f"{repo}: more of {file.path} than was asked for")
+                yield chunk
+
+    def _get(
+        self, url: str, headers: dict[str, str], file_bytes: int | None = None
+    ) -> Iterator[bytes]:
+        with get_session().stream(
+            "GET", url, headers={**self._headers, **headers}, timeout=READ_TIMEOUT_S
+        ) as response:
+            hf_raise_for_status(response)
+            if file_bytes is not None:
+                _check_range(response, headers["Range"], file_bytes)
+            yield from response.iter_raw()
+
+
+def _check_range(response: httpx2.Response, asked: str, file_bytes: int) -> None:
+    """Before a byte of the body is taken: a hub that sends all, or of another file, is wrong."""
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status_code != 206 or found is None or not asked.startswith(f"bytes={found[1]}-"):
+        raise StoreUnavailable(f"the hub did not serve the range {asked}")
+    if int(found[2]) != file_bytes:
+        raise StoreUnavailable(f"a file of {found[2]} bytes is listed with {file_bytes}")
+
+
+def _remote_file(sibling: JsonValue) -> RemoteFile:
+    match sibling:
+        case {"rfilename": str(path), "lfs": {"sha256": str(sha256), "size": int(size)}}:
+            if not _SHA256.fullmatch(sha256):
+                raise ValueError(f"{path[:80]!a}: no sha256: {sha256[:80]!a}")
+            return RemoteFile(listed=ListedFile(path, size), blob_id="", sha256=sha256)
+        case {"rfilename": str(path), "size": int(size), "blobId": str(blob_id)}:
+            return RemoteFile(listed=ListedFile(path, size), blob_id=blob_id, sha256=None)
+        case other:
+            raise ValueError(f"no file: {str(other)[:80]!a}")
+
+
+@contextmanager
+def _translated(repo: str) -> Iterator[None]:
+    """Turn what huggingface_hub and httpx2 raise into the port's errors, once."""
+    try:
+        yield
+    except PortError:
+        raise
+    except (HfHubHTTPError, httpx2.HTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+        raise port_error(repo, error) from error
+
+
+def port_error(repo: str, error: Exception) -> PortError:
+    """Who is to blame for a failed request: the order matters, the types are nested."""
+    match error:
+        case GatedRepoError():
+            return ModelRejected(f"{repo} is gated", reason=Reason.GATED)
+        case RepositoryNotFoundError() | RevisionNotFoundError() | DisabledRepoError():
+            return ModelNotPublic(f"{repo} cannot be read at this commit")
+        case HFValidationError():
+            return ModelNotPublic(f"{repo[:80]!a} is no name of a repository")
+        case HfHubHTTPError():
+            return _http_error(repo, error)
+        case OfflineModeIsEnabled():
+            return StoreUnavailable("HF_HUB_OFFLINE is set: unset it to reach the hub")
+        case _:
+            return StoreUnavailable(f"the hub does not answer: {type(error).__name__}")
+
+
+def _http_error(repo: str, error: HfHubHTTPError) -> PortError:
+    status = error.response.status_code
+    if status == 401:
+        # A missing repository has an error code; this one is about us.
+        return StoreUnavailable("the hub refuses the token: renew HF_TOKEN or the login")
+    if status in (403, 404, 410, 451):
+        return ModelNotPublic(f"{repo} cannot be read: the hub says {status}")
+    return StoreUnavailable(f"the hub answers {status}", retry_after_s=_retry_after_s(error))
+
+
+def _retry_after_s(error: HfHubHTTPError) -> float | None:
+    headers = error.response.headers
+    if (text := headers.get("Retry-After", "")).isdecimal():
+        return float(text)
+    limits = parse_ratelimit_headers(headers)
+    return float(limits.reset_in_seconds) if limits and limits.remaining == 0 else None

@@ -1,0 +1,116 @@
+"""Fetching models from Hugging Face into a local cache."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, TypeVar
+
+from sn37.adapters.admission.facts import StoredFacts, read_facts
+from sn37.adapters.hub.cache import ModelCache
+from sn37.adapters.hub.orders import Connection, FetchOrder, ProbeOrder, TokenizerOrder
+from sn37.adapters.hub.process import carry_out
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import TokenizerRef
+from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelStore
+
+QUOTA_BYTES = 3_000_000_000_000  # what the network asks of a validator's disk
+_T = TypeVar("_T")
+
+
+class HubModelStore:
+    """``ModelStore`` over a hub and a cache folder.
+
+    Every request to the hub runs in a process of its own, which ends with its deadline, with
+    the call and with this process. A transfer that did not end is resumed by the next call.
+
+    Args:
+        cache: Folder of this store alone.
+        connection: Which hub, and as whom.
+        quota_bytes: What complete models may take on disk together.
+    """
+
+    def __init__(
+        self,
+        cache: Path,
+        *,
+        connection: Connection | None = None,
+        quota_bytes: int = QUOTA_BYTES,
+    ) -> None:
+        self._cache = ModelCache(cache)
+        self._connection = connection or Connection()
+        self._quota_bytes = quota_bytes
+        # Two calls for one revision take turns: the second finds what the first has fetched.
+        self._turns: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
+        """See ``ModelStore.fetch``."""
+        ref = commitment.model
+        home = self._cache.home(ref.repo, ref.revision)
+        partial = self._cache.partial(ref.repo, ref.revision)
+        async with self._turns[partial]:
+            facts = await _in_thread(lambda: read_facts(home))
+            if facts is None:
+                used_bytes = await _in_thread(self._cache.used_bytes)
+                order = FetchOrder(
+                    commitment=commitment,
+                    constraints=constraints,
+                    partial=str(partial),
+                    home=str(home),
+                    room_bytes=self._quota_bytes - used_bytes,
+                )
+                await carry_out(self._connection, order)
+                facts = await _in_thread(lambda: _just_fetched(home))
+        return facts.artifact(commitment, constraints, home)
+
+    async def availability(self, ref: ModelRef) -> Availability:
+        """See ``ModelStore.availability``."""
+        order = ProbeOrder(repo=ref.repo, revision=ref.revision)
+        readable = await carry_out(self._connection, order)
+        return Availability.PUBLIC if readable else Availability.PRIVATE
+
+    async def tokenizer(self, ref: TokenizerRef) -> PurePath:
+        """See ``ModelStore.tokenizer``."""
+        home = self._cache.tokenizer(ref.repo, ref.revision)
+        partial = self._cache.partial(ref.repo, ref.revision)
+        async with self._turns[partial]:
+            if not home.is_dir():
+                order = TokenizerOrder(
+                    repo=ref.repo, revision=ref.revision, partial=str(partial), home=str(home)
+                )
+                try:
+                    await carry_out(self._connection, order)
+                except (ModelNotPublic, ModelRejected) as error:
+                    # The schedule names it, so no miner is to blame.
+                    raise StoreUnavailable(f"tokenizer {ref.repo}: {error}") from error
+        return PurePath(home)
+
+    async def evict(self, *, keep: Collection[ModelRef]) -> int:
+        """See ``ModelStore.evict``."""
+        busy = {folder for folder, turn in self._turns.items() if turn.locked()}
+        busy |= {folder.parent.with_name("models") / folder.name for folder in busy}
+        return await _in_thread(lambda: self._cache.evict(keep=keep, busy=busy))
+
+
+def _just_fetched(home: Path) -> StoredFacts:
+    facts = read_facts(home)
+    if facts is None:
+        raise FileNotFoundError(f"{home} is gone")
+    return facts
+
+
+async def _in_thread(work: Callable[[], _T]) -> _T:
+    try:
+        return await asyncio.to_thread(work)
+    except OSError as error:
+        raise StoreUnavailable(f"the model cache cannot be used: {error}") from error
+
+
+if TYPE_CHECKING:
+    _store: ModelStore = HubModelStore(Path())

@@ -1,0 +1,77 @@
+"""A transfer process: one order from standard input, reports to standard output.
+
+It ends with its parent, whatever way that ends: the parent holds the other end of standard
+input open for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+
+from sn37.adapters.hub.fetching import fetch, fetch_tokenizer
+from sn37.adapters.hub.host import HubHost
+from sn37.adapters.hub.orders import (
+    Announcement,
+    Answer,
+    Connection,
+    FetchOrder,
+    Order,
+    ProbeOrder,
+    Report,
+    TokenizerOrder,
+    decode_order,
+    encode_report,
+)
+from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
+
+MAX_MEMORY_BYTES = 300 << 20  # whatever a repository holds; 60 MB are usual
+
+
+def main() -> None:
+    """Carry out one order."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    connection, order = decode_order(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        report: Report = _carry_out(connection, order)
+    except PortError as error:
+        report = error
+    except OSError as error:  # no room, no permission, a failing disk
+        report = StoreUnavailable(f"the model cache cannot be written: {error}")
+        report.__cause__ = error
+    _send(report)
+    # Threads of other files are in the middle of transfers that nobody waits for any more.
+    os._exit(0)
+
+
+def _carry_out(connection: Connection, order: Order) -> Answer:
+    host = HubHost(connection)
+    match order:
+        case FetchOrder():
+            fetch(host, connection, order, lambda size: _send(Announcement(size_bytes=size)))
+        case TokenizerOrder():
+            fetch_tokenizer(host, connection, order)
+        case ProbeOrder():
+            try:
+                host.files(order.repo, order.revision)
+            except (ModelNotPublic, ModelRejected):
+                return Answer(value=False)
+            return Answer(value=True)
+    return Answer()
+
+
+def _send(report: Report) -> None:
+    sys.stdout.buffer.write(encode_report(report))
+    sys.stdout.buffer.flush()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What stays on disk when room is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sn37.domain.ids import CompetitionId
+from sn37.domain.models import ModelRef
+from sn37.domain.reasons import Reason
+from sn37.domain.retention import retained
+from sn37.domain.state import OpenRound, RoundResult, Submission, ValidatorState
+from sn37.testing.builders import (
+    a_commitment,
+    a_round_key,
+    a_round_plan,
+    a_round_result,
+    a_submission,
+    an_entry_key,
+    an_entry_result,
+)
+
+
+def a_state(
+    *submissions: Submission, rounds: tuple[RoundResult, ...] = (), running: Collection[str] = ()
+) -> ValidatorState:
+    plan = a_round_plan(entries=[an_entry_key(name) for name in running])
+    return ValidatorState(
+        submissions={s.commitment.key: s for s in submissions},
+        rounds={CompetitionId(1): rounds},
+        open_rounds={plan.key: OpenRound(plan=plan)} if running else {},
+    )
+
+
+def a_finished_round(number: int, champion: str, *names: str) -> RoundResult:
+    key = a_round_key(sync_block=720 * number)
+    entries = tuple(an_entry_result(an_entry_key(name)) for name in names)
+    return a_round_result(key, champion=an_entry_key(champion), entries=entries)
+
+
+def owners(kept: Collection[ModelRef]) -> set[str]:
+    return {ref.repo.split("/")[0] for ref in kept}
+
+
+def named(name: str) -> Submission:
+    return a_submission(a_commitment(name))
+
+
+def test_t40_what_is_never_scored_again_goes_first() -> None:
+    state = a_state(
+        named("new"),
+        a_submission(a_commitment("refused"), rejection=Reason.NORM),
+        a_submission(a_commitment("copy"), duplicate_of=an_entry_key("new")),
+        a_submission(a_commitment("beaten"), retired=True),
+    )
+    first, _ = retained(state)
+    assert owners(first) == {"new"}
+
+
+def test_t40_a_model_that_its_miner_replaced_goes_first() -> None:
+    old, new = a_commitment("alice", 100), a_commitment("alice", 200)
+    first, _ = retained(a_state(a_submission(new), a_submission(old)))
+    assert first == {new.model}
+
+
+def test_t40_scored_models_go_next_but_for_those_of_the_newest_round() -> None:
+    rounds = (
+        a_finished_round(1, "king", "king", "passed"),
+        a_finished_round(2, "king", "king", "contender"),
+        a_round_result(a_round_key(sync_block=2160), skipped=Reason.DATA_UNAVAILABLE),
+    )
+    names = ("king", "passed", "contender", "new")
+    first, then = retained(a_state(*map(named, names), rounds=rounds))
+    assert owners(first) == {"king", "passed", "contender", "new"}
+    assert owners(then) == {"king", "contender", "new"}
+
+
+def test_t28_a_crowned_model_and_those_being_scored_stay_whatever_became_of_them() -> None:
+    king = a_submission(a_commitment("king"), rejection=Reason.UNAVAILABLE_REPO)
+    running = a_submission(a_commitment("running"), retired=True)
+    rounds = (a_finished_round(1, "king", "king"),)
+    state = a_state(king, running, rounds=rounds, running=("running",))
+    assert [owners(kept) for kept in retained(state)] == [{"king", "running"}] * 2
+
+
+def test_an_entry_of_which_nothing_is_recorded_is_left_out() -> None:
+    assert retained(a_state(running=("unknown",))) == (frozenset(), frozenset())
