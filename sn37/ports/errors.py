@@ -14,6 +14,7 @@
     - WeightsRefused
     - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
+    - PublishRefused     the model host does not take a miner's upload
     - DatasetExhausted
     - StateUnreadable    the database is corrupt or newer than this program
 
@@ -105,6 +106,10 @@ class ModelRejected(Rejected):
     def __init__(self, message: str, *, reason: Reason) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PublishRefused(Rejected):
+    """The model host, or care for the miner's weights, says no to an upload."""
 
 
 class DatasetExhausted(Rejected):

@@ -55,10 +55,16 @@ class ModelPublisher(Protocol):
 
         Raises:
             ModelRejected: A file would be refused by every validator.
+            PublishRefused: The repository is somebody else's, or public already.
             StoreUnavailable: The host did not answer; nothing is lost by trying again.
         """
         ...
 
     async def make_public(self, repo: str) -> None:
-        """Let everyone read the repository; repeating it changes nothing."""
+        """Let everyone read the repository; repeating it changes nothing.
+
+        Raises:
+            PublishRefused: It is somebody else's, or does not exist.
+            StoreUnavailable: The host did not answer.
+        """
         ...

@@ -99,14 +99,16 @@ def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
 
 
 def inspect_listed(
-    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints
+    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints | None
 ) -> Inspected:
     """Everything but the bytes of the weights, wherever the files are: cheapest first.
+
+    A publisher, which knows no competition, leaves the constraints out.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
     """
-    files = select(listed, max_bytes=constraints.max_bytes)
+    files = select(listed, max_bytes=constraints.max_bytes if constraints else None)
     by_name = {file.path: file for file in files}
     config = check_config(source.text(by_name[CONFIG]), constraints)
     for name in _CHECKED_JSON:
@@ -130,7 +132,7 @@ def inspect_listed(
         parameters=parameters,
         size_bytes=sum(file.size_bytes for file in files),
     )
-    for violation in violations(facts, constraints):
+    for violation in violations(facts, constraints) if constraints else ():
         raise ModelRejected(violation.detail, reason=violation.reason)
     return Inspected(files=files, architecture=architecture, parameters=parameters)
 
@@ -188,14 +190,16 @@ def check_index(text: bytes, headers: dict[str, Header]) -> None:
         raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
 
 
-def hash_file(folder: Path, file: ListedFile, *, copy_to: Path | None = None) -> HashedFile:
+def hash_file(
+    folder: Path, file: ListedFile, *, copy_to: Path | None = None, norms: bool = False
+) -> HashedFile:
     """Digests of one file of ``folder``, which is copied on the way if asked to.
 
     Raises:
         ModelRejected: As ``FileHasher``.
         OSError: It cannot be read or written.
     """
-    hasher = FileHasher(file.path, file.size_bytes)
+    hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:
         if copy_to is None:
             while chunk := source.read(CHUNK_BYTES):

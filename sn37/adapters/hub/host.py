@@ -54,6 +54,16 @@ class RemoteFile:
     sha256: str | None  # hex, of files in it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A revision as the hub describes it."""
+
+    commit: str
+    public: bool
+    gated: bool
+    files: tuple[RemoteFile, ...]
+
+
 class HubHost:
     """One hub, with the token of this machine if there is one.
 
@@ -73,6 +83,20 @@ class HubHost:
 
     def files(self, repo: str, revision: str) -> tuple[RemoteFile, ...]:
         """The files of a revision that everybody can read: one request of bounded size."""
+        found = self.listing(repo, revision)
+        if not found.public:  # our token may be able to read it
+            raise ModelNotPublic(f"{repo} is not public")
+        if found.gated:
+            raise ModelRejected(f"{repo} is gated", reason=Reason.GATED)
+        if found.commit != revision:
+            raise ModelRejected(
+                f"{repo}: {revision[:12]} is a name for commit {found.commit[:12]!a}",
+                reason=Reason.DIGEST_MISMATCH,
+            )
+        return found.files
+
+    def listing(self, repo: str, revision: str) -> Listing:
+        """What the hub says about a revision that this token can read."""
         with _translated(repo):
             validate_repo_id(repo)
             url = f"{self._endpoint}/api/models/{repo}/revision/{revision}?blobs=true"
@@ -86,21 +110,14 @@ class HubHost:
                     )
         try:
             info: dict[str, JsonValue] = json.loads(body)
-            found = tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"])))
-            commit = info["sha"]
+            return Listing(
+                commit=str(info["sha"]),
+                public=not (info["private"] or info.get("disabled")),
+                gated=bool(info["gated"]),
+                files=tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"]))),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnavailable(f"{repo}: the hub's listing cannot be read") from error
-        # Readable with our token does not make it public.
-        if info.get("private") or info.get("disabled"):
-            raise ModelNotPublic(f"{repo} is not public")
-        if info.get("gated"):
-            raise ModelRejected(f"{repo} is gated", reason=Reason.GATED)
-        if commit != revision:
-            raise ModelRejected(
-                f"{repo}: {revision[:12]} is a name for commit {str(commit)[:12]!a}",
-                reason=Reason.DIGEST_MISMATCH,
-            )
-        return found
 
     def stream(
         self, repo: str, revision: str, file: ListedFile, start: int, stop: int

@@ -19,6 +19,7 @@ from sn37.ports.errors import (
     ModelNotPublic,
     ModelRejected,
     PortError,
+    PublishRefused,
     StoreFull,
     StoreUnavailable,
     Unavailable,
@@ -67,9 +68,25 @@ class ProbeOrder:
     revision: str
 
 
-Order = FetchOrder | TokenizerOrder | ProbeOrder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOrder:
+    """Upload a folder to a private repository: the answer is its revision and model hash."""
+
+    folder: str
+    repo: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicOrder:
+    """Let everybody read a repository."""
+
+    repo: str
+
+
+Order = FetchOrder | TokenizerOrder | ProbeOrder | UploadOrder | PublicOrder
 _ORDERS: dict[str, type[Order]] = {
-    order.__name__: order for order in (FetchOrder, TokenizerOrder, ProbeOrder)
+    order.__name__: order
+    for order in (FetchOrder, TokenizerOrder, ProbeOrder, UploadOrder, PublicOrder)
 }
 
 _KINDS: dict[str, type[Unavailable]] = {
@@ -116,6 +133,8 @@ def encode_report(report: Report) -> bytes:
             return _line({"value": report.value})
         case ModelRejected():
             return _line({"rejected": str(report), "reason": report.reason})
+        case PublishRefused():
+            return _line({"refused": str(report)})
         case _:
             kind = next((k for k, error in _KINDS.items() if type(report) is error), "unavailable")
             wait_s = getattr(report, "retry_after_s", None)
@@ -134,6 +153,8 @@ def decode_report(line: bytes) -> Report:
             return Answer(value=value)
         case {"rejected": str(message), "reason": reason}:
             return ModelRejected(message, reason=Reason(reason))
+        case {"refused": str(message)}:
+            return PublishRefused(message)
         case {"kind": str(kind), "message": message, "retry_after_s": wait_s, "cause": cause}:
             error = _KINDS[kind](message, retry_after_s=wait_s)
             error.__cause__ = TransferError(cause)

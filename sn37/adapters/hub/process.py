@@ -11,7 +11,7 @@ from typing import IO
 from sn37.adapters.hub import orders
 from sn37.adapters.hub.orders import Announcement, Answer, Connection, Order
 from sn37.domain.canonical import JsonValue
-from sn37.ports.errors import StoreUnavailable
+from sn37.ports.errors import PortError, StoreUnavailable
 
 _MODULE = "sn37.adapters.hub.worker"
 ADMISSION_TIMEOUT_S = 180.0  # until it is known how much is to be transferred
@@ -70,7 +70,9 @@ async def carry_out(
         except EOFError as error:
             raise StoreUnavailable(f"a transfer process died: {_last_line(log)}") from error
         finally:
-            if process.returncode is None:
+            # At the end of its output it is ending by itself, and asyncio does not like a kill
+            # to find that out first.
+            if process.stdout is not None and not process.stdout.at_eof():
                 process.kill()
             await process.communicate()
 
@@ -81,15 +83,19 @@ async def _converse(
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(order)  # and it stays open: its end is the end of the process
+    outcome: Answer | PortError | None = None
     async for line in process.stdout:
         match orders.decode_report(line):
             case Announcement(size_bytes=size):
                 if (until := deadline.when()) is not None:
                     deadline.reschedule(until + size / MIN_BYTES_PER_S)
-            case Answer(value=value):
-                return value
-            case error:
-                raise error
+            case report:
+                outcome = report
+    match outcome:
+        case Answer(value=value):
+            return value
+        case PortError() as error:
+            raise error
     raise EOFError
 
 

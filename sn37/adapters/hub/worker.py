@@ -20,11 +20,14 @@ from sn37.adapters.hub.orders import (
     FetchOrder,
     Order,
     ProbeOrder,
+    PublicOrder,
     Report,
     TokenizerOrder,
+    UploadOrder,
     decode_order,
     encode_report,
 )
+from sn37.adapters.hub.publishing import HubUploader
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
 MAX_MEMORY_BYTES = 300 << 20  # whatever a repository holds; 60 MB are usual
@@ -51,7 +54,7 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
     host = HubHost(connection)
     match order:
         case FetchOrder():
-            fetch(host, connection, order, lambda size: _send(Announcement(size_bytes=size)))
+            fetch(host, connection, order, _announce)
         case TokenizerOrder():
             fetch_tokenizer(host, connection, order)
         case ProbeOrder():
@@ -60,7 +63,16 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             except (ModelNotPublic, ModelRejected):
                 return Answer(value=False)
             return Answer(value=True)
+        case UploadOrder():
+            revision, model_hash = HubUploader(connection).upload(order, _announce)
+            return Answer(value=[revision, model_hash])
+        case PublicOrder():
+            HubUploader(connection).make_public(order.repo)
     return Answer()
+
+
+def _announce(size_bytes: int) -> None:
+    _send(Announcement(size_bytes=size_bytes))
 
 
 def _send(report: Report) -> None:

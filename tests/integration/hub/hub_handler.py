@@ -98,6 +98,10 @@ class Handler(BaseHTTPRequestHandler):
         role = {"accessToken": {"role": "write"}}
         self._json({"type": "user", "name": name, "orgs": [], "auth": role})
 
+    @_route("POST", r"/api/validate-yaml")
+    def validate_readme(self) -> None:
+        self._json({"errors": [], "warnings": []})
+
     @_route("POST", r"/api/repos/create")
     def create(self) -> None:
         request = json.loads(self.body)

@@ -1,0 +1,40 @@
+"""Publishing models on Hugging Face."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from sn37.adapters.hub.orders import Connection, PublicOrder, UploadOrder
+from sn37.adapters.hub.process import carry_out
+from sn37.ports.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelPublisher
+
+
+class HubPublisher:
+    """``ModelPublisher`` over a hub; every step can be repeated after a kill.
+
+    A file of an interrupted upload that had arrived is not sent again.
+    """
+
+    def __init__(self, connection: Connection | None = None) -> None:
+        self._connection = connection or Connection()
+
+    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+        """See ``ModelPublisher.upload``."""
+        order = UploadOrder(folder=str(folder), repo=repo)
+        match await carry_out(self._connection, order):
+            case [str(revision), str(model_hash)]:
+                return revision, model_hash
+            case other:
+                raise StoreUnavailable(f"no answer to an upload: {other}")
+
+    async def make_public(self, repo: str) -> None:
+        """See ``ModelPublisher.make_public``."""
+        await carry_out(self._connection, PublicOrder(repo=repo))
+
+
+if TYPE_CHECKING:
+    _publisher: ModelPublisher = HubPublisher()
