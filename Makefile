@@ -34,10 +34,12 @@ soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
 	  --state-dir $(SIMNET_STATE)-soak --json $(SIMNET_STATE)-soak/report.json
 	$(BIN)/python -m tests.soak.chain_polls
+	$(BIN)/python -m tests.soak.hub_kills
 
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/chain.py
+	$(BIN)/python bench/store.py --mib 512
 
 test: lint unit integration ## lint, types, layers and all tests
 

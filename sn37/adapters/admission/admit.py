@@ -13,9 +13,9 @@ from typing import Protocol
 
 from sn37.adapters.admission.config import check_config, check_json, check_names
 from sn37.adapters.admission.digest import (
-    CHUNK_BYTES,
     FileHasher,
     HashedFile,
+    chunks_of,
     tensor_digest,
 )
 from sn37.adapters.admission.files import (
@@ -202,11 +202,11 @@ def hash_file(
     hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:
         if copy_to is None:
-            while chunk := source.read(CHUNK_BYTES):
+            for chunk in chunks_of(source):
                 hasher.update(chunk)
         else:
             with (copy_to / file.path).open("xb") as target:
-                while chunk := source.read(CHUNK_BYTES):
+                for chunk in chunks_of(source):
                     hasher.update(chunk)
                     target.write(chunk)
     return hasher.finish()

@@ -6,10 +6,10 @@ models are the same whatever their files are called or how they are cut into sha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from blake3 import blake3
 
@@ -27,7 +27,7 @@ from sn37.ports.errors import ModelRejected
 if TYPE_CHECKING:
     from sn37.adapters.admission.weights import TensorNorm
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20  # stays in a core's cache from one digest to the next
 
 
 class _Hash(Protocol):
@@ -83,7 +83,7 @@ class FileHasher:
         """Hex, of the bytes so far."""
         return self._sha256.hexdigest()
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes.
 
         Raises:
@@ -157,7 +157,7 @@ class _TensorHasher:
         self.ready = True
         self._next_norm()
 
-    def update(self, chunk: bytes, offset: int) -> None:
+    def update(self, chunk: bytes | memoryview, offset: int) -> None:
         view = memoryview(chunk)
         while view:
             span = self._spans[len(self._digests)]
@@ -189,6 +189,13 @@ class _TensorHasher:
         from sn37.adapters.admission.weights import TensorNorm
 
         self._norm = TensorNorm(self._spans[len(self._digests)].dtype)
+
+
+def chunks_of(file: BinaryIO) -> Iterator[memoryview]:
+    """The rest of a file, in pieces that are valid until the next one is asked for."""
+    buffer = memoryview(bytearray(CHUNK_BYTES))  # one for all: fresh ones cost page faults
+    while length := file.readinto(buffer):  # type: ignore[attr-defined]  # all binary files can
+        yield buffer[:length]
 
 
 def tensor_digest(tensors: Collection[TensorDigest]) -> Digest:

@@ -9,7 +9,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import BinaryIO
 
-from sn37.adapters.admission.digest import CHUNK_BYTES, FileHasher, HashedFile
+from sn37.adapters.admission.digest import FileHasher, HashedFile, chunks_of
 from sn37.adapters.hub.host import HubHost, RemoteFile
 from sn37.ports.errors import StoreUnavailable
 
@@ -91,11 +91,11 @@ class Download:
         with_blob = self._file.sha256 is None
         with self._open() as target:
             present = 0
-            while chunk := target.read(CHUNK_BYTES):
-                hasher.update(chunk)
+            for held in chunks_of(target):
+                hasher.update(held)
                 if with_blob:
-                    blob.update(chunk)
-                present += len(chunk)
+                    blob.update(held)
+                present += len(held)
             for chunk in self._transfer(present, size):
                 target.write(chunk)
                 hasher.update(chunk)

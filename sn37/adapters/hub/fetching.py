@@ -32,7 +32,7 @@ from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.digests import FileDigest, content_digest, directory_hash
 from sn37.domain.models import ModelRef
-from sn37.ports.errors import ModelRejected, StoreFull, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
 FIRST_BYTES = 1 << 16  # of the weights: the header of most shards
@@ -125,7 +125,7 @@ def fetch(
 
     Raises:
         ModelRejected: The reason of the first check that fails; nothing is left behind.
-        ModelNotPublic: The repository cannot be read.
+        ModelNotPublic: The repository cannot be read; nothing is left behind either.
         StoreFull: The quota or the disk has no room for it.
         StoreUnavailable: The hub does not answer. What has come so far is kept.
         OSError: The disk refused.
@@ -134,7 +134,7 @@ def fetch(
     with _held(partial, FILES, _DOCUMENTS):
         try:
             facts = _fetch(host, connection, order, announce)
-        except ModelRejected:
+        except (ModelRejected, ModelNotPublic):
             shutil.rmtree(partial)
             raise
         facts.write(partial)

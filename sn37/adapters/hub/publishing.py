@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
 from sn37.adapters.admission.admit import FolderSource, hash_file, inspect_listed
-from sn37.adapters.admission.digest import CHUNK_BYTES
+from sn37.adapters.admission.digest import chunks_of
 from sn37.adapters.admission.files import ListedFile, documentation, listing
 from sn37.adapters.hub.host import HubHost, RemoteFile, port_error
 from sn37.adapters.hub.orders import Connection, UploadOrder
@@ -108,7 +108,7 @@ def _is_same(folder: Path, remote: RemoteFile, local: FileDigest) -> bool:
         return remote.sha256 == local.sha256
     blob = sha1(b"blob %d\0" % local.size, usedforsecurity=False)
     with (folder / local.path).open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
+        for chunk in chunks_of(file):
             blob.update(chunk)
     return blob.hexdigest() == remote.blob_id
 

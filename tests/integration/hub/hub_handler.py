@@ -176,7 +176,17 @@ class Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": home.head if revision == "main" else revision}
         if file.lfs:
             headers |= {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+        if file.lfs and self.hub.cdn_url:
+            location = f"{self.hub.cdn_url}/cdn/{repo}/{revision}/{path}"
+            self._send(302, b"", headers | {"Location": location})
+            return
         self._file(file.data, headers | {"ETag": f'"{file.blob_id}"'})
+
+    @_route("GET", r"/cdn/REPO/(?P<revision>[^/]+)/(?P<path>.+)")
+    def cdn(self, repo: str, revision: str, path: str) -> None:
+        if "Authorization" in self.headers:
+            self.hub.cdn_authorized.append(path)
+        self._file(self._revision(self.hub.repositories[repo], revision)[path].data, {})
 
     @_route("POST", r"/api/models/REPO/preupload/main")
     def preupload(self, repo: str) -> None:

@@ -32,6 +32,8 @@ class Hub:
     faults: list[Fault] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
     url: str = ""
+    cdn_url: str = ""  # another origin, to which LFS files are redirected; empty: they are not
+    cdn_authorized: list[str] = field(default_factory=list)  # requests that showed it a token
     on_event: Callable[[], None] = lambda: None  # a request has come, or a block has gone out
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -220,6 +220,15 @@ async def test_a_header_longer_than_the_first_bytes_is_read_to_its_end(
     assert (await scene.store().fetch(commitment, LIMITS)).parameters > 4_000
 
 
+async def test_files_on_another_server_are_fetched_without_showing_it_the_token(
+    scene: Scene,
+) -> None:
+    scene.hub.cdn_url = scene.hub.url.replace("127.0.0.1", "localhost")
+    assert scene.is_whole(await scene.fetch())
+    assert any("/cdn/" in served.path for served in scene.hub.served)
+    assert scene.hub.cdn_authorized == []
+
+
 async def test_several_shards_arrive_whole(scene: Scene, tmp_path: Path) -> None:
     sharded = write_model(tmp_path / "sharded", size=64, shards=7)
     artifact = await scene.store().fetch(publish(scene.hub, "bob/model", sharded), LIMITS)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import select
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import pytest
 
@@ -21,31 +19,9 @@ from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub
+from tests.integration.hub.killing import children_of, content, kill_downloads, kill_uploads
 
 KILLS = 20
-WORKER = b"sn37.adapters.hub.worker"
-
-
-def children_of(pid: int) -> list[int]:
-    """Its transfer processes."""
-    listed = " ".join(p.read_text() for p in Path(f"/proc/{pid}/task").glob("*/children"))
-    return [int(c) for c in listed.split() if WORKER in Path(f"/proc/{c}/cmdline").read_bytes()]
-
-
-class Killer:
-    """Kills the transfer at the nth request or block that the hub sees."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.left = 0
-        self._lock = threading.Lock()
-        hub.on_event = self._event
-
-    def _event(self) -> None:
-        with self._lock:
-            self.left -= 1
-            if self.left == 0:
-                for pid in children_of(os.getpid()):
-                    os.kill(pid, signal.SIGKILL)
 
 
 class Reached:
@@ -60,48 +36,20 @@ class Reached:
             self.event.set()
 
 
-def content(folder: PurePath) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
 def left_over(cache: Path) -> list[Path]:
     return list((cache / "partial").iterdir())
 
 
-def complete_files(cache: Path, model: Path) -> set[str]:
-    """Names of files that a left-over transfer holds in full."""
-    sizes = {path.name: path.stat().st_size for path in model.iterdir()}
-    return {p.name for p in cache.glob("partial/*/*/*") if p.stat().st_size == sizes[p.name]}
-
-
 async def test_a_transfer_killed_at_random_moments_ends_whole_and_repeats_nothing(
-    hub: Hub, open_store: Callable[..., HubModelStore], tmp_path: Path
+    hub: Hub, tmp_path: Path
 ) -> None:
-    model = write_model(tmp_path / "model", size=640, shards=6)  # 5 MB: 80 blocks and requests
-    commitment = publish(hub, "alice/model", model)
-    whole = content(model)
-    del whole["README.md"]
-    killer, moments = Killer(hub), random.Random(37)
-    kills = 0
-    for cache in map(str, range(KILLS)):
-        artifact = None
-        while artifact is None:
-            killer.left = moments.randint(1, 30) if kills < KILLS else 0
-            asked_before = len(hub.served)
-            done = complete_files(tmp_path / cache, model)
-            try:
-                artifact = await open_store(cache).fetch(commitment, LIMITS)
-            except StoreUnavailable as error:
-                assert "died" in str(error)  # noqa: PT017 - a kill may come after the last byte
-                kills += 1
-                assert not (tmp_path / cache / "models").exists()
-            asked = {s.path.rsplit("/", 1)[1] for s in hub.served[asked_before:]}
-            assert not asked & done
-        assert content(artifact.path) == whole
-        assert not left_over(tmp_path / cache)
-        if kills == KILLS:
-            break
-    assert kills == KILLS
+    await kill_downloads(hub, tmp_path, KILLS)
+
+
+async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_twice(
+    hub: Hub, tmp_path: Path
+) -> None:
+    await kill_uploads(hub, tmp_path, KILLS)
 
 
 @pytest.mark.parametrize("event", [5, 20])

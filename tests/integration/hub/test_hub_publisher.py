@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePath
@@ -14,14 +13,12 @@ from sn37.adapters.hub.publisher import HubPublisher
 from sn37.domain.commitment import secure_hash
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelRejected, PublishRefused, StoreUnavailable
+from sn37.ports.errors import ModelRejected, PublishRefused
 from sn37.testing.model_store_contract import ModelPublisherContract
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import committed, write_model
 from tests.integration.hub.hub_state import Hub
-from tests.integration.hub.test_hub_kills import Killer, content
-
-KILLS = 20
+from tests.integration.hub.killing import content
 
 
 def a_publisher(hub: Hub) -> HubPublisher:
@@ -113,27 +110,3 @@ async def test_t10_weights_that_validators_refuse_are_not_sent(hub: Hub, tmp_pat
         await a_publisher(hub).upload(folder, "alice/model")
     assert caught.value.reason is Reason.NON_FINITE
     assert hub.served == []
-
-
-async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_twice(
-    hub: Hub, tmp_path: Path
-) -> None:
-    killer, moments = Killer(hub), random.Random(37)
-    kills = 0
-    for number in range(KILLS):
-        folder = write_model(tmp_path / str(number), number, shards=3)
-        repo, answer = f"alice/model-{number}", None
-        while answer is None:
-            killer.left = moments.randint(1, 14) if kills < KILLS else 0
-            try:
-                answer = await a_publisher(hub).upload(folder, repo)
-            except StoreUnavailable as error:
-                assert "died" in str(error)  # noqa: PT017 - a kill may come too late
-                kills += 1
-        held = hub.repositories[repo].revisions[answer[0]]
-        assert {path: held[path].data for path in content(folder)} == content(folder)
-        if kills == KILLS:
-            break
-    assert kills == KILLS
-    sent = [served.path for served in hub.served if served.method == "PUT"]
-    assert len(sent) == len(set(sent))

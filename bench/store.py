@@ -1,0 +1,183 @@
+"""What verifying a fetched model costs, against the existing directory hash alone.
+
+Both read the same checkpoint from the page cache in one run. The directory hash is what
+existing tools do: one sha256 after the other, in blocks of 64 KiB. Ours is all digests
+(sha256, BLAKE3 of every tensor) and the weight checks in one pass, files in parallel.
+
+The bytes of an admission are counted on a repository whose hash is a copy, which is found out
+last before the weights are transferred.
+
+    python bench/store.py [--mib 4096] [--runs 3] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in a transfer process
+
+import numpy as np
+
+from sn37.adapters.admission.admit import hash_file
+from sn37.adapters.admission.digest import tensor_digest
+from sn37.adapters.admission.files import ListedFile, listing
+from sn37.adapters.admission.weights import check_weights
+from sn37.adapters.hub.fetching import PARALLEL_FILES, fetch
+from sn37.adapters.hub.host import HubHost, RemoteFile
+from sn37.adapters.hub.orders import Connection, FetchOrder
+from sn37.domain.models import NormLimits
+from sn37.ports.errors import ModelRejected
+from sn37.testing.builders.models import a_commitment, some_constraints
+from sn37.testing.figures import print_table, write_figures
+
+SHARDS = 4
+ROWS, COLUMNS = 4096, 4096  # a projection of 32 MiB
+OLD_BLOCK = 64 << 10
+
+
+def write_checkpoint(folder: Path, mib: int) -> None:
+    """Shards of bfloat16 projections with entries of about 0.02, and an index."""
+    per_shard = max(1, mib // SHARDS // 32)
+    rng = np.random.default_rng(37)
+    index: dict[str, str] = {}
+    for shard in range(SHARDS):
+        name = f"model-{shard}.safetensors"
+        size = 2 * ROWS * COLUMNS
+        header = {}
+        for number in range(per_shard):
+            tensor = f"model.layers.{shard * per_shard + number}.mlp.up_proj.weight"
+            span = [number * size, (number + 1) * size]
+            header[tensor] = {"dtype": "BF16", "shape": [ROWS, COLUMNS], "data_offsets": span}
+            index[tensor] = name
+        text = json.dumps(header).encode()
+        with (folder / name).open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for _ in range(per_shard):
+                values = rng.standard_normal(ROWS * COLUMNS, np.float32) * np.float32(0.02)
+                file.write((values.view(np.uint32) >> np.uint32(16)).astype(np.uint16).tobytes())
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+
+
+def old_way(folder: Path) -> None:
+    """The directory hash of existing tools."""
+    for path in sorted(folder.iterdir()):
+        digest = sha256()
+        with path.open("rb") as file:
+            while block := file.read(OLD_BLOCK):
+                digest.update(block)
+
+
+def our_way(folder: Path, *, norms: bool) -> None:
+    """All digests, and the weight checks unless they are left out."""
+    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
+        hashed = list(pool.map(lambda f: hash_file(folder, f, norms=norms), listing(folder)))
+    tensors = [tensor for file in hashed for tensor in file.tensors]
+    tensor_digest(tensors)
+    check_weights(tensors, NormLimits())
+
+
+class CountingHost(HubHost):
+    """A hub in a folder that counts what it serves."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(Connection(token=None))
+        self._folder = folder
+        self.served_bytes = 0
+
+    def files(self, repo: str, revision: str) -> tuple[RemoteFile, ...]:
+        return tuple(
+            RemoteFile(listed=file, blob_id="", sha256=self._sha256(file))
+            for file in listing(self._folder)
+        )
+
+    def stream(
+        self, repo: str, revision: str, file: ListedFile, start: int, stop: int
+    ) -> Iterator[bytes]:
+        with (self._folder / file.path).open("rb") as source:
+            source.seek(start)
+            data = source.read(stop - start)
+        self.served_bytes += len(data)
+        yield data
+
+    def _sha256(self, file: ListedFile) -> str:
+        return hash_file(self._folder, file).sha256
+
+
+def admission_bytes(folder: Path, scratch: Path) -> int:
+    """Bytes read until a repository with a copied hash is refused."""
+    host = CountingHost(folder)
+    order = FetchOrder(
+        commitment=a_commitment(),
+        constraints=some_constraints(max_parameters=1 << 40, max_bytes=1 << 40),
+        partial=str(scratch / "partial"),
+        home=str(scratch / "home"),
+        room_bytes=1 << 40,
+    )
+    try:
+        fetch(host, Connection(), order, lambda size_bytes: None)
+    except ModelRejected:
+        return host.served_bytes
+    raise RuntimeError("a copied hash was accepted")
+
+
+def seconds(work: Callable[[], None], runs: int) -> float:
+    taken = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return median(taken)
+
+
+def measure(mib: int, runs: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root, "model")
+        folder.mkdir()
+        write_checkpoint(folder, mib)
+        size = sum(file.size_bytes for file in listing(folder))
+        old_way(folder)  # everything into the page cache
+        rounds = [
+            (
+                seconds(lambda: old_way(folder), 1),
+                seconds(lambda: our_way(folder, norms=True), 1),
+                seconds(lambda: our_way(folder, norms=False), 1),
+            )
+            for _ in range(runs)
+        ]
+        old, ours, bare = (median(column) for column in zip(*rounds, strict=True))
+        read = admission_bytes(folder, Path(root))
+    return {
+        "size_mib": size / 2**20,
+        "directory_hash_seconds": old,
+        "all_digests_and_checks_seconds": ours,
+        "all_digests_seconds": bare,
+        "digest_speedup": old / ours,
+        "checks_share": max(0.0, 1 - bare / ours),
+        "admission_bytes": read,
+        "admission_bytes_share": read / size,
+    }
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--mib", type=int, default=4096, help="size of the checkpoint")
+    arguments.add_argument("--runs", type=int, default=3)
+    arguments.add_argument("--json", type=Path, metavar="FILE")
+    given = arguments.parse_args()
+    figures = {name: round(value, 5) for name, value in measure(given.mib, given.runs).items()}
+    print_table("figures", ("figure", "value"), figures.items())
+    write_figures(given.json, figures, libraries=("numpy", "blake3"))
+
+
+if __name__ == "__main__":
+    main()
