@@ -47,7 +47,7 @@ lint: venv
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/mypy --strict $(wildcard bench/*.py)
+	MYPYPATH=bench $(BIN)/mypy --strict $(wildcard bench/*.py)
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds

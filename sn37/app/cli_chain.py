@@ -6,15 +6,17 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import CommandError
+from sn37.domain.ids import CompetitionId, Netuid
 
 if TYPE_CHECKING:
     from sn37.app.settings import Settings
+    from sn37.domain.base_models import BaseModel
     from sn37.domain.checks import Check
     from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment
     from sn37.domain.ids import BlockRef
@@ -78,6 +80,54 @@ def commitments(
         typer.echo(f"{m.block:>9}  {m.hotkey}  not of a model: {m.fault.value}, {m.detail}")
     if not ordered and not malformed:
         typer.echo("nothing is committed")
+
+
+@app.command("base-models")
+def base_models(
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    state_dir: options.StateDir = None,
+    base_netuid: Annotated[int, typer.Option(help="The subnet that pre-trains.")] = 9,
+    competition: Annotated[
+        list[int] | None, typer.Option(help="Only of this competition there; repeatable.")
+    ] = None,
+    default_competition: Annotated[
+        int | None, typer.Option(help="What texts mean that name none; they are left out without.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the models a miner can start from, by their incentive on the pre-training subnet."""
+    settings = _settings(
+        {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
+    )
+    ranked = asyncio.run(_base_models(settings, base_netuid, competition, default_competition))
+    if as_json:
+        rows = [{"incentive": m.incentive, **_row(m.commitment)} for m in ranked]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for model in ranked:
+        c = model.commitment
+        typer.echo(
+            f"{model.incentive:.4f}  {c.hotkey}  competition {c.competition}  "
+            f"{c.model.repo}@{c.model.revision[:12]}"
+        )
+    if not ranked:
+        typer.echo(f"no model with incentive on subnet {base_netuid}")
+
+
+async def _base_models(
+    settings: Settings, netuid: int, competitions: list[int] | None, default: int | None
+) -> tuple[BaseModel, ...]:
+    from sn37.app.networks import open_chain
+
+    async with open_chain(settings) as chain:
+        return await chain.base_models(
+            await chain.head(),
+            netuid=Netuid(netuid),
+            default_competition=None if default is None else CompetitionId(default),
+            competitions=set(map(CompetitionId, competitions)) if competitions else None,
+        )
 
 
 async def _check(settings: Settings, *, shown: bool) -> list[Check]:

@@ -22,3 +22,7 @@ class Check:
     grade: Grade
     detail: str
     remedy: str = ""  # what to do; empty when it is ok
+
+    def __post_init__(self) -> None:
+        if self.grade is Grade.OK and self.remedy:
+            raise ValueError(f"{self.name} is ok, and yet: {self.remedy}")

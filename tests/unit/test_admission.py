@@ -136,7 +136,7 @@ def config(**extra: object) -> bytes:
 
 
 def test_a_plain_configuration_gives_its_architecture() -> None:
-    text = config(rope_scaling=None, rope_theta=1e4, sliding_window=None)
+    text = config(rope_scaling=None, sliding_window=None, is_causal=True)
     assert check_config(text, LIMITS).architecture == "LlamaForCausalLM"
 
 
@@ -148,6 +148,11 @@ def test_a_plain_configuration_gives_its_architecture() -> None:
         config(text_config={"deep": [{"auto_map": {}}]}),
         config(_attn_implementation="flash_attention_2"),
         config(num_hidden_layers=10**9),
+        config(text_config={"decoder_layers": 10**9}),
+        config(num_labels=10**9),
+        config(is_causal=False),
+        config(is_causal=1),
+        config(text_config={"use_bidirectional_attention": True}),
         config(vocab_size=-1),
         config(hidden_size=True),
         config(rope_theta=1e300),

@@ -1,6 +1,6 @@
 """Endpoints of the real network: one SDK client each, which leaves nothing behind.
 
-This module is the only one that knows more of the SDK than it documents.
+This module, and ``storage.substrate_of``, are all that knows more of the SDK than it documents.
 """
 
 from __future__ import annotations

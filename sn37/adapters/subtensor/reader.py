@@ -14,6 +14,7 @@ import bittensor as bt
 from sn37.adapters.subtensor.blocks import commit_positions, header_hash
 from sn37.adapters.subtensor.commitments import (
     Opened,
+    Parse,
     decode_book,
     lookups_of,
     newest_opened,
@@ -28,6 +29,7 @@ from sn37.domain.base_models import BaseModel, rank_base_models
 from sn37.domain.commitment import (
     CommitmentBook,
     MalformedCommitment,
+    parse_commitment,
     parse_legacy_commitment,
 )
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
-LAG_PAUSES_S = (1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
+LAG_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
 PRE_TRAINING = Netuid(9)
@@ -125,15 +127,18 @@ class ChainReader:
         self,
         at: BlockRef,
         *,
-        default_competition: CompetitionId,
         netuid: Netuid = PRE_TRAINING,
+        default_competition: CompetitionId | None = None,
         competitions: Collection[CompetitionId] | None = None,
     ) -> tuple[BaseModel, ...]:
         """Models of the pre-training subnet, the best first, see ``rank_base_models``.
 
-        ``default_competition`` is that of its oldest texts, which name none.
+        ``default_competition`` is that of its oldest texts, which name none; without one they
+        are no commitments.
         """
-        parse = partial(parse_legacy_commitment, default_competition=default_competition)
+        parse: Parse = parse_commitment
+        if default_competition is not None:
+            parse = partial(parse_legacy_commitment, default_competition=default_competition)
         book = decode_book(await self.opened(at, netuid), parse=parse)
         return rank_base_models(book, await self.metagraph(at, netuid), competitions)
 
@@ -185,8 +190,8 @@ class ChainReader:
                         return
                 elif header[0] > last:
                     last, computed = header
-                    yield BlockRef(last, await self._checked_hash(last, computed))
                     self._final = max(self._final, last)
+                    yield BlockRef(last, await self._checked_hash(last, computed))
 
     async def _checked_hash(self, number: Block, computed: str | None) -> str:
         """A new head's hash: asked for, until once it was what we had computed."""
@@ -215,11 +220,11 @@ class ChainReader:
 
         what = f"hash of block {number}"
         for pause_s in LAG_PAUSES_S:
+            await self._clock.sleep(pause_s)
             answers = await self._connection.read_twice(what, use)
             hashes = {block_hash for _, block_hash in answers}
             if None not in hashes:
                 break
-            await self._clock.sleep(pause_s)
         if len(answers) == 1 and not self._warned:
             self._warned = True
             log.warning(
@@ -230,7 +235,9 @@ class ChainReader:
         agreed = hashes.pop()
         if hashes or agreed is None:
             said = "; ".join(f"{name} says {answer or 'nothing yet'}" for name, answer in answers)
-            raise ChainUnavailable(f"{what}: {said}; remove the endpoint that is wrong")
+            raise ChainUnavailable(
+                f"{what}: {said}; the round waits until they agree, or the wrong one is removed"
+            )
         return agreed
 
     async def _positions(

@@ -128,7 +128,7 @@ def _standings(
 
 def _weights(weights: WeightVector | None, labels: Labels) -> RenderableType:
     if weights is None:
-        return Text("No weights were set: too few rounds, or nobody holds a crown.")
+        return Text("No weights were set: offline, too few rounds, or nobody holds a crown.")
     table = Table(title="Weights", title_justify="left")
     table.add_column("miner", no_wrap=True)
     table.add_column("hotkey", no_wrap=True)

@@ -15,7 +15,6 @@ class Faults:
     delay_s: float = 0.0  # before every answer
     answers_left: int | None = None  # then the connection is gone, as by ``refused``
     pruned_below: int = 0  # states of blocks under this one are gone
-    errors: list[Exception] = field(default_factory=list)  # raised once each
     pool_refusals: list[str] = field(default_factory=list)  # what a node says, once each
     lose_inclusion: bool = False  # once: the extrinsic lands, but nobody hears of it
     lose_submission: bool = False  # once: the connection drops before the extrinsic arrives
@@ -38,5 +37,3 @@ class Faults:
             await asyncio.Event().wait()
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
-        if self.errors:
-            raise self.errors.pop(0)

@@ -11,7 +11,7 @@ from sn37.testing.substrate.faults import Faults
 from sn37.testing.substrate.genesis import Genesis
 from sn37.testing.substrate.ledger import Item, Key, Ledger
 from sn37.testing.substrate.pallets import CONSTANTS, DEFAULTS
-from sn37.testing.substrate.records import metagraph_record, neuron_records
+from sn37.testing.substrate.records import metagraph_record
 
 if TYPE_CHECKING:
     import bittensor as bt
@@ -179,8 +179,6 @@ class ReadingNode(Genesis):
             return None
         if method == "get_metagraph":
             return metagraph_record(self, netuid, at)
-        if method == "get_neurons_lite":
-            return neuron_records(self, netuid, at)
         raise LookupError(f"no runtime call {api}.{method} here")
 
     async def constant(self, module: str, name: str) -> int:

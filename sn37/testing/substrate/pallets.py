@@ -23,7 +23,6 @@ CONSTANTS: Mapping[Item, int] = {
     (C, "InitialDeposit"): 0,
     (C, "FieldDeposit"): 0,
     ("Aura", "SlotDuration"): 12_000,
-    ("System", "BlockHashCount"): 4_096,
 }
 DEFAULTS: Mapping[Item, object] = {
     (C, "MaxSpace"): 3_100,

@@ -1,4 +1,4 @@
-"""The records that the chain's runtime calls return, as the SDK decodes them."""
+"""The record of a subnet that the chain's runtime call returns, as the SDK decodes it."""
 
 from __future__ import annotations
 
@@ -89,26 +89,3 @@ def _subnet_part(chain: Pallets, netuid: int, at: int) -> dict[str, object]:
         "commit_reveal_weights_enabled": one("CommitRevealWeightsEnabled"),
         "commit_reveal_period": one("RevealPeriodEpochs") or 1,
     }
-
-
-def neuron_records(chain: Pallets, netuid: int, at: int) -> list[dict[str, object]]:
-    """``NeuronInfoRuntimeApi.get_neurons_lite`` at a block."""
-    graph = metagraph_record(chain, netuid, at)
-
-    def of(name: str, uid: int) -> object:
-        return cast(Sequence[object], graph[name])[uid]
-
-    return [
-        {
-            "uid": uid,
-            "hotkey": hotkey,
-            "coldkey": of("coldkeys", uid),
-            "netuid": netuid,
-            "active": True,
-            "validator_permit": of("validator_permit", uid),
-            "last_update": of("last_update", uid),
-            "incentive": of("incentives", uid),
-            "stake": [(of("coldkeys", uid), of("total_stake", uid))],
-        }
-        for uid, hotkey in enumerate(cast(Sequence[str], graph["hotkeys"]))
-    ]

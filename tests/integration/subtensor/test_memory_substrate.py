@@ -84,6 +84,17 @@ def test_four_fields_are_one_too_many(substrate: MemorySubstrate) -> None:
         substrate.commit_text(MINER, "x" * 385)
 
 
+@pytest.mark.parametrize("leaves_mark", [False, True])
+async def test_a_seal_that_fails_is_marked_or_gone(
+    leaves_mark: bool, substrate: MemorySubstrate
+) -> None:
+    substrate.commit_sealed(MINER, b"sealed", 99)
+    substrate.fail_reveal(MINER, leaves_mark=leaves_mark)
+    async with client_over(substrate) as client:
+        rows = await client.read("commitments", netuid=37)
+    assert [row["status"] for row in rows] == (["failed"] if leaves_mark else [])
+
+
 async def test_a_real_seal_is_opened_by_the_sdk_s_own_cryptography(
     substrate: MemorySubstrate,
 ) -> None:

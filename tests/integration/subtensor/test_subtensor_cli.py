@@ -225,3 +225,25 @@ def test_commitments_are_listed_for_people_and_for_programs(
 def test_an_empty_subnet_says_so(cli: Cli) -> None:
     _, out = cli.run("commitments", World().substrate)
     assert "nothing is committed" in out
+
+
+def test_base_models_are_listed_by_their_incentive(cli: Cli) -> None:
+    node = World().substrate
+    node.add_subnet(9)
+    old = TEXT.removeprefix("2:").rpartition(":")[0]
+    for signer, text in ((ALICE, TEXT), (BOB, old)):
+        node.register(signer.hotkey, netuid=9)
+        node.produce()
+        node.commit_text(signer.hotkey, text, netuid=9)
+    node.put("Incentive", (9,), [200, 600])
+    _, out = cli.run("base-models", node)
+    assert out.splitlines() == [f"0.0031  {ALICE.hotkey}  competition 1  acme/model@{'a' * 12}"]
+    code, out = cli.run("base-models --json --default-competition 4", node)
+    rows = json.loads(out)
+    assert [(row["hotkey"], row["competition"]) for row in rows] == [
+        (BOB.hotkey, 4),
+        (ALICE.hotkey, 1),
+    ]
+    assert code == 0
+    _, out = cli.run("base-models --competition 3", node)
+    assert out == "no model with incentive on subnet 9\n"

@@ -262,6 +262,24 @@ class TestLostConnections:
             await world.setter().submit(shares(alice=1.0))
         assert world.row() == {}
 
+    @pytest.mark.parametrize("answers", range(30))
+    async def test_wherever_the_connection_breaks_weights_are_on_chain_once(
+        self, answers: int
+    ) -> None:
+        world = World(commit_reveal=True)
+        await world.connection.read("nothing", lambda client: client.block())
+        world.substrate.faults.answers_left = answers
+        began = Block(world.substrate.ledger.head)
+        try:
+            extrinsic: str | None = await world.setter().submit(shares(alice=1.0))
+        except ChainUnavailable:
+            extrinsic = None
+        world.substrate.faults.answers_left, world.substrate.faults.refused = None, False
+        world.clock.elapsed += 120.0  # the endpoint has rested
+        found = await world.setter().since(began)
+        assert len(world.substrate.submitted) == (found is not None)
+        assert extrinsic in (None, found)
+
     async def test_a_chain_that_dies_after_the_inclusion_leaves_it_open(self) -> None:
         world = World()
         world.substrate.faults.lose_inclusion = True
