@@ -36,20 +36,6 @@ class SetUpCancelled(Exception):
     """Ends the thread that sets up a simulated network."""
 
 
-def require_reachable(settings: Settings) -> None:
-    """Make sure that there are adapters for all that a validator needs on this network.
-
-    Raises:
-        CommandError: There are not.
-    """
-    if not settings.is_simnet:
-        raise CommandError(
-            f"network {settings.network}: this version can read it and set weights on it, see "
-            "sn37 chain check, but has no way yet to Hugging Face and to the data sets; "
-            "use --network simnet"
-        )
-
-
 def require_chain(settings: Settings) -> None:
     """Make sure that there is a real chain to look at, and the SDK to do it.
 
@@ -136,8 +122,32 @@ async def open_network(container: Container) -> Network:
         CommandError: This version cannot reach it, or its folder cannot be used.
     """
     settings = container.settings()
-    require_reachable(settings)
-    return await _open_simnet(container, settings)
+    if settings.is_simnet:
+        return await _open_simnet(container, settings)
+    return _open_real(container, settings)
+
+
+def _open_real(container: Container, settings: Settings) -> Network:
+    """The chain and the hub; neither is asked for anything yet."""
+    from sn37.adapters.hub.model_store import HubModelStore
+    from sn37.adapters.subtensor.chain import SubtensorChain
+    from sn37.adapters.subtensor.connection import Connection
+
+    signer, clock = open_signer(settings), container.clock()
+    connection = Connection(endpoints(settings), clock=clock)
+    return Network(
+        chain=SubtensorChain(
+            connection,
+            netuid=Netuid(settings.netuid),
+            clock=clock,
+            sink=container.sink(),
+            signer=None if settings.offline else signer,
+        ),
+        models=HubModelStore(settings.state_dir / "models"),
+        signer=signer,
+        find_source=dataset_plugin,
+        close=connection.close,
+    )
 
 
 async def _open_simnet(container: Container, settings: Settings) -> Network:

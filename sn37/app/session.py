@@ -15,7 +15,7 @@ from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.app.container import Container
 from sn37.app.installed import require_packages
-from sn37.app.networks import open_network, require_reachable
+from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
 from sn37.app.settings import Settings, require_wallet
@@ -38,7 +38,6 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
         PortError: The state cannot be used, or a dependency said no.
     """
     require_wallet(settings)
-    require_reachable(settings)
     loaded = _schedule(settings)
     require_packages(settings)
     folders.require_writable(settings.state_dir)
@@ -86,7 +85,10 @@ async def _follow(container: Container) -> None:
     actors = dict(container.actors())
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
-    await container.supervisor().run(actors)
+    try:
+        await container.supervisor().run(actors)
+    finally:
+        await network.close()
 
 
 def _show(container: Container) -> None:

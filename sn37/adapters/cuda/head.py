@@ -22,22 +22,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from sn37.adapters.cuda.attention import PACKED
+
 # Architectures whose logits are lm_head(hidden), read in transformers 5.23 and checked by
 # tests against float64; Gemma 2 then caps them.
-LINEAR = frozenset(
-    {
-        "FalconForCausalLM",
-        "GPTNeoXForCausalLM",
-        "Gemma2ForCausalLM",
-        "GemmaForCausalLM",
-        "LlamaForCausalLM",
-        "MistralForCausalLM",
-        "Phi3ForCausalLM",
-        "PhiForCausalLM",
-        "Qwen2ForCausalLM",
-        "Qwen3ForCausalLM",
-    }
-)
+LINEAR = PACKED | {"FalconForCausalLM"}
 TILE_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 27}  # float32 numbers of one tile: 8 and 512 MiB
 MIN_TILE = 256  # tokens; below, products lose speed
 
