@@ -29,7 +29,16 @@ METHODS = ("reference_loss", "text_loss")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print tables, write figures."""
-    options = _options().parse_args(arguments)
+    parser = _options()
+    options = parser.parse_args(arguments)
+    for name, file in (
+        ("model", options.model and options.model / "config.json"),
+        ("samples", options.samples),
+    ):
+        if file is not None and not file.is_file():
+            parser.error(f"--{name}: no file {file}")
+    if options.count < 4 or options.runs < 1:
+        parser.error("--count: at least 4; --runs: at least 1")
     given = inputs.read_samples(options.samples) if options.samples else None
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.model or Path(scratch) / "model"
@@ -96,9 +105,10 @@ def _compare(
     setting: Setting, samples: dict[str, list[Encoded]], num_runs: int
 ) -> dict[str, float]:
     """Both sides over both methods, interleaved; the figures."""
+    methods = [method for method in METHODS if samples[method]]
     found: dict[tuple[str, str], list[Measurement]] = {}
     for _ in range(num_runs):
-        for method in METHODS:
+        for method in methods:
             found.setdefault((method, "plain"), []).append(
                 in_a_process(plain, setting, samples[method], setting.dtype)
             )
@@ -109,7 +119,7 @@ def _compare(
     figures = {"matmul_peak_gflops": peak / 1e9}
     rows = []
     errors: dict[str, list[float]] = {"plain": [], "ours": []}
-    for method in METHODS:
+    for method in methods:
         needed = in_a_process(flops, setting, samples[method])
         exact = in_a_process(plain, setting, samples[method], "float32").losses
         tokens = sum(len(s.ids) for s in samples[method])
@@ -135,8 +145,8 @@ def _compare(
         figures |= _ratios(method, found[method, "plain"], found[method, "ours"], needed / peak)
     figures["mean_abs_error"] = fmean(errors["ours"])
     figures["mean_abs_error_plain"] = fmean(errors["plain"])
-    figures["peak_memory_ratio"] = max(figures[f"{m}_peak_memory_ratio"] for m in METHODS)
-    figures["peak_fraction"] = min(figures[f"{m}_peak_fraction"] for m in METHODS)
+    figures["peak_memory_ratio"] = max(figures[f"{m}_peak_memory_ratio"] for m in methods)
+    figures["peak_fraction"] = min(figures[f"{m}_peak_fraction"] for m in methods)
     print_table(
         f"{setting.device}, {setting.dtype}, {setting.threads} threads, median of {num_runs}",
         (

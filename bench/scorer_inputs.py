@@ -115,6 +115,8 @@ def read_samples(file: Path) -> list[Sample]:
             raise SystemExit(
                 f'{file}, line {number}: not {{"prompt": ..., "reference": ...}} ({error})'
             ) from error
+    if not samples:
+        raise SystemExit(f"{file}: no samples")
     return samples
 
 
