@@ -119,7 +119,7 @@ def test_every_command_of_a_block_works(
         case ["btcli", *_]:
             pass  # Bittensor's own: tests/integration/subtensor compares names and options
         case ["sn37", "validator", *_]:
-            assert load_settings(parse(words)).is_simnet, "nothing else runs yet"
+            load_settings(parse([PLACEHOLDERS.get(word, word) for word in words]))
         case _:
             pytest.fail(f"{where}: no test knows {words}")
 
