@@ -69,11 +69,14 @@ def test_nothing_is_read_when_memory_would_not_hold_it_twice(folder: Path, tmp_p
         assert resident_fraction(folder / "b.safetensors") == expected
 
 
-def test_missing_files_do_no_harm(tmp_path: Path) -> None:
+def test_missing_files_do_no_harm(folder: Path, tmp_path: Path) -> None:
     ahead = ReadAhead()
     ahead.start(tmp_path / "nothing")
     ahead.stop()
     ahead.stop()
+    ahead.start(folder)
+    ahead.wait()
+    assert resident_fraction(folder / "a.safetensors") == 1.0
 
 
 def test_a_newer_request_ends_the_older_one(folder: Path, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""The system calls that Python has no function for."""
+"""What Python has no function for: some system calls, and what the kernel says of this process."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -15,6 +16,19 @@ _libc.unshare.argtypes = (ctypes.c_int,)
 def machine() -> str:
     """The architecture in the kernel's words, such as x86_64 or aarch64."""
     return platform.machine()
+
+
+def own_status(field: str) -> str:
+    """The first word of a line of /proc/self/status.
+
+    Raises:
+        OSError: There is no such line.
+    """
+    for line in Path("/proc/self/status").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return value.split()[0]
+    raise OSError(f"/proc/self/status has no {field}")
 
 
 def syscall(name: str, number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:

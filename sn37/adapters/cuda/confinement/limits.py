@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement.kernel import prctl
+from sn37.adapters.cuda.confinement.kernel import own_status, prctl
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -60,10 +60,7 @@ def keep_only(descriptors: Sequence[int]) -> Sequence[int]:
 
 def _data_bytes() -> int:
     """Private writable memory of this process, as RLIMIT_DATA counts it."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) << 10
-    raise OSError("/proc/self/status has no VmData")
+    return int(own_status("VmData")) << 10
 
 
 def _lower(name: int, value: int) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
-from pathlib import Path
 
-from sn37.adapters.cuda.confinement.kernel import machine, prctl, syscall
+from sn37.adapters.cuda.confinement.kernel import machine, own_status, prctl, syscall
 
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -43,7 +42,4 @@ def drop_capabilities() -> None:
 
 def capabilities() -> int:
     """The bits of all capabilities in force."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("CapEff:"):
-            return int(line.split()[1], 16)
-    raise OSError("/proc/self/status has no CapEff")
+    return int(own_status("CapEff"), 16)
