@@ -14,14 +14,14 @@ from sn37.adapters.hub.publisher import HubPublisher
 from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub
+from tests.integration.processes import children_of
 
 _WORKER = b"sn37.adapters.hub.worker"
 
 
-def children_of(pid: int) -> list[int]:
+def transfers_of(pid: int) -> list[int]:
     """Transfer processes of a process."""
-    listed = " ".join(p.read_text() for p in Path(f"/proc/{pid}/task").glob("*/children"))
-    return [child for child in map(int, listed.split()) if _is_worker(child)]
+    return [child for child in children_of(pid) if _is_worker(child)]
 
 
 def _is_worker(pid: int) -> bool:
@@ -43,7 +43,7 @@ class Killer:
         with self._lock:
             self.left -= 1
             if self.left == 0:
-                for pid in children_of(os.getpid()):
+                for pid in transfers_of(os.getpid()):
                     os.kill(pid, signal.SIGKILL)
 
 

@@ -19,7 +19,7 @@ from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub
-from tests.integration.hub.killing import children_of, content, kill_downloads, kill_uploads
+from tests.integration.hub.killing import transfers_of, content, kill_downloads, kill_uploads
 
 KILLS = 20
 
@@ -69,7 +69,7 @@ def test_a_validator_killed_in_the_middle_takes_its_transfer_along(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     ) as validator:
         assert reached.event.wait(60)
-        (transfer,) = children_of(validator.pid)
+        (transfer,) = transfers_of(validator.pid)
         handle = os.pidfd_open(transfer)
         validator.kill()
     assert select.select([handle], [], [], 60)[0], "the transfer outlived its validator"
@@ -91,7 +91,7 @@ async def test_a_cancelled_fetch_leaves_no_process_and_can_be_resumed(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert children_of(os.getpid()) == []
+    assert transfers_of(os.getpid()) == []
     assert (await open_store().fetch(commitment, LIMITS)).ref == commitment.model
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.cuda.watchdog import holdings
 from sn37.testing.tiny_models import a_real_job, save_model
+from tests.integration.processes import children_of
 
 NUM_REPORTS = 10
 MAX_GROWTH_BYTES = 16 << 20  # after the first tenth, of allocators' own making
@@ -37,20 +38,15 @@ class Census:
     memory_of_parent_bytes: int
 
 
-def children_of(pid: str) -> list[str]:
-    """Their pids."""
-    tasks = Path("/proc", pid, "task").iterdir()
-    return [child for task in tasks for child in (task / "children").read_text().split()]
-
-
 def take_census() -> Census:
     """Now."""
     children = children_of("self")
-    own, parent = holdings(os.getpid()), holdings(int(children[0]))
+    (warm_parent,) = children
+    own, parent = holdings(os.getpid()), holdings(warm_parent)
     return Census(
         files=len(list(Path("/proc/self/fd").iterdir())),
-        files_of_parent=len(list(Path("/proc", children[0], "fd").iterdir())),
-        processes=len(children) + len(children_of(children[0])),
+        files_of_parent=len(list(Path("/proc", str(warm_parent), "fd").iterdir())),
+        processes=len(children) + len(children_of(warm_parent)),
         threads=own.num_threads,
         shared_memory=len(list(Path("/dev/shm").iterdir())),
         memory_bytes=own.memory_bytes,

@@ -19,6 +19,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.scoring import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
+from tests.integration.processes import children_of
 from tests.integration.scorer.harness import everything, hostile, told_pids, wait_until_gone
 
 NUM_STARTS = 50
@@ -42,17 +43,12 @@ def open_files(pid: int | str) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208
 
 
-def children(pid: int | str) -> set[int]:
-    tasks = Path("/proc", str(pid), "task").iterdir()
-    return {int(child) for task in tasks for child in (task / "children").read_text().split()}
-
-
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """The validator's process has the same children and open files as before, none more."""
-    before = (children("self"), open_files("self"))
+    before = (children_of("self"), open_files("self"))
     yield
-    assert (children("self"), open_files("self")) == before
+    assert (children_of("self"), open_files("self")) == before
 
 
 async def test_t24_memory_beyond_the_declared_size_is_refused() -> None:
@@ -167,12 +163,12 @@ async def starts(scorer: WorkerScorer, count: int) -> None:
 
 
 async def test_t44_fifty_workers_leave_nothing_behind() -> None:
-    others = children("self")
+    others = children_of("self")
     async with hostile("agree") as scorer:
         await starts(scorer, 2)
-        (zygote,) = children("self") - others
-        before, of_zygote = (children("self"), open_files("self")), open_files(zygote)
+        (zygote,) = children_of("self") - others
+        before, of_zygote = (children_of("self"), open_files("self")), open_files(zygote)
         await starts(scorer, NUM_STARTS)
-        assert (children("self"), open_files("self")) == before
-        assert children(zygote) == set()
+        assert (children_of("self"), open_files("self")) == before
+        assert children_of(zygote) == set()
         assert open_files(zygote) <= of_zygote + 1  # the last job's socket may not be closed yet
