@@ -19,7 +19,7 @@ from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub
-from tests.integration.hub.killing import transfers_of, content, kill_downloads, kill_uploads
+from tests.integration.hub.killing import content, kill_downloads, kill_uploads, transfers_of
 
 KILLS = 20
 
