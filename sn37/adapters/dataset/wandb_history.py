@@ -113,7 +113,7 @@ def _indices(
         yield None, whole
         return
     first, *_ = query.indexed
-    for column in row:
+    for column in sorted(row):  # the client shuffles them
         name, _, digits = column.rpartition(".")
         # One spelling an index: "07" would be a second row 7.
         if name != first or not _is_index(digits):

@@ -51,14 +51,14 @@ class Fault:
     mute: bool = False  # nothing does, and the connection stays open
 
     def applies(self, operation: str) -> bool:
-        if operation != self.operation:
+        if operation != self.operation or self.times == 0:
             return False
         if self.skip:
             self.skip -= 1
             return False
         if self.times is not None:
             self.times -= 1
-        return self.times is None or self.times >= 0
+        return True
 
 
 @dataclass(slots=True)
