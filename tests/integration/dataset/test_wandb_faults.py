@@ -177,6 +177,18 @@ async def test_malformed_runs_and_rows_are_left_out_and_counted(wandb_host: Wand
     assert len(rows) == 2 * (ROWS + 3) - 2 + 1
 
 
+@pytest.mark.parametrize("num_archived", [30, ROWS])
+async def test_rows_in_a_runs_archive_are_the_same_rows(
+    wandb_host: WandbHost, num_archived: int
+) -> None:
+    run = fill(wandb_host)
+    run.rows[7]["prompts.9"] = "a column that others do not have"
+    before = await read(wandb_host)
+    run.num_archived = num_archived
+    assert await read(wandb_host) == before
+    assert times_asked(wandb_host, "archive") == 1
+
+
 async def test_only_runs_with_a_sign_of_life_in_the_window_are_asked_for(
     wandb_host: WandbHost,
 ) -> None:
