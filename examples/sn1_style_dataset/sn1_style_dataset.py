@@ -1,0 +1,90 @@
+"""Multiple-choice questions in the style of subnet 1, which a feed publishes as pages of JSON.
+
+A page is ``{"rows": [{"id", "time", "challenge", "reference"}, ...], "next": link}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from urllib.parse import urljoin
+from urllib.request import urlopen
+
+from pydantic import Field
+
+from sn37.dataset_plugin import LivePlugin, Parameters
+from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.errors import DatasetUnavailable
+
+TIMEOUT_S = 30.0  # of one page; a hang becomes an error, and the round is sat out
+OPTION = re.compile(r"^([A-D])\. ", re.MULTILINE)
+
+
+class Settings(Parameters):
+    """What the schedule may say of this source."""
+
+    url: str = Field(pattern="^(https|file)://")  # of the first page
+    max_pages: int = Field(default=1000, ge=1)  # a feed that links in circles ends
+
+
+def read_page(url: str) -> bytes:
+    with urlopen(url, timeout=TIMEOUT_S) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+class Questions:
+    """Collect a feed's rows. ``read`` is the only part that touches the network."""
+
+    def __init__(self, settings: Settings, *, read: Callable[[str], bytes] = read_page) -> None:
+        self._settings = settings
+        self._read = read
+
+    async def collect(self, request: PoolRequest) -> Pool:
+        try:
+            rows = await asyncio.to_thread(lambda: list(self._rows()))
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetUnavailable(f"{self._settings.url}: {error!r}") from error
+        found = [s for row in rows if (s := to_sample(row)) and qualifies(s, request)]
+        # Of two rows with one id the same one counts for everybody, whichever came first.
+        found.sort(key=lambda s: (s.provenance.row_id, s.content_hash), reverse=True)
+        unique = {s.provenance.row_id: s for s in found}
+        return Pool(tuple(reversed(unique.values())))
+
+    def _rows(self) -> Iterator[Mapping[str, str]]:
+        url = self._settings.url
+        for _ in range(self._settings.max_pages):
+            page = json.loads(self._read(url))
+            yield from page["rows"]
+            if not page["next"]:
+                return
+            url = urljoin(url, page["next"])
+        raise ValueError(f"more than {self._settings.max_pages} pages")
+
+
+def to_sample(row: Mapping[str, str]) -> Sample | None:
+    """One row, or nothing when its answer is none of its options."""
+    if row["reference"] not in OPTION.findall(row["challenge"]):
+        return None
+    return Sample(
+        prompt=row["challenge"],
+        reference=row["reference"],
+        provenance=Provenance(
+            row_id=row["id"],
+            produced_at=datetime.fromisoformat(row["time"]).astimezone(UTC),
+        ),
+    )
+
+
+def qualifies(sample: Sample, request: PoolRequest) -> bool:
+    """Inside the window. These rows are unsigned: asked for signed ones, there are none."""
+    written = sample.provenance.produced_at
+    return request.trusted is None and written is not None and written in request.window
+
+
+def build() -> DatasetPlugin:
+    return LivePlugin(name="sn1_style", parameters=Settings, connect=Questions)
