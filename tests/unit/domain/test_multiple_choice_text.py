@@ -32,7 +32,7 @@ words = st.one_of(
         ["E.", "coli", "U.S.A.", "A.", "B.", "(B)", "C)", "D:", "K.", "i.e.", "-", "?"]
     ),
     st.sampled_from(["Ünïcode", "日本語", "e\u0301tat", "x²", "pH", "PH", "1.5", "\u200b", "Ω"]),
-    st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=6),
+    st.text("ABCDE.):(x\u0301ıſ", min_size=1, max_size=6),
 )
 texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
 line_texts = st.lists(texts, min_size=1, max_size=2).map("\n".join)
@@ -89,11 +89,7 @@ def test_options_in_one_line_are_read_back_as_they_were_or_not_at_all(
     assert_read_back_or_refused(*question, style=style, between=" ")
 
 
-plain = st.text(
-    st.characters(categories=["Ll", "Lo", "Nd", "Sm", "Po"], exclude_characters=".):("),
-    min_size=1,
-    max_size=8,
-)
+plain = st.text("abcxyz0123日本éωß=+?", min_size=1, max_size=8)
 sentences = st.lists(plain, min_size=1, max_size=5).map(" ".join)
 
 
