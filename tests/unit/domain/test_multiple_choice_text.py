@@ -32,7 +32,7 @@ words = st.one_of(
         ["E.", "coli", "U.S.A.", "A.", "B.", "(B)", "C)", "D:", "K.", "i.e.", "-", "?"]
     ),
     st.sampled_from(["Ünïcode", "日本語", "e\u0301tat", "x²", "pH", "PH", "1.5", "\u200b", "Ω"]),
-    st.text("ABCDE.):(x\u0301ıſ", min_size=1, max_size=6),
+    st.text("ABCDE.):(x\u0301\u0131\u017f", min_size=1, max_size=6),
 )
 texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
 line_texts = st.lists(texts, min_size=1, max_size=2).map("\n".join)
