@@ -240,6 +240,6 @@ def _time(sample: Sample) -> datetime:
 
 def _is_scorable(sample: Sample) -> bool:
     """Something to score, which can be stored: no NUL, no half of a surrogate pair."""
-    text = f"{sample.provenance.row_id}{sample.prompt}{sample.reference}"
+    text = "".join((sample.provenance.row_id, sample.prompt, sample.reference, *sample.choices))
     halves = any("\ud800" <= letter <= "\udfff" for letter in text)
     return bool(sample.reference) and "\0" not in text and not halves
