@@ -21,7 +21,7 @@ from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetUnavailable
 
 TIMEOUT_S = 30.0  # of one page; a hang becomes an error, and the round is sat out
-OPTION = re.compile(r"^([A-D])\. ", re.MULTILINE)
+OPTION = re.compile(r"^[A-D]\. (.+)$", re.MULTILINE)
 
 
 class Settings(Parameters):
@@ -67,15 +67,16 @@ class Questions:
 
 
 def to_sample(row: Mapping[str, str]) -> Sample | None:
-    """One row, or nothing when its answer is none of its options."""
-    if row["reference"] not in OPTION.findall(row["challenge"]):
+    """One row with its options taken apart, or nothing when it is no question with four."""
+    options = dict(zip("ABCD", OPTION.findall(row["challenge"]), strict=False))
+    if len(set(options.values())) != 4 or row["reference"] not in options:
         return None
     return Sample(
-        prompt=row["challenge"],
-        reference=row["reference"],
+        prompt=row["challenge"].partition("\nA. ")[0],
+        reference=options[row["reference"]],
+        choices=tuple(options.values()),
         provenance=Provenance(
-            row_id=row["id"],
-            produced_at=datetime.fromisoformat(row["time"]).astimezone(UTC),
+            row_id=row["id"], produced_at=datetime.fromisoformat(row["time"]).astimezone(UTC)
         ),
     )
 
