@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 from urllib.request import urlopen
 
-from pydantic import Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
@@ -29,6 +28,15 @@ class Settings(Parameters):
 
     url: str = Field(pattern="^(https|file)://")  # of the first page
     max_pages: int = Field(default=1000, ge=1)  # a feed that links in circles ends
+
+
+class Row(BaseModel):
+    """A row as the feed has it; one that is not like this is left out."""
+
+    id: str
+    time: AwareDatetime
+    challenge: str
+    reference: str
 
 
 def read_page(url: str) -> bytes:
@@ -47,7 +55,7 @@ class Questions:
     async def collect(self, request: PoolRequest) -> Pool:
         try:
             rows = await asyncio.to_thread(lambda: list(self._rows()))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetUnavailable(f"{self._settings.url}: {error!r}") from error
         found = [s for row in rows if (s := to_sample(row)) and qualifies(s, request)]
         # Of two rows with one id the same one counts for everybody, whichever came first.
@@ -55,7 +63,7 @@ class Questions:
         unique = {s.provenance.row_id: s for s in found}
         return Pool(tuple(reversed(unique.values())))
 
-    def _rows(self) -> Iterator[Mapping[str, str]]:
+    def _rows(self) -> Iterator[object]:
         url = self._settings.url
         for _ in range(self._settings.max_pages):
             page = json.loads(self._read(url))
@@ -66,18 +74,20 @@ class Questions:
         raise ValueError(f"more than {self._settings.max_pages} pages")
 
 
-def to_sample(row: Mapping[str, str]) -> Sample | None:
+def to_sample(fields: object) -> Sample | None:
     """One row with its options taken apart, or nothing when it is no question with four."""
-    options = dict(zip("ABCD", OPTION.findall(row["challenge"]), strict=False))
-    if len(set(options.values())) != 4 or row["reference"] not in options:
+    try:
+        row = Row.model_validate(fields)
+    except ValidationError:
+        return None
+    options = dict(zip("ABCD", OPTION.findall(row.challenge), strict=False))
+    if len(set(options.values())) != 4 or row.reference not in options:
         return None
     return Sample(
-        prompt=row["challenge"].partition("\nA. ")[0],
-        reference=options[row["reference"]],
+        prompt=row.challenge.partition("\nA. ")[0],
+        reference=options[row.reference],
         choices=tuple(options.values()),
-        provenance=Provenance(
-            row_id=row["id"], produced_at=datetime.fromisoformat(row["time"]).astimezone(UTC)
-        ),
+        provenance=Provenance(row_id=row.id, produced_at=row.time),
     )
 
 
