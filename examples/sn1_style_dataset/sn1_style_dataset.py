@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from sn37.dataset_plugin import LivePlugin, Parameters
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
+from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetUnavailable
 
@@ -41,8 +41,7 @@ class Row(BaseModel):
 
 def read_page(url: str) -> bytes:
     with urlopen(url, timeout=TIMEOUT_S) as answer:
-        body: bytes = answer.read()
-    return body
+        return bytes(answer.read())
 
 
 class Questions:
@@ -57,7 +56,9 @@ class Questions:
             rows = await asyncio.to_thread(lambda: list(self._rows()))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetUnavailable(f"{self._settings.url}: {error!r}") from error
-        found = [s for row in rows if (s := to_sample(row)) and qualifies(s, request)]
+        if request.trusted is not None:  # these rows are unsigned: of signed ones there are none
+            return Pool(())
+        found = [s for row in rows if (s := to_sample(row, request.window))]
         # Of two rows with one id the same one counts for everybody, whichever came first.
         found.sort(key=lambda s: (s.provenance.row_id, s.content_hash), reverse=True)
         unique = {s.provenance.row_id: s for s in found}
@@ -74,14 +75,14 @@ class Questions:
         raise ValueError(f"more than {self._settings.max_pages} pages")
 
 
-def to_sample(fields: object) -> Sample | None:
-    """One row with its options taken apart, or nothing when it is no question with four."""
+def to_sample(fields: object, window: TimeWindow) -> Sample | None:
+    """A row of the window with its options taken apart; nothing when it does not fit."""
     try:
         row = Row.model_validate(fields)
     except ValidationError:
         return None
     options = dict(zip("ABCD", OPTION.findall(row.challenge), strict=False))
-    if len(set(options.values())) != 4 or row.reference not in options:
+    if len(set(options.values())) != 4 or row.reference not in options or row.time not in window:
         return None
     return Sample(
         prompt=row.challenge.partition("\nA. ")[0],
@@ -89,12 +90,6 @@ def to_sample(fields: object) -> Sample | None:
         choices=tuple(options.values()),
         provenance=Provenance(row_id=row.id, produced_at=row.time),
     )
-
-
-def qualifies(sample: Sample, request: PoolRequest) -> bool:
-    """Inside the window. These rows are unsigned: asked for signed ones, there are none."""
-    written = sample.provenance.produced_at
-    return request.trusted is None and written is not None and written in request.window
 
 
 def build() -> DatasetPlugin:
