@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sn37.domain.collected import (
     MAX_CHARACTERS,
-    MAX_POOL_CHARACTERS,
     MAX_NAME_CHARACTERS,
+    MAX_POOL_CHARACTERS,
     Collected,
     ContractBroken,
     SetAside,
