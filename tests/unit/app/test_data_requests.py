@@ -43,7 +43,9 @@ def chain_with_signers() -> FakeChain:
 async def test_t17_window_and_signers_are_those_of_a_round_at_the_block() -> None:
     chain = chain_with_signers()
     request, counted = await request_at(chain, TARGET, Block(1_000))
-    assert request.trusted == {Hotkey("rich")}  # 50 blocks before, and above 100, not at it
+    assert request.trusted == frozenset(
+        {Hotkey("rich")}
+    )  # 50 blocks before, and above 100, not at it
     assert (counted.since, counted.until) == (time_of(700), time_of(925))
     assert request.window.since <= counted.since
     assert request.window.until == counted.until
