@@ -57,9 +57,9 @@ class PluginCalls:
             if not waiting.done():
                 self._stuck[name] = thread
                 waiting.cancel()
+            elif not waiting.cancelled():
+                waiting.exception()  # how a cancelled call ended is nobody's business
         if not done:
-            if waiting.done() and not waiting.cancelled():
-                waiting.exception()  # it ended as it was told to
             raise DatasetUnavailable(
                 f"data set {name}: no answer within {self._deadline_s:g} s; the call was ended"
             )
