@@ -40,7 +40,8 @@ class Sn18Parameters(Parameters):
     entity: str = Field(default="cortex-t", pattern=_NAME)
     project: str = Field(default="multi-modality", pattern=_NAME)
     modality: Literal["text"] = "text"
-    base_url: str | None = Field(default=None, pattern=r"^https?://[^\s/]+$")
+    # Of the host; WANDB_BASE_URL, or the client's own when empty.
+    base_url: str = Field(default="", pattern=r"^(https?://[^\s/]+)?$")
 
 
 class Sn18:
