@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sn37.adapters.dataset.phrases import PhraseFilter
 from sn37.adapters.dataset.signed_runs import SignedRuns
-from sn37.adapters.dataset.wandb_messages import Query, RowFound, moment
+from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.collected import MAX_CHARACTERS, MAX_POOL_CHARACTERS
@@ -49,7 +49,7 @@ class Sn18:
     Args:
         is_clean: Whether a text holds no undesirable phrase; of the list that ships when ``None``.
         timeout_s: Of a read.
-        retries: Of a request; as wandb's client chooses when ``None``.
+        retries: Of a request.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Sn18:
         *,
         is_clean: IsClean | None = None,
         timeout_s: float = TIMEOUT_S,
-        retries: int | None = None,
+        retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
         self._is_clean = is_clean
@@ -94,7 +94,7 @@ class Sn18:
             "sn18: %d rows of %d runs%s",
             len(pool.samples),
             len(runs.signers),
-            "".join(f", {count} {why}" for why, count in sorted(rows.left_out.items())),
+            "".join(f", {n} {why}" for why, n in sorted(rows.left_out.items()) if n),
         )
         return pool
 

@@ -95,11 +95,10 @@ def _prepare(query: Query) -> None:
         WANDB_ERROR_REPORTING="false",
         WANDB_HTTP_TIMEOUT=str(query.request_timeout_s),
         WANDB_SILENT="true",
+        WANDB_X_GRAPHQL_RETRY_MAX=str(query.retries),
     )
     if query.base_url is not None:
         os.environ["WANDB_BASE_URL"] = query.base_url
-    if query.retries is not None:
-        os.environ["WANDB_X_GRAPHQL_RETRY_MAX"] = str(query.retries)
 
 
 def _report_lines(query: Query) -> Iterator[bytes]:
@@ -122,7 +121,7 @@ def _report_lines(query: Query) -> Iterator[bytes]:
             yield from _read(*runs[chosen], query, left_out)
         except Flooded:
             left_out["runs with too many steps"] += 1
-    yield encode_report(Finished(left_out=left_out))
+    yield encode_report(Finished(left_out=dict(left_out)))
 
 
 def _list(api: Api, query: Query) -> Iterator[Run]:

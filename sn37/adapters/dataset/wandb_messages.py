@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from sn37.domain.canonical import JsonValue
 
 MAX_LINE_BYTES = 2 << 20
+RETRIES = 5  # a minute; then the cause is told, before the deadline hides it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Query:
         since, until: Unix seconds; rows written in ``[since, until)`` are wanted.
         page_steps: How many steps a request asks for.
         base_url: Where wandb is; what the client takes by itself when ``None``.
-        retries: Of one request; the client's own number when ``None``.
+        retries: Of one request, after 2, 4, 8 seconds and so on, or as the host says; not 0.
     """
 
     entity: str
@@ -42,7 +43,7 @@ class Query:
     until: float
     page_steps: int
     base_url: str | None = None
-    retries: int | None = None
+    retries: int = RETRIES
     request_timeout_s: int = 30
 
 
