@@ -20,9 +20,10 @@ MAX_CHARS = 20_000  # of a challenge; questions have a few hundred
 _MAX_LABELS = 100  # of one style in a text; pairs of them are looked at
 
 _LETTERS = ascii_uppercase[: MAX_OPTIONS + 1]  # one more, to see where there are too many
+# What stands before a letter is looked at last: a search for a class of characters is fast.
 _STYLES = tuple(
-    re.compile(rf"(?<!\S){before}([{_LETTERS}]){after}(?!\S)")
-    for before, after in (("", r"\."), ("", r"\)"), (r"\(", r"\)"), ("", ":"))
+    re.compile(pattern.replace("X", f"([{_LETTERS}])") + r"(?!\S)")
+    for pattern in (r"X\.(?<!\S..)", r"X\)(?<!\S..)", r"\(X\)(?<!\S...)", r"X:(?<!\S..)")
 )
 _SOMETHING = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
