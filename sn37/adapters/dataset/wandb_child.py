@@ -164,7 +164,8 @@ def _run_found(run: Run, query: Query) -> RunFound | None:
 def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
     def read(start: int, stop: int) -> HistoryPage:
         return list(
-            run.scan_history(min_step=start, max_step=stop, page_size=stop - start, use_cache=False)
+            # The cache is in our folder. Without it a run's archive would come for every page.
+            run.scan_history(min_step=start, max_step=stop, page_size=stop - start)
         )
 
     last_step = run.lastHistoryStep

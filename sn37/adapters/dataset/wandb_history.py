@@ -44,7 +44,11 @@ def rows_of(
         Flooded: See there; nothing was yielded.
     """
     window = TimeWindow(since=_moment(query.since), until=_moment(query.until))
-    pages = _pages(last_step, query.page_steps, window, read)
+
+    def read_wanted(start: int, stop: int) -> HistoryPage:
+        return _without_copies([_wanted(row, query) for row in read(start, stop)])
+
+    pages = _pages(last_step, query.page_steps, window, read_wanted)
     return _rows(run, chain.from_iterable(pages), query, window, left_out)
 
 
@@ -64,6 +68,21 @@ def _pages(
         if sum(map(len, pages)) > MAX_STEPS:
             raise Flooded
     return reversed(pages)
+
+
+def _wanted(row: Mapping[str, JsonValue], query: Query) -> dict[str, JsonValue]:
+    """The columns that are asked for; archived rows come with all of the run, as nulls."""
+    plain = {"_step", "_timestamp", *query.columns}
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None and (name in plain or name.rpartition(".")[0] in query.indexed)
+    }
+
+
+def _without_copies(page: HistoryPage) -> HistoryPage:
+    """Where a run's archived rows end and its newest ones begin, some come from both."""
+    return [row for row, before in zip(page, [None, *page], strict=False) if row != before]
 
 
 def _page(start: int, stop: int, read: ReadPage) -> HistoryPage:
@@ -113,7 +132,7 @@ def _indices(
         yield None, whole
         return
     first, *_ = query.indexed
-    for column in row:
+    for column in sorted(row):  # the client shuffles them
         name, _, digits = column.rpartition(".")
         # One spelling an index: "07" would be a second row 7.
         if name != first or not _is_index(digits):

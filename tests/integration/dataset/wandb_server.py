@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
 from sn37.domain.canonical import JsonValue
 
 Row = dict[str, JsonValue]  # a history row with its _step and _timestamp
@@ -21,13 +25,14 @@ PATIENCE_S = 60.0  # of an answer that does not come
 
 @dataclass(slots=True, kw_only=True)
 class HostedRun:
-    """A run; ``rows`` are ordered by step."""
+    """A run; ``rows`` are ordered by step, and so many of the first are in an archive, too."""
 
     id: str
     config: Mapping[str, JsonValue]
     created_at: datetime
     heartbeat_at: datetime
     rows: list[Row] = field(default_factory=list)
+    num_archived: int = 0
 
     @property
     def last_step(self) -> int:
@@ -51,14 +56,14 @@ class Fault:
     mute: bool = False  # nothing does, and the connection stays open
 
     def applies(self, operation: str) -> bool:
-        if operation != self.operation:
+        if operation != self.operation or self.times == 0:
             return False
         if self.skip:
             self.skip -= 1
             return False
         if self.times is not None:
             self.times -= 1
-        return self.times is None or self.times >= 0
+        return True
 
 
 @dataclass(slots=True)
@@ -84,8 +89,19 @@ class WandbHost:
             return {"project": _listing(runs, variables)}
         name = variables.get("name") or variables.get("runName") or variables.get("run")
         run = next((run for run in runs if run.id == name), None)
-        found = None if run is None else _history(operation, run, variables)
+        found = None if run is None else _history(operation, run, variables, self.url)
         return {"project": {"run": found}}
+
+    def archive(self, run_id: str) -> bytes:
+        """The Parquet file of a run."""
+        self.asked.append(("archive", {"name": run_id}))
+        (run,) = (run for runs in self.projects.values() for run in runs if run.id == run_id)
+        file = io.BytesIO()
+        rows = run.rows[: run.num_archived]
+        columns = sorted({name for row in rows for name in row})
+        table = pa.table({name: [row.get(name) for row in rows] for name in columns})
+        pq.write_table(table, file)
+        return file.getvalue()
 
     def fault(self, operation: str) -> Fault | None:
         return next((fault for fault in self.faults if fault.applies(operation)), None)
@@ -138,12 +154,18 @@ def _node(run: HostedRun) -> JsonValue:
     }
 
 
-def _history(operation: str, run: HostedRun, variables: Mapping[str, JsonValue]) -> JsonValue:
+def _history(
+    operation: str, run: HostedRun, variables: Mapping[str, JsonValue], url: str
+) -> JsonValue:
     match operation:
         case "RunHistoryKeys":
             return {"historyKeys": {"lastStep": run.last_step, "keys": {}}}
         case "RunParquetHistory":
-            return {"parquetHistory": {"parquetUrls": [], "liveData": []}}
+            archives: list[JsonValue] = [f"{url}/archive/{run.id}"] if run.num_archived else []
+            live: list[JsonValue] = [
+                {"_step": row["_step"]} for row in run.rows[run.num_archived :]
+            ]
+            return {"parquetHistory": {"parquetUrls": archives, "liveData": live}}
         case "HistoryPage":
             first, last = variables["minStep"], variables["maxStep"]
             size = variables["pageSize"]
@@ -225,6 +247,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(fault.status, {"error": "not now"}, headers=fault.headers)
         else:
             self._send(200, {"data": fault.data})
+
+    def do_GET(self) -> None:
+        body = self.host.archive(self.path.removeprefix("/archive/"))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _send(
         self,
