@@ -89,6 +89,15 @@ def num_characters(sample: Sample) -> int:
     return sum(map(len, _texts(sample)))
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it can be encoded; JSON may hold half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
     """Rows far longer or far more repetitive than the median row: why, by row id.
 
@@ -135,21 +144,13 @@ def _fault(sample: Sample) -> str | None:
     texts = (origin.row_id, origin.stratum or "", *_texts(sample))
     if any("\0" in text for text in texts):
         return "a NUL in the text"
-    if not all(text.isascii() or _is_unicode(text) for text in texts):
+    if not all(text.isascii() or is_unicode(text) for text in texts):
         return "half of a surrogate pair in the text"
     return None
 
 
 def _texts(sample: Sample) -> tuple[str, ...]:
     return (sample.prompt, sample.reference, *sample.choices)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _length(sample: Sample) -> float:

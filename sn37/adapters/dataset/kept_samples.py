@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from hashlib import sha256
 
-from sn37.domain.collected import MAX_POOL_CHARACTERS, num_characters
+from sn37.domain.collected import MAX_POOL_CHARACTERS, is_unicode, num_characters
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.samples import Pool, Sample
 
@@ -63,14 +63,8 @@ class KeptSamples:
 
 
 def is_text(text: str) -> bool:
-    """Whether digests can be taken of it: JSON may hold NUL and halves of characters."""
-    if "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether it can be stored, and digests taken of it."""
+    return "\0" not in text and is_unicode(text)
 
 
 def _rank(sample: Sample) -> bytes:

@@ -124,6 +124,15 @@ def test_what_is_no_use_is_not_repeated(
     assert hub.faults[0].times == TRIES - 1
 
 
+def test_the_operators_token_is_not_shown_to_a_hub_that_the_schedule_names(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.tokens["hf_operator"] = "macrocosm-os"  # may read everything there
+    hub.repositories[macrobench.REPO].private = True
+    monkeypatch.setenv("HF_TOKEN", "hf_operator")
+    assert "the hub answers 401" in str(failure(hub, tmp_path))
+
+
 def test_a_mute_hub_is_given_up_in_time_and_nothing_is_left_running(hub: Hub) -> None:
     hub.faults.append(Fault("", times=None, delay_s=60))
     error = failure_of_a_process(macrobench.source(hub, timeout_s=1.5))
