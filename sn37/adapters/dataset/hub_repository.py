@@ -73,7 +73,10 @@ class HubRepository:
         self._api = f"{self._endpoint}/api/datasets/{repo}"
         self._pause_s = pause_s
         self._headers = build_hf_headers(
-            library_name="sn37", headers={"Accept-Encoding": "identity"}
+            # An operator's token is for the operator's hub, not for one that a schedule names.
+            token=None if endpoint is None else False,
+            library_name="sn37",
+            headers={"Accept-Encoding": "identity"},
         )
 
     def revision_before(self, moment: datetime) -> str:

@@ -58,12 +58,12 @@ def parquet_rows(
 
 def _check(file: pq.ParquetFile, required: Collection[str]) -> None:
     facts, names = file.metadata, file.schema_arrow.names
+    if facts.num_rows > MAX_ROWS:
+        raise UnreadableParquet(f"{facts.num_rows} rows, more than {MAX_ROWS}")
     if missing := sorted(set(required) - set(names)):
         raise UnreadableParquet(f"no column {missing[0]}")
     if len(set(names)) < len(names):
         raise UnreadableParquet("two columns of one name")
-    if facts.num_rows > MAX_ROWS:
-        raise UnreadableParquet(f"{facts.num_rows} rows, more than {MAX_ROWS}")
     groups = (facts.row_group(n) for n in range(facts.num_row_groups))
     if (unpacked := sum(group.total_byte_size for group in groups)) > MAX_UNPACKED_BYTES:
         raise UnreadableParquet(f"{unpacked} bytes unpacked, more than {MAX_UNPACKED_BYTES}")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
 from sn37.adapters.dataset.phrases import PhraseFilter
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
-from sn37.domain.collected import MAX_CHARACTERS, MAX_POOL_CHARACTERS
-from sn37.domain.ids import Digest, Hotkey
+from sn37.domain.collected import MAX_CHARACTERS
+from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
 
 if TYPE_CHECKING:
@@ -82,21 +81,17 @@ class Sn18:
         runs = SignedRuns(
             trusted=request.trusted, required=_CONFIG, hotkey="hotkey", signature="signature"
         )
-        rows = _Rows(runs, self._parameters.modality, self._is_clean or _shipped_filter())
+        kept = KeptSamples(len(request.trusted))
+        rows = _Rows(runs, kept, self._parameters.modality, self._is_clean or _shipped_filter())
         left_out = await read_rows(
             self._query(request, request.trusted),
             choose=runs.choose,
             take=rows.take,
             timeout_s=self._timeout_s,
         )
-        pool = await asyncio.to_thread(rows.pool)
-        rows.left_out.update(left_out)
-        log.info(
-            "sn18: %d rows of %d runs%s",
-            len(pool.samples),
-            len(runs.signers),
-            "".join(f", {n} {why}" for why, n in sorted(rows.left_out.items()) if n),
-        )
+        pool = await asyncio.to_thread(kept.pool)
+        kept.left_out.update(left_out)
+        log.info("sn18: %d rows of %d runs%s", len(pool.samples), len(runs.signers), kept.told())
         return pool
 
     def _query(self, request: PoolRequest, trusted: frozenset[Hotkey]) -> Query:
@@ -116,30 +111,29 @@ class Sn18:
 
 
 class _Rows:
-    """The rows of one read that can be scored, and how many cannot, by reason."""
+    """Makes samples of the rows of one read, those that can be scored."""
 
-    def __init__(self, runs: SignedRuns, modality: str, is_clean: IsClean) -> None:
-        self.left_out: Counter[str] = Counter()
+    def __init__(
+        self, runs: SignedRuns, kept: KeptSamples, modality: str, is_clean: IsClean
+    ) -> None:
         self._runs = runs
+        self._kept = kept
         self._modality = modality
         self._is_clean = is_clean
-        self._room = MAX_POOL_CHARACTERS // len(runs.trusted)
-        self._samples: dict[Hotkey, list[Sample]] = {}
-        self._sizes: Counter[Hotkey] = Counter()
 
     def take(self, row: RowFound) -> None:
         """Keep the row if there is something to score in it."""
         prompt, response = row.values.get("prompts"), row.values.get("responses")
         if row.values.get("modality") != self._modality:
-            self.left_out["of another modality"] += 1
+            self._kept.left_out["of another modality"] += 1
         elif not (isinstance(prompt, str) and isinstance(response, str)):
-            self.left_out["without text"] += 1
+            self._kept.left_out["without text"] += 1
         elif why := self._fault(prompt, response):
-            self.left_out[why] += 1
+            self._kept.left_out[why] += 1
         elif row.index is None or row.index >= MAX_UIDS:
-            self.left_out["of no uid"] += 1
+            self._kept.left_out["of no uid"] += 1
         else:
-            self._keep(
+            self._kept.add(
                 Sample(
                     prompt=prompt,
                     reference=response,
@@ -151,78 +145,21 @@ class _Rows:
                 )
             )
 
-    def pool(self) -> Pool:
-        """What was kept, each text once, ordered by row id."""
-        kept = [s for samples in self._samples.values() for s in self._most(samples)]
-        first: dict[Digest, Sample] = {}
-        for sample in sorted(kept, key=_age):
-            first.setdefault(sample.content_hash, sample)
-        self.left_out["repeated"] += len(kept) - len(first)
-        return Pool(tuple(sorted(first.values(), key=lambda s: s.provenance.row_id)))
-
     def _fault(self, prompt: str, response: str) -> str | None:
         if not (prompt.strip() and response.strip()):
             return "empty"
         if len(prompt) + len(response) > MAX_CHARACTERS:
             return "too long"
-        if not (_is_text(prompt) and _is_text(response)):
+        if not (is_text(prompt) and is_text(response)):
             return "with what is no text"
         if not (self._is_clean(prompt) and self._is_clean(response)):
             return "with an undesirable phrase"
         return None
 
-    def _keep(self, sample: Sample) -> None:
-        signer = sample.provenance.signer
-        assert signer is not None
-        samples = self._samples.setdefault(signer, [])
-        samples.append(sample)
-        self._sizes[signer] += _size(sample)
-        if self._sizes[signer] > 2 * self._room:  # seldom, since it sorts
-            self._samples[signer] = self._most(samples)
-            self._sizes[signer] = sum(map(_size, self._samples[signer]))
-
-    def _most(self, samples: list[Sample]) -> list[Sample]:
-        """As many of a signer's rows as there is room for.
-
-        By a hash of the row id, so that other rows, read later or by others, change little.
-        """
-        room, kept = self._room, []
-        for sample in sorted(samples, key=_rank):
-            room -= _size(sample)
-            if room < 0:
-                break
-            kept.append(sample)
-        self.left_out["beyond their signer's share"] += len(samples) - len(kept)
-        return kept
-
 
 @cache
 def _shipped_filter() -> IsClean:
     return PhraseFilter.load().is_clean
-
-
-def _is_text(text: str) -> bool:
-    if "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    return True
-
-
-def _size(sample: Sample) -> int:
-    return len(sample.prompt) + len(sample.reference)
-
-
-def _rank(sample: Sample) -> bytes:
-    return sha256(sample.provenance.row_id.encode()).digest()
-
-
-def _age(sample: Sample) -> tuple[float, str]:
-    written = sample.provenance.produced_at
-    assert written is not None
-    return written.timestamp(), sample.provenance.row_id
 
 
 def build() -> DatasetPlugin:

@@ -29,7 +29,7 @@ _SETTINGS = {
     "MALLOC_ARENA_MAX": "2",  # the limit on memory counts what arenas reserve
 }
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class HubQuestions:
@@ -94,7 +94,7 @@ class HubQuestions:
                     case DatasetUnavailable() as error:
                         raise error
                     case End(left_out=left_out):
-                        logger.info("%s: %d rows, left out %s", order.repo, len(samples), left_out)
+                        log.info("%s: %d rows%s", order.repo, len(samples), left_out)
                         return Pool(tuple(samples))
             raise child.death()
 

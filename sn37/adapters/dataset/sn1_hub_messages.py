@@ -7,8 +7,8 @@ are this program; the texts inside are a stranger's.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sn37.domain.ids import Hotkey
@@ -37,9 +37,9 @@ class ReadOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """All samples have been sent; how many rows were left out, by a word for the reason."""
+    """All samples have been sent; what was left out, as a text for the log."""
 
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out: str
 
 
 Line = Sample | End | DatasetUnavailable
@@ -93,7 +93,7 @@ def decode_line(line: bytes) -> Line:
                 ),
                 choices=tuple(choices),
             )
-        case {"left_out": dict(left_out)}:
+        case {"left_out": str(left_out)}:
             return End(left_out=left_out)
         case {"unavailable": str(message), "retry_after_s": wait_s, "cause": cause}:
             error = DatasetUnavailable(message, retry_after_s=wait_s)

@@ -10,17 +10,17 @@ import re
 import resource
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 from sn37.adapters.dataset.hub_repository import HubRepository, RemoteFile
+from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
 from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
 from sn37.adapters.dataset.parquet_rows import Cell, UnreadableParquet, parquet_rows
 from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
-from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, is_text, row_sample
-from sn37.domain.ids import Digest, Hotkey
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Provenance, Sample, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
 
@@ -38,16 +38,17 @@ def main() -> None:
     order = decode_order(sys.stdin.buffer.readline())
     with tempfile.TemporaryDirectory() as folder:
         try:
-            samples, left_out = read(order, Path(folder))
+            kept = read(order, Path(folder))
+            pool = kept.pool()
         except DatasetUnavailable as error:
             _send([encode_line(error)])
         else:
-            _send(encode_line(sample) for sample in samples)
-            _send([encode_line(End(left_out=left_out))])
+            _send(map(encode_line, pool.samples))
+            _send([encode_line(End(left_out=kept.told()))])
 
 
-def read(order: ReadOrder, folder: Path) -> tuple[list[Sample], Counter[str]]:
-    """The samples of the window by row id, and how many rows were left out, by reason.
+def read(order: ReadOrder, folder: Path) -> KeptSamples:
+    """The samples of the window.
 
     Raises:
         DatasetUnavailable: Something could not be read; part of it is never given.
@@ -58,8 +59,8 @@ def read(order: ReadOrder, folder: Path) -> tuple[list[Sample], Counter[str]]:
     )
     commit = repository.revision_before(window.until)
     files = files_of(repository.files(commit), pacific_dates(window), order.repo)
-    by_id: dict[str, Sample] = {}
-    left_out: Counter[str] = Counter()
+    kept = KeptSamples(len(order.trusted or ()))
+    ids: set[str] = set()
     for number, file in enumerate(files):
         path = folder / str(number)
         repository.download(commit, file, path)
@@ -68,16 +69,17 @@ def read(order: ReadOrder, folder: Path) -> tuple[list[Sample], Counter[str]]:
                 try:
                     sample = hub_sample(row, window, order.trusted, order.tasks)
                 except Unfit as error:
-                    left_out[str(error)] += 1
-                else:
-                    by_id.setdefault(sample.provenance.row_id, sample)
+                    kept.left_out[str(error)] += 1
+                    continue
+                if sample.provenance.row_id in ids:  # of two the one in the first file counts
+                    kept.left_out["of an id that was there before"] += 1
+                    continue
+                ids.add(sample.provenance.row_id)
+                kept.add(sample)
         except UnreadableParquet as error:
             raise DatasetUnavailable(f"{order.repo}, {file.path[:200]!a}: {error}") from error
         path.unlink()
-    first: dict[Digest, Sample] = {}
-    for _, sample in sorted(by_id.items()):
-        first.setdefault(sample.content_hash, sample)
-    return list(first.values()), left_out
+    return kept
 
 
 def files_of(listed: Sequence[RemoteFile], dates: Collection[date], repo: str) -> list[RemoteFile]:
@@ -112,13 +114,13 @@ def hub_sample(
     """
     produced_at = _moment(row["timestamp"])
     if produced_at is None or produced_at not in window:
-        raise Unfit("time")
+        raise Unfit("outside the window")
     hotkey = row["hotkey"]
     if trusted is not None and hotkey not in trusted:
-        raise Unfit("hotkey")
+        raise Unfit("of a hotkey that is not trusted")
     row_id = row["id"]
     if not isinstance(row_id, str) or not 0 < len(row_id) <= _MAX_ID_CHARS or not is_text(row_id):
-        raise Unfit("id")
+        raise Unfit("without an id")
     origin = Provenance(
         row_id=row_id,
         produced_at=produced_at,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from sn37.adapters.dataset.kept_samples import is_text
+from sn37.domain.collected import MAX_CHARACTERS
 from sn37.domain.multiple_choice import NotMultipleChoice, parse_multiple_choice
 from sn37.domain.samples import Provenance, Sample
 
 MULTI_CHOICE = "multi_choice"
-MAX_TEXT_CHARS = 100_000
 _MAX_TOPIC_CHARS = 64
 
 
 class Unfit(ValueError):
-    """A row that is left out; the message is a word, by which such rows are counted."""
+    """A row that is left out; the message is what such rows are counted under."""
 
 
 def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collection[str]) -> Sample:
@@ -34,15 +35,17 @@ def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collecti
     """
     task = row.get("task")
     if not isinstance(task, str) or task not in tasks:
-        raise Unfit("task")
+        raise Unfit("of another task")
     challenge, reference = _text(row.get("challenge")), _text(row.get("reference"))
+    if len(challenge) + len(reference) > MAX_CHARACTERS:
+        raise Unfit("too long")
     provenance = replace(origin, stratum=_stratum(task, row.get("topic")))
     if task != MULTI_CHOICE:
         return Sample(prompt=challenge, reference=reference, provenance=provenance)
     try:
         found = parse_multiple_choice(challenge, reference)
     except NotMultipleChoice as error:
-        raise Unfit(error.fault.value) from error
+        raise Unfit(f"that are no multiple choice ({error.fault})") from error
     return Sample(
         prompt=found.question,
         reference=found.answer,
@@ -61,16 +64,5 @@ def _stratum(task: str, topic: object) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or not is_text(value):
-        raise Unfit("text")
-    if len(value) > MAX_TEXT_CHARS:
-        raise Unfit("length")
+        raise Unfit("without text")
     return value
-
-
-def is_text(value: str) -> bool:
-    """Whether digests can be taken of it: JSON may hold halves of characters, and NUL."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in value

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from sn37.adapters.dataset import sn1_hub_worker
 from sn37.adapters.dataset.sn1_hub import HubQuestions
+from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import PoolRequest
+from sn37.domain.samples import Pool, PoolRequest
 from sn37.testing.builders import a_window
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_state import Hub
@@ -38,9 +41,19 @@ def question(n: int, **cells: object) -> Row:
     }
 
 
-def parquet(rows: Sequence[Mapping[str, object]], **options: object) -> bytes:
+def parquet(rows: Sequence[Mapping[str, object]]) -> bytes:
     target = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows)), target, **options)
+    pq.write_table(pa.Table.from_pylist(list(rows)), target)
+    return target.getvalue()
+
+
+def unpacking_to_gigabytes() -> bytes:
+    """A small file: one text of 8 MiB, which 256 rows refer to."""
+    table = pa.Table.from_pylist([question(0)] * 256)
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * 256), pa.array(["x" * 2**23]))
+    table = table.set_column(table.schema.get_field_index("challenge"), "challenge", text)
+    target = io.BytesIO()
+    pq.write_table(table, target, store_schema=False)
     return target.getvalue()
 
 
@@ -71,4 +84,21 @@ def request(*, minutes: int = 60, trusted: Sequence[str] = VALIDATORS) -> PoolRe
     return PoolRequest(
         window=a_window(since=START, until=START + timedelta(minutes=minutes)),
         trusted=frozenset(map(Hotkey, trusted)),
+    )
+
+
+def read(hub: Hub, folder: Path, *, tasks: Sequence[str] = ("multi_choice",)) -> Pool:
+    """What the reading process would send, without starting one."""
+    return sn1_hub_worker.read(order(hub, tasks=tasks), folder).pool()
+
+
+def order(hub: Hub, *, tasks: Sequence[str] = ("multi_choice",)) -> ReadOrder:
+    return ReadOrder(
+        repo=REPO,
+        endpoint=hub.url,
+        pause_s=0.01,
+        since=START.isoformat(),
+        until=(START + timedelta(hours=1)).isoformat(),
+        trusted=VALIDATORS,
+        tasks=tasks,
     )

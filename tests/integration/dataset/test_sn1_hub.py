@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,14 @@ from sn37.domain.samples import Pool, PoolRequest
 from sn37.testing.builders import a_window
 from sn37.testing.dataset_contract import LiveDatasetContract
 from tests.integration.dataset import macrobench
-from tests.integration.dataset.macrobench import START, STRANGER, publish, publish_rows, question
+from tests.integration.dataset.macrobench import (
+    START,
+    STRANGER,
+    publish,
+    publish_rows,
+    question,
+    read,
+)
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_server import running_hub
@@ -58,9 +66,9 @@ class TestHubQuestions(LiveDatasetContract):
         return macrobench.request()
 
 
-def test_a_row_becomes_a_question_with_its_options_and_where_it_came_from(hub: Hub) -> None:
+def test_a_row_becomes_a_question_with_its_options(hub: Hub, tmp_path: Path) -> None:
     publish_rows(hub, [question(7)])
-    (sample,) = collect(hub).samples
+    (sample,) = read(hub, tmp_path).samples
     assert sample.prompt == "What is 7 + 7?"
     assert sample.choices == ("15", "14", "21", "None")
     assert sample.reference == "14"
@@ -79,12 +87,12 @@ def test_nobody_trusted_gives_no_row_and_no_question_of_trust_gives_all_unsigned
     assert {s.provenance.signer for s in unsigned.samples} == {None}
 
 
-def test_the_newest_revision_from_before_the_windows_end_is_read(hub: Hub) -> None:
+def test_the_newest_revision_from_before_the_windows_end_is_read(hub: Hub, tmp_path: Path) -> None:
     publish_rows(hub, [question(1)], at="2025-01-10T20:10:00Z")
     publish_rows(hub, [question(1), question(2)], at="2025-01-10T20:59:59.999Z")
     publish_rows(hub, [question(3)], at="2025-01-10T21:00:00Z")
     publish_rows(hub, [question(4)], at="2025-01-10T21:30:00+00:00")
-    assert ids(collect(hub)) == ["q-001", "q-002"]
+    assert ids(read(hub, tmp_path)) == ["q-001", "q-002"]
 
 
 def test_a_history_of_several_pages_is_followed_as_far_as_needed(hub: Hub) -> None:
@@ -95,7 +103,7 @@ def test_a_history_of_several_pages_is_followed_as_far_as_needed(hub: Hub) -> No
     assert sum("commits" in s.path for s in hub.served) == 3
 
 
-def test_t42_a_revision_that_appears_while_reading_changes_nothing(hub: Hub) -> None:
+def test_t42_a_revision_that_appears_meanwhile_changes_nothing(hub: Hub, tmp_path: Path) -> None:
     first = publish_rows(hub, [question(1)])
 
     def push() -> None:
@@ -103,11 +111,11 @@ def test_t42_a_revision_that_appears_while_reading_changes_nothing(hub: Hub) -> 
             publish_rows(hub, [question(2)], at="2025-01-10T20:31:00Z")
 
     hub.on_event = push
-    assert ids(collect(hub)) == ["q-001"]
+    assert ids(read(hub, tmp_path)) == ["q-001"]
     assert hub.repositories[macrobench.REPO].head != first
 
 
-def test_only_files_of_the_windows_dates_are_read(hub: Hub) -> None:
+def test_only_files_of_the_windows_dates_are_read(hub: Hub, tmp_path: Path) -> None:
     files = {
         "README.md": HubFile(b"# Questions"),
         macrobench.path("2025-01-09"): HubFile(b"never read"),
@@ -117,8 +125,7 @@ def test_only_files_of_the_windows_dates_are_read(hub: Hub) -> None:
         "2025-01-10.csv": HubFile(b"never read"),
     }
     publish(hub, files)
-    assert ids(collect(hub)) == ["q-001", "q-002"]
-    assert sum("resolve" in s.path for s in hub.served) == 2
+    assert ids(read(hub, tmp_path)) == ["q-001", "q-002"]
 
 
 def test_a_window_over_midnight_reads_two_dates(hub: Hub) -> None:
@@ -139,12 +146,12 @@ def test_a_window_over_midnight_reads_two_dates(hub: Hub) -> None:
     ]
 
 
-def test_a_date_without_a_file_has_no_rows(hub: Hub) -> None:
+def test_a_date_without_a_file_has_no_rows(hub: Hub, tmp_path: Path) -> None:
     publish(hub, {macrobench.path("2025-01-09"): macrobench.file([question(1)])})
-    assert collect(hub) == Pool(())
+    assert read(hub, tmp_path) == Pool(())
 
 
-def test_t15_rows_outside_the_window_are_left_out(hub: Hub) -> None:
+def test_t15_rows_outside_the_window_are_left_out(hub: Hub, tmp_path: Path) -> None:
     second = timedelta(seconds=1)
     rows = [
         question(0, id="first"),
@@ -153,17 +160,17 @@ def test_t15_rows_outside_the_window_are_left_out(hub: Hub) -> None:
         question(1, id="newer", timestamp=macrobench.NOON + timedelta(hours=1)),
     ]
     publish_rows(hub, rows)
-    assert ids(collect(hub)) == ["first", "last"]
+    assert ids(read(hub, tmp_path)) == ["first", "last"]
 
 
-def test_t26_a_prompt_is_its_rows_question_with_nothing_before_it(hub: Hub) -> None:
+def test_t26_a_prompt_is_its_rows_question_with_nothing_before_it(hub: Hub, tmp_path: Path) -> None:
     rows = [question(n) for n in range(20)]
     publish_rows(hub, rows)
-    prompts = {s.provenance.row_id: s.prompt for s in collect(hub).samples}
+    prompts = {s.provenance.row_id: s.prompt for s in read(hub, tmp_path).samples}
     assert prompts == {r["id"]: str(r["challenge"]).partition("\n")[0] for r in rows}
 
 
-def test_rows_that_do_not_fit_are_left_out(hub: Hub) -> None:
+def test_rows_that_do_not_fit_are_left_out(hub: Hub, tmp_path: Path) -> None:
     rows = [
         question(1),
         question(2, reference="E"),
@@ -178,32 +185,31 @@ def test_rows_that_do_not_fit_are_left_out(hub: Hub) -> None:
         question(11, challenge="x" * 200_000),
     ]
     publish_rows(hub, rows)
-    assert ids(collect(hub)) == ["q-001"]
+    assert ids(read(hub, tmp_path)) == ["q-001"]
 
 
-def test_equal_questions_and_equal_ids_count_once(hub: Hub) -> None:
+def test_equal_questions_and_equal_ids_count_once(hub: Hub, tmp_path: Path) -> None:
     twice = question(1)
     rows = [twice, {**twice, "id": "a-copy"}, {**twice, "challenge": question(2)["challenge"]}]
     publish_rows(hub, rows)
-    assert ids(collect(hub)) == ["a-copy"]
+    assert ids(read(hub, tmp_path)) == ["a-copy"]
 
 
-def test_times_may_be_texts_and_numbers_of_nanoseconds(hub: Hub) -> None:
+def test_times_may_be_texts_and_numbers_of_nanoseconds(hub: Hub, tmp_path: Path) -> None:
     texts = [question(1, timestamp="2025-01-10 12:01:00"), question(2, timestamp="yesterday")]
     texts += [question(3, timestamp="2025-01-10T12:03:00+00:00")]  # not naive, so not documented
     publish_rows(hub, texts)
-    assert ids(collect(hub)) == ["q-001"]
+    assert ids(read(hub, tmp_path)) == ["q-001"]
 
 
-def test_tasks_and_topics_are_read_where_rows_name_them(hub: Hub) -> None:
+def test_tasks_and_topics_are_read_where_rows_name_them(hub: Hub, tmp_path: Path) -> None:
     rows = [
         question(1, task="multi_choice", topic=" Particle  Physics"),
         question(2, task="summarization", topic=None, challenge="A long text.", reference="Short."),
         question(3, task="coding", topic="x"),
     ]
     publish_rows(hub, rows)
-    dataset = macrobench.source(hub, tasks=("multi_choice", "summarization"))
-    pool = asyncio.run(dataset.collect(macrobench.request()))
+    pool = read(hub, tmp_path, tasks=("multi_choice", "summarization"))
     assert [(s.prompt, s.reference, s.provenance.stratum) for s in pool.samples] == [
         ("What is 1 + 1?", "2", "multi_choice/particle physics"),
         ("A long text.", "Short.", "summarization"),

@@ -320,6 +320,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(
         self, status: int, body: bytes, headers: Mapping[str, str], *, offset: int = 0
     ) -> None:
+        body = body if self.fault.body is None else self.fault.body
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
