@@ -10,6 +10,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
+from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -49,8 +50,8 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def _state_store(state_dir: Path) -> SqliteStateStore:
-    return SqliteStateStore(state_dir / "state.sqlite")
+def _state_file(state_dir: Path) -> Path:
+    return state_dir / "state.sqlite"
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -133,7 +134,12 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    store = providers.Singleton(_state_store, settings.provided.state_dir)
+    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    store = providers.Singleton(SqliteStateStore, state_file)
+    verify_state = providers.Object(maintenance.verify)
+    back_up_state = providers.Object(maintenance.backup)
+    restore_state = providers.Object(maintenance.restore)
+    compact_state = providers.Object(maintenance.compact)
     scorer = providers.Singleton(_scorer, settings)
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)
