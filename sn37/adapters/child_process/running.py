@@ -117,9 +117,7 @@ def child_environment(
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name in _INHERITED
-        or name in names
-        or (prefix is not None and name.startswith(prefix))
+        if name in _INHERITED or name in names or (prefix is not None and name.startswith(prefix))
     }
     return {**inherited, **settings, "PYTHONPATH": path}
 
