@@ -208,7 +208,7 @@ class Container(containers.DeclarativeContainer):
             keeper=keeper,
             store=store,
             scorer=scorer,
-            jobs=providers.Singleton(JobBuilder, models),
+            jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
             rule=rule,
             schedule=schedule,

@@ -48,6 +48,7 @@ class FetchOrder:
     partial: str
     home: str
     room_bytes: int  # what the disk quota leaves for it
+    claimed_bytes: int = 0  # of the free disk, that others may still take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,6 +36,9 @@ class FakeModelStore:
     cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
     downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
     max_models: int | None = None  # that the disk has room for
+    quota_bytes: int | None = None
+    slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
+    most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
     def publish(
@@ -61,8 +65,14 @@ class FakeModelStore:
             raise ModelRejected(f"{ref.repo}: {reason.meaning}", reason=reason)
         if self.max_models is not None and len(self.cached) >= self.max_models:
             raise StoreFull(f"no room for more than {self.max_models} models")
+        used_bytes = sum(a.size_bytes for a in self.cached.values()) + artifact.size_bytes
+        if self.quota_bytes is not None and used_bytes > self.quota_bytes:
+            raise StoreFull(f"no room for more than {self.quota_bytes} bytes")
         self.downloads.append(ref)
+        if ref.repo in self.slow:
+            await asyncio.get_running_loop().create_future()
         self.cached[commitment.hotkey, ref] = artifact
+        self.most_bytes = max(self.most_bytes, used_bytes)
         return artifact
 
     async def availability(self, ref: ModelRef) -> Availability:
