@@ -26,8 +26,17 @@ REQUEST = a_pool_request(window=a_window(since=time_of(10), until=time_of(20)))
 SIGNED = a_pool_request(window=REQUEST.window, trusted=["v1"])
 
 
-def row(name: str = "row", *, block: int = 10, signer: str | None = None, **text: str) -> Sample:
-    return a_sample(name, produced_at=time_of(block), signer=signer, **text)
+def row(
+    name: str = "row",
+    *,
+    block: int = 10,
+    signer: str | None = None,
+    prompt: str | None = None,
+    reference: str | None = None,
+) -> Sample:
+    return a_sample(
+        name, prompt=prompt, reference=reference, produced_at=time_of(block), signer=signer
+    )
 
 
 def test_rows_are_ordered_by_row_id_however_they_came() -> None:
