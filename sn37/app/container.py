@@ -20,6 +20,7 @@ from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.tables import render_report
+from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -136,10 +137,17 @@ class Container(containers.DeclarativeContainer):
 
     state_file = providers.Callable(_state_file, settings.provided.state_dir)
     store = providers.Singleton(SqliteStateStore, state_file)
+    open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    auditor = providers.Factory(
+        Auditor,
+        schedule=loaded.provided.schedule,
+        fingerprint=loaded.provided.fingerprint,
+        rule=providers.Singleton(KingOfTheHill),
+    )
     scorer = providers.Singleton(_scorer, settings)
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import sn37
-from sn37.app import cli_chain, cli_doctor, cli_schedule, cli_simulate, cli_state
+from sn37.app import cli_audit, cli_chain, cli_doctor, cli_schedule, cli_simulate, cli_state
 from sn37.app.cli_errors import run
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ def _forwarded(name: str, door: str, summary: str) -> None:
 
 _forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
 cli_doctor.register(app)
+cli_audit.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -138,6 +138,8 @@ class WeightsRecord:
     weights: WeightVector
     sent_at: Block  # head when they were sent
     extrinsic: str | None = None
+    # The newest finished round of each competition that they follow from.
+    newest_rounds: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
