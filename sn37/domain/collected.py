@@ -11,8 +11,9 @@ from sn37.domain.samples import Pool, PoolRequest, Sample
 
 # Three times the text of the longest context among the competitions; the rest would not be
 # scored, and a page or a database would choke on it.
-MAX_CHARACTERS = 200_000  # of prompt and reference together
+MAX_CHARACTERS = 200_000  # of prompt, reference and choices together
 MAX_ROW_ID_CHARACTERS = 500
+MAX_STRATUM_CHARACTERS = 200
 MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
 
 # Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
@@ -64,7 +65,7 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
     ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
     collected = Collected(pool=ordered).without(faults)
-    if sum(len(s.prompt) + len(s.reference) for s in collected.pool.samples) > MAX_POOL_CHARACTERS:
+    if sum(map(num_characters, collected.pool.samples)) > MAX_POOL_CHARACTERS:
         raise ContractBroken(f"rows of more than {MAX_POOL_CHARACTERS:,} characters together")
     return collected
 
@@ -81,6 +82,11 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
         if (why := _fault(sample)) is not None:
             raise ContractBroken(f"row {sample.provenance.row_id!r} has {why}")
     return samples
+
+
+def num_characters(sample: Sample) -> int:
+    """Of everything in it that is text to read."""
+    return sum(map(len, _texts(sample)))
 
 
 def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
@@ -117,18 +123,25 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 
 def _fault(sample: Sample) -> str | None:
-    texts = (sample.provenance.row_id, sample.prompt, sample.reference)
-    if len(texts[0]) > MAX_ROW_ID_CHARACTERS:
+    origin = sample.provenance
+    if len(origin.row_id) > MAX_ROW_ID_CHARACTERS:
         return f"a row id of more than {MAX_ROW_ID_CHARACTERS} characters"
-    if len(texts[1]) + len(texts[2]) > MAX_CHARACTERS:
+    if origin.stratum is not None and len(origin.stratum) > MAX_STRATUM_CHARACTERS:
+        return f"a stratum of more than {MAX_STRATUM_CHARACTERS} characters"
+    if num_characters(sample) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
+    texts = (origin.row_id, origin.stratum or "", *_texts(sample))
     if any("\0" in text for text in texts):
         return "a NUL in the text"
     if not all(text.isascii() or _is_unicode(text) for text in texts):
         return "half of a surrogate pair in the text"
     return None
+
+
+def _texts(sample: Sample) -> tuple[str, ...]:
+    return (sample.prompt, sample.reference, *sample.choices)
 
 
 def _is_unicode(text: str) -> bool:

@@ -23,6 +23,7 @@ from sn37.domain.samples import Pool, Sample
 from sn37.testing.builders import a_pool_request, a_sample, a_window, time_of
 
 REQUEST = a_pool_request(window=a_window(since=time_of(10), until=time_of(20)))
+LONG = "x" * MAX_CHARACTERS
 SIGNED = a_pool_request(window=REQUEST.window, trusted=["v1"])
 
 
@@ -33,9 +34,15 @@ def row(
     signer: str | None = None,
     prompt: str | None = None,
     reference: str | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Sample:
     return a_sample(
-        name, prompt=prompt, reference=reference, produced_at=time_of(block), signer=signer
+        name,
+        prompt=prompt,
+        reference=reference,
+        produced_at=time_of(block),
+        signer=signer,
+        choices=choices,
     )
 
 
@@ -77,7 +84,14 @@ def test_t17_a_row_without_a_trusted_signer_breaks_the_contract(
         (row("r", reference="\ud800"), "half of a surrogate pair in the text"),
         (row("r\udfff"), "half of a surrogate pair in the text"),
         (row("r", reference=""), "nothing to score"),
-        (row("r", prompt="x" * MAX_CHARACTERS, reference="y"), "more than 200,000 characters"),
+        (row("r", prompt=LONG, reference="y"), "more than 200,000 characters"),
+        (row("r", reference="a", choices=("a", "\0")), "a NUL in the text"),
+        (
+            row("r", reference="a", choices=("a", "x" * MAX_CHARACTERS)),
+            "more than 200,000 characters",
+        ),
+        (row("r", stratum="\udfff"), "half of a surrogate pair in the text"),
+        (row("r", stratum="s" * 201), "a stratum of more than 200 characters"),
         (row("r" * (MAX_ROW_ID_CHARACTERS + 1)), "a row id of more than 500 characters"),
     ],
 )
