@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from getpass import getpass
@@ -21,7 +21,7 @@ from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings, require_wallet
-from sn37.domain.ids import Netuid
+from sn37.domain.ids import Block, Netuid
 from sn37.ports.errors import SignerUnusable
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sn37.adapters.subtensor.checkup import Checkup
     from sn37.adapters.subtensor.connection import Endpoint
     from sn37.adapters.subtensor.wallet import HotkeySigner
+    from sn37.ports.chain import Chain
+    from sn37.ports.dataset import DatasetPlugin
 
 PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # the SDK's own
 
@@ -112,6 +114,29 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
         yield SubtensorChain(connection, netuid=Netuid(settings.netuid), clock=clock, sink=sink)
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def open_data(
+    settings: Settings, *, block: Block
+) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    """A chain that reaches to ``block`` at least, and the data sources; read only.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if not settings.is_simnet:
+        require_chain(settings)
+        async with open_chain(settings) as chain:
+            yield chain, dataset_plugin
+        return
+    if find_spec("bittensor") is None:
+        raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.simnet.preview import preview
+    from sn37.adapters.simnet.world import SOURCE
+
+    with preview(seed=settings.seed, head=block) as (simulated, feed):
+        yield simulated, lambda name: feed if name == SOURCE else dataset_plugin(name)
 
 
 def _password(hotkey_file: Path) -> str | None:

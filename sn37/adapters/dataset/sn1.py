@@ -16,7 +16,7 @@ from sn37.adapters.dataset.kept_samples import KeptSamples
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
-from sn37.adapters.dataset.wandb_messages import Query, RowFound, moment
+from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.ids import Hotkey
@@ -63,7 +63,7 @@ class RunQuestions:
 
     Args:
         timeout_s: Of a read.
-        retries: Of a request; as wandb's client chooses when ``None``.
+        retries: Of a request.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RunQuestions:
         parameters: Sn1Parameters,
         *,
         timeout_s: float = TIMEOUT_S,
-        retries: int | None = None,
+        retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
         self._timeout_s = timeout_s
