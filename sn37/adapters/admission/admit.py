@@ -202,11 +202,11 @@ def hash_file(
     hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:
         if copy_to is None:
-            for chunk in chunks_of(source):
+            for chunk in chunks_of(source, hasher):
                 hasher.update(chunk)
         else:
             with (copy_to / file.path).open("xb") as target:
-                for chunk in chunks_of(source):
+                for chunk in chunks_of(source, hasher):
                     hasher.update(chunk)
                     target.write(chunk)
     return hasher.finish()
