@@ -26,8 +26,7 @@ from sn37.adapters.admission.files import (
     select,
     weight_files,
 )
-from sn37.adapters.admission.header import MAX_TENSORS, Header, read_header
-from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, read_header
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Digest
@@ -166,28 +165,6 @@ def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
         content_digest=content_digest(files),
         tensor_digest=tensor_digest([tensor for file in hashed for tensor in file.tensors]),
     )
-
-
-def check_index(text: bytes, headers: dict[str, Header]) -> None:
-    """The index must name every tensor of every shard, and nothing else.
-
-    Raises:
-        ModelRejected: ``bad_header``.
-    """
-    try:
-        claimed = parse_object(text, max_depth=4).get("weight_map")
-    except StrictJsonError as error:
-        raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
-    actual: dict[str, str] = {}
-    for name, header in headers.items():
-        for tensor in header.tensors:
-            if tensor.name in actual:
-                raise ModelRejected(
-                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
-                )
-            actual[tensor.name] = name
-    if claimed != actual:
-        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
 
 
 def hash_file(

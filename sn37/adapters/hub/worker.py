@@ -63,7 +63,9 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
                 return Answer(value=False)
             return Answer(value=True)
         case UploadOrder():
-            from sn37.adapters.hub.publishing import HubUploader  # only they wait for it: a third of the start
+            from sn37.adapters.hub.publishing import (
+                HubUploader,
+            )  # only they wait for it: a third of the start
 
             revision, model_hash = HubUploader(connection).upload(order, _announce)
             return Answer(value=[revision, model_hash])
