@@ -63,9 +63,8 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
                 return Answer(value=False)
             return Answer(value=True)
         case UploadOrder():
-            from sn37.adapters.hub.publishing import (
-                HubUploader,
-            )  # only they wait for it: a third of the start
+            # Of all orders only these wait for it: it takes a third of a process's start.
+            from sn37.adapters.hub.publishing import HubUploader
 
             revision, model_hash = HubUploader(connection).upload(order, _announce)
             return Answer(value=[revision, model_hash])
