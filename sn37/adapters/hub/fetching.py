@@ -30,6 +30,7 @@ from sn37.adapters.hub.host import HubHost, Listing
 from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
 from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.digests import FileDigest, content_digest, directory_hash
+from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
@@ -141,6 +142,14 @@ def fetch(
         except (ModelRejected, ModelNotPublic):
             shutil.rmtree(partial)
             raise
+        except MemoryError as error:
+            # The limit is our own (a host that runs short kills instead), and the little that
+            # we hold beside what the files make us hold is far below it.
+            shutil.rmtree(partial)
+            raise ModelRejected(
+                "checking the files takes more memory than a transfer may have",
+                reason=Reason.MEMORY,
+            ) from error
         facts.write(partial)
         shutil.rmtree(partial / _DOCUMENTS)
         _move(partial, Path(order.home))
