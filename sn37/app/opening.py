@@ -146,9 +146,7 @@ class RoundOpener:
                 signer_share=task.source.signer_share,
             )
         else:
-            samples = await self._sources.static(task.source).draw(
-                count=task.num_samples, seed=seed
-            )
+            samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
             pool = Pool(samples)
         return TaskDraw(
             batch=TaskBatch(task=task.name, method=task.method, samples=samples),

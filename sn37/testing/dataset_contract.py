@@ -216,4 +216,5 @@ class DatasetPluginContract(ABC):
 
 
 def _is_scorable(sample: Sample) -> bool:
-    return bool(sample.reference) and "\0" not in sample.prompt + sample.reference
+    texts = (sample.prompt, sample.reference, *sample.choices)
+    return bool(sample.reference) and not any("\0" in text for text in texts)

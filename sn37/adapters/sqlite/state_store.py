@@ -60,7 +60,7 @@ class SqliteStateStore:
         self._closed = False
 
     async def load(self) -> ValidatorState:
-        return await self._run(_load, Access.READ)
+        return await self._run(load_state, Access.READ)
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:
         await self._run(partial(_save_submissions, submissions=submissions))
@@ -122,7 +122,8 @@ class SqliteStateStore:
         return await loop.run_in_executor(self._thread, self._database.transact, step, access)
 
 
-def _load(db: sqlite3.Connection) -> ValidatorState:
+def load_state(db: sqlite3.Connection) -> ValidatorState:
+    """Everything the port's ``load`` returns."""
     submissions = [
         load(value, to_submission)
         for (value,) in db.execute("SELECT value FROM submission ORDER BY block, hotkey")

@@ -42,6 +42,7 @@ class FakeChain:
     failures: list[Exception] = field(default_factory=list)  # raised once each
     records: list[Commitment | MalformedCommitment] = field(default_factory=list)
     submitted: list[WeightVector] = field(default_factory=list)  # as they took effect
+    expected: list[str] = field(default_factory=list)  # extrinsics taken over
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
     seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
@@ -124,6 +125,12 @@ class FakeChain:
     async def weights_since(self, block: Block) -> str | None:
         self._maybe_fail()
         return next((name for at, name in reversed(self._sent) if at >= block), None)
+
+    async def expect_weights(
+        self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
+    ) -> None:
+        self._maybe_fail()
+        self.expected.append(extrinsic)
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         last = -1
