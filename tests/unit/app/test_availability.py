@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sn37.domain.eligibility import CHALLENGE_BLOCKS
+from sn37.domain.ids import Hotkey
 from sn37.domain.models import Availability, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.domain.state import RoundResult, ValidatorState, Verdict
@@ -89,7 +90,7 @@ def test_t28_beyond_the_grace_the_crown_passes_on_and_the_reason_is_recorded() -
     row = rows_by_name(results[3])["champion"]
     assert (row.verdict, row.reason) == (Verdict.WAITING, Reason.UNAVAILABLE_REPO)
     assert row.detail == "champion/model was unreadable in 2 rounds before"
-    assert reign.world.chain.submitted[-1].shares["heir"] > 0
+    assert reign.world.chain.submitted[-1].shares[Hotkey("heir")] > 0
 
 
 def test_t28_the_files_of_a_vanished_champion_are_kept_when_room_is_needed() -> None:
