@@ -69,6 +69,7 @@ class RoundPlan:
     manifest_digest: Digest  # hex, see sampling.manifest_digest
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
     unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
+    unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,7 @@ class UploadOrder:
 
     folder: str
     repo: str
+    constraints: ModelConstraints  # of the competition that the model is meant for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,7 @@ def decode_order(line: bytes) -> tuple[Connection, Order]:
     connection, kind, fields = json.loads(line)
     if kind == FetchOrder.__name__:
         fields["commitment"] = _commitment(fields["commitment"])
+    if "constraints" in fields:
         fields["constraints"] = _constraints(fields["constraints"])
     return Connection(**connection), _ORDERS[kind](**fields)
 

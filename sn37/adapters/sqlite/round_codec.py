@@ -55,6 +55,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "manifest_digest": plan.manifest_digest,
         "listed": [from_entry_result(r) for r in plan.listed],
         "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
+        "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
     }
 
 
@@ -69,6 +70,8 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         manifest_digest=Digest(to_str(fields["manifest_digest"])),
         listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
+        # A plan that an older version stored has none.
+        unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
     )
 
 

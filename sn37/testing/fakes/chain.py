@@ -163,7 +163,12 @@ class FakeChain:
         if not self.texts:
             return None
         (at, text), reveal_at = self.texts[-1], self.seals[-1]
-        return StandingCommitment(block=at.number, data=None if reveal_at else text.encode())
+        is_open = reveal_at is None or reveal_at <= time_of(self.number)
+        return StandingCommitment(
+            block=at.number,
+            data=text.encode() if is_open else None,
+            was_sealed=is_open and reveal_at is not None,
+        )
 
     def _neurons(self, at: int, netuid: Netuid | None = None) -> tuple[Neuron, ...]:
         history = self._members.get(self.netuid if netuid is None else netuid, [])

@@ -106,12 +106,15 @@ def _fault(artifact: ModelArtifact, constraints: ModelConstraints) -> Reason | N
     return None
 
 
-def _digest(folder: PurePath) -> str:
-    content = sha256()
+def _digest(folder: PurePath, max_bytes: int) -> str:
+    content, size_bytes = sha256(), 0
     for file in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
         if file.suffix not in ALLOWED_SUFFIXES:
             raise ModelRejected(f"{file.name} is never read", reason=Reason.UNSAFE_FILE)
         content.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+        size_bytes += file.stat().st_size
+    if size_bytes > max_bytes:
+        raise ModelRejected(f"{size_bytes} bytes", reason=Reason.TOO_LARGE)
     return content.hexdigest()
 
 
@@ -123,9 +126,11 @@ class FakePublisher:
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision, model hash
     public: set[str] = field(default_factory=set)
 
-    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+    async def upload(
+        self, folder: PurePath, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, str]:
         self._maybe_fail()
-        digest = _digest(folder)
+        digest = _digest(folder, constraints.max_bytes)
         self.uploads[repo] = (a_revision(f"{repo} {digest}"), base64_digest(digest))
         return self.uploads[repo]
 

@@ -237,17 +237,6 @@ def test_t41_a_model_hidden_for_two_rounds_waits_its_delay_again_and_then_takes_
     ]
 
 
-def test_t28_the_crown_of_a_vanished_model_passes_on_after_two_rounds() -> None:
-    world = World()
-    champion = world.miner("champion", 1.0)
-    world.miner("heir", 1.2, block=1_500)
-    world.run(rounds=1)
-    world.models.private.add(champion.model.repo)
-    state = world.run(rounds=4)
-    assert [r.winner for r in state.rounds[ONE]] == ["champion"] * 3 + ["heir"]
-    assert rows(last(state))["champion"] == (Verdict.WAITING, Reason.UNAVAILABLE_REPO)
-
-
 def test_a_vacant_crown_goes_to_a_contender_that_the_device_failed() -> None:
     world = World()
     champion = world.miner("champion", 1.0)
