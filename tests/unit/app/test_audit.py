@@ -11,7 +11,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.app.audit import Auditor, AuditResult
@@ -87,6 +87,7 @@ def test_after_a_restart_in_the_middle_it_follows_too() -> None:
     assert audit(world.store.memory).differences == ()
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_changed_digit_of_any_loss_is_found(data: st.DataObject) -> None:
     memory = deepcopy(MEMORY)
