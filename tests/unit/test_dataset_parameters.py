@@ -79,7 +79,7 @@ class TestLivePlugin(DatasetPluginContract):
 def test_a_wrong_parameter_is_told_with_its_source_and_what_it_takes(
     parameters: dict[str, ParameterValue], told: str
 ) -> None:
-    with pytest.raises(ValueError, match="^source feed: ") as caught:
+    with pytest.raises(ValueError, match=r"^source feed: ") as caught:
         PLUGIN.open(parameters)
     assert str(caught.value) == told
 

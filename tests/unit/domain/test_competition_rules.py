@@ -82,7 +82,7 @@ def test_a_signer_gives_some_share_of_a_sample(share: float) -> None:
 
 def test_a_quarantine_that_would_take_ordinary_rows_is_refused() -> None:
     assert a_source(max_deviations=4.0).max_deviations == 4.0
-    with pytest.raises(ValueError, match="max_deviations 3.9 is under 4, where ordinary"):
+    with pytest.raises(ValueError, match=r"max_deviations 3\.9 is under 4, where ordinary"):
         a_source(max_deviations=3.9)
 
 
