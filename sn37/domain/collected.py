@@ -11,9 +11,8 @@ from sn37.domain.samples import Pool, PoolRequest, Sample
 
 # Three times the text of the longest context among the competitions; the rest would not be
 # scored, and a page or a database would choke on it.
-MAX_CHARACTERS = 200_000  # of prompt, reference and choices together
-MAX_ROW_ID_CHARACTERS = 500
-MAX_STRATUM_CHARACTERS = 200
+MAX_CHARACTERS = 200_000  # of a row, all its texts together
+MAX_NAME_CHARACTERS = 500
 MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
 
 # Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
@@ -84,11 +83,6 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
     return samples
 
 
-def num_characters(sample: Sample) -> int:
-    """Of everything in it that is text to read."""
-    return sum(map(len, _texts(sample)))
-
-
 def is_unicode(text: str) -> bool:
     """Whether it can be encoded; JSON may hold half of a surrogate pair."""
     try:
@@ -132,16 +126,14 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 
 def _fault(sample: Sample) -> str | None:
-    origin = sample.provenance
-    if len(origin.row_id) > MAX_ROW_ID_CHARACTERS:
-        return f"a row id of more than {MAX_ROW_ID_CHARACTERS} characters"
-    if origin.stratum is not None and len(origin.stratum) > MAX_STRATUM_CHARACTERS:
-        return f"a stratum of more than {MAX_STRATUM_CHARACTERS} characters"
+    names = (sample.provenance.row_id, sample.provenance.stratum or "")
+    texts = _texts(sample)
+    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
     if num_characters(sample) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
-    texts = (origin.row_id, origin.stratum or "", *_texts(sample))
     if any("\0" in text for text in texts):
         return "a NUL in the text"
     if not all(text.isascii() or is_unicode(text) for text in texts):
@@ -150,7 +142,13 @@ def _fault(sample: Sample) -> str | None:
 
 
 def _texts(sample: Sample) -> tuple[str, ...]:
-    return (sample.prompt, sample.reference, *sample.choices)
+    origin = sample.provenance
+    return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
+
+
+def num_characters(sample: Sample) -> int:
+    """Of all its texts together."""
+    return sum(map(len, _texts(sample)))
 
 
 def _length(sample: Sample) -> float:
