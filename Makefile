@@ -42,6 +42,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/data.py --rows 20000
+	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration ## lint, types, layers and all tests
 

@@ -15,6 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app.audit_receipts import VerifySignature
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.container import Container
 from sn37.app.network import Network
@@ -72,6 +73,19 @@ def open_signer(settings: Settings) -> HotkeySigner:
 
     require_wallet(settings)
     return open_hotkey(settings.hotkey_file, password=partial(_password, settings.hotkey_file))
+
+
+def signature_check() -> VerifySignature:
+    """How to tell whether a hotkey signed something.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if find_spec("bittensor") is None:
+        raise CommandError("signatures need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.subtensor.wallet import is_signed_by
+
+    return is_signed_by
 
 
 def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import sn37
 from sn37.domain.canonical import canonical_json
@@ -42,7 +42,7 @@ class ReceiptWriter:
             manifest={d.batch.task: manifest(d.batch) for d in plan.draws},
             manifest_digest=plan.manifest_digest,
             pools={d.batch.task: (d.pool_size, d.pool_digest) for d in plan.draws},
-            losses=losses_by_task(plan, blocks),
+            losses=losses_by_task([d.batch.task for d in plan.draws], blocks),
             code_version=sn37.__version__,
             schedule_fingerprint=self._fingerprint,
             environment=self._environment(),
@@ -55,10 +55,9 @@ class ReceiptWriter:
 
 
 def losses_by_task(
-    plan: RoundPlan, blocks: tuple[BlockLosses, ...]
+    tasks: Iterable[TaskName], blocks: tuple[BlockLosses, ...]
 ) -> Mapping[TaskName, tuple[float, ...]]:
     """Losses in manifest order; blocks of one task arrive in that order."""
     return {
-        d.batch.task: tuple(x for b in blocks if b.block.task == d.batch.task for x in b.losses)
-        for d in plan.draws
+        task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
     }

@@ -11,10 +11,9 @@ from sn37.domain.samples import Pool, PoolRequest, Sample
 
 # Three times the text of the longest context among the competitions; the rest would not be
 # scored, and a page or a database would choke on it.
-MAX_CHARACTERS = 200_000  # of prompt, reference and choices together
-MAX_ROW_ID_CHARACTERS = 500
-MAX_STRATUM_CHARACTERS = 200
-MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
+MAX_CHARACTERS = 200_000  # of a row, all its texts together
+MAX_NAME_CHARACTERS = 500
+MAX_POOL_BYTES = 2**29  # of JSON in ASCII: the store takes a gigabyte, and memory some copies
 
 # Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
 # Pools whose rows hardly differ would make any other row an outlier, hence the least units.
@@ -22,6 +21,8 @@ NORMAL_MAD = 1.4826
 LEAST_LENGTH_UNIT = 0.5  # doublings of the length
 LEAST_REPETITION_UNIT = 0.05  # share of the text
 CHUNK = 8  # characters
+
+_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'"\\'))  # JSON leaves them as they are
 
 
 class ContractBroken(ValueError):
@@ -65,8 +66,8 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
     ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
     collected = Collected(pool=ordered).without(faults)
-    if sum(map(num_characters, collected.pool.samples)) > MAX_POOL_CHARACTERS:
-        raise ContractBroken(f"rows of more than {MAX_POOL_CHARACTERS:,} characters together")
+    if sum(map(stored_bytes, collected.pool.samples)) > MAX_POOL_BYTES:
+        raise ContractBroken(f"rows of more than {MAX_POOL_BYTES:,} bytes together")
     return collected
 
 
@@ -82,11 +83,6 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
         if (why := _fault(sample)) is not None:
             raise ContractBroken(f"row {sample.provenance.row_id!r} has {why}")
     return samples
-
-
-def num_characters(sample: Sample) -> int:
-    """Of everything in it that is text to read."""
-    return sum(map(len, _texts(sample)))
 
 
 def is_unicode(text: str) -> bool:
@@ -132,16 +128,14 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 
 def _fault(sample: Sample) -> str | None:
-    origin = sample.provenance
-    if len(origin.row_id) > MAX_ROW_ID_CHARACTERS:
-        return f"a row id of more than {MAX_ROW_ID_CHARACTERS} characters"
-    if origin.stratum is not None and len(origin.stratum) > MAX_STRATUM_CHARACTERS:
-        return f"a stratum of more than {MAX_STRATUM_CHARACTERS} characters"
-    if num_characters(sample) > MAX_CHARACTERS:
+    names = (sample.provenance.row_id, sample.provenance.stratum or "")
+    texts = _texts(sample)
+    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
+    if sum(map(len, texts)) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
-    texts = (origin.row_id, origin.stratum or "", *_texts(sample))
     if any("\0" in text for text in texts):
         return "a NUL in the text"
     if not all(text.isascii() or is_unicode(text) for text in texts):
@@ -150,7 +144,14 @@ def _fault(sample: Sample) -> str | None:
 
 
 def _texts(sample: Sample) -> tuple[str, ...]:
-    return (sample.prompt, sample.reference, *sample.choices)
+    origin = sample.provenance
+    return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
+
+
+def stored_bytes(sample: Sample) -> int:
+    """Of its texts as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
+    raw = "".join(_texts(sample)).encode()
+    return len(raw) + 5 * len(raw.translate(None, _PLAIN))
 
 
 def _length(sample: Sample) -> float:

@@ -11,6 +11,7 @@ from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     EntryOutcome,
+    OpenRound,
     RoundPlan,
     RoundResult,
     Submission,
@@ -80,6 +81,13 @@ class StateStore(Protocol):
         """Record a finished round and the submissions it changed, in one step, once.
 
         Recording a round again changes nothing. A round that is sat out need not be open.
+        """
+        ...
+
+    async def recorded(self, round_: RoundKey) -> OpenRound | None:
+        """What an opened round rests on, also once it is finished; its draws are left out.
+
+        ``None`` for a round that was never opened.
         """
         ...
 

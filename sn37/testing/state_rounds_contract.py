@@ -41,6 +41,27 @@ class OpenRoundsContract(StateStoreHarness):
         self.run(steps)
         assert self.load().open_rounds == {ROUND: OpenRound(plan=PLAN)}
 
+    def test_what_a_round_rests_on_stays_when_it_is_finished(self) -> None:
+        outcome = an_outcome(ALICE)
+
+        async def steps(store: StateStore) -> list[OpenRound | None]:
+            found = [await store.recorded(ROUND)]
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, losses(1.0))
+            await store.finish_entry(ROUND, outcome, None)
+            found.append(await store.recorded(ROUND))
+            await store.finish_round(a_round_result(ROUND))
+            return [*found, await store.recorded(ROUND)]
+
+        never, under_way, finished = self.run(steps)
+        assert never is None
+        assert under_way == finished
+        assert finished == OpenRound(
+            plan=replace(PLAN, draws=()),
+            journal={ALICE: (losses(1.0),)},
+            outcomes={ALICE: outcome},
+        )
+
     def test_rounds_of_two_competitions_are_open_at_once(self) -> None:
         second = a_round_plan(a_round_key(2, 720))
 

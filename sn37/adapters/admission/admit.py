@@ -26,8 +26,7 @@ from sn37.adapters.admission.files import (
     select,
     weight_files,
 )
-from sn37.adapters.admission.header import MAX_TENSORS, Header, read_header
-from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, read_header
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Digest
@@ -99,16 +98,14 @@ def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
 
 
 def inspect_listed(
-    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints | None
+    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints
 ) -> Inspected:
     """Everything but the bytes of the weights, wherever the files are: cheapest first.
-
-    A publisher, which knows no competition, leaves the constraints out.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
     """
-    files = select(listed, max_bytes=constraints.max_bytes if constraints else None)
+    files = select(listed, max_bytes=constraints.max_bytes)
     by_name = {file.path: file for file in files}
     config = check_config(source.text(by_name[CONFIG]), constraints)
     for name in _CHECKED_JSON:
@@ -132,7 +129,7 @@ def inspect_listed(
         parameters=parameters,
         size_bytes=sum(file.size_bytes for file in files),
     )
-    for violation in violations(facts, constraints) if constraints else ():
+    for violation in violations(facts, constraints):
         raise ModelRejected(violation.detail, reason=violation.reason)
     return Inspected(files=files, architecture=architecture, parameters=parameters)
 
@@ -168,28 +165,6 @@ def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
     )
 
 
-def check_index(text: bytes, headers: dict[str, Header]) -> None:
-    """The index must name every tensor of every shard, and nothing else.
-
-    Raises:
-        ModelRejected: ``bad_header``.
-    """
-    try:
-        claimed = parse_object(text, max_depth=4).get("weight_map")
-    except StrictJsonError as error:
-        raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
-    actual: dict[str, str] = {}
-    for name, header in headers.items():
-        for tensor in header.tensors:
-            if tensor.name in actual:
-                raise ModelRejected(
-                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
-                )
-            actual[tensor.name] = name
-    if claimed != actual:
-        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
-
-
 def hash_file(
     folder: Path, file: ListedFile, *, copy_to: Path | None = None, norms: bool = False
 ) -> HashedFile:
@@ -202,11 +177,11 @@ def hash_file(
     hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:
         if copy_to is None:
-            for chunk in chunks_of(source):
+            for chunk in chunks_of(source, hasher):
                 hasher.update(chunk)
         else:
             with (copy_to / file.path).open("xb") as target:
-                for chunk in chunks_of(source):
+                for chunk in chunks_of(source, hasher):
                     hasher.update(chunk)
                     target.write(chunk)
     return hasher.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
@@ -56,11 +56,7 @@ class FakeStateStore:
             submissions=dict(m.submissions),
             rounds=rounds,
             open_rounds={
-                key: OpenRound(
-                    plan=plan,
-                    journal={e: tuple(b) for (k, e), b in m.journal.items() if k == key},
-                    outcomes=dict(m.outcomes.get(key, {})),
-                )
+                key: self._opened(plan)
                 for key, plan in sorted(m.plans.items())
                 if key not in m.results
             },
@@ -115,6 +111,11 @@ class FakeStateStore:
         self.memory.pools.pop(result.key, None)
         self._save(submissions)
 
+    async def recorded(self, round_: RoundKey) -> OpenRound | None:
+        self._check()
+        plan = self.memory.plans.get(round_)
+        return None if plan is None else self._opened(replace(plan, draws=()))
+
     async def losses(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
@@ -135,6 +136,14 @@ class FakeStateStore:
 
     async def close(self) -> None:
         self.closed = True
+
+    def _opened(self, plan: RoundPlan) -> OpenRound:
+        m = self.memory
+        return OpenRound(
+            plan=plan,
+            journal={e: tuple(b) for (k, e), b in m.journal.items() if k == plan.key},
+            outcomes=dict(m.outcomes.get(plan.key, {})),
+        )
 
     def _save(self, submissions: Collection[Submission]) -> None:
         self.memory.submissions.update({s.commitment.key: s for s in submissions})

@@ -141,6 +141,7 @@ plans = st.builds(
     listed=st.lists(entry_results, max_size=2).map(tuple),
     # at most one: the repr of a larger set has no fixed order
     unreadable=st.frozensets(keys, max_size=1),
+    unprobed=st.frozensets(keys, max_size=1),
 )
 results = st.builds(
     RoundResult,
