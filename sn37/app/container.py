@@ -175,7 +175,6 @@ class Container(containers.DeclarativeContainer):
         ReceiptWriter,
         signer=network.provided.signer,
         fingerprint=loaded.provided.fingerprint,
-        environment=scorer.provided.environment,
     )
 
     follower = providers.Singleton(
@@ -231,6 +230,7 @@ class Container(containers.DeclarativeContainer):
             keeper=keeper,
             store=store,
             scorer=scorer,
+            environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
             rule=rule,
