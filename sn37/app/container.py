@@ -151,7 +151,9 @@ class Container(containers.DeclarativeContainer):
     models = network.provided.models
 
     state_file = providers.Callable(_state_file, settings.provided.state_dir)
-    store = providers.Singleton(SqliteStateStore, state_file)
+    store = providers.Singleton(
+        SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
+    )
     open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
