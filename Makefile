@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
+EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
 SOAK_ROUNDS ?= 20
@@ -41,6 +42,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python -m tests.soak.hub_zoo
+	$(BIN)/python bench/data.py --rows 20000
 
 test: lint unit integration ## lint, types, layers and all tests
 
@@ -49,6 +51,7 @@ lint: venv
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	MYPYPATH=bench $(BIN)/mypy --strict $(wildcard bench/*.py)
+	MYPYPATH=$(EXAMPLE) $(BIN)/mypy --strict $(wildcard $(EXAMPLE)/*.py)
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds

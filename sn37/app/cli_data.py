@@ -116,6 +116,31 @@ def check(
     return 1 if any(c.grade is Grade.FAILED for c in checks) else 0
 
 
+@app.command()
+def overlap(
+    ours: Annotated[Path, typer.Argument(metavar="OURS", help="A receipt's document.")],
+    theirs: Annotated[Path, typer.Argument(metavar="THEIRS", help="Another validator's.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Say how many samples of a round two validators share, by the manifests on receipts."""
+    from sn37.app.plugin_calls import one_line
+    from sn37.app.published import compare
+
+    round_, found = compare(ours, theirs)
+    if as_json:
+        tasks = [{**asdict(o), "share": o.share} for o in found]
+        competition, block = round_.competition, round_.sync_block
+        document = {"competition": competition, "sync_block": block, "tasks": tasks}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    typer.echo(f"competition {round_.competition}, round {round_.sync_block}")
+    for o in found:
+        typer.echo(
+            f"{o.share:7.2%}  {one_line(o.task)}: {o.num_shared} samples shared of "
+            f"{o.num_ours} and {o.num_theirs}"
+        )
+
+
 async def _check(
     asked: Asked, settings: Settings, block: int | None, count: int, *, shown: bool
 ) -> Sequence[Check]:

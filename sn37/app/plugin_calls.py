@@ -57,9 +57,9 @@ class PluginCalls:
             if not waiting.done():
                 self._stuck[name] = thread
                 waiting.cancel()
+            elif not waiting.cancelled():
+                waiting.exception()  # how a cancelled call ended is nobody's business
         if not done:
-            if waiting.done() and not waiting.cancelled():
-                waiting.exception()  # it ended as it was told to
             raise DatasetUnavailable(
                 f"data set {name}: no answer within {self._deadline_s:g} s; the call was ended"
             )
@@ -87,7 +87,7 @@ def _result(name: str, outcome: asyncio.Future[_T]) -> _T:
         raise DatasetUnavailable(said, retry_after_s=error.retry_after_s) from error
     except DatasetExhausted:
         raise
-    except (Exception, SystemExit, asyncio.CancelledError) as error:
+    except (Exception, asyncio.CancelledError) as error:
         log.debug("data set %s", name, exc_info=error)
         raise DatasetUnavailable(defect(name, error)) from error
 
@@ -114,11 +114,17 @@ class _Call(Generic[_T]):
     async def _main(self) -> _T:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(_DaemonThreads())
-        self._task = asyncio.create_task(self._work())
+        self._task = asyncio.create_task(self._without_exit())
         self._loop = loop
         if self._unwanted:
             self._task.cancel()
         return await self._task
+
+    async def _without_exit(self) -> _T:
+        try:
+            return await self._work()
+        except SystemExit as error:  # it would end the loop before anybody hears of it
+            raise RuntimeError(f"it called sys.exit({error.code!r})") from error
 
 
 class _DaemonThreads(ThreadPoolExecutor):

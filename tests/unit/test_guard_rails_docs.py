@@ -27,7 +27,14 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-PLACEHOLDERS = {"FILE": "simnet", "OLD": "simnet", "NEW": "simnet", "BLOCK": "0", "NETUID": "37"}
+PLACEHOLDERS = {
+    "NAME": "sn18",
+    "FILE": "simnet",
+    "OLD": "simnet",
+    "NEW": "simnet",
+    "BLOCK": "0",
+    "NETUID": "37",
+}
 
 
 def document(path: Path) -> str:

@@ -225,3 +225,49 @@ async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_
     found = [check async for check in check_source(source, a_pool_request(), count=1)]
     assert [(check.name, check.grade) for check in found] == [("installed", Grade.FAILED)]
     assert "cannot be imported" in found[0].line
+
+
+def receipt(folder: Path, name: str, *rows: str, sync_block: int = 720) -> str:
+    document = {
+        "competition": 1,
+        "sync_block": sync_block,
+        "manifest": {"a\x1b": [[row, f"hash of {row}"] for row in rows]},
+        "more": None,
+    }
+    (folder / name).write_text(json.dumps(document))
+    return str(folder / name)
+
+
+def test_what_two_validators_share_is_measured_from_their_receipts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = receipt(tmp_path, "1", "a", "b", "c"), receipt(tmp_path, "2", "c", "b", "x")
+    assert sn37("overlap", ours, theirs) == 0
+    assert capsys.readouterr().out == (
+        "competition 1, round 720\n"
+        " 66.67%  a\N{REPLACEMENT CHARACTER}: 2 samples shared of 3 and 3\n"
+    )
+    assert sn37("overlap", ours, theirs, "--json") == 0
+    (task,) = json.loads(capsys.readouterr().out)["tasks"]
+    assert (task["num_shared"], task["num_ours"]) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "no receipt: competition: Field required"),
+        ("[" * 9, "no receipt: "),
+        ('{"competition": 1, "sync_block": 1, "manifest": {"a": [["b"]]}}', "manifest.a.0"),
+    ],
+)
+def test_what_is_no_receipt_of_the_round_is_one_line(
+    text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = receipt(tmp_path, "ours", "a")
+    (tmp_path / "other").write_text(text)
+    assert sn37("overlap", ours, str(tmp_path / "other")) == 1
+    assert told in capsys.readouterr().err
+    assert sn37("overlap", ours, str(tmp_path / "absent")) == 1
+    assert "No such file" in capsys.readouterr().err
+    assert sn37("overlap", ours, receipt(tmp_path, "later", sync_block=1080)) == 1
+    assert "is of competition 1, round 1080; " in capsys.readouterr().err

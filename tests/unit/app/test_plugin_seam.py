@@ -79,7 +79,10 @@ def returning(pool: object) -> Callable[[], Awaitable[Pool]]:
             "data set feed: a defect of the plug-in: RuntimeError: a b \N{REPLACEMENT CHARACTER}",
         ),
         (ArithmeticError(), "data set feed: a defect of the plug-in: ArithmeticError"),
-        (SystemExit(3), "data set feed: a defect of the plug-in: SystemExit: 3"),
+        (
+            SystemExit(3),
+            "data set feed: a defect of the plug-in: RuntimeError: it called sys.exit(3)",
+        ),
         (asyncio.CancelledError(), "data set feed: a defect of the plug-in: CancelledError"),
         (TimeoutError("mute"), "data set feed: a defect of the plug-in: TimeoutError: mute"),
         (DatasetUnavailable("the feed is mute"), "the feed is mute"),

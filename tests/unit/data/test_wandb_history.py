@@ -194,7 +194,7 @@ def test_a_step_of_the_wrong_type_is_not_believed() -> None:
 def test_indexed_columns_make_a_row_for_each_index_that_has_all_of_them() -> None:
     row: dict[str, JsonValue] = {"_step": 0, "_timestamp": SINCE, "modality": "text"}
     row |= {"prompts.0": "a", "responses.0": "b", "scores.0": 1}
-    row |= {"prompts.255": "c", "responses.255": None, "prompts.7": "alone"}
+    row |= {"prompts.255": "c", "responses.255": 5, "prompts.7": "alone", "responses.8": None}
     for odd in ("07", "x", "-1", "99999", "\N{SUPERSCRIPT TWO}", "1.2", ""):
         row |= {f"prompts.{odd}": "odd", f"responses.{odd}": "odd"}
     history = History({0: SINCE})
@@ -202,7 +202,7 @@ def test_indexed_columns_make_a_row_for_each_index_that_has_all_of_them() -> Non
     found = {row.index: row.values for row in history.found(QUERY)[0]}
     assert found == {
         0: {"modality": "text", "prompts": "a", "responses": "b"},
-        255: {"modality": "text", "prompts": "c", "responses": None},
+        255: {"modality": "text", "prompts": "c", "responses": 5},
     }
 
 
