@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -17,7 +18,7 @@ from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
-from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
+from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, ChooseRuns, TakeRow, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, PoolRequest, Provenance
@@ -34,6 +35,14 @@ _NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 _ADDRESS = r"^https?://[^\s/]+$"
 _OF_WANDB = frozenset({"entity", "project", "base_url"})
 _OF_HUB = frozenset({"repo", "endpoint"})
+
+
+class ReadRuns(Protocol):
+    """See ``read_rows``."""
+
+    async def __call__(
+        self, query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float
+    ) -> Mapping[str, int]: ...
 
 
 class Sn1Parameters(Parameters):
@@ -62,6 +71,7 @@ class RunQuestions:
     """The rows of runs that a trusted hotkey signed.
 
     Args:
+        read: Reads wandb; recorded runs can stand for it.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -70,10 +80,12 @@ class RunQuestions:
         self,
         parameters: Sn1Parameters,
         *,
+        read: ReadRuns = read_rows,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
+        self._read = read
         self._timeout_s = timeout_s
         self._retries = retries
 
@@ -103,7 +115,7 @@ class RunQuestions:
             except Unfit as error:
                 kept.left_out[str(error)] += 1
 
-        left_out = await read_rows(
+        left_out = await self._read(
             self._query(request, request.trusted),
             choose=runs.choose,
             take=take,
