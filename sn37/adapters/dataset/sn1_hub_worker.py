@@ -15,11 +15,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from sn37.adapters.dataset.hub_repository import HubRepository, RemoteFile
-from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
+from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit, is_text
 from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
 from sn37.adapters.dataset.parquet_rows import Cell, UnreadableParquet, parquet_rows
 from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
-from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Provenance, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
@@ -35,14 +35,13 @@ def main() -> None:
     """Carry out one order."""
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     order = decode_order(sys.stdin.buffer.readline())
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            rows = read(order, Path(folder))
-        except DatasetUnavailable as error:
-            _send([encode_line(error)])
-        else:
-            _send(map(encode_line, rows.kept.pool().samples))
-            _send([encode_line(End(left_out=rows.kept.told()))])
+    try:
+        rows = read(order, Path(tempfile.gettempdir()))
+    except DatasetUnavailable as error:
+        _send([encode_line(error)])
+    else:
+        _send(map(encode_line, rows.kept.pool().samples))
+        _send([encode_line(End(left_out=rows.kept.told()))])
 
 
 class HubRows:

@@ -97,7 +97,7 @@ def _prepare(query: Query) -> None:
         WANDB_SILENT="true",
         WANDB_X_GRAPHQL_RETRY_MAX=str(query.retries),
     )
-    if query.base_url is not None:
+    if query.base_url:
         os.environ["WANDB_BASE_URL"] = query.base_url
 
 

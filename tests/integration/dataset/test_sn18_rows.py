@@ -156,7 +156,8 @@ def read(host: WandbHost) -> Read:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", API_KEY)
         patch.setattr(
-            "sn37.adapters.dataset.sn18.log.info", lambda text, *args: lines.append(text % args)
+            "sn37.adapters.dataset.signed_pool.log.info",
+            lambda text, *args: lines.append(text % args),
         )
         pool = asyncio.run(Sn18(Sn18Parameters(base_url=host.url)).collect(REQUEST))
     return Read(pool=pool, log="\n".join(lines))
@@ -272,6 +273,40 @@ def test_t17_of_a_signer_who_logs_without_end_every_reader_keeps_the_same_rows(
     assert 100 < len(early.of("flood")) < 300
     assert len(early.of("flood").keys() ^ late.of("flood").keys()) <= 4
     assert "beyond their signer's share" in early.log
+
+
+def test_t42_readers_minutes_apart_draw_the_same_samples_of_a_feed_that_grows(
+    wandb_host: WandbHost,
+) -> None:
+    names = {ALICE: "alice", BOB: "bob"}
+    minutes = int((WINDOW.until - SINCE) / MINUTE)
+    runs = [
+        a_run(of, by, plain_rows(of, minutes, since=SINCE), heartbeat_at=WINDOW.until)
+        for by, of in names.items()
+    ]
+    wandb_host.projects[PROJECT] = runs
+    early = read(wandb_host).pool
+    for run in runs:
+        run.rows += [
+            *plain_rows(run.id, 15, since=WINDOW.until, first_step=minutes),
+            *plain_rows(f"{run.id} made up", 50, since=SINCE + HOUR, first_step=minutes + 15),
+        ]
+        run.heartbeat_at += 15 * MINUTE
+    made_up = plain_rows("whole run made up", 50, since=SINCE + HOUR)
+    runs.append(a_run("made-up", ALICE, made_up, created_at=WINDOW.until))
+    late_row = a_row(0, WINDOW.until - SECOND, {0: ("sent late?", "yes")})
+    runs.append(a_run("held-back", BOB, [late_row]))
+    late = read(wandb_host).pool
+    assert len(late.samples) == len(early.samples) + 1
+    for seed in range(5):
+        ours, theirs = (
+            {
+                s.provenance.row_id
+                for s in draw(pool, task=TaskName("sn18"), count=300, seed=Seed(seed))
+            }
+            for pool in (early, late)
+        )
+        assert len(ours & theirs) >= 0.99 * 300
 
 
 def test_rows_that_anybody_may_have_written_are_refused() -> None:
