@@ -13,7 +13,7 @@ from sn37.domain.samples import Pool, PoolRequest, Sample
 # scored, and a page or a database would choke on it.
 MAX_CHARACTERS = 200_000  # of a row, all its texts together
 MAX_NAME_CHARACTERS = 500
-MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
+MAX_POOL_BYTES = 2**29  # of JSON in ASCII: the store takes a gigabyte, and memory some copies
 
 # Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
 # Pools whose rows hardly differ would make any other row an outlier, hence the least units.
@@ -21,6 +21,8 @@ NORMAL_MAD = 1.4826
 LEAST_LENGTH_UNIT = 0.5  # doublings of the length
 LEAST_REPETITION_UNIT = 0.05  # share of the text
 CHUNK = 8  # characters
+
+_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'"\\'))  # JSON leaves them as they are
 
 
 class ContractBroken(ValueError):
@@ -64,8 +66,8 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
     ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
     collected = Collected(pool=ordered).without(faults)
-    if sum(map(num_characters, collected.pool.samples)) > MAX_POOL_CHARACTERS:
-        raise ContractBroken(f"rows of more than {MAX_POOL_CHARACTERS:,} characters together")
+    if sum(map(stored_bytes, collected.pool.samples)) > MAX_POOL_BYTES:
+        raise ContractBroken(f"rows of more than {MAX_POOL_BYTES:,} bytes together")
     return collected
 
 
@@ -130,7 +132,7 @@ def _fault(sample: Sample) -> str | None:
     texts = _texts(sample)
     if max(map(len, names)) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
-    if num_characters(sample) > MAX_CHARACTERS:
+    if sum(map(len, texts)) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
@@ -146,9 +148,10 @@ def _texts(sample: Sample) -> tuple[str, ...]:
     return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
 
 
-def num_characters(sample: Sample) -> int:
-    """Of all its texts together."""
-    return sum(map(len, _texts(sample)))
+def stored_bytes(sample: Sample) -> int:
+    """Of its texts as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
+    raw = "".join(_texts(sample)).encode()
+    return len(raw) + 5 * len(raw.translate(None, _PLAIN))
 
 
 def _length(sample: Sample) -> float:

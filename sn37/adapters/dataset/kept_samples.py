@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from hashlib import sha256
 
-from sn37.domain.collected import MAX_POOL_CHARACTERS, is_unicode, num_characters
+from sn37.domain.collected import MAX_POOL_BYTES, is_unicode, stored_bytes
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.samples import Pool, Sample
 
@@ -24,7 +24,7 @@ class KeptSamples:
 
     def __init__(self, num_signers: int) -> None:
         self.left_out: Counter[str] = Counter()
-        self._room = MAX_POOL_CHARACTERS // max(1, num_signers)
+        self._room = MAX_POOL_BYTES // max(1, num_signers)
         self._samples: dict[Hotkey | None, list[Sample]] = {}
         self._sizes: Counter[Hotkey | None] = Counter()
 
@@ -33,14 +33,16 @@ class KeptSamples:
         signer = sample.provenance.signer
         samples = self._samples.setdefault(signer, [])
         samples.append(sample)
-        self._sizes[signer] += num_characters(sample)
+        self._sizes[signer] += stored_bytes(sample)
         if self._sizes[signer] > 2 * self._room:  # seldom, since it sorts
             self._samples[signer] = self._most(samples)
-            self._sizes[signer] = sum(map(num_characters, self._samples[signer]))
+            self._sizes[signer] = sum(map(stored_bytes, self._samples[signer]))
 
     def pool(self) -> Pool:
         """What was kept, ordered by row id; of equal texts the earliest row counts."""
-        kept = [s for samples in self._samples.values() for s in self._most(samples)]
+        kept: list[Sample] = []
+        for signer, samples in self._samples.items():
+            kept += samples if self._sizes[signer] <= self._room else self._most(samples)
         first: dict[Digest, Sample] = {}
         for sample in sorted(kept, key=_age):
             first.setdefault(sample.content_hash, sample)
@@ -58,7 +60,7 @@ class KeptSamples:
         """
         room, kept = self._room, []
         for sample in sorted(samples, key=_rank):
-            room -= num_characters(sample)
+            room -= stored_bytes(sample)
             if room < 0:
                 break
             kept.append(sample)

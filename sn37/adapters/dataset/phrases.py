@@ -51,8 +51,7 @@ class PhraseFilter:
     @classmethod
     def load(cls) -> PhraseFilter:
         """The filter of the list that ships with the package, the same for all validators."""
-        shipped = files("sn37.adapters.dataset") / LIST
-        return cls(parse_phrases(shipped.read_text(encoding="utf-8")))
+        return cls(shipped_phrases())
 
     def is_clean(self, text: str) -> bool:
         """Whether no phrase is in ``text``. One pass, unless one may be."""
@@ -64,6 +63,11 @@ class PhraseFilter:
         except UnicodeEncodeError:  # half of a surrogate pair, which the automaton cannot read
             pass
         return not any(phrase.is_in(text, folded) for phrase in self._phrases)
+
+
+def shipped_phrases() -> tuple[Phrase, ...]:
+    """The list that ships with the package."""
+    return parse_phrases((files("sn37.adapters.dataset") / LIST).read_text(encoding="utf-8"))
 
 
 def parse_phrases(text: str) -> tuple[Phrase, ...]:

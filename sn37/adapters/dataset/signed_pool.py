@@ -10,7 +10,7 @@ from typing import Protocol
 from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import Query, RowFound
-from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow, read_rows
+from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, Sample
 
@@ -34,7 +34,7 @@ async def signed_pool(
     to_sample: ToSample,
     *,
     timeout_s: float,
-    read: ReadRuns = read_rows,
+    read: ReadRuns,
 ) -> Pool:
     """The rows of the runs that trusted hotkeys signed; of equal texts the earliest counts.
 
@@ -44,7 +44,6 @@ async def signed_pool(
     Args:
         name: Of the source, for the log.
         timeout_s: Of the whole read.
-        read: Reads wandb; recorded runs can stand for it.
 
     Raises:
         DatasetUnavailable: wandb did not answer, or not completely.

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from sn37.adapters.dataset.kept_samples import Unfit, is_text
 from sn37.adapters.dataset.phrases import PhraseFilter
-from sn37.adapters.dataset.signed_pool import signed_pool
+from sn37.adapters.dataset.signed_pool import ReadRuns, signed_pool
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
-from sn37.adapters.dataset.wandb_rows import TIMEOUT_S
+from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.collected import MAX_CHARACTERS
 from sn37.domain.ids import Hotkey
@@ -45,6 +45,7 @@ class Sn18:
 
     Args:
         is_clean: Whether a text holds no undesirable phrase; of the list that ships when ``None``.
+        read: Reads wandb; recorded runs can stand for it.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -54,11 +55,13 @@ class Sn18:
         parameters: Sn18Parameters,
         *,
         is_clean: IsClean | None = None,
+        read: ReadRuns = read_rows,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
         self._is_clean = is_clean
+        self._read = read
         self._timeout_s = timeout_s
         self._retries = retries
 
@@ -80,6 +83,7 @@ class Sn18:
             ),
             partial(_sample, self._parameters.modality, self._is_clean or _shipped_filter()),
             timeout_s=self._timeout_s,
+            read=self._read,
         )
 
     def _query(self, request: PoolRequest, trusted: frozenset[Hotkey]) -> Query:

@@ -260,7 +260,7 @@ def test_t17_a_signer_who_floods_fills_his_share_of_a_sample_and_no_more(
 def test_t17_of_a_signer_who_logs_without_end_every_reader_keeps_the_same_rows(
     wandb_host: WandbHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sn37.adapters.dataset.kept_samples.MAX_POOL_CHARACTERS", 20_000)
+    monkeypatch.setattr("sn37.adapters.dataset.kept_samples.MAX_POOL_BYTES", 20_000)
     rows = plain_rows("flood", 239, since=SINCE)
     wandb_host.projects[PROJECT] = [
         a_run("alice", ALICE, plain_rows("alice", 20, since=SINCE)),

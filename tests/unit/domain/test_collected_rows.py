@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 from sn37.domain.collected import (
     MAX_CHARACTERS,
     MAX_NAME_CHARACTERS,
-    MAX_POOL_CHARACTERS,
+    MAX_POOL_BYTES,
     Collected,
     ContractBroken,
     SetAside,
     outliers,
+    stored_bytes,
     vet,
     vet_draw,
 )
@@ -105,10 +107,15 @@ def test_the_longest_row_is_kept() -> None:
 
 def test_more_text_than_the_store_takes_breaks_the_contract() -> None:
     text = "y" * (MAX_CHARACTERS - 500)  # shared by all rows
-    num_rows = MAX_POOL_CHARACTERS // len(text) + 1
+    num_rows = MAX_POOL_BYTES // len(text) + 1
     rows = tuple(row(f"r{n}", prompt="", reference=text) for n in range(num_rows))
-    with pytest.raises(ContractBroken, match="more than 134,217,728 characters together"):
+    with pytest.raises(ContractBroken, match="more than 536,870,912 bytes together"):
         vet(Pool(rows), REQUEST)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_what_a_row_takes_in_the_store_is_never_underestimated(text: str) -> None:
+    assert stored_bytes(row("r", prompt="", reference=text)) >= len(json.dumps(text)) - 2
 
 
 def test_rows_are_set_aside_by_reason_and_ids_of_no_row_are_ignored() -> None:
