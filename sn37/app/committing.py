@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from sn37.domain.commitment import StandingCommitment
-from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
 from sn37.ports.chain import CommitmentWriter
 
 Confirm = Callable[[Collection[str]], bool]  # shown the losses; whether to go on
@@ -58,16 +58,20 @@ async def commit(
     crowns: Collection[tuple[RoundKey, EntryKey]],
     confirm: Confirm,
     reveal_at: datetime | None = None,
-) -> BlockRef | None:
+) -> Block | None:
     """The block that includes the commitment; ``None`` when ``confirm`` said no.
 
-    Until this returns, the model's repository must stay private: a rival who reads it earlier
-    can commit to the same files first (attack 2).
+    A text that stands on chain already is not committed again, which would only make it
+    younger. Until this returns, the model's repository must stay private: a rival who reads
+    it earlier can commit to the same files first (attack 2).
 
     Raises:
         CommitmentRefused, ChainUnavailable: See ``CommitmentWriter.commit``.
     """
-    given_up = losses(await writer.standing(), hotkey=hotkey, crowns=crowns, reveal_at=reveal_at)
+    standing = await writer.standing()
+    if standing is not None and standing.data == text.encode():
+        return standing.block
+    given_up = losses(standing, hotkey=hotkey, crowns=crowns, reveal_at=reveal_at)
     if given_up and not confirm(given_up):
         return None
-    return await writer.commit(text, reveal_at=reveal_at)
+    return (await writer.commit(text, reveal_at=reveal_at)).number

@@ -7,15 +7,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dependency_injector import containers, providers
+from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
+from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
+from sn37.adapters.system.health_server import HealthServer
+from sn37.adapters.system.service_manager import from_environment
+from sn37.adapters.system.watchdog import Watchdog, end_process
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
+from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -23,11 +30,13 @@ from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads, Subscription
+from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.pools import Freezer
+from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
@@ -35,8 +44,10 @@ from sn37.app.sources import Sources
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
+from sn37.domain.collected import Collected
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import CompetitionId, Hotkey
+from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
@@ -44,8 +55,8 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def _state_store(state_dir: Path) -> SqliteStateStore:
-    return SqliteStateStore(state_dir / "state.sqlite")
+def _state_file(state_dir: Path) -> Path:
+    return state_dir / "state.sqlite"
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -61,18 +72,36 @@ def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
+def _log_file(state_dir: Path) -> Path:
+    return state_dir / "validator.log"
+
+
+def _watchdog(log_file: Path) -> Watchdog:
+    return Watchdog(deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file))
+
+
 def _print_report(
     results: Sequence[RoundResult],
     standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
     weights: WeightVector | None,
     labels: Mapping[Hotkey, str],
 ) -> None:
-    """Print a run's tables on standard output, if anybody reads it."""
+    """Print a run's tables on standard output."""
+    _print(render_report(results, standings, weights, labels))
+
+
+def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
+    """Print the samples of a draw on standard output."""
+    _print(render_samples(title, samples, collected))
+
+
+def _print(shown: RenderableType) -> None:
+    """If anybody reads it."""
     console = LastingConsole()
     if not console.is_terminal:
         console.width = REPORT_WIDTH
     try:
-        console.print(render_report(results, standings, weights, labels))
+        console.print(shown)
     except BrokenPipeError:  # the reader has seen enough
         abandon(sys.stdout)
     except OSError as error:
@@ -101,14 +130,41 @@ class Container(containers.DeclarativeContainer):
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     tables = providers.Object(_print_report)
+    sample_table = providers.Object(_print_samples)
     journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
-    sink = providers.Singleton(FanOut, providers.List(console, journal))
+    board = providers.Singleton(HealthBoard, clock=clock)
+    sink = providers.Singleton(FanOut, providers.List(console, journal, board))
+
+    log_file = providers.Callable(_log_file, settings.provided.state_dir)
+    watchdog = providers.Singleton(_watchdog, log_file)
+    pulse = providers.Singleton(
+        Pulse,
+        clock=clock,
+        watchdog=watchdog,
+        manager=providers.Singleton(from_environment),
+        board=board,
+    )
+    health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
 
     schedule = loaded.provided.schedule
     chain = network.provided.chain
     models = network.provided.models
 
-    store = providers.Singleton(_state_store, settings.provided.state_dir)
+    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    store = providers.Singleton(
+        SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
+    )
+    open_state = providers.Factory(SqliteStateStore)
+    verify_state = providers.Object(maintenance.verify)
+    back_up_state = providers.Object(maintenance.backup)
+    restore_state = providers.Object(maintenance.restore)
+    compact_state = providers.Object(maintenance.compact)
+    auditor = providers.Factory(
+        Auditor,
+        schedule=loaded.provided.schedule,
+        fingerprint=loaded.provided.fingerprint,
+        rule=providers.Singleton(KingOfTheHill),
+    )
     scorer = providers.Singleton(_scorer, settings)
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)
@@ -121,7 +177,6 @@ class Container(containers.DeclarativeContainer):
         ReceiptWriter,
         signer=network.provided.signer,
         fingerprint=loaded.provided.fingerprint,
-        environment=scorer.provided.environment,
     )
 
     follower = providers.Singleton(
@@ -177,7 +232,8 @@ class Container(containers.DeclarativeContainer):
             keeper=keeper,
             store=store,
             scorer=scorer,
-            jobs=providers.Singleton(JobBuilder, models),
+            environment=scorer.provided.environment,
+            jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
             rule=rule,
             schedule=schedule,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sn37.app.evidence import past_evidence
 from sn37.app.keeper import StateKeeper
@@ -24,6 +26,19 @@ from sn37.ports.errors import StoreUnavailable
 from sn37.ports.model_store import ModelStore
 from sn37.ports.state_store import StateStore
 
+log = logging.getLogger(__name__)
+
+MAX_PROBES = 8  # at a time: a round has about 25 entries, and a hub in trouble takes 30 s each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The entries of a round, and what the model host said of their repositories."""
+
+    plan: EntryPlan
+    unreadable: frozenset[EntryKey]  # private or missing
+    unprobed: frozenset[EntryKey]  # the host did not answer
+
 
 class EntryChooser:
     """Reads what a round needs of the chain, and asks which repositories can be read."""
@@ -43,10 +58,8 @@ class EntryChooser:
         self._store = store
         self._schedule = schedule
 
-    async def choose(
-        self, rules: Competition, sync: BlockRef
-    ) -> tuple[EntryPlan, frozenset[EntryKey]]:
-        """The entries, and those of the commitments whose repository could not be read.
+    async def choose(self, rules: Competition, sync: BlockRef) -> Choice:
+        """The entries of the round at ``sync``.
 
         Repositories are probed one plan after the other, because whom a missing one lets in
         is known only then.
@@ -58,6 +71,7 @@ class EntryChooser:
         champion = next((r.champion for r in reversed(rounds) if r.skipped is None), None)
         contenders = await self._contenders(rules.id, rounds)
         availability: dict[EntryKey, Availability] = {}
+        unprobed: set[EntryKey] = set()
         while True:
             plan = plan_entries(
                 submissions=self._keeper.state.submissions.values(),
@@ -74,9 +88,16 @@ class EntryChooser:
             unknown = _to_probe(plan, self._keeper.state.submissions) - availability.keys()
             if not unknown:
                 break
-            availability |= await self._probe(unknown)
+            found = await self._probe(unknown)
+            unprobed |= {key for key, answer in found.items() if answer is None}
+            # A host that does not answer is held against nobody.
+            availability |= {key: found[key] or Availability.PUBLIC for key in unknown}
         private = {k for k, a in availability.items() if a is Availability.PRIVATE}
-        return replace(plan, listed=(*plan.listed, *_malformed(book))), frozenset(private)
+        return Choice(
+            plan=replace(plan, listed=(*plan.listed, *_malformed(book))),
+            unreadable=frozenset(private),
+            unprobed=frozenset(unprobed),
+        )
 
     async def _contenders(
         self, competition: CompetitionId, rounds: Sequence[RoundResult]
@@ -105,15 +126,23 @@ class EntryChooser:
         others = [c for key, c in contestants.items() if key != champion]
         return (champion, *select_contenders(contestants[champion], others))
 
-    async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability]:
-        """Availability of each; a host that does not answer is held against nobody."""
-        found = {}
-        for key in sorted(keys):
+    async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability | None]:
+        """Availability of each, several at a time; ``None`` where the host did not answer."""
+        found: dict[EntryKey, Availability | None] = {}
+        places = asyncio.Semaphore(MAX_PROBES)
+
+        async def ask(key: EntryKey) -> None:
             ref = self._keeper.state.submissions[key].commitment.model
-            try:
-                found[key] = await self._models.availability(ref)
-            except StoreUnavailable:
-                found[key] = Availability.PUBLIC
+            async with places:
+                try:
+                    found[key] = await self._models.availability(ref)
+                except StoreUnavailable as error:
+                    log.info("availability of %s: %s", ref.repo, error)
+                    found[key] = None
+
+        async with asyncio.TaskGroup() as group:
+            for key in sorted(keys):
+                group.create_task(ask(key))
         return found
 
 

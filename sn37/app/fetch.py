@@ -1,33 +1,44 @@
-"""Download and verify submissions, the next few of the queue at a time."""
+"""Download and verify submissions: those of the next rounds, several at a time."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
+from sn37.app.room import bring
 from sn37.domain.commitment import Commitment
+from sn37.domain.downloads import Expected, expected_entries
 from sn37.domain.duplicates import copied_from, mismatch_reason
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
+from sn37.domain.history import History, history_of
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, EntryKey
+from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import ModelArtifact, ModelConstraints
-from sn37.domain.queue import fetch_order
 from sn37.domain.reasons import Reason
-from sn37.domain.retention import retained
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import Submission
+from sn37.domain.state import RoundResult, Submission
 from sn37.ports.chain import Chain
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
+from sn37.ports.errors import ChainUnavailable, ModelNotPublic, ModelRejected, StoreUnavailable
 from sn37.ports.model_store import ModelStore
 from sn37.ports.telemetry import EventSink
 
-MAX_FETCHES = 8  # per head; the rest of the queue waits for the next
+MAX_TRANSFERS = 4  # at a time; one of them can fill a line of 1 Gbit/s
+SLOW_BLOCKS = 100  # after 20 minutes a transfer no longer holds up those behind it,
+MAX_ALL_TRANSFERS = 12  # until there are so many
 MAX_PAUSE_BLOCKS = 32  # between two attempts at one repository: 6 minutes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Transfer:
+    task: asyncio.Task[None]
+    began: Block  # the head at that time
+
+
 class Fetcher:
-    """Brings one submission after the other to disk, in order of precedence.
+    """Brings the submissions of the next rounds to disk, the soonest first.
 
     A repository that cannot be read yet is asked again after 1, 2, 4, ... blocks: publishing
     follows the commitment by seconds, so nobody is punished for it.
@@ -51,52 +62,107 @@ class Fetcher:
         self._sink = sink
         self._pauses: dict[EntryKey, int] = {}  # blocks
         self._not_before: dict[EntryKey, Block] = {}
+        self._unreadable: set[EntryKey] = set()  # when they were last asked for
+        self._under_way: dict[EntryKey, _Transfer] = {}
+        self._histories: dict[CompetitionId, tuple[tuple[RoundResult, ...], History]] = {}
 
     async def run(self) -> None:
-        async for head in self._heads:
-            for submission in await self._due(head):
-                await self._fetch(submission, head.number)
+        self._under_way.clear()
+        async with asyncio.TaskGroup() as group:
+            async for head in self._heads:
+                await self._follow(head, group)
 
-    async def _due(self, head: BlockRef) -> tuple[Submission, ...]:
-        submissions = self._keeper.state.submissions.values()
-        paused = {k for k, block in self._not_before.items() if block > head.number}
-        if all(s.artifact or s.rejection or s.commitment.key in paused for s in submissions):
-            return ()
-        return fetch_order(
-            submissions,
+    async def _follow(self, head: BlockRef, group: asyncio.TaskGroup) -> None:
+        """Keep transfers going until nothing is left to do, or a newer head is there.
+
+        A simulated chain makes no newer head while this is busy.
+        """
+        metagraph: Metagraph | None = None
+        while not self._heads.behind:
+            if not self._is_all_here():
+                try:
+                    metagraph = metagraph or await self._chain.metagraph(head)
+                except ChainUnavailable as error:  # what is under way goes on
+                    pause_s = float(BLOCK_SECONDS)
+                    self._sink.emit(Degraded(what="chain", error=str(error), retry_in_s=pause_s))
+                    return
+                self._start_due(head, metagraph, group)
+            if not self._under_way:
+                return
+            newer = group.create_task(self._heads.until_behind())
+            tasks = [transfer.task for transfer in self._under_way.values()]
+            await asyncio.wait([newer, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            newer.cancel()
+
+    def _start_due(self, head: BlockRef, metagraph: Metagraph, group: asyncio.TaskGroup) -> None:
+        """Begin as many transfers as there may be, in the order in which they are expected."""
+        state, block = self._keeper.state, head.number
+        expected = expected_entries(
+            state.submissions.values(),
             schedule=self._schedule,
-            block=head.number,
-            metagraph=await self._chain.metagraph(head),
-            limit=MAX_FETCHES,
-            skip=paused,
+            block=block,
+            metagraph=metagraph,
+            histories={c: self._history(c, rounds) for c, rounds in state.rounds.items()},
+            open_rounds=state.open_rounds.values(),
+            unreadable=self._unreadable,
+        )
+        late = [t for t in self._under_way.values() if block - t.began >= SLOW_BLOCKS]
+        free = min(MAX_TRANSFERS + len(late), MAX_ALL_TRANSFERS) - len(self._under_way)
+        due = [entry for entry in expected if self._is_due(entry, block)]
+        for entry in due[: max(free, 0)]:
+            task = group.create_task(self._fetch(entry, block))
+            self._under_way[entry.key] = _Transfer(task=task, began=block)
+
+    def _is_all_here(self) -> bool:
+        return all(s.artifact or s.rejection for s in self._keeper.state.submissions.values())
+
+    def _is_due(self, expected: Expected, block: Block) -> bool:
+        submission, key = expected.submission, expected.key
+        return (
+            submission.artifact is None
+            and submission.rejection is None
+            and key not in self._under_way
+            and self._not_before.get(key, block) <= block
         )
 
-    async def _fetch(self, submission: Submission, block: Block) -> None:
+    def _history(self, competition: CompetitionId, rounds: tuple[RoundResult, ...]) -> History:
+        """Of a competition, counted anew when a round has been recorded."""
+        known = self._histories.get(competition)
+        if known is None or known[0] is not rounds:
+            known = self._histories[competition] = (rounds, history_of(rounds))
+        return known[1]
+
+    async def _fetch(self, expected: Expected, block: Block) -> None:
+        rules = self._schedule.competition(
+            expected.submission.commitment.competition, expected.sync_block
+        )
+        try:
+            if rules is not None:
+                await self._settle(expected.submission, rules.constraints, block)
+        finally:
+            del self._under_way[expected.key]
+
+    async def _settle(self, submission: Submission, limits: ModelConstraints, block: Block) -> None:
+        """Bring one submission's files, or record why not, or when to ask again."""
         commitment = submission.commitment
-        rules = self._schedule.competition(commitment.competition, block)
-        if rules is None:
-            return
+        self._unreadable.discard(commitment.key)
         try:
             self._check_copy(commitment)
-            artifact = await self._bring(commitment, rules.constraints)
+            artifact = await bring(self._models, self._keeper, commitment, limits)
         except ModelRejected as error:
             await self._refuse(submission, error)
         except ModelNotPublic:
-            self._pause(commitment.key, block)
+            self._unreadable.add(commitment.key)
+            self._pause(commitment.key, self._now(block))
         except StoreUnavailable as error:
-            pause_s = float(self._pause(commitment.key, block) * BLOCK_SECONDS)
+            pause_s = float(self._pause(commitment.key, self._now(block)) * BLOCK_SECONDS)
             self._sink.emit(Degraded(what="model host", error=str(error), retry_in_s=pause_s))
         else:
-            await self._accept(commitment.key, artifact, block)
+            await self._accept(commitment.key, artifact, self._now(block))
 
-    async def _bring(self, commitment: Commitment, limits: ModelConstraints) -> ModelArtifact:
-        """Fetch a model, making room for it as far as that is worth it."""
-        for keep in retained(self._keeper.state):
-            try:
-                return await self._models.fetch(commitment, limits)
-            except StoreFull:
-                await self._models.evict(keep=keep)
-        return await self._models.fetch(commitment, limits)
+    def _now(self, began: Block) -> Block:
+        """The newest block: a transfer may take hours."""
+        return began if (newest := self._heads.newest) is None else newest.number
 
     def _check_copy(self, commitment: Commitment) -> None:
         """Refuse a hash that was verified for another hotkey, before anything is downloaded."""

@@ -40,6 +40,11 @@ class Subscription:
         """Whether a newer head is there than the one this actor took last."""
         return self._heads.newest is not None and self._heads.newest != self._seen
 
+    async def until_behind(self) -> None:
+        """Wait for a newer head without taking it; the actor counts as busy meanwhile."""
+        while not self.behind:
+            await self._heads.wait_for_change()
+
 
 class Heads:
     """Publishes heads and knows when everyone has dealt with the newest one.

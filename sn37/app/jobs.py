@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sn37.app.keeper import StateKeeper
+from sn37.app.room import bring
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Competition
 from sn37.domain.scoring import ScoringJob
@@ -12,8 +14,9 @@ from sn37.ports.model_store import ModelStore
 class JobBuilder:
     """Adds the prescribed tokenizer's folder to what plan and rules say."""
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, keeper: StateKeeper) -> None:
         self._store = store
+        self._keeper = keeper
 
     async def build(
         self, plan: RoundPlan, rules: Competition, commitment: Commitment, *, skip_blocks: int = 0
@@ -26,7 +29,7 @@ class JobBuilder:
             StoreUnavailable: The prescribed tokenizer or an evicted model cannot be fetched.
             ModelNotPublic: An evicted model can no longer be read.
         """
-        artifact = await self._store.fetch(commitment, rules.constraints)
+        artifact = await bring(self._store, self._keeper, commitment, rules.constraints)
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
         return ScoringJob(
             artifact=artifact,

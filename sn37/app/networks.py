@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from getpass import getpass
@@ -15,12 +15,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app.audit_receipts import VerifySignature
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings, require_wallet
-from sn37.domain.ids import Netuid
+from sn37.domain.ids import Block, Netuid
 from sn37.ports.errors import SignerUnusable
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sn37.adapters.subtensor.checkup import Checkup
     from sn37.adapters.subtensor.connection import Endpoint
     from sn37.adapters.subtensor.wallet import HotkeySigner
+    from sn37.ports.chain import Chain
+    from sn37.ports.dataset import DatasetPlugin
 
 PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # the SDK's own
 
@@ -72,6 +75,19 @@ def open_signer(settings: Settings) -> HotkeySigner:
     return open_hotkey(settings.hotkey_file, password=partial(_password, settings.hotkey_file))
 
 
+def signature_check() -> VerifySignature:
+    """How to tell whether a hotkey signed something.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if find_spec("bittensor") is None:
+        raise CommandError("signatures need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.subtensor.wallet import is_signed_by
+
+    return is_signed_by
+
+
 def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
     """A check-up of the network of the settings."""
     from sn37.adapters.subtensor.checkup import Checkup
@@ -98,6 +114,29 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
         yield SubtensorChain(connection, netuid=Netuid(settings.netuid), clock=clock, sink=sink)
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def open_data(
+    settings: Settings, *, block: Block
+) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    """A chain that reaches to ``block`` at least, and the data sources; read only.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if not settings.is_simnet:
+        require_chain(settings)
+        async with open_chain(settings) as chain:
+            yield chain, dataset_plugin
+        return
+    if find_spec("bittensor") is None:
+        raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.simnet.preview import preview
+    from sn37.adapters.simnet.world import SOURCE
+
+    with preview(seed=settings.seed, head=block) as (simulated, feed):
+        yield simulated, lambda name: feed if name == SOURCE else dataset_plugin(name)
 
 
 def _password(hotkey_file: Path) -> str | None:

@@ -95,16 +95,17 @@ class RoundOpener:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)
-        chosen, unreadable = await self._entries.choose(rules, sync)
+        choice = await self._entries.choose(rules, sync)
         plan = RoundPlan(
             key=key,
             sync=sync,
-            champion=chosen.champion,
-            entries=chosen.entries,
+            champion=choice.plan.champion,
+            entries=choice.plan.entries,
             draws=draws,
             manifest_digest=manifest_digest(d.batch for d in draws),
-            listed=chosen.listed,
-            unreadable=unreadable,
+            listed=choice.plan.listed,
+            unreadable=choice.unreadable,
+            unprobed=choice.unprobed,
         )
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))
@@ -145,9 +146,7 @@ class RoundOpener:
                 signer_share=task.source.signer_share,
             )
         else:
-            samples = await self._sources.static(task.source).draw(
-                count=task.num_samples, seed=seed
-            )
+            samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
             pool = Pool(samples)
         return TaskDraw(
             batch=TaskBatch(task=task.name, method=task.method, samples=samples),

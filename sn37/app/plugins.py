@@ -38,11 +38,12 @@ def dataset_plugin(name: str) -> DatasetPlugin:
     (point,) = found
     try:
         factory: Callable[[], DatasetPlugin] = point.load()
-    except (ImportError, AttributeError) as error:
+        plugin = factory()
+    except Exception as error:
         raise LookupError(
-            f"data set {name!r} of {_package(point)} cannot be imported: {error}"
+            f"data set {name!r} of {_package(point)} cannot be imported: "
+            f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
-    plugin = factory()
     if not (hasattr(plugin, "open") and hasattr(plugin, "freshness")):
         raise LookupError(
             f"data set {name!r}: {point.value} of {_package(point)} returned a "

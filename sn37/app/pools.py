@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from sn37.app.heads import Subscription
+from sn37.app.plugin_calls import one_line
 from sn37.app.sources import Sources
 from sn37.app.windows import window_times
+from sn37.domain.collected import Collected
 from sn37.domain.competition import Competition, Freshness, Source, Task
-from sn37.domain.events import Degraded, PoolFrozen
-from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey
+from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
+from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey, TaskName
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.samples import EmptyWindow, Pool, PoolRequest
+from sn37.domain.samples import EmptyWindow, PoolRequest
 from sn37.domain.sampling import collect_window
-from sn37.domain.schedule import Schedule
+from sn37.domain.schedule import RoundTiming, Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import DatasetUnavailable
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
+
+SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
 
 
 def live_tasks(rules: Competition) -> tuple[Task, ...]:
@@ -64,7 +68,7 @@ class Freezer:
             self._frozen.add(key)  # by this validator, before it was restarted
             return
         try:
-            pools = {
+            collected = {
                 task.name: await self._collect(key.sync_block, rules, task)
                 for task in live_tasks(rules)
             }
@@ -76,29 +80,54 @@ class Freezer:
         newest = max(r.number for r in (head, self._heads.newest) if r is not None)
         if newest >= key.sync_block:
             return  # too late
-        await self._store.freeze_pools(key, pools)
+        await self._store.freeze_pools(key, {task: c.pool for task, c in collected.items()})
         self._frozen.add(key)
-        for task, pool in pools.items():
-            self._sink.emit(PoolFrozen(round=key, task=task, num_rows=len(pool.samples)))
+        for task, found in collected.items():
+            self._tell(key, task, found)
 
-    async def _collect(self, sync: Block, rules: Competition, task: Task) -> Pool:
-        lead = await self._chain.block(Block(sync - self._timing.freeze_lead))
-        source = task.source
-        times = await window_times(self._chain, sync_block=sync, rules=rules, timing=self._timing)
-        request = PoolRequest(
-            window=collect_window(
-                lead_time=await self._chain.timestamp(lead),
-                blocks_to_sync=self._timing.freeze_lead,
-                delay_time=times.delay_time,
-                settle_time=times.settle_time,
-                max_age_s=source.max_age_s,
-            ),
-            trusted=await self._trusted(source, lead),
+    async def _collect(self, sync: Block, rules: Competition, task: Task) -> Collected:
+        request = await pool_request(
+            self._chain, sync_block=sync, rules=rules, source=task.source, timing=self._timing
         )
-        return await self._sources.live(source).collect(request)
+        return await self._sources.collect(task.source, request)
 
-    async def _trusted(self, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
-        if source.signers_netuid is None:
-            return None
-        members = await self._chain.metagraph(lead, Netuid(source.signers_netuid))
-        return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)
+    def _tell(self, key: RoundKey, task: TaskName, found: Collected) -> None:
+        for rows in found.set_aside:
+            self._sink.emit(
+                RowsSetAside(
+                    round=key,
+                    task=task,
+                    why=one_line(rows.why),
+                    num_rows=len(rows.row_ids),
+                    row_ids=tuple(map(one_line, rows.row_ids[:SHOWN_ROWS])),
+                )
+            )
+        self._sink.emit(PoolFrozen(round=key, task=task, num_rows=len(found.pool.samples)))
+
+
+async def pool_request(
+    chain: Chain, *, sync_block: Block, rules: Competition, source: Source, timing: RoundTiming
+) -> PoolRequest:
+    """What to ask a live source for before a sync block: its window, and whom to trust.
+
+    Known ``freeze_lead`` blocks before the sync block, and the same ever after.
+    """
+    lead = await chain.block(Block(max(sync_block - timing.freeze_lead, 0)))
+    times = await window_times(chain, sync_block=sync_block, rules=rules, timing=timing)
+    return PoolRequest(
+        window=collect_window(
+            lead_time=await chain.timestamp(lead),
+            blocks_to_sync=timing.freeze_lead,
+            delay_time=times.delay_time,
+            settle_time=times.settle_time,
+            max_age_s=source.max_age_s,
+        ),
+        trusted=await _trusted(chain, source, lead),
+    )
+
+
+async def _trusted(chain: Chain, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
+    if source.signers_netuid is None:
+        return None
+    members = await chain.metagraph(lead, Netuid(source.signers_netuid))
+    return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

@@ -8,7 +8,13 @@ from dataclasses import replace
 from sn37.app.keeper import Change
 from sn37.domain.competition import Competition
 from sn37.domain.duplicates import duplicates_of
-from sn37.domain.eligibility import attended_round, missed_round, record_failure, restart_clock
+from sn37.domain.eligibility import (
+    MAX_MISSED_ROUNDS,
+    attended_round,
+    missed_round,
+    record_failure,
+    restart_clock,
+)
 from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.history import history_of
 from sn37.domain.ids import EntryKey
@@ -108,6 +114,8 @@ def round_result(
         else explain(c)
         for c in decision.comparisons
     }
+    if plan.champion is not None and plan.champion in plan.unreadable:
+        why[plan.champion] = _grace(submissions[plan.champion])
     rows = [
         entry_result(
             submissions[key],
@@ -127,6 +135,16 @@ def round_result(
         manifest_digest=plan.manifest_digest,
         champion=decision.champion,
         entries=(*scored, *others),
+    )
+
+
+def _grace(champion: Submission) -> str:
+    """What a champion's miner has to know whose repository could not be read in a round."""
+    left = MAX_MISSED_ROUNDS - champion.missed_rounds
+    coming = "round" if left == 1 else f"{left} rounds"
+    return (
+        f"{champion.commitment.model.repo} could not be read; the crown passes on if that is so "
+        f"in the next {coming} too"
     )
 
 
@@ -167,7 +185,9 @@ def changes_after(
     unreadable for too long restarts at the first sync block at which it is public again.
     """
     changes: dict[EntryKey, Change] = {
-        row.key: _restart(plan) for row in plan.listed if row.reason is Reason.TOO_EARLY
+        row.key: _restart(plan)
+        for row in plan.listed
+        if row.reason is Reason.TOO_EARLY and row.key not in plan.unprobed
     }
     changes |= dict.fromkeys(plan.unreadable, missed_round)
     for key, outcome in outcomes.items():
@@ -186,7 +206,7 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool) -> Change:
     def change(submission: Submission) -> Submission:
         if outcome.key in plan.unreadable:
             submission = missed_round(submission)
-        else:
+        elif outcome.key not in plan.unprobed:  # an outage neither adds a miss nor forgives one
             submission = attended_round(restart_clock(submission, plan.key.sync_block))
         if retires or outcome.reason is Reason.RACED_OUT:
             return replace(submission, retired=True)

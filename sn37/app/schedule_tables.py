@@ -53,15 +53,16 @@ class SourceTable(Table):
     signers_netuid: int | None = Field(default=None, ge=0, le=65535)
     min_stake_tao: int = Field(default=0, ge=0)
     signer_share: float = 1.0
+    max_deviations: float | None = None
     parameters: dict[str, object] = Field(default_factory=dict)
 
     @field_validator("parameters")
     @classmethod
     def _plain(cls, parameters: dict[str, object]) -> dict[str, object]:
-        return {key: _parameter(key, value) for key, value in parameters.items()}
+        return {key: parameter(key, value) for key, value in parameters.items()}
 
     def value(self, name: str) -> Source:
-        parameters = {key: _parameter(key, value) for key, value in self.parameters.items()}
+        parameters = {key: parameter(key, value) for key, value in self.parameters.items()}
         return Source(
             name=name,
             freshness=self.freshness,
@@ -69,6 +70,7 @@ class SourceTable(Table):
             signers_netuid=self.signers_netuid,
             min_stake_tao=self.min_stake_tao,
             signer_share=self.signer_share,
+            max_deviations=self.max_deviations,
             parameters=MappingProxyType(parameters),
         )
 
@@ -230,9 +232,14 @@ class ScheduleTable(Table):
         )
 
 
-def _parameter(key: str, value: object) -> ParameterValue:
+def parameter(key: str, value: object) -> ParameterValue:
+    """A value of TOML as a parameter of a source.
+
+    Raises:
+        ValueError: It is a table or a time.
+    """
     if isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return tuple(_parameter(key, element) for element in value)
+        return tuple(parameter(key, element) for element in value)
     raise ValueError(f"parameter {key!r} must be text, a number, a truth value or a list of them")

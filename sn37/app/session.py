@@ -18,6 +18,7 @@ from sn37.app.installed import require_packages
 from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
+from sn37.app.setting_types import host_and_port
 from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.events import Cautioned, WorkersConfined
@@ -38,15 +39,15 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
         PortError: The state cannot be used, or a dependency said no.
     """
     require_wallet(settings)
-    loaded = _schedule(settings)
+    loaded = schedule_of(settings)
     require_packages(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
         folders.require_replaceable(settings.json_file)
-    log_file = settings.state_dir / "validator.log"
+    container = Container(settings=providers.Object(settings), loaded=providers.Object(loaded))
+    log_file = container.log_file()
     _configure_logging(log_file, settings.log_level)
-    with _bugs_logged_to(log_file):
-        container = Container(settings=providers.Object(settings), loaded=providers.Object(loaded))
+    with _bugs_logged_to(log_file), container.pulse().watched():
         asyncio.run(_run(container, stop))
     return 0
 
@@ -54,10 +55,13 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
 async def _run(container: Container, stop: StopRequest) -> None:
     store, sink = container.store(), container.sink()
     try:
-        async with asyncio.TaskGroup() as group:
-            watch = group.create_task(stop.watch(), name="stop")
-            await _follow(container)
-            watch.cancel()
+        with _health_pages(container):
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(stop.watch(), name="stop")
+                pulse = group.create_task(container.pulse().run(), name="pulse")
+                await _follow(container)
+                watch.cancel()
+                pulse.cancel()
     except* Stopped:
         log.info("stopped on request")
     finally:
@@ -91,6 +95,24 @@ async def _follow(container: Container) -> None:
         await network.close()
 
 
+@contextmanager
+def _health_pages(container: Container) -> Iterator[None]:
+    """Served where the settings say, if they do."""
+    address = container.settings().health
+    if address is None:
+        yield
+        return
+    host, port = host_and_port(address)
+    try:
+        server = container.health_server(host, port)
+    except OSError as error:
+        raise CommandError(f"--health {address}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        server.close()
+
+
 def _show(container: Container) -> None:
     """The JSON for programs if it was asked for, and the tables for people."""
     settings, schedule = container.settings(), container.loaded().schedule
@@ -109,7 +131,12 @@ def _show(container: Container) -> None:
     container.tables()(results, placed, sent[-1] if sent else None, labels)
 
 
-def _schedule(settings: Settings) -> LoadedSchedule:
+def schedule_of(settings: Settings) -> LoadedSchedule:
+    """The schedule that the settings name, or the network's.
+
+    Raises:
+        CommandError: It cannot be used; says where and why.
+    """
     source = settings.schedule or preset_of(settings.network)
     known = {*dataset_names(), SIMNET_SOURCE} if settings.is_simnet else dataset_names()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
@@ -50,6 +51,27 @@ def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return addresses
 
 
+def host_and_port(address: str) -> tuple[str, int]:
+    """The two parts of "127.0.0.1:9137" or "[::1]:9137".
+
+    Raises:
+        ValueError: It is no such thing.
+    """
+    parts = urlsplit(f"//{address}")
+    if not parts.hostname or parts.port is None or "@" in address or parts.netloc != address:
+        raise ValueError(f"{address}: no host and port")
+    return parts.hostname, parts.port
+
+
+def _check_host_and_port(address: str) -> str:
+    try:
+        host_and_port(address)
+    except ValueError as error:
+        raise ValueError("give HOST:PORT, such as 127.0.0.1:9137") from error
+    return address
+
+
+HostAndPort = Annotated[str, AfterValidator(_check_host_and_port)]
 NetworkName = Annotated[str, AfterValidator(_check_network)]
 Addresses = Annotated[
     tuple[str, ...],

@@ -27,7 +27,7 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.setting_types import Addresses, Name, NetworkName, UserPath
+from sn37.app.setting_types import Addresses, HostAndPort, Name, NetworkName, UserPath
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
     schedule: UserPath | None = None  # simnet and local only
+    keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
+    health: HostAndPort | None = None  # where /healthz and /readyz are served
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
 

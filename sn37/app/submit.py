@@ -7,7 +7,7 @@ from dataclasses import replace
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.domain.emission import WeightVector, split_emission
-from sn37.domain.events import Degraded, WeightsSubmitted
+from sn37.domain.events import Cautioned, Degraded, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings, warming_up
@@ -63,10 +63,25 @@ class Submitter:
         self._not_before = Block(0)
 
     async def run(self) -> None:
+        before = [w for w in self._keeper.state.weights if w.extrinsic is not None]
         async for head in self._heads:
+            if before and not self._offline:
+                await self._expect(before[-1])
+                before = []
             due = self._due(head.number)
             if due is not None and head.number >= self._not_before and not self._offline:
                 await self._submit(due, head)
+
+    async def _expect(self, record: WeightsRecord) -> None:
+        """Have it reported what becomes of the weights that an earlier process sent."""
+        assert record.extrinsic is not None
+        try:
+            await self._chain.expect_weights(
+                record.weights, extrinsic=record.extrinsic, evaluated_at=record.sync_block
+            )
+        except ChainUnavailable as error:
+            advice = f"whether those of block {record.sync_block} count is not known: {error}"
+            self._sink.emit(Cautioned(what="weights", advice=advice))
 
     def _due(self, block: Block) -> Block | None:
         """The sync block whose weights should be sent now."""
@@ -87,12 +102,20 @@ class Submitter:
         weights = weights_after(self._keeper.state, self._schedule, head.number)
         if weights is None:
             return
-        record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
+        record = WeightsRecord(
+            sync_block=sync,
+            weights=weights,
+            sent_at=head.number,
+            newest_rounds={
+                c: held[-1].key.sync_block for c, held in self._keeper.state.rounds.items() if held
+            },
+        )
         try:
             unsure = next((w for w in self._keeper.state.weights if w.sync_block == sync), None)
             extrinsic = unsure and await self._chain.weights_since(unsure.sent_at)
             if unsure and extrinsic:
                 record = unsure
+                await self._expect(replace(record, extrinsic=extrinsic))
             elif unsure and head.number < unsure.sent_at + RETRY_BLOCKS:
                 return  # they may land yet; sent again, they would be on chain twice
             else:

@@ -15,6 +15,9 @@ from sn37.domain.normalization import Identity, Normalization
 ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 
 
+MIN_DEVIATIONS = 4.0
+
+
 class Method(StrEnum):
     """How a task turns a sample into one loss. Lower is better."""
 
@@ -35,7 +38,7 @@ class Freshness(StrEnum):
 class Source:
     """A data source as the schedule names it.
 
-    ``max_age_s``, ``min_stake_tao`` and ``signer_share`` concern live sources only.
+    ``parameters`` are the source's own; all else but its name is for live sources only.
     """
 
     name: str  # entry point of the group "sn37.datasets"
@@ -44,6 +47,8 @@ class Source:
     signers_netuid: int | None = None  # subnet whose validators sign the rows
     min_stake_tao: int = 0  # a signer needs more than this
     signer_share: float = 1.0  # no signer gives more than this share of a sample
+    # Rows this far above the pool's median length or repetition are set aside; None keeps all.
+    max_deviations: float | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,6 +58,11 @@ class Source:
             raise ValueError(f"source {self.name}: max_age_s is for live sources")
         if not 0 < self.signer_share <= 1:
             raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
+        if self.max_deviations is not None and self.max_deviations < MIN_DEVIATIONS:
+            raise ValueError(
+                f"source {self.name}: max_deviations {self.max_deviations:g} is under "
+                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,6 +77,17 @@ class PoolFrozen(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsSetAside(Event):
+    """Rows of a source that were kept out of a pool, for one reason."""
+
+    round: RoundKey
+    task: TaskName
+    why: str
+    num_rows: int
+    row_ids: tuple[str, ...]  # the first of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundOpened(Event):
     plan: RoundPlan
 

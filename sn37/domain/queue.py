@@ -1,4 +1,4 @@
-"""The entries of a round, and which models to download next."""
+"""The entries of a round."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def plan_entries(
     champion_now: EntryKey | None = None
     others, listed = list[EntryKey](), list[EntryResult]()
     num_new = 0
-    for submission in _current(known, sync_block, book):
+    for submission in current_submissions(known, sync_block, book):
         if submission.commitment.competition != competition:
             continue
         key = submission.commitment.key
@@ -104,36 +104,8 @@ def evaluate_again(submission: Submission, history: History) -> bool:
     )
 
 
-def fetch_order(
-    submissions: Iterable[Submission],
-    *,
-    schedule: Schedule,
-    block: Block,
-    metagraph: Metagraph,
-    limit: int,
-    skip: Collection[EntryKey] = (),
-) -> tuple[Submission, ...]:
-    """At most ``limit`` submissions to download next, in order of precedence (attack 40).
-
-    Left out are those that are here, refused, replaced, or could not take part in a round at
-    ``block`` for a reason that waiting does not mend.
-
-    Args:
-        metagraph: Of this subnet at ``block``.
-        skip: Tried lately without success; they must not hold up those behind them.
-    """
-    wanted = []
-    for submission in _current(submissions, block, None):
-        if submission.artifact is not None or submission.commitment.key in skip:
-            continue
-        judgement = judge(submission, sync_block=block, schedule=schedule, metagraph=metagraph)
-        if judgement.verdict is Verdict.WAITING:
-            wanted.append(submission)
-    return tuple(wanted[:limit])
-
-
-def _current(
-    submissions: Iterable[Submission], block: Block, book: CommitmentBook | None
+def current_submissions(
+    submissions: Iterable[Submission], block: Block, book: CommitmentBook | None = None
 ) -> tuple[Submission, ...]:
     """One submission per hotkey, that of its newest record at ``block``, by precedence.
 

@@ -14,9 +14,9 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
 
     First to go are models that are never scored again: refused, copied, raced out, or
     replaced by a newer commitment of their hotkey. Then those that were scored, but not in
-    their competition's newest round: few of them come back, and are fetched again. Models of
-    open rounds, crowned ones (also when their repository is gone) and those that still wait
-    for their first round always stay; the number of the last is what eviction cannot lower.
+    their competition's newest round: few of them come back, and are fetched again. What
+    waits for its first round always stays, it is soon scored (``downloads``), and so do models
+    of open rounds, and crowned ones while they reign or cannot be fetched again (attack 28).
     """
     pinned = _pinned(state)
     current = {key for key, s in _newest(state).items() if _has_a_future(s)}
@@ -36,19 +36,29 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
 def _pinned(state: ValidatorState) -> set[EntryKey]:
     kept = {key for opened in state.open_rounds.values() for key in opened.plan.entries}
     for rounds in state.rounds.values():
-        champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
-        if champion is not None:
-            kept.add(champion)
+        crowned = [r.champion for r in rounds if r.champion is not None]
+        kept.update(crowned[-1:])
+        kept.update(key for key in crowned if _is_gone(state.submissions.get(key)))
     return kept
 
 
+def _is_gone(submission: Submission | None) -> bool:
+    """Whether the repository could not be read when it was last asked for."""
+    return submission is not None and submission.missed_rounds > 0
+
+
 def _in_newest_rounds(state: ValidatorState) -> set[EntryKey]:
+    """Entries that were to be scored in a newest round, those merely listed left out."""
     newest = [
         next((r for r in reversed(rounds) if r.skipped is None), None)
         for rounds in state.rounds.values()
     ]
     return {
-        result.key for finished in newest if finished is not None for result in finished.entries
+        result.key
+        for finished in newest
+        if finished is not None
+        for result in finished.entries
+        if result.verdict in (Verdict.SCORED, Verdict.FAILED)
     }
 
 

@@ -16,6 +16,7 @@ class Provenance:
     row_id: str  # unique within its source, and stable: two readers name a row alike
     produced_at: datetime | None = None  # timezone-aware UTC; None for a source without time
     signer: Hotkey | None = None
+    stratum: str | None = None  # what a draw is spread over, as "multi_choice/physics"
 
     def __post_init__(self) -> None:
         if self.produced_at is not None and self.produced_at.tzinfo is None:
@@ -26,17 +27,35 @@ class Provenance:
 class Sample:
     """A prompt and the continuation whose loss is measured, both plain text.
 
-    For text loss the prompt is empty.
+    For text loss the prompt is empty. Of a multiple-choice question the prompt is the question
+    alone, ``choices`` are the options as the source ordered them, without their letters, and
+    ``reference`` is the right one's text: whoever scores it may put them in any order.
+
+    Raises:
+        ValueError: There are choices, but fewer than two, two alike, or not the reference.
     """
 
     prompt: str
     reference: str
     provenance: Provenance
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            return
+        if len(self.choices) < 2 or len(set(self.choices)) < len(self.choices):
+            raise ValueError(f"row {self.provenance.row_id}: fewer than two different choices")
+        if self.reference not in self.choices:
+            raise ValueError(f"row {self.provenance.row_id}: the reference is not a choice")
 
     @property
     def content_hash(self) -> Digest:
-        """Hex sha256 of prompt, NUL, reference: an edited row is another row."""
-        return Digest(sha256(f"{self.prompt}\0{self.reference}".encode()).hexdigest())
+        """Hex sha256 of prompt, reference and choices, with NUL between them.
+
+        An edited row is another row.
+        """
+        text = "\0".join((self.prompt, self.reference, *self.choices))
+        return Digest(sha256(text.encode()).hexdigest())
 
 
 class EmptyWindow(ValueError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
+from itertools import chain, islice
+from operator import itemgetter
 
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, Hotkey, Netuid, Seed, TaskName
@@ -16,6 +18,8 @@ from sn37.domain.scoring import TaskBatch
 # A block's time is set by its author, who may be late within his slot: two blocks can be a
 # few seconds closer than their numbers say. Reading a minute too much costs nothing.
 AUTHOR_DRIFT = timedelta(seconds=60)
+
+_Ranked = tuple[bytes, Sample]
 
 
 class NotEnoughRows(ValueError):
@@ -47,32 +51,46 @@ def rank(sample: Sample, *, task: TaskName, seed: Seed) -> bytes:
 def draw(
     pool: Pool, *, task: TaskName, count: int, seed: Seed, signer_share: float = 1.0
 ) -> tuple[Sample, ...]:
-    """Take ``count`` rows in the order of their rank, each signer up to its share of them.
+    """Take ``count`` rows by rank, spread over strata, each signer up to its share of them.
+
+    Each signer's rows are spread (:func:`_spread`) and cut at the cap; what is left is spread
+    together with the unsigned rows, and the first ``count`` are drawn. Rows of one stratum, or
+    of none, are thus taken in the order of their rank.
 
     A row that only one validator saw moves at most two samples: itself, and the one it
-    displaces. With the signer cap too: sets of rows within the caps and ``count`` are the
-    independent sets of a matroid (a truncated partition matroid), the walk by rank finds its
-    basis of lowest rank, and that basis changes by one exchange when an element comes or
-    goes. The cap depends on ``count`` alone for this reason, never on the pool's mix.
+    displaces; with more than one stratum and a signer at its cap, four. docs/decisions/0037
+    has the proof. The cap depends on ``count`` alone for this reason, never on the pool's mix.
 
     Raises:
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
     cap = signer_cap(count, signer_share)
-    taken: list[Sample] = []
-    by_signer: Counter[Hotkey] = Counter()
-    for sample in sorted(pool.samples, key=lambda s: rank(s, task=task, seed=seed)):
-        if len(taken) == count:
-            break
-        signer = sample.provenance.signer
-        if signer is not None:
-            if by_signer[signer] == cap:
-                continue
-            by_signer[signer] += 1
-        taken.append(sample)
+    ranked = [(rank(sample, task=task, seed=seed), sample) for sample in pool.samples]
+    by_signer: defaultdict[Hotkey | None, list[_Ranked]] = defaultdict(list)
+    for row in sorted(ranked, key=itemgetter(0)):
+        by_signer[row[1].provenance.signer].append(row)
+    capped = by_signer.pop(None, [])
+    for rows in by_signer.values():
+        capped += islice(_spread(rows), cap)
+    taken = tuple(islice(_spread(sorted(capped, key=itemgetter(0))), count))
     if len(taken) < count:
         raise NotEnoughRows(requested=count, available=len(taken))
-    return tuple(taken)
+    return tuple(sample for _, sample in taken)
+
+
+def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
+    """Of rows by rank, the first of each stratum, then the second of each, and so on.
+
+    Rows of one such turn stay by rank. Strata therefore have equal parts of the beginning, up
+    to one row, for as long as their rows last.
+    """
+    num_before: Counter[str | None] = Counter()
+    turns: defaultdict[int, list[_Ranked]] = defaultdict(list)
+    for row in rows:
+        stratum = row[1].provenance.stratum
+        turns[num_before[stratum]].append(row)
+        num_before[stratum] += 1
+    return chain.from_iterable(turns.values())  # in the order of their turn
 
 
 def signer_cap(count: int, signer_share: float) -> int:
@@ -87,13 +105,18 @@ def signer_cap(count: int, signer_share: float) -> int:
 def pool_digest(pool: Pool) -> Digest:
     """Hex sha256 of the canonical ``[[row id, content hash, signer, time], ...]`` by row id.
 
-    Times are UTC with microseconds, as ``2026-11-22T18:00:00.000000+00:00``.
+    Times are UTC with microseconds, as ``2026-11-22T18:00:00.000000+00:00``. A row that has a
+    stratum gives it as its fifth element.
     """
-    rows: list[JsonValue] = [
-        [s.provenance.row_id, s.content_hash, s.provenance.signer, _time(s)]
-        for s in sorted(pool.samples, key=lambda s: s.provenance.row_id)
-    ]
-    return canonical_digest(rows)
+    return canonical_digest(
+        [_digested(s) for s in sorted(pool.samples, key=lambda s: s.provenance.row_id)]
+    )
+
+
+def _digested(sample: Sample) -> JsonValue:
+    origin = sample.provenance
+    row: list[JsonValue] = [origin.row_id, sample.content_hash, origin.signer, _time(sample)]
+    return row if origin.stratum is None else [*row, origin.stratum]
 
 
 def manifest(batch: TaskBatch) -> tuple[tuple[str, Digest], ...]:

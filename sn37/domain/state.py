@@ -69,6 +69,7 @@ class RoundPlan:
     manifest_digest: Digest  # hex, see sampling.manifest_digest
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
     unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
+    unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,8 @@ class OpenRound:
     plan: RoundPlan
     journal: Mapping[EntryKey, tuple[BlockLosses, ...]] = field(default_factory=dict)
     outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
+    # What entries were scored with: device, dtype, versions; as receipts have it.
+    environments: Mapping[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,8 @@ class WeightsRecord:
     weights: WeightVector
     sent_at: Block  # head when they were sent
     extrinsic: str | None = None
+    # The newest finished round of each competition that they follow from.
+    newest_rounds: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

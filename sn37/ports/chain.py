@@ -67,6 +67,19 @@ class Chain(Protocol):
         """
         ...
 
+    async def expect_weights(
+        self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
+    ) -> None:
+        """Take over weights that an earlier process submitted, as if this one had.
+
+        Where weights are committed first and opened later, what becomes of them is then
+        reported.
+
+        Raises:
+            ChainUnavailable: Also when nobody keeps the state of their block any more.
+        """
+        ...
+
     def blocks(self) -> AsyncIterator[BlockRef]:
         """Finalized blocks as they arrive, ascending, from the head on; gaps are possible."""
         ...

@@ -35,6 +35,20 @@ class LiveDataset(Protocol):
 
 
 @runtime_checkable
+class Quarantine(Protocol):
+    """What a live source may offer too: a judgement of rows that are well-formed."""
+
+    def quarantine(self, samples: tuple[Sample, ...]) -> Mapping[str, str]:
+        """The rows to keep out of the pool: why, by row id.
+
+        A pure function of ``samples``, which are ordered by row id. It must hardly notice a
+        few rows more or fewer, because validators differ by some: measure against a median,
+        never against a maximum.
+        """
+        ...
+
+
+@runtime_checkable
 class StaticDataset(Protocol):
     """A source that does not change: a pinned revision, or a generator."""
 

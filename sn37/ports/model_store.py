@@ -48,13 +48,17 @@ class ModelStore(Protocol):
 class ModelPublisher(Protocol):
     """Publish a miner's model: private first, public after the commitment."""
 
-    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+    async def upload(
+        self, folder: PurePath, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, str]:
         """Upload to a private repository; return (40-hex revision, v2 model hash).
 
-        Uploading the same files again changes nothing and returns the same pair.
+        The hash is that of what the host then holds. Uploading the same files again changes
+        nothing and returns the same pair.
 
         Raises:
-            ModelRejected: A file would be refused by every validator.
+            ModelRejected: Validators would refuse the files in the competition that has these
+                constraints, for this reason. Nothing has been sent.
             PublishRefused: The repository is somebody else's, or public already.
             StoreUnavailable: The host did not answer; nothing is lost by trying again.
         """

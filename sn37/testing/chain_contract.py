@@ -225,6 +225,19 @@ class ChainContract(ABC):
         name, found = self.read(submit)
         assert found == [None, name, name, None]
 
+    def test_weights_of_an_earlier_process_can_be_taken_over(self) -> None:
+        shares = WeightVector({self.members()[0]: 1.0})
+
+        async def restart(chain: Chain) -> tuple[Mapping[Hotkey, float], Mapping[Hotkey, float]]:
+            evaluated_at = (await chain.head()).number
+            name = await chain.submit_weights(shares)
+            before = await self.weights_on(chain)
+            await chain.expect_weights(shares, extrinsic=name, evaluated_at=evaluated_at)
+            return before, await self.weights_on(chain)
+
+        before, after = self.read(restart)
+        assert before == after
+
     def test_weights_for_nobody_are_refused_with_a_code(self) -> None:
         with pytest.raises(WeightsRefused) as caught:
             self.read(lambda chain: chain.submit_weights(WeightVector({STRANGER: 1.0})))

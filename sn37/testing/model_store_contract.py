@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 
@@ -224,6 +225,14 @@ class ModelPublisherContract(ABC):
         """A name under which the miner may publish."""
 
     @abstractmethod
+    def constraints(self) -> ModelConstraints:
+        """What the files of ``folder`` keep."""
+
+    @abstractmethod
+    async def exists(self, publisher: ModelPublisher, repo: str) -> bool:
+        """Whether the host has a repository of that name."""
+
+    @abstractmethod
     async def is_public(self, publisher: ModelPublisher, repo: str) -> bool:
         """Whether a stranger can read the repository."""
 
@@ -236,14 +245,18 @@ class ModelPublisherContract(ABC):
 
         return asyncio.run(run())
 
+    async def upload(self, publisher: ModelPublisher) -> tuple[str, str]:
+        """Upload ``folder`` as ``repo``."""
+        return await publisher.upload(self.folder(), self.repo(), self.constraints())
+
     def test_an_upload_returns_a_git_revision_and_a_base64_digest(self) -> None:
-        revision, digest = self.ask(lambda p: p.upload(self.folder(), self.repo()))
+        revision, digest = self.ask(self.upload)
         assert re.fullmatch(r"[0-9a-f]{40}", revision)
         assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest)
 
     def test_an_upload_is_private_until_made_public(self) -> None:
         async def run(publisher: ModelPublisher) -> tuple[bool, bool]:
-            await publisher.upload(self.folder(), self.repo())
+            await self.upload(publisher)
             before = await self.is_public(publisher, self.repo())
             await publisher.make_public(self.repo())
             return before, await self.is_public(publisher, self.repo())
@@ -252,32 +265,41 @@ class ModelPublisherContract(ABC):
 
     def test_uploading_again_changes_nothing(self) -> None:
         async def run(publisher: ModelPublisher) -> tuple[tuple[str, str], tuple[str, str]]:
-            first = await publisher.upload(self.folder(), self.repo())
-            return first, await publisher.upload(self.folder(), self.repo())
+            first = await self.upload(publisher)
+            return first, await self.upload(publisher)
 
         first, second = self.ask(run)
         assert first == second
 
     def test_making_public_twice_changes_nothing(self) -> None:
         async def run(publisher: ModelPublisher) -> bool:
-            await publisher.upload(self.folder(), self.repo())
+            await self.upload(publisher)
             await publisher.make_public(self.repo())
             await publisher.make_public(self.repo())
             return await self.is_public(publisher, self.repo())
 
         assert self.ask(run)
 
-    def test_a_file_that_validators_refuse_is_refused_before_it_is_uploaded(self) -> None:
-        with pytest.raises(ModelRejected) as caught:
-            self.ask(lambda p: p.upload(self.bad_folder(), self.repo()))
-        assert caught.value.reason.blame is Blame.MINER
+    def test_what_validators_refuse_is_refused_before_anything_is_sent(self) -> None:
+        async def run(publisher: ModelPublisher) -> tuple[Reason, Reason, bool]:
+            limits = self.constraints()
+            with pytest.raises(ModelRejected) as every:
+                await publisher.upload(self.bad_folder(), self.repo(), limits)
+            with pytest.raises(ModelRejected) as some:
+                await publisher.upload(self.folder(), self.repo(), replace(limits, max_bytes=1))
+            return every.value.reason, some.value.reason, await self.exists(publisher, self.repo())
+
+        file, size, exists = self.ask(run)
+        assert file.blame is Blame.MINER
+        assert size is Reason.TOO_LARGE
+        assert not exists
 
     @pytest.mark.parametrize("call", ["upload", "make_public"])
     def test_a_silent_host_is_reported_as_unavailable(self, call: str) -> None:
         async def run(publisher: ModelPublisher) -> None:
             self.silence(publisher)
             if call == "upload":
-                await publisher.upload(self.folder(), self.repo())
+                await self.upload(publisher)
             else:
                 await publisher.make_public(self.repo())
 

@@ -98,16 +98,14 @@ def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
 
 
 def inspect_listed(
-    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints | None
+    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints
 ) -> Inspected:
     """Everything but the bytes of the weights, wherever the files are: cheapest first.
-
-    A publisher, which knows no competition, leaves the constraints out.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
     """
-    files = select(listed, max_bytes=constraints.max_bytes if constraints else None)
+    files = select(listed, max_bytes=constraints.max_bytes)
     by_name = {file.path: file for file in files}
     config = check_config(source.text(by_name[CONFIG]), constraints)
     for name in _CHECKED_JSON:
@@ -131,7 +129,7 @@ def inspect_listed(
         parameters=parameters,
         size_bytes=sum(file.size_bytes for file in files),
     )
-    for violation in violations(facts, constraints) if constraints else ():
+    for violation in violations(facts, constraints):
         raise ModelRejected(violation.detail, reason=violation.reason)
     return Inspected(files=files, architecture=architecture, parameters=parameters)
 

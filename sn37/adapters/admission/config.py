@@ -94,7 +94,7 @@ class CheckedConfig:
     tied: bool  # input and output embeddings are one tensor
 
 
-def check_config(text: bytes, constraints: ModelConstraints | None) -> CheckedConfig:
+def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
     """What config.json says, once the file is found harmless.
 
     Raises:
@@ -107,7 +107,7 @@ def check_config(text: bytes, constraints: ModelConstraints | None) -> CheckedCo
             pass
         case other:
             raise _bad(f"architectures must name one class, not {ascii(other)[:60]}")
-    if constraints is not None and architecture not in constraints.architectures:
+    if architecture not in constraints.architectures:
         allowed = ", ".join(sorted(constraints.architectures))
         raise ModelRejected(
             f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE

@@ -56,12 +56,10 @@ class ListedFile:
     size_bytes: int
 
 
-def select(
-    listing: Sequence[ListedFile], *, max_bytes: int | None = None
-) -> tuple[ListedFile, ...]:
+def select(listing: Sequence[ListedFile], *, max_bytes: int) -> tuple[ListedFile, ...]:
     """The files to read, sorted by path; documentation is tolerated and left out.
 
-    ``max_bytes`` limits their sum; a publisher, which knows no competition, leaves it out.
+    ``max_bytes`` limits their sum.
 
     Raises:
         ModelRejected: ``too_many_files``, ``unsafe_file``, ``too_large``, or ``bad_config``
@@ -79,7 +77,7 @@ def select(
             reason=Reason.UNSAFE_FILE,
         )
     total = sum(file.size_bytes for file in chosen)
-    if max_bytes is not None and total > max_bytes:
+    if total > max_bytes:
         raise ModelRejected(
             f"{total:,} bytes, the competition allows {max_bytes:,}", reason=Reason.TOO_LARGE
         )

@@ -7,13 +7,24 @@ moment leaves nothing there that is not whole.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection
+import stat
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from sn37.adapters.admission.facts import cache_key, read_facts
 from sn37.domain.models import ModelRef
 
 _DOOMED = "doomed-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a transfer that begins may take."""
+
+    quota_bytes: int  # that the quota leaves
+    claimed_bytes: int  # of the free disk, that the transfers beside it may still take
 
 
 class ModelCache:
@@ -36,12 +47,23 @@ class ModelCache:
         """Folder of a transfer that has not ended."""
         return self._partial / cache_key(repo, revision)
 
-    def used_bytes(self) -> int:
-        """Of the complete models, as their facts say."""
-        if not self._models.is_dir():
-            return 0
-        facts = [read_facts(home) for home in self._models.iterdir()]
-        return sum(f.size_bytes for f in facts if f is not None)
+    def room(self, partial: Path, quota_bytes: int, claims: Mapping[Path, int]) -> Room:
+        """What is left for the model that ``partial`` is for.
+
+        Complete models count with the size that their facts say, left-over transfers with what
+        they have brought.
+
+        Args:
+            claims: Other folders that are being filled, with the most they may come to.
+        """
+        brought = {f: _size(f) for f in _folders(self._partial) if f != partial}
+        names = {folder.name for folder in claims}  # one may be complete a moment from now
+        homes = [home for home in _folders(self._models) if home.name not in names]
+        facts = [found for home in homes if (found := read_facts(home)) is not None]
+        left_over = [size for folder, size in brought.items() if folder not in claims]
+        used_bytes = sum(f.size_bytes for f in facts) + sum(left_over) + sum(claims.values())
+        to_come = (max(0, most - brought.get(folder, 0)) for folder, most in claims.items())
+        return Room(quota_bytes=quota_bytes - used_bytes, claimed_bytes=sum(to_come))
 
     def evict(self, *, keep: Collection[ModelRef], busy: Collection[Path]) -> int:
         """Delete models and left-over transfers but those of ``keep``; return bytes freed.
@@ -50,18 +72,29 @@ class ModelCache:
         """
         kept = {cache_key(ref.repo, ref.revision) for ref in keep}
         freed = 0
-        for parent in (self._models, self._partial):
-            if not parent.is_dir():
-                continue
-            for folder in list(parent.iterdir()):
-                if folder.name not in kept and folder not in busy:
-                    freed += _delete(folder)
+        for folder in (*_folders(self._models), *_folders(self._partial)):
+            if folder.name not in kept and folder not in busy:
+                freed += _delete(folder)
         return freed
+
+
+def _folders(parent: Path) -> list[Path]:
+    return list(parent.iterdir()) if parent.is_dir() else []
 
 
 def _delete(folder: Path) -> int:
     if not folder.name.startswith(_DOOMED):
         folder = folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    size = _size(folder)
     shutil.rmtree(folder)
+    return size
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below, as far as they stay: a transfer may just be ending."""
+    size = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            size += found.st_size if stat.S_ISREG(found.st_mode) else 0
     return size

@@ -191,7 +191,7 @@ def _fetch(
 
     size_bytes = sum(file.size_bytes for file in inspected.files)
     present_bytes = sum(source.download(file).present_bytes for file in weights)
-    _check_room(partial, size_bytes, present_bytes, order.room_bytes)
+    _check_room(order, size_bytes, present_bytes)
     announce(size_bytes)
     from sn37.adapters.admission.weights import check_weights  # numpy: a refusal does without
 
@@ -224,10 +224,12 @@ def _check_listed_commitment(
     check_bound(commitment, listed)
 
 
-def _check_room(partial: Path, size_bytes: int, present_bytes: int, room_bytes: int) -> None:
-    if size_bytes > room_bytes:
-        raise StoreFull(f"the disk quota leaves {room_bytes:,} bytes, the model has {size_bytes:,}")
-    free_bytes = shutil.disk_usage(partial).free
+def _check_room(order: FetchOrder, size_bytes: int, present_bytes: int) -> None:
+    if size_bytes > order.room_bytes:
+        raise StoreFull(
+            f"the disk quota leaves {order.room_bytes:,} bytes, the model has {size_bytes:,}"
+        )
+    free_bytes = shutil.disk_usage(order.partial).free - order.claimed_bytes
     if size_bytes - present_bytes + SPARE_BYTES > free_bytes:
         raise StoreFull(
             f"{free_bytes:,} bytes are free where models are kept, a model of {size_bytes:,} "

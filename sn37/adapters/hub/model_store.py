@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
@@ -46,6 +46,9 @@ class HubModelStore:
         self._cache = ModelCache(cache)
         self._connection = connection or Connection()
         self._quota_bytes = quota_bytes
+        # Partial folders that are being filled, with the most they may come to. Counted in full,
+        # or transfers side by side would together take more than is there.
+        self._claims: dict[Path, int] = {}
         # Two calls for one revision take turns: the second finds what the first has fetched.
         self._turns: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -57,17 +60,34 @@ class HubModelStore:
         async with self._turns[partial]:
             facts = await _in_thread(lambda: read_facts(home))
             if facts is None:
-                used_bytes = await _in_thread(self._cache.used_bytes)
-                order = FetchOrder(
-                    commitment=commitment,
-                    constraints=constraints,
-                    partial=str(partial),
-                    home=str(home),
-                    room_bytes=self._quota_bytes - used_bytes,
-                )
-                await carry_out(self._connection, order)
+                others = dict(self._claims)
+                self._claims[partial] = constraints.max_bytes
+                try:
+                    order = await _in_thread(
+                        lambda: self._order(commitment, constraints, partial, others)
+                    )
+                    await carry_out(self._connection, order)
+                finally:
+                    del self._claims[partial]
                 facts = await _in_thread(lambda: _just_fetched(home))
         return facts.artifact(commitment, constraints, home)
+
+    def _order(
+        self,
+        commitment: Commitment,
+        constraints: ModelConstraints,
+        partial: Path,
+        claims: Mapping[Path, int],
+    ) -> FetchOrder:
+        room = self._cache.room(partial, self._quota_bytes, claims)
+        return FetchOrder(
+            commitment=commitment,
+            constraints=constraints,
+            partial=str(partial),
+            home=str(self._cache.home(commitment.model.repo, commitment.model.revision)),
+            room_bytes=room.quota_bytes,
+            claimed_bytes=room.claimed_bytes,
+        )
 
     async def availability(self, ref: ModelRef) -> Availability:
         """See ``ModelStore.availability``."""

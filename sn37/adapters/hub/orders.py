@@ -48,6 +48,7 @@ class FetchOrder:
     partial: str
     home: str
     room_bytes: int  # what the disk quota leaves for it
+    claimed_bytes: int = 0  # of the free disk, that others may still take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class UploadOrder:
 
     folder: str
     repo: str
+    constraints: ModelConstraints  # of the competition that the model is meant for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def decode_order(line: bytes) -> tuple[Connection, Order]:
     connection, kind, fields = json.loads(line)
     if kind == FetchOrder.__name__:
         fields["commitment"] = _commitment(fields["commitment"])
+    if "constraints" in fields:
         fields["constraints"] = _constraints(fields["constraints"])
     return Connection(**connection), _ORDERS[kind](**fields)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.hub.orders import Connection, PublicOrder, UploadOrder
 from sn37.adapters.hub.process import carry_out
+from sn37.domain.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ class HubPublisher:
     def __init__(self, connection: Connection | None = None) -> None:
         self._connection = connection or Connection()
 
-    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+    async def upload(
+        self, folder: PurePath, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, str]:
         """See ``ModelPublisher.upload``."""
-        order = UploadOrder(folder=str(folder), repo=repo)
+        order = UploadOrder(folder=str(folder), repo=repo, constraints=constraints)
         match await carry_out(self._connection, order):
             case [str(revision), str(model_hash)]:
                 return revision, model_hash

@@ -18,6 +18,7 @@ from sn37.adapters.hub.host import HubHost, RemoteFile, port_error
 from sn37.adapters.hub.orders import Connection, UploadOrder
 from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Digest
+from sn37.domain.models import NormLimits
 from sn37.ports.errors import (
     PortError,
     PublishRefused,
@@ -37,8 +38,8 @@ class HubUploader:
     def upload(self, order: UploadOrder, announce: Callable[[int], None]) -> tuple[str, Digest]:
         """Revision and v2 model hash of the folder's files in the private repository.
 
-        Nothing is sent before all that validators check without a competition has been
-        checked. The hash holds for what the hub has, which is compared file by file.
+        Nothing is sent before all that validators check has been checked. The hash holds for
+        what the hub has, which is compared file by file.
 
         Raises:
             ModelRejected: Validators would refuse the files.
@@ -46,9 +47,9 @@ class HubUploader:
         """
         folder, repo = Path(order.folder), order.repo
         files = listing(folder)
-        inspected = inspect_listed(files, FolderSource(folder), None)
+        inspected = inspect_listed(files, FolderSource(folder), order.constraints)
         names = [file.path for file in (*inspected.files, *documentation(files))]
-        local = _measure(folder, inspected.files)
+        local = _measure(folder, inspected.files, order.constraints.norms)
         announce(SLOW_LINE * sum(file.size_bytes for file in inspected.files))
         with _translated(repo):
             self._api.create_repo(repo, private=True, exist_ok=True)
@@ -94,13 +95,14 @@ class HubUploader:
         return revision, content_digest(local.values())
 
 
-def _measure(folder: Path, files: tuple[ListedFile, ...]) -> dict[str, FileDigest]:
+def _measure(
+    folder: Path, files: tuple[ListedFile, ...], norms: NormLimits
+) -> dict[str, FileDigest]:
     """Digests of the local files, whose weights are looked at on the way."""
     from sn37.adapters.admission.weights import check_weights
-    from sn37.domain.models import NormLimits
 
     hashed = [hash_file(folder, file, norms=True) for file in files]
-    check_weights((t for file in hashed for t in file.tensors), NormLimits())
+    check_weights((t for file in hashed for t in file.tensors), norms)
     return {f.path: FileDigest(f.path, f.size_bytes, f.sha256) for f in hashed}
 
 

@@ -1,15 +1,10 @@
-"""A transfer process: one order from standard input, reports to standard output.
-
-It ends with its parent, whatever way that ends: the parent holds the other end of standard
-input open for as long as it lives.
-"""
+"""A transfer process: one order from standard input, reports to standard output."""
 
 from __future__ import annotations
 
 import os
 import resource
 import sys
-import threading
 
 from sn37.adapters.hub.fetching import fetch, fetch_tokenizer
 from sn37.adapters.hub.host import HubHost
@@ -36,7 +31,6 @@ def main() -> None:
     """Carry out one order."""
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     connection, order = decode_order(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         report: Report = _carry_out(connection, order)
     except PortError as error:
@@ -82,11 +76,6 @@ def _announce(size_bytes: int) -> None:
 def _send(report: Report) -> None:
     sys.stdout.buffer.write(encode_report(report))
     sys.stdout.buffer.flush()
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,11 @@ class SimnetChain(ChainBuilder):
         with self._translated():
             return self._ledger.newest_weights(self._netuid, self._signer.hotkey, since=block)
 
+    async def expect_weights(
+        self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
+    ) -> None:
+        """See the port. Weights are in force at once here, so nothing is left to come."""
+
     async def blocks(self) -> AsyncIterator[BlockRef]:
         """See the port. Every block comes, whoever made it; none is skipped."""
         at = await self.head()

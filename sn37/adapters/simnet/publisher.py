@@ -6,10 +6,9 @@ import asyncio
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from sn37.adapters.admission.admit import hash_file
-from sn37.adapters.admission.files import listing, select
+from sn37.adapters.admission.admit import admit
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
-from sn37.domain.digests import FileDigest, content_digest
+from sn37.domain.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -22,9 +21,11 @@ class FolderPublisher:
     def __init__(self, repos: Path) -> None:
         self._repositories = FolderRepositories(repos)
 
-    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+    async def upload(
+        self, folder: PurePath, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, str]:
         """See ``ModelPublisher.upload``."""
-        return await asyncio.to_thread(self._upload, Path(folder), repo)
+        return await asyncio.to_thread(self._upload, Path(folder), repo, constraints)
 
     async def make_public(self, repo: str) -> None:
         """See ``ModelPublisher.make_public``."""
@@ -33,15 +34,13 @@ class FolderPublisher:
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"{repo} cannot be made public: {error}") from error
 
-    def _upload(self, folder: Path, repo: str) -> tuple[str, str]:
+    def _upload(self, folder: Path, repo: str, constraints: ModelConstraints) -> tuple[str, str]:
         try:
-            files = select(listing(folder))
-            hashed = [hash_file(folder, file) for file in files]
+            admitted = admit(folder, constraints)
             revision = self._repositories.push(repo, folder)
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"{repo} cannot be uploaded: {error}") from error
-        model_hash = content_digest(FileDigest(f.path, f.size_bytes, f.sha256) for f in hashed)
-        return revision, model_hash
+        return revision, admitted.content_digest
 
 
 if TYPE_CHECKING:

@@ -140,10 +140,12 @@ def from_sample(sample: Sample) -> JsonValue:
     return {
         "prompt": sample.prompt,
         "reference": sample.reference,
+        "choices": list(sample.choices),
         "provenance": {
             "row_id": origin.row_id,
             "produced_at": None if moment is None else moment.isoformat(),
             "signer": origin.signer,
+            "stratum": origin.stratum,
         },
     }
 
@@ -159,7 +161,10 @@ def to_sample(value: JsonValue) -> Sample:
             row_id=to_str(origin["row_id"]),
             produced_at=None if moment is None else datetime.fromisoformat(to_str(moment)),
             signer=None if signer is None else Hotkey(to_str(signer)),
+            # these two are missing in samples that were stored before there were any
+            stratum=optional(to_str, origin.get("stratum")),
         ),
+        choices=tuple([to_str(c) for c in to_list(fields.get("choices", []))]),
     )
 
 

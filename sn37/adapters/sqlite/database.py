@@ -63,7 +63,7 @@ class Database:
             StateUnreadable: The file is corrupt, of a newer version, or not ours.
             StateUnavailable: The disk refused, or another process holds the file.
         """
-        with self._translated():
+        with translated(self._path):
             connection = self._connection or self._open()
             level = "NORMAL" if access is Access.JOURNAL else "FULL"
             connection.execute(f"PRAGMA synchronous = {level}")
@@ -73,7 +73,7 @@ class Database:
         """Let go of the file; a later transaction would open it again."""
         connection, self._connection = self._connection, None
         lock, self._lock = self._lock, None
-        with self._translated():
+        with translated(self._path):
             try:
                 if connection is not None:
                     connection.close()
@@ -84,7 +84,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
-            self._lock = self._acquire()
+            self._lock = acquire(self._path)
         connection = self._connect(self._path)
         try:
             self._prepare(connection)
@@ -94,62 +94,83 @@ class Database:
         self._connection = connection
         return connection
 
-    def _acquire(self) -> int:
-        # A lock file of its own: readers stay free to open the database. The system drops
-        # the lock when the process dies, however it dies.
-        name = self._path.with_name(self._path.name + ".lock")
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
-            os.close(descriptor)
-            raise StateUnavailable(
-                f"{self._path} is in use by another validator (process {holder or 'unknown'}); "
-                "stop it, or choose another state directory"
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        return descriptor
-
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        version = version_of(connection)
-        if version is None:
-            raise StateUnreadable(
-                f"{self._path} is not a state database of sn37; choose another state directory"
-            )
-        if version > VERSION:
-            raise StateUnreadable(
-                f"{self._path} has version {version}, this program reads up to {VERSION}; "
-                "upgrade sn37, or choose another state directory"
-            )
+        version = known_version(connection, self._path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
         if version < VERSION:
             _in_transaction(connection, Access.WRITE.value, lambda c: migrate(c, since=version))
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except CodecError as error:
-            raise self._unreadable(error) from error
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise  # a bug of ours, not the disk's fault
-        except sqlite3.Error as error:
-            # The low byte is the primary code; errors of the module itself have none.
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code in _UNREADABLE:
-                raise self._unreadable(error) from error
-            raise StateUnavailable(f"{self._path}: {error}") from error
-        except OSError as error:
-            raise StateUnavailable(f"{self._path}: {error.strerror or error}") from error
 
-    def _unreadable(self, error: Exception) -> StateUnreadable:
-        return StateUnreadable(
-            f"{self._path} is damaged ({error}); restore a copy, or move it away to start anew"
+def acquire(path: Path) -> int:
+    """Lock the database for one process; the descriptor that holds the lock while it is open.
+
+    A lock file of its own: readers stay free to open the database. The system drops the lock
+    when the process dies, however it dies.
+
+    Raises:
+        StateUnavailable: Another process has it.
+        OSError: The lock file cannot be written.
+    """
+    name = path.with_name(path.name + ".lock")
+    descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise StateUnavailable(
+            f"{path} is in use by another validator (process {holder or 'unknown'}); "
+            "stop it, or choose another state directory"
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def known_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema's version; 0 for an empty file.
+
+    Raises:
+        StateUnreadable: The database is another program's, or a newer version's.
+    """
+    version = version_of(connection)
+    if version is None:
+        raise StateUnreadable(
+            f"{path} is not a state database of sn37; choose another state directory"
         )
+    if version > VERSION:
+        raise StateUnreadable(
+            f"{path} has version {version}, this program reads up to {VERSION}; "
+            "upgrade sn37, or choose another state directory"
+        )
+    return version
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What SQLite and the disk say about the file, as the port's errors."""
+    try:
+        yield
+    except CodecError as error:
+        raise _unreadable(path, error) from error
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise  # a bug of ours, not the disk's fault
+    except sqlite3.Error as error:
+        # The low byte is the primary code; errors of the module itself have none.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _UNREADABLE:
+            raise _unreadable(path, error) from error
+        raise StateUnavailable(f"{path}: {error}") from error
+    except OSError as error:
+        raise StateUnavailable(f"{path}: {error.strerror or error}") from error
+
+
+def _unreadable(path: Path, error: Exception) -> StateUnreadable:
+    return StateUnreadable(
+        f"{path} is damaged ({error}); restore a copy, or move it away to start anew"
+    )
 
 
 def _in_transaction(connection: sqlite3.Connection, begin: str, step: Step[_T]) -> _T:

@@ -55,6 +55,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "manifest_digest": plan.manifest_digest,
         "listed": [from_entry_result(r) for r in plan.listed],
         "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
+        "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
     }
 
 
@@ -69,6 +70,8 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         manifest_digest=Digest(to_str(fields["manifest_digest"])),
         listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
+        # A plan that an older version stored has none.
+        unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
     )
 
 
@@ -167,15 +170,18 @@ def from_weights(record: WeightsRecord) -> JsonValue:
         "weights": {h: from_float(share) for h, share in record.weights.shares.items()},
         "sent_at": record.sent_at,
         "extrinsic": record.extrinsic,
+        "newest_rounds": [[c, block] for c, block in sorted(record.newest_rounds.items())],
     }
 
 
 def to_weights(value: JsonValue) -> WeightsRecord:
     fields = to_record(value)
     shares = to_record(fields["weights"])
+    rounds = [to_round_key(pair) for pair in to_list(fields.get("newest_rounds", []))]
     return WeightsRecord(
         sync_block=Block(to_int(fields["sync_block"])),
         weights=WeightVector({Hotkey(h): to_float(share) for h, share in shares.items()}),
         sent_at=Block(to_int(fields["sent_at"])),
         extrinsic=optional(to_str, fields["extrinsic"]),
+        newest_rounds={key.competition: key.sync_block for key in rounds},
     )

@@ -47,6 +47,12 @@ class SubtensorChain(ChainReader):
     async def weights_since(self, block: Block) -> str | None:
         return None if self._weights is None else await self._weights.since(block)
 
+    async def expect_weights(
+        self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
+    ) -> None:
+        if self._weights is not None:
+            await self._weights.expect(weights, extrinsic, evaluated_at)
+
 
 if TYPE_CHECKING:
     _: type[Chain] = SubtensorChain

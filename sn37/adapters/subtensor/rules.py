@@ -38,12 +38,14 @@ class WeightRules:
         return self.metagraph.at.number
 
 
-async def read_rules(client: bt.Client, netuid: Netuid) -> WeightRules | None:
-    """The rules at the newest block; ``None`` when there is no such subnet.
+async def read_rules(
+    client: bt.Client, netuid: Netuid, block: Block | None = None
+) -> WeightRules | None:
+    """The rules at a block, the newest by default; ``None`` when there is no such subnet.
 
     Three requests. The newest block and not the finalized one, because the next one decides.
     """
-    number = await client.block()
+    number = await client.block() if block is None else block
     at = BlockRef(Block(number), "")  # not final yet, so its hash means nothing to others
     record = await client.runtime(METAGRAPH, [netuid], block=number)
     if record is None:
@@ -65,15 +67,17 @@ async def read_rules(client: bt.Client, netuid: Netuid) -> WeightRules | None:
     )
 
 
-async def rules_of(connection: Connection, netuid: Netuid) -> WeightRules:
-    """What the subnet asks for now.
+async def rules_of(
+    connection: Connection, netuid: Netuid, block: Block | None = None
+) -> WeightRules:
+    """What the subnet asks for now, or asked for at a block.
 
     Raises:
         WeightsRefused: There is no such subnet.
-        ChainUnavailable: No endpoint answered.
+        ChainUnavailable: No endpoint answered, or keeps the state of that block.
     """
     rules = await connection.read(
-        f"weight rules of subnet {netuid}", lambda client: read_rules(client, netuid)
+        f"weight rules of subnet {netuid}", lambda client: read_rules(client, netuid, block)
     )
     if rules is None:
         raise WeightsRefused(

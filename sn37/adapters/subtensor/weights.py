@@ -65,7 +65,7 @@ class WeightSetter:
         self._clock = clock
         self._sink = sink
         self._version_key = version_key
-        self._committed: list[CommittedRow] = []  # by this process, not yet known to be opened
+        self._committed: list[CommittedRow] = []  # not yet known to be opened
         self._warned = False
 
     async def submit(self, weights: WeightVector, evaluated_at: Block | None = None) -> str:
@@ -102,6 +102,27 @@ class WeightSetter:
             return None  # registering counts as an update
         return found or str(me.last_update)
 
+    async def expect(self, weights: WeightVector, extrinsic: str, evaluated_at: Block) -> None:
+        """See ``Chain.expect_weights``.
+
+        Shares are what was recorded, so the row is composed again from the members of the
+        block before the commit's.
+
+        Raises:
+            ChainUnavailable: As there.
+        """
+        block = _block_of(extrinsic)
+        try:
+            rules = await rules_of(self._connection, self._netuid, Block(block - 1))
+            me = rules.metagraph.find(self._signer.hotkey)
+            if me is None or not rules.commit_reveal:
+                return
+            row = compose(weights, rules, me=me, evaluated_at=evaluated_at)
+        except WeightsRefused as error:
+            log.info("weights of extrinsic %s cannot be composed again: %s", extrinsic, error)
+            return
+        self._committed.append(CommittedRow(extrinsic=extrinsic, block=block, values=row.values))
+
     async def check_reveals(self) -> None:
         """Report which of our commits the chain has opened since the last time."""
         if not self._committed:
@@ -127,7 +148,7 @@ class WeightSetter:
 
     async def _expect_reveal(self, extrinsic: str, row: Row) -> None:
         """Make sure that the chain holds our commit, and remember what it must open to."""
-        hotkey, block = self._signer.hotkey, Block(int(extrinsic.partition("-")[0]))
+        hotkey, block = self._signer.hotkey, _block_of(extrinsic)
         waiting = await self._connection.read(
             "pending weights", lambda client: pending_commits(client, self._netuid, hotkey)
         )
@@ -198,3 +219,7 @@ class WeightSetter:
             f"commit-reveal is off on subnet {self._netuid}: other validators can copy these "
             "weights; ask the subnet's owner to switch it on",
         )
+
+
+def _block_of(extrinsic: str) -> Block:
+    return Block(int(extrinsic.partition("-")[0]))

@@ -85,6 +85,15 @@ def _(event: events.PoolFrozen, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.RowsSetAside, labels: Labels) -> str:
+    rows = ", ".join(event.row_ids) + (", ..." if event.num_rows > len(event.row_ids) else "")
+    return (
+        f"set aside {round_name(event.round)}: {event.num_rows:,} rows for "
+        f"{printable(event.task)}, {printable(event.why)}: {printable(rows)}"
+    )
+
+
+@line.register
 def _(event: events.RoundOpened, labels: Labels) -> str:
     plan = event.plan
     num_samples = sum(len(draw.batch.samples) for draw in plan.draws)

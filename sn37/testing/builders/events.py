@@ -16,6 +16,7 @@ from sn37.domain.events import (
     RoundFinished,
     RoundOpened,
     RoundSatOut,
+    RowsSetAside,
     SetUpAdvanced,
     SharesWithheld,
     SubmissionFetched,
@@ -50,6 +51,9 @@ def every_event() -> tuple[Event, ...]:
         SubmissionFetched(key=key, size_bytes=4_000_000),
         SubmissionRefused(key=key, reason=Reason.UNSAFE_FILE, detail="weights.pkl"),
         PoolFrozen(round=round_, task=task, num_rows=100),
+        RowsSetAside(
+            round=round_, task=task, why="a NUL in the text", num_rows=2, row_ids=("a", "b")
+        ),
         RoundOpened(plan=a_round_plan(round_)),
         EntryStarted(round=round_, key=key, num_blocks=2, num_resumed=1),
         BlockScored(round=round_, key=key, done=2, num_blocks=2),

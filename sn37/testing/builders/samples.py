@@ -24,6 +24,8 @@ def a_sample(
     reference: str | None = None,
     produced_at: datetime | None = None,
     signer: str | None = None,
+    stratum: str | None = None,
+    choices: tuple[str, ...] = (),
 ) -> Sample:
     return Sample(
         prompt=f"What is in {row_id}?" if prompt is None else prompt,
@@ -32,7 +34,9 @@ def a_sample(
             row_id=row_id,
             produced_at=produced_at,
             signer=None if signer is None else Hotkey(signer),
+            stratum=stratum,
         ),
+        choices=choices,
     )
 
 

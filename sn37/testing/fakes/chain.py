@@ -42,6 +42,7 @@ class FakeChain:
     failures: list[Exception] = field(default_factory=list)  # raised once each
     records: list[Commitment | MalformedCommitment] = field(default_factory=list)
     submitted: list[WeightVector] = field(default_factory=list)  # as they took effect
+    expected: list[str] = field(default_factory=list)  # extrinsics taken over
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
     seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
@@ -125,6 +126,12 @@ class FakeChain:
         self._maybe_fail()
         return next((name for at, name in reversed(self._sent) if at >= block), None)
 
+    async def expect_weights(
+        self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
+    ) -> None:
+        self._maybe_fail()
+        self.expected.append(extrinsic)
+
     async def blocks(self) -> AsyncIterator[BlockRef]:
         last = -1
         while True:
@@ -156,7 +163,12 @@ class FakeChain:
         if not self.texts:
             return None
         (at, text), reveal_at = self.texts[-1], self.seals[-1]
-        return StandingCommitment(block=at.number, data=None if reveal_at else text.encode())
+        is_open = reveal_at is None or reveal_at <= time_of(self.number)
+        return StandingCommitment(
+            block=at.number,
+            data=text.encode() if is_open else None,
+            was_sealed=is_open and reveal_at is not None,
+        )
 
     def _neurons(self, at: int, netuid: Netuid | None = None) -> tuple[Neuron, ...]:
         history = self._members.get(self.netuid if netuid is None else netuid, [])

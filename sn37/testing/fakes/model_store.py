@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,6 +36,9 @@ class FakeModelStore:
     cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
     downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
     max_models: int | None = None  # that the disk has room for
+    quota_bytes: int | None = None
+    slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
+    most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
     def publish(
@@ -61,8 +65,14 @@ class FakeModelStore:
             raise ModelRejected(f"{ref.repo}: {reason.meaning}", reason=reason)
         if self.max_models is not None and len(self.cached) >= self.max_models:
             raise StoreFull(f"no room for more than {self.max_models} models")
+        used_bytes = sum(a.size_bytes for a in self.cached.values()) + artifact.size_bytes
+        if self.quota_bytes is not None and used_bytes > self.quota_bytes:
+            raise StoreFull(f"no room for more than {self.quota_bytes} bytes")
         self.downloads.append(ref)
+        if ref.repo in self.slow:
+            await asyncio.get_running_loop().create_future()
         self.cached[commitment.hotkey, ref] = artifact
+        self.most_bytes = max(self.most_bytes, used_bytes)
         return artifact
 
     async def availability(self, ref: ModelRef) -> Availability:
@@ -96,12 +106,15 @@ def _fault(artifact: ModelArtifact, constraints: ModelConstraints) -> Reason | N
     return None
 
 
-def _digest(folder: PurePath) -> str:
-    content = sha256()
+def _digest(folder: PurePath, max_bytes: int) -> str:
+    content, size_bytes = sha256(), 0
     for file in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
         if file.suffix not in ALLOWED_SUFFIXES:
             raise ModelRejected(f"{file.name} is never read", reason=Reason.UNSAFE_FILE)
         content.update(f"{file.relative_to(folder)}\0".encode() + file.read_bytes())
+        size_bytes += file.stat().st_size
+    if size_bytes > max_bytes:
+        raise ModelRejected(f"{size_bytes} bytes", reason=Reason.TOO_LARGE)
     return content.hexdigest()
 
 
@@ -113,9 +126,11 @@ class FakePublisher:
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision, model hash
     public: set[str] = field(default_factory=set)
 
-    async def upload(self, folder: PurePath, repo: str) -> tuple[str, str]:
+    async def upload(
+        self, folder: PurePath, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, str]:
         self._maybe_fail()
-        digest = _digest(folder)
+        digest = _digest(folder, constraints.max_bytes)
         self.uploads[repo] = (a_revision(f"{repo} {digest}"), base64_digest(digest))
         return self.uploads[repo]
 

@@ -106,7 +106,7 @@ async def kill_uploads(hub: Hub, root: Path, kills: int) -> None:
         while answer is None:
             killer.left = moments.randint(1, 14) if killed < kills else 0
             try:
-                answer = await publisher.upload(folder, repo)
+                answer = await publisher.upload(folder, repo, LIMITS)
             except StoreUnavailable as error:
                 assert "died" in str(error)  # noqa: PT017 - a kill may come too late
                 killed += 1

@@ -190,6 +190,12 @@ class TestFolderPublisher(ModelPublisherContract):
     def repo(self) -> str:
         return "alice/model"
 
+    def constraints(self) -> ModelConstraints:
+        return LIMITS
+
+    async def exists(self, publisher: FolderPublisher, repo: str) -> bool:  # type: ignore[override]
+        return FolderRepositories(self.root / "repos").visibility(repo) is not None
+
     async def is_public(self, publisher: FolderPublisher, repo: str) -> bool:  # type: ignore[override]
         return FolderRepositories(self.root / "repos").visibility(repo) is Visibility.PUBLIC
 
@@ -199,7 +205,9 @@ async def test_what_is_published_can_be_fetched_with_the_hash_that_upload_return
 ) -> None:
     (tmp_path / "repos").mkdir()
     publisher = FolderPublisher(tmp_path / "repos")
-    revision, model_hash = await publisher.upload(write_model(tmp_path / "mine"), "alice/model")
+    revision, model_hash = await publisher.upload(
+        write_model(tmp_path / "mine"), "alice/model", LIMITS
+    )
     await publisher.make_public("alice/model")
     ref = ModelRef(
         repo="alice/model",

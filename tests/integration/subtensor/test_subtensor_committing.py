@@ -236,7 +236,7 @@ class TestOrder:
             sender(world), "pointer", hotkey=ALICE.hotkey, crowns=(), confirm=lambda _: False
         )
         assert at is not None
-        assert world.substrate.finalized >= at.number
+        assert world.substrate.finalized >= at
         assert await read_back(world.substrate) == "pointer"
 
     async def test_t02_a_refused_commitment_lets_nobody_publish(self) -> None:

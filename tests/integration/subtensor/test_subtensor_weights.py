@@ -356,6 +356,33 @@ class TestCommitReveal:
         await setter.submit(shares(bob=1.0))
         assert [e.fault for e in world.sink.of(WeightsRevealed)] == [""]
 
+    @pytest.mark.parametrize("counts", [True, False])
+    async def test_weights_of_an_earlier_process_are_compared_when_they_open(
+        self, counts: bool
+    ) -> None:
+        world = World(commit_reveal=True)
+        weights, evaluated_at = shares(alice=0.7, bob=0.3), Block(world.substrate.ledger.head)
+        extrinsic = await world.setter().submit(weights, evaluated_at)
+        later = world.setter()
+        await later.expect(weights, extrinsic, evaluated_at)
+        await later.check_reveals()
+        assert world.sink.of(WeightsRevealed) == []
+        world.substrate.set_permit(VALIDATOR.hotkey, counts)
+        row = {world.uid(ALICE): 65_535, world.uid(BOB): 28_086}
+        assert counts is world.substrate.reveal_weights(VALIDATOR.hotkey, row, version_key=VERSION)
+        await later.check_reveals()
+        (event,) = world.sink.of(WeightsRevealed)
+        assert (event.extrinsic, event.fault == "") == (extrinsic, counts)
+
+    async def test_plain_weights_of_an_earlier_process_leave_nothing_to_wait_for(self) -> None:
+        world = World()
+        began = Block(world.substrate.ledger.head)
+        extrinsic = await world.setter().submit(shares(alice=1.0), began)
+        later = world.setter()
+        await later.expect(shares(alice=1.0), extrinsic, began)
+        await later.check_reveals()
+        assert world.sink.of(WeightsRevealed) == []
+
     async def test_too_soon_is_named_as_the_chain_would(self) -> None:
         world = World(commit_reveal=True)
         await world.setter().submit(shares(alice=1.0))

@@ -19,7 +19,7 @@ from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.app.submit import RETRY_BLOCKS, Submitter, weights_after
 from sn37.domain.competition import Freshness
-from sn37.domain.events import Degraded, WeightsSubmitted
+from sn37.domain.events import Cautioned, Degraded, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.state import RoundResult, ValidatorState, Verdict
@@ -149,7 +149,24 @@ class TestWeights:
         await world.at(380)
         assert len(world.chain.submitted) == 1
         (found,) = world.keeper.state.weights
+        assert world.chain.expected == ["370-1"]
         assert found == replace(sent, extrinsic="370-1")  # what was sent, not what would be now
+
+    async def test_a_restarted_validator_waits_for_the_opening_of_its_newest_weights(self) -> None:
+        world = Submission(finished(360))
+        await world.at(370)
+        await world.restart()
+        await world.at(380, 381)
+        assert world.chain.expected == ["370-1"]
+
+    async def test_weights_whose_opening_cannot_be_followed_hold_nothing_up(self) -> None:
+        world = Submission(finished(360))
+        await world.at(370)
+        await world.restart()
+        world.chain.failures = [ChainUnavailable("state discarded")]
+        await world.at(380)
+        (caution,) = world.sink.of(Cautioned)
+        assert "of block 360 count is not known: state discarded" in caution.advice
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))

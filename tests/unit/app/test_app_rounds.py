@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import json
 
 import pytest
-from dependency_injector import providers
 
-from sn37.app.competitions import LoadedSchedule
-from sn37.app.container import Container
-from sn37.app.network import Network
-from sn37.app.settings import Settings
+from sn37.app.keeper import StateKeeper
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import Freshness
 from sn37.domain.events import RoundSatOut
-from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.ids import CompetitionId
 from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
-from sn37.ports.dataset import DatasetPlugin
+from sn37.domain.state import Verdict
 from sn37.ports.errors import (
     ChainUnavailable,
     DatasetUnavailable,
@@ -33,161 +22,21 @@ from sn37.ports.errors import (
 )
 from sn37.testing.builders import (
     a_commitment,
-    a_competition,
     a_malformed_commitment,
-    a_neuron,
-    a_schedule,
-    a_source,
-    a_stage,
-    a_task,
+    a_round_plan,
     an_artifact,
     some_samples,
     time_of,
 )
-from sn37.testing.fakes import (
-    FakeChain,
-    FakeClock,
-    FakeLiveDataset,
-    FakeModelStore,
-    FakePlugin,
-    FakeScorer,
-    FakeSigner,
-    FakeStateStore,
-    RecordingSink,
+from sn37.testing.fakes import FakeModelStore, FakeStateStore
+from tests.unit.app.fake_world import (
+    NUM_SAMPLES,
+    ONE,
+    World,
+    last,
+    rows,
+    rows_by_name,
 )
-
-ONE = CompetitionId(1)
-NUM_SAMPLES = 320
-
-
-def one_competition() -> Schedule:
-    live = a_source(freshness=Freshness.LIVE, max_age_s=4_320)
-    task = a_task(source=live, num_samples=NUM_SAMPLES)
-    return a_schedule(a_stage(a_competition(tasks=(task,), delay_blocks=360)))
-
-
-def by_quality(qualities: Mapping[str, float]) -> Callable[[ModelArtifact, Sample], float]:
-    """Losses that differ by model in the mean and by sample around it."""
-
-    def loss(artifact: ModelArtifact, sample: Sample) -> float:
-        spread = int(sample.content_hash[:4], 16) / 0xFFFF
-        return qualities[artifact.ref.repo.split("/")[0]] * (1.5 + spread)
-
-    return loss
-
-
-@dataclass(slots=True)
-class World:
-    """A validator's surroundings; a new validator may be started in them at any time."""
-
-    schedule: Schedule = field(default_factory=one_competition)
-    chain: FakeChain = field(default_factory=lambda: FakeChain(number=Block(900)))
-    models: FakeModelStore = field(default_factory=FakeModelStore)
-    dataset: FakeLiveDataset = field(
-        default_factory=lambda: FakeLiveDataset(
-            rows=list(some_samples(4_000, since=time_of(0), every_s=10))
-        )
-    )
-    scorer: FakeScorer = field(default_factory=FakeScorer)
-    store: FakeStateStore = field(default_factory=FakeStateStore)
-    sink: RecordingSink = field(default_factory=RecordingSink)
-    qualities: dict[str, float] = field(default_factory=dict)
-    stuck_until: int = 0  # block until which scoring does not move
-
-    def __post_init__(self) -> None:
-        self.chain.set_members(a_neuron("validator"))
-        self.scorer.loss = by_quality(self.qualities)
-        if self.stuck_until:
-            self.scorer.gate = asyncio.Semaphore(0)
-
-    def miner(
-        self,
-        name: str,
-        quality: float,
-        *,
-        block: int = 100,
-        artifact: ModelArtifact | None = None,
-        commitment: Commitment | None = None,
-    ) -> Commitment:
-        commitment = commitment or a_commitment(name, block)
-        self.chain.add(commitment)
-        self.models.publish(commitment, artifact)
-        self.qualities[name] = quality
-        return commitment
-
-    def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=20))
-
-    async def _run(self, rounds: int, until: int) -> ValidatorState:
-        def find(name: str) -> DatasetPlugin:
-            return FakePlugin(source=self.dataset)
-
-        container = Container(
-            settings=providers.Object(Settings(network="simnet", state_dir=Path("unused"))),
-            loaded=providers.Object(
-                LoadedSchedule(schedule=self.schedule, fingerprint=Digest("f" * 64), origin="test")
-            ),
-            network=providers.Object(
-                Network(chain=self.chain, models=self.models, signer=FakeSigner(), find_source=find)
-            ),
-            store=providers.Object(self.store),
-            scorer=providers.Object(_WithEnvironment(self.scorer)),
-            clock=providers.Object(FakeClock()),
-            sink=providers.Object(self.sink),
-        )
-        await container.keeper().load()
-        actors = dict(container.actors())
-        actors["goal"] = container.goal(rounds=rounds).run
-        actors["driver"] = lambda: self._drive(container, until)
-        await container.supervisor().run(actors)
-        return container.keeper().state
-
-    async def _drive(self, container: Container, until: int) -> None:
-        while self.chain.number < until:
-            if self.chain.number < self.stuck_until:
-                for _ in range(100):  # enough turns for everyone but the stuck scorer
-                    await asyncio.sleep(0)
-            else:
-                self._get_unstuck()
-                await container.heads().all_idle()
-            self.chain.advance()
-            newest = container.heads().newest
-            while newest is None or newest.number < self.chain.number:
-                await asyncio.sleep(0)
-                newest = container.heads().newest
-
-    def _get_unstuck(self) -> None:
-        gate, self.scorer.gate = self.scorer.gate, None
-        if gate is not None:
-            gate.release()
-
-
-@dataclass(frozen=True, slots=True)
-class _WithEnvironment:
-    scorer: FakeScorer
-
-    @property
-    def score(self) -> object:
-        return self.scorer.score
-
-    @property
-    def read_ahead(self) -> object:
-        return self.scorer.read_ahead
-
-    def environment(self) -> Mapping[str, str]:
-        return {"device": "fake"}
-
-
-def last(state: ValidatorState) -> RoundResult:
-    return state.rounds[ONE][-1]
-
-
-def rows(result: RoundResult) -> dict[str, tuple[Verdict, Reason | None]]:
-    return {e.key.hotkey: (e.verdict, e.reason) for e in result.entries}
-
-
-def rows_by_name(result: RoundResult) -> dict[str, EntryResult]:
-    return {e.key.hotkey: e for e in result.entries}
 
 
 def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
@@ -390,17 +239,6 @@ def test_t41_a_model_hidden_for_two_rounds_waits_its_delay_again_and_then_takes_
     ]
 
 
-def test_t28_the_crown_of_a_vanished_model_passes_on_after_two_rounds() -> None:
-    world = World()
-    champion = world.miner("champion", 1.0)
-    world.miner("heir", 1.2, block=1_500)
-    world.run(rounds=1)
-    world.models.private.add(champion.model.repo)
-    state = world.run(rounds=4)
-    assert [r.winner for r in state.rounds[ONE]] == ["champion"] * 3 + ["heir"]
-    assert rows(last(state))["champion"] == (Verdict.WAITING, Reason.UNAVAILABLE_REPO)
-
-
 def test_a_vacant_crown_goes_to_a_contender_that_the_device_failed() -> None:
     world = World()
     champion = world.miner("champion", 1.0)
@@ -449,3 +287,28 @@ def test_a_killed_validator_goes_on_at_the_first_block_that_was_not_journalled(
 
 class _Killed(Exception):
     """Stands for a crash: nothing handles it."""
+
+
+def test_a_receipt_names_what_its_losses_were_computed_with_also_after_a_crash() -> None:
+    world = World()
+    world.miner("first", 1.0)
+    key = last(world.run()).key
+    memory = world.store.memory
+    for recorded in (memory.results, memory.outcomes, memory.receipts):
+        del recorded[key]  # killed when every loss was journalled, and nothing else
+    scored = len(world.scorer.scored)
+    world.run()
+    (receipt,) = memory.receipts[key]
+    assert json.loads(receipt.document)["environment"] == {"device": "fake"}
+    assert len(world.scorer.scored) == scored
+
+
+async def test_versions_that_change_while_an_entry_is_scored_are_both_told() -> None:
+    keeper, plan = StateKeeper(FakeStateStore()), a_round_plan()
+    entry = plan.entries[0]
+    await keeper.open_round(plan)
+    for version in ("2.13.0", "2.13.0", "2.14.0"):
+        await keeper.record_environment(plan.key, entry, {"torch": version, "device": "cpu"})
+    assert keeper.state.open_rounds[plan.key].environments == {
+        entry: {"torch": "2.13.0 then 2.14.0", "device": "cpu"}
+    }

@@ -80,6 +80,12 @@ def test_a_signer_gives_some_share_of_a_sample(share: float) -> None:
         a_source(signer_share=share)
 
 
+def test_a_quarantine_that_would_take_ordinary_rows_is_refused() -> None:
+    assert a_source(max_deviations=4.0).max_deviations == 4.0
+    with pytest.raises(ValueError, match=r"max_deviations 3\.9 is under 4, where ordinary"):
+        a_source(max_deviations=3.9)
+
+
 def test_competitions_are_values() -> None:
     assert a_competition() == a_competition()
     assert isinstance(a_competition(), Competition)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from random import Random
@@ -39,6 +41,14 @@ def rows(draw_: st.DrawFn, *, num_unsigned: int = 0) -> list[Sample]:
     signers = draw_(st.lists(st.sampled_from(["v1", "v2", "v3", None]), min_size=1, max_size=40))
     signers += [None] * num_unsigned
     return [a_sample(f"row-{n}", signer=signer) for n, signer in enumerate(signers)]
+
+
+@st.composite
+def rows_in_strata(draw_: st.DrawFn, *, num_unsigned: int = 0) -> list[Sample]:
+    """The same, of three strata and of none."""
+    strata = st.sampled_from(["history", "physics", "films", None])
+    samples = draw_(rows(num_unsigned=num_unsigned))
+    return [replace(s, provenance=replace(s.provenance, stratum=draw_(strata))) for s in samples]
 
 
 def drawn(samples: list[Sample], count: int, share: float, seed: int = 7) -> tuple[Sample, ...]:
@@ -107,6 +117,62 @@ def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too
     assert whole - part <= {missing}
 
 
+@given(rows_in_strata(num_unsigned=9), st.integers(1, 8), st.data())
+@settings(deadline=None, max_examples=100)
+def test_a_late_row_moves_at_most_two_samples_of_strata_without_a_cap(
+    samples: list[Sample], count: int, data: st.DataObject
+) -> None:
+    unsigned = [replace(s, provenance=replace(s.provenance, signer=None)) for s in samples]
+    missing = data.draw(st.sampled_from(unsigned))
+    whole = set(drawn(unsigned, count, 1.0))
+    part = set(drawn([s for s in unsigned if s != missing], count, 1.0))
+    assert len(whole ^ part) <= 2
+    assert whole - part <= {missing}
+
+
+@given(
+    rows_in_strata(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]), st.data()
+)
+@settings(deadline=None, max_examples=200)
+def test_a_late_row_moves_at_most_four_samples_of_strata_with_the_signer_cap(
+    samples: list[Sample], count: int, share: float, data: st.DataObject
+) -> None:
+    missing = data.draw(st.sampled_from(samples))
+    whole = set(drawn(samples, count, share))
+    part = set(drawn([s for s in samples if s != missing], count, share))
+    assert len(whole ^ part) <= 4
+    assert len(whole - part - {missing}) <= 1
+
+
+@given(rows_in_strata(num_unsigned=9), st.integers(1, 9))
+@settings(deadline=None, max_examples=100)
+def test_strata_have_equal_parts_of_a_draw_while_their_rows_last(
+    samples: list[Sample], count: int
+) -> None:
+    there = Counter(s.provenance.stratum for s in samples)
+    taken = Counter(s.provenance.stratum for s in drawn(samples, count, 1.0))
+    most = max(taken.values())
+    assert all(taken[stratum] >= min(most - 1, there[stratum]) for stratum in there)
+
+
+@given(rows(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]))
+@settings(deadline=None, max_examples=40)
+def test_one_stratum_is_drawn_as_if_there_were_none(
+    samples: list[Sample], count: int, share: float
+) -> None:
+    named = [replace(s, provenance=replace(s.provenance, stratum="one")) for s in samples]
+    ids = [s.provenance.row_id for s in drawn(named, count, share)]
+    assert ids == [s.provenance.row_id for s in drawn(samples, count, share)]
+    # What decision 18 says: one walk by rank, a signer at the cap is passed over.
+    cap, walked, given_ = signer_cap(count, share), [], Counter[str | None]()
+    for sample in sorted(samples, key=lambda s: rank(s, task=TASK, seed=SEED)):
+        signer = sample.provenance.signer
+        given_[signer] += 1
+        if signer is None or given_[signer] <= cap:
+            walked.append(sample.provenance.row_id)
+    assert ids == walked[:count]
+
+
 @given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.2, 0.34, 1.0]))
 @settings(deadline=None, max_examples=40)
 def test_a_draw_takes_exactly_as_many_rows_as_asked_and_keeps_the_cap(
@@ -169,6 +235,12 @@ def test_the_pool_digest_is_of_rows_contents_signers_and_times() -> None:
     assert digest == pool_digest(Pool((two, one)))
 
 
+def test_the_pool_digest_has_a_rows_stratum_as_its_fifth_element() -> None:
+    sample = a_sample("a", stratum="multi_choice/physics")
+    rows_: list[JsonValue] = [["a", sample.content_hash, None, None, "multi_choice/physics"]]
+    assert pool_digest(Pool((sample,))) == sha256(canonical_json(rows_)).hexdigest()
+
+
 def test_the_pool_digest_takes_one_moment_in_any_time_zone() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     elsewhere = noon.astimezone(timezone(timedelta(hours=-8)))
@@ -184,6 +256,8 @@ def test_the_pool_digest_takes_one_moment_in_any_time_zone() -> None:
         a_sample(reference="other"),
         a_sample(signer="v1"),
         a_sample(produced_at=time_of(1)),
+        a_sample(stratum="physics"),
+        a_sample(reference="yes", choices=("yes", "no")),
     ],
 )
 def test_the_pool_digest_sees_every_change(other: Sample) -> None:

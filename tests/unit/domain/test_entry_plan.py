@@ -1,4 +1,4 @@
-"""The entries of a round, and what to download next."""
+"""The entries of a round."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sn37.domain.history import History
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.models import Availability
-from sn37.domain.queue import EntryPlan, evaluate_again, fetch_order, plan_entries
+from sn37.domain.queue import EntryPlan, evaluate_again, plan_entries
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
@@ -295,38 +295,3 @@ def test_t06_a_later_clone_changes_no_other_entry(
 )
 def test_who_is_evaluated_again(submission: Submission, history: History, again: bool) -> None:
     assert evaluate_again(submission, history) is again
-
-
-def order(*submissions: Submission, limit: int = 9, skip: tuple[EntryKey, ...] = ()) -> list[str]:
-    chosen = fetch_order(
-        submissions, schedule=TWO, block=Block(SYNC), metagraph=MEMBERS, limit=limit, skip=skip
-    )
-    return [s.commitment.hotkey for s in chosen]
-
-
-def test_t40_only_the_next_few_models_are_downloaded_in_order_of_precedence() -> None:
-    queue = [a_submission(a_commitment(h, 200 - n)) for n, h in enumerate("abcdef")]
-    assert order(*queue, limit=3) == ["f", "e", "d"]
-    assert order(*queue, limit=0) == []
-
-
-def test_models_are_downloaded_while_they_are_still_too_young() -> None:
-    assert order(a_submission(a_commitment("a", SYNC))) == ["a"]
-
-
-def test_a_private_repository_does_not_hold_up_those_behind_it() -> None:
-    queue = [a_submission(a_commitment(h, 100 + n)) for n, h in enumerate("abc")]
-    assert order(*queue, limit=1, skip=(key("a", 100),)) == ["b"]
-
-
-def test_nothing_is_downloaded_that_cannot_take_part() -> None:
-    assert order(
-        fetched("a"),
-        fetched("f", SYNC),
-        replace(a_submission(a_commitment("b")), rejection=Reason.NORM),
-        a_submission(a_commitment("c", competition=9)),
-        a_submission(a_commitment("stranger")),
-        a_submission(a_commitment("d", 100)),
-        a_submission(a_commitment("d", 200)),
-        a_submission(a_commitment("e", SYNC + 1)),
-    ) == ["d"]

@@ -8,7 +8,7 @@ from sn37.domain.ids import CompetitionId
 from sn37.domain.models import ModelRef
 from sn37.domain.reasons import Reason
 from sn37.domain.retention import retained
-from sn37.domain.state import OpenRound, RoundResult, Submission, ValidatorState
+from sn37.domain.state import OpenRound, RoundResult, Submission, ValidatorState, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,
@@ -72,6 +72,29 @@ def test_t40_scored_models_go_next_but_for_those_of_the_newest_round() -> None:
     first, then = retained(a_state(*map(named, names), rounds=rounds))
     assert owners(first) == {"king", "passed", "contender", "new"}
     assert owners(then) == {"king", "contender", "new"}
+
+
+def test_t40_being_listed_in_the_newest_round_keeps_no_model() -> None:
+    key = a_round_key(sync_block=1440)
+    rows = [
+        an_entry_result(an_entry_key("king")),
+        an_entry_result(an_entry_key("failed"), verdict=Verdict.FAILED),
+        an_entry_result(an_entry_key("passed"), verdict=Verdict.WAITING),
+    ]
+    rounds = (
+        a_finished_round(1, "king", "king", "failed", "passed"),
+        a_round_result(key, champion=an_entry_key("king"), entries=tuple(rows)),
+    )
+    _, then = retained(a_state(*map(named, ("king", "failed", "passed")), rounds=rounds))
+    assert owners(then) == {"king", "failed"}
+
+
+def test_t28_a_former_champion_stays_while_nobody_could_fetch_it_again() -> None:
+    rounds = (a_finished_round(1, "gone", "gone"), a_finished_round(2, "heir", "heir"))
+    heir = named("heir")
+    for missed_rounds, kept in ((3, {"gone", "heir"}), (0, {"heir"})):
+        gone = a_submission(a_commitment("gone"), missed_rounds=missed_rounds, retired=True)
+        assert [owners(k) for k in retained(a_state(gone, heir, rounds=rounds))] == [kept] * 2
 
 
 def test_t28_a_crowned_model_and_those_being_scored_stay_whatever_became_of_them() -> None:

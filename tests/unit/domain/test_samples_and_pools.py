@@ -19,6 +19,19 @@ def test_the_content_hash_is_of_prompt_nul_reference() -> None:
     assert sample.content_hash != a_sample(prompt="onet", reference="wo").content_hash
 
 
+def test_the_content_hash_covers_the_choices_in_their_order() -> None:
+    sample = a_sample(prompt="one", reference="b", choices=("a", "b"))
+    assert sample.content_hash == sha256(b"one\0b\0a\0b").hexdigest()
+
+
+@pytest.mark.parametrize("choices", [("a",), ("a", "b", "b"), ("b", "c")])
+def test_choices_are_two_or_more_different_ones_and_hold_the_reference(
+    choices: tuple[str, ...],
+) -> None:
+    with pytest.raises(ValueError, match=r"row r: .*choice"):
+        a_sample("r", reference="a", choices=choices)
+
+
 def test_times_are_timezone_aware() -> None:
     with pytest.raises(ValueError, match="row a: its time must be timezone-aware"):
         Provenance(row_id="a", produced_at=NAIVE)

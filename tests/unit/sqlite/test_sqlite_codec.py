@@ -97,7 +97,10 @@ submissions = st.builds(
     retired=st.booleans(),
 )
 samples = st.builds(
-    Sample,
+    lambda choices, **fields: Sample(
+        **fields | {"reference": choices[0]} if choices else fields, choices=choices
+    ),
+    choices=st.just(()) | st.lists(texts, min_size=2, max_size=4, unique=True).map(tuple),
     prompt=texts,
     reference=texts,
     provenance=st.builds(
@@ -107,6 +110,7 @@ samples = st.builds(
         produced_at=st.none()
         | st.datetimes(timezones=st.just(UTC)).map(lambda t: t.replace(fold=0)),
         signer=st.none() | hotkeys,
+        stratum=st.none() | texts,
     ),
 )
 block_refs = st.builds(BlockRef, blocks, texts)
@@ -137,6 +141,7 @@ plans = st.builds(
     listed=st.lists(entry_results, max_size=2).map(tuple),
     # at most one: the repr of a larger set has no fixed order
     unreadable=st.frozensets(keys, max_size=1),
+    unprobed=st.frozensets(keys, max_size=1),
 )
 results = st.builds(
     RoundResult,
@@ -180,6 +185,17 @@ def test_a_submission_comes_back_as_it_was(value: Submission) -> None:
 @given(samples)
 def test_a_sample_comes_back_as_it_was(value: Sample) -> None:
     assert returned(value, codec.from_sample, codec.to_sample) == repr(value)
+
+
+def test_a_sample_stored_before_there_were_choices_and_strata_is_read() -> None:
+    sample = a_sample()
+    encoded = codec.from_sample(sample)
+    assert isinstance(encoded, dict)
+    del encoded["choices"]
+    provenance = encoded["provenance"]
+    assert isinstance(provenance, dict)
+    del provenance["stratum"]
+    assert load(dump(encoded), codec.to_sample) == sample
 
 
 @quick

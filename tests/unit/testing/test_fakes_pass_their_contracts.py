@@ -224,6 +224,13 @@ class TestFakePublisher(ModelPublisherContract):
     def repo(self) -> str:
         return "alice/model"
 
+    def constraints(self) -> ModelConstraints:
+        return some_constraints()
+
+    async def exists(self, publisher: ModelPublisher, repo: str) -> bool:
+        assert isinstance(publisher, FakePublisher)
+        return repo in publisher.uploads
+
     async def is_public(self, publisher: ModelPublisher, repo: str) -> bool:
         assert isinstance(publisher, FakePublisher)
         return repo in publisher.public

@@ -1,0 +1,111 @@
+"""Phrases that disqualify a row, found in long texts at one pass.
+
+One Aho-Corasick automaton reads a text once, however many phrases there are. ``ahocorasick_rs``
+does that ten times as fast as a loop of ``in`` tests, Python's ``re`` with the phrases as
+alternatives twice as slowly as the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from ahocorasick_rs import AhoCorasick, Implementation
+
+LIST = "data/undesirable_phrases.txt"
+MIN_CHARACTERS = 3  # a shorter phrase is in nearly every text
+TYPOGRAPHIC_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
+
+
+class PhraseError(ValueError):
+    """A list of phrases that cannot be used; the message names the line and says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrase:
+    """Text that disqualifies a row."""
+
+    text: str
+    any_case: bool
+
+    def is_in(self, text: str, folded: str) -> bool:
+        """Whether ``text`` holds it; ``folded`` is ``text.casefold()``."""
+        return self.text.casefold() in folded if self.any_case else self.text in text
+
+
+class PhraseFilter:
+    """Tells texts that hold one of the phrases.
+
+    Casing is Unicode's (``str.casefold``): STRASSE is Straße. Letters are compared as they
+    are otherwise; a full-width G is no G.
+    """
+
+    def __init__(self, phrases: Iterable[Phrase]) -> None:
+        self._phrases = tuple(_spellings(phrases))
+        self._automaton = AhoCorasick(
+            (phrase.text.casefold() for phrase in self._phrases),
+            implementation=Implementation.DFA,
+        )
+
+    @classmethod
+    def load(cls) -> PhraseFilter:
+        """The filter of the list that ships with the package, the same for all validators."""
+        shipped = files("sn37.adapters.dataset") / LIST
+        return cls(parse_phrases(shipped.read_text(encoding="utf-8")))
+
+    def is_clean(self, text: str) -> bool:
+        """Whether no phrase is in ``text``. One pass, unless one may be."""
+        folded = text.casefold()
+        try:
+            # Folding goes letter by letter, so a phrase in the text is in the folded one too.
+            if not self._automaton.find_matches_as_indexes(folded):
+                return True
+        except UnicodeEncodeError:  # half of a surrogate pair, which the automaton cannot read
+            pass
+        return not any(phrase.is_in(text, folded) for phrase in self._phrases)
+
+
+def parse_phrases(text: str) -> tuple[Phrase, ...]:
+    """Read a list of phrases; its first lines say how it is written.
+
+    Raises:
+        PhraseError: A line is not a phrase, or its phrase is never needed.
+    """
+    found: dict[int, Phrase] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip() and not line.startswith("#"):
+            found[number] = _phrase(number, line)
+    if not found:
+        raise PhraseError("a list of phrases without a phrase")
+    for number, phrase in found.items():
+        for other_number, other in found.items():
+            covers = other.is_in(phrase.text, phrase.text.casefold())
+            if number != other_number and covers and other.any_case >= phrase.any_case:
+                raise PhraseError(
+                    f"line {number}: every text with {phrase.text!r} is found by "
+                    f"{other.text!r} of line {other_number}; remove one"
+                )
+    return tuple(found.values())
+
+
+def _phrase(number: int, line: str) -> Phrase:
+    casing, _, rest = line.partition(" ")
+    if casing not in ("any", "exact"):
+        raise PhraseError(f"line {number}: begins with {casing!r}; write any, exact or #")
+    text = rest.strip().replace("\\n", "\n")
+    if len(text) < MIN_CHARACTERS:
+        raise PhraseError(
+            f"line {number}: {text!r} has fewer than {MIN_CHARACTERS} characters; "
+            "it would disqualify nearly every text"
+        )
+    return Phrase(text=text, any_case=casing == "any")
+
+
+def _spellings(phrases: Iterable[Phrase]) -> Iterator[Phrase]:
+    for phrase in phrases:
+        yield phrase
+        if "'" in phrase.text:
+            yield Phrase(
+                text=phrase.text.replace("'", TYPOGRAPHIC_APOSTROPHE), any_case=phrase.any_case
+            )

@@ -1,0 +1,211 @@
+"""A state database seen from outside: checked, copied, put back, made smaller."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.adapters.sqlite.codec import to_pool, to_samples
+from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
+from sn37.adapters.sqlite.json_values import CodecError, load
+from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.state_store import load_state
+from sn37.ports.errors import StateUnavailable, StateUnreadable
+
+_COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
+_BESIDE = ("", "-wal", "-shm")  # the files of one database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a sound database holds."""
+
+    version: int  # of its schema
+    size_bytes: int
+    rows: dict[str, int]  # by table
+    newest_round: int | None  # sync block
+
+
+def verify(path: Path) -> Contents:
+    """Read all of it: pages, references between tables, and every record.
+
+    Records of an older version are left to the migration. A validator may be using the
+    database meanwhile.
+
+    Raises:
+        StateUnreadable: Something in it is wrong; says what.
+        StateUnavailable: It is not there, or cannot be read.
+    """
+    with _reading(path) as db:
+        version = known_version(db, path)
+        found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StateUnreadable(f"{path} is damaged ({found}); restore a copy")
+        if dangling := db.execute("PRAGMA foreign_key_check").fetchone():
+            raise StateUnreadable(f"{path}: a row of {dangling[0]} refers to a row that is gone")
+        if version == 0:
+            return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        if version == VERSION:
+            _read_everything(db)
+        return Contents(
+            version=version,
+            size_bytes=path.stat().st_size,
+            rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
+            newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
+        )
+
+
+def backup(path: Path, copy: Path) -> Contents:
+    """Write a checked copy of the database as it is now, a validator may be using it.
+
+    The copy has its name once it is whole and on disk.
+
+    Raises:
+        StateUnreadable: The database is damaged; nothing is written.
+        StateUnavailable: There is a file of that name already, or the disk refuses.
+    """
+    if os.path.lexists(copy):
+        raise StateUnavailable(f"{copy} is there already; choose another name")
+    verify(path)
+    partial = copy.with_name(copy.name + ".partial")
+    with translated(copy):
+        partial.unlink(missing_ok=True)
+        try:
+            with closing(_create(partial)) as target, _reading(path) as source:
+                source.backup(target)
+                target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
+            contents = verify(partial)
+            _settle(partial, copy)
+        finally:
+            partial.unlink(missing_ok=True)
+    return contents
+
+
+def restore(copy: Path, path: Path) -> Path | None:
+    """Put a copy in the place of the database; where that one was moved to, if there was one.
+
+    Raises:
+        StateUnreadable: The copy is damaged, empty or newer; nothing is changed.
+        StateUnavailable: A validator is running, or the disk refuses.
+    """
+    if verify(copy).version == 0:
+        raise StateUnreadable(f"{copy} is empty; nothing was changed")
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            incoming = path.with_name(path.name + ".partial")
+            incoming.unlink(missing_ok=True)
+            with closing(_create(incoming)) as target, _reading(copy) as source:
+                source.backup(target)
+            verify(incoming)
+            aside = _keep_aside(path)
+            _settle(incoming, path)
+    return aside
+
+
+def compact(path: Path) -> tuple[int, int]:
+    """Give back the space that removed texts have left; bytes before and after.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
+    """
+    verify(path)
+    with translated(path), _locked(path):
+        before = path.stat().st_size
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return before, path.stat().st_size
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, for reading only."""
+    if not path.is_file():
+        raise StateUnavailable(f"there is no state database at {path}")
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        yield db
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    """A new database; SQLite makes the file at the first look, so that a fault is ours here."""
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA user_version = 0")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """No validator uses the database, and none can start to."""
+    descriptor = acquire(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _read_everything(db: sqlite3.Connection) -> None:
+    """Decode every record.
+
+    Raises:
+        CodecError: One cannot be.
+    """
+    load_state(db)
+    for (samples,) in db.execute("SELECT samples FROM pool"):
+        load(samples, to_pool)
+    for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
+        load(samples, to_samples)
+    for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
+        if len(losses) != 8 * (stop - first):
+            raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
+    for document, signature in db.execute("SELECT document, signature FROM receipt"):
+        try:
+            json.loads(document)
+        except ValueError as error:
+            raise CodecError(f"a receipt is no JSON: {error}") from error
+        if len(signature) != 64:
+            raise CodecError(f"a signature of {len(signature)} bytes")
+
+
+def _keep_aside(path: Path) -> Path | None:
+    """Give the present database, damaged or not, a second name: the first that is free.
+
+    It keeps its own until another file takes that over, so there always is one. What SQLite
+    keeps beside it must not be taken for the other file's, and goes.
+    """
+    if not path.exists():
+        return None
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.replaced-{number}")):
+        number += 1
+    for suffix in _BESIDE:
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            aside.with_name(aside.name + suffix).hardlink_to(part)
+    for suffix in _BESIDE[1:]:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def _settle(partial: Path, path: Path) -> None:
+    """Give a written file its name, so that a loss of power leaves the old one or the new."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,66 @@
+"""A thread that ends the process when its event loop no longer turns."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+STUCK_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h: a service manager starts it again
+
+
+class Watchdog:
+    """Calls ``on_stuck`` once nobody has called ``beat`` for ``deadline_s`` seconds.
+
+    Seconds are counted by the thread's own waits, so a process that was stopped, or a machine
+    that slept, is not taken for one that is stuck.
+    """
+
+    def __init__(
+        self, *, deadline_s: float, on_stuck: Callable[[], None], interval_s: float = 1.0
+    ) -> None:
+        self._deadline_s = deadline_s
+        self._on_stuck = on_stuck
+        self._interval_s = interval_s
+        self._silent_s = 0.0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the last beat."""
+        return self._silent_s
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Say that the loop turns."""
+        self._silent_s = 0.0
+
+    def close(self) -> None:
+        """Stop watching, whether or not it was started."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(self._interval_s):
+            self._silent_s += self._interval_s
+            if self._silent_s > self._deadline_s:
+                self._on_stuck()
+                return
+
+
+def end_process(log_file: Path) -> None:
+    """Write down where every thread stands, and exit at once without any cleaning up.
+
+    What is recorded is safe, and children of a validator end with it.
+    """
+    log.critical("the event loop is stuck; the process ends, and goes on when started again")
+    with log_file.open("a", encoding="utf-8") as file:
+        faulthandler.dump_traceback(file, all_threads=True)
+    os._exit(STUCK_EXIT_CODE)

@@ -1,0 +1,102 @@
+"""Whether the validator lives, and whether it follows the chain: for machines that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import sn37
+from sn37.domain.canonical import JsonValue
+from sn37.domain.events import Degraded, Event, HeadAdvanced, Recovered
+from sn37.domain.ids import Block
+from sn37.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from sn37.ports.telemetry import EventSink
+
+MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the way to it is down
+# Reports of an outage come with the time of the next attempt. One that is not repeated by then,
+# with some time for the attempt itself, is over.
+ATTEMPT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A dependency that fails."""
+
+    since: datetime
+    error: str
+    over_at: float  # monotonic, unless it is reported again
+
+
+class HealthBoard:
+    """Remembers from the events what a health page has to say. Read by other threads."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._started = clock.now()
+        self._head: tuple[Block, float] | None = None  # and when it came, monotonic
+        self._outages: Mapping[str, Outage] = {}
+
+    def emit(self, event: Event) -> None:
+        match event:
+            case HeadAdvanced(head=head):
+                self._head = (head.number, self._clock.monotonic())
+            case Degraded(what=what, error=error, retry_in_s=pause_s):
+                known = self.outages().get(what)
+                outage = Outage(
+                    since=known.since if known else self._clock.now(),
+                    error=error,
+                    over_at=self._clock.monotonic() + pause_s + ATTEMPT_S,
+                )
+                self._outages = {**self.outages(), what: outage}
+            case Recovered(what=what):
+                self._outages = {w: o for w, o in self._outages.items() if w != what}
+
+    def outages(self) -> Mapping[str, Outage]:
+        """Those that last, by what fails."""
+        now = self._clock.monotonic()
+        return {what: o for what, o in self._outages.items() if now < o.over_at}
+
+    def not_ready(self) -> str:
+        """Why the validator does not follow its chain; empty when it does."""
+        if self._head is None:
+            return "no block has been seen yet"
+        age_s = self._clock.monotonic() - self._head[1]
+        if age_s > MAX_HEAD_AGE_S:
+            return f"the newest block came {age_s:.0f} s ago"
+        return ""
+
+    def status(self) -> str:
+        """One line for a service manager."""
+        block = f"block {self._head[0]}" if self._head else "starting"
+        failing = "".join(
+            f"; {what} degraded since {o.since:%Y-%m-%d %H:%M} UTC"
+            for what, o in sorted(self.outages().items())
+        )
+        return f"{block}{failing}"
+
+    def document(self, *, silent_s: float) -> dict[str, JsonValue]:
+        """All that is known, as JSON.
+
+        Args:
+            silent_s: Seconds since the event loop last turned.
+        """
+        number, came = self._head or (None, None)
+        return {
+            "version": sn37.__version__,
+            "started_at": self._started.isoformat(timespec="seconds"),
+            "loop_silent_s": round(silent_s, 1),
+            "block": number,
+            "block_age_s": None if came is None else round(self._clock.monotonic() - came, 1),
+            "degraded": {
+                what: {"since": o.since.isoformat(timespec="seconds"), "error": o.error}
+                for what, o in sorted(self.outages().items())
+            },
+        }
+
+
+if TYPE_CHECKING:
+    _: type[EventSink] = HealthBoard

@@ -1,0 +1,146 @@
+"""What a data-set plug-in is built from: its parameters as a pydantic model, and a factory.
+
+class Settings(Parameters):
+    url: str = Field(pattern="^https://")
+
+def build() -> DatasetPlugin:
+    return LivePlugin(name="questions", parameters=Settings, connect=Questions)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sn37.domain.competition import Freshness, ParameterValue
+from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
+
+
+class Parameters(BaseModel):
+    """Base class of a source's parameters: no unknown one, no NaN, and 3 is no text.
+
+    Arrays of the schedule come as tuples: declare them as ``tuple[str, ...]``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class NoParameters(Parameters):
+    """For a source without any."""
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePlugin(Generic[P]):
+    """A plug-in whose source keeps producing rows.
+
+    ``connect`` makes the source from its parameters, without any input or output yet.
+    """
+
+    name: str  # of the entry point
+    parameters: type[P]
+    connect: Callable[[P], LiveDataset]
+
+    @property
+    def freshness(self) -> Freshness:
+        return Freshness.LIVE
+
+    def open(self, parameters: Mapping[str, ParameterValue]) -> LiveDataset:
+        """See the port."""
+        return self.connect(checked(self.name, self.parameters, parameters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaticPlugin(Generic[P]):
+    """The same for a pinned revision or a generator."""
+
+    name: str
+    parameters: type[P]
+    connect: Callable[[P], StaticDataset]
+
+    @property
+    def freshness(self) -> Freshness:
+        return Freshness.NONE
+
+    def open(self, parameters: Mapping[str, ParameterValue]) -> StaticDataset:
+        """See the port."""
+        return self.connect(checked(self.name, self.parameters, parameters))
+
+
+def checked(source: str, model: type[P], parameters: Mapping[str, ParameterValue]) -> P:
+    """``parameters`` as ``model``.
+
+    Raises:
+        ValueError: One is unknown, missing or out of range; the line names the source, the
+            parameter and what it takes.
+    """
+    try:
+        return model.model_validate(dict(parameters))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = ".".join(map(str, problem["loc"]))
+        raise ValueError(f"source {source}: {_explain(name, problem, model)}") from error
+
+
+def _explain(name: str, problem: Mapping[str, object], model: type[Parameters]) -> str:
+    known = _accepted(model)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown parameter {name}; it takes {'; '.join(known.values()) or 'none'}"
+    if problem["type"] == "missing":
+        return f"parameter {name} is missing; it is {known[name]}"
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    message = f"{said[:1].lower()}{said[1:]}"
+    if not name:  # the model's own rule about several of them
+        return message
+    shown = repr(problem["input"])
+    given = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    takes = known.get(name.partition(".")[0], "")
+    return f"parameter {name} is {given}: {message}; it takes {takes}"
+
+
+def _accepted(model: type[Parameters]) -> dict[str, str]:
+    """What each parameter takes, as ``limit (integer, at least 1, default 10)``."""
+    schema = model.model_json_schema()
+    required = set(schema.get("required", ()))
+    return {
+        name: f"{name} ({', '.join(_limits(field, name in required))})"
+        for name, field in schema.get("properties", {}).items()
+    }
+
+
+_WORDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
+    "pattern": "matching {}",
+}
+
+
+def _limits(field: Mapping[str, object], is_required: bool) -> list[str]:
+    choices = field.get("enum") or ([field["const"]] if "const" in field else None)
+    if isinstance(choices, list):
+        said = ["one of " + " ".join(map(str, choices))]
+    else:
+        said = [str(field.get("type", "a table or a choice"))]
+    said += [words.format(field[key]) for key, words in _WORDS.items() if key in field]
+    if not is_required:
+        default = field.get("default")
+        said.append(f"default {default if isinstance(default, str) else json.dumps(default)}")
+    return said
+
+
+if TYPE_CHECKING:
+
+    def _conforms(live: LivePlugin[NoParameters], static: StaticPlugin[NoParameters]) -> None:
+        _: tuple[DatasetPlugin, ...] = (live, static)

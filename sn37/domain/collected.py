@@ -1,0 +1,167 @@
+"""Which of the rows that a source returned may enter a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import log2
+from statistics import median
+
+from sn37.domain.samples import Pool, PoolRequest, Sample
+
+# Three times the text of the longest context among the competitions; the rest would not be
+# scored, and a page or a database would choke on it.
+MAX_CHARACTERS = 200_000  # of a row, all its texts together
+MAX_NAME_CHARACTERS = 500
+MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
+
+# Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
+# Pools whose rows hardly differ would make any other row an outlier, hence the least units.
+NORMAL_MAD = 1.4826
+LEAST_LENGTH_UNIT = 0.5  # doublings of the length
+LEAST_REPETITION_UNIT = 0.05  # share of the text
+CHUNK = 8  # characters
+
+
+class ContractBroken(ValueError):
+    """Rows that no working source returns; the message names the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """Rows that were left out of a pool, for one reason."""
+
+    why: str
+    row_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A pool ordered by row id, and what was kept out of it."""
+
+    pool: Pool
+    set_aside: tuple[SetAside, ...] = ()
+
+    def without(self, suspects: Mapping[str, str]) -> Collected:
+        """The same less the ``suspects``, reasons by row id; ids that are no row's are ignored."""
+        kept = tuple(s for s in self.pool.samples if s.provenance.row_id not in suspects)
+        found = (
+            (s.provenance.row_id, suspects[s.provenance.row_id])
+            for s in self.pool.samples
+            if s.provenance.row_id in suspects
+        )
+        return Collected(pool=Pool(kept), set_aside=self.set_aside + _by_reason(found))
+
+
+def vet(pool: Pool, request: PoolRequest) -> Collected:
+    """Set aside rows that cannot be stored or scored, and order the rest by row id.
+
+    Raises:
+        ContractBroken: A row is not one that was asked for, or there is too much text.
+    """
+    for sample in pool.samples:
+        _require_asked_for(sample, request)
+    faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
+    ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
+    collected = Collected(pool=ordered).without(faults)
+    if sum(map(num_characters, collected.pool.samples)) > MAX_POOL_CHARACTERS:
+        raise ContractBroken(f"rows of more than {MAX_POOL_CHARACTERS:,} characters together")
+    return collected
+
+
+def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
+    """The samples of a static source, none of which may be set aside.
+
+    Raises:
+        ContractBroken: There are more or fewer than ``count``, or one cannot be scored.
+    """
+    if len({s.provenance.row_id for s in samples}) != count or len(samples) != count:
+        raise ContractBroken(f"{len(samples)} samples, not {count} distinct ones")
+    for sample in samples:
+        if (why := _fault(sample)) is not None:
+            raise ContractBroken(f"row {sample.provenance.row_id!r} has {why}")
+    return samples
+
+
+def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
+    """Rows far longer or far more repetitive than the median row: why, by row id.
+
+    Length is counted in doublings. Repetition is the share of a text's chunks of 8 characters
+    that were there before: next to nothing in prose, nearly all of a text that goes in circles.
+    """
+    rows = tuple(samples)
+    found: dict[str, str] = {}
+    for name, values, least_unit in (
+        ("length", [_length(s) for s in rows], LEAST_LENGTH_UNIT),
+        ("repetition", [_repetition(s) for s in rows], LEAST_REPETITION_UNIT),
+    ):
+        middle = median(values) if values else 0.0
+        mad = median(abs(v - middle) for v in values) if values else 0.0
+        unit = max(NORMAL_MAD * mad, least_unit)
+        for sample, value in zip(rows, values, strict=True):
+            if value - middle > max_deviations * unit:
+                found.setdefault(sample.provenance.row_id, f"outlier by {name}")
+    return found
+
+
+def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
+    written, signer = sample.provenance.produced_at, sample.provenance.signer
+    row = f"row {sample.provenance.row_id!r}"
+    if written is None:
+        raise ContractBroken(f"{row} has no time")
+    if written not in request.window:
+        raise ContractBroken(f"{row} of {written.isoformat()} lies outside the window")
+    if request.trusted is not None and signer not in request.trusted:
+        told = "is unsigned" if signer is None else f"is signed by {signer!r}, who is not trusted"
+        raise ContractBroken(f"{row} {told}")
+
+
+def _fault(sample: Sample) -> str | None:
+    names = (sample.provenance.row_id, sample.provenance.stratum or "")
+    texts = _texts(sample)
+    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
+    if num_characters(sample) > MAX_CHARACTERS:
+        return f"more than {MAX_CHARACTERS:,} characters"
+    if not sample.reference:
+        return "nothing to score"
+    if any("\0" in text for text in texts):
+        return "a NUL in the text"
+    if not all(text.isascii() or _is_unicode(text) for text in texts):
+        return "half of a surrogate pair in the text"
+    return None
+
+
+def _texts(sample: Sample) -> tuple[str, ...]:
+    origin = sample.provenance
+    return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
+
+
+def num_characters(sample: Sample) -> int:
+    """Of all its texts together."""
+    return sum(map(len, _texts(sample)))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _length(sample: Sample) -> float:
+    return round(log2(1 + len(sample.prompt) + len(sample.reference)), 3)
+
+
+def _repetition(sample: Sample) -> float:
+    text = sample.reference
+    chunks = [text[i : i + CHUNK] for i in range(0, len(text), CHUNK)]
+    return round(1 - len(set(chunks)) / len(chunks), 3)
+
+
+def _by_reason(found: Iterable[tuple[str, str]]) -> tuple[SetAside, ...]:
+    rows: dict[str, list[str]] = {}
+    for row_id, why in found:
+        rows.setdefault(why, []).append(row_id)
+    return tuple(SetAside(why=why, row_ids=tuple(ids)) for why, ids in sorted(rows.items()))

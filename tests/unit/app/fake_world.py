@@ -1,0 +1,182 @@
+"""A whole validator over fakes, in surroundings that a test arranges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dependency_injector import providers
+
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.container import Container
+from sn37.app.network import Network
+from sn37.app.settings import Settings
+from sn37.domain.commitment import Commitment
+from sn37.domain.competition import Freshness
+from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.models import ModelArtifact
+from sn37.domain.reasons import Reason
+from sn37.domain.samples import Sample
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.ports.dataset import DatasetPlugin
+from sn37.testing.builders import (
+    a_commitment,
+    a_competition,
+    a_neuron,
+    a_schedule,
+    a_source,
+    a_stage,
+    a_task,
+    some_samples,
+    time_of,
+)
+from sn37.testing.fakes import (
+    FakeChain,
+    FakeClock,
+    FakeLiveDataset,
+    FakeModelStore,
+    FakePlugin,
+    FakeScorer,
+    FakeSigner,
+    FakeStateStore,
+    RecordingSink,
+)
+
+ONE = CompetitionId(1)
+NUM_SAMPLES = 320
+
+
+def one_competition() -> Schedule:
+    live = a_source(freshness=Freshness.LIVE, max_age_s=4_320)
+    task = a_task(source=live, num_samples=NUM_SAMPLES)
+    return a_schedule(a_stage(a_competition(tasks=(task,), delay_blocks=360)))
+
+
+def by_quality(qualities: Mapping[str, float]) -> Callable[[ModelArtifact, Sample], float]:
+    """Losses that differ by model in the mean and by sample around it."""
+
+    def loss(artifact: ModelArtifact, sample: Sample) -> float:
+        spread = int(sample.content_hash[:4], 16) / 0xFFFF
+        return qualities[artifact.ref.repo.split("/")[0]] * (1.5 + spread)
+
+    return loss
+
+
+@dataclass(slots=True)
+class World:
+    """A validator's surroundings; a new validator may be started in them at any time."""
+
+    schedule: Schedule = field(default_factory=one_competition)
+    chain: FakeChain = field(default_factory=lambda: FakeChain(number=Block(900)))
+    models: FakeModelStore = field(default_factory=FakeModelStore)
+    dataset: FakeLiveDataset = field(
+        default_factory=lambda: FakeLiveDataset(
+            rows=list(some_samples(4_000, since=time_of(0), every_s=10))
+        )
+    )
+    scorer: FakeScorer = field(default_factory=FakeScorer)
+    store: FakeStateStore = field(default_factory=FakeStateStore)
+    sink: RecordingSink = field(default_factory=RecordingSink)
+    qualities: dict[str, float] = field(default_factory=dict)
+    stuck_until: int = 0  # block until which scoring does not move
+
+    def __post_init__(self) -> None:
+        self.chain.set_members(a_neuron("validator"))
+        self.scorer.loss = by_quality(self.qualities)
+        if self.stuck_until:
+            self.scorer.gate = asyncio.Semaphore(0)
+
+    def miner(
+        self,
+        name: str,
+        quality: float,
+        *,
+        block: int = 100,
+        artifact: ModelArtifact | None = None,
+        commitment: Commitment | None = None,
+    ) -> Commitment:
+        commitment = commitment or a_commitment(name, block)
+        self.chain.add(commitment)
+        self.models.publish(commitment, artifact)
+        self.qualities[name] = quality
+        return commitment
+
+    def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
+        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=20))
+
+    async def _run(self, rounds: int, until: int) -> ValidatorState:
+        def find(name: str) -> DatasetPlugin:
+            return FakePlugin(source=self.dataset)
+
+        container = Container(
+            settings=providers.Object(Settings(network="simnet", state_dir=Path("unused"))),
+            loaded=providers.Object(
+                LoadedSchedule(schedule=self.schedule, fingerprint=Digest("f" * 64), origin="test")
+            ),
+            network=providers.Object(
+                Network(chain=self.chain, models=self.models, signer=FakeSigner(), find_source=find)
+            ),
+            store=providers.Object(self.store),
+            scorer=providers.Object(_WithEnvironment(self.scorer)),
+            clock=providers.Object(FakeClock()),
+            sink=providers.Object(self.sink),
+        )
+        await container.keeper().load()
+        actors = dict(container.actors())
+        actors["goal"] = container.goal(rounds=rounds).run
+        actors["driver"] = lambda: self._drive(container, until)
+        await container.supervisor().run(actors)
+        return container.keeper().state
+
+    async def _drive(self, container: Container, until: int) -> None:
+        while self.chain.number < until:
+            if self.chain.number < self.stuck_until:
+                for _ in range(100):  # enough turns for everyone but the stuck scorer
+                    await asyncio.sleep(0)
+            else:
+                self._get_unstuck()
+                await container.heads().all_idle()
+            self.chain.advance()
+            newest = container.heads().newest
+            while newest is None or newest.number < self.chain.number:
+                await asyncio.sleep(0)
+                newest = container.heads().newest
+
+    def _get_unstuck(self) -> None:
+        gate, self.scorer.gate = self.scorer.gate, None
+        if gate is not None:
+            gate.release()
+
+
+class _WithEnvironment:
+    """As of the real scorer, its environment is known once this process has scored something."""
+
+    def __init__(self, scorer: FakeScorer) -> None:
+        self.scorer = scorer
+        self._before = len(scorer.scored)
+
+    @property
+    def score(self) -> object:
+        return self.scorer.score
+
+    @property
+    def read_ahead(self) -> object:
+        return self.scorer.read_ahead
+
+    def environment(self) -> Mapping[str, str]:
+        return {"device": "fake"} if len(self.scorer.scored) > self._before else {}
+
+
+def last(state: ValidatorState) -> RoundResult:
+    return state.rounds[ONE][-1]
+
+
+def rows(result: RoundResult) -> dict[str, tuple[Verdict, Reason | None]]:
+    return {e.key.hotkey: (e.verdict, e.reason) for e in result.entries}
+
+
+def rows_by_name(result: RoundResult) -> dict[str, EntryResult]:
+    return {e.key.hotkey: e for e in result.entries}

@@ -1,0 +1,118 @@
+"""Rows that hold an undesirable phrase are told, in any position and casing."""
+
+# ruff: noqa: RUF001 - letters that only resemble others are what is tested
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.adapters.dataset.phrases import LIST, Phrase, PhraseError, PhraseFilter, parse_phrases
+
+SHIPPED = PhraseFilter.load()
+
+# Letters whose folding is longer, shorter or another letter; halves of surrogate pairs; NUL.
+LETTERS = st.sampled_from("aAbBgGpPtTsSßẞſiIİıKK'’ \nσςΣﬁＧ\0\ud800\udfff😀")
+TEXTS = st.text(LETTERS | st.characters(), max_size=60)
+PHRASES = st.builds(Phrase, text=st.text(LETTERS, min_size=1, max_size=5), any_case=st.booleans())
+
+
+def in_a_loop(phrases: list[Phrase], text: str) -> bool:
+    """What a filter must find, told one phrase after the other."""
+    for phrase in phrases:
+        for spelling in (phrase.text, phrase.text.replace("'", "’")):
+            if phrase.any_case and spelling.casefold() in text.casefold():
+                return False
+            if spelling in text and not phrase.any_case:
+                return False
+    return True
+
+
+@given(
+    phrases=st.lists(
+        PHRASES.filter(lambda p: not any("\ud800" <= c <= "\udfff" for c in p.text)), min_size=1
+    ),
+    text=TEXTS,
+)
+def test_one_pass_finds_what_a_loop_of_tests_finds(phrases: list[Phrase], text: str) -> None:
+    assert PhraseFilter(phrases).is_clean(text) == in_a_loop(phrases, text)
+
+
+@given(before=TEXTS, phrase=st.sampled_from(["<|endoftext|>", "GpT", "As an AI"]), after=TEXTS)
+def test_a_phrase_is_found_wherever_it_stands(before: str, phrase: str, after: str) -> None:
+    assert not SHIPPED.is_clean(before + phrase + after)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ChatGPT",
+        "gPt-4",
+        "As an AI, I think",
+        "Sure. I’M SORRY, BUT no",
+        "I can't assist with that",
+        "well, i can’t assist",
+        "x" * 100_000 + "<|endoftext|>",
+        "[INST]" + "x" * 100_000,
+        "Q: 2?\nHuman: 3",
+        "\ud800 as a large language model",
+    ],
+)
+def test_an_undesirable_phrase_is_found(text: str) -> None:
+    assert not SHIPPED.is_clean(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "It serves as an aid, as an aim.",
+        "[inst] and <|ENDOFTEXT|> in other casing are no markup",
+        "Get it, Human: yes.",
+        "ｇｐｔ",
+        "half \ud800 of a pair",
+        "G-P-T",
+    ],
+)
+def test_a_text_that_only_resembles_one_is_clean(text: str) -> None:
+    assert SHIPPED.is_clean(text)
+
+
+@pytest.mark.parametrize("text", ["STRASSE", "Straße", "straẞe"])
+def test_casing_is_that_of_unicode(text: str) -> None:
+    assert not PhraseFilter([Phrase(text="straße", any_case=True)]).is_clean(text)
+
+
+def test_the_shipped_list_is_about_a_hundred_phrases() -> None:
+    shipped = files("sn37.adapters.dataset") / LIST
+    assert 80 <= len(parse_phrases(shipped.read_text("utf-8"))) <= 150
+
+
+def test_a_list_is_read_with_comments_line_breaks_and_spaces() -> None:
+    assert parse_phrases("# a\n\nany  As an  AI \nexact \\nHuman:\n") == (
+        Phrase(text="As an  AI", any_case=True),
+        Phrase(text="\nHuman:", any_case=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("any gpt\nnone x", "line 2: begins with 'none'; write any, exact or #"),
+        ("# a\nany  ab", "line 2: 'ab' has fewer than 3 characters"),
+        ("any", "line 1: '' has fewer"),
+        ("any abc\nany xABCx", "line 2: every text with 'xABCx' is found by 'abc' of line 1"),
+        ("exact Abc\nany ABC\n", "line 1: every text with 'Abc' is found by 'ABC' of line 2"),
+        ("# nothing\n", "without a phrase"),
+    ],
+)
+def test_a_list_that_cannot_be_meant_is_refused_with_the_line(text: str, why: str) -> None:
+    with pytest.raises(PhraseError, match=why):
+        parse_phrases(text)
+
+
+def test_an_exact_phrase_beside_a_longer_one_in_any_casing_is_needed() -> None:
+    assert len(parse_phrases("exact Abc\nany xabc")) == 2

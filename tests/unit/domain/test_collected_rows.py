@@ -1,0 +1,165 @@
+"""Which rows of a source may enter a pool, and which are set aside as outliers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.domain.collected import (
+    MAX_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_POOL_CHARACTERS,
+    Collected,
+    ContractBroken,
+    SetAside,
+    outliers,
+    vet,
+    vet_draw,
+)
+from sn37.domain.samples import Pool, Sample
+from sn37.testing.builders import a_pool_request, a_sample, a_window, time_of
+
+REQUEST = a_pool_request(window=a_window(since=time_of(10), until=time_of(20)))
+SIGNED = a_pool_request(window=REQUEST.window, trusted=["v1"])
+
+
+def row(
+    name: str = "row",
+    *,
+    block: int = 10,
+    signer: str | None = None,
+    prompt: str | None = None,
+    reference: str | None = None,
+) -> Sample:
+    return a_sample(
+        name, prompt=prompt, reference=reference, produced_at=time_of(block), signer=signer
+    )
+
+
+def test_rows_are_ordered_by_row_id_however_they_came() -> None:
+    rows = [row(f"r{n:02}") for n in range(20)]
+    shuffled = random.Random(3).sample(rows, len(rows))
+    assert vet(Pool(tuple(shuffled)), REQUEST) == Collected(pool=Pool(tuple(rows)))
+
+
+@pytest.mark.parametrize(
+    ("sample", "why"),
+    [
+        (a_sample("late", produced_at=time_of(20)), "row 'late' of .* lies outside the window"),
+        (a_sample("old", produced_at=time_of(9)), "row 'old' of .* lies outside the window"),
+        (a_sample("bare"), "row 'bare' has no time"),
+    ],
+)
+def test_t42_a_row_that_was_not_asked_for_breaks_the_contract(sample: Sample, why: str) -> None:
+    with pytest.raises(ContractBroken, match=why):
+        vet(Pool((row(), sample)), REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("signer", "why"),
+    [(None, "row 'r' is unsigned"), ("v2", "row 'r' is signed by 'v2', who is not trusted")],
+)
+def test_t17_a_row_without_a_trusted_signer_breaks_the_contract(
+    signer: str | None, why: str
+) -> None:
+    vet(Pool((row(signer="v1"),)), SIGNED)
+    with pytest.raises(ContractBroken, match=why):
+        vet(Pool((row("r", signer=signer),)), SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("sample", "why"),
+    [
+        (row("r", prompt="a\0b"), "a NUL in the text"),
+        (row("r", reference="\ud800"), "half of a surrogate pair in the text"),
+        (row("r\udfff"), "half of a surrogate pair in the text"),
+        (row("r", reference=""), "nothing to score"),
+        (row("r", prompt="x" * MAX_CHARACTERS, reference="y"), "more than 200,000 characters"),
+        (row("r" * (MAX_NAME_CHARACTERS + 1)), "a row id or stratum of more than 500 characters"),
+    ],
+)
+def test_t17_a_row_that_nothing_can_be_done_with_is_set_aside(sample: Sample, why: str) -> None:
+    good = row("good", prompt="", reference="é😀")
+    collected = vet(Pool((sample, good)), REQUEST)
+    assert collected.pool == Pool((good,))
+    assert collected.set_aside == (SetAside(why=why, row_ids=(sample.provenance.row_id,)),)
+
+
+def test_the_longest_row_is_kept() -> None:
+    longest = row("r" * MAX_NAME_CHARACTERS, prompt="", reference="y" * (MAX_CHARACTERS - 500))
+    assert vet(Pool((longest,)), REQUEST).set_aside == ()
+
+
+def test_more_text_than_the_store_takes_breaks_the_contract() -> None:
+    text = "y" * (MAX_CHARACTERS - 500)  # shared by all rows
+    num_rows = MAX_POOL_CHARACTERS // len(text) + 1
+    rows = tuple(row(f"r{n}", prompt="", reference=text) for n in range(num_rows))
+    with pytest.raises(ContractBroken, match="more than 134,217,728 characters together"):
+        vet(Pool(rows), REQUEST)
+
+
+def test_rows_are_set_aside_by_reason_and_ids_of_no_row_are_ignored() -> None:
+    rows = tuple(row(name) for name in "abcd")
+    left = Collected(pool=Pool(rows)).without({"c": "two", "a": "one", "b": "two", "zz": "x"})
+    assert left.pool == Pool(rows[3:])
+    assert left.set_aside == (
+        SetAside(why="one", row_ids=("a",)),
+        SetAside(why="two", row_ids=("b", "c")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        ((a_sample("a"),), "1 samples, not 2 distinct ones"),
+        ((a_sample("a"), a_sample("a")), "not 2 distinct ones"),
+        ((a_sample("a"), a_sample("b"), a_sample("c")), "3 samples, not 2"),
+        ((a_sample("a"), a_sample("b", reference="\0")), "row 'b' has a NUL"),
+    ],
+)
+def test_a_static_source_gives_exactly_what_was_asked_for(
+    samples: tuple[Sample, ...], why: str
+) -> None:
+    with pytest.raises(ContractBroken, match=why):
+        vet_draw(samples, 2)
+
+
+def test_a_draw_of_a_static_source_needs_neither_time_nor_signer() -> None:
+    samples = (a_sample("b"), a_sample("a"))
+    assert vet_draw(samples, 2) == samples
+
+
+def prose(num_words: int, seed: int) -> str:
+    words = random.Random(seed).choices(("the", "of", "and", "to", "in", "is"), k=num_words)
+    return " ".join(f"{word}{n}" for n, word in enumerate(words))
+
+
+ORDINARY = tuple(row(f"r{n:03}", reference=prose(100 + n, n)) for n in range(100))
+
+
+def test_t17_an_endless_and_a_circular_row_are_outliers_and_ordinary_ones_are_not() -> None:
+    endless = row("endless", reference=prose(20_000, 1))
+    circular = row("circular", reference="I am stuck. " * 70)
+    found = outliers((*ORDINARY, endless, circular), max_deviations=8.0)
+    assert found == {"endless": "outlier by length", "circular": "outlier by repetition"}
+
+
+def test_short_rows_are_no_outliers() -> None:
+    letters = tuple(row(f"x{n}", prompt="", reference="A") for n in range(5))
+    assert outliers((*ORDINARY, *letters), max_deviations=4.0) == {}
+
+
+def test_an_empty_pool_has_no_outliers() -> None:
+    assert outliers((), max_deviations=4.0) == {}
+
+
+@given(st.integers(0, 99), st.sampled_from([4.0, 8.0]))
+def test_t17_one_row_more_or_fewer_changes_no_verdict_on_clear_cases(
+    missing: int, max_deviations: float
+) -> None:
+    endless = row("endless", reference=prose(20_000, 1))
+    part = (*ORDINARY[:missing], *ORDINARY[missing + 1 :], endless)
+    assert outliers(part, max_deviations=max_deviations) == {"endless": "outlier by length"}
