@@ -57,7 +57,7 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
                 return Answer(value=False)
             return Answer(value=True)
         case UploadOrder():
-            # Of all orders only these wait for it: it takes a third of a process's start.
+            # Only uploads wait for it: its import takes half as long as everything else.
             from sn37.adapters.hub.publishing import HubUploader
 
             revision, model_hash = HubUploader(connection).upload(order, _announce)
