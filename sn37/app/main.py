@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import sn37
-from sn37.app import cli_chain, cli_doctor, cli_schedule, cli_simulate, cli_state
+from sn37.app import cli_chain, cli_check, cli_doctor, cli_schedule, cli_simulate, cli_state
 from sn37.app.cli_errors import run
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
 cli_simulate.register(app)
+cli_check.register(app)
 
 Door = Callable[[Sequence[str]], int]
 

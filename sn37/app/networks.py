@@ -10,9 +10,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from getpass import getpass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import Event
 from typing import TYPE_CHECKING
+
+from dependency_injector import providers
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app.cli_errors import CommandError, UsageError
@@ -20,10 +22,15 @@ from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings, require_wallet
+from sn37.domain.admission import Examined
+from sn37.domain.competition import Method, TokenizerRef
 from sn37.domain.ids import Netuid
-from sn37.ports.errors import SignerUnusable
+from sn37.domain.models import ModelConstraints
+from sn37.ports.errors import SignerUnusable, StoreUnavailable
 
 if TYPE_CHECKING:
+    from sn37.adapters.cuda.scorer import WorkerScorer
+    from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.subtensor.chain import SubtensorChain
     from sn37.adapters.subtensor.checkup import Checkup
     from sn37.adapters.subtensor.connection import Endpoint
@@ -98,6 +105,54 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
         yield SubtensorChain(connection, netuid=Netuid(settings.netuid), clock=clock, sink=sink)
     finally:
         await connection.close()
+
+
+def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
+    """The admission of a local folder; raises ``OSError``."""
+    from sn37.adapters.admission.examine import examine
+
+    return examine(folder, constraints, weights=weights)
+
+
+def open_examiner(settings: Settings) -> HubExaminer:
+    """The admission of repositories on the hub."""
+    from sn37.adapters.hub.examiner import HubExaminer
+
+    return HubExaminer(settings.state_dir / "checks")
+
+
+def open_scorer(settings: Settings) -> WorkerScorer:
+    """What scores on this machine."""
+    return Container(settings=providers.Object(settings)).scorer()
+
+
+def scored_methods() -> frozenset[Method]:
+    """The kinds of task that it can do."""
+    return Container.methods()
+
+
+async def prescribed_tokenizer(
+    settings: Settings, ref: TokenizerRef, *, online: bool
+) -> PurePath | None:
+    """Folder of a competition's tokenizer; ``None`` when it is not on this machine.
+
+    Args:
+        online: Whether to ask the hub for it.
+
+    Raises:
+        StoreUnavailable: The hub does not have it, or does not answer.
+    """
+    if settings.is_simnet:
+        from sn37.adapters.simnet.model_store import store_of
+
+        try:
+            return await store_of(settings.state_dir).tokenizer(ref)
+        except StoreUnavailable:
+            return None
+    from sn37.adapters.hub.model_store import HubModelStore
+
+    cache = HubModelStore(settings.state_dir / "models")
+    return await cache.tokenizer(ref) if online else cache.cached_tokenizer(ref)
 
 
 def _password(hotkey_file: Path) -> str | None:

@@ -111,6 +111,11 @@ class HubModelStore:
                     raise StoreUnavailable(f"tokenizer {ref.repo}: {error}") from error
         return PurePath(home)
 
+    def cached_tokenizer(self, ref: TokenizerRef) -> PurePath | None:
+        """Its folder, if it has been fetched before; asks nobody."""
+        home = self._cache.tokenizer(ref.repo, ref.revision)
+        return PurePath(home) if home.is_dir() else None
+
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         """See ``ModelStore.evict``."""
         busy = {folder for folder, turn in self._turns.items() if turn.locked()}

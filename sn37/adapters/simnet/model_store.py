@@ -119,6 +119,12 @@ class FolderModelStore:
         return freed
 
 
+def store_of(state_dir: Path) -> FolderModelStore:
+    """The store of the world in a state directory, be it there or not."""
+    root = state_dir.absolute() / "simnet"
+    return FolderModelStore(root / "repos", root / "cache")
+
+
 def _facts(admitted: Admitted, source: Path) -> StoredFacts:
     digests = {file.path: file.sha256 for file in admitted.files}
     for file in documentation(listing(source)):
