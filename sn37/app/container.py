@@ -140,6 +140,7 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    read_state = providers.Object(maintenance.read_state)
     scorer = providers.Singleton(_scorer, settings)
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)

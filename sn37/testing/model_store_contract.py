@@ -15,7 +15,7 @@ import pytest
 
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints
+from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Blame, Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
@@ -173,6 +173,23 @@ class ModelStoreContract(ABC):
         freed, size_bytes, again = self.ask(run)
         assert freed >= size_bytes
         assert again.ref == self.other().model
+
+    def test_the_inventory_tells_what_is_here_without_asking_the_host(self) -> None:
+        async def run(store: ModelStore) -> tuple[ModelArtifact, Inventory, Inventory]:
+            before = await store.inventory([self.published().model])
+            artifact = await store.fetch(self.published(), self.constraints())
+            await store.fetch(self.other(), self.constraints())
+            self.silence(store)
+            refs = [self.published().model, self.private().model]
+            return artifact, before, await store.inventory(refs)
+
+        artifact, before, after = self.ask(run)
+        assert (before.held, before.other_bytes) == ({}, 0)
+        assert set(after.held) == {self.published().model}
+        held = after.held[self.published().model]
+        assert held.complete
+        assert held.size_bytes >= artifact.size_bytes
+        assert after.other_bytes > 0
 
     def test_evicting_nothing_frees_nothing(self) -> None:
         assert self.ask(lambda store: store.evict(keep=())) == 0
