@@ -40,6 +40,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
+	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration ## lint, types, layers and all tests
 

@@ -52,8 +52,18 @@ def in_a_process(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
         return pool.submit(function, *args, **kwargs).result()
 
 
-def ours(setting: Setting, samples: Sequence[Encoded]) -> Measurement:
-    """The worker's own code, in blocks as the validator streams them."""
+def ours(
+    setting: Setting,
+    samples: Sequence[Encoded],
+    *,
+    products: torch.dtype | None = None,
+    pack_tokens: int | None = None,
+) -> Measurement:
+    """The worker's own code, in blocks as the validator streams them.
+
+    Args:
+        products: Instead of the device's, as ``LossModel`` has it; so is ``pack_tokens``.
+    """
     device = determinism.configure(device=setting.device, threads=setting.threads)
     began = time.perf_counter()
     model = loading.load_model(
@@ -65,7 +75,7 @@ def ours(setting: Setting, samples: Sequence[Encoded]) -> Measurement:
     )
     _wait(device)
     load_s = time.perf_counter() - began
-    scorer = LossModel(model)
+    scorer = LossModel(model, products=products, pack_tokens=pack_tokens)
 
     def score(chosen: Sequence[Encoded]) -> list[float]:
         found = []

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from sn37.app.cli_errors import CommandError
-from sn37.app.networks import (
+from sn37.app.model_hosts import (
     examine_folder,
     open_examiner,
     open_scorer,

@@ -140,7 +140,7 @@ async def _check(settings: Settings, *, shown: bool) -> list[Check]:
     def note(check: Check) -> None:
         checks.append(check)
         if shown:
-            typer.echo(_line(check))
+            typer.echo(check.line)
 
     signer = None
     if settings.wallet is not None:
@@ -168,11 +168,6 @@ def _settings(flags: Mapping[str, object]) -> Settings:
     settings = load_settings(flags)
     require_chain(settings)
     return settings
-
-
-def _line(check: Check) -> str:
-    line = f"{check.grade.value:<8} {check.name}: {check.detail}"
-    return f"{line}; to mend it: {check.remedy}" if check.remedy else line
 
 
 def _row(commitment: Commitment) -> dict[str, object]:

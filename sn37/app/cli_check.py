@@ -154,7 +154,7 @@ def _target(text: str, settings: Settings) -> Path | Repository:
 
 
 def _no_commit(repo: str, name: str, settings: Settings) -> str:
-    from sn37.app.networks import open_examiner
+    from sn37.app.model_hosts import open_examiner
     from sn37.ports.errors import Unavailable
 
     why = f"{name} is no commit of 40 hex digits, and what it points to can change"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dependency_injector import containers, providers
+from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
@@ -19,7 +20,9 @@ from sn37.adapters.system.watchdog import Watchdog, end_process
 from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
+from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -41,8 +44,10 @@ from sn37.app.sources import Sources
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
+from sn37.domain.collected import Collected
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import CompetitionId, Hotkey
+from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
@@ -81,12 +86,22 @@ def _print_report(
     weights: WeightVector | None,
     labels: Mapping[Hotkey, str],
 ) -> None:
-    """Print a run's tables on standard output, if anybody reads it."""
+    """Print a run's tables on standard output."""
+    _print(render_report(results, standings, weights, labels))
+
+
+def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
+    """Print the samples of a draw on standard output."""
+    _print(render_samples(title, samples, collected))
+
+
+def _print(shown: RenderableType) -> None:
+    """If anybody reads it."""
     console = LastingConsole()
     if not console.is_terminal:
         console.width = REPORT_WIDTH
     try:
-        console.print(render_report(results, standings, weights, labels))
+        console.print(shown)
     except BrokenPipeError:  # the reader has seen enough
         abandon(sys.stdout)
     except OSError as error:
@@ -115,6 +130,7 @@ class Container(containers.DeclarativeContainer):
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     tables = providers.Object(_print_report)
+    sample_table = providers.Object(_print_samples)
     journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
@@ -135,12 +151,21 @@ class Container(containers.DeclarativeContainer):
     models = network.provided.models
 
     state_file = providers.Callable(_state_file, settings.provided.state_dir)
-    store = providers.Singleton(SqliteStateStore, state_file)
+    store = providers.Singleton(
+        SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
+    )
+    open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     read_state = providers.Object(maintenance.read_state)
+    auditor = providers.Factory(
+        Auditor,
+        schedule=loaded.provided.schedule,
+        fingerprint=loaded.provided.fingerprint,
+        rule=providers.Singleton(KingOfTheHill),
+    )
     scorer = providers.Singleton(_scorer, settings)
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)
@@ -153,7 +178,6 @@ class Container(containers.DeclarativeContainer):
         ReceiptWriter,
         signer=network.provided.signer,
         fingerprint=loaded.provided.fingerprint,
-        environment=scorer.provided.environment,
     )
 
     follower = providers.Singleton(
@@ -209,6 +233,7 @@ class Container(containers.DeclarativeContainer):
             keeper=keeper,
             store=store,
             scorer=scorer,
+            environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
             rule=rule,

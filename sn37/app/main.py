@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 import sn37
-from sn37.app import cli_chain, cli_check, cli_doctor, cli_schedule, cli_simulate, cli_state
+from sn37.app import (
+    cli_audit,
+    cli_chain,
+    cli_check,
+    cli_data,
+    cli_doctor,
+    cli_models,
+    cli_schedule,
+    cli_simulate,
+    cli_state,
+)
 from sn37.app.cli_errors import run
 
 app = typer.Typer(
@@ -22,8 +32,10 @@ app = typer.Typer(
 app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
+app.add_typer(cli_data.app)
 cli_simulate.register(app)
 cli_check.register(app)
+cli_models.register(app)
 
 Door = Callable[[Sequence[str]], int]
 
@@ -44,6 +56,7 @@ def _forwarded(name: str, door: str, summary: str) -> None:
 
 _forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
 cli_doctor.register(app)
+cli_audit.register(app)
 
 
 def _show_version(wanted: bool) -> None:

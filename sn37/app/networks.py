@@ -5,36 +5,32 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from getpass import getpass
 from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
-
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app.audit_receipts import VerifySignature
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings, require_wallet
-from sn37.domain.admission import Examined
-from sn37.domain.competition import Method, TokenizerRef
-from sn37.domain.ids import Netuid
-from sn37.domain.models import ModelConstraints
-from sn37.ports.errors import SignerUnusable, StoreUnavailable
+from sn37.domain.ids import Block, Netuid
+from sn37.ports.errors import SignerUnusable
 
 if TYPE_CHECKING:
-    from sn37.adapters.cuda.scorer import WorkerScorer
-    from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.subtensor.chain import SubtensorChain
     from sn37.adapters.subtensor.checkup import Checkup
     from sn37.adapters.subtensor.connection import Endpoint
     from sn37.adapters.subtensor.wallet import HotkeySigner
+    from sn37.ports.chain import Chain
+    from sn37.ports.dataset import DatasetPlugin
 
 PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # the SDK's own
 
@@ -79,6 +75,19 @@ def open_signer(settings: Settings) -> HotkeySigner:
     return open_hotkey(settings.hotkey_file, password=partial(_password, settings.hotkey_file))
 
 
+def signature_check() -> VerifySignature:
+    """How to tell whether a hotkey signed something.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if find_spec("bittensor") is None:
+        raise CommandError("signatures need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.subtensor.wallet import is_signed_by
+
+    return is_signed_by
+
+
 def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
     """A check-up of the network of the settings."""
     from sn37.adapters.subtensor.checkup import Checkup
@@ -107,52 +116,27 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
         await connection.close()
 
 
-def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
-    """The admission of a local folder; raises ``OSError``."""
-    from sn37.adapters.admission.examine import examine
-
-    return examine(folder, constraints, weights=weights)
-
-
-def open_examiner(settings: Settings) -> HubExaminer:
-    """The admission of repositories on the hub."""
-    from sn37.adapters.hub.examiner import HubExaminer
-
-    return HubExaminer(settings.state_dir / "checks")
-
-
-def open_scorer(settings: Settings) -> WorkerScorer:
-    """What scores on this machine."""
-    return Container(settings=providers.Object(settings)).scorer()
-
-
-def scored_methods() -> frozenset[Method]:
-    """The kinds of task that it can do."""
-    return Container.methods()
-
-
-async def prescribed_tokenizer(
-    settings: Settings, ref: TokenizerRef, *, online: bool
-) -> PurePath | None:
-    """Folder of a competition's tokenizer; ``None`` when it is not on this machine.
-
-    Args:
-        online: Whether to ask the hub for it.
+@asynccontextmanager
+async def open_data(
+    settings: Settings, *, block: Block
+) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    """A chain that reaches to ``block`` at least, and the data sources; read only.
 
     Raises:
-        StoreUnavailable: The hub does not have it, or does not answer.
+        CommandError: The SDK is not installed.
     """
-    if settings.is_simnet:
-        from sn37.adapters.simnet.model_store import store_of
+    if not settings.is_simnet:
+        require_chain(settings)
+        async with open_chain(settings) as chain:
+            yield chain, dataset_plugin
+        return
+    if find_spec("bittensor") is None:
+        raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.simnet.preview import preview
+    from sn37.adapters.simnet.world import SOURCE
 
-        try:
-            return await store_of(settings.state_dir).tokenizer(ref)
-        except StoreUnavailable:
-            return None
-    from sn37.adapters.hub.model_store import HubModelStore
-
-    cache = HubModelStore(settings.state_dir / "models")
-    return await cache.tokenizer(ref) if online else cache.cached_tokenizer(ref)
+    with preview(seed=settings.seed, head=block) as (simulated, feed):
+        yield simulated, lambda name: feed if name == SOURCE else dataset_plugin(name)
 
 
 def _password(hotkey_file: Path) -> str | None:

@@ -74,15 +74,18 @@ def defect(name: str, error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """A stranger's text, short, in one line, and such that it can be written to any file."""
+    """A stranger's text, short, in one line, and harmless to files and terminals."""
     line = " ".join(text.split())[:LONGEST_MESSAGE]
-    return line.encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def _result(name: str, outcome: asyncio.Future[_T]) -> _T:
     try:
         return outcome.result()
-    except (DatasetUnavailable, DatasetExhausted):
+    except DatasetUnavailable as error:
+        said = one_line(str(error))
+        raise DatasetUnavailable(said, retry_after_s=error.retry_after_s) from error
+    except DatasetExhausted:
         raise
     except (Exception, SystemExit, asyncio.CancelledError) as error:
         log.debug("data set %s", name, exc_info=error)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from sn37.app.decision import conclude, with_round
 from sn37.app.evidence import past_evidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
@@ -13,10 +14,8 @@ from sn37.app.receipts import ReceiptWriter
 from sn37.app.results import (
     changes_after,
     entry_result,
-    may_hold_the_crown,
     missing_outcome,
     our_failure,
-    round_result,
 )
 from sn37.domain.competition import Competition
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
@@ -28,7 +27,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import EntryOutcome, OpenRound, RoundPlan, Verdict
-from sn37.domain.winner import Contestant, WinnerRule
+from sn37.domain.winner import WinnerRule
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -46,43 +45,21 @@ DEVICE_PAUSE_S = 5.0
 
 @dataclass(slots=True)
 class _Progress:
-    """A round under way: its rules, and the evidence of all rounds so far, by sync block."""
+    """A round under way: its rules, and the evidence of the rounds before, by sync block."""
 
     plan: RoundPlan
     rules: Competition
-    evidence: dict[EntryKey, Evidence]
+    past: Mapping[EntryKey, Evidence]
     reference: EntryKey | None = None  # whom challengers are raced against
-    outcomes: dict[EntryKey, EntryOutcome] = field(default_factory=dict)
-
-    def with_blocks(self, entry: EntryKey, blocks: tuple[BlockLosses, ...]) -> Evidence:
-        """The evidence of an entry with what it was scored on in this round."""
-        past = self.evidence.get(entry, {})
-        return {**past, self.plan.key.sync_block: weigh(blocks, self.rules)}
-
-
-def _retired_after(
-    progress: _Progress, champion: EntryKey | None
-) -> Mapping[EntryKey, EntryOutcome]:
-    """The outcomes, with those raced out that can no longer beat the new champion either."""
-    if champion is None:
-        return progress.outcomes
-    best = progress.evidence.get(champion, {})
-    end = progress.rules.epsilon.end
-    return {
-        entry: replace(outcome, reason=Reason.RACED_OUT)
-        if entry != champion
-        and outcome.verdict is Verdict.SCORED
-        and is_hopeless(best, progress.evidence[entry], epsilon_end=end)
-        else outcome
-        for entry, outcome in progress.outcomes.items()
-    }
+    best: Evidence = field(default_factory=dict)  # the reference's, as far as it was scored
 
 
 class RoundRunner:
     """Scores the entries of a round; every finished block of samples is journalled.
 
     After a crash the same plan goes on at the first block that was not journalled; entries
-    that have an outcome are not touched again.
+    that have an outcome are not touched again. ``environment`` names what the scorer runs on,
+    known once it runs.
     """
 
     def __init__(
@@ -91,6 +68,7 @@ class RoundRunner:
         keeper: StateKeeper,
         store: StateStore,
         scorer: Scorer,
+        environment: Callable[[], Mapping[str, str]],
         jobs: JobBuilder,
         receipts: ReceiptWriter,
         rule: WinnerRule,
@@ -101,6 +79,7 @@ class RoundRunner:
         self._keeper = keeper
         self._store = store
         self._scorer = scorer
+        self._environment = environment
         self._jobs = jobs
         self._receipts = receipts
         self._rule = rule
@@ -116,7 +95,10 @@ class RoundRunner:
         competition = plan.key.competition
         finished = self._keeper.state.rounds.get(competition, ())
         past = await past_evidence(self._store, self._schedule, competition, finished, plan.entries)
-        progress = _Progress(plan=plan, rules=rules, evidence=dict(past), reference=plan.champion)
+        progress = _Progress(plan=plan, rules=rules, past=past)
+        if plan.champion is not None:
+            progress.reference = plan.champion
+            progress.best = past.get(plan.champion, {})
         for entry in plan.entries:
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
@@ -124,11 +106,10 @@ class RoundRunner:
 
     def _take(self, progress: _Progress, outcome: EntryOutcome) -> None:
         entry = outcome.key
-        progress.outcomes[entry] = outcome
-        blocks = self._opened(progress.plan).journal.get(entry, ())
-        if outcome.verdict is Verdict.SCORED:
-            progress.evidence[entry] = progress.with_blocks(entry, blocks)
-            progress.reference = progress.reference or entry
+        if outcome.verdict is Verdict.SCORED and progress.reference in (None, entry):
+            opened = self._opened(progress.plan)
+            progress.reference = entry
+            progress.best = with_round(progress.past.get(entry, {}), opened, entry, progress.rules)
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
         state, competition = self._keeper.state, progress.plan.key.competition
@@ -158,7 +139,7 @@ class RoundRunner:
         submission = self._keeper.state.submissions[outcome.key]
         receipt = None
         if outcome.verdict is Verdict.SCORED:
-            receipt = self._receipts.write(progress.plan, submission, blocks)
+            receipt = self._receipts.write(self._opened(progress.plan), submission)
         await self._keeper.finish_entry(progress.plan.key, outcome, receipt)
         result = entry_result(submission, outcome, blocks, progress.rules)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
@@ -176,12 +157,14 @@ class RoundRunner:
         outcome = self._early(progress, entry, done)
         if outcome is not None or len(done) == num_blocks:
             return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
-        upcoming = self._upcoming(progress.plan, entry)
+        upcoming, is_first = self._upcoming(progress.plan, entry), True
         async with aclosing(self._scorer.score(job)) as stream:
             async for losses in stream:
-                if upcoming is not None:  # this model is loaded: the disk is free for the next
-                    self._scorer.read_ahead(upcoming)
-                    upcoming = None
+                if is_first:  # this model is loaded: the disk is free for the next
+                    await self._keeper.record_environment(key, entry, self._environment())
+                    if upcoming is not None:
+                        self._scorer.read_ahead(upcoming)
+                    is_first = False
                 done = (*done, losses)
                 await self._keeper.append(key, entry, losses)
                 self._sink.emit(
@@ -211,39 +194,26 @@ class RoundRunner:
             )
         if progress.reference in (None, entry) or not done:
             return None
-        if progress.evidence.get(entry):
+        if progress.past.get(entry):
             return None  # a contender sees all samples; the end of the round may retire it
-        if is_hopeless(
-            progress.evidence.get(progress.reference, {}),
-            progress.with_blocks(entry, done),
-            epsilon_end=progress.rules.epsilon.end,
-        ):
+        scored = {progress.plan.key.sync_block: weigh(done, progress.rules)}
+        if is_hopeless(progress.best, scored, epsilon_end=progress.rules.epsilon.end):
             return EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=Reason.RACED_OUT)
         return None
 
     async def _finish(self, progress: _Progress) -> None:
-        plan, submissions = progress.plan, self._keeper.state.submissions
-        decision = self._rule.decide(
-            champion=plan.champion,
-            contestants=tuple(
-                Contestant(
-                    key=entry,
-                    precedence=submissions[entry].commitment.precedence,
-                    evidence=progress.evidence.get(entry, {}),
-                )
-                for entry, outcome in progress.outcomes.items()
-                if may_hold_the_crown(outcome, plan.champion)
-            ),
-            at=plan.key.sync_block,
-            epsilon=progress.rules.epsilon,
+        conclusion = conclude(
+            self._opened(progress.plan),
+            rules=progress.rules,
+            past=progress.past,
+            submissions=self._keeper.state.submissions,
+            rule=self._rule,
         )
-        outcomes = _retired_after(progress, decision.champion)
-        opened = replace(self._opened(plan), outcomes=outcomes)
-        result = round_result(opened, progress.rules, submissions, decision)
         await self._keeper.finish_round(
-            result, changes_after(plan, outcomes, beaten=decision.beaten)
+            conclusion.result,
+            changes_after(progress.plan, conclusion.outcomes, beaten=conclusion.beaten),
         )
-        self._sink.emit(RoundFinished(result=result))
+        self._sink.emit(RoundFinished(result=conclusion.result))
 
     def _opened(self, plan: RoundPlan) -> OpenRound:
         return self._keeper.state.open_rounds[plan.key]

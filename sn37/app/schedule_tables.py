@@ -59,10 +59,10 @@ class SourceTable(Table):
     @field_validator("parameters")
     @classmethod
     def _plain(cls, parameters: dict[str, object]) -> dict[str, object]:
-        return {key: _parameter(key, value) for key, value in parameters.items()}
+        return {key: parameter(key, value) for key, value in parameters.items()}
 
     def value(self, name: str) -> Source:
-        parameters = {key: _parameter(key, value) for key, value in self.parameters.items()}
+        parameters = {key: parameter(key, value) for key, value in self.parameters.items()}
         return Source(
             name=name,
             freshness=self.freshness,
@@ -232,9 +232,14 @@ class ScheduleTable(Table):
         )
 
 
-def _parameter(key: str, value: object) -> ParameterValue:
+def parameter(key: str, value: object) -> ParameterValue:
+    """A value of TOML as a parameter of a source.
+
+    Raises:
+        ValueError: It is a table or a time.
+    """
     if isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return tuple(_parameter(key, element) for element in value)
+        return tuple(parameter(key, element) for element in value)
     raise ValueError(f"parameter {key!r} must be text, a number, a truth value or a list of them")

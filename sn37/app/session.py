@@ -39,7 +39,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
         PortError: The state cannot be used, or a dependency said no.
     """
     require_wallet(settings)
-    loaded = _schedule(settings)
+    loaded = schedule_of(settings)
     require_packages(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
@@ -131,7 +131,12 @@ def _show(container: Container) -> None:
     container.tables()(results, placed, sent[-1] if sent else None, labels)
 
 
-def _schedule(settings: Settings) -> LoadedSchedule:
+def schedule_of(settings: Settings) -> LoadedSchedule:
+    """The schedule that the settings name, or the network's.
+
+    Raises:
+        CommandError: It cannot be used; says where and why.
+    """
     source = settings.schedule or preset_of(settings.network)
     known = {*dataset_names(), SIMNET_SOURCE} if settings.is_simnet else dataset_names()
     try:

@@ -102,7 +102,14 @@ class Submitter:
         weights = weights_after(self._keeper.state, self._schedule, head.number)
         if weights is None:
             return
-        record = WeightsRecord(sync_block=sync, weights=weights, sent_at=head.number)
+        record = WeightsRecord(
+            sync_block=sync,
+            weights=weights,
+            sent_at=head.number,
+            newest_rounds={
+                c: held[-1].key.sync_block for c, held in self._keeper.state.rounds.items() if held
+            },
+        )
         try:
             unsure = next((w for w in self._keeper.state.weights if w.sync_block == sync), None)
             extrinsic = unsure and await self._chain.weights_since(unsure.sent_at)

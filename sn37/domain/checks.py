@@ -26,3 +26,9 @@ class Check:
     def __post_init__(self) -> None:
         if self.grade is Grade.OK and self.remedy:
             raise ValueError(f"{self.name} is ok, and yet: {self.remedy}")
+
+    @property
+    def line(self) -> str:
+        """For people: the grade, what was found, and what to do."""
+        said = f"{self.grade.value:<8} {self.name}: {self.detail}"
+        return f"{said}; to mend it: {self.remedy}" if self.remedy else said

@@ -11,8 +11,8 @@ from sn37.domain.samples import Pool, PoolRequest, Sample
 
 # Three times the text of the longest context among the competitions; the rest would not be
 # scored, and a page or a database would choke on it.
-MAX_CHARACTERS = 200_000  # of prompt and reference together
-MAX_ROW_ID_CHARACTERS = 500
+MAX_CHARACTERS = 200_000  # of a row, all its texts together
+MAX_NAME_CHARACTERS = 500
 MAX_POOL_CHARACTERS = 2**27  # written as JSON at most six bytes each: the store takes a gigabyte
 
 # Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
@@ -64,7 +64,7 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
     ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
     collected = Collected(pool=ordered).without(faults)
-    if sum(len(s.prompt) + len(s.reference) for s in collected.pool.samples) > MAX_POOL_CHARACTERS:
+    if sum(map(num_characters, collected.pool.samples)) > MAX_POOL_CHARACTERS:
         raise ContractBroken(f"rows of more than {MAX_POOL_CHARACTERS:,} characters together")
     return collected
 
@@ -117,10 +117,11 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 
 def _fault(sample: Sample) -> str | None:
-    texts = (sample.provenance.row_id, sample.prompt, sample.reference)
-    if len(texts[0]) > MAX_ROW_ID_CHARACTERS:
-        return f"a row id of more than {MAX_ROW_ID_CHARACTERS} characters"
-    if len(texts[1]) + len(texts[2]) > MAX_CHARACTERS:
+    names = (sample.provenance.row_id, sample.provenance.stratum or "")
+    texts = _texts(sample)
+    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
+    if num_characters(sample) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
@@ -129,6 +130,16 @@ def _fault(sample: Sample) -> str | None:
     if not all(text.isascii() or _is_unicode(text) for text in texts):
         return "half of a surrogate pair in the text"
     return None
+
+
+def _texts(sample: Sample) -> tuple[str, ...]:
+    origin = sample.provenance
+    return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
+
+
+def num_characters(sample: Sample) -> int:
+    """Of all its texts together."""
+    return sum(map(len, _texts(sample)))
 
 
 def _is_unicode(text: str) -> bool:

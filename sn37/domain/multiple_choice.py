@@ -24,6 +24,7 @@ _STYLES = tuple(
     re.compile(rf"(?<!\S){before}([{_LETTERS}]){after}(?!\S)")
     for before, after in (("", r"\."), ("", r"\)"), (r"\(", r"\)"), ("", ":"))
 )
+_SOMETHING = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _REFERENCE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[.):](.*))?", re.DOTALL)
 
@@ -111,7 +112,7 @@ def _inline_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
         longer = [
             [*chain, label]
             for chain in chains.get(chr(ord(label[1]) - 1), [])
-            if not chain or text[chain[-1].end() : label.start()].strip()
+            if not chain or _SOMETHING.search(text, chain[-1].end(), label.start())
         ]
         if longer:  # two through one label are as ambiguous as many, and there could be 10^10
             chains.setdefault(label[1], []).extend(longer[:2])

@@ -129,6 +129,8 @@ class OpenRound:
     plan: RoundPlan
     journal: Mapping[EntryKey, tuple[BlockLosses, ...]] = field(default_factory=dict)
     outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
+    # What entries were scored with: device, dtype, versions; as receipts have it.
+    environments: Mapping[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,8 @@ class WeightsRecord:
     weights: WeightVector
     sent_at: Block  # head when they were sent
     extrinsic: str | None = None
+    # The newest finished round of each competition that they follow from.
+    newest_rounds: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

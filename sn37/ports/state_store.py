@@ -11,6 +11,7 @@ from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     EntryOutcome,
+    OpenRound,
     RoundPlan,
     RoundResult,
     Submission,
@@ -64,6 +65,16 @@ class StateStore(Protocol):
         """
         ...
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        """Insert or replace what an entry is scored with.
+
+        Raises:
+            ValueError: The round is not open.
+        """
+        ...
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
@@ -80,6 +91,13 @@ class StateStore(Protocol):
         """Record a finished round and the submissions it changed, in one step, once.
 
         Recording a round again changes nothing. A round that is sat out need not be open.
+        """
+        ...
+
+    async def recorded(self, round_: RoundKey) -> OpenRound | None:
+        """What an opened round rests on, also once it is finished; its draws are left out.
+
+        ``None`` for a round that was never opened.
         """
         ...
 

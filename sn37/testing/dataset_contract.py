@@ -10,13 +10,14 @@ import random
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sn37.domain.competition import Freshness, ParameterValue
 from sn37.domain.ids import Hotkey, Seed
-from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.domain.samples import Pool, PoolRequest, Sample, TimeWindow
 from sn37.ports.dataset import LiveDataset, StaticDataset
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
@@ -73,6 +74,22 @@ class LiveDatasetContract(ABC):
         window = self.request().window
         times = [s.provenance.produced_at for s in self.collect().samples]
         assert all(t is not None and t in window for t in times)
+
+    def test_a_window_holds_its_start_and_not_its_end(self) -> None:
+        whole = self.request()
+        rows = sorted(self.collect().samples, key=_time)
+        row = rows[len(rows) // 2]  # inside, so that both parts of the window have a length
+        before, after = (
+            TimeWindow(since=whole.window.since, until=_time(row)),
+            TimeWindow(since=_time(row), until=whole.window.until),
+        )
+        parts = [
+            asyncio.run(self.dataset().collect(PoolRequest(window=part, trusted=whole.trusted)))
+            for part in (before, after)
+        ]
+        assert [row in part.samples for part in parts] == [False, True]
+        for part, window in zip(parts, (before, after), strict=True):
+            assert all(_time(s) in window for s in part.samples)
 
     def test_every_sample_is_from_a_trusted_hotkey(self) -> None:
         trusted = self.request().trusted
@@ -215,6 +232,14 @@ class DatasetPluginContract(ABC):
         assert parameters == self.parameters()
 
 
+def _time(sample: Sample) -> datetime:
+    moment = sample.provenance.produced_at
+    assert moment is not None, f"row {sample.provenance.row_id} has no time"
+    return moment
+
+
 def _is_scorable(sample: Sample) -> bool:
-    texts = (sample.prompt, sample.reference, *sample.choices)
-    return bool(sample.reference) and not any("\0" in text for text in texts)
+    """Something to score, which can be stored: no NUL, no half of a surrogate pair."""
+    text = "".join((sample.provenance.row_id, sample.prompt, sample.reference, *sample.choices))
+    halves = any("\ud800" <= letter <= "\udfff" for letter in text)
+    return bool(sample.reference) and "\0" not in text and not halves

@@ -1,4 +1,7 @@
-"""Mutated headers, configurations and listings: accepted or refused, never anything else."""
+"""Mutated headers, indices, configurations, tokenizer settings and listings.
+
+60,000 in all: accepted or refused, never anything else.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ import pytest
 
 from sn37.adapters.admission.config import check_config, check_json
 from sn37.adapters.admission.files import ListedFile, select
-from sn37.adapters.admission.header import PREFIX_BYTES, header_bytes, parse_header
+from sn37.adapters.admission.header import (
+    PREFIX_BYTES,
+    Header,
+    TensorSpan,
+    check_index,
+    header_bytes,
+    parse_header,
+)
 from sn37.domain.models import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
-CASES = 10_000  # of each kind
+CASES = 10_000  # of each of six kinds
 LIMITS = ModelConstraints(
     min_parameters=1,
     max_parameters=1000,
@@ -34,6 +44,25 @@ HEADER = {
     "__metadata__": {"format": "pt"},
     "a.weight": {"dtype": "BF16", "shape": [4, 4], "data_offsets": [0, 32]},
     "b.weight": {"dtype": "F32", "shape": [2], "data_offsets": [32, 40]},
+}
+TOKENIZER = {
+    "added_tokens_decoder": {"0": {"content": "<s>", "lstrip": False, "special": True}},
+    "bos_token": "<s>",
+    "chat_template": "{% for m in messages %}{{ m['content'] }}{% endfor %}",
+    "model_max_length": 2048,
+    "tokenizer_class": "PreTrainedTokenizerFast",
+}
+HOMES = {"a.weight": "1.safetensors", "b.weight": "1.safetensors", "c.weight": "2.safetensors"}
+INDEX = {"metadata": {"total_size": 24}, "weight_map": HOMES}
+SHARDS = {
+    file: Header(
+        tensors=tuple(
+            TensorSpan(name=name, dtype="F32", shape=(2,), begin=0, end=8)
+            for name, home in HOMES.items()
+            if home == file
+        )
+    )
+    for file in ("1.safetensors", "2.safetensors")
 }
 # What a mutation puts in: tokens that parsers and checks trip over.
 SPLICES = [
@@ -70,6 +99,10 @@ def judge_other_json(text: bytes) -> None:
     check_json("tokenizer_config.json", text)
 
 
+def judge_index(text: bytes) -> None:
+    check_index(text, SHARDS)
+
+
 def judge_header(text: bytes) -> None:
     parse_header(text, PREFIX_BYTES + len(text) + 40)
 
@@ -87,7 +120,8 @@ def judge_listing(text: bytes) -> None:
     ("judge", "original"),
     [
         (judge_config, CONFIG),
-        (judge_other_json, CONFIG),
+        (judge_other_json, TOKENIZER),
+        (judge_index, INDEX),
         (judge_header, HEADER),
         (judge_prefix, HEADER),
         (judge_listing, {"config.json": "model.safetensors", "a.safetensors": "vocab.json"}),

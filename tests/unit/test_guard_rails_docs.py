@@ -112,7 +112,7 @@ def test_every_command_of_a_block_works(
         case ["sn37", "schedule", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
             assert run(main.app, words[1:], prog_name="sn37") == 0
             assert capsys.readouterr().out
-        case ["sn37", "simulate", *_] | ["sn37", "doctor", *_]:
+        case ["sn37", "simulate" | "doctor" | "audit", *_]:
             parse(words)
         case ["sn37", "chain" | "state", *_]:
             parse([PLACEHOLDERS.get(word, word) for word in words])

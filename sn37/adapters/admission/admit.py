@@ -26,8 +26,7 @@ from sn37.adapters.admission.files import (
     select,
     weight_files,
 )
-from sn37.adapters.admission.header import MAX_TENSORS, Header, read_header
-from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, read_header
 from sn37.domain.admission import AdmissionStep
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
@@ -182,28 +181,6 @@ def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
     )
 
 
-def check_index(text: bytes, headers: dict[str, Header]) -> None:
-    """The index must name every tensor of every shard, and nothing else.
-
-    Raises:
-        ModelRejected: ``bad_header``.
-    """
-    try:
-        claimed = parse_object(text, max_depth=4).get("weight_map")
-    except StrictJsonError as error:
-        raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
-    actual: dict[str, str] = {}
-    for name, header in headers.items():
-        for tensor in header.tensors:
-            if tensor.name in actual:
-                raise ModelRejected(
-                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
-                )
-            actual[tensor.name] = name
-    if claimed != actual:
-        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
-
-
 def hash_file(
     folder: Path, file: ListedFile, *, copy_to: Path | None = None, norms: bool = False
 ) -> HashedFile:
@@ -216,11 +193,11 @@ def hash_file(
     hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:
         if copy_to is None:
-            for chunk in chunks_of(source):
+            for chunk in chunks_of(source, hasher):
                 hasher.update(chunk)
         else:
             with (copy_to / file.path).open("xb") as target:
-                for chunk in chunks_of(source):
+                for chunk in chunks_of(source, hasher):
                     hasher.update(chunk)
                     target.write(chunk)
     return hasher.finish()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sn37.adapters.admission.weights import TensorNorm
 
 CHUNK_BYTES = 1 << 20  # stays in a core's cache from one digest to the next
+BLOCK_BYTES = 1 << 18  # of a tensor, summed at once: stays there together with its float32 copy
 
 
 class _Hash(Protocol):
@@ -82,6 +83,11 @@ class FileHasher:
     def sha256(self) -> str:
         """Hex, of the bytes so far."""
         return self._sha256.hexdigest()
+
+    @property
+    def appetite(self) -> int:
+        """How many bytes to bring next, at best: up to the end of a block of their tensor."""
+        return CHUNK_BYTES - (self._tensors.into_block(self._seen) if self._tensors else 0)
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes.
@@ -146,8 +152,7 @@ class _TensorHasher:
 
     def __init__(self, *, norms: bool) -> None:
         self.ready = False
-        self._with_norms = norms
-        self._norm: TensorNorm | None = None
+        self._norm = _tensor_norm() if norms else None
         self._spans: tuple[TensorSpan, ...] = ()
         self._digests: list[TensorDigest] = []
         self._current: _Hash = blake3()
@@ -155,7 +160,13 @@ class _TensorHasher:
     def begin(self, header: Header) -> None:
         self._spans = header.tensors
         self.ready = True
-        self._next_norm()
+        self._begin_norm()
+
+    def into_block(self, offset: int) -> int:
+        """How far ``offset`` of the file, where the next byte belongs, is inside a block."""
+        if len(self._digests) == len(self._spans):
+            return 0
+        return (offset - self._spans[len(self._digests)].begin) % BLOCK_BYTES
 
     def update(self, chunk: bytes | memoryview, offset: int) -> None:
         view = memoryview(chunk)
@@ -178,23 +189,33 @@ class _TensorHasher:
                     )
                 )
                 self._current = blake3()
-                self._next_norm()
+                self._begin_norm()
 
     def finish(self) -> tuple[TensorDigest, ...]:
         return tuple(self._digests)
 
-    def _next_norm(self) -> None:
-        if not self._with_norms or len(self._digests) == len(self._spans):
-            return
-        from sn37.adapters.admission.weights import TensorNorm
-
-        self._norm = TensorNorm(self._spans[len(self._digests)].dtype)
+    def _begin_norm(self) -> None:
+        if self._norm is not None and len(self._digests) < len(self._spans):
+            self._norm.begin(self._spans[len(self._digests)].dtype)
 
 
-def chunks_of(file: BinaryIO) -> Iterator[memoryview]:
-    """The rest of a file, in pieces that are valid until the next one is asked for."""
+def _tensor_norm() -> TensorNorm:
+    from sn37.adapters.admission.weights import TensorNorm
+
+    return TensorNorm()
+
+
+def chunks_of(file: BinaryIO, hasher: FileHasher | None = None) -> Iterator[memoryview]:
+    """The rest of a file, in pieces that are valid until the next one is asked for.
+
+    They are cut as it suits ``hasher``, which is to take each of them.
+    """
     buffer = memoryview(bytearray(CHUNK_BYTES))  # one for all: fresh ones cost page faults
-    while length := file.readinto(buffer):  # type: ignore[attr-defined]  # all binary files can
+    while True:
+        wanted = hasher.appetite if hasher else CHUNK_BYTES
+        length = file.readinto(buffer[:wanted])  # type: ignore[attr-defined]  # all binary files can
+        if not length:
+            return
         yield buffer[:length]
 
 

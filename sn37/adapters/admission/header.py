@@ -1,4 +1,4 @@
-"""The header of a safetensors file, parsed without trusting a byte of it.
+"""The header of a safetensors file and the index of several, parsed without trusting a byte.
 
 Format: 8 bytes little-endian length n, n bytes of JSON ``{name: {dtype, shape,
 data_offsets: [begin, end]}}``, then the data. Counting parameters from it needs no more
@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from sn37.adapters.admission.files import INDEX
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
 from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Reason
@@ -105,6 +106,28 @@ def read_header(path: Path) -> Header:
     if len(text) != length:
         raise _bad("the file became shorter while it was read")
     return parse_header(text, file_bytes)
+
+
+def check_index(text: bytes, headers: dict[str, Header]) -> None:
+    """The index must name every tensor of every shard, and nothing else.
+
+    Raises:
+        ModelRejected: ``bad_header``.
+    """
+    try:
+        claimed = parse_object(text, max_depth=4).get("weight_map")
+    except StrictJsonError as error:
+        raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
+    actual: dict[str, str] = {}
+    for name, header in headers.items():
+        for tensor in header.tensors:
+            if tensor.name in actual:
+                raise ModelRejected(
+                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
+                )
+            actual[tensor.name] = name
+    if claimed != actual:
+        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
 
 
 def _tensor(name: str, value: JsonValue, start: int) -> TensorSpan:

@@ -1,7 +1,8 @@
 """Checks of the weights themselves, from their bytes alone: finite, and of sane norms.
 
 No model is built. Sums are float32 over blocks of fixed size from the start of each tensor
-and float64 over the blocks, so a norm does not depend on how the bytes arrived.
+and float64 over the blocks, so a norm does not depend on how the bytes arrived. It is right to
+one part in 10,000, or to 1e-15 where that is more; limits are hundreds.
 """
 
 from __future__ import annotations
@@ -12,64 +13,90 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from sn37.adapters.admission.digest import TensorDigest
+from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.domain.constraints import is_projection, norm_violation
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
-BLOCK_BYTES = 1 << 17  # stays in a core's cache together with its float32 copies
-_HIGH = np.uint32(0xFFFF0000)
-_SHIFT = np.uint32(16)
+_HALF = np.uint32(16)  # bits
+_UPPER = np.uint32(0xFFFF0000)
+# float16 has 5 bits of exponent with a bias of 15 and 10 of fraction; float32 8, 127 and 23.
+_F16_LOWER = np.uint32(0x00007FFF)  # without the sign
+_F16_UPPER = np.uint32(0x7FFF0000)
+_F16_SHIFT = np.uint32(23 - 10)
+_F16_INFINITY = np.uint32(0x7C00 << 13)
+_F16_SCALE = np.float32(2.0 ** (127 - 15))
 
 
 class TensorNorm:
-    """The Frobenius norm of one tensor whose bytes arrive in order, in pieces of any size."""
+    """Frobenius norms of tensors one after the other, whose bytes arrive in pieces of any size.
 
-    def __init__(self, dtype: str) -> None:
-        squares = {"BF16": self._squares_bf16, "F16": _squares_f16, "F32": _squares_f32}
-        self._squares_of = squares[dtype]
-        self._wide = np.empty(BLOCK_BYTES // 4, np.uint32)  # used again for every block
-        self._rest = bytearray()
+    One for many tensors: fresh memory for each costs more than the sums of a small one.
+    """
+
+    def __init__(self) -> None:
+        self._kinds = {"BF16": self._squares_bf16, "F16": self._squares_f16, "F32": _squares_f32}
+        self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits in 32
+        self._block = memoryview(bytearray(BLOCK_BYTES))  # one that has not come whole
+        self._held = 0
+        self.begin("F32")
+
+    def begin(self, dtype: str) -> None:
+        """The next bytes are those of a new tensor."""
+        self._squares_of = self._kinds[dtype]
+        self._held = 0
         self._squares = 0.0
 
     def update(self, view: memoryview) -> None:
         """Take the next bytes."""
-        if self._rest:
-            take = BLOCK_BYTES - len(self._rest)
-            self._rest += view[:take]
-            view = view[take:]
-            if len(self._rest) < BLOCK_BYTES:
-                return
-            self._add(self._rest)
-            self._rest = bytearray()
-        whole = len(view) - len(view) % BLOCK_BYTES
-        for start in range(0, whole, BLOCK_BYTES):
-            self._add(view[start : start + BLOCK_BYTES])
-        self._rest += view[whole:]
+        with np.errstate(over="ignore", invalid="ignore"):  # both are looked at afterwards
+            while view:
+                take = min(BLOCK_BYTES - self._held, len(view))
+                if take == BLOCK_BYTES:
+                    self._squares += self._squares_of(view[:take])
+                else:
+                    self._block[self._held : self._held + take] = view[:take]
+                    self._held += take
+                    if self._held == BLOCK_BYTES:
+                        self._flush()
+                view = view[take:]
 
     def finish(self) -> float:
         """The norm; NaN when any element is NaN or infinite."""
-        self._add(self._rest)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._flush()
         return math.sqrt(self._squares)
 
-    def _add(self, block: memoryview | bytearray) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # both are looked at afterwards
-            self._squares += self._squares_of(block)
+    def _flush(self) -> None:
+        self._squares += self._squares_of(self._block[: self._held])
+        self._held = 0
 
-    def _squares_bf16(self, data: memoryview | bytearray) -> float:
+    def _squares_bf16(self, data: memoryview) -> float:
         # A bfloat16 is the upper half of a float32, so two neighbours are widened by a mask
-        # and a shift of the word that holds both. A lone last one has a word to itself.
-        words = np.frombuffer(data, dtype="<u4", count=len(data) // 4)
+        # and a shift of the word that holds both.
+        words = _words(data)
         wide = self._wide[: len(words)]
-        np.bitwise_and(words, _HIGH, out=wide)
-        squares = _dot(wide.view(np.float32))
-        np.left_shift(words, _SHIFT, out=wide)
-        squares += _dot(wide.view(np.float32))
-        if len(data) % 4:
-            last = np.frombuffer(data, dtype="<u2", offset=len(data) - 2).astype("<u4") << _SHIFT
-            squares += _dot(last.view(np.float32))
-        return squares
+        np.bitwise_and(words, _UPPER, out=wide.view(np.uint32))
+        squares = _sum_of_squares(wide)
+        np.left_shift(words, _HALF, out=wide.view(np.uint32))
+        return squares + _sum_of_squares(wide)
+
+    def _squares_f16(self, data: memoryview) -> float:
+        # Exponent and fraction, shifted to where a float32 has them, are the magnitude but for
+        # a power of two. numpy's own conversion takes three times as long.
+        words = _words(data)
+        wide = self._wide[: 2 * len(words)]
+        bits = wide.view(np.uint32)
+        lower, upper = bits[: len(words)], bits[len(words) :]
+        np.bitwise_and(words, _F16_LOWER, out=lower)
+        np.left_shift(lower, _F16_SHIFT, out=lower)
+        np.bitwise_and(words, _F16_UPPER, out=upper)
+        np.right_shift(upper, _HALF - _F16_SHIFT, out=upper)
+        if bits.max(initial=0) >= _F16_INFINITY:
+            return math.nan
+        np.multiply(wide, _F16_SCALE, out=wide)
+        return _sum_of_squares(wide)
 
 
 def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
@@ -92,20 +119,23 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
         raise ModelRejected(violation.detail, reason=violation.reason)
 
 
-def _squares_f16(data: memoryview | bytearray) -> float:
-    return _dot(np.frombuffer(data, dtype="<f2").astype(np.float32))
+def _squares_f32(data: memoryview) -> float:
+    return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
 
 
-def _squares_f32(data: memoryview | bytearray) -> float:
-    return _dot(np.frombuffer(data, dtype="<f4"))
+def _words(data: memoryview) -> npt.NDArray[np.uint32]:
+    """Pairs of 16-bit numbers; a lone last one is paired with a zero."""
+    if len(data) % 4:
+        data = memoryview(bytes(data) + b"\0\0")
+    return np.frombuffer(data, dtype="<u4")
 
 
-def _dot(values: npt.NDArray[np.float32]) -> float:
-    """Sum of squares; NaN when any value is NaN or infinite."""
-    squares = float(np.dot(values, values))
+def _sum_of_squares(values: npt.NDArray[np.float32]) -> float:
+    """NaN when any value is NaN or infinite."""
+    squares = float(np.vdot(values, values))  # np.dot takes 3 us more a call
     if math.isfinite(squares):
         return squares
     if not np.isfinite(values).all():
         return math.nan
     wide = values.astype(np.float64)  # a square of a finite float32 overflows float32 only
-    return float(np.dot(wide, wide))
+    return float(np.vdot(wide, wide))

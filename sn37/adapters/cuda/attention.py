@@ -20,6 +20,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from sn37.adapters.cuda.precision import multiply
+
 NAME = "sn37_packed"
 # Architectures whose attention, read in transformers 5.23 and checked by tests against
 # float64, is exactly what ``attend`` computes. All others are scored one sample at a time
@@ -43,10 +45,16 @@ Bounds = Sequence[tuple[int, int]]
 
 
 class PackedAttention:
-    """The attention of one model; ``bounds`` are those of the row it is about to see."""
+    """The attention of one model; ``bounds`` are those of the row it is about to see.
 
-    def __init__(self) -> None:
+    Args:
+        products: What queries, keys and values are rounded to. The fused kernel adds in
+            float32 and rounds its weights and its result to the same.
+    """
+
+    def __init__(self, products: torch.dtype) -> None:
         self.bounds: Bounds = ()
+        self._products = products
         AttentionInterface.register(NAME, self.attend)
         AttentionMaskInterface.register(NAME, _no_mask)
 
@@ -64,9 +72,10 @@ class PackedAttention:
         **_: object,
     ) -> tuple[Tensor, None]:
         """transformers' attention interface: (1, T, H, D), and no attention weights."""
-        output_1THD = torch.empty_like(query_1HTD.transpose(1, 2))
+        whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
+        output_1THD = torch.empty_like(whole[0].transpose(1, 2))
         for start, stop in self.bounds:
-            query, key, value = (x[:, :, start:stop] for x in (query_1HTD, key_1GTD, value_1GTD))
+            query, key, value = (x[:, :, start:stop] for x in whole)
             window = sliding_window if (sliding_window or 0) < stop - start else None
             if softcap is None:
                 piece = _fused(query, key, value, scaling, window)
@@ -105,17 +114,18 @@ def _capped(
     """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
     heads, length = query.shape[1], query.shape[2]
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
-    key, value = (x.repeat_interleave(heads // x.shape[1], dim=1) for x in (key, value))
+    query = query.squeeze(0)
+    key, value = (x.squeeze(0).repeat_interleave(heads // x.shape[1], dim=0) for x in (key, value))
     rows = []
     for first in range(0, length, CAPPED_ROWS):
         stop = min(first + CAPPED_ROWS, length)
-        scores = query[:, :, first:stop] @ key[:, :, :stop].transpose(2, 3)
+        scores = multiply(query[:, first:stop], key[:, :stop].transpose(1, 2))
         scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
         visible = _visible(first, stop, stop, window, query.device)
         scores.masked_fill_(~visible, -torch.inf)
-        weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype)
-        rows.append(weights @ value[:, :, :stop])
-    return torch.cat(rows, dim=2)
+        weights = scores.softmax(dim=-1).to(value.dtype)
+        rows.append(multiply(weights, value[:, :stop]))
+    return torch.cat(rows, dim=1).unsqueeze(0)
 
 
 def _visible(

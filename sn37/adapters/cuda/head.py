@@ -5,8 +5,9 @@ Shapes: P scored positions, D hidden, V vocabulary, C tokens of the vocabulary i
 For an architecture whose logits are one linear map, with or without a soft cap, the
 log-sum-exp runs over tiles of the vocabulary with a running maximum and sum in float32
 (Milakov and Gimelshein, arXiv 1805.02867), in two buffers that are kept: fresh ones cost more
-than the tiles save. The target's logit is taken in float32 and put into its tile, so that
-numerator and denominator hold the same number. Every other architecture goes through its own
+than the tiles save. The weights of a tile are converted for their product (``precision``). The
+target's logit is taken in float32 and put into its tile, so that numerator and denominator
+hold the same number. Every other architecture goes through its own
 ``forward``, a few positions at a time.
 """
 
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from sn37.adapters.cuda import precision
 from sn37.adapters.cuda.attention import PACKED
 
 # Architectures whose logits are lm_head(hidden), read in transformers 5.23 and checked by
@@ -64,8 +66,9 @@ class TiledHead:
         self._bias_V: Tensor | None = layer.bias
         self._products = products
         self._softcap = softcap
+        self._scale = precision.scale_of(layer.weight) if products is torch.float16 else 1.0
         self._max_elements = tile_elements or TILE_ELEMENTS[layer.weight.device.type]
-        self._buffers: dict[tuple[str, torch.dtype], Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
 
     def nats(self, hidden_PD: Tensor, targets: Sequence[int]) -> Tensor:
         """See :meth:`Head.nats`."""
@@ -75,9 +78,12 @@ class TiledHead:
         chosen_P = self._target_logits(hidden_PD, targets_P)
         top_P = torch.full_like(chosen_P, -torch.inf)
         sum_P = torch.zeros_like(chosen_P)
+        input_PD = hidden_PD
+        if self._products is torch.float16:
+            input_PD = precision.to_half(hidden_PD, 1 / self._scale)
         for tile, rows in enumerate(rows_by_tile):
             first = tile * width
-            logits_PC = self._tile(hidden_PD, first, first + width)
+            logits_PC = self._tile(input_PD, first, first + width)
             if rows:
                 row = torch.tensor(rows, device=device)
                 logits_PC[row, targets_P[row] - first] = chosen_P[row]
@@ -103,17 +109,18 @@ class TiledHead:
             logits_P += self._bias_V[targets_P]
         return self._cap(logits_P)
 
-    def _tile(self, hidden_PD: Tensor, first: int, stop: int) -> Tensor:
+    def _tile(self, input_PD: Tensor, first: int, stop: int) -> Tensor:
         """float32 logits of the vocabulary's tokens ``[first, stop)``, in a buffer."""
         weight_CD = self._weight_VD[first:stop]
-        shape = (hidden_PD.shape[0], weight_CD.shape[0])
         if weight_CD.dtype is not self._products:
-            wide_CD = self._buffer("weight", weight_CD.shape, self._products)
-            weight_CD = wide_CD.copy_(weight_CD)
-        logits_PC = self._buffer("logits", shape, self._products)
-        torch.mm(hidden_PD, weight_CD.t(), out=logits_PC)
-        if self._products is not torch.float32:
-            logits_PC = self._buffer("wide", shape, torch.float32).copy_(logits_PC)
+            stored_CD = weight_CD
+            weight_CD = self._buffer("weight", stored_CD.shape, self._products)
+            if self._products is torch.float16:
+                precision.to_half(stored_CD, self._scale, out=weight_CD)
+            else:
+                weight_CD.copy_(stored_CD)
+        logits_PC = self._buffer("logits", (input_PD.shape[0], weight_CD.shape[0]), torch.float32)
+        precision.multiply(input_PD, weight_CD.t(), out=logits_PC)
         if self._bias_V is not None:
             logits_PC += self._bias_V[first:stop]
         return self._cap(logits_PC)
@@ -127,10 +134,10 @@ class TiledHead:
     def _buffer(self, use: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Memory that is kept from tile to tile and pack to pack."""
         count = shape[0] * shape[1]
-        kept = self._buffers.get((use, dtype))
+        kept = self._buffers.get(use)
         if kept is None or kept.numel() < count:
             kept = torch.empty(count, dtype=dtype, device=self._weight_VD.device)
-            self._buffers[use, dtype] = kept
+            self._buffers[use] = kept
         return kept[:count].view(shape[0], shape[1])
 
 

@@ -32,8 +32,22 @@ PACK_TOKENS = {"cpu": 2048, "cuda": 8192}
 class LossModel:
     """A causal language model cut into its body and its head."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        """Raises: ModelFault: ``unloadable``: the model has no body of its own."""
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        products: torch.dtype | None = None,
+        pack_tokens: int | None = None,
+    ) -> None:
+        """Changes ``model``.
+
+        Args:
+            products: Other than the device's, to measure what that changes.
+            pack_tokens: Likewise.
+
+        Raises:
+            ModelFault: ``unloadable``: the model has no body of its own.
+        """
         body = model.base_model
         if body is model:
             raise ModelFault(Reason.UNLOADABLE, f"{type(model).__name__} has no separate body")
@@ -41,13 +55,13 @@ class LossModel:
         self._device = model.device
         self._attention: attention.PackedAttention | None = None
         self._pack_tokens = 0
+        products = products or precision.product_dtype(model.dtype, self._device)
         if type(model).__name__ in attention.PACKED:
-            self._attention = attention.PackedAttention()
+            self._attention = attention.PackedAttention(products)
             model.config._attn_implementation = attention.NAME
-            self._pack_tokens = PACK_TOKENS[self._device.type]
-        products = precision.product_dtype(model.dtype, self._device)
+            self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
         if products is not model.dtype:
-            precision.widen(model)
+            precision.prepare(model, products)
         self._head = head_of(model, products)
 
     @torch.inference_mode()

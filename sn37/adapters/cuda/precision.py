@@ -1,44 +1,59 @@
 """In which precision matrix products are taken. Child side.
 
-Weights keep the competition's dtype. Products of bfloat16 weights are taken in bfloat16 where
-the hardware has fast instructions for it. On the CPUs that only have AVX512's, or none, they
-are slower than float32 products (141 against 271 GFLOP/s on 2 cores of a Xeon of 2.3 GHz),
-and less exact: there each layer's weights are widened to float32 while they are used, and
-everything between the layers is float32. The choice follows from the hardware alone, never
-from a measurement, so that a job repeats bit for bit.
+Weights keep the competition's dtype. For bfloat16 weights there is one rule on every device:
+what lies between products is float32, and products are added and returned in float32. A CPU
+takes them of float32 inputs, each layer's weights widened while they are used. A GPU's tensor
+cores take 16 bits: there the inputs are rounded to float16, whose 11 bits are eight times
+finer than bfloat16's 8 at the same speed. The weights are exact in it once a power of two has
+brought the largest to a fixed place; inputs are divided by the same power, so the product
+needs no correction.
+
+Why inputs are not rounded on a CPU too: where two devices add in another order, some inputs
+round to another neighbour, and after a few layers the roundings have nothing in common. To
+imitate them would cost time and bring devices no closer (docs/decisions/0033).
 """
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+# The largest weight becomes 8 to 16 in float16. An input overflows (65,504) where it times the
+# largest weight passes 500,000, and below 2^-14 it loses bits where that is less than 0.001:
+# both far from what trained layers add up.
+TOP_EXPONENT = 4
+
 
 def product_dtype(weights: torch.dtype, device: torch.device) -> torch.dtype:
-    """The dtype of products with weights of the given dtype."""
-    if device.type != "cpu" or weights is not torch.bfloat16:
+    """The dtype that the inputs of products with weights of the given dtype have."""
+    if weights is not torch.bfloat16:
         return weights
-    fast = has_fast_bfloat16(platform.machine(), Path("/proc/cpuinfo").read_text())
-    return weights if fast else torch.float32
+    return torch.float16 if device.type == "cuda" else torch.float32
 
 
-def widen(model: PreTrainedModel) -> None:
-    """Make a bfloat16 model compute in float32 while its matrices stay bfloat16.
+def prepare(model: PreTrainedModel, products: torch.dtype) -> None:
+    """Make a bfloat16 model compute in float32 between products of the given precision.
 
-    Embeddings give float32 rows, linear layers widen their weights for one call; parameters
-    that are no matrix, such as the scales of norms, become float32 for good. A linear layer of
+    Embeddings give float32 rows, linear layers take their products here; parameters of
+    anything else, such as the scales of norms, become float32 for good. A linear layer of
     another class computes the same product, so the classes of Falcon and others are covered.
+    Gemma scales its embedding's rows in bfloat16 before: no sum, so the same on every device.
     """
+    shared = {
+        id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
+    } | {id(getattr(model.get_output_embeddings(), "weight", None))}  # type: ignore[no-untyped-call]
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             module.register_forward_hook(_widen_output)
         elif isinstance(module, nn.Linear):
-            setattr(module, "forward", _Widening(module))  # noqa: B010  # a method, to mypy
+            layer: Widened | Rounded = Widened(module)
+            if products is torch.float16:
+                layer = Rounded(module, keep=id(module.weight) in shared)
+            setattr(module, "forward", layer)  # noqa: B010  # a method, to mypy
         else:
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.float()
@@ -47,7 +62,7 @@ def widen(model: PreTrainedModel) -> None:
             buffer.data = buffer.data.float()
 
 
-class _Widening:
+class Widened:
     """A linear layer's forward, its weight and bias widened to the input's dtype."""
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -58,31 +73,60 @@ class _Widening:
         return linear(x, self._layer.weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
 
 
-def _widen_output(_: nn.Module, __: object, output: Tensor) -> Tensor:
-    return output.float()
-
-
-def has_fast_bfloat16(machine: str, cpuinfo: str) -> bool:
-    """Whether a CPU is at least as fast in bfloat16 as in float32.
-
-    So are those with AMX, AMD's with AVX512's dot product, which is as wide there as a float32
-    product, and Arm's with matrix instructions.
+class Rounded:
+    """A linear layer's forward with inputs rounded to float16, sums and results in float32.
 
     Args:
-        machine: Its architecture, as ``platform.machine()`` names it.
-        cpuinfo: The text of /proc/cpuinfo.
+        keep: Leave the weight as it is for others who use it, and convert it for each call.
     """
-    if machine in ("aarch64", "arm64"):
-        return "bf16" in _field(cpuinfo, "Features")
-    flags = _field(cpuinfo, "flags")
-    on_amd = _field(cpuinfo, "vendor_id") == {"AuthenticAMD"}
-    return "amx_bf16" in flags or (on_amd and "avx512_bf16" in flags)
+
+    def __init__(self, layer: nn.Linear, *, keep: bool) -> None:
+        self._layer = layer
+        self._scale = scale_of(layer.weight)
+        if not keep:
+            layer.weight.data = to_half(layer.weight, self._scale)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        weight, bias = self._layer.weight, self._layer.bias
+        if weight.dtype is not torch.float16:
+            weight = to_half(weight, self._scale)
+        product = multiply(to_half(x, 1 / self._scale).flatten(0, -2), weight.t())
+        if bias is not None:
+            product += bias
+        return product.view(*x.shape[:-1], -1)
 
 
-def _field(cpuinfo: str, name: str) -> set[str]:
-    """The words of the first core's line of that name."""
-    for line in cpuinfo.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return set(value.split())
-    return set()
+def scale_of(weight: Tensor) -> float:
+    """The power of two that brings the largest of the weights below 2 ** TOP_EXPONENT.
+
+    Weights down to 2^-21 of the largest are exact then; the error of smaller ones is less than
+    float32 adds to a product with the largest. Waits for the device.
+    """
+    largest = float(torch.stack(torch.aminmax(weight)).abs().max())
+    exponent = TOP_EXPONENT - math.frexp(largest)[1] if largest else 0
+    return 2.0 ** min(exponent, 126)  # beyond, its inverse would be no float32 of full precision
+
+
+def to_half(x: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
+    """``x * scale`` as float16, in one pass."""
+    if out is None:
+        out = torch.empty_like(x, dtype=torch.float16)
+    return torch.mul(x, scale, out=out)
+
+
+def multiply(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """The float32 product of two matrices, or of two stacks of matrices, of equal dtype.
+
+    Products of float16 are exact in float32, so devices differ in the order of adding only. On
+    a CPU, which has no such product, this is for tests and measurements.
+    """
+    function = torch.mm if a.dim() == 2 else torch.bmm
+    if a.dtype is torch.float32:
+        return function(a, b, out=out)
+    if a.device.type == "cuda":
+        return function(a, b, out_dtype=torch.float32, out=out)
+    return function(a.float(), b.float(), out=out)
+
+
+def _widen_output(_: nn.Module, __: object, output: Tensor) -> Tensor:
+    return output.float()

@@ -14,9 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sn37.adapters.admission.admit import check_index
 from sn37.adapters.admission.files import INDEX, check_weight_names, weight_files
-from sn37.adapters.admission.header import Header, TensorSpan, read_header
+from sn37.adapters.admission.header import Header, TensorSpan, check_index, read_header
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected

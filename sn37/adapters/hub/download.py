@@ -91,7 +91,7 @@ class Download:
         with_blob = self._file.sha256 is None
         with self._open() as target:
             present = 0
-            for held in chunks_of(target):
+            for held in chunks_of(target, hasher):
                 hasher.update(held)
                 if with_blob:
                     blob.update(held)

@@ -27,6 +27,7 @@ from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
 from sn37.adapters.hub.source import HubSource
 from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.digests import content_digest, directory_hash
+from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 SPARE_BYTES = 1 << 30  # left free on the disk for everybody else
@@ -52,6 +53,14 @@ def fetch(
         except (ModelRejected, ModelNotPublic):
             shutil.rmtree(partial)
             raise
+        except MemoryError as error:
+            # The limit is our own (a host that runs short kills instead), and the little that
+            # we hold beside what the files make us hold is far below it.
+            shutil.rmtree(partial)
+            raise ModelRejected(
+                "checking the files takes more memory than a transfer may have",
+                reason=Reason.MEMORY,
+            ) from error
         facts.write(partial)
         shutil.rmtree(partial / _DOCUMENTS)
         _move(partial, Path(order.home))

@@ -25,7 +25,6 @@ from sn37.adapters.hub.orders import (
     decode_order,
     encode_report,
 )
-from sn37.adapters.hub.publishing import HubUploader
 from sn37.domain.canonical import as_json
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
@@ -66,9 +65,14 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
         case ResolveOrder():
             return Answer(value=host.listing(order.repo, order.name).commit)
         case UploadOrder():
+            # Of all orders only these wait for it: it takes a third of a process's start.
+            from sn37.adapters.hub.publishing import HubUploader
+
             revision, model_hash = HubUploader(connection).upload(order, _announce)
             return Answer(value=[revision, model_hash])
         case PublicOrder():
+            from sn37.adapters.hub.publishing import HubUploader
+
             HubUploader(connection).make_public(order.repo)
     return Answer()
 

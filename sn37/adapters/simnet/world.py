@@ -166,7 +166,8 @@ def _found_chain(
     partial.rename(path)
 
 
-def _register(builder: ChainBuilder, seed: int, recipe: Recipe) -> None:
+def register_senders(builder: ChainBuilder, seed: int) -> None:
+    """Put those who log the feed's rows on their subnet."""
     for sender in SENDERS:
         builder.register(
             FEED_NETUID,
@@ -176,6 +177,10 @@ def _register(builder: ChainBuilder, seed: int, recipe: Recipe) -> None:
             sender.permit,
             Block(1),
         )
+
+
+def _register(builder: ChainBuilder, seed: int, recipe: Recipe) -> None:
+    register_senders(builder, seed)
     stakes = {VALIDATOR: VALIDATOR_STAKE_TAO * RAO_PER_TAO}
     stakes |= {f"miner/{miner.name}": 0 for miner in recipe.miners}
     for name, stake_rao in stakes.items():

@@ -170,15 +170,18 @@ def from_weights(record: WeightsRecord) -> JsonValue:
         "weights": {h: from_float(share) for h, share in record.weights.shares.items()},
         "sent_at": record.sent_at,
         "extrinsic": record.extrinsic,
+        "newest_rounds": [[c, block] for c, block in sorted(record.newest_rounds.items())],
     }
 
 
 def to_weights(value: JsonValue) -> WeightsRecord:
     fields = to_record(value)
     shares = to_record(fields["weights"])
+    rounds = [to_round_key(pair) for pair in to_list(fields.get("newest_rounds", []))]
     return WeightsRecord(
         sync_block=Block(to_int(fields["sync_block"])),
         weights=WeightVector({Hotkey(h): to_float(share) for h, share in shares.items()}),
         sent_at=Block(to_int(fields["sent_at"])),
         extrinsic=optional(to_str, fields["extrinsic"]),
+        newest_rounds={key.competition: key.sync_block for key in rounds},
     )

@@ -84,6 +84,15 @@ def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
     return {row: load(plan, partial(to_plan, draws=_draws(db, row))) for row, plan in rows}
 
 
+def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] | None:
+    """The row and the plan of an opened round, without its draws."""
+    row = db.execute(
+        "SELECT id, plan FROM round WHERE competition = ? AND sync_block = ? AND plan NOT NULL",
+        (round_.competition, round_.sync_block),
+    ).fetchone()
+    return None if row is None else (row[0], load(row[1], partial(to_plan, draws=())))
+
+
 def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:
     """Record the result; whether it is new. Drop the texts of all but ``keep_texts`` rounds."""
     found = _find(db, result.key)

@@ -78,6 +78,14 @@ class SqliteStateStore:
         step = partial(journal.append, round_=round_, entry=entry, losses=losses)
         await self._run(step, Access.JOURNAL)
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        step = partial(
+            journal.record_environment, round_=round_, entry=entry, environment=environment
+        )
+        await self._run(step, Access.JOURNAL)
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
@@ -93,6 +101,13 @@ class SqliteStateStore:
                 _save_submissions(db, submissions)
 
         await self._run(finish)
+
+    async def recorded(self, round_: RoundKey) -> OpenRound | None:
+        def read(db: sqlite3.Connection) -> OpenRound | None:
+            found = rounds.plan_of(db, round_)
+            return None if found is None else _opened(db, *found)
+
+        return await self._run(read, Access.READ)
 
     async def losses(
         self, competition: CompetitionId, entries: Collection[EntryKey]
@@ -133,14 +148,19 @@ def load_state(db: sqlite3.Connection) -> ValidatorState:
         submissions={s.commitment.key: s for s in submissions},
         rounds=rounds.results(db),
         open_rounds={
-            plan.key: OpenRound(
-                plan=plan,
-                journal=journal.journal(db, round_id),
-                outcomes=journal.outcomes(db, round_id),
-            )
+            plan.key: _opened(db, round_id, plan)
             for round_id, plan in rounds.open_plans(db).items()
         },
         weights=tuple(load(value, to_weights) for (value,) in weights),
+    )
+
+
+def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound:
+    return OpenRound(
+        plan=plan,
+        journal=journal.journal(db, round_id),
+        outcomes=journal.outcomes(db, round_id),
+        environments=journal.environments(db, round_id),
     )
 
 

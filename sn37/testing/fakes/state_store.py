@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
@@ -34,6 +34,7 @@ class Memory:
     results: dict[RoundKey, RoundResult] = field(default_factory=dict)
     journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
     outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
+    environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
     receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
     weights: dict[Block, WeightsRecord] = field(default_factory=dict)
 
@@ -56,11 +57,7 @@ class FakeStateStore:
             submissions=dict(m.submissions),
             rounds=rounds,
             open_rounds={
-                key: OpenRound(
-                    plan=plan,
-                    journal={e: tuple(b) for (k, e), b in m.journal.items() if k == key},
-                    outcomes=dict(m.outcomes.get(key, {})),
-                )
+                key: self._opened(plan)
                 for key, plan in sorted(m.plans.items())
                 if key not in m.results
             },
@@ -93,6 +90,13 @@ class FakeStateStore:
         if all(b.block != losses.block for b in blocks):
             blocks.append(losses)
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        self._check()
+        self._check_open(round_)
+        self.memory.environments.setdefault(round_, {})[entry] = dict(environment)
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
@@ -115,6 +119,11 @@ class FakeStateStore:
         self.memory.pools.pop(result.key, None)
         self._save(submissions)
 
+    async def recorded(self, round_: RoundKey) -> OpenRound | None:
+        self._check()
+        plan = self.memory.plans.get(round_)
+        return None if plan is None else self._opened(replace(plan, draws=()))
+
     async def losses(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
@@ -135,6 +144,15 @@ class FakeStateStore:
 
     async def close(self) -> None:
         self.closed = True
+
+    def _opened(self, plan: RoundPlan) -> OpenRound:
+        m = self.memory
+        return OpenRound(
+            plan=plan,
+            journal={e: tuple(b) for (k, e), b in m.journal.items() if k == plan.key},
+            outcomes=dict(m.outcomes.get(plan.key, {})),
+            environments=dict(m.environments.get(plan.key, {})),
+        )
 
     def _save(self, submissions: Collection[Submission]) -> None:
         self.memory.submissions.update({s.commitment.key: s for s in submissions})

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from sn37.adapters.simnet.attackers import Tensor, write_sharded, write_tensors
 from sn37.domain.reasons import Reason
-from tests.integration.hub.hub_models import Q_PROJ, some_tensors
+from tests.integration.hub.hub_models import Q_PROJ, some_tensors, write_model
 from tests.integration.hub.hub_repositories import HubFile, hub_files
+from tests.integration.hub.hub_state import Hub
 
 Files = Mapping[str, HubFile]
 WEIGHTS, CONFIG, INDEX = "model.safetensors", "config.json", "model.safetensors.index.json"
@@ -33,8 +34,11 @@ def zoo() -> tuple[Hostile, ...]:
     return (*_NAMES_AND_SIZES, *_CONFIGS, *_HEADERS, *_WEIGHTS)
 
 
-def _add(**extra: HubFile) -> Callable[[Files, Path], Files]:
-    return lambda good, _: {**good, **{k.replace("__", "."): v for k, v in extra.items()}}
+def publish_hostile(hub: Hub, hostile: Hostile, scratch: Path) -> str:
+    """Publish it as ``eve/model``; return the revision."""
+    (scratch / "made").mkdir()
+    good = hub_files(write_model(scratch / "good"))
+    return hub.publish("eve/model", dict(hostile.spoil(good, scratch / "made")))
 
 
 def _named(name: str, data: bytes = b"x") -> Callable[[Files, Path], Files]:

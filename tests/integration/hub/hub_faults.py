@@ -17,6 +17,7 @@ class Fault:
         skip: Matching requests that it lets pass first.
         times: Requests that it spoils; ``None`` spoils all.
         status: Answered instead of the real answer, with ``headers``.
+        body: Answered instead of the real body, with the real status.
         drop: Close the connection without an answer.
         cut_after: Bytes of the body after which the connection is closed.
         flip: Serve wrong bytes of the right length.
@@ -31,6 +32,7 @@ class Fault:
     times: int | None = 1
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
     drop: bool = False
     cut_after: int | None = None
     flip: bool = False

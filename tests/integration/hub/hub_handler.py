@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.integration.hub.hub_repositories import (
     LFS_SUFFIXES,
@@ -128,7 +128,23 @@ class Handler(BaseHTTPRequestHandler):
             home.gated = bool(request["gated"])
         self._json({})
 
-    @_route("GET", r"/api/models/REPO(?:/revision/(?P<revision>[^/]+))?")
+    @_route("GET", r"/api/datasets/REPO/commits/main")
+    def commits(self, repo: str) -> None:
+        """The newest first, ``page_length`` a page, with a link to the next page."""
+        home = self._readable(repo)
+        number = int(parse_qs(urlsplit(self.path).query).get("p", ["0"])[0])
+        rows = [
+            {"id": commit, "title": "", "message": "", "authors": [], "date": home.dates[commit]}
+            for commit in reversed(home.revisions)
+        ]
+        start = number * self.hub.page_length
+        following = f"{self.hub.url}/api/datasets/{repo}/commits/main?p={number + 1}"
+        link = (
+            {"Link": f'<{following}>; rel="next"'} if rows[start:][self.hub.page_length :] else {}
+        )
+        self._json(rows[start:][: self.hub.page_length], headers=link)
+
+    @_route("GET", r"/api/(?:models|datasets)/REPO(?:/revision/(?P<revision>[^/]+))?")
     def info(self, repo: str, revision: str | None) -> None:
         home = self._readable(repo)
         wanted = revision or "main"
@@ -165,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
             rows.append(row)
         self._json(rows)
 
-    @_route("GET", r"/REPO/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+    @_route("GET", r"(?:/datasets)?/REPO/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
     def resolve(self, repo: str, revision: str, path: str) -> None:
         home = self._readable(repo)
         if home.gated and self._user() != home.owner:
@@ -295,12 +311,16 @@ class Handler(BaseHTTPRequestHandler):
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
         self._send(206, data[start:stop], headers, offset=start)
 
-    def _json(self, value: object, *, status: int = 200) -> None:
-        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def _json(
+        self, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        self._send(status, json.dumps(value).encode(), headers)
 
     def _send(
         self, status: int, body: bytes, headers: Mapping[str, str], *, offset: int = 0
     ) -> None:
+        body = body if self.fault.body is None else self.fault.body
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -51,14 +51,16 @@ class HubRepository:
     disabled: bool = False
     head: str = ""
     revisions: dict[str, Mapping[str, HubFile]] = field(default_factory=dict)
+    dates: dict[str, str] = field(default_factory=dict)  # ISO 8601, by revision
     branches: dict[str, str] = field(default_factory=dict)  # besides main
 
-    def commit(self, files: Mapping[str, HubFile]) -> str:
+    def commit(self, files: Mapping[str, HubFile], *, at: str = "") -> str:
         """Make a revision of ``files``, named after what it holds and what was before."""
         rows = [[path, file.size, file.sha256] for path, file in sorted(files.items())]
         text = json.dumps([self.head, rows]).encode()
         self.head = sha1(text, usedforsecurity=False).hexdigest()
         self.revisions[self.head] = dict(files)
+        self.dates[self.head] = at
         return self.head
 
     def files(self, revision: str) -> Mapping[str, HubFile] | None:

@@ -34,6 +34,7 @@ class Hub:
     url: str = ""
     cdn_url: str = ""  # another origin, to which LFS files are redirected; empty: they are not
     cdn_authorized: list[str] = field(default_factory=list)  # requests that showed it a token
+    page_length: int = 50  # commits on one page of a history
     on_event: Callable[[], None] = lambda: None  # a request has come, or a block has gone out
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,12 +45,16 @@ class Hub:
         *,
         private: bool = False,
         gated: bool = False,
+        at: str = "",
     ) -> str:
-        """Commit files to a repository, which is made when it is new; return the revision."""
+        """Commit files to a repository, which is made when it is new; return the revision.
+
+        ``at`` is the date of the commit, as ISO 8601; histories show it.
+        """
         owner = repo.split("/")[0]
         home = self.repositories.setdefault(repo, HubRepository(owner))
         home.private, home.gated = private, gated
-        return home.commit(hub_files(files) if isinstance(files, Path) else files)
+        return home.commit(hub_files(files) if isinstance(files, Path) else files, at=at)
 
     def fault_for(self, method: str, path: str) -> Fault:
         with self._lock:

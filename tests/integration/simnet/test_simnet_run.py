@@ -8,11 +8,13 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from sn37.adapters.simnet.builder import ChainBuilder
 from sn37.adapters.simnet.keys import keypair
 from sn37.adapters.simnet.recipes import RECIPE
 from sn37.adapters.simnet.world import NETUID, VALIDATOR, hotkey_of
+from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
@@ -165,6 +168,36 @@ def test_every_scored_entry_has_a_receipt_that_the_validator_signed(
             assert sp_core.verify(digest, receipt.signature, receipt.hotkey)
         for document in documents:
             assert document["manifest_digest"] == round_["manifest_digest"]
+
+
+def audit(state: Path) -> tuple[int, dict[str, Json]]:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sn37.app.main", "audit", "--json"),
+            *("--network", "simnet", "--state-dir", str(state)),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_an_audit_derives_the_run_and_finds_one_changed_digit(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    code, found = audit(undisturbed / "state")
+    assert (code, found["rounds"], found["differences"]) == (0, 4, [])
+    assert found["receipts"] > 4
+    maintenance.backup(undisturbed / "state" / "state.sqlite", tmp_path / "state.sqlite")
+    with closing(sqlite3.connect(tmp_path / "state.sqlite")) as db, db:
+        row, losses = db.execute("SELECT max(id), losses FROM journal").fetchone()
+        changed = bytes((losses[0] ^ 1, *losses[1:]))  # the last bit of the first loss
+        db.execute("UPDATE journal SET losses = ? WHERE id = ?", (changed, row))
+    code, found = audit(tmp_path)
+    assert code == 1
+    assert any("receipt of" in d["where"] and "losses" in d["where"] for d in found["differences"])
 
 
 async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:

@@ -11,14 +11,14 @@ import bittensor as bt
 import pytest
 from bittensor.sp_core import verify
 
-from sn37.adapters.subtensor.wallet import HotkeySigner, open_hotkey
+from sn37.adapters.subtensor.wallet import HotkeySigner, is_signed_by, open_hotkey
 from sn37.app.networks import open_signer
 from sn37.app.settings import Settings, load_settings
 from sn37.domain.ids import Hotkey
 from sn37.ports.chain import Signer
 from sn37.ports.errors import SignerUnusable
 from sn37.testing.hotkey_contract import SignerContract
-from tests.integration.subtensor.world import ALICE
+from tests.integration.subtensor.world import ALICE, BOB
 
 # The development key //Alice; deriving the key of a file from its password takes seconds.
 ENCRYPTED = Path(__file__).parents[2] / "data" / "wallet" / "encrypted-hotkey"
@@ -167,3 +167,19 @@ def test_nothing_is_written_beside_the_hotkey(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     open_hotkey(folder / "hotkeys" / "hk")
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_signature_is_its_makers_over_its_message_only() -> None:
+    signature = ALICE.sign(b"receipt")
+    assert is_signed_by(ALICE.hotkey, b"receipt", signature)
+    assert not is_signed_by(ALICE.hotkey, b"another", signature)
+    assert not is_signed_by(BOB.hotkey, b"receipt", signature)
+
+
+@pytest.mark.parametrize(
+    ("hotkey", "signature"), [("nobody", b"\0" * 64), (None, b""), (None, b"x" * 65)]
+)
+def test_what_is_no_address_or_no_signature_is_not_signed(
+    hotkey: str | None, signature: bytes
+) -> None:
+    assert not is_signed_by(Hotkey(hotkey or ALICE.hotkey), b"receipt", signature)

@@ -76,7 +76,7 @@ def returning(pool: object) -> Callable[[], Awaitable[Pool]]:
         (KeyError("rows"), "data set feed: a defect of the plug-in: KeyError: 'rows'"),
         (
             RuntimeError("a\nb \ud800"),
-            r"data set feed: a defect of the plug-in: RuntimeError: a b \ud800",
+            "data set feed: a defect of the plug-in: RuntimeError: a b \N{REPLACEMENT CHARACTER}",
         ),
         (ArithmeticError(), "data set feed: a defect of the plug-in: ArithmeticError"),
         (SystemExit(3), "data set feed: a defect of the plug-in: SystemExit: 3"),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sn37.domain.collected import (
     MAX_CHARACTERS,
+    MAX_NAME_CHARACTERS,
     MAX_POOL_CHARACTERS,
-    MAX_ROW_ID_CHARACTERS,
     Collected,
     ContractBroken,
     SetAside,
@@ -78,7 +78,7 @@ def test_t17_a_row_without_a_trusted_signer_breaks_the_contract(
         (row("r\udfff"), "half of a surrogate pair in the text"),
         (row("r", reference=""), "nothing to score"),
         (row("r", prompt="x" * MAX_CHARACTERS, reference="y"), "more than 200,000 characters"),
-        (row("r" * (MAX_ROW_ID_CHARACTERS + 1)), "a row id of more than 500 characters"),
+        (row("r" * (MAX_NAME_CHARACTERS + 1)), "a row id or stratum of more than 500 characters"),
     ],
 )
 def test_t17_a_row_that_nothing_can_be_done_with_is_set_aside(sample: Sample, why: str) -> None:
@@ -89,13 +89,13 @@ def test_t17_a_row_that_nothing_can_be_done_with_is_set_aside(sample: Sample, wh
 
 
 def test_the_longest_row_is_kept() -> None:
-    longest = row("r" * MAX_ROW_ID_CHARACTERS, prompt="", reference="y" * MAX_CHARACTERS)
+    longest = row("r" * MAX_NAME_CHARACTERS, prompt="", reference="y" * (MAX_CHARACTERS - 500))
     assert vet(Pool((longest,)), REQUEST).set_aside == ()
 
 
 def test_more_text_than_the_store_takes_breaks_the_contract() -> None:
-    text = "y" * MAX_CHARACTERS  # shared by all rows
-    num_rows = MAX_POOL_CHARACTERS // MAX_CHARACTERS + 1
+    text = "y" * (MAX_CHARACTERS - 500)  # shared by all rows
+    num_rows = MAX_POOL_CHARACTERS // len(text) + 1
     rows = tuple(row(f"r{n}", prompt="", reference=text) for n in range(num_rows))
     with pytest.raises(ContractBroken, match="more than 134,217,728 characters together"):
         vet(Pool(rows), REQUEST)

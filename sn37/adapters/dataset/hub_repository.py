@@ -1,0 +1,223 @@
+"""A data set's repository on Hugging Face at a pinned revision. Child side.
+
+Requests go through the session, the headers and the error types of huggingface_hub. Its own
+download functions check nothing of what they got and repeat for longer than a round has time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha1, sha256
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub import constants, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not marked
+    build_hf_headers,
+    get_session,
+    hf_raise_for_status,
+    parse_ratelimit_headers,
+)
+
+from sn37.domain.canonical import JsonValue
+from sn37.ports.errors import DatasetUnavailable
+
+BRANCH = "main"
+MAX_ANSWER_BYTES = 16 << 20  # of a listing; a file takes about 250 bytes of it
+MAX_PAGES = 40  # of commits, 50 each; the wanted one is among the newest
+MAX_WAIT_S = 30.0  # that the hub may ask for between two tries
+READ_TIMEOUT_S = 20.0  # of silence
+TRIES = 4
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """One file of a revision, as the hub lists it."""
+
+    path: str
+    size_bytes: int
+    sha256: str | None  # hex, of files in Git LFS
+    blob_id: str  # git's sha1 of the blob, of the others
+
+
+class _Broken(Exception):
+    """An answer that is not what was asked for; asking again may help."""
+
+
+class HubRepository:
+    """One data set's repository.
+
+    Every method raises ``DatasetUnavailable`` when the hub does not answer, answers too much
+    or not as it documents, after repeating what may pass.
+
+    Args:
+        endpoint: ``None`` for that of huggingface_hub.
+        pause_s: Before the first repetition of a request; doubled each time.
+    """
+
+    def __init__(self, repo: str, *, endpoint: str | None, pause_s: float) -> None:
+        self._repo = repo
+        self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._api = f"{self._endpoint}/api/datasets/{repo}"
+        self._pause_s = pause_s
+        self._headers = build_hf_headers(
+            library_name="sn37", headers={"Accept-Encoding": "identity"}
+        )
+
+    def revision_before(self, moment: datetime) -> str:
+        """The newest commit with an earlier date.
+
+        A commit made through the hub's interface has the hub's time, one that was pushed the
+        date that its author gave it. So whoever may write to the repository can back-date one,
+        as they can write any row.
+        """
+        url: str | None = f"{self._api}/commits/{BRANCH}"
+        for _ in range(MAX_PAGES):
+            if url is None:
+                break
+            commits, url = self._repeated(self._commits, url)
+            for commit, date in commits:
+                if date < moment:
+                    return commit
+        raise DatasetUnavailable(f"{self._repo} has no revision from before {moment.isoformat()}")
+
+    def files(self, commit: str) -> tuple[RemoteFile, ...]:
+        """All files of a revision."""
+        return self._repeated(self._files, f"{self._api}/revision/{commit}?blobs=true")
+
+    def download(self, commit: str, file: RemoteFile, path: Path) -> None:
+        """Bring one file to ``path`` and check that its bytes are the listed ones."""
+        self._repeated(self._download, commit, file, path)
+
+    def _repeated(self, request: Callable[..., _T], *args: object) -> _T:
+        for number in range(1, TRIES + 1):
+            try:
+                return request(*args)
+            except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, _Broken) as error:
+                wait_s = _asked_wait_s(error)
+                if number == TRIES or not _may_pass(error) or (wait_s or 0.0) > MAX_WAIT_S:
+                    message = f"{self._repo}: {_description(error)}"
+                    raise DatasetUnavailable(message, retry_after_s=wait_s) from error
+            time.sleep(self._pause_s * 2 ** (number - 1) if wait_s is None else wait_s)
+        raise AssertionError("the last try returns or raises")
+
+    def _commits(self, url: str) -> tuple[list[tuple[str, datetime]], str | None]:
+        """A page of (commit, date), the newest first, and the address of the next page."""
+        with self._opened(url) as response:
+            rows = _json(response)
+            following = response.links.get("next", {}).get("url")
+        if following is not None and urlsplit(following)[:2] != urlsplit(self._endpoint)[:2]:
+            raise _Broken("the next page of its commits is on another host")
+        if not isinstance(rows, list):
+            raise _Broken("its commits are not listed")
+        return [_commit(row) for row in rows], following
+
+    def _files(self, url: str) -> tuple[RemoteFile, ...]:
+        with self._opened(url) as response:
+            match _json(response):
+                case {"siblings": list(siblings)}:
+                    return tuple(map(_remote_file, siblings))
+        raise _Broken("its files are not listed")
+
+    def _download(self, commit: str, file: RemoteFile, path: Path) -> None:
+        url = hf_hub_url(
+            self._repo,
+            file.path,
+            repo_type="dataset",
+            revision=commit,
+            endpoint=self._endpoint,
+        )
+        digest = sha256() if file.sha256 else sha1(usedforsecurity=False)
+        if not file.sha256:
+            digest.update(b"blob %d\0" % file.size_bytes)
+        size_bytes = 0
+        with self._opened(url) as response, path.open("wb") as target:
+            for chunk in response.iter_raw():
+                size_bytes += len(chunk)
+                if size_bytes > file.size_bytes:
+                    break
+                digest.update(chunk)
+                target.write(chunk)
+        if size_bytes != file.size_bytes or digest.hexdigest() != (file.sha256 or file.blob_id):
+            raise _Broken(f"{file.path[:200]!a} is not the file that is listed")
+
+    @contextmanager
+    def _opened(self, url: str) -> Iterator[httpx2.Response]:
+        with get_session().stream(
+            "GET", url, headers=self._headers, timeout=READ_TIMEOUT_S
+        ) as response:
+            hf_raise_for_status(response)
+            yield response
+
+
+def _json(response: httpx2.Response) -> JsonValue:
+    body = b""
+    for chunk in response.iter_raw():
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise _Broken(f"a listing of more than {MAX_ANSWER_BYTES} bytes")
+    try:
+        value: JsonValue = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise _Broken("an answer is no JSON") from error
+    return value
+
+
+def _commit(row: JsonValue) -> tuple[str, datetime]:
+    match row:
+        case {"id": str(commit), "date": str(text)} if _COMMIT.fullmatch(commit):
+            with suppress(ValueError):
+                date = datetime.fromisoformat(text)
+                if date.tzinfo is not None:
+                    return commit, date
+    raise _Broken(f"no commit: {str(row)[:80]!a}")
+
+
+def _remote_file(sibling: JsonValue) -> RemoteFile:
+    match sibling:
+        case {"rfilename": str(path), "lfs": {"sha256": str(digest), "size": int(size)}}:
+            return RemoteFile(path=path, size_bytes=size, sha256=digest, blob_id="")
+        case {"rfilename": str(path), "size": int(size), "blobId": str(blob_id)}:
+            return RemoteFile(path=path, size_bytes=size, sha256=None, blob_id=blob_id)
+    raise _Broken(f"no file: {str(sibling)[:80]!a}")
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in (408, 429) or error.response.status_code >= 500
+    return not isinstance(error, OfflineModeIsEnabled)
+
+
+def _asked_wait_s(error: Exception) -> float | None:
+    """How long the hub wants us to wait, if it says."""
+    if not isinstance(error, HfHubHTTPError):
+        return None
+    headers = error.response.headers
+    if (text := headers.get("Retry-After", "")).isdecimal():
+        return float(text)
+    limits = parse_ratelimit_headers(headers)
+    return float(limits.reset_in_seconds) if limits and limits.remaining == 0 else None
+
+
+def _description(error: Exception) -> str:
+    match error:
+        case HfHubHTTPError():
+            return f"the hub answers {error.response.status_code}"
+        case OfflineModeIsEnabled():
+            return "HF_HUB_OFFLINE is set: unset it to reach the hub"
+        case _Broken():
+            return str(error)
+        case _:
+            return f"the hub does not answer: {type(error).__name__}"

@@ -1,0 +1,47 @@
+"""Times that were written down on a clock of the US Pacific coast, without a time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from zoneinfo import ZoneInfo
+
+from sn37.domain.samples import TimeWindow
+
+_ZONE = "America/Los_Angeles"
+
+
+@cache
+def _zone() -> ZoneInfo:
+    """The rules as the package tzdata has them: a host's own may be of another year."""
+    with files("tzdata").joinpath("zoneinfo", _ZONE).open("rb") as rules:
+        return ZoneInfo.from_file(rules, key=_ZONE)
+
+
+def pacific_to_utc(written: datetime) -> datetime | None:
+    """The moment that a naive Pacific time stands for; ``None`` for one that never was.
+
+    In the hour that comes twice in November the first is meant: a row then may seem an hour
+    older than it is, but never younger. The hour that is left out in March has no moments.
+    """
+    try:
+        moment = written.replace(tzinfo=_zone(), fold=0).astimezone(UTC)
+        again = moment.astimezone(_zone()).replace(tzinfo=None)
+    except OverflowError:  # in the first or the last year there is
+        return None
+    return moment if again == written else None
+
+
+def pacific_dates(window: TimeWindow) -> tuple[date, ...]:
+    """The dates on Pacific calendars during the window, in order."""
+    first = window.since.astimezone(_zone()).date()
+    last = (window.until - timedelta(microseconds=1)).astimezone(_zone()).date()
+    return tuple(_days(first, last))
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += timedelta(days=1)

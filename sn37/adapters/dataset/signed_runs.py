@@ -1,0 +1,62 @@
+"""Who signed a run, and whose runs are read.
+
+A validator proves a run to be its own by an sr25519 signature over the run's id in the run's
+config. Nothing else of the run is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from sn37.adapters.dataset.wandb_messages import RunFound
+from sn37.domain.ids import Hotkey
+
+# Restarts make new runs, floods make many. The first ones count, so that none can push them out.
+MAX_RUNS_OF_A_SIGNER = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class SignedRuns:
+    """Chooses the runs that a trusted hotkey signed, and remembers by whom.
+
+    Args:
+        trusted: Hotkeys whose runs count.
+        required: What the config must hold besides.
+        hotkey, signature: Keys of the config; the signature is hex, with or without 0x.
+    """
+
+    trusted: frozenset[Hotkey]
+    required: Mapping[str, str] = field(default_factory=dict)
+    hotkey: str
+    signature: str
+    signers: dict[str, Hotkey] = field(default_factory=dict)  # by run id
+
+    def choose(self, runs: tuple[RunFound, ...]) -> Collection[str]:
+        """The ids of the runs that count."""
+        chosen: dict[Hotkey, int] = {}
+        for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
+            signer = self._signer(run)
+            if signer is not None and chosen.get(signer, 0) < MAX_RUNS_OF_A_SIGNER:
+                chosen[signer] = chosen.get(signer, 0) + 1
+                self.signers[run.id] = signer
+        return self.signers.keys()
+
+    def _signer(self, run: RunFound) -> Hotkey | None:
+        hotkey = Hotkey(run.config.get(self.hotkey, ""))
+        if hotkey not in self.trusted or not self.required.items() <= run.config.items():
+            return None
+        try:
+            signature = bytes.fromhex(run.config.get(self.signature, "").removeprefix("0x"))
+        except ValueError:
+            return None
+        return hotkey if _is_signed(run.id.encode(), signature, hotkey) else None
+
+
+def _is_signed(message: bytes, signature: bytes, hotkey: Hotkey) -> bool:
+    from bittensor.sp_core import verify  # takes a second to load
+
+    try:
+        return bool(verify(message, signature, hotkey))
+    except ValueError:  # of an impossible length
+        return False

@@ -1,0 +1,144 @@
+"""Questions that validators of subnet 1 ask, as a live source: from wandb, or from the hub.
+
+The two are never mixed: on wandb a run is signed by its hotkey, in the hub's data set a row
+only names one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from sn37.adapters.dataset.kept_samples import KeptSamples
+from sn37.adapters.dataset.signed_runs import SignedRuns
+from sn37.adapters.dataset.sn1_hub import HubQuestions
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
+from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
+from sn37.dataset_plugin import LivePlugin, Parameters
+from sn37.domain.ids import Hotkey
+from sn37.domain.samples import Pool, PoolRequest, Provenance
+
+if TYPE_CHECKING:
+    from sn37.ports.dataset import DatasetPlugin, LiveDataset
+
+log = logging.getLogger(__name__)
+
+PAGE_STEPS = 256  # a step is one question
+_HOTKEY = "HOTKEY_SS58"
+_SIGNATURE = "SIGNATURE"
+_NAME = r"^[A-Za-z0-9_.-]{1,128}$"
+_ADDRESS = r"^https?://[^\s/]+$"
+_OF_WANDB = frozenset({"entity", "project", "base_url"})
+_OF_HUB = frozenset({"repo", "endpoint"})
+
+
+class Sn1Parameters(Parameters):
+    """What a schedule may say of the source."""
+
+    origin: Literal["wandb", "hub"] = "wandb"
+    tasks: tuple[str, ...] = Field(default=(MULTI_CHOICE,), min_length=1)
+    entity: str = Field(default="macrocosmos", pattern=_NAME)
+    project: str = Field(default="prompting-validators", pattern=_NAME)
+    base_url: str | None = Field(default=None, pattern=_ADDRESS)
+    repo: str = Field(
+        default="macrocosm-os/macrobench-bittensor-01",
+        pattern=r"^[A-Za-z0-9_.-]{1,48}/[A-Za-z0-9_.-]{1,96}$",
+    )
+    endpoint: str | None = Field(default=None, pattern=_ADDRESS)
+
+    @model_validator(mode="after")
+    def _of_one_origin(self) -> Sn1Parameters:
+        others = _OF_HUB if self.origin == "wandb" else _OF_WANDB
+        if unused := sorted(others & self.model_fields_set):
+            raise ValueError(f"parameter {unused[0]} is not for rows from {self.origin}")
+        return self
+
+
+class RunQuestions:
+    """The rows of runs that a trusted hotkey signed.
+
+    Args:
+        timeout_s: Of a read.
+        retries: Of a request.
+    """
+
+    def __init__(
+        self,
+        parameters: Sn1Parameters,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+    ) -> None:
+        self._parameters = parameters
+        self._timeout_s = timeout_s
+        self._retries = retries
+
+    async def collect(self, request: PoolRequest) -> Pool:
+        """See the port. Of equal questions the earliest row counts.
+
+        Raises:
+            ValueError: The request trusts everybody; rows of wandb are signed.
+        """
+        if request.trusted is None:
+            raise ValueError(
+                "rows of sn1 on wandb are signed: the schedule must name signers_netuid"
+            )
+        if not request.trusted:
+            return Pool(())
+        runs = SignedRuns(trusted=request.trusted, hotkey=_HOTKEY, signature=_SIGNATURE)
+        kept = KeptSamples(len(request.trusted))
+
+        def take(row: RowFound) -> None:
+            origin = Provenance(
+                row_id=f"{row.run}/{row.step:06d}",
+                produced_at=moment(row.written),
+                signer=runs.signers[row.run],
+            )
+            try:
+                kept.add(row_sample(row.values, origin, tasks=self._parameters.tasks))
+            except Unfit as error:
+                kept.left_out[str(error)] += 1
+
+        left_out = await read_rows(
+            self._query(request, request.trusted),
+            choose=runs.choose,
+            take=take,
+            timeout_s=self._timeout_s,
+        )
+        pool = await asyncio.to_thread(kept.pool)
+        kept.left_out.update(left_out)
+        log.info("sn1: %d rows of %d runs%s", len(pool.samples), len(runs.signers), kept.told())
+        return pool
+
+    def _query(self, request: PoolRequest, trusted: frozenset[Hotkey]) -> Query:
+        return Query(
+            entity=self._parameters.entity,
+            project=self._parameters.project,
+            config={_HOTKEY: sorted(trusted)},
+            told=[_HOTKEY, _SIGNATURE],
+            columns=["task", "topic", "challenge", "reference"],
+            since=request.window.since.timestamp(),
+            until=request.window.until.timestamp(),
+            page_steps=PAGE_STEPS,
+            base_url=self._parameters.base_url,
+            retries=self._retries,
+        )
+
+
+def build() -> DatasetPlugin:
+    """The plug-in, for the entry point."""
+    return LivePlugin(name="sn1", parameters=Sn1Parameters, connect=_connect)
+
+
+def _connect(parameters: Sn1Parameters) -> LiveDataset:
+    if parameters.origin == "wandb":
+        return RunQuestions(parameters)
+    return HubQuestions(parameters.repo, parameters.tasks, endpoint=parameters.endpoint)
+
+
+if TYPE_CHECKING:
+    _dataset: LiveDataset = RunQuestions(Sn1Parameters())

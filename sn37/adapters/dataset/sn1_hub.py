@@ -1,0 +1,103 @@
+"""Subnet 1's data set on Hugging Face as a live source; reading is done by a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sn37.adapters.child_process.running import ChildError, child_environment, running
+from sn37.adapters.dataset.sn1_hub_messages import (
+    MAX_LINE_BYTES,
+    End,
+    ReadOrder,
+    decode_line,
+    encode_order,
+)
+from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.ports.errors import DatasetUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.dataset import LiveDataset
+
+TIMEOUT_S = 180.0  # of a read; the last 50 blocks before a round take 600
+_WORKER = "sn37.adapters.dataset.sn1_hub_worker"
+_SETTINGS = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MALLOC_ARENA_MAX": "2",  # the limit on memory counts what arenas reserve
+}
+
+log = logging.getLogger(__name__)
+
+
+class HubQuestions:
+    """The rows of one repository.
+
+    The revision that is read is the newest from before the window's end, so readers of
+    different minutes read the same. Its rows are not signed. A request for those of trusted
+    hotkeys gets the ones that name such a hotkey, which is no more than the repository's
+    word.
+
+    Args:
+        endpoint: Of the hub; ``None`` for that of huggingface_hub.
+        pause_s: Before a request is repeated for the first time.
+        timeout_s: Of one read; it then counts as unavailable.
+    """
+
+    def __init__(
+        self,
+        repo: str,
+        tasks: Sequence[str],
+        *,
+        endpoint: str | None = None,
+        pause_s: float = 1.0,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._repo = repo
+        self._tasks = tasks
+        self._endpoint = endpoint
+        self._pause_s = pause_s
+        self._timeout_s = timeout_s
+
+    async def collect(self, request: PoolRequest) -> Pool:
+        """See the port. Of equal rows under several ids the first id counts."""
+        order = ReadOrder(
+            repo=self._repo,
+            endpoint=self._endpoint,
+            pause_s=self._pause_s,
+            since=request.window.since.isoformat(),
+            until=request.window.until.isoformat(),
+            trusted=None if request.trusted is None else sorted(request.trusted),
+            tasks=self._tasks,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._read(order)
+        except TimeoutError as error:
+            raise DatasetUnavailable(
+                f"{self._repo}: reading took more than {self._timeout_s:g} s and was given up"
+            ) from error
+        except ChildError as error:
+            raise DatasetUnavailable(f"{self._repo}: its reading process {error}") from error
+
+    async def _read(self, order: ReadOrder) -> Pool:
+        samples: list[Sample] = []
+        environment = child_environment(_SETTINGS, prefix="HF_")
+        async with running(_WORKER, environment, max_line_bytes=MAX_LINE_BYTES) as child:
+            child.send(encode_order(order))
+            async for line in child.lines():
+                match decode_line(line):
+                    case Sample() as sample:
+                        samples.append(sample)
+                    case DatasetUnavailable() as error:
+                        raise error
+                    case End(left_out=left_out):
+                        log.info("%s: %d rows%s", order.repo, len(samples), left_out)
+                        return Pool(tuple(samples))
+            raise child.death()
+
+
+if TYPE_CHECKING:
+    _dataset: LiveDataset = HubQuestions("owner/name", ())

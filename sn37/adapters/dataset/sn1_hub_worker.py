@@ -1,0 +1,157 @@
+"""A process that reads subnet 1's data set on Hugging Face: an order in, samples out.
+
+The data set has a folder for each date on Pacific calendars. Its rows name a hotkey and carry
+no signature: they are as true as the repository's owner is honest.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from sn37.adapters.dataset.hub_repository import HubRepository, RemoteFile
+from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
+from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
+from sn37.adapters.dataset.parquet_rows import Cell, UnreadableParquet, parquet_rows
+from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.domain.ids import Hotkey
+from sn37.domain.samples import Provenance, Sample, TimeWindow
+from sn37.ports.errors import DatasetUnavailable
+
+MAX_FILES = 32  # of a window
+MAX_BYTES = 256 << 20  # of them all; a day has a few MB
+MAX_MEMORY_BYTES = 1 << 30  # a file that unpacks to more ends this process only
+_COLUMNS = ("id", "hotkey", "timestamp", "challenge", "reference")
+_MAX_ID_CHARS = 128
+_DATE = re.compile(r"(?<!\d)(20\d\d)[-_]?([01]\d)[-_]?([0-3]\d)(?!\d)")
+
+
+def main() -> None:
+    """Carry out one order."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    order = decode_order(sys.stdin.buffer.readline())
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            kept = read(order, Path(folder))
+            pool = kept.pool()
+        except DatasetUnavailable as error:
+            _send([encode_line(error)])
+        else:
+            _send(map(encode_line, pool.samples))
+            _send([encode_line(End(left_out=kept.told()))])
+
+
+def read(order: ReadOrder, folder: Path) -> KeptSamples:
+    """The samples of the window.
+
+    Raises:
+        DatasetUnavailable: Something could not be read; part of it is never given.
+    """
+    repository = HubRepository(order.repo, endpoint=order.endpoint, pause_s=order.pause_s)
+    window = TimeWindow(
+        since=datetime.fromisoformat(order.since), until=datetime.fromisoformat(order.until)
+    )
+    commit = repository.revision_before(window.until)
+    files = files_of(repository.files(commit), pacific_dates(window), order.repo)
+    kept = KeptSamples(len(order.trusted or ()))
+    ids: set[str] = set()
+    for number, file in enumerate(files):
+        path = folder / str(number)
+        repository.download(commit, file, path)
+        try:
+            for row in parquet_rows(path, required=_COLUMNS, optional=("task", "topic")):
+                try:
+                    sample = hub_sample(row, window, order.trusted, order.tasks)
+                except Unfit as error:
+                    kept.left_out[str(error)] += 1
+                    continue
+                if sample.provenance.row_id in ids:  # of two the one in the first file counts
+                    kept.left_out["of an id that was there before"] += 1
+                    continue
+                ids.add(sample.provenance.row_id)
+                kept.add(sample)
+        except UnreadableParquet as error:
+            raise DatasetUnavailable(f"{order.repo}, {file.path[:200]!a}: {error}") from error
+        path.unlink()
+    return kept
+
+
+def files_of(listed: Sequence[RemoteFile], dates: Collection[date], repo: str) -> list[RemoteFile]:
+    """The Parquet files of these dates, by path.
+
+    Raises:
+        DatasetUnavailable: No file at all is of a date, or these are too many or too large.
+    """
+    dated = {f.path: (f, set(_dates(f.path))) for f in listed if f.path.endswith(".parquet")}
+    if not any(days for _, days in dated.values()):
+        raise DatasetUnavailable(f"{repo} has no Parquet files by date: its layout has changed")
+    wanted = [file for _, (file, days) in sorted(dated.items()) if days.intersection(dates)]
+    size_bytes = sum(file.size_bytes for file in wanted)
+    if len(wanted) > MAX_FILES or size_bytes > MAX_BYTES:
+        raise DatasetUnavailable(
+            f"{repo}: {len(wanted)} files of {size_bytes} bytes for {len(dates)} days, more than "
+            f"{MAX_FILES} of {MAX_BYTES}"
+        )
+    return wanted
+
+
+def hub_sample(
+    row: Mapping[str, Cell],
+    window: TimeWindow,
+    trusted: Collection[str] | None,
+    tasks: Collection[str],
+) -> Sample:
+    """The sample in a row of the data set, which holds multiple choice unless a row says else.
+
+    Raises:
+        Unfit: See ``row_sample``; or of another time, another hotkey, without an id.
+    """
+    produced_at = _moment(row["timestamp"])
+    if produced_at is None or produced_at not in window:
+        raise Unfit("outside the window")
+    hotkey = row["hotkey"]
+    if trusted is not None and hotkey not in trusted:
+        raise Unfit("of a hotkey that is not trusted")
+    row_id = row["id"]
+    if not isinstance(row_id, str) or not 0 < len(row_id) <= _MAX_ID_CHARS or not is_text(row_id):
+        raise Unfit("without an id")
+    origin = Provenance(
+        row_id=row_id,
+        produced_at=produced_at,
+        signer=None if trusted is None else Hotkey(str(hotkey)),
+    )
+    return row_sample({"task": MULTI_CHOICE, **row}, origin, tasks=tasks)
+
+
+def _moment(written: Cell) -> datetime | None:
+    if isinstance(written, str):
+        try:
+            written = datetime.fromisoformat(written)
+        except ValueError:
+            return None
+    if not isinstance(written, datetime) or written.tzinfo is not None:
+        return None
+    return pacific_to_utc(written)
+
+
+def _dates(path: str) -> Iterator[date]:
+    for year, month, day in _DATE.findall(path):
+        try:
+            yield date(int(year), int(month), int(day))
+        except ValueError:  # a number that looks like one
+            continue
+
+
+def _send(lines: Iterable[bytes]) -> None:
+    sys.stdout.buffer.writelines(lines)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Rows of subnet 1 as samples, wherever they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sn37.adapters.dataset.kept_samples import is_text
+from sn37.domain.collected import MAX_CHARACTERS
+from sn37.domain.multiple_choice import NotMultipleChoice, parse_multiple_choice
+from sn37.domain.samples import Provenance, Sample
+
+MULTI_CHOICE = "multi_choice"
+_MAX_TOPIC_CHARS = 64
+
+
+class Unfit(ValueError):
+    """A row that is left out; the message is what such rows are counted under."""
+
+
+def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collection[str]) -> Sample:
+    """The sample in a row; its stratum is the task and, where the row names one, the topic.
+
+    Of a multiple-choice question the prompt is the question as it was asked, with nothing put
+    before or after it, and the options are apart: how they are shown to a model, and in which
+    order, is for the scorer to draw. Other tasks are their challenge and reference as they are.
+
+    Args:
+        row: ``task``, ``challenge``, ``reference`` and perhaps ``topic``; of any type.
+        origin: The row's, without a stratum.
+        tasks: Those that are wanted.
+
+    Raises:
+        Unfit: Another task, a cell of a wrong type, empty or too long, or no question in it.
+    """
+    task = row.get("task")
+    if not isinstance(task, str) or task not in tasks:
+        raise Unfit("of another task")
+    challenge, reference = _text(row.get("challenge")), _text(row.get("reference"))
+    if len(challenge) + len(reference) > MAX_CHARACTERS:
+        raise Unfit("too long")
+    provenance = replace(origin, stratum=_stratum(task, row.get("topic")))
+    if task != MULTI_CHOICE:
+        return Sample(prompt=challenge, reference=reference, provenance=provenance)
+    try:
+        found = parse_multiple_choice(challenge, reference)
+    except NotMultipleChoice as error:
+        raise Unfit(f"that are no multiple choice ({error.fault})") from error
+    return Sample(
+        prompt=found.question,
+        reference=found.answer,
+        provenance=provenance,
+        choices=found.options,
+    )
+
+
+def _stratum(task: str, topic: object) -> str:
+    """``task/topic`` in small letters; a topic that is no short text counts as none."""
+    if not isinstance(topic, str) or not is_text(topic):
+        return task
+    words = " ".join(topic.casefold().split())
+    return f"{task}/{words}" if 0 < len(words) <= _MAX_TOPIC_CHARS else task
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or not is_text(value):
+        raise Unfit("without text")
+    return value

@@ -1,0 +1,202 @@
+"""A reader of wandb: a query and a choice of runs from standard input, reports to standard output.
+
+The client starts a native process, prints, and keeps caches; all of that stays in here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+from sn37.adapters.dataset.wandb_history import Flooded, HistoryChanged, HistoryPage, rows_of
+from sn37.adapters.dataset.wandb_messages import (
+    MAX_LINE_BYTES,
+    Failed,
+    Finished,
+    Listed,
+    Query,
+    RunFound,
+    decode_choice,
+    decode_query,
+    encode_report,
+    moment,
+)
+
+if TYPE_CHECKING:
+    from wandb import Api
+    from wandb.apis.public import Run
+
+MAX_MEMORY_BYTES = 3 << 29  # of this process and of the native one, each; 150 MB are usual
+MAX_FILE_BYTES = 1 << 30
+MAX_RUNS = 2000  # with a sign of life in the window
+RUNS_PER_PAGE = 20  # each comes with its newest row
+MAX_CONFIG_CHARACTERS = 1000  # of a value
+_LISTED = encode_report(Listed())
+_RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class NotAsExpected(Exception):
+    """The host answers something else than a list of runs."""
+
+
+def main() -> None:
+    """Answer one query."""
+    reports = _silence()
+    for limit, most in (
+        (resource.RLIMIT_DATA, MAX_MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, MAX_FILE_BYTES),
+    ):
+        resource.setrlimit(limit, (most, most))
+    query = decode_query(sys.stdin.buffer.readline())
+    _prepare(query)
+    # Its own modules take what it finds as settings, so it is imported after those are made.
+    from wandb.errors import Error, UsageError
+    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+
+    try:
+        for line in _report_lines(query):
+            reports.write(line)
+            if line == _LISTED:
+                reports.flush()
+    except UsageError as error:
+        _fail(reports, f"{error} Or set WANDB_API_KEY.")
+    except (Error, WandbApiFailedError, NotAsExpected, HistoryChanged) as error:
+        _fail(reports, str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # How the client fails on JSON of another shape than its queries ask for.
+        _fail(reports, f"an answer that the client cannot read: {type(error).__name__}: {error}")
+    reports.flush()
+    os._exit(0)  # the guard sees to the native process
+
+
+def _silence() -> IO[bytes]:
+    """The standard output as a stream of our own; what is printed from here on goes nowhere."""
+    reports = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return reports
+
+
+def _prepare(query: Query) -> None:
+    """Make the client's settings: nothing outside our folder, no telemetry, no prompts."""
+    folder = tempfile.gettempdir()
+    os.environ.update(
+        {f"WANDB_{name}_DIR": folder for name in ("ARTIFACT", "CACHE", "CONFIG", "DATA")}
+    )
+    os.environ.update(
+        WANDB_DIR=folder,
+        WANDB_ENTITY=query.entity,  # else it asks for the caller's own
+        WANDB_ERROR_REPORTING="false",
+        WANDB_HTTP_TIMEOUT=str(query.request_timeout_s),
+        WANDB_SILENT="true",
+        WANDB_X_GRAPHQL_RETRY_MAX=str(query.retries),
+    )
+    if query.base_url is not None:
+        os.environ["WANDB_BASE_URL"] = query.base_url
+
+
+def _report_lines(query: Query) -> Iterator[bytes]:
+    import wandb
+
+    # Only the parent's deadline ends a request that is being repeated.
+    api = wandb.Api(timeout=24 * 3600)
+    left_out: Counter[str] = Counter()
+    runs: dict[str, tuple[RunFound, Run]] = {}
+    for run in _list(api, query):
+        found = _run_found(run, query)
+        if found is None:
+            left_out["runs without an id or a time"] += 1
+        elif found.id not in runs:
+            runs[found.id] = found, run
+            yield encode_report(found)
+    yield _LISTED
+    for chosen in decode_choice(sys.stdin.buffer.readline()):
+        try:
+            yield from _read(*runs[chosen], query, left_out)
+        except Flooded:
+            left_out["runs with too many steps"] += 1
+    yield encode_report(Finished(left_out=dict(left_out)))
+
+
+def _list(api: Api, query: Query) -> Iterator[Run]:
+    path = f"{query.entity}/{query.project}"
+    conditions: list[dict[str, object]] = [
+        {f"config.{key}": {"$in": list(values)}} for key, values in query.config.items()
+    ]
+    conditions.append({"heartbeatAt": {"$gte": _iso(query.since)}})
+    conditions.append({"createdAt": {"$lt": _iso(query.until + 1)}})
+    listing = api.runs(
+        path,
+        filters={"$and": conditions},
+        order="+created_at",
+        per_page=RUNS_PER_PAGE,
+        lazy=False,
+    )
+    count = 0
+    for run in listing:
+        count += 1
+        if count > MAX_RUNS:
+            raise NotAsExpected(f"more than {MAX_RUNS} runs of {path} in the window")
+        yield run
+    if count < len(listing):
+        raise NotAsExpected(f"{path} has {len(listing)} runs in the window and lists {count}")
+
+
+def _run_found(run: Run, query: Query) -> RunFound | None:
+    created, heartbeat = _seconds(run.created_at), _seconds(run.heartbeat_at)
+    if created is None or heartbeat is None or not _RUN_ID.fullmatch(str(run.id)):
+        return None
+    told = {key: run.config.get(key) for key in query.told}
+    config = {
+        key: value
+        for key, value in told.items()
+        if isinstance(value, str) and len(value) <= MAX_CONFIG_CHARACTERS
+    }
+    return RunFound(id=run.id, config=config, created_at=created, heartbeat_at=heartbeat)
+
+
+def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
+    def read(start: int, stop: int) -> HistoryPage:
+        return list(
+            run.scan_history(min_step=start, max_step=stop, page_size=stop - start, use_cache=False)
+        )
+
+    last_step = run.lastHistoryStep
+    for row in rows_of(found, last_step, query, read, left_out):
+        line = encode_report(row)
+        if len(line) > MAX_LINE_BYTES:
+            left_out["rows that are too long"] += 1
+        else:
+            yield line
+    # A run that is gone has pages without rows.
+    if run.lastHistoryStep < last_step:
+        raise HistoryChanged(f"run {found.id} lost steps while it was read")
+
+
+def _seconds(time: object) -> float | None:
+    """A time as its host writes it, with or without the Z of UTC."""
+    try:
+        read = datetime.fromisoformat(str(time))
+        seconds = read.replace(tzinfo=read.tzinfo or UTC).timestamp()
+    except (OverflowError, ValueError):
+        return None
+    return seconds if moment(seconds) else None
+
+
+def _iso(seconds: float) -> str:
+    """As the host's index of times takes it: whole seconds, with a Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fail(reports: IO[bytes], message: str) -> None:
+    reports.write(encode_report(Failed(message=" ".join(message.split())[:500])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""A run's history inside a time window: which steps are asked for, and which rows count.
+
+Steps are read backwards in pages, from the newest one to the first page whose rows are all
+older than the window. Pages begin at multiples of their length, so two readers of a run that
+grows ask for the same ones.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import chain
+
+from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound, moment
+from sn37.domain.canonical import JsonValue
+from sn37.domain.samples import TimeWindow
+
+# A validator logs a step every few seconds at most; in four hours these are one in two.
+MAX_STEPS = 8192
+# Steps that nobody logged: a run that jumps ahead by billions ends here.
+MAX_EMPTY_PAGES = 16
+MAX_INDEX_DIGITS = 4
+
+HistoryPage = list[Mapping[str, JsonValue]]
+ReadPage = Callable[[int, int], HistoryPage]  # steps from, to (exclusive), ascending
+
+
+class HistoryChanged(Exception):
+    """Two answers about the same steps contradict each other, or are about others."""
+
+
+class Flooded(Exception):
+    """A run has more steps in the window than anybody needs."""
+
+
+def rows_of(
+    run: RunFound, last_step: int, query: Query, read: ReadPage, left_out: Counter[str]
+) -> Iterator[RowFound]:
+    """The rows of a run that count, by step; others are counted by reason.
+
+    Raises:
+        HistoryChanged: See there.
+        Flooded: See there; nothing was yielded.
+    """
+    window = TimeWindow(since=_moment(query.since), until=_moment(query.until))
+    pages = _pages(last_step, query.page_steps, window, read)
+    return _rows(run, chain.from_iterable(pages), query, window, left_out)
+
+
+def _pages(
+    last_step: int, length: int, window: TimeWindow, read: ReadPage
+) -> Iterable[HistoryPage]:
+    """Pages up to the one before the window, the oldest first."""
+    pages: list[HistoryPage] = []
+    empty = 0
+    for start in range(last_step // length * length, -1, -length):
+        page = _page(start, min(start + length, last_step + 1), read)
+        times = [t for row in page if (t := moment(row.get("_timestamp"))) is not None]
+        empty = 0 if times else empty + 1
+        if empty == MAX_EMPTY_PAGES or (times and max(times) < window.since):
+            break
+        pages.append(page)
+        if sum(map(len, pages)) > MAX_STEPS:
+            raise Flooded
+    return reversed(pages)
+
+
+def _page(start: int, stop: int, read: ReadPage) -> HistoryPage:
+    page = read(start, stop)
+    if len(page) < stop - start and read(start, stop) != page:
+        raise HistoryChanged(f"steps {start} to {stop - 1} were not the same twice")
+    steps = [row.get("_step") for row in page]
+    in_range = [s for s in steps if isinstance(s, int) and start <= s < stop]
+    if len(in_range) != len(page) or in_range != sorted(set(in_range)):
+        raise HistoryChanged(f"asked for steps {start} to {stop - 1}, got others")
+    return page
+
+
+def _rows(
+    run: RunFound,
+    history: Iterable[Mapping[str, JsonValue]],
+    query: Query,
+    window: TimeWindow,
+    left_out: Counter[str],
+) -> Iterator[RowFound]:
+    newest = 0.0
+    for row in history:
+        step, written = row["_step"], row.get("_timestamp")
+        time = moment(written)
+        if time is None or not isinstance(written, int | float):
+            left_out["rows without a time"] += 1
+            continue
+        in_order = written >= newest
+        newest = max(newest, written)
+        if time not in window:
+            continue
+        if not run.created_at <= written <= run.heartbeat_at:
+            left_out["rows from outside their run's time"] += 1
+        elif not in_order:
+            left_out["rows older than the row before"] += 1
+        else:
+            assert isinstance(step, int)  # _page has seen to it
+            for index, values in _indices(row, query):
+                yield RowFound(run=run.id, step=step, index=index, written=written, values=values)
+
+
+def _indices(
+    row: Mapping[str, JsonValue], query: Query
+) -> Iterator[tuple[int | None, dict[str, JsonValue]]]:
+    whole = {name: row[name] for name in query.columns if name in row}
+    if not query.indexed:
+        yield None, whole
+        return
+    first, *_ = query.indexed
+    for column in row:
+        name, _, digits = column.rpartition(".")
+        # One spelling an index: "07" would be a second row 7.
+        if name != first or not _is_index(digits):
+            continue
+        columns = {name: f"{name}.{digits}" for name in query.indexed}
+        if all(column in row for column in columns.values()):
+            yield int(digits), whole | {name: row[c] for name, c in columns.items()}
+
+
+def _is_index(digits: str) -> bool:
+    return (
+        digits.isascii()
+        and digits.isdecimal()
+        and len(digits) <= MAX_INDEX_DIGITS
+        and str(int(digits)) == digits
+    )
+
+
+def _moment(seconds: float) -> datetime:
+    time = moment(seconds)
+    assert time is not None
+    return time

@@ -1,0 +1,31 @@
+"""The chain and the feed of a simnet run without its models: enough to draw samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sn37.adapters.simnet.builder import ChainBuilder
+from sn37.adapters.simnet.chain import SimnetChain
+from sn37.adapters.simnet.feed import SimnetFeed
+from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, register_senders
+from sn37.domain.ids import Block
+
+
+@contextmanager
+def preview(*, seed: int, head: Block) -> Iterator[tuple[SimnetChain, SimnetFeed]]:
+    """A chain up to ``head`` as a run with this seed has it, but for miners, and its feed."""
+    with TemporaryDirectory(prefix="sn37-") as folder:
+        path = Path(folder) / "chain.sqlite"
+        chain = SimnetChain.create(
+            path, seed=seed, genesis_time=GENESIS_TIME, head=head, netuid=NETUID
+        )
+        try:
+            builder = ChainBuilder(path, netuid=NETUID)
+            register_senders(builder, seed)
+            builder.close()
+            yield chain, SimnetFeed(seed=seed, genesis_time=GENESIS_TIME)
+        finally:
+            chain.close()

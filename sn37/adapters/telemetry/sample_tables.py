@@ -1,0 +1,46 @@
+"""Samples as a table; nothing in their texts, which are strangers', reaches the terminal raw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from sn37.adapters.telemetry import wording
+from sn37.domain.collected import Collected
+from sn37.domain.samples import Sample
+
+SHOWN_CHARACTERS = 60  # of a text
+
+
+def render_samples(
+    title: str, samples: Sequence[Sample], collected: Collected | None
+) -> RenderableType:
+    """One row a sample, and below what the pool holds and what was set aside."""
+    table = Table(title=Text(wording.printable(title)), title_justify="left")
+    for column in ("row", "time", "signer", "prompt", "reference"):
+        table.add_column(column, no_wrap=column in ("time", "signer"))
+    for sample in samples:
+        origin = sample.provenance
+        when = origin.produced_at
+        table.add_row(
+            _cell(origin.row_id),
+            f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if when else "",
+            Text(wording.miner(origin.signer, {}) if origin.signer else ""),
+            _cell(sample.prompt),
+            _cell(sample.reference),
+        )
+    if collected is None:
+        return table
+    lines = [f"{len(collected.pool.samples):,} rows in the pool"]
+    lines += [f"{len(r.row_ids):,} set aside: {r.why}" for r in collected.set_aside]
+    return Group(table, Text("\n".join(map(wording.printable, lines))))
+
+
+def _cell(text: str) -> Text:
+    line = " ".join(text[: 4 * SHOWN_CHARACTERS].split())
+    short = line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 3]}..."
+    return Text(wording.printable(short))

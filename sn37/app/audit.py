@@ -1,0 +1,128 @@
+"""Derive everything a validator decided from what it recorded, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sn37.app.audit_receipts import VerifySignature, check_receipts
+from sn37.app.decision import conclude
+from sn37.app.differences import Difference, compare, plain
+from sn37.app.evidence import past_evidence
+from sn37.app.submit import weights_after
+from sn37.domain.ids import Digest
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import RoundResult, ValidatorState, WeightsRecord
+from sn37.domain.winner import WinnerRule
+from sn37.ports.state_store import StateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """What was looked at, and what of it does not follow."""
+
+    rounds: int
+    receipts: int
+    weights: int
+    differences: tuple[Difference, ...]
+
+
+class Auditor:
+    """Goes through a state from its first round on.
+
+    Losses have to be those of the signed receipts, verdicts and crowns what the schedule's
+    rules make of them, weights what the standings of the rounds known then call for.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        schedule: Schedule,
+        fingerprint: Digest,
+        rule: WinnerRule,
+        verify: VerifySignature,
+    ) -> None:
+        self._store = store
+        self._schedule = schedule
+        self._fingerprint = fingerprint
+        self._rule = rule
+        self._verify = verify
+
+    async def run(self) -> AuditResult:
+        """Every recorded round and every row of weights."""
+        state = await self._store.load()
+        found: list[Difference] = []
+        num_receipts = 0
+        for rounds in state.rounds.values():
+            for position, result in enumerate(rounds):
+                differences = await self._round(state, result, rounds[:position])
+                num_receipts += len(await self._store.receipts(result.key))
+                found += differences
+        for record in state.weights:
+            found += self._weights(state, record)
+        return AuditResult(
+            rounds=sum(map(len, state.rounds.values())),
+            receipts=num_receipts,
+            weights=len(state.weights),
+            differences=tuple(found),
+        )
+
+    async def _round(
+        self, state: ValidatorState, result: RoundResult, before: tuple[RoundResult, ...]
+    ) -> list[Difference]:
+        key = result.key
+        where = f"competition {key.competition}, sync block {key.sync_block}"
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        if rules is None:
+            return [Difference(where, "recorded", "no such competition in the schedule")]
+        if result.skipped is not None:
+            blank = RoundResult(key=key, sync=result.sync, skipped=result.skipped)
+            return list(compare(where, plain(result), plain(blank)))
+        opened = await self._store.recorded(key)
+        if opened is None:
+            return [Difference(where, "finished", "never opened")]
+        if unknown := [e for e in opened.outcomes if e not in state.submissions]:
+            return [Difference(where, f"{unknown[0].hotkey} took part", "no such submission")]
+        found = list(
+            check_receipts(
+                opened,
+                await self._store.receipts(key),
+                rules=rules,
+                submissions=state.submissions,
+                fingerprint=self._fingerprint,
+                verify=self._verify,
+            )
+        )
+        crown = next((r.champion for r in reversed(before) if r.skipped is None), None)
+        if opened.plan.champion is not None:  # it may have become ineligible in between
+            found += compare(f"{where}, champion before", plain(opened.plan.champion), plain(crown))
+        found += compare(
+            f"{where}, entries", plain(list(opened.outcomes)), plain(list(opened.plan.entries))
+        )
+        past = await past_evidence(
+            self._store, self._schedule, key.competition, before, opened.plan.entries
+        )
+        derived = conclude(
+            opened, rules=rules, past=past, submissions=state.submissions, rule=self._rule
+        ).result
+        found += compare(where, plain(_without_words(result)), plain(_without_words(derived)))
+        return found
+
+    def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
+        newest = record.newest_rounds
+        known = {
+            c: tuple(r for r in held if c in newest and r.key.sync_block <= newest[c])
+            for c, held in state.rounds.items()
+        }
+        derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
+        yield from compare(
+            f"weights of sync block {record.sync_block}",
+            plain(record.weights),
+            plain(derived),
+        )
+
+
+def _without_words(result: RoundResult) -> RoundResult:
+    """Explanations may be worded differently by another version."""
+    return replace(result, entries=tuple(replace(e, detail="") for e in result.entries))

@@ -1,0 +1,103 @@
+"""The signed receipts of a round against what the round recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import cast
+
+from sn37.app.differences import Difference, compare
+from sn37.app.receipts import losses_by_task
+from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.competition import Competition
+from sn37.domain.ids import Block, Digest, EntryKey, Hotkey
+from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.state import OpenRound, Submission, Verdict
+
+# Whether the hotkey signed the message: (hotkey, message, signature).
+VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
+
+
+def check_receipts(
+    opened: OpenRound,
+    receipts: Sequence[SignedReceipt],
+    *,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    fingerprint: Digest,
+    verify: VerifySignature,
+) -> Iterator[Difference]:
+    """Every scored entry has one receipt, signed, that says what was recorded; no other has."""
+    key = opened.plan.key
+    round_ = f"competition {key.competition}, sync block {key.sync_block}"
+    signed: dict[EntryKey, dict[str, JsonValue]] = {}
+    for position, receipt in enumerate(receipts):
+        where = f"{round_}, receipt {position}"
+        message = sha256(receipt.document).hexdigest().encode()
+        if not verify(receipt.hotkey, message, receipt.signature):
+            yield Difference(where, f"signed by {receipt.hotkey}", "its signature is not valid")
+        try:
+            document = cast("dict[str, JsonValue]", json.loads(receipt.document))
+            entry = EntryKey(Hotkey(str(document["hotkey"])), Block(int(str(document["block"]))))
+        except (KeyError, TypeError, ValueError) as error:
+            yield Difference(where, "there", f"it cannot be read: {error!r}")
+            continue
+        if entry in signed:
+            yield Difference(where, f"of {entry.hotkey}", "a second one")
+        signed[entry] = document
+    for entry, outcome in opened.outcomes.items():
+        where = f"{round_}, receipt of {entry.hotkey}"
+        said, is_due = signed.pop(entry, None), outcome.verdict is Verdict.SCORED
+        if said is None and is_due:
+            yield Difference(where, "missing", "the entry was scored")
+        elif said is not None and not is_due:
+            yield Difference(where, "there", f"the entry's verdict is {outcome.verdict.value}")
+        elif said is not None:
+            yield from compare(
+                where, said, _due(said, opened, submissions[entry], rules, fingerprint)
+            )
+            yield from compare(
+                f"{where}, manifest",
+                _digest_of(said.get("manifest"), rules),
+                opened.plan.manifest_digest,
+            )
+    for entry in signed:
+        yield Difference(f"{round_}, receipt of {entry.hotkey}", "there", "it did not take part")
+
+
+def _due(
+    said: dict[str, JsonValue],
+    opened: OpenRound,
+    submission: Submission,
+    rules: Competition,
+    fingerprint: Digest,
+) -> dict[str, JsonValue]:
+    """What a receipt has to say; what nothing else knows, as it says it itself."""
+    artifact, plan = submission.artifact, opened.plan
+    blocks = opened.journal.get(submission.commitment.key, ())
+    receipt = Receipt(
+        round=plan.key,
+        sync_hash=plan.sync.hash,
+        commitment=submission.commitment,
+        tensor_digest=artifact.tensor_digest if artifact else Digest(""),
+        manifest={},
+        manifest_digest=plan.manifest_digest,
+        pools={},
+        losses=losses_by_task([task.name for task in rules.tasks], blocks),
+        code_version="",
+        schedule_fingerprint=fingerprint,
+    )
+    own = ("manifest", "pools", "code_version", "environment")
+    return {**receipt.document(), **{name: said.get(name) for name in own}}
+
+
+def _digest_of(manifest: JsonValue, rules: Competition) -> Digest:
+    """As ``sampling.manifest_digest`` has it, of a receipt's manifest."""
+    held = manifest if isinstance(manifest, dict) else {}
+    rows = [(t.name, row) for t in rules.tasks for row in _elements(held.get(t.name))]
+    return canonical_digest([[task, *_elements(row)] for task, row in rows])
+
+
+def _elements(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,44 @@
+"""Where two values of the domain differ, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sn37.domain.canonical import JsonValue, as_json
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place at which what is recorded is not what follows from the rest."""
+
+    where: str
+    recorded: str
+    derived: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.recorded}; derived: {self.derived}"
+
+
+def compare(where: str, recorded: JsonValue, derived: JsonValue) -> Iterator[Difference]:
+    """Each innermost field that differs, numbers to their last digit."""
+    if isinstance(recorded, dict) and isinstance(derived, dict):
+        for name in sorted({*recorded, *derived}):
+            yield from compare(f"{where}, {name}", recorded.get(name), derived.get(name))
+    elif isinstance(recorded, list) and isinstance(derived, list):
+        if len(recorded) != len(derived):
+            yield Difference(f"{where}, length", str(len(recorded)), str(len(derived)))
+        for position, (ours, theirs) in enumerate(zip(recorded, derived, strict=False)):
+            yield from compare(f"{where} {position}", ours, theirs)
+    elif type(recorded) is not type(derived) or recorded != derived:
+        yield Difference(where, _shown(recorded), _shown(derived))
+
+
+def plain(value: object) -> JsonValue:
+    """A value of the domain in a form that can be compared."""
+    return as_json(value)
+
+
+def _shown(value: JsonValue) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

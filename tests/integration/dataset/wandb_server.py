@@ -1,0 +1,277 @@
+"""A wandb host on 127.0.0.1 that speaks what version 0.31 of the ``wandb`` client asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sn37.domain.canonical import JsonValue
+
+Row = dict[str, JsonValue]  # a history row with its _step and _timestamp
+API_KEY = "k" * 40
+PATIENCE_S = 60.0  # of an answer that does not come
+
+
+@dataclass(slots=True, kw_only=True)
+class HostedRun:
+    """A run; ``rows`` are ordered by step."""
+
+    id: str
+    config: Mapping[str, JsonValue]
+    created_at: datetime
+    heartbeat_at: datetime
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def last_step(self) -> int:
+        step = self.rows[-1]["_step"] if self.rows else -1
+        assert isinstance(step, int)
+        return step
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """What happens to requests of one kind instead of, or to, a good answer."""
+
+    operation: str  # of GraphQL: Viewer, Runs, RunHistoryKeys, RunParquetHistory, HistoryPage
+    skip: int = 0
+    times: int | None = 1  # None for all
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    data: JsonValue = None  # another answer
+    cut: bool = False  # half of the answer arrives
+    drop: bool = False  # nothing does
+    mute: bool = False  # nothing does, and the connection stays open
+
+    def applies(self, operation: str) -> bool:
+        if operation != self.operation:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return self.times is None or self.times >= 0
+
+
+@dataclass(slots=True)
+class WandbHost:
+    """What a host holds, and what it was asked."""
+
+    url: str = ""
+    projects: dict[str, list[HostedRun]] = field(default_factory=dict)  # by "entity/project"
+    faults: list[Fault] = field(default_factory=list)
+    asked: list[tuple[str, dict[str, JsonValue]]] = field(default_factory=list)
+    on_request: Callable[[str], None] = lambda operation: None
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, operation: str, variables: dict[str, JsonValue]) -> JsonValue:
+        self.asked.append((operation, variables))
+        if operation == "Viewer":
+            return {"viewer": {"id": "1", "entity": "us", "username": "us", "flags": "{}"}}
+        project = f"{variables['entity']}/{variables['project']}"
+        runs = self.projects.get(project)
+        if runs is None:
+            return {"project": None}
+        if operation == "Runs":
+            return {"project": _listing(runs, variables)}
+        name = variables.get("name") or variables.get("runName") or variables.get("run")
+        run = next((run for run in runs if run.id == name), None)
+        found = None if run is None else _history(operation, run, variables)
+        return {"project": {"run": found}}
+
+    def fault(self, operation: str) -> Fault | None:
+        return next((fault for fault in self.faults if fault.applies(operation)), None)
+
+
+def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonValue:
+    filters, cursor, per_page = variables["filters"], variables["cursor"], variables["perPage"]
+    assert isinstance(filters, str)
+    assert isinstance(per_page, int)
+    assert variables["order"] == "+created_at"
+    wanted = json.loads(filters)
+    matching = sorted((r for r in runs if _matches(r, wanted)), key=lambda r: r.created_at)
+    first = int(cursor) if isinstance(cursor, str) else 0
+    page = matching[first : first + per_page]
+    edges: list[JsonValue] = [
+        {"node": _node(run), "cursor": str(first + number)}
+        for number, run in enumerate(page, start=1)
+    ]
+    return {
+        "internalId": "1",
+        "runCount": len(matching),
+        "readOnly": True,
+        "runs": {
+            "edges": edges,
+            "pageInfo": {
+                "endCursor": str(first + len(page)),
+                "hasNextPage": first + len(page) < len(matching),
+            },
+        },
+    }
+
+
+def _node(run: HostedRun) -> JsonValue:
+    return {
+        "id": f"storage-{run.id}",
+        "projectId": "1",
+        "name": run.id,
+        "displayName": run.id,
+        "state": "running",
+        "tags": [],
+        "sweepName": None,
+        "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
+        "summaryMetrics": json.dumps(run.rows[-1]) if run.rows else "{}",
+        "systemMetrics": "{}",
+        "createdAt": iso(run.created_at),
+        "heartbeatAt": iso(run.heartbeat_at),
+        "historyLineCount": len(run.rows),
+        "historyKeys": {"lastStep": run.last_step, "keys": {}},
+        "user": {"name": "someone", "username": "someone"},
+    }
+
+
+def _history(operation: str, run: HostedRun, variables: Mapping[str, JsonValue]) -> JsonValue:
+    match operation:
+        case "RunHistoryKeys":
+            return {"historyKeys": {"lastStep": run.last_step, "keys": {}}}
+        case "RunParquetHistory":
+            return {"parquetHistory": {"parquetUrls": [], "liveData": []}}
+        case "HistoryPage":
+            first, last = variables["minStep"], variables["maxStep"]
+            size = variables["pageSize"]
+            assert isinstance(first, int)
+            assert isinstance(last, int)
+            assert isinstance(size, int)
+            inside = [row for row in run.rows if first <= _step(row) < last]
+            return {"history": [json.dumps(row) for row in inside[:size]]}
+    raise AssertionError(f"nobody knows {operation}")
+
+
+def _step(row: Row) -> int:
+    step = row["_step"]
+    assert isinstance(step, int)
+    return step
+
+
+def _matches(run: HostedRun, wanted: Mapping[str, JsonValue]) -> bool:
+    """The part of MongoDB's query language that wandb documents and is used here."""
+    fields: dict[str, JsonValue] = {
+        "createdAt": iso(run.created_at),
+        "heartbeatAt": iso(run.heartbeat_at),
+        **{f"config.{key}": value for key, value in run.config.items()},
+    }
+    for name, condition in wanted.items():
+        if name == "$and":
+            assert isinstance(condition, list)
+            if not all(_matches(run, c) for c in condition if isinstance(c, dict)):
+                return False
+            continue
+        assert isinstance(condition, dict)
+        ((operator, value),) = condition.items()
+        found = fields.get(name)
+        if not _compare(operator, found, value):
+            return False
+    return True
+
+
+def _compare(operator: str, found: JsonValue, value: JsonValue) -> bool:
+    match operator, found, value:
+        case "$in", _, list():
+            return found in value
+        case "$gte", str(), str():
+            return found >= value
+        case "$lt", str(), str():
+            return found < value
+    return False
+
+
+def iso(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    host: WandbHost
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.path == "/graphql"
+        named = re.search(r"query\s+(\w+)", body["query"])
+        assert named
+        operation = named[1]
+        self.host.on_request(operation)
+        answer = self.host.answer(operation, body.get("variables") or {})
+        fault = self.host.fault(operation)
+        if fault is None:
+            self._send(200, {"data": answer})
+        elif fault.drop or fault.mute:
+            if fault.mute:
+                self.host.closing.wait(PATIENCE_S)
+            self._hang_up()
+        elif fault.cut:
+            self._send(200, {"data": answer}, cut=True)
+        elif fault.status is not None:
+            self._send(fault.status, {"error": "not now"}, headers=fault.headers)
+        else:
+            self._send(200, {"data": fault.data})
+
+    def _send(
+        self,
+        status: int,
+        value: JsonValue,
+        *,
+        headers: Mapping[str, str] | None = None,
+        cut: bool = False,
+    ) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in (headers or {}).items():
+            self.send_header(name, text)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+        if cut:
+            self.wfile.flush()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients are killed and faults cut connections: both are what the tests are about."""
+
+
+@contextmanager
+def running_wandb() -> Iterator[WandbHost]:
+    """A host that answers until the context is left."""
+    host = WandbHost()
+    handler = type("BoundHandler", (_Handler,), {"host": host})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        host.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield host
+        finally:
+            host.closing.set()
+            server.shutdown()
+            thread.join()

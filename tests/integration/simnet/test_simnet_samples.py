@@ -1,0 +1,25 @@
+"""``sn37 data sample`` on simnet: its feed needs no chain, no models and no folder."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sn37.app import main
+from sn37.app.cli_errors import run
+
+
+def test_simnets_feed_is_sampled_at_a_block(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "sample", "simnet", "--network", "simnet", "--block", "3600", "--json"]
+    documents = []
+    for _ in range(2):
+        assert run(main.app, [*words, "--count", "20"], prog_name="sn37") == 0
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0] == documents[1]
+    signers = {row["signer"] for row in documents[0]["samples"]}
+    assert len(documents[0]["samples"]) == 20
+    assert len(signers) >= 3
+    assert documents[0]["task"] == "pairs"
+    assert run(main.app, [*words, "--count", "100000"], prog_name="sn37") == 1
+    assert "asked for 100000 samples" in capsys.readouterr().err

@@ -1,0 +1,292 @@
+"""An audit finds whatever was changed in a record, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sn37.app.audit import Auditor, AuditResult
+from sn37.domain.canonical import canonical_json
+from sn37.domain.emission import WeightVector
+from sn37.domain.ids import CompetitionId, Digest, Hotkey
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.winner import KingOfTheHill
+from sn37.testing.builders import an_entry_key
+from sn37.testing.fakes import FakeStateStore
+from sn37.testing.fakes.chain import fake_signature
+from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.fake_world import World, one_competition
+
+Change = Callable[[Memory], object]
+
+
+def three_rounds() -> Memory:
+    """A crown that passes on, a model raced out, one refused, one that is not finite."""
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("worse", 1.5, block=110)
+    world.miner("broken", math.nan, block=120)
+    world.miner("better", 0.9, block=450)
+    world.run(rounds=3)
+    return world.store.memory
+
+
+MEMORY = three_rounds()
+
+
+def is_signed(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
+    return fake_signature(hotkey, message) == signature
+
+
+def audit(memory: Memory, schedule: Schedule | None = None, fingerprint: str = "f") -> AuditResult:
+    auditor = Auditor(
+        store=FakeStateStore(memory=memory),
+        schedule=schedule or one_competition(),
+        fingerprint=Digest(fingerprint * 64),
+        rule=KingOfTheHill(),
+        verify=is_signed,
+    )
+    return asyncio.run(auditor.run())
+
+
+def after(change: Change) -> list[str]:
+    memory = deepcopy(MEMORY)
+    change(memory)
+    return [str(d) for d in audit(memory).differences]
+
+
+def next_digit(value: float) -> float:
+    """The same number with its last bit changed."""
+    return math.nextafter(value, math.inf)
+
+
+def test_what_was_recorded_follows() -> None:
+    result = audit(MEMORY)
+    assert result.differences == ()
+    assert (result.rounds, result.weights) == (3, 3)
+    assert result.receipts == sum(map(len, MEMORY.receipts.values())) >= 5
+
+
+def test_after_a_restart_in_the_middle_it_follows_too() -> None:
+    world = World()
+    world.miner("first", 1.0)
+    world.run(rounds=1)
+    world.miner("better", 0.9, block=450)
+    world.run(rounds=3)
+    assert audit(world.store.memory).differences == ()
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_a_changed_digit_of_any_loss_is_found(data: st.DataObject) -> None:
+    memory = deepcopy(MEMORY)
+    key = data.draw(st.sampled_from(sorted(k for k in memory.journal if k[1].hotkey != "broken")))
+    blocks = memory.journal[key]
+    position = data.draw(st.integers(0, len(blocks) - 1))
+    losses = list(blocks[position].losses)
+    sample = data.draw(st.integers(0, len(losses) - 1))
+    losses[sample] = next_digit(losses[sample])
+    blocks[position] = replace(blocks[position], losses=tuple(losses))
+    found = [str(d) for d in audit(memory).differences]
+    number = blocks[position].block.first + sample
+    assert any(f"receipt of {key[1].hotkey}, losses, text {number}: " in line for line in found)
+
+
+def receipt(round_: int, name: str, value: object) -> Change:
+    """Another value in the first receipt of a round, signed anew."""
+
+    def change(memory: Memory) -> None:
+        key = sorted(memory.receipts)[round_]
+        old = memory.receipts[key][0]
+        document = canonical_json({**json.loads(old.document), name: value})  # type: ignore[dict-item]
+        signature = fake_signature(old.hotkey, sha256(document).hexdigest().encode())
+        memory.receipts[key][0] = replace(old, document=document, signature=signature)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("competition", 2),
+        ("sync_block", 1),
+        ("sync_hash", "0x00"),
+        ("block", 99),
+        ("hotkey", "stranger"),
+        ("repo", "a/b"),
+        ("revision", "0" * 40),
+        ("secure_hash", "x"),
+        ("tensor_digest", "0" * 64),
+        ("manifest", {"text": []}),
+        ("manifest_digest", "0" * 64),
+        ("losses", {"text": [1.0]}),
+        ("schedule_fingerprint", "0" * 64),
+        ("version", 2),
+    ],
+)
+def test_a_changed_field_of_a_receipt_is_found(name: str, value: object) -> None:
+    assert any("receipt" in line for line in after(receipt(1, name, value)))
+
+
+def test_a_receipt_that_was_not_signed_like_this_is_found() -> None:
+    def change(memory: Memory) -> None:
+        key = min(memory.receipts)
+        old = memory.receipts[key][0]
+        document = old.document.replace(b'"version":1', b'"version":1 ')
+        memory.receipts[key][0] = replace(old, document=document)
+
+    assert any("its signature is not valid" in line for line in after(change))
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"{}", b'{"hotkey":"a","block":"b"}', b"\xff"])
+def test_a_receipt_that_cannot_be_read_is_found(document: bytes) -> None:
+    def change(memory: Memory) -> None:
+        receipts = memory.receipts[min(memory.receipts)]
+        receipts[0] = replace(receipts[0], document=document)
+
+    assert any("it cannot be read" in line for line in after(change))
+
+
+def test_a_receipt_that_is_missing_or_there_twice_is_found() -> None:
+    def lose(memory: Memory) -> None:
+        memory.receipts[min(memory.receipts)].pop()
+
+    def repeat(memory: Memory) -> None:
+        receipts = memory.receipts[min(memory.receipts)]
+        receipts.append(receipts[0])
+
+    assert any("missing" in line for line in after(lose))
+    assert any("a second one" in line for line in after(repeat))
+
+
+def result(round_: int, change: Callable[[RoundResult], RoundResult]) -> Change:
+    def apply(memory: Memory) -> None:
+        key = sorted(memory.results)[round_]
+        memory.results[key] = change(memory.results[key])
+
+    return apply
+
+
+def entry(position: int, change: Callable[[EntryResult], EntryResult]) -> Change:
+    def apply(recorded: RoundResult) -> RoundResult:
+        rows = list(recorded.entries)
+        rows[position] = change(rows[position])
+        return replace(recorded, entries=tuple(rows))
+
+    return result(-1, apply)
+
+
+def another_score(row: EntryResult) -> EntryResult:
+    assert row.score is not None
+    return replace(row, score=next_digit(row.score))
+
+
+def another_raw_score(row: EntryResult) -> EntryResult:
+    return replace(row, tasks=tuple(replace(t, raw=next_digit(t.raw)) for t in row.tasks))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (result(0, lambda r: replace(r, champion=an_entry_key("worse", 110))), "champion"),
+        (result(2, lambda r: replace(r, champion=None)), "champion"),
+        (result(1, lambda r: replace(r, manifest_digest=Digest("0" * 64))), "manifest_digest"),
+        (result(1, lambda r: replace(r, entries=r.entries[:-1])), "length"),
+        (result(1, lambda r: replace(r, skipped=Reason.HUB_UNAVAILABLE)), "champion"),
+        (entry(0, another_score), "score"),
+        (entry(0, another_raw_score), "raw"),
+        (entry(0, lambda e: replace(e, num_samples=e.num_samples + 1)), "num_samples"),
+        (entry(-1, lambda e: replace(e, verdict=Verdict.WAITING)), "verdict"),
+        (entry(-1, lambda e: replace(e, reason=Reason.TIMEOUT)), "reason"),
+        (entry(0, lambda e: replace(e, repo="a/b")), "repo"),
+    ],
+)
+def test_a_changed_result_is_found(change: Change, told: str) -> None:
+    assert any(told in line for line in after(change))
+
+
+def test_a_crown_that_was_given_before_the_round_is_found() -> None:
+    def change(memory: Memory) -> None:
+        key = max(memory.plans)
+        memory.plans[key] = replace(memory.plans[key], champion=an_entry_key("worse", 110))
+
+    assert any("champion before" in line for line in after(change))
+
+
+def test_a_changed_verdict_is_found() -> None:
+    def change(memory: Memory) -> None:
+        outcomes = memory.outcomes[min(memory.outcomes)]
+        scored = next(k for k, o in outcomes.items() if o.verdict is Verdict.SCORED)
+        outcomes[scored] = replace(
+            outcomes[scored], verdict=Verdict.FAILED, reason=Reason.NON_FINITE
+        )
+
+    assert any("the entry's verdict is failed" in line for line in after(change))
+
+
+@pytest.mark.parametrize("position", range(3))
+def test_a_changed_weight_is_found(position: int) -> None:
+    def change(memory: Memory) -> None:
+        block = sorted(memory.weights)[position]
+        record = memory.weights[block]
+        (winner,) = record.weights.shares
+        shares = {winner: 1.0 - 2**-40, Hotkey("thief"): 2**-40}
+        memory.weights[block] = replace(record, weights=WeightVector(shares))
+
+    assert any("weights of sync block" in line and "thief" in line for line in after(change))
+
+
+def test_weights_that_rest_on_other_rounds_are_found() -> None:
+    def change(memory: Memory) -> None:
+        block = max(memory.weights)
+        memory.weights[block] = replace(memory.weights[block], newest_rounds={})
+
+    assert any("weights of sync block" in line for line in after(change))
+
+
+def test_another_schedule_is_told_apart() -> None:
+    differences = audit(MEMORY, fingerprint="0").differences
+    assert {d.where.rpartition(", ")[2] for d in differences} == {"schedule_fingerprint"}
+
+
+def test_a_round_that_was_never_opened_is_found() -> None:
+    def change(memory: Memory) -> None:
+        del memory.plans[min(memory.plans)]
+
+    assert any("never opened" in line for line in after(change))
+
+
+def test_an_unknown_submission_is_found() -> None:
+    def change(memory: Memory) -> None:
+        del memory.submissions[an_entry_key("first", 100)]
+
+    assert any("no such submission" in line for line in after(change))
+
+
+def test_a_competition_that_the_schedule_does_not_have_is_found() -> None:
+    def change(memory: Memory) -> None:
+        key = min(memory.results)
+        stranger = replace(key, competition=CompetitionId(9))
+        memory.results[stranger] = replace(memory.results[key], key=stranger)
+
+    assert any("no such competition in the schedule" in line for line in after(change))
+
+
+def test_standings_follow_from_the_crowns_that_were_checked() -> None:
+    """They are stored nowhere: weights are compared with those of the recorded crowns."""
+    memory = deepcopy(MEMORY)
+    first = min(memory.results)
+    memory.results[first] = replace(memory.results[first], champion=an_entry_key("worse", 110))
+    places = [d.where for d in audit(memory).differences]
+    assert any(p.startswith(f"weights of sync block {first.sync_block}") for p in places)
