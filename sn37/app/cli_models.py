@@ -32,9 +32,10 @@ def models(
     as_json: options.AsJson = False,
 ) -> None:
     """List the models on disk and those that are waited for; a validator may be running."""
-    from sn37.app.settings import load_settings
+    flags = {k: v for k, v in locals().items() if k != "as_json"}
+    from sn37.app.settings import load_settings  # what it needs takes time to import
 
-    settings = load_settings({k: v for k, v in locals().items() if k != "as_json"})
+    settings = load_settings(flags)
     holdings, inventory, block = _read(settings)
     if as_json:
         typer.echo(json.dumps(_as_json(holdings, inventory, block), indent=2))

@@ -8,14 +8,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from sn37.adapters.admission.admit import Admitted
 from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.ids import Digest
 from sn37.domain.models import Held, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+
+if TYPE_CHECKING:
+    from sn37.adapters.admission.admit import Admitted  # hashes, which readers of facts do without
 
 FACTS = "facts.json"
 FILES = "files"
