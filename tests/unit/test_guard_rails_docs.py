@@ -179,7 +179,11 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
 
 def test_the_table_of_reasons_is_the_program_s() -> None:
     blame = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
-    rows = [f"| `{r.value}` | {blame[r.blame]} | {r.meaning} |" for r in Reason]
+    rows = [
+        f"| `{r.value}` | {blame[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "
+        f"| {r.remedy} |"
+        for r in Reason
+    ]
     table = re.search(
         r"<!-- reasons -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", read(ROOT / "docs" / "miner.md")
     )

@@ -26,9 +26,6 @@ def state_dir(tmp_path: Path) -> Iterator[Path]:
     alice, bob = a_commitment("alice", BLOCK), a_commitment("bob", BLOCK)
     carol = a_commitment("carol", BLOCK + 1_000)  # too young for the next rounds
     put(state / "models" / "models", alice.model, 3_000)
-    (
-        state / "models" / "models" / cache_key(alice.model.repo, alice.model.revision) / FACTS
-    ).touch()
     put(state / "models" / "partial", bob.model, 2_000)
     put(state / "models" / "models", a_commitment("nobody").model, 500)
     store = SqliteStateStore(state / "state.sqlite")
