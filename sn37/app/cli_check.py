@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_SETTINGS = (
+    "config",
+    "network",
+    "state_dir",
+    "device",
+    "threads",
+    "allow_weak_sandbox",
+    "schedule",
+)
 
 
 def register(parent: typer.Typer) -> None:
@@ -62,20 +71,11 @@ def check(
 
     Exit code 1 when it would be refused.
     """
+    flags = dict(locals())
     from sn37.app.checking import Request, run_check  # what it needs takes a second to import
     from sn37.app.settings import load_settings
 
-    settings = load_settings(
-        {
-            "config": config,
-            "network": network,
-            "state_dir": state_dir,
-            "device": device,
-            "threads": threads,
-            "allow_weak_sandbox": allow_weak_sandbox,
-            "schedule": schedule,
-        }
-    )
+    settings = load_settings({name: flags[name] for name in _SETTINGS})
     rules = _rules(settings, CompetitionId(competition), at)
     if tokenizer is not None and not tokenizer.is_dir():
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")

@@ -12,6 +12,7 @@ from sn37.domain.ids import Block, BlockRef, Coldkey, EntryKey, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
 from sn37.domain.models import Inventory, ModelRef
 from sn37.domain.queue import current_submissions
+from sn37.domain.retention import copies_of
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import RoundResult, Submission, ValidatorState, Verdict
 
@@ -90,11 +91,11 @@ def _purposes(
     state: ValidatorState, schedule: Schedule
 ) -> tuple[Mapping[EntryKey, Purpose], Mapping[EntryKey, int]]:
     """What each model is for, and the place of those in the queue. Weak purposes first."""
-    block = newest_block(state)
+    block, copies = newest_block(state), copies_of(state)
     purposes = {
         s.commitment.key: Purpose.QUEUED
         for s in current_submissions(state.submissions.values(), block)
-        if s.rejection is None and s.duplicate_of is None and not s.retired
+        if s.rejection is None and not s.retired and s.commitment.key not in copies
     }
     expected = expected_entries(
         state.submissions.values(),

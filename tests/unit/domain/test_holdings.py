@@ -24,10 +24,10 @@ from sn37.testing.builders import (
 GIB = 1 << 30
 
 
-def named(name: str, block: int = 100, *, here: bool = True, **known: object) -> Submission:
+def named(name: str, block: int = 100, *, here: bool = True, retired: bool = False) -> Submission:
     commitment = a_commitment(name, block)
     artifact = an_artifact(commitment) if here else None
-    return a_submission(commitment, artifact=artifact, **known)  # type: ignore[arg-type]
+    return a_submission(commitment, artifact=artifact, retired=retired)
 
 
 def a_state(*submissions: Submission) -> ValidatorState:
@@ -84,10 +84,23 @@ def test_the_strongest_reason_to_keep_a_model_comes_first() -> None:
 
 def test_what_is_neither_on_disk_nor_waited_for_is_left_out() -> None:
     state = a_state(
-        named("refused", here=False, rejection=Reason.NORM), named("hopeless", retired=True)
+        a_submission(a_commitment("refused"), rejection=Reason.NORM),
+        named("hopeless", retired=True),
     )
     assert purposes(state) == []
     assert purposes(state, "hopeless") == [("hopeless", Purpose.NONE, None)]
+
+
+def test_a_copy_is_kept_for_nothing() -> None:
+    copy = a_commitment("copy", 900)
+    original = named("new", 800)
+    assert original.artifact is not None
+    copied = an_artifact(copy, tensor_digest=original.artifact.tensor_digest)
+    state = a_state(original, a_submission(copy, artifact=copied))
+    assert purposes(state, "new", "copy") == [
+        ("new", Purpose.NEXT, 1),
+        ("copy", Purpose.NONE, None),
+    ]
 
 
 def test_a_model_that_waits_for_a_later_round_has_no_place() -> None:
