@@ -16,7 +16,7 @@ from sn37.app.cli_errors import run
 from sn37.domain.models import ModelRef
 from sn37.testing.builders import a_commitment, a_submission, an_artifact
 
-BLOCK = 9_000_000  # a competition of finney's schedule runs there
+BLOCK = 3_200_000  # competition 1 of the preset finney runs there
 
 
 @pytest.fixture
