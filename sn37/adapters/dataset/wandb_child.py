@@ -162,13 +162,17 @@ def _run_found(run: Run, query: Query) -> RunFound | None:
 
 
 def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
-    def read(start: int, stop: int) -> HistoryPage:
-        return list(
-            # The cache is in our folder. Without it a run's archive would come for every page.
-            run.scan_history(min_step=start, max_step=stop, page_size=stop - start)
-        )
-
     last_step = run.lastHistoryStep
+    # One scan for all pages: each new one asks for the run's steps and its archive again.
+    scan = run.scan_history(max_step=last_step + 1, page_size=query.page_steps)
+
+    def read(start: int, stop: int) -> HistoryPage:
+        scan.min_step = start
+        first = next(iter(scan), None)
+        # Where a page is empty the scan has gone on to the next one.
+        is_there = first is not None and scan.page_offset == start + query.page_steps
+        return list(scan.rows) if is_there else []
+
     for row in rows_of(found, last_step, query, read, left_out):
         line = encode_report(row)
         if len(line) > MAX_LINE_BYTES:
