@@ -159,6 +159,7 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    read_state = providers.Object(maintenance.read_state)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,

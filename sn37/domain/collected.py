@@ -61,14 +61,18 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     Raises:
         ContractBroken: A row is not one that was asked for, or there is too much text.
     """
+    faults: dict[str, str] = {}
+    num_bytes = 0
     for sample in pool.samples:
         _require_asked_for(sample, request)
-    faults = {s.provenance.row_id: why for s in pool.samples if (why := _fault(s)) is not None}
-    ordered = Pool(tuple(sorted(pool.samples, key=lambda s: s.provenance.row_id)))
-    collected = Collected(pool=ordered).without(faults)
-    if sum(map(stored_bytes, collected.pool.samples)) > MAX_POOL_BYTES:
+        if (why := _fault(sample)) is not None:
+            faults[sample.provenance.row_id] = why
+        else:
+            num_bytes += stored_bytes(sample)
+    if num_bytes > MAX_POOL_BYTES:
         raise ContractBroken(f"rows of more than {MAX_POOL_BYTES:,} bytes together")
-    return collected
+    ordered = Pool(tuple(sorted(pool.samples, key=_row_id)))
+    return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
 
 
 def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
@@ -87,6 +91,8 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
 
 def is_unicode(text: str) -> bool:
     """Whether it can be encoded; JSON may hold half of a surrogate pair."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -129,18 +135,21 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 def _fault(sample: Sample) -> str | None:
     names = (sample.provenance.row_id, sample.provenance.stratum or "")
-    texts = _texts(sample)
     if max(map(len, names)) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
-    if sum(map(len, texts)) > MAX_CHARACTERS:
-        return f"more than {MAX_CHARACTERS:,} characters"
     if not sample.reference:
         return "nothing to score"
-    if any("\0" in text for text in texts):
+    text = "".join(_texts(sample))
+    if len(text) > MAX_CHARACTERS:
+        return f"more than {MAX_CHARACTERS:,} characters"
+    if "\0" in text:
         return "a NUL in the text"
-    if not all(text.isascii() or is_unicode(text) for text in texts):
-        return "half of a surrogate pair in the text"
-    return None
+    # Halves of a pair do not become one by standing side by side: Python joins none.
+    return None if is_unicode(text) else "half of a surrogate pair in the text"
+
+
+def _row_id(sample: Sample) -> str:
+    return sample.provenance.row_id
 
 
 def _texts(sample: Sample) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class PoolRequest:
     trusted: frozenset[Hotkey] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Pool:
     """The rows a draw may choose from, frozen before the draw's seed exists.
 
@@ -103,6 +103,10 @@ class Pool:
     def __post_init__(self) -> None:
         if len({s.provenance.row_id for s in self.samples}) != len(self.samples):
             raise ValueError("a row appears twice in the pool")
+
+    def __repr__(self) -> str:
+        # asyncio spells out the result of a finished task, which may be a gigabyte of text.
+        return f"Pool({len(self.samples)} samples)"
 
     def within(self, window: TimeWindow) -> Pool:
         """The rows produced inside ``window``; rows without a time are left out."""

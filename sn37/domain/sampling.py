@@ -43,8 +43,15 @@ def seed_of(*, netuid: Netuid, competition: CompetitionId, task: TaskName, block
 
 def rank(sample: Sample, *, task: TaskName, seed: Seed) -> bytes:
     """A row's place in a draw, by a keyed hash of that row alone; the lowest are taken."""
-    row = sample.provenance.row_id
-    text = f"sn37/draw/1|{seed:064x}|{task}|{row}|{sample.content_hash}"
+    return _rank(sample, _prefix(task, seed))
+
+
+def _prefix(task: TaskName, seed: Seed) -> str:
+    return f"sn37/draw/1|{seed:064x}|{task}|"
+
+
+def _rank(sample: Sample, prefix: str) -> bytes:
+    text = f"{prefix}{sample.provenance.row_id}|{sample.content_hash}"
     return sha256(text.encode()).digest()
 
 
@@ -65,7 +72,8 @@ def draw(
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
     cap = signer_cap(count, signer_share)
-    ranked = [(rank(sample, task=task, seed=seed), sample) for sample in pool.samples]
+    prefix = _prefix(task, seed)
+    ranked = [(_rank(sample, prefix), sample) for sample in pool.samples]
     by_signer: defaultdict[Hotkey | None, list[_Ranked]] = defaultdict(list)
     for row in sorted(ranked, key=itemgetter(0)):
         by_signer[row[1].provenance.signer].append(row)
@@ -84,6 +92,9 @@ def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
     Rows of one such turn stay by rank. Strata therefore have equal parts of the beginning, up
     to one row, for as long as their rows last.
     """
+    rows = tuple(rows)
+    if len({sample.provenance.stratum for _, sample in rows}) < 2:
+        return iter(rows)
     num_before: Counter[str | None] = Counter()
     turns: defaultdict[int, list[_Ranked]] = defaultdict(list)
     for row in rows:

@@ -6,7 +6,7 @@ from collections import Counter
 from hashlib import sha256
 
 from sn37.domain.collected import MAX_POOL_BYTES, is_unicode, stored_bytes
-from sn37.domain.ids import Digest, Hotkey
+from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, Sample
 
 
@@ -43,9 +43,9 @@ class KeptSamples:
         kept: list[Sample] = []
         for signer, samples in self._samples.items():
             kept += samples if self._sizes[signer] <= self._room else self._most(samples)
-        first: dict[Digest, Sample] = {}
+        first: dict[tuple[str, ...], Sample] = {}
         for sample in sorted(kept, key=_age):
-            first.setdefault(sample.content_hash, sample)
+            first.setdefault((sample.prompt, sample.reference, *sample.choices), sample)
         self.left_out["repeated"] += len(kept) - len(first)
         return Pool(tuple(sorted(first.values(), key=lambda s: s.provenance.row_id)))
 
