@@ -2,9 +2,10 @@
 
 Rows come as the reader of wandb hands them on; from there everything is measured that a
 validator does: signatures, text and phrases, duplicates, the checks of any source, the cut to
-the round's window, and the draw. Seconds are of the processor, all in one thread.
+the round's window, and the draw. Seconds are of the processor, all in one thread, and of the
+fastest run.
 
-    python bench/data.py [--rows 100000] [--json FILE]
+    python bench/data.py [--rows 100000] [--runs 3] [--json FILE]
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
-from unittest.mock import patch
 
 from sn37.adapters.dataset import sn18
 from sn37.adapters.dataset.phrases import PhraseFilter, shipped_phrases
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
 from sn37.app.sources import Sources
+from sn37.dataset_plugin import LivePlugin
 from sn37.domain.competition import Freshness, Source
 from sn37.domain.ids import Hotkey, Seed, TaskName
 from sn37.domain.samples import PoolRequest, TimeWindow
@@ -96,10 +98,21 @@ def some_rows(num_rows: int) -> list[RowFound]:
     return rows
 
 
-def pool_seconds(num_rows: int) -> dict[str, float]:
+def pool_seconds(num_rows: int, num_runs: int) -> dict[str, float]:
     """Collecting, filtering and drawing."""
-    runs, signers = some_runs()
     rows = some_rows(num_rows)
+    gc.collect()
+    gc.freeze()  # a reader hands rows on and keeps none: the collector need not walk these
+    name = f"draw_seconds_{num_rows // 1000}k"
+    fastest = min((one_pool(rows, name) for _ in range(num_runs)), key=lambda run: run[name])
+    row_bytes = sum(
+        len(str(row.values[c]).encode()) for row in rows for c in ("prompts", "responses")
+    )
+    return {"rows": num_rows, "row_bytes": row_bytes / num_rows, **fastest}
+
+
+def one_pool(rows: Sequence[RowFound], name: str) -> dict[str, float]:
+    runs, signers = some_runs()
 
     async def received(
         query: object,
@@ -115,39 +128,33 @@ def pool_seconds(num_rows: int) -> dict[str, float]:
 
     source = Source(name="sn18", freshness=Freshness.LIVE, max_age_s=HOURS * 3600)
     request = PoolRequest(window=WINDOW, trusted=signers)
-    sources = Sources(lambda _: sn18.build())
-    gc.collect()
-    gc.freeze()  # a reader hands rows on and keeps none: the collector need not walk these
-    with patch.object(sn18, "read_rows", received):
-        before = memory_mib("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-        began = time.process_time()
-        found = asyncio.run(sources.collect(source, request))
-        collected = time.process_time()
-        pool = found.pool.within(WINDOW)
-        drawn = draw(
-            pool,
-            task=TaskName("sn18"),
-            count=NUM_SAMPLES,
-            seed=Seed(37),
-            signer_share=SIGNER_SHARE,
-        )
-        ended = time.process_time()
-    if len(drawn) != NUM_SAMPLES or len(pool.samples) < 0.9 * num_rows:
-        raise RuntimeError(f"{len(pool.samples)} of {num_rows} rows came through")
+    plugin = LivePlugin(
+        name="sn18", parameters=sn18.Sn18Parameters, connect=partial(sn18.Sn18, read=received)
+    )
+    sources = Sources(lambda _: plugin)
+    before = memory_mib("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    began = time.process_time()
+    found = asyncio.run(sources.collect(source, request))
+    collected = time.process_time()
+    pool = found.pool.within(WINDOW)
+    drawn = draw(
+        pool,
+        task=TaskName("sn18"),
+        count=NUM_SAMPLES,
+        seed=Seed(37),
+        signer_share=SIGNER_SHARE,
+    )
+    ended = time.process_time()
+    if len(drawn) != NUM_SAMPLES or len(pool.samples) < 0.9 * len(rows):
+        raise RuntimeError(f"{len(pool.samples)} of {len(rows)} rows came through")
     return {
-        "rows": num_rows,
-        "row_bytes": sum(map(row_bytes, rows)) / num_rows,
         "pool_rows": len(pool.samples),
         "collect_seconds": collected - began,
         "draw_only_seconds": ended - collected,
-        f"draw_seconds_{num_rows // 1000}k": ended - began,
-        f"draw_extra_mib_{num_rows // 1000}k": memory_mib("VmHWM") - before,
+        name: ended - began,
+        name.replace("seconds", "extra_mib"): memory_mib("VmHWM") - before,
     }
-
-
-def row_bytes(row: RowFound) -> int:
-    return sum(len(str(row.values[column]).encode()) for column in ("prompts", "responses"))
 
 
 def phrase_seconds(num_texts: int) -> dict[str, float]:
@@ -195,9 +202,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rows", type=int, default=100_000)
     arguments.add_argument("--texts", type=int, default=PHRASE_TEXTS, help="for the filter")
+    arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--json", type=Path, metavar="FILE")
     given = arguments.parse_args()
-    measured = {**phrase_seconds(given.texts), **pool_seconds(given.rows)}
+    measured = {**phrase_seconds(given.texts), **pool_seconds(given.rows, given.runs)}
     figures = {name: round(value, 4) for name, value in measured.items()}
     print_table("figures", ("figure", "value"), figures.items())
     write_figures(given.json, figures, libraries=("ahocorasick-rs", "bittensor"))

@@ -34,9 +34,10 @@ from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.digest import tensor_digest
 from sn37.adapters.admission.files import ListedFile, listing
 from sn37.adapters.admission.weights import check_weights
-from sn37.adapters.hub.fetching import PARALLEL_FILES, fetch
+from sn37.adapters.hub.fetching import fetch
 from sn37.adapters.hub.host import HubHost, Listing, RemoteFile
 from sn37.adapters.hub.orders import Connection, FetchOrder
+from sn37.adapters.hub.source import PARALLEL_FILES
 from sn37.domain.models import NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import a_commitment, some_constraints

@@ -151,12 +151,15 @@ class Container(containers.DeclarativeContainer):
     models = network.provided.models
 
     state_file = providers.Callable(_state_file, settings.provided.state_dir)
-    store = providers.Singleton(SqliteStateStore, state_file)
+    store = providers.Singleton(
+        SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
+    )
     open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    read_state = providers.Object(maintenance.read_state)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,
@@ -175,7 +178,6 @@ class Container(containers.DeclarativeContainer):
         ReceiptWriter,
         signer=network.provided.signer,
         fingerprint=loaded.provided.fingerprint,
-        environment=scorer.provided.environment,
     )
 
     follower = providers.Singleton(
@@ -231,6 +233,7 @@ class Container(containers.DeclarativeContainer):
             keeper=keeper,
             store=store,
             scorer=scorer,
+            environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
             rule=rule,

@@ -69,6 +69,19 @@ class StateKeeper:
         self._replace_open(replace(opened, journal=journal))
         await self._store.append(round_, entry, losses)
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        """Record what an entry is scored with, and what it was before if that has changed."""
+        opened = self._state.open_rounds[round_]
+        before = opened.environments.get(entry, {})
+        told = {
+            name: text if before.get(name) in (None, text) else f"{before[name]} then {text}"
+            for name, text in environment.items()
+        }
+        self._replace_open(replace(opened, environments={**opened.environments, entry: told}))
+        await self._store.record_environment(round_, entry, told)
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:

@@ -13,8 +13,10 @@ import sn37
 from sn37.app import (
     cli_audit,
     cli_chain,
+    cli_check,
     cli_data,
     cli_doctor,
+    cli_models,
     cli_schedule,
     cli_simulate,
     cli_state,
@@ -32,6 +34,8 @@ app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
 app.add_typer(cli_data.app)
 cli_simulate.register(app)
+cli_check.register(app)
+cli_models.register(app)
 
 Door = Callable[[Sequence[str]], int]
 

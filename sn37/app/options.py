@@ -63,6 +63,10 @@ ScheduleFile = Annotated[
     Path | None,
     typer.Option("--schedule", help="Another schedule; only on simnet and local."),
 ]
+KeepTexts = Annotated[
+    int | None,
+    typer.Option(help="Keep the samples of so many finished rounds of each competition."),
+]
 Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),

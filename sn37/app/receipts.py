@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import sn37
 from sn37.domain.canonical import canonical_json
@@ -10,28 +10,20 @@ from sn37.domain.ids import Digest, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
-from sn37.domain.state import RoundPlan, Submission
+from sn37.domain.state import OpenRound, Submission
 from sn37.ports.chain import Signer
 
 
 class ReceiptWriter:
-    """Signs with the validator's hotkey what it scored, on what, and with what.
+    """Signs with the validator's hotkey what it scored, on what, and with what."""
 
-    ``environment`` names device, dtype and library versions; it is asked for every receipt,
-    because a scorer knows them only once it has run.
-    """
-
-    def __init__(
-        self, *, signer: Signer, fingerprint: Digest, environment: Callable[[], Mapping[str, str]]
-    ) -> None:
+    def __init__(self, *, signer: Signer, fingerprint: Digest) -> None:
         self._signer = signer
         self._fingerprint = fingerprint
-        self._environment = environment
 
-    def write(
-        self, plan: RoundPlan, submission: Submission, blocks: tuple[BlockLosses, ...]
-    ) -> SignedReceipt:
-        """The receipt of ``blocks``, the losses that were streamed for the submission."""
+    def write(self, opened: OpenRound, submission: Submission) -> SignedReceipt:
+        """The receipt of the losses that were journalled for the submission."""
+        plan, key = opened.plan, submission.commitment.key
         if submission.artifact is None:
             raise ValueError(f"{submission.commitment.key}: scored without an artifact")
         receipt = Receipt(
@@ -42,10 +34,10 @@ class ReceiptWriter:
             manifest={d.batch.task: manifest(d.batch) for d in plan.draws},
             manifest_digest=plan.manifest_digest,
             pools={d.batch.task: (d.pool_size, d.pool_digest) for d in plan.draws},
-            losses=losses_by_task([d.batch.task for d in plan.draws], blocks),
+            losses=losses_by_task([d.batch.task for d in plan.draws], opened.journal.get(key, ())),
             code_version=sn37.__version__,
             schedule_fingerprint=self._fingerprint,
-            environment=self._environment(),
+            environment=opened.environments.get(key, {}),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -58,7 +58,8 @@ class RoundRunner:
     """Scores the entries of a round; every finished block of samples is journalled.
 
     After a crash the same plan goes on at the first block that was not journalled; entries
-    that have an outcome are not touched again.
+    that have an outcome are not touched again. ``environment`` names what the scorer runs on,
+    known once it runs.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class RoundRunner:
         keeper: StateKeeper,
         store: StateStore,
         scorer: Scorer,
+        environment: Callable[[], Mapping[str, str]],
         jobs: JobBuilder,
         receipts: ReceiptWriter,
         rule: WinnerRule,
@@ -77,6 +79,7 @@ class RoundRunner:
         self._keeper = keeper
         self._store = store
         self._scorer = scorer
+        self._environment = environment
         self._jobs = jobs
         self._receipts = receipts
         self._rule = rule
@@ -136,7 +139,7 @@ class RoundRunner:
         submission = self._keeper.state.submissions[outcome.key]
         receipt = None
         if outcome.verdict is Verdict.SCORED:
-            receipt = self._receipts.write(progress.plan, submission, blocks)
+            receipt = self._receipts.write(self._opened(progress.plan), submission)
         await self._keeper.finish_entry(progress.plan.key, outcome, receipt)
         result = entry_result(submission, outcome, blocks, progress.rules)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
@@ -154,12 +157,14 @@ class RoundRunner:
         outcome = self._early(progress, entry, done)
         if outcome is not None or len(done) == num_blocks:
             return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
-        upcoming = self._upcoming(progress.plan, entry)
+        upcoming, is_first = self._upcoming(progress.plan, entry), True
         async with aclosing(self._scorer.score(job)) as stream:
             async for losses in stream:
-                if upcoming is not None:  # this model is loaded: the disk is free for the next
-                    self._scorer.read_ahead(upcoming)
-                    upcoming = None
+                if is_first:  # this model is loaded: the disk is free for the next
+                    await self._keeper.record_environment(key, entry, self._environment())
+                    if upcoming is not None:
+                        self._scorer.read_ahead(upcoming)
+                    is_first = False
                 done = (*done, losses)
                 await self._keeper.append(key, entry, losses)
                 self._sink.emit(

@@ -33,6 +33,7 @@ def validator(
     pace: options.Pace = None,
     rounds: options.Rounds = None,
     schedule: options.ScheduleFile = None,
+    keep_texts: options.KeepTexts = None,
     health: options.Health = None,
     log_level: options.LogLevel = None,
     json_file: options.JsonFile = None,

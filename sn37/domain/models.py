@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
@@ -79,3 +80,21 @@ class Availability(StrEnum):
 
     PUBLIC = "public"
     PRIVATE = "private"  # hosts do not tell a private repository from a missing one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A model on disk. Until it is complete it counts with what has come so far."""
+
+    size_bytes: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What a store's cache holds, and the room that is left."""
+
+    held: Mapping[ModelRef, Held]
+    other_bytes: int  # of models that were not asked about
+    quota_bytes: int | None  # for all models; ``None`` for no limit
+    free_bytes: int  # on the disk

@@ -63,8 +63,13 @@ class Reason(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """One line for the miner: what is wrong and what to do."""
+        """One line for the miner: what is wrong; what to do."""
         return MEANINGS[self]
+
+    @property
+    def remedy(self) -> str:
+        """The second half of the line: what to do."""
+        return MEANINGS[self].partition("; ")[2]
 
 
 _BLAME: Mapping[Reason, Blame] = MappingProxyType(
@@ -91,20 +96,20 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.CHALLENGE_LIMIT: "one challenge per hotkey, competition and day; wait",
         Reason.DUPLICATE: "an earlier commitment holds the same tensors; train further",
         Reason.UNSAFE_FILE: "only safetensors, JSON and tokenizer files are read; remove others",
-        Reason.TOO_MANY_FILES: "the repository holds too many files; use fewer shards",
-        Reason.TOO_LARGE: "the files are larger than the competition allows",
+        Reason.TOO_MANY_FILES: "the repository lists more than 128 files; use fewer shards",
+        Reason.TOO_LARGE: "the files are larger than allowed; bring a smaller model, or bfloat16",
         Reason.BAD_HEADER: "a safetensors header is malformed; save the model again",
-        Reason.BAD_CONFIG: "config.json is malformed, out of bounds or asks for code",
-        Reason.ARCHITECTURE: "the architecture is not allowed in this competition",
-        Reason.PARAMETERS: "the number of parameters lies outside the competition's limits",
-        Reason.TOKENIZER: "the tokenizer does not fit, or does not give its text back",
-        Reason.TEMPLATE: "the chat template must render prompt and response verbatim, in order",
+        Reason.BAD_CONFIG: "a JSON file is malformed, out of bounds or asks for code; correct it",
+        Reason.ARCHITECTURE: "the architecture is not among those allowed; see sn37 schedule show",
+        Reason.PARAMETERS: "the number of parameters is outside the limits; see sn37 schedule show",
+        Reason.TOKENIZER: "the tokenizer does not fit, or loses text; save the model's own again",
+        Reason.TEMPLATE: "the template must render prompt and response verbatim, in order; mend it",
         Reason.DIGEST_MISMATCH: "the files are not those that were committed; commit again",
-        Reason.NON_FINITE: "a weight or a loss is NaN or infinite",
-        Reason.NORM: "a weight's norm is beyond the competition's limit",
-        Reason.UNLOADABLE: "transformers could not load the model exactly as it is",
-        Reason.TIMEOUT: "loading and scoring took longer than the competition allows",
-        Reason.MEMORY: "the model needs more memory than its declared size explains",
+        Reason.NON_FINITE: "a weight or a loss is NaN or infinite; lower the rate, clip gradients",
+        Reason.NORM: "a weight's norm is beyond the competition's limit; train with weight decay",
+        Reason.UNLOADABLE: "transformers cannot load the model exactly as it is; save it again",
+        Reason.TIMEOUT: "loading and scoring took longer than allowed; bring a faster model",
+        Reason.MEMORY: "the model needs more memory than its size explains; find out what takes it",
         Reason.GATED: "the repository asks readers to apply; turn gating off and commit again",
         Reason.UNAVAILABLE_REPO: "the repository was deleted or made private; restore it",
         Reason.HUB_UNAVAILABLE: "the model host did not answer the validator; nothing to do",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sn37.domain.duplicates import duplicates_of
+from sn37.domain.history import history_of
 from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.models import ModelRef
 from sn37.domain.state import Submission, ValidatorState, Verdict
@@ -18,8 +20,8 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
     waits for its first round always stays, it is soon scored (``downloads``), and so do models
     of open rounds, and crowned ones while they reign or cannot be fetched again (attack 28).
     """
-    pinned = _pinned(state)
-    current = {key for key, s in _newest(state).items() if _has_a_future(s)}
+    pinned, copies = _pinned(state), copies_of(state)
+    current = {key for key, s in _newest(state).items() if key not in copies and _has_a_future(s)}
     scored = {
         result.key
         for rounds in state.rounds.values()
@@ -31,6 +33,12 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
         _refs(state, pinned | current),
         _refs(state, pinned | (current - scored) | (current & _in_newest_rounds(state))),
     )
+
+
+def copies_of(state: ValidatorState) -> Collection[EntryKey]:
+    """Entries that repeat the tensors of an earlier one, as far as their files were seen."""
+    entered = {key for rounds in state.rounds.values() for key in history_of(rounds).entered}
+    return duplicates_of(state.submissions.values(), entered=entered).keys()
 
 
 def _pinned(state: ValidatorState) -> set[EntryKey]:
@@ -71,9 +79,7 @@ def _newest(state: ValidatorState) -> dict[EntryKey, Submission]:
 
 
 def _has_a_future(submission: Submission) -> bool:
-    return (
-        submission.rejection is None and submission.duplicate_of is None and not submission.retired
-    )
+    return submission.rejection is None and not submission.retired
 
 
 def _refs(state: ValidatorState, keys: Collection[EntryKey]) -> frozenset[ModelRef]:

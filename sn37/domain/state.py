@@ -129,6 +129,8 @@ class OpenRound:
     plan: RoundPlan
     journal: Mapping[EntryKey, tuple[BlockLosses, ...]] = field(default_factory=dict)
     outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
+    # What entries were scored with: device, dtype, versions; as receipts have it.
+    environments: Mapping[EntryKey, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
 
 
 class ModelStore(Protocol):
@@ -38,6 +38,10 @@ class ModelStore(Protocol):
 
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         """Folder of a competition's tokenizer, fetched at its pinned revision."""
+        ...
+
+    async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        """What of these models is on disk. Asks nobody outside and changes nothing."""
         ...
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:

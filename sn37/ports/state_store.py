@@ -65,6 +65,16 @@ class StateStore(Protocol):
         """
         ...
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        """Insert or replace what an entry is scored with.
+
+        Raises:
+            ValueError: The round is not open.
+        """
+        ...
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:

@@ -1,13 +1,11 @@
-"""What every model store and every publisher must hold."""
+"""What every model store must hold."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,12 +13,12 @@ import pytest
 
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints
+from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Blame, Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
-    from sn37.ports.model_store import ModelPublisher, ModelStore
+    from sn37.ports.model_store import ModelStore
 
 _T = TypeVar("_T")
 
@@ -174,6 +172,23 @@ class ModelStoreContract(ABC):
         assert freed >= size_bytes
         assert again.ref == self.other().model
 
+    def test_the_inventory_tells_what_is_here_without_asking_the_host(self) -> None:
+        async def run(store: ModelStore) -> tuple[ModelArtifact, Inventory, Inventory]:
+            before = await store.inventory([self.published().model])
+            artifact = await store.fetch(self.published(), self.constraints())
+            await store.fetch(self.other(), self.constraints())
+            self.silence(store)
+            refs = [self.published().model, self.private().model]
+            return artifact, before, await store.inventory(refs)
+
+        artifact, before, after = self.ask(run)
+        assert (before.held, before.other_bytes) == ({}, 0)
+        assert set(after.held) == {self.published().model}
+        held = after.held[self.published().model]
+        assert held.complete
+        assert held.size_bytes >= artifact.size_bytes
+        assert after.other_bytes > 0
+
     def test_evicting_nothing_frees_nothing(self) -> None:
         assert self.ask(lambda store: store.evict(keep=())) == 0
 
@@ -195,113 +210,6 @@ class ModelStoreContract(ABC):
             if call == "availability":
                 return await store.availability(self.published().model)
             return await store.tokenizer(self.tokenizer_ref())
-
-        with pytest.raises(StoreUnavailable) as caught:
-            self.ask(run)
-        assert caught.value.__cause__ is not None
-
-
-class ModelPublisherContract(ABC):
-    """For the miner's side of the host. Each test begins without repositories."""
-
-    @abstractmethod
-    def publisher(self) -> AbstractAsyncContextManager[ModelPublisher]:
-        """A publisher; leaving the context releases what it holds."""
-
-    @abstractmethod
-    def silence(self, publisher: ModelPublisher) -> None:
-        """Let the host stop answering this publisher."""
-
-    @abstractmethod
-    def folder(self) -> PurePath:
-        """A folder whose files every validator admits."""
-
-    @abstractmethod
-    def bad_folder(self) -> PurePath:
-        """A folder with a file that every validator refuses."""
-
-    @abstractmethod
-    def repo(self) -> str:
-        """A name under which the miner may publish."""
-
-    @abstractmethod
-    def constraints(self) -> ModelConstraints:
-        """What the files of ``folder`` keep."""
-
-    @abstractmethod
-    async def exists(self, publisher: ModelPublisher, repo: str) -> bool:
-        """Whether the host has a repository of that name."""
-
-    @abstractmethod
-    async def is_public(self, publisher: ModelPublisher, repo: str) -> bool:
-        """Whether a stranger can read the repository."""
-
-    def ask(self, question: Callable[[ModelPublisher], Awaitable[_T]]) -> _T:
-        """The answer of a freshly opened publisher."""
-
-        async def run() -> _T:
-            async with self.publisher() as publisher:
-                return await question(publisher)
-
-        return asyncio.run(run())
-
-    async def upload(self, publisher: ModelPublisher) -> tuple[str, str]:
-        """Upload ``folder`` as ``repo``."""
-        return await publisher.upload(self.folder(), self.repo(), self.constraints())
-
-    def test_an_upload_returns_a_git_revision_and_a_base64_digest(self) -> None:
-        revision, digest = self.ask(self.upload)
-        assert re.fullmatch(r"[0-9a-f]{40}", revision)
-        assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest)
-
-    def test_an_upload_is_private_until_made_public(self) -> None:
-        async def run(publisher: ModelPublisher) -> tuple[bool, bool]:
-            await self.upload(publisher)
-            before = await self.is_public(publisher, self.repo())
-            await publisher.make_public(self.repo())
-            return before, await self.is_public(publisher, self.repo())
-
-        assert self.ask(run) == (False, True)
-
-    def test_uploading_again_changes_nothing(self) -> None:
-        async def run(publisher: ModelPublisher) -> tuple[tuple[str, str], tuple[str, str]]:
-            first = await self.upload(publisher)
-            return first, await self.upload(publisher)
-
-        first, second = self.ask(run)
-        assert first == second
-
-    def test_making_public_twice_changes_nothing(self) -> None:
-        async def run(publisher: ModelPublisher) -> bool:
-            await self.upload(publisher)
-            await publisher.make_public(self.repo())
-            await publisher.make_public(self.repo())
-            return await self.is_public(publisher, self.repo())
-
-        assert self.ask(run)
-
-    def test_what_validators_refuse_is_refused_before_anything_is_sent(self) -> None:
-        async def run(publisher: ModelPublisher) -> tuple[Reason, Reason, bool]:
-            limits = self.constraints()
-            with pytest.raises(ModelRejected) as every:
-                await publisher.upload(self.bad_folder(), self.repo(), limits)
-            with pytest.raises(ModelRejected) as some:
-                await publisher.upload(self.folder(), self.repo(), replace(limits, max_bytes=1))
-            return every.value.reason, some.value.reason, await self.exists(publisher, self.repo())
-
-        file, size, exists = self.ask(run)
-        assert file.blame is Blame.MINER
-        assert size is Reason.TOO_LARGE
-        assert not exists
-
-    @pytest.mark.parametrize("call", ["upload", "make_public"])
-    def test_a_silent_host_is_reported_as_unavailable(self, call: str) -> None:
-        async def run(publisher: ModelPublisher) -> None:
-            self.silence(publisher)
-            if call == "upload":
-                await self.upload(publisher)
-            else:
-                await publisher.make_public(self.repo())
 
         with pytest.raises(StoreUnavailable) as caught:
             self.ask(run)

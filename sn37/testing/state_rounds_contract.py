@@ -62,6 +62,23 @@ class OpenRoundsContract(StateStoreHarness):
             outcomes={ALICE: outcome},
         )
 
+    def test_what_an_entry_is_scored_with_is_the_newest_that_was_recorded(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.record_environment(ROUND, ALICE, {"torch": "2.13.0"})
+            await store.record_environment(ROUND, BOB, {"device": "cpu"})
+            await store.record_environment(ROUND, ALICE, {"torch": "2.14.0", "dtype": "float32"})
+
+        self.run(steps)
+        assert self.load().open_rounds[ROUND].environments == {
+            ALICE: {"torch": "2.14.0", "dtype": "float32"},
+            BOB: {"device": "cpu"},
+        }
+
+    def test_nothing_is_scored_with_anything_in_a_round_that_is_not_open(self) -> None:
+        with pytest.raises(ValueError, match="not open"):
+            self.run(lambda store: store.record_environment(ROUND, ALICE, {}))
+
     def test_rounds_of_two_competitions_are_open_at_once(self) -> None:
         second = a_round_plan(a_round_key(2, 720))
 

@@ -17,6 +17,7 @@ from sn37.app import main, validator
 from sn37.app.cli_errors import run
 from sn37.app.report import report
 from sn37.app.settings import FLAGS, Settings, load_settings
+from sn37.domain.admission import AdmissionStep
 from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.state import ValidatorState, Verdict
@@ -29,6 +30,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PLACEHOLDERS = {
     "NAME": "sn18",
+    "FOLDER": ".",
     "FILE": "simnet",
     "OLD": "simnet",
     "NEW": "simnet",
@@ -121,7 +123,7 @@ def test_every_command_of_a_block_works(
             assert capsys.readouterr().out
         case ["sn37", "simulate" | "doctor" | "audit", *_]:
             parse(words)
-        case ["sn37", "chain" | "state", *_]:
+        case ["sn37", "chain" | "state" | "check" | "models", *_]:
             parse([PLACEHOLDERS.get(word, word) for word in words])
         case ["btcli", *_]:
             pass  # Bittensor's own: tests/integration/subtensor compares names and options
@@ -186,12 +188,24 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
 
 def test_the_table_of_reasons_is_the_program_s() -> None:
     blame = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
-    rows = [f"| `{r.value}` | {blame[r.blame]} | {r.meaning} |" for r in Reason]
+    rows = [
+        f"| `{r.value}` | {blame[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "
+        f"| {r.remedy} |"
+        for r in Reason
+    ]
     table = re.search(
         r"<!-- reasons -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", read(ROOT / "docs" / "miner.md")
     )
     assert table, "docs/miner.md has a table between <!-- reasons --> and <!-- end -->"
     assert table[1].splitlines() == rows
+
+
+def test_the_table_of_checks_is_the_program_s() -> None:
+    rows = [f"| `{step.value}` | {step.what} |" for step in AdmissionStep]
+    text = read(ROOT / "docs" / "miner.md")
+    shown = re.search(r"<!-- checks -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", text)
+    assert shown, "docs/miner.md has a table between <!-- checks --> and <!-- end -->"
+    assert shown[1].splitlines() == rows
 
 
 def table(first: str) -> list[list[str]]:

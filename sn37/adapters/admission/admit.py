@@ -6,7 +6,7 @@ folder is executed, and nothing but JSON of bounded size is parsed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,12 +27,15 @@ from sn37.adapters.admission.files import (
     weight_files,
 )
 from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, read_header
+from sn37.domain.admission import AdmissionStep
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Digest
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+
+Passed = Callable[[AdmissionStep], None]  # told of every check that a model has passed
 
 _CHECKED_JSON = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -87,18 +90,26 @@ class FolderSource:
         return read_header(self._folder / file.path)
 
 
-def inspect(folder: Path, constraints: ModelConstraints) -> Inspected:
+def _unheard(step: AdmissionStep) -> None:
+    """Nobody wants to know."""
+
+
+def inspect(folder: Path, constraints: ModelConstraints, *, passed: Passed = _unheard) -> Inspected:
     """Everything but the bytes of the weights of a local folder.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
         OSError: The folder cannot be read.
     """
-    return inspect_listed(listing(folder), FolderSource(folder), constraints)
+    return inspect_listed(listing(folder), FolderSource(folder), constraints, passed=passed)
 
 
 def inspect_listed(
-    listed: Sequence[ListedFile], source: FileSource, constraints: ModelConstraints
+    listed: Sequence[ListedFile],
+    source: FileSource,
+    constraints: ModelConstraints,
+    *,
+    passed: Passed = _unheard,
 ) -> Inspected:
     """Everything but the bytes of the weights, wherever the files are: cheapest first.
 
@@ -106,11 +117,13 @@ def inspect_listed(
         ModelRejected: The reason of the first check that fails.
     """
     files = select(listed, max_bytes=constraints.max_bytes)
+    passed(AdmissionStep.FILES)
     by_name = {file.path: file for file in files}
     config = check_config(source.text(by_name[CONFIG]), constraints)
     for name in _CHECKED_JSON:
         if name in by_name:
             check_json(name, source.text(by_name[name]))
+    passed(AdmissionStep.CONFIG)
     headers: dict[str, Header] = {}
     for name in weight_files(tuple(by_name)):
         headers[name] = source.header(by_name[name])
@@ -119,10 +132,12 @@ def inspect_listed(
             raise ModelRejected(
                 f"{count} tensors, at most {MAX_TENSORS} are read", reason=Reason.BAD_HEADER
             )
+    passed(AdmissionStep.HEADERS)
     if INDEX in by_name:
         check_index(source.text(by_name[INDEX]), headers)
     architecture = config.architecture
     check_names(config, {t.name for header in headers.values() for t in header.tensors})
+    passed(AdmissionStep.TENSORS)
     parameters = sum(header.parameters for header in headers.values())
     facts = ModelFacts(
         architecture=architecture,
@@ -131,6 +146,7 @@ def inspect_listed(
     )
     for violation in violations(facts, constraints):
         raise ModelRejected(violation.detail, reason=violation.reason)
+    passed(AdmissionStep.LIMITS)
     return Inspected(files=files, architecture=architecture, parameters=parameters)
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
-from sn37.adapters.admission.admit import Admitted
 from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.ids import Digest
-from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.models import Held, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+
+if TYPE_CHECKING:
+    from sn37.adapters.admission.admit import Admitted  # hashes, which readers of facts do without
 
 FACTS = "facts.json"
 FILES = "files"
@@ -104,6 +108,29 @@ def read_facts(home: Path) -> StoredFacts | None:
     except (ValueError, TypeError):  # a power failure came between the rename and the disk
         shutil.rmtree(home)
         return None
+
+
+def inventory_of(
+    found: Mapping[str, Held],
+    refs: Collection[ModelRef],
+    *,
+    quota_bytes: int | None,
+    folder: Path,
+) -> Inventory:
+    """The inventory of a cache whose models lie in folders named by ``cache_key``.
+
+    Args:
+        found: By name of the folder.
+        folder: On the disk whose free room counts; it need not exist.
+    """
+    names = {cache_key(ref.repo, ref.revision): ref for ref in refs}
+    there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    return Inventory(
+        held={names[name]: held for name, held in found.items() if name in names},
+        other_bytes=sum(held.size_bytes for name, held in found.items() if name not in names),
+        quota_bytes=quota_bytes,
+        free_bytes=shutil.disk_usage(there).free,
+    )
 
 
 def cache_key(repo: str, revision: str) -> str:

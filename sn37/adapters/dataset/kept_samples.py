@@ -10,6 +10,10 @@ from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, Sample
 
 
+class Unfit(ValueError):
+    """A row that is left out; the message is what such rows are counted under."""
+
+
 class KeptSamples:
     """Takes samples in any order and makes a pool of them.
 

@@ -6,32 +6,28 @@ only names one.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from sn37.adapters.dataset.kept_samples import KeptSamples
+from sn37.adapters.dataset.signed_pool import ReadRuns, signed_pool
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.sn1_hub import HubQuestions
-from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, PoolRequest, Provenance
+from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, LiveDataset
-
-log = logging.getLogger(__name__)
 
 PAGE_STEPS = 256  # a step is one question
 _HOTKEY = "HOTKEY_SS58"
 _SIGNATURE = "SIGNATURE"
 _NAME = r"^[A-Za-z0-9_.-]{1,128}$"
-_ADDRESS = r"^https?://[^\s/]+$"
+_ADDRESS = r"^(https?://[^\s/]+)?$"  # or the client's own when empty
 _OF_WANDB = frozenset({"entity", "project", "base_url"})
 _OF_HUB = frozenset({"repo", "endpoint"})
 
@@ -43,12 +39,12 @@ class Sn1Parameters(Parameters):
     tasks: tuple[str, ...] = Field(default=(MULTI_CHOICE,), min_length=1)
     entity: str = Field(default="macrocosmos", pattern=_NAME)
     project: str = Field(default="prompting-validators", pattern=_NAME)
-    base_url: str | None = Field(default=None, pattern=_ADDRESS)
+    base_url: str = Field(default="", pattern=_ADDRESS)
     repo: str = Field(
         default="macrocosm-os/macrobench-bittensor-01",
         pattern=r"^[A-Za-z0-9_.-]{1,48}/[A-Za-z0-9_.-]{1,96}$",
     )
-    endpoint: str | None = Field(default=None, pattern=_ADDRESS)
+    endpoint: str = Field(default="", pattern=_ADDRESS)
 
     @model_validator(mode="after")
     def _of_one_origin(self) -> Sn1Parameters:
@@ -62,6 +58,7 @@ class RunQuestions:
     """The rows of runs that a trusted hotkey signed.
 
     Args:
+        read: Reads wandb; recorded runs can stand for it.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -70,15 +67,17 @@ class RunQuestions:
         self,
         parameters: Sn1Parameters,
         *,
+        read: ReadRuns = read_rows,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
+        self._read = read
         self._timeout_s = timeout_s
         self._retries = retries
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Of equal questions the earliest row counts.
+        """See the port, and ``signed_pool``.
 
         Raises:
             ValueError: The request trusts everybody; rows of wandb are signed.
@@ -89,30 +88,20 @@ class RunQuestions:
             )
         if not request.trusted:
             return Pool(())
-        runs = SignedRuns(trusted=request.trusted, hotkey=_HOTKEY, signature=_SIGNATURE)
-        kept = KeptSamples(len(request.trusted))
-
-        def take(row: RowFound) -> None:
-            origin = Provenance(
-                row_id=f"{row.run}/{row.step:06d}",
-                produced_at=moment(row.written),
-                signer=runs.signers[row.run],
-            )
-            try:
-                kept.add(row_sample(row.values, origin, tasks=self._parameters.tasks))
-            except Unfit as error:
-                kept.left_out[str(error)] += 1
-
-        left_out = await read_rows(
+        return await signed_pool(
+            "sn1",
             self._query(request, request.trusted),
-            choose=runs.choose,
-            take=take,
+            SignedRuns(trusted=request.trusted, hotkey=_HOTKEY, signature=_SIGNATURE),
+            self._sample,
             timeout_s=self._timeout_s,
+            read=self._read,
         )
-        pool = await asyncio.to_thread(kept.pool)
-        kept.left_out.update(left_out)
-        log.info("sn1: %d rows of %d runs%s", len(pool.samples), len(runs.signers), kept.told())
-        return pool
+
+    def _sample(self, row: RowFound, signer: Hotkey) -> Sample:
+        origin = Provenance(
+            row_id=f"{row.run}/{row.step:06d}", produced_at=moment(row.written), signer=signer
+        )
+        return row_sample(row.values, origin, tasks=self._parameters.tasks)
 
     def _query(self, request: PoolRequest, trusted: frozenset[Hotkey]) -> Query:
         return Query(
@@ -137,7 +126,7 @@ def build() -> DatasetPlugin:
 def _connect(parameters: Sn1Parameters) -> LiveDataset:
     if parameters.origin == "wandb":
         return RunQuestions(parameters)
-    return HubQuestions(parameters.repo, parameters.tasks, endpoint=parameters.endpoint)
+    return HubQuestions(parameters.repo, parameters.tasks, endpoint=parameters.endpoint or None)
 
 
 if TYPE_CHECKING:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
+from sn37.adapters.dataset.kept_samples import Unfit, is_text
 from sn37.adapters.dataset.phrases import PhraseFilter
+from sn37.adapters.dataset.signed_pool import ReadRuns, signed_pool
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
@@ -22,8 +21,6 @@ from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, LiveDataset
-
-log = logging.getLogger(__name__)
 
 MAX_UIDS = 256
 PAGE_STEPS = 32  # a step may hold 256 prompts and responses, half a megabyte
@@ -48,6 +45,7 @@ class Sn18:
 
     Args:
         is_clean: Whether a text holds no undesirable phrase; of the list that ships when ``None``.
+        read: Reads wandb; recorded runs can stand for it.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -57,19 +55,18 @@ class Sn18:
         parameters: Sn18Parameters,
         *,
         is_clean: IsClean | None = None,
+        read: ReadRuns = read_rows,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
     ) -> None:
         self._parameters = parameters
         self._is_clean = is_clean
+        self._read = read
         self._timeout_s = timeout_s
         self._retries = retries
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Of equal texts the earliest row counts.
-
-        Of a signer who logs more than his share of a full pool only some rows count, which are
-        the same ones for every reader.
+        """See the port, and ``signed_pool``.
 
         Raises:
             ValueError: The request trusts everybody; rows of this source are signed.
@@ -78,21 +75,16 @@ class Sn18:
             raise ValueError("rows of sn18 are signed: the schedule must name signers_netuid")
         if not request.trusted:
             return Pool(())
-        runs = SignedRuns(
-            trusted=request.trusted, required=_CONFIG, hotkey="hotkey", signature="signature"
-        )
-        kept = KeptSamples(len(request.trusted))
-        rows = _Rows(runs, kept, self._parameters.modality, self._is_clean or _shipped_filter())
-        left_out = await read_rows(
+        return await signed_pool(
+            "sn18",
             self._query(request, request.trusted),
-            choose=runs.choose,
-            take=rows.take,
+            SignedRuns(
+                trusted=request.trusted, required=_CONFIG, hotkey="hotkey", signature="signature"
+            ),
+            partial(_sample, self._parameters.modality, self._is_clean or _shipped_filter()),
             timeout_s=self._timeout_s,
+            read=self._read,
         )
-        pool = await asyncio.to_thread(kept.pool)
-        kept.left_out.update(left_out)
-        log.info("sn18: %d rows of %d runs%s", len(pool.samples), len(runs.signers), kept.told())
-        return pool
 
     def _query(self, request: PoolRequest, trusted: frozenset[Hotkey]) -> Query:
         return Query(
@@ -110,51 +102,32 @@ class Sn18:
         )
 
 
-class _Rows:
-    """Makes samples of the rows of one read, those that can be scored."""
-
-    def __init__(
-        self, runs: SignedRuns, kept: KeptSamples, modality: str, is_clean: IsClean
-    ) -> None:
-        self._runs = runs
-        self._kept = kept
-        self._modality = modality
-        self._is_clean = is_clean
-
-    def take(self, row: RowFound) -> None:
-        """Keep the row if there is something to score in it."""
-        prompt, response = row.values.get("prompts"), row.values.get("responses")
-        if row.values.get("modality") != self._modality:
-            self._kept.left_out["of another modality"] += 1
-        elif not (isinstance(prompt, str) and isinstance(response, str)):
-            self._kept.left_out["without text"] += 1
-        elif why := self._fault(prompt, response):
-            self._kept.left_out[why] += 1
-        elif row.index is None or row.index >= MAX_UIDS:
-            self._kept.left_out["of no uid"] += 1
-        else:
-            self._kept.add(
-                Sample(
-                    prompt=prompt,
-                    reference=response,
-                    provenance=Provenance(
-                        row_id=f"{row.run}/{row.step:06d}/{row.index:03d}",
-                        produced_at=moment(row.written),
-                        signer=self._runs.signers[row.run],
-                    ),
-                )
-            )
-
-    def _fault(self, prompt: str, response: str) -> str | None:
-        if not (prompt.strip() and response.strip()):
-            return "empty"
-        if len(prompt) + len(response) > MAX_CHARACTERS:
-            return "too long"
-        if not (is_text(prompt) and is_text(response)):
-            return "with what is no text"
-        if not (self._is_clean(prompt) and self._is_clean(response)):
-            return "with an undesirable phrase"
-        return None
+def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> Sample:
+    """The prompt and the response in a row, if they can be scored."""
+    prompt, response = row.values.get("prompts"), row.values.get("responses")
+    if row.values.get("modality") != modality:
+        raise Unfit("of another modality")
+    if not (isinstance(prompt, str) and isinstance(response, str)):
+        raise Unfit("without text")
+    if not (prompt.strip() and response.strip()):
+        raise Unfit("empty")
+    if len(prompt) + len(response) > MAX_CHARACTERS:
+        raise Unfit("too long")
+    if not (is_text(prompt) and is_text(response)):
+        raise Unfit("with what is no text")
+    if not (is_clean(prompt) and is_clean(response)):
+        raise Unfit("with an undesirable phrase")
+    if row.index is None or row.index >= MAX_UIDS:
+        raise Unfit("of no uid")
+    return Sample(
+        prompt=prompt,
+        reference=response,
+        provenance=Provenance(
+            row_id=f"{row.run}/{row.step:06d}/{row.index:03d}",
+            produced_at=moment(row.written),
+            signer=signer,
+        ),
+    )
 
 
 @cache

@@ -15,20 +15,19 @@ from datetime import date, datetime
 from pathlib import Path
 
 from sn37.adapters.dataset.hub_repository import HubRepository, RemoteFile
-from sn37.adapters.dataset.kept_samples import KeptSamples, is_text
+from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit, is_text
 from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
 from sn37.adapters.dataset.parquet_rows import Cell, UnreadableParquet, parquet_rows
 from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
-from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, Unfit, row_sample
+from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Provenance, Sample, TimeWindow
+from sn37.domain.samples import Provenance, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
 
 MAX_FILES = 32  # of a window
 MAX_BYTES = 256 << 20  # of them all; a day has a few MB
 MAX_MEMORY_BYTES = 1 << 30  # a file that unpacks to more ends this process only
 _COLUMNS = ("id", "hotkey", "timestamp", "challenge", "reference")
-_MAX_ID_CHARS = 128
 _DATE = re.compile(r"(?<!\d)(20\d\d)[-_]?([01]\d)[-_]?([0-3]\d)(?!\d)")
 
 
@@ -36,50 +35,72 @@ def main() -> None:
     """Carry out one order."""
     resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     order = decode_order(sys.stdin.buffer.readline())
-    with tempfile.TemporaryDirectory() as folder:
+    try:
+        rows = read(order, Path(tempfile.gettempdir()))
+    except DatasetUnavailable as error:
+        _send([encode_line(error)])
+    else:
+        _send(map(encode_line, rows.kept.pool().samples))
+        _send([encode_line(End(left_out=rows.kept.told()))])
+
+
+class HubRows:
+    """The rows of one read: those that were asked for, as samples."""
+
+    def __init__(self, order: ReadOrder) -> None:
+        self.kept = KeptSamples(len(order.trusted or ()))
+        self.window = TimeWindow(
+            since=datetime.fromisoformat(order.since), until=datetime.fromisoformat(order.until)
+        )
+        self._trusted = None if order.trusted is None else frozenset(order.trusted)
+        self._tasks = order.tasks
+        self._ids: set[str] = set()
+
+    def take(self, row: Mapping[str, Cell]) -> None:
+        """Keep the row if it fits; the data set holds multiple choice unless a row says else."""
         try:
-            kept = read(order, Path(folder))
-            pool = kept.pool()
-        except DatasetUnavailable as error:
-            _send([encode_line(error)])
-        else:
-            _send(map(encode_line, pool.samples))
-            _send([encode_line(End(left_out=kept.told()))])
+            origin = self._origin(row)
+            sample = row_sample({"task": MULTI_CHOICE, **row}, origin, tasks=self._tasks)
+        except Unfit as error:
+            self.kept.left_out[str(error)] += 1
+            return
+        if origin.row_id in self._ids:  # of two rows the one in the first file counts
+            self.kept.left_out["of an id that was there before"] += 1
+            return
+        self._ids.add(origin.row_id)
+        self.kept.add(sample)
+
+    def _origin(self, row: Mapping[str, Cell]) -> Provenance:
+        produced_at = _moment(row["timestamp"])
+        if produced_at is None or produced_at not in self.window:
+            raise Unfit("outside the window")
+        hotkey, row_id = row["hotkey"], row["id"]
+        if self._trusted is not None and hotkey not in self._trusted:
+            raise Unfit("of a hotkey that is not trusted")
+        if not (isinstance(row_id, str) and row_id and is_text(row_id)):
+            raise Unfit("without an id")
+        signer = None if self._trusted is None else Hotkey(str(hotkey))
+        return Provenance(row_id=row_id, produced_at=produced_at, signer=signer)
 
 
-def read(order: ReadOrder, folder: Path) -> KeptSamples:
-    """The samples of the window.
+def read(order: ReadOrder, folder: Path) -> HubRows:
+    """Fetch the files of the order's window one by one and take their rows.
 
     Raises:
         DatasetUnavailable: Something could not be read; part of it is never given.
     """
+    rows = HubRows(order)
     repository = HubRepository(order.repo, endpoint=order.endpoint, pause_s=order.pause_s)
-    window = TimeWindow(
-        since=datetime.fromisoformat(order.since), until=datetime.fromisoformat(order.until)
-    )
-    commit = repository.revision_before(window.until)
-    files = files_of(repository.files(commit), pacific_dates(window), order.repo)
-    kept = KeptSamples(len(order.trusted or ()))
-    ids: set[str] = set()
-    for number, file in enumerate(files):
-        path = folder / str(number)
+    commit = repository.revision_before(rows.window.until)
+    path = folder / "rows.parquet"
+    for file in files_of(repository.files(commit), pacific_dates(rows.window), order.repo):
         repository.download(commit, file, path)
         try:
             for row in parquet_rows(path, required=_COLUMNS, optional=("task", "topic")):
-                try:
-                    sample = hub_sample(row, window, order.trusted, order.tasks)
-                except Unfit as error:
-                    kept.left_out[str(error)] += 1
-                    continue
-                if sample.provenance.row_id in ids:  # of two the one in the first file counts
-                    kept.left_out["of an id that was there before"] += 1
-                    continue
-                ids.add(sample.provenance.row_id)
-                kept.add(sample)
+                rows.take(row)
         except UnreadableParquet as error:
             raise DatasetUnavailable(f"{order.repo}, {file.path[:200]!a}: {error}") from error
-        path.unlink()
-    return kept
+    return rows
 
 
 def files_of(listed: Sequence[RemoteFile], dates: Collection[date], repo: str) -> list[RemoteFile]:
@@ -99,34 +120,6 @@ def files_of(listed: Sequence[RemoteFile], dates: Collection[date], repo: str) -
             f"{MAX_FILES} of {MAX_BYTES}"
         )
     return wanted
-
-
-def hub_sample(
-    row: Mapping[str, Cell],
-    window: TimeWindow,
-    trusted: Collection[str] | None,
-    tasks: Collection[str],
-) -> Sample:
-    """The sample in a row of the data set, which holds multiple choice unless a row says else.
-
-    Raises:
-        Unfit: See ``row_sample``; or of another time, another hotkey, without an id.
-    """
-    produced_at = _moment(row["timestamp"])
-    if produced_at is None or produced_at not in window:
-        raise Unfit("outside the window")
-    hotkey = row["hotkey"]
-    if trusted is not None and hotkey not in trusted:
-        raise Unfit("of a hotkey that is not trusted")
-    row_id = row["id"]
-    if not isinstance(row_id, str) or not 0 < len(row_id) <= _MAX_ID_CHARS or not is_text(row_id):
-        raise Unfit("without an id")
-    origin = Provenance(
-        row_id=row_id,
-        produced_at=produced_at,
-        signer=None if trusted is None else Hotkey(str(hotkey)),
-    )
-    return row_sample({"task": MULTI_CHOICE, **row}, origin, tasks=tasks)
 
 
 def _moment(written: Cell) -> datetime | None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from sn37.adapters.dataset.kept_samples import is_text
+from sn37.adapters.dataset.kept_samples import Unfit, is_text
 from sn37.domain.collected import MAX_CHARACTERS
 from sn37.domain.multiple_choice import NotMultipleChoice, parse_multiple_choice
 from sn37.domain.samples import Provenance, Sample
 
 MULTI_CHOICE = "multi_choice"
 _MAX_TOPIC_CHARS = 64
-
-
-class Unfit(ValueError):
-    """A row that is left out; the message is what such rows are counted under."""
 
 
 def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collection[str]) -> Sample:

@@ -29,7 +29,7 @@ class Query:
         indexed: Columns called ``name.0``, ``name.1`` and so on: a row comes once for each index.
         since, until: Unix seconds; rows written in ``[since, until)`` are wanted.
         page_steps: How many steps a request asks for.
-        base_url: Where wandb is; what the client takes by itself when empty.
+        base_url: Where wandb is; what the client takes by itself when there is none.
         retries: Of one request, after 2, 4, 8 seconds and so on, or as the host says; not 0.
     """
 
@@ -42,7 +42,7 @@ class Query:
     since: float
     until: float
     page_steps: int
-    base_url: str = ""
+    base_url: str | None = None
     retries: int = RETRIES
     request_timeout_s: int = 30
 

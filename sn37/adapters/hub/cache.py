@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.adapters.admission.facts import cache_key, read_facts
-from sn37.domain.models import ModelRef
+from sn37.adapters.admission.facts import cache_key, inventory_of, read_facts
+from sn37.domain.models import Held, Inventory, ModelRef
 
 _DOOMED = "doomed-"
 
@@ -64,6 +64,14 @@ class ModelCache:
         used_bytes = sum(f.size_bytes for f in facts) + sum(left_over) + sum(claims.values())
         to_come = (max(0, most - brought.get(folder, 0)) for folder, most in claims.items())
         return Room(quota_bytes=quota_bytes - used_bytes, claimed_bytes=sum(to_come))
+
+    def inventory(self, refs: Collection[ModelRef], quota_bytes: int) -> Inventory:
+        """See ``ModelStore.inventory``."""
+        sizes = {f.name: Held(size_bytes=_size(f), complete=False) for f in _folders(self._partial)}
+        for home in _folders(self._models):
+            is_whole = not home.name.startswith(_DOOMED)
+            sizes[home.name] = Held(size_bytes=_size(home), complete=is_whole)
+        return inventory_of(sizes, refs, quota_bytes=quota_bytes, folder=self._root)
 
     def evict(self, *, keep: Collection[ModelRef], busy: Collection[Path]) -> int:
         """Delete models and left-over transfers but those of ``keep``; return bytes freed.

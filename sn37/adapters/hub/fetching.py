@@ -11,12 +11,10 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from sn37.adapters.admission.admit import inspect_listed, summarize
-from sn37.adapters.admission.digest import HashedFile
 from sn37.adapters.admission.facts import FILES, StoredFacts, check_bound
 from sn37.adapters.admission.files import (
     ListedFile,
@@ -24,103 +22,16 @@ from sn37.adapters.admission.files import (
     tokenizer_files,
     weight_files,
 )
-from sn37.adapters.admission.header import PREFIX_BYTES, Header, header_bytes, parse_header
-from sn37.adapters.hub.download import Download
-from sn37.adapters.hub.host import HubHost, Listing
+from sn37.adapters.hub.host import HubHost
 from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
+from sn37.adapters.hub.source import HubSource
 from sn37.domain.commitment import Commitment, CommitmentFormat
-from sn37.domain.digests import FileDigest, content_digest, directory_hash
+from sn37.domain.digests import content_digest, directory_hash
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
-PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
-FIRST_BYTES = 1 << 16  # of the weights: the header of most shards
 SPARE_BYTES = 1 << 30  # left free on the disk for everybody else
 _DOCUMENTS = "documents"
-
-
-class HubSource:
-    """What admission reads before the weights: small files whole, of the large their heads."""
-
-    def __init__(
-        self,
-        host: HubHost,
-        connection: Connection,
-        repo: str,
-        listing: Listing,
-        folder: Path,
-    ) -> None:
-        self.remote = {file.listed.path: file for file in listing.files}
-        self.hashed: dict[str, HashedFile] = {}
-        self._host = host
-        self._pause_s = connection.pause_s
-        self._repo = repo
-        self._commit = listing.commit
-        self._folder = folder
-
-    @property
-    def listed(self) -> tuple[ListedFile, ...]:
-        return tuple(file.listed for file in self.remote.values())
-
-    def download(self, file: ListedFile, folder: Path | None = None) -> Download:
-        """The transfer of one file whose name has been admitted."""
-        return Download(
-            self._host,
-            self._repo,
-            self._commit,
-            self.remote[file.path],
-            (folder or self._folder) / file.path,
-            pause_s=self._pause_s,
-        )
-
-    def text(self, file: ListedFile) -> bytes:
-        """See ``FileSource.text``."""
-        self.complete([file])
-        return self.download(file).head(file.size_bytes)
-
-    def header(self, file: ListedFile) -> Header:
-        """See ``FileSource.header``."""
-        try:
-            return self._header(file)
-        except ModelRejected:
-            # Nothing says yet that these are the miner's bytes. The same ones twice do.
-            download = self.download(file)
-            seen = download.head(download.present_bytes)
-            download.forget()
-        try:
-            return self._header(file)
-        except ModelRejected as refused:
-            if download.head(len(seen)) == seen:
-                raise
-            download.forget()
-            raise StoreUnavailable(f"the hub serves {file.path} in many ways") from refused
-
-    def complete(
-        self, files: Sequence[ListedFile], *, folder: Path | None = None, norms: bool = False
-    ) -> None:
-        """Bring whole files to disk and hash them, several at a time."""
-        missing = [file for file in files if file.path not in self.hashed]
-        with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-            for hashed in pool.map(
-                lambda file: self.download(file, folder).complete(norms=norms), missing
-            ):
-                self.hashed[hashed.path] = hashed
-
-    def digest(self, file: ListedFile) -> FileDigest | None:
-        """Measured, or as the hub lists it for a file that has not been read yet."""
-        if file.path in self.hashed:
-            sha256: str | None = self.hashed[file.path].sha256
-        else:
-            sha256 = self.remote[file.path].sha256
-        return FileDigest(file.path, file.size_bytes, sha256) if sha256 else None
-
-    def _header(self, file: ListedFile) -> Header:
-        download = self.download(file)
-        head = download.head(FIRST_BYTES)
-        stop = PREFIX_BYTES + header_bytes(head, file.size_bytes)
-        if stop > len(head):
-            head = download.head(stop)
-        return parse_header(head[PREFIX_BYTES:stop], file.size_bytes)
 
 
 def fetch(
@@ -136,7 +47,7 @@ def fetch(
         OSError: The disk refused.
     """
     partial = Path(order.partial)
-    with _held(partial, FILES, _DOCUMENTS):
+    with held(partial, FILES, _DOCUMENTS):
         try:
             facts = _fetch(host, connection, order, announce)
         except (ModelRejected, ModelNotPublic):
@@ -167,7 +78,7 @@ def fetch_tokenizer(host: HubHost, connection: Connection, order: TokenizerOrder
         OSError: The disk refused.
     """
     partial = Path(order.partial)
-    with _held(partial):
+    with held(partial):
         listing = host.listing(order.repo, order.revision)
         source = HubSource(host, connection, order.repo, listing, partial)
         source.complete(tokenizer_files(source.listed))
@@ -229,7 +140,19 @@ def _check_room(order: FetchOrder, size_bytes: int, present_bytes: int) -> None:
         raise StoreFull(
             f"the disk quota leaves {order.room_bytes:,} bytes, the model has {size_bytes:,}"
         )
-    free_bytes = shutil.disk_usage(order.partial).free - order.claimed_bytes
+    check_disk(Path(order.partial), size_bytes, present_bytes, order.claimed_bytes)
+
+
+def check_disk(folder: Path, size_bytes: int, present_bytes: int, claimed_bytes: int = 0) -> None:
+    """Make sure that the disk has room for a model of which so much is there already.
+
+    Args:
+        claimed_bytes: What transfers under way may still take.
+
+    Raises:
+        StoreFull: It has not.
+    """
+    free_bytes = shutil.disk_usage(folder).free - claimed_bytes
     if size_bytes - present_bytes + SPARE_BYTES > free_bytes:
         raise StoreFull(
             f"{free_bytes:,} bytes are free where models are kept, a model of {size_bytes:,} "
@@ -238,7 +161,7 @@ def _check_room(order: FetchOrder, size_bytes: int, present_bytes: int) -> None:
 
 
 @contextmanager
-def _held(partial: Path, *folders: str) -> Iterator[None]:
+def held(partial: Path, *folders: str) -> Iterator[None]:
     """A folder of which no other process makes the same use meanwhile."""
     for name in folders:
         (partial / name).mkdir(parents=True, exist_ok=True)

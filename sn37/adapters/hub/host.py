@@ -16,7 +16,7 @@ from typing import cast
 from urllib.parse import quote
 
 import httpx2
-from huggingface_hub import constants, hf_hub_url
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     DisabledRepoError,
     GatedRepoError,
@@ -128,7 +128,9 @@ class HubHost:
 
         Ends early when the connection does; never gives more than was asked for.
         """
-        url = hf_hub_url(repo, file.path, revision=revision, endpoint=self._endpoint)
+        # As hf_hub_url makes it, whose import adds a quarter to a transfer process's start.
+        commit, path = quote(revision, safe=""), quote(file.path)
+        url = f"{self._endpoint}/{repo}/resolve/{commit}/{path}"
         with _translated(repo):
             for chunk in self._get(url, {"Range": f"bytes={start}-{stop - 1}"}, file.size_bytes):
                 start += len(chunk)

@@ -14,7 +14,7 @@ from sn37.adapters.hub.orders import Connection, FetchOrder, ProbeOrder, Tokeniz
 from sn37.adapters.hub.process import carry_out
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -110,6 +110,15 @@ class HubModelStore:
                     # The schedule names it, so no miner is to blame.
                     raise StoreUnavailable(f"tokenizer {ref.repo}: {error}") from error
         return PurePath(home)
+
+    def cached_tokenizer(self, ref: TokenizerRef) -> PurePath | None:
+        """Its folder, if it has been fetched before; asks nobody."""
+        home = self._cache.tokenizer(ref.repo, ref.revision)
+        return PurePath(home) if home.is_dir() else None
+
+    async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        """See ``ModelStore.inventory``."""
+        return await _in_thread(lambda: self._cache.inventory(refs, self._quota_bytes))
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         """See ``ModelStore.evict``."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import get_args
 
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.commitment import Commitment, CommitmentFormat
@@ -70,6 +71,25 @@ class ProbeOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOrder:
+    """Admit a revision that nobody has committed to: the answer says how far it came."""
+
+    repo: str
+    revision: str
+    constraints: ModelConstraints
+    folder: str  # for its files, which stay when it is admitted
+    weights: bool  # whether to go on beyond their headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveOrder:
+    """Say which commit a branch or tag points to."""
+
+    repo: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOrder:
     """Upload a folder to a private repository: the answer is its revision and model hash."""
 
@@ -85,11 +105,10 @@ class PublicOrder:
     repo: str
 
 
-Order = FetchOrder | TokenizerOrder | ProbeOrder | UploadOrder | PublicOrder
-_ORDERS: dict[str, type[Order]] = {
-    order.__name__: order
-    for order in (FetchOrder, TokenizerOrder, ProbeOrder, UploadOrder, PublicOrder)
-}
+Order = (
+    FetchOrder | TokenizerOrder | ProbeOrder | CheckOrder | ResolveOrder | UploadOrder | PublicOrder
+)
+_ORDERS: dict[str, type[Order]] = {order.__name__: order for order in get_args(Order)}
 
 _KINDS: dict[str, type[Unavailable]] = {
     "not_public": ModelNotPublic,

@@ -6,22 +6,26 @@ import os
 import resource
 import sys
 
+from sn37.adapters.hub.checking import check
 from sn37.adapters.hub.fetching import fetch, fetch_tokenizer
 from sn37.adapters.hub.host import HubHost
 from sn37.adapters.hub.orders import (
     Announcement,
     Answer,
+    CheckOrder,
     Connection,
     FetchOrder,
     Order,
     ProbeOrder,
     PublicOrder,
     Report,
+    ResolveOrder,
     TokenizerOrder,
     UploadOrder,
     decode_order,
     encode_report,
 )
+from sn37.domain.canonical import as_json
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
 MAX_MEMORY_BYTES = 300 << 20  # whatever a repository holds; 60 MB are usual
@@ -56,8 +60,12 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             except (ModelNotPublic, ModelRejected):
                 return Answer(value=False)
             return Answer(value=True)
+        case CheckOrder():
+            return Answer(value=as_json(check(host, connection, order, _announce)))
+        case ResolveOrder():
+            return Answer(value=host.listing(order.repo, order.name).commit)
         case UploadOrder():
-            # Of all orders only these wait for it: it takes a third of a process's start.
+            # Only uploads wait for it: its import takes half as long as everything else.
             from sn37.adapters.hub.publishing import HubUploader
 
             revision, model_hash = HubUploader(connection).upload(order, _announce)

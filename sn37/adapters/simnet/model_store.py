@@ -10,14 +10,21 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
 from sn37.adapters.admission.admit import Admitted, admit, hash_file
-from sn37.adapters.admission.facts import FILES, StoredFacts, cache_key, read_facts
+from sn37.adapters.admission.facts import FILES, StoredFacts, cache_key, inventory_of, read_facts
 from sn37.adapters.admission.files import documentation, listing
 from sn37.adapters.simnet.repositories import FolderRepositories
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.digests import directory_hash
 from sn37.domain.ids import Digest
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.models import (
+    Availability,
+    Held,
+    Inventory,
+    ModelArtifact,
+    ModelConstraints,
+    ModelRef,
+)
 from sn37.ports.errors import ModelNotPublic, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -54,6 +61,10 @@ class FolderModelStore:
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         """See ``ModelStore.tokenizer``."""
         return await _in_thread(lambda: self._tokenizer(ref))
+
+    async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        """See ``ModelStore.inventory``."""
+        return await _in_thread(lambda: self._inventory(refs))
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         """See ``ModelStore.evict``."""
@@ -104,6 +115,17 @@ class FolderModelStore:
                     (Path(partial) / FILES).rename(home)
         return PurePath(home)
 
+    def _inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        homes = list(self._models.iterdir()) if self._models.is_dir() else []
+        found = {
+            home.name: Held(
+                size_bytes=sum(f.stat().st_size for f in home.rglob("*") if f.is_file()),
+                complete=not home.name.startswith(_PARTIAL),
+            )
+            for home in homes
+        }
+        return inventory_of(found, refs, quota_bytes=None, folder=self._models)
+
     def _evict(self, kept: set[str]) -> int:
         if not self._models.is_dir():
             return 0
@@ -117,6 +139,12 @@ class FolderModelStore:
             freed += sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
             shutil.rmtree(folder, ignore_errors=True)  # a fetch may just have finished with it
         return freed
+
+
+def store_of(state_dir: Path) -> FolderModelStore:
+    """The store of the world in a state directory, be it there or not."""
+    root = state_dir.absolute() / "simnet"
+    return FolderModelStore(root / "repos", root / "cache")
 
 
 def _facts(admitted: Admitted, source: Path) -> StoredFacts:

@@ -19,7 +19,7 @@ from sn37.adapters.simnet.builder import ChainBuilder
 from sn37.adapters.simnet.chain import Pace, SimnetChain
 from sn37.adapters.simnet.feed import SimnetFeed
 from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.adapters.simnet.model_store import FolderModelStore
+from sn37.adapters.simnet.model_store import FolderModelStore, store_of
 from sn37.adapters.simnet.population import Population, prepare, write_whole
 from sn37.adapters.simnet.recipes import (
     HEAD,
@@ -112,7 +112,7 @@ def build_world(
     return World(
         chain_path=chain_path,
         repos=repos,
-        store=FolderModelStore(repos, root / "cache"),
+        store=store_of(state_dir),
         plugins=MappingProxyType({SOURCE: feed}),
         signer=signer,
         labels=MappingProxyType(labels | {signer.hotkey: VALIDATOR}),

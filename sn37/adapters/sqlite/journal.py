@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_record, to_str
 from sn37.adapters.sqlite.round_codec import from_outcome, to_outcome
 from sn37.adapters.sqlite.rounds import open_round_id
+from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses, SampleBlock
@@ -67,6 +68,23 @@ def losses(
     return found
 
 
+def record_environment(
+    db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+) -> None:
+    db.execute(
+        "INSERT INTO environment (round_id, hotkey, block, value) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (round_id, hotkey, block) DO UPDATE SET value = excluded.value",
+        (open_round_id(db, round_), entry.hotkey, entry.block, dump(dict(environment))),
+    )
+
+
+def environments(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, dict[str, str]]:
+    rows = db.execute(
+        "SELECT hotkey, block, value FROM environment WHERE round_id = ? ORDER BY id", (round_id,)
+    )
+    return {EntryKey(Hotkey(h), Block(b)): load(value, _to_environment) for h, b, value in rows}
+
+
 def finish_entry(
     db: sqlite3.Connection,
     round_: RoundKey,
@@ -108,6 +126,10 @@ def receipts(db: sqlite3.Connection, round_: RoundKey) -> tuple[SignedReceipt, .
         SignedReceipt(document=document, hotkey=Hotkey(validator), signature=signature)
         for document, validator, signature in rows
     )
+
+
+def _to_environment(value: JsonValue) -> dict[str, str]:
+    return {name: to_str(text) for name, text in to_record(value).items()}
 
 
 def _losses(

@@ -15,6 +15,7 @@ from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_versio
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
+from sn37.domain.state import ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -59,6 +60,26 @@ def verify(path: Path) -> Contents:
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
         )
+
+
+def read_state(path: Path) -> ValidatorState:
+    """What a validator has recorded, which may be using the database meanwhile.
+
+    Raises:
+        StateUnreadable: It is damaged, or of another version.
+        StateUnavailable: It is not there, or cannot be read.
+    """
+    with _reading(path) as db:
+        version = known_version(db, path)
+        if version == 0:
+            return ValidatorState()
+        if version < VERSION:
+            raise StateUnreadable(
+                f"{path} has version {version}, this program reads {VERSION}; a start of the "
+                "validator brings it up to date"
+            )
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        return load_state(db)
 
 
 def backup(path: Path, copy: Path) -> Contents:

@@ -97,8 +97,21 @@ _FIRST = (
     """,
 )
 
+_WHAT_ENTRIES_ARE_SCORED_WITH = (
+    """
+    CREATE TABLE environment (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        hotkey TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (round_id, hotkey, block)
+    ) STRICT
+    """,
+)
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _WHAT_ENTRIES_ARE_SCORED_WITH)
 VERSION = len(MIGRATIONS)
 
 

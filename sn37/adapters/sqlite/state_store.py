@@ -78,6 +78,14 @@ class SqliteStateStore:
         step = partial(journal.append, round_=round_, entry=entry, losses=losses)
         await self._run(step, Access.JOURNAL)
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        step = partial(
+            journal.record_environment, round_=round_, entry=entry, environment=environment
+        )
+        await self._run(step, Access.JOURNAL)
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
@@ -152,6 +160,7 @@ def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound
         plan=plan,
         journal=journal.journal(db, round_id),
         outcomes=journal.outcomes(db, round_id),
+        environments=journal.environments(db, round_id),
     )
 
 

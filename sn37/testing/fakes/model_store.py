@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.ids import Hotkey
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.models import (
+    Availability,
+    Held,
+    Inventory,
+    ModelArtifact,
+    ModelConstraints,
+    ModelRef,
+)
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull
 from sn37.testing.builders import a_revision, an_artifact, base64_digest
@@ -82,6 +89,15 @@ class FakeModelStore:
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         self._maybe_fail()
         return PurePosixPath("/cache/tokenizers") / ref.repo / ref.revision
+
+    async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        held = {ref: artifact.size_bytes for (_, ref), artifact in self.cached.items()}
+        return Inventory(
+            held={ref: Held(size_bytes=held[ref], complete=True) for ref in refs if ref in held},
+            other_bytes=sum(size for ref, size in held.items() if ref not in refs),
+            quota_bytes=self.quota_bytes,
+            free_bytes=0,
+        )
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         self._maybe_fail()

@@ -34,6 +34,7 @@ class Memory:
     results: dict[RoundKey, RoundResult] = field(default_factory=dict)
     journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
     outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
+    environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
     receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
     weights: dict[Block, WeightsRecord] = field(default_factory=dict)
 
@@ -89,6 +90,13 @@ class FakeStateStore:
         if all(b.block != losses.block for b in blocks):
             blocks.append(losses)
 
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        self._check()
+        self._check_open(round_)
+        self.memory.environments.setdefault(round_, {})[entry] = dict(environment)
+
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
@@ -143,6 +151,7 @@ class FakeStateStore:
             plan=plan,
             journal={e: tuple(b) for (k, e), b in m.journal.items() if k == plan.key},
             outcomes=dict(m.outcomes.get(plan.key, {})),
+            environments=dict(m.environments.get(plan.key, {})),
         )
 
     def _save(self, submissions: Collection[Submission]) -> None:

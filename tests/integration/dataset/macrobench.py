@@ -11,6 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from sn37.adapters.dataset import sn1_hub_worker
+from sn37.adapters.dataset.parquet_rows import Cell
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
 from sn37.domain.ids import Hotkey
@@ -26,10 +27,10 @@ START = datetime.fromisoformat("2025-01-10T20:00:00+00:00")  # noon on Pacific c
 NOON = datetime(2025, 1, 10, 12)
 COMMITTED = "2025-01-10T20:30:00.000Z"
 
-Row = dict[str, object]
+Row = dict[str, Cell]
 
 
-def question(n: int, **cells: object) -> Row:
+def question(n: int, **cells: Cell) -> Row:
     """Row ``n``, written ``n`` minutes after noon."""
     return {
         "id": f"q-{n:03d}",
@@ -89,7 +90,7 @@ def request(*, minutes: int = 60, trusted: Sequence[str] = VALIDATORS) -> PoolRe
 
 def read(hub: Hub, folder: Path, *, tasks: Sequence[str] = ("multi_choice",)) -> Pool:
     """What the reading process would send, without starting one."""
-    return sn1_hub_worker.read(order(hub, tasks=tasks), folder).pool()
+    return sn1_hub_worker.read(order(hub, tasks=tasks), folder).kept.pool()
 
 
 def order(hub: Hub, *, tasks: Sequence[str] = ("multi_choice",)) -> ReadOrder:

@@ -13,7 +13,18 @@ ROOT = Path(__file__).parents[3]
 def test_the_benchmark_draws_from_rows_and_compares_the_filter(tmp_path: Path) -> None:
     report = tmp_path / "figures.json"
     done = subprocess.run(
-        [sys.executable, "bench/data.py", "--rows", "2000", "--texts", "50", "--json", str(report)],
+        [
+            sys.executable,
+            "bench/data.py",
+            "--rows",
+            "2000",
+            "--texts",
+            "50",
+            "--runs",
+            "1",
+            "--json",
+            str(report),
+        ],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,

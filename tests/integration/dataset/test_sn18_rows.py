@@ -156,7 +156,8 @@ def read(host: WandbHost) -> Read:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", API_KEY)
         patch.setattr(
-            "sn37.adapters.dataset.sn18.log.info", lambda text, *args: lines.append(text % args)
+            "sn37.adapters.dataset.signed_pool.log.info",
+            lambda text, *args: lines.append(text % args),
         )
         pool = asyncio.run(Sn18(Sn18Parameters(base_url=host.url)).collect(REQUEST))
     return Read(pool=pool, log="\n".join(lines))

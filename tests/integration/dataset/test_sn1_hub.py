@@ -49,7 +49,7 @@ class TestHubQuestions(LiveDatasetContract):
         self.hub = hub
         rows = [question(n) for n in range(-5, 70)]
         rows += [question(n, id=f"other-{n}", hotkey=STRANGER) for n in range(5)]
-        publish_rows(hub, rows, at="2025-01-10T20:59:59Z")
+        publish_rows(hub, rows, at="2025-01-10T19:00:00Z")
 
     def dataset(self) -> HubQuestions:
         return macrobench.source(self.hub)
@@ -179,7 +179,7 @@ def test_rows_that_do_not_fit_are_left_out(hub: Hub, tmp_path: Path) -> None:
         question(5, timestamp=None),
         question(6, id=None),
         question(7, id=""),
-        question(8, id="x" * 200),
+        question(8, id="x\0"),
         question(9, hotkey=None),
         question(10, reference="\0"),
         question(11, challenge="x" * 200_000),

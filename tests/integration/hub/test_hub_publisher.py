@@ -15,7 +15,7 @@ from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, PublishRefused
-from sn37.testing.model_store_contract import ModelPublisherContract
+from sn37.testing.model_publisher_contract import ModelPublisherContract
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, write_model
 from tests.integration.hub.hub_state import Hub

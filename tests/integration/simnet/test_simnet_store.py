@@ -31,7 +31,8 @@ from sn37.domain.models import Availability, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 from sn37.testing.builders.models import a_commitment, some_constraints
-from sn37.testing.model_store_contract import ModelPublisherContract, ModelStoreContract
+from sn37.testing.model_publisher_contract import ModelPublisherContract
+from sn37.testing.model_store_contract import ModelStoreContract
 
 LIMITS = some_constraints(min_parameters=1, max_parameters=1_000, max_bytes=20_000)
 REVISION = "0123456789" * 4

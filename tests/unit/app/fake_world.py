@@ -151,9 +151,12 @@ class World:
             gate.release()
 
 
-@dataclass(frozen=True, slots=True)
 class _WithEnvironment:
-    scorer: FakeScorer
+    """As of the real scorer, its environment is known once this process has scored something."""
+
+    def __init__(self, scorer: FakeScorer) -> None:
+        self.scorer = scorer
+        self._before = len(scorer.scored)
 
     @property
     def score(self) -> object:
@@ -164,7 +167,7 @@ class _WithEnvironment:
         return self.scorer.read_ahead
 
     def environment(self) -> Mapping[str, str]:
-        return {"device": "fake"}
+        return {"device": "fake"} if len(self.scorer.scored) > self._before else {}
 
 
 def last(state: ValidatorState) -> RoundResult:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from sn37.app.keeper import StateKeeper
 from sn37.domain.commitment import Commitment
 from sn37.domain.events import RoundSatOut
 from sn37.domain.ids import CompetitionId
@@ -20,13 +23,12 @@ from sn37.ports.errors import (
 from sn37.testing.builders import (
     a_commitment,
     a_malformed_commitment,
+    a_round_plan,
     an_artifact,
     some_samples,
     time_of,
 )
-from sn37.testing.fakes import (
-    FakeModelStore,
-)
+from sn37.testing.fakes import FakeModelStore, FakeStateStore
 from tests.unit.app.fake_world import (
     NUM_SAMPLES,
     ONE,
@@ -285,3 +287,28 @@ def test_a_killed_validator_goes_on_at_the_first_block_that_was_not_journalled(
 
 class _Killed(Exception):
     """Stands for a crash: nothing handles it."""
+
+
+def test_a_receipt_names_what_its_losses_were_computed_with_also_after_a_crash() -> None:
+    world = World()
+    world.miner("first", 1.0)
+    key = last(world.run()).key
+    memory = world.store.memory
+    for recorded in (memory.results, memory.outcomes, memory.receipts):
+        del recorded[key]  # killed when every loss was journalled, and nothing else
+    scored = len(world.scorer.scored)
+    world.run()
+    (receipt,) = memory.receipts[key]
+    assert json.loads(receipt.document)["environment"] == {"device": "fake"}
+    assert len(world.scorer.scored) == scored
+
+
+async def test_versions_that_change_while_an_entry_is_scored_are_both_told() -> None:
+    keeper, plan = StateKeeper(FakeStateStore()), a_round_plan()
+    entry = plan.entries[0]
+    await keeper.open_round(plan)
+    for version in ("2.13.0", "2.13.0", "2.14.0"):
+        await keeper.record_environment(plan.key, entry, {"torch": version, "device": "cpu"})
+    assert keeper.state.open_rounds[plan.key].environments == {
+        entry: {"torch": "2.13.0 then 2.14.0", "device": "cpu"}
+    }

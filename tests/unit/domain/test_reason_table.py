@@ -15,6 +15,15 @@ def test_every_code_has_a_meaning_of_one_line_without_a_final_period(reason: Rea
     assert not reason.meaning.endswith(".")
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_every_meaning_ends_with_what_to_do(reason: Reason) -> None:
+    what, separator, remedy = reason.meaning.partition("; ")
+    assert separator
+    assert what
+    assert remedy == reason.remedy
+    assert ";" not in remedy
+
+
 def test_codes_are_their_names_in_lower_case() -> None:
     assert all(reason.value == reason.name.lower() for reason in Reason)
     assert len(MEANINGS) == len(Reason)

@@ -15,6 +15,7 @@ from sn37.testing.builders import (
     a_round_plan,
     a_round_result,
     a_submission,
+    an_artifact,
     an_entry_key,
     an_entry_result,
 )
@@ -49,11 +50,18 @@ def test_t40_what_is_never_scored_again_goes_first() -> None:
     state = a_state(
         named("new"),
         a_submission(a_commitment("refused"), rejection=Reason.NORM),
-        a_submission(a_commitment("copy"), duplicate_of=an_entry_key("new")),
         a_submission(a_commitment("beaten"), retired=True),
     )
     first, _ = retained(state)
     assert owners(first) == {"new"}
+
+
+def test_t04_clones_that_were_fetched_take_no_room_from_others() -> None:
+    first, clone = a_commitment("first", 100), a_commitment("clone", 200)
+    artifact = an_artifact(first)
+    copied = an_artifact(clone, tensor_digest=artifact.tensor_digest)
+    state = a_state(a_submission(clone, artifact=copied), a_submission(first, artifact=artifact))
+    assert [owners(kept) for kept in retained(state)] == [{"first"}] * 2
 
 
 def test_t40_a_model_that_its_miner_replaced_goes_first() -> None:

@@ -63,7 +63,8 @@ from sn37.testing.fakes import (
     RecordingSink,
     fake_signature,
 )
-from sn37.testing.model_store_contract import ModelPublisherContract, ModelStoreContract
+from sn37.testing.model_publisher_contract import ModelPublisherContract
+from sn37.testing.model_store_contract import ModelStoreContract
 from sn37.testing.scorer_contract import ScorerContract
 from sn37.testing.state_store_contract import StateStoreContract
 from sn37.testing.telemetry_contract import EventSinkContract

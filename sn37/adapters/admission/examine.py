@@ -1,0 +1,68 @@
+"""The admission of a local folder, for the miner who wants to know beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from sn37.adapters.admission.admit import Admitted, Inspected, hash_file, inspect, summarize
+from sn37.adapters.admission.digest import HashedFile
+from sn37.domain.admission import AdmissionStep, Examined
+from sn37.domain.constraints import Violation
+from sn37.domain.ids import Digest
+from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.ports.errors import ModelRejected
+
+
+def examine(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
+    """Check a folder as a validator checks what it has fetched, and say how far it came.
+
+    Args:
+        weights: Whether to read the bytes of the weights; without, the headers are the last.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    passed: list[AdmissionStep] = []
+    artifact = None
+    try:
+        inspected = inspect(folder, constraints, passed=passed.append)
+        if weights:
+            hashed = [hash_file(folder, file, norms=True) for file in inspected.files]
+            artifact = artifact_of(admit_weights(inspected, hashed, constraints), folder)
+            passed.append(AdmissionStep.WEIGHTS)
+    except ModelRejected as error:
+        return Examined(passed=tuple(passed), refusal=refusal_of(error))
+    return Examined(passed=tuple(passed), artifact=artifact)
+
+
+def admit_weights(
+    inspected: Inspected, hashed: Sequence[HashedFile], constraints: ModelConstraints
+) -> Admitted:
+    """The facts of a model whose files have been hashed with norms, if its weights are sound.
+
+    Raises:
+        ModelRejected: ``non_finite`` or ``norm``.
+    """
+    from sn37.adapters.admission.weights import check_weights  # numpy: a refusal does without
+
+    check_weights((tensor for file in hashed for tensor in file.tensors), constraints.norms)
+    return summarize(inspected, list(hashed))
+
+
+def artifact_of(admitted: Admitted, folder: Path) -> ModelArtifact:
+    """An admitted folder that nobody has committed to yet."""
+    return ModelArtifact(
+        ref=ModelRef(repo="", revision="", secure_hash=Digest("")),
+        path=PurePath(folder.absolute()),
+        size_bytes=admitted.size_bytes,
+        parameters=admitted.parameters,
+        architecture=admitted.architecture,
+        content_digest=admitted.content_digest,
+        tensor_digest=admitted.tensor_digest,
+    )
+
+
+def refusal_of(error: ModelRejected) -> Violation:
+    """The refusal as a value."""
+    return Violation(reason=error.reason, detail=str(error))

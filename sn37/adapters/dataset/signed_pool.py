@@ -1,0 +1,64 @@
+"""A pool out of the rows of signed runs, for every source that validators log to wandb."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit
+from sn37.adapters.dataset.signed_runs import SignedRuns
+from sn37.adapters.dataset.wandb_messages import Query, RowFound
+from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow
+from sn37.domain.ids import Hotkey
+from sn37.domain.samples import Pool, Sample
+
+log = logging.getLogger(__name__)
+
+ToSample = Callable[[RowFound, Hotkey], Sample]  # of a row and its signer; raises ``Unfit``
+
+
+class ReadRuns(Protocol):
+    """See ``read_rows``."""
+
+    async def __call__(
+        self, query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float
+    ) -> Mapping[str, int]: ...
+
+
+async def signed_pool(
+    name: str,
+    query: Query,
+    runs: SignedRuns,
+    to_sample: ToSample,
+    *,
+    timeout_s: float,
+    read: ReadRuns,
+) -> Pool:
+    """The rows of the runs that trusted hotkeys signed; of equal texts the earliest counts.
+
+    Of a signer who logs more than his share of a full pool only some rows count, which are the
+    same ones for every reader.
+
+    Args:
+        name: Of the source, for the log.
+        timeout_s: Of the whole read.
+
+    Raises:
+        DatasetUnavailable: wandb did not answer, or not completely.
+    """
+    kept = KeptSamples(len(runs.trusted))
+
+    def take(row: RowFound) -> None:
+        try:
+            kept.add(to_sample(row, runs.signers[row.run]))
+        except Unfit as error:
+            kept.left_out[str(error)] += 1
+
+    left_out = await read(query, choose=runs.choose, take=take, timeout_s=timeout_s)
+    pool = await asyncio.to_thread(kept.pool)
+    kept.left_out.update(left_out)
+    told = kept.told()
+    log.info("%s: %d rows of %d runs%s", name, len(pool.samples), len(runs.signers), told)
+    return pool

@@ -1,0 +1,101 @@
+"""The admission of a repository on the hub, for the miner who wants to know beforehand."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from sn37.adapters.admission.facts import FILES, cache_key
+from sn37.adapters.hub.orders import CheckOrder, Connection, ResolveOrder
+from sn37.adapters.hub.process import carry_out
+from sn37.domain.admission import AdmissionStep, Examined
+from sn37.domain.canonical import JsonValue
+from sn37.domain.constraints import Violation
+from sn37.domain.ids import Digest
+from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import StoreUnavailable
+
+
+class HubExaminer:
+    """Checks revisions of repositories below ``root``, a folder of its own."""
+
+    def __init__(self, root: Path, *, connection: Connection | None = None) -> None:
+        self._root = root.absolute()
+        self._connection = connection or Connection()
+
+    async def examine(
+        self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
+    ) -> Examined:
+        """How far a revision comes. An admitted one's files stay until ``discard``.
+
+        Args:
+            weights: Whether to transfer the weights; without, their headers are the last.
+
+        Raises:
+            StoreUnavailable: The hub or the disk; the next call goes on where this stopped.
+        """
+        folder = self._folder(repo, revision)
+        order = CheckOrder(
+            repo=repo,
+            revision=revision,
+            constraints=constraints,
+            folder=str(folder),
+            weights=weights,
+        )
+        return _examined(await carry_out(self._connection, order), folder)
+
+    async def commit_of(self, repo: str, name: str) -> str:
+        """The commit that a branch or tag points to now.
+
+        Raises:
+            ModelNotPublic: There is no such repository or name.
+            StoreUnavailable: The hub does not answer.
+        """
+        return str(await carry_out(self._connection, ResolveOrder(repo=repo, name=name)))
+
+    def discard(self, repo: str, revision: str) -> None:
+        """Remove what ``examine`` left."""
+        shutil.rmtree(self._folder(repo, revision), ignore_errors=True)
+
+    def _folder(self, repo: str, revision: str) -> Path:
+        return self._root / cache_key(repo, revision)
+
+
+def _examined(answer: JsonValue, folder: Path) -> Examined:
+    match answer:
+        case {"passed": list(passed), "refusal": refusal, "artifact": artifact}:
+            return Examined(
+                passed=tuple(AdmissionStep(str(step)) for step in passed),
+                refusal=_refusal(refusal),
+                artifact=_artifact(artifact, folder),
+            )
+    raise StoreUnavailable(f"no answer to a check: {str(answer)[:80]}")
+
+
+def _refusal(value: JsonValue) -> Violation | None:
+    match value:
+        case {"reason": str(reason), "detail": str(detail)}:
+            return Violation(reason=Reason(reason), detail=detail)
+    return None
+
+
+def _artifact(value: JsonValue, folder: Path) -> ModelArtifact | None:
+    match value:
+        case {
+            "size_bytes": int(size_bytes),
+            "parameters": int(parameters),
+            "architecture": str(architecture),
+            "content_digest": str(content_digest),
+            "tensor_digest": str(tensor_digest),
+        }:
+            return ModelArtifact(
+                ref=ModelRef(repo="", revision="", secure_hash=Digest("")),
+                path=folder / FILES,
+                size_bytes=size_bytes,
+                parameters=parameters,
+                architecture=architecture,
+                content_digest=Digest(content_digest),
+                tensor_digest=Digest(tensor_digest),
+            )
+    return None

@@ -1,0 +1,216 @@
+"""``sn37 check``: the admission of a validator, for the miner who wants to know beforehand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app import options
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.domain.ids import Block, CompetitionId
+
+if TYPE_CHECKING:
+    from sn37.app.checking import Repository, Row
+    from sn37.app.settings import Settings
+    from sn37.domain.admission import Examined
+    from sn37.domain.competition import Competition
+
+_REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SETTINGS = (
+    "config",
+    "network",
+    "state_dir",
+    "device",
+    "threads",
+    "allow_weak_sandbox",
+    "schedule",
+)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``check`` to the console script."""
+    parent.command()(check)
+
+
+def check(
+    target: Annotated[
+        str, typer.Argument(metavar="REPO@COMMIT|FOLDER", help="A commit on the hub, or a folder.")
+    ],
+    competition: Annotated[int, typer.Option(help="Number of the competition in the schedule.")],
+    at: Annotated[
+        int | None, typer.Option(help="By the rules at this block; by default the newest.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the competition's tokenizer, for a check of a folder."),
+    ] = None,
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Stop before the weights are read or transferred.")
+    ] = False,
+    no_loading: Annotated[
+        bool, typer.Option("--no-loading", help="Do not load the model and score samples.")
+    ] = False,
+    config: options.Config = None,
+    network: options.Network = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say what a validator would say of a model, check by check. Commits and uploads nothing.
+
+    Exit code 1 when it would be refused.
+    """
+    flags = dict(locals())
+    from sn37.app.checking import Request, run_check  # what it needs takes a second to import
+    from sn37.app.settings import load_settings
+
+    settings = load_settings({name: flags[name] for name in _SETTINGS})
+    rules = _rules(settings, CompetitionId(competition), at)
+    if tokenizer is not None and not tokenizer.is_dir():
+        raise UsageError(f"--tokenizer {tokenizer}: no such folder")
+    request = Request(
+        target=_target(target, settings),
+        rules=rules,
+        settings=settings,
+        tokenizer=tokenizer,
+        weights=not no_weights,
+        loading=not no_loading,
+    )
+    examined, rows = asyncio.run(run_check(request))
+    if as_json:
+        typer.echo(json.dumps(_as_json(target, rules, examined, rows), indent=2))
+    else:
+        for row in rows:
+            typer.echo(_line(row))
+        typer.echo(_summary(rules, examined))
+    return 1 if examined.refusal else 0
+
+
+def _rules(settings: Settings, competition: CompetitionId, at: int | None) -> Competition:
+    """The competition as it is at a block, or by default as the schedule last has it."""
+    from sn37.app.competitions import ScheduleError, load_schedule, preset_of
+
+    try:
+        loaded = load_schedule(settings.schedule or preset_of(settings.network), known_sources=None)
+    except ScheduleError as error:
+        raise CommandError(str(error)) from error
+    stages = loaded.schedule.stages
+    running = (
+        [loaded.schedule.at(Block(at))] if at is not None else [s.competitions for s in stages]
+    )
+    found = [c for competitions in running for c in competitions if c.id == competition]
+    if not found:
+        there = sorted({c.id for competitions in running for c in competitions})
+        when = "" if at is None else f" at block {at}"
+        raise UsageError(
+            f"--competition {competition}: {loaded.origin} has none of that number{when}, only "
+            f"{', '.join(map(str, there)) or 'none'}"
+        )
+    return found[-1]
+
+
+def _target(text: str, settings: Settings) -> Path | Repository:
+    """What the argument names, once the packages that it needs are found.
+
+    Raises:
+        UsageError: It is neither a folder nor a commit; of a branch, says which commit it is.
+    """
+    folder, match = Path(text), _REPOSITORY.fullmatch(text)
+    needed = ["blake3", "numpy"]
+    if not folder.is_dir():
+        if match is None:
+            raise UsageError(
+                f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT"
+            )
+        needed.append("huggingface_hub")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise CommandError(
+            f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
+        )
+    if folder.is_dir() or match is None:
+        return folder
+    if settings.is_simnet:
+        raise UsageError(
+            f"{text}: the check of a repository asks the hub, and simnet has a folder of its own; "
+            "check a folder"
+        )
+    from sn37.app.checking import Repository
+
+    repo, name = match.groups()
+    if not _COMMIT.fullmatch(name):
+        raise UsageError(_no_commit(repo, name, settings))
+    return Repository(repo=repo, commit=name)
+
+
+def _no_commit(repo: str, name: str, settings: Settings) -> str:
+    from sn37.app.model_hosts import open_examiner
+    from sn37.ports.errors import Unavailable
+
+    why = f"{name} is no commit of 40 hex digits, and what it points to can change"
+    try:
+        commit = asyncio.run(open_examiner(settings).commit_of(repo, name))
+    except Unavailable as error:
+        return (
+            f"{why}; {error}; where it can be read, this prints its commit: "
+            f"git ls-remote https://huggingface.co/{repo} {name}"
+        )
+    return f"{why}; now it is {commit}: check {repo}@{commit}"
+
+
+def _line(row: Row) -> str:
+    line = f"{row.status.value:<12} {row.step.value:<11} {row.step.what}"
+    if row.reason is not None:
+        return f"{line}: {row.reason.value}: {row.detail}; {row.reason.meaning}"
+    return f"{line}: {row.detail}" if row.detail else line
+
+
+def _summary(rules: Competition, examined: Examined) -> str:
+    where = f"competition {rules.id} ({rules.name})"
+    if examined.refusal is not None:
+        return f"a validator would refuse it in {where}"
+    if (artifact := examined.artifact) is None:
+        return f"so far nothing speaks against it in {where}"
+    return (
+        f"admitted to {where}: {artifact.parameters:,} parameters, {artifact.size_bytes:,} bytes, "
+        f"{artifact.architecture}, model hash {artifact.content_digest}"
+    )
+
+
+def _as_json(
+    target: str, rules: Competition, examined: Examined, rows: tuple[Row, ...]
+) -> Mapping[str, object]:
+    artifact = examined.artifact
+    return {
+        "target": target,
+        "competition": rules.id,
+        "refused": examined.refusal is not None,
+        "checks": [
+            {
+                "check": row.step.value,
+                "what": row.step.what,
+                "status": row.status.value,
+                "reason": row.reason,
+                "detail": row.detail,
+            }
+            for row in rows
+        ],
+        "model": artifact
+        and {
+            "parameters": artifact.parameters,
+            "size_bytes": artifact.size_bytes,
+            "architecture": artifact.architecture,
+            "model_hash": artifact.content_digest,
+            "tensor_digest": artifact.tensor_digest,
+        },
+    }
