@@ -8,9 +8,8 @@ finer than bfloat16's 8 at the same speed. The weights are exact in it once a po
 brought the largest to a fixed place; inputs are divided by the same power, so the product
 needs no correction.
 
-Why inputs are not rounded on a CPU too: where two devices add in another order, some inputs
-round to another neighbour, and after a few layers the roundings have nothing in common. To
-imitate them would cost time and bring devices no closer (docs/decisions/0033).
+A CPU does not imitate the rounding: it stays the exact measure that a GPU's distance is
+counted from (docs/decisions/0033, docs/performance.md).
 """
 
 from __future__ import annotations
