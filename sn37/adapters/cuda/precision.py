@@ -98,7 +98,7 @@ class Rounded:
 def scale_of(weight: Tensor) -> float:
     """The power of two that brings the largest of the weights below 2 ** TOP_EXPONENT.
 
-    Weights down to 2^-21 of the largest are exact then; the error of smaller ones is less than
+    Weights down to 2^-20 of the largest are exact then; the error of smaller ones is less than
     float32 adds to a product with the largest. Waits for the device.
     """
     largest = float(torch.stack(torch.aminmax(weight)).abs().max())
