@@ -48,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exact = _both(setting, copy, samples)
         ways: dict[str, tuple[Setting, torch.dtype | None, int | None]] = {
             "packs_of_512": (setting, None, 512),
-            "one_thread": (replace(setting, threads=1), None, None),
             "rounded": (setting, torch.float16, None),
             "rounded_packs_of_512": (setting, torch.float16, 512),
         }

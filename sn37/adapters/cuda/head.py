@@ -75,12 +75,14 @@ class TiledHead:
         device = hidden_PD.device
         rows_by_tile, width = self._plan(targets)
         targets_P = torch.tensor(targets, device=device)
-        chosen_P = self._target_logits(hidden_PD, targets_P)
-        top_P = torch.full_like(chosen_P, -torch.inf)
-        sum_P = torch.zeros_like(chosen_P)
         input_PD = hidden_PD
         if self._products is torch.float16:
             input_PD = precision.to_half(hidden_PD, 1 / self._scale)
+            # The target sees the same rounding: what moves all logits alike cancels.
+            hidden_PD = input_PD.float().mul_(self._scale)
+        chosen_P = self._target_logits(hidden_PD, targets_P)
+        top_P = torch.full_like(chosen_P, -torch.inf)
+        sum_P = torch.zeros_like(chosen_P)
         for tile, rows in enumerate(rows_by_tile):
             first = tile * width
             logits_PC = self._tile(input_PD, first, first + width)

@@ -8,9 +8,8 @@ finer than bfloat16's 8 at the same speed. The weights are exact in it once a po
 brought the largest to a fixed place; inputs are divided by the same power, so the product
 needs no correction.
 
-Why inputs are not rounded on a CPU too: where two devices add in another order, some inputs
-round to another neighbour, and after a few layers the roundings have nothing in common. To
-imitate them would cost time and bring devices no closer (docs/decisions/0033).
+A CPU does not imitate the rounding: it stays the exact measure that a GPU's distance is
+counted from (docs/decisions/0033, docs/performance.md).
 """
 
 from __future__ import annotations
@@ -99,7 +98,7 @@ class Rounded:
 def scale_of(weight: Tensor) -> float:
     """The power of two that brings the largest of the weights below 2 ** TOP_EXPONENT.
 
-    Weights down to 2^-21 of the largest are exact then; the error of smaller ones is less than
+    Weights down to 2^-20 of the largest are exact then; the error of smaller ones is less than
     float32 adds to a product with the largest. Waits for the device.
     """
     largest = float(torch.stack(torch.aminmax(weight)).abs().max())

@@ -20,9 +20,9 @@ PROMISED = {
 }
 
 
-def bench(*options: str) -> subprocess.CompletedProcess[str]:
+def bench(*options: str, script: str = "scorer.py") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "scorer.py"), *options],
+        [sys.executable, str(ROOT / "bench" / script), *options],
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -57,3 +57,19 @@ def test_a_line_that_is_no_sample_is_named(tmp_path: Path) -> None:
     done = bench("--shape", "tiny", "--samples", str(samples))
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].startswith(f"{samples}, line 2:")
+
+
+def test_the_distance_between_devices_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench(
+        *("--shape", "tiny", "--count", "4", "--threads", "1", "--json", str(file)),
+        script="precision.py",
+    )
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())["figures"]
+    # A tiny model's losses are near log(vocabulary), and nothing moves them much.
+    assert 0 < figures["rounded_mean_distance"] < 1e-3
+    assert figures["packs_of_512_mean_distance"] < figures["rounded_mean_distance"]
+    assert abs(figures["rounded_shift_percent"]) < 0.01
+    assert figures["margin_percent"] != 0
+    assert "two_rounded" in done.stdout

@@ -114,7 +114,7 @@ def test_a_head_in_bfloat16_adds_in_float32(products: torch.dtype) -> None:
     expected = logits.logsumexp(dim=1) - logits[range(50), targets]
     found = TiledHead(layer, products=products).nats(hidden, targets)
     assert found.dtype is torch.float32
-    assert (found.double() - expected).abs().max() < 1e-4  # of 10; bfloat16 sums are 0.03 off
+    assert (found.double() - expected).abs().max() < 1e-3  # of 10; bfloat16 sums are 0.03 off
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -278,5 +278,6 @@ def test_the_receipt_names_what_the_last_bits_depend_on(
     losses(warm_scorer, a_real_job(llama))
     environment = warm_scorer.environment()
     assert environment["torch"] == torch.__version__
+    assert environment["products"] == "float32"
     assert environment["threads"] == "1"
     assert environment["device"].startswith("cpu ")

@@ -94,7 +94,7 @@ def test_a_layer_is_as_exact_when_its_weights_and_inputs_trade_a_factor(
 )
 def test_weights_are_exact_in_float16(values: list[float], exponent: int) -> None:
     weight = torch.tensor(values).bfloat16()
-    kept = weight.abs() >= weight.abs().max() * 2**-21
+    kept = weight.abs() >= weight.abs().max() * 2**-20
     weight = torch.where(kept, weight, 0) * 2.0**exponent
     scale = precision.scale_of(weight)
     half = precision.to_half(weight, scale)
