@@ -62,7 +62,7 @@ async def test_t02_what_is_published_through_any_kill_is_what_validators_then_ad
     miner, killer, moments = Miner(hub, tmp_path), Killer(hub), random.Random(37)
     published, kills = None, 0
     while published is None:
-        killer.left = moments.randint(1, 12) if kills < 5 else 0
+        killer.left = moments.randint(1, 12) if kills < 3 else 0
         try:
             published = await miner.publish()
         except StoreUnavailable as error:

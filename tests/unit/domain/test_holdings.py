@@ -91,6 +91,15 @@ def test_what_is_neither_on_disk_nor_waited_for_is_left_out() -> None:
     assert purposes(state, "hopeless") == [("hopeless", Purpose.NONE, None)]
 
 
+def test_a_competition_may_be_without_a_champion() -> None:
+    vacant = a_round_result(a_round_key(1, 720), skipped=Reason.DATA_UNAVAILABLE)
+    new = named("new", 700, here=False)
+    state = ValidatorState(
+        submissions={new.commitment.key: new}, rounds={CompetitionId(1): (vacant,)}
+    )
+    assert purposes(state) == [("new", Purpose.NEXT, 1)]
+
+
 def test_a_copy_is_kept_for_nothing() -> None:
     copy = a_commitment("copy", 900)
     original = named("new", 800)
