@@ -2,17 +2,18 @@
 
 Rows come as the reader of wandb hands them on; from there everything is measured that a
 validator does: signatures, text and phrases, duplicates, the checks of any source, the cut to
-the round's window, and the draw. On one core, in one thread.
+the round's window, and the draw. Seconds are of the processor, all in one thread, and of the
+fastest run.
 
-    python bench/data.py [--rows 100000] [--json FILE]
+    python bench/data.py [--rows 100000] [--runs 3] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import re
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -97,10 +98,21 @@ def some_rows(num_rows: int) -> list[RowFound]:
     return rows
 
 
-def pool_seconds(num_rows: int) -> dict[str, float]:
+def pool_seconds(num_rows: int, num_runs: int) -> dict[str, float]:
     """Collecting, filtering and drawing."""
-    runs, signers = some_runs()
     rows = some_rows(num_rows)
+    gc.collect()
+    gc.freeze()  # a reader hands rows on and keeps none: the collector need not walk these
+    name = f"draw_seconds_{num_rows // 1000}k"
+    fastest = min((one_pool(rows, name) for _ in range(num_runs)), key=lambda run: run[name])
+    row_bytes = sum(
+        len(str(row.values[c]).encode()) for row in rows for c in ("prompts", "responses")
+    )
+    return {"rows": num_rows, "row_bytes": row_bytes / num_rows, **fastest}
+
+
+def one_pool(rows: Sequence[RowFound], name: str) -> dict[str, float]:
+    runs, signers = some_runs()
 
     async def received(
         query: object,
@@ -120,7 +132,8 @@ def pool_seconds(num_rows: int) -> dict[str, float]:
         name="sn18", parameters=sn18.Sn18Parameters, connect=partial(sn18.Sn18, read=received)
     )
     sources = Sources(lambda _: plugin)
-    before = resident_mib()
+    before = memory_mib("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     began = time.process_time()
     found = asyncio.run(sources.collect(source, request))
     collected = time.process_time()
@@ -133,21 +146,15 @@ def pool_seconds(num_rows: int) -> dict[str, float]:
         signer_share=SIGNER_SHARE,
     )
     ended = time.process_time()
-    if len(drawn) != NUM_SAMPLES or len(pool.samples) < 0.9 * num_rows:
-        raise RuntimeError(f"{len(pool.samples)} of {num_rows} rows came through")
+    if len(drawn) != NUM_SAMPLES or len(pool.samples) < 0.9 * len(rows):
+        raise RuntimeError(f"{len(pool.samples)} of {len(rows)} rows came through")
     return {
-        "rows": num_rows,
-        "row_bytes": sum(map(row_bytes, rows)) / num_rows,
         "pool_rows": len(pool.samples),
         "collect_seconds": collected - began,
         "draw_only_seconds": ended - collected,
-        f"draw_seconds_{num_rows // 1000}k": ended - began,
-        f"draw_extra_mib_{num_rows // 1000}k": peak_mib() - before,
+        name: ended - began,
+        name.replace("seconds", "extra_mib"): memory_mib("VmHWM") - before,
     }
-
-
-def row_bytes(row: RowFound) -> int:
-    return sum(len(str(row.values[column]).encode()) for column in ("prompts", "responses"))
 
 
 def phrase_seconds(num_texts: int) -> dict[str, float]:
@@ -185,22 +192,20 @@ def seconds(is_clean: Callable[[str], bool], texts: Sequence[str]) -> float:
     return time.process_time() - began
 
 
-def resident_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+def memory_mib(kind: str) -> float:
+    """VmRSS, what is resident now, or VmHWM, the peak."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{kind}:")[1].split()[0]) / 2**10
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rows", type=int, default=100_000)
     arguments.add_argument("--texts", type=int, default=PHRASE_TEXTS, help="for the filter")
+    arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--json", type=Path, metavar="FILE")
     given = arguments.parse_args()
-    measured = {**phrase_seconds(given.texts), **pool_seconds(given.rows)}
+    measured = {**phrase_seconds(given.texts), **pool_seconds(given.rows, given.runs)}
     figures = {name: round(value, 4) for name, value in measured.items()}
     print_table("figures", ("figure", "value"), figures.items())
     write_figures(given.json, figures, libraries=("ahocorasick-rs", "bittensor"))

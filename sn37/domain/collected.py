@@ -65,10 +65,11 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     num_bytes = 0
     for sample in pool.samples:
         _require_asked_for(sample, request)
-        if (why := _fault(sample)) is not None:
+        text = "".join(_texts(sample))
+        if (why := _fault(sample, text)) is not None:
             faults[sample.provenance.row_id] = why
         else:
-            num_bytes += stored_bytes(sample)
+            num_bytes += _stored_bytes(text)
     if num_bytes > MAX_POOL_BYTES:
         raise ContractBroken(f"rows of more than {MAX_POOL_BYTES:,} bytes together")
     ordered = Pool(tuple(sorted(pool.samples, key=_row_id)))
@@ -84,7 +85,7 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
     if len({s.provenance.row_id for s in samples}) != count or len(samples) != count:
         raise ContractBroken(f"{len(samples)} samples, not {count} distinct ones")
     for sample in samples:
-        if (why := _fault(sample)) is not None:
+        if (why := _fault(sample, "".join(_texts(sample)))) is not None:
             raise ContractBroken(f"row {sample.provenance.row_id!r} has {why}")
     return samples
 
@@ -133,13 +134,13 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
         raise ContractBroken(f"{row} {told}")
 
 
-def _fault(sample: Sample) -> str | None:
+def _fault(sample: Sample, text: str) -> str | None:
+    """What is wrong with it; ``text`` is all that it holds."""
     names = (sample.provenance.row_id, sample.provenance.stratum or "")
     if max(map(len, names)) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
     if not sample.reference:
         return "nothing to score"
-    text = "".join(_texts(sample))
     if len(text) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters"
     if "\0" in text:
@@ -159,7 +160,11 @@ def _texts(sample: Sample) -> tuple[str, ...]:
 
 def stored_bytes(sample: Sample) -> int:
     """Of its texts as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
-    raw = "".join(_texts(sample)).encode()
+    return _stored_bytes("".join(_texts(sample)))
+
+
+def _stored_bytes(text: str) -> int:
+    raw = text.encode()
     return len(raw) + 5 * len(raw.translate(None, _PLAIN))
 
 
