@@ -31,7 +31,6 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
 from sn37.domain.canonical import JsonValue
 from sn37.ports.errors import DatasetUnavailable
 
-BRANCH = "main"
 MAX_ANSWER_BYTES = 16 << 20  # of a listing; a file takes about 250 bytes of it
 MAX_PAGES = 40  # of commits, 50 each; the wanted one is among the newest
 MAX_WAIT_S = 30.0  # that the hub may ask for between two tries
@@ -86,7 +85,7 @@ class HubRepository:
         date that its author gave it. So whoever may write to the repository can back-date one,
         as they can write any row.
         """
-        url: str | None = f"{self._api}/commits/{BRANCH}"
+        url: str | None = f"{self._api}/commits/main"
         for _ in range(MAX_PAGES):
             if url is None:
                 break
@@ -166,7 +165,7 @@ class HubRepository:
 
 
 def _json(response: httpx2.Response) -> JsonValue:
-    body = b""
+    body = bytearray()
     for chunk in response.iter_raw():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
