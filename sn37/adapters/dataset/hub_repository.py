@@ -217,7 +217,9 @@ def _asked_wait_s(error: Exception) -> float | None:
 def _description(error: Exception) -> str:
     match error:
         case HfHubHTTPError():
-            return f"the hub answers {error.response.status_code}"
+            status = error.response.status_code
+            missing = " (no public data set of that name)" if status in (401, 403, 404) else ""
+            return f"the hub answers {status}{missing}"
         case OfflineModeIsEnabled():
             return "HF_HUB_OFFLINE is set: unset it to reach the hub"
         case _Broken():

@@ -56,7 +56,16 @@ def main() -> None:
         resource.setrlimit(limit, (most, most))
     query = decode_query(sys.stdin.buffer.readline())
     _prepare(query)
-    # Its own modules take what it finds as settings, so it is imported after those are made.
+    try:
+        _answer(query, reports)
+    except ModuleNotFoundError as error:
+        _fail(reports, f"{error}; pip install 'sn37[data]' brings the client")
+    reports.flush()
+    os._exit(0)  # the guard sees to the native process
+
+
+def _answer(query: Query, reports: IO[bytes]) -> None:
+    # The client reads its settings when it is imported, so that is done after they are made.
     from wandb.errors import Error, UsageError
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
@@ -72,8 +81,6 @@ def main() -> None:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # How the client fails on JSON of another shape than its queries ask for.
         _fail(reports, f"an answer that the client cannot read: {type(error).__name__}: {error}")
-    reports.flush()
-    os._exit(0)  # the guard sees to the native process
 
 
 def _silence() -> IO[bytes]:
@@ -120,7 +127,7 @@ def _report_lines(query: Query) -> Iterator[bytes]:
         try:
             yield from _read(*runs[chosen], query, left_out)
         except Flooded:
-            left_out["runs with too many steps"] += 1
+            left_out["runs with too much in the window"] += 1
     yield encode_report(Finished(left_out=dict(left_out)))
 
 
@@ -162,13 +169,17 @@ def _run_found(run: Run, query: Query) -> RunFound | None:
 
 
 def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
-    def read(start: int, stop: int) -> HistoryPage:
-        return list(
-            # The cache is in our folder. Without it a run's archive would come for every page.
-            run.scan_history(min_step=start, max_step=stop, page_size=stop - start)
-        )
-
     last_step = run.lastHistoryStep
+    # One scan for all pages: each new one asks for the run's steps and its archive again.
+    scan = run.scan_history(max_step=last_step + 1, page_size=query.page_steps)
+
+    def read(start: int, stop: int) -> HistoryPage:
+        scan.min_step = start
+        first = next(iter(scan), None)
+        # Where a page is empty the scan has gone on to the next one.
+        is_there = first is not None and scan.page_offset == start + query.page_steps
+        return list(scan.rows) if is_there else []
+
     for row in rows_of(found, last_step, query, read, left_out):
         line = encode_report(row)
         if len(line) > MAX_LINE_BYTES:

@@ -18,6 +18,7 @@ from sn37.domain.samples import TimeWindow
 
 # A validator logs a step every few seconds at most; in four hours these are one in two.
 MAX_STEPS = 8192
+MAX_RUN_CHARACTERS = 1 << 27  # of the columns that are wanted; as much as a whole pool
 # Steps that nobody logged: a run that jumps ahead by billions ends here.
 MAX_EMPTY_PAGES = 16
 MAX_INDEX_DIGITS = 4
@@ -31,7 +32,7 @@ class HistoryChanged(Exception):
 
 
 class Flooded(Exception):
-    """A run has more steps in the window than anybody needs."""
+    """A run has more in the window than anybody needs."""
 
 
 def rows_of(
@@ -57,7 +58,7 @@ def _pages(
 ) -> Iterable[HistoryPage]:
     """Pages up to the one before the window, the oldest first."""
     pages: list[HistoryPage] = []
-    empty = 0
+    empty = steps = characters = 0
     for start in range(last_step // length * length, -1, -length):
         page = _page(start, min(start + length, last_step + 1), read)
         times = [t for row in page if (t := moment(row.get("_timestamp"))) is not None]
@@ -65,24 +66,31 @@ def _pages(
         if empty == MAX_EMPTY_PAGES or (times and max(times) < window.since):
             break
         pages.append(page)
-        if sum(map(len, pages)) > MAX_STEPS:
+        steps += len(page)
+        characters += sum(map(_size, page))
+        if steps > MAX_STEPS or characters > MAX_RUN_CHARACTERS:
             raise Flooded
     return reversed(pages)
 
 
 def _wanted(row: Mapping[str, JsonValue], query: Query) -> dict[str, JsonValue]:
-    """The columns that are asked for; archived rows come with all of the run, as nulls."""
+    """The texts and numbers that are asked for; archived rows have nulls for what others have."""
     plain = {"_step", "_timestamp", *query.columns}
     return {
         name: value
         for name, value in row.items()
-        if value is not None and (name in plain or name.rpartition(".")[0] in query.indexed)
+        if isinstance(value, str | int | float)
+        and (name in plain or name.rpartition(".")[0] in query.indexed)
     }
 
 
 def _without_copies(page: HistoryPage) -> HistoryPage:
     """Where a run's archived rows end and its newest ones begin, some come from both."""
     return [row for row, before in zip(page, [None, *page], strict=False) if row != before]
+
+
+def _size(row: Mapping[str, JsonValue]) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 def _page(start: int, stop: int, read: ReadPage) -> HistoryPage:

@@ -21,8 +21,8 @@ from sn37.adapters.dataset.wandb_messages import (
 from sn37.ports.errors import DatasetUnavailable
 
 _MODULE = "sn37.adapters.dataset.wandb_child"
-# Of the nine minutes between the freeze and the sync block, with time for a second attempt.
-TIMEOUT_S = 240.0
+# Of the ten minutes in which pools are read, with time for a second attempt.
+TIMEOUT_S = 280.0
 _INHERITED = frozenset({"NETRC", "WANDB_API_KEY", "WANDB_BASE_URL"})
 
 ChooseRuns = Callable[[tuple[RunFound, ...]], Collection[str]]

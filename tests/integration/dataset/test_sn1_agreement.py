@@ -8,51 +8,27 @@ from random import Random
 from sn37.adapters.dataset.sn1 import RunQuestions, Sn1Parameters
 from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
 from sn37.adapters.dataset.sn1_hub_worker import HubRows
-from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound
-from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow
-from sn37.adapters.simnet.keys import SimnetSigner
+from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, PoolRequest, Sample
 from sn37.testing.growing_feed import GrowingFeedContract
 from sn37.testing.reproducibility import LiveReproducibilityContract
 from tests.integration.dataset import macrobench
+from tests.integration.dataset.sn1_runs import RecordedRuns, signed
 from tests.integration.dataset.sn18_runs import ALICE, BOB, CAROL, REQUEST, SINCE
 
 SIGNERS = (ALICE, BOB, CAROL)
 TOPICS = ("physics", "films", "films", "Films ", "history", None)
-NUM_ROWS = 60
-
-
-class RecordedRuns:
-    """Stands for wandb: a run of each signer, whose rows are handed out in a given order."""
-
-    def __init__(self, rows: Sequence[RowFound], signers: Mapping[str, SimnetSigner]) -> None:
-        self._rows = rows
-        self._signers = signers
-
-    async def __call__(
-        self, query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float
-    ) -> Mapping[str, int]:
-        runs = [
-            RunFound(
-                id=run,
-                config={"HOTKEY_SS58": by.hotkey, "SIGNATURE": by.sign(run.encode()).hex()},
-                created_at=0.0,
-                heartbeat_at=query.until,
-            )
-            for run, by in self._signers.items()
-        ]
-        chosen = set(choose(tuple(runs)))
-        for row in self._rows:
-            if row.run in chosen and query.since <= row.written < query.until:
-                take(row)
-        return {}
+NUM_ROWS = 40
 
 
 def recorded(rows: Sequence[RowFound]) -> RunQuestions:
-    runs = {f"run-{n}": by for n, by in enumerate(SIGNERS)}
-    return RunQuestions(Sn1Parameters(), read=RecordedRuns(rows, runs))
+    runs = [
+        RunFound(id=f"run-{n}", config=signed(f"run-{n}", by), created_at=0.0, heartbeat_at=0.0)
+        for n, by in enumerate(SIGNERS)
+    ]
+    return RunQuestions(Sn1Parameters(), read=RecordedRuns(runs, rows))
 
 
 def a_row(number: int, written: float, values: Mapping[str, JsonValue]) -> RowFound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pytest
 
 from sn37.adapters.dataset.sn1 import RunQuestions, Sn1Parameters, build
 from sn37.adapters.dataset.sn1_hub import HubQuestions
+from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound
+from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow, read_rows
 from sn37.domain.canonical import JsonValue
 from sn37.domain.competition import ParameterValue
 from sn37.domain.ids import Seed, TaskName
@@ -20,7 +22,7 @@ from sn37.domain.samples import Pool, PoolRequest
 from sn37.domain.sampling import draw
 from sn37.ports.dataset import DatasetPlugin
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
-from tests.integration.dataset.sn1_runs import PROJECT, a_row, a_run, rows
+from tests.integration.dataset.sn1_runs import PROJECT, RecordedRuns, a_row, a_run, rows
 from tests.integration.dataset.sn18_runs import ALICE, BOB, CAROL, MINUTE, REQUEST, SINCE, WINDOW
 from tests.integration.dataset.wandb_server import API_KEY, Fault, WandbHost, running_wandb
 
@@ -72,21 +74,54 @@ def hosts() -> Iterator[tuple[WandbHost, WandbHost]]:
 
 
 @pytest.fixture(scope="module")
-def pool(hosts: tuple[WandbHost, WandbHost]) -> Iterator[Pool]:
+def recording(hosts: tuple[WandbHost, WandbHost]) -> Iterator[tuple[Pool, RecordedRuns]]:
+    """What one read through wandb's client gave, and everything that it saw."""
+    runs: list[RunFound] = []
+    rows: list[RowFound] = []
+
+    async def read(
+        query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float
+    ) -> Mapping[str, int]:
+        def choose_recorded(found: tuple[RunFound, ...]) -> Collection[str]:
+            runs.extend(found)
+            return choose(found)
+
+        def take_recorded(row: RowFound) -> None:
+            rows.append(row)
+            take(row)
+
+        return await read_rows(
+            query, choose=choose_recorded, take=take_recorded, timeout_s=timeout_s
+        )
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", API_KEY)
-        parameters = Sn1Parameters(base_url=hosts[0].url)
-        yield asyncio.run(RunQuestions(parameters).collect(REQUEST))
+        source = RunQuestions(Sn1Parameters(base_url=hosts[0].url), read=read)
+        pool = asyncio.run(source.collect(REQUEST))
+        yield pool, RecordedRuns(runs, rows)
+
+
+@pytest.fixture
+def pool(recording: tuple[Pool, RecordedRuns]) -> Pool:
+    return recording[0]
 
 
 class TestRunQuestions(LiveDatasetContract):
+    """Over the recording; a host that fails is asked through wandb's client."""
+
     @pytest.fixture(autouse=True)
-    def connect(self, hosts: tuple[WandbHost, WandbHost], monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(
+        self,
+        hosts: tuple[WandbHost, WandbHost],
+        recording: tuple[Pool, RecordedRuns],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         monkeypatch.setenv("WANDB_API_KEY", API_KEY)
-        self.well, self.ill = (host.url for host in hosts)
+        self.recorded = recording[1]
+        self.ill = hosts[1].url
 
     def dataset(self) -> RunQuestions:
-        return RunQuestions(Sn1Parameters(base_url=self.well))
+        return RunQuestions(Sn1Parameters(), read=self.recorded)
 
     def silent_dataset(self) -> RunQuestions:
         return RunQuestions(Sn1Parameters(base_url=NOBODY), retries=1)
@@ -172,11 +207,10 @@ def test_strata_are_tasks_and_topics_and_a_draw_is_spread_over_them(pool: Pool) 
 
 
 def test_other_tasks_are_taken_when_the_parameters_say_so(
-    hosts: tuple[WandbHost, WandbHost], monkeypatch: pytest.MonkeyPatch
+    recording: tuple[Pool, RecordedRuns],
 ) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", API_KEY)
-    parameters = Sn1Parameters(base_url=hosts[0].url, tasks=("qa",))
-    (sample,) = asyncio.run(RunQuestions(parameters).collect(REQUEST)).samples
+    source = RunQuestions(Sn1Parameters(tasks=("qa",)), read=recording[1])
+    (sample,) = asyncio.run(source.collect(REQUEST)).samples
     assert sample.prompt == a_row(100, SINCE)["challenge"]
     assert (sample.reference, sample.choices) == ("C", ())
     assert sample.provenance.stratum == "qa"

@@ -105,7 +105,7 @@ class World:
         return commitment
 
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=20))
+        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=120))
 
     async def _run(self, rounds: int, until: int) -> ValidatorState:
         def find(name: str) -> DatasetPlugin:

@@ -165,6 +165,19 @@ def test_t17_a_run_with_more_steps_than_anybody_needs_is_given_up() -> None:
         history.found()
 
 
+def test_t17_a_run_with_more_text_than_a_whole_pool_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sn37.adapters.dataset.wandb_history.MAX_RUN_CHARACTERS", 5_000)
+    history = one_a_minute(20)
+    for row in history.rows.values():
+        row |= {"prompts.0": "x" * 100, "responses.0": "x" * 100, "scores.0": "x" * 10_000}
+    assert len(history.found(QUERY)[0]) == 20
+    history.rows[7]["responses.0"] = "x" * 1_200
+    with pytest.raises(Flooded):
+        history.found(QUERY)
+
+
 def test_a_short_page_that_is_longer_the_second_time_is_not_believed() -> None:
     history = one_a_minute(PAGE)
     hidden = history.rows.pop(5)
@@ -195,6 +208,7 @@ def test_indexed_columns_make_a_row_for_each_index_that_has_all_of_them() -> Non
     row: dict[str, JsonValue] = {"_step": 0, "_timestamp": SINCE, "modality": "text"}
     row |= {"prompts.0": "a", "responses.0": "b", "scores.0": 1}
     row |= {"prompts.255": "c", "responses.255": 5, "prompts.7": "alone", "responses.8": None}
+    row |= {"prompts.9": "f", "responses.9": ["deep", {"values": 1}]}
     for odd in ("07", "x", "-1", "99999", "\N{SUPERSCRIPT TWO}", "1.2", ""):
         row |= {f"prompts.{odd}": "odd", f"responses.{odd}": "odd"}
     history = History({0: SINCE})
