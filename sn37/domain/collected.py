@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from math import log2
 from statistics import median
 
+from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, PoolRequest, Sample
 
 # Three times the text of the longest context among the competitions; the rest would not be
@@ -59,21 +62,36 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     """Set aside rows that cannot be stored or scored, and order the rest by row id.
 
     Raises:
-        ContractBroken: A row is not one that was asked for, or there is too much text.
+        ContractBroken: A row is not one that was asked for.
     """
     faults: dict[str, str] = {}
-    num_bytes = 0
+    sizes: list[tuple[Sample, int]] = []
     for sample in pool.samples:
         _require_asked_for(sample, request)
         text = "".join(_texts(sample))
         if (why := _fault(sample, text)) is not None:
             faults[sample.provenance.row_id] = why
         else:
-            num_bytes += _stored_bytes(text)
-    if num_bytes > MAX_POOL_BYTES:
-        raise ContractBroken(f"rows of more than {MAX_POOL_BYTES:,} bytes together")
+            sizes.append((sample, stored_bytes(text)))
+    if sum(size for _, size in sizes) > MAX_POOL_BYTES:
+        faults |= _beyond_room(sizes, MAX_POOL_BYTES // max(1, len(request.trusted or ())))
     ordered = Pool(tuple(sorted(pool.samples, key=_row_id)))
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
+
+
+def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, str]:
+    """Rows of signers with more text than their part of the store: which ones a hash says.
+
+    One row more or fewer therefore changes little, and who floods loses his own rows only.
+    """
+    left: defaultdict[Hotkey | None, int] = defaultdict(lambda: room)
+    beyond: dict[str, str] = {}
+    for sample, size in sorted(sizes, key=lambda row: sha256(_row_id(row[0]).encode()).digest()):
+        signer = sample.provenance.signer
+        left[signer] -= size
+        if left[signer] < 0:
+            beyond[sample.provenance.row_id] = "more text than its signer's part of the store"
+    return beyond
 
 
 def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
@@ -158,12 +176,8 @@ def _texts(sample: Sample) -> tuple[str, ...]:
     return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
 
 
-def stored_bytes(sample: Sample) -> int:
-    """Of its texts as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
-    return _stored_bytes("".join(_texts(sample)))
-
-
-def _stored_bytes(text: str) -> int:
+def stored_bytes(text: str) -> int:
+    """Of a text as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
     raw = text.encode()
     return len(raw) + 5 * len(raw.translate(None, _PLAIN))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from hashlib import sha256
 
-from sn37.domain.collected import MAX_POOL_BYTES, is_unicode, stored_bytes
+from sn37.domain.collected import MAX_POOL_BYTES, is_unicode
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, Sample
 
@@ -33,10 +33,10 @@ class KeptSamples:
         signer = sample.provenance.signer
         samples = self._samples.setdefault(signer, [])
         samples.append(sample)
-        self._sizes[signer] += stored_bytes(sample)
+        self._sizes[signer] += _num_characters(sample)
         if self._sizes[signer] > 2 * self._room:  # seldom, since it sorts
             self._samples[signer] = self._most(samples)
-            self._sizes[signer] = sum(map(stored_bytes, self._samples[signer]))
+            self._sizes[signer] = sum(map(_num_characters, self._samples[signer]))
 
     def pool(self) -> Pool:
         """What was kept, ordered by row id; of equal texts the earliest row counts."""
@@ -60,7 +60,7 @@ class KeptSamples:
         """
         room, kept = self._room, []
         for sample in sorted(samples, key=_rank):
-            room -= stored_bytes(sample)
+            room -= _num_characters(sample)
             if room < 0:
                 break
             kept.append(sample)
@@ -71,6 +71,11 @@ class KeptSamples:
 def is_text(text: str) -> bool:
     """Whether it can be stored, and digests taken of it."""
     return "\0" not in text and is_unicode(text)
+
+
+def _num_characters(sample: Sample) -> int:
+    # Where these are stored they are at least as many bytes, which ``vet`` counts.
+    return len(sample.prompt) + len(sample.reference) + sum(map(len, sample.choices))
 
 
 def _rank(sample: Sample) -> bytes:

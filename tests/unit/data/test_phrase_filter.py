@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.adapters.dataset.phrases import (
@@ -41,11 +41,13 @@ def in_a_loop(phrases: list[Phrase], text: str) -> bool:
     ),
     text=TEXTS,
 )
+@settings(deadline=None, max_examples=60)
 def test_one_pass_finds_what_a_loop_of_tests_finds(phrases: list[Phrase], text: str) -> None:
     assert PhraseFilter(phrases).is_clean(text) == in_a_loop(phrases, text)
 
 
 @given(before=TEXTS, phrase=st.sampled_from(["<|endoftext|>", "GpT", "As an AI"]), after=TEXTS)
+@settings(deadline=None, max_examples=60)
 def test_a_phrase_is_found_wherever_it_stands(before: str, phrase: str, after: str) -> None:
     assert not SHIPPED.is_clean(before + phrase + after)
 

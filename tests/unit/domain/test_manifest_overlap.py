@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Digest, TaskName
@@ -36,6 +36,7 @@ def test_who_drew_nothing_agrees_with_who_drew_nothing() -> None:
 
 
 @given(st.sets(st.text()), st.sets(st.text()))
+@settings(deadline=None, max_examples=60)
 def test_agreement_is_mutual_and_a_share(ours: set[str], theirs: set[str]) -> None:
     (here,) = overlaps({ONE: rows(*ours)}, {ONE: rows(*theirs)})
     (there,) = overlaps({ONE: rows(*theirs)}, {ONE: rows(*ours)})

@@ -63,3 +63,7 @@ def test_a_pool_is_cut_to_a_window_and_rows_without_a_time_fall_out() -> None:
     inside, after = a_sample("in", produced_at=time_of(3)), a_sample("out", produced_at=time_of(9))
     pool = Pool((after, inside, a_sample("timeless")))
     assert pool.within(a_window(since=time_of(0), until=time_of(9))) == Pool((inside,))
+
+
+def test_a_pool_is_never_spelled_out_in_a_log() -> None:
+    assert repr(Pool((a_sample("a"), a_sample("b")))) == "Pool(2 samples)"
