@@ -83,7 +83,7 @@ def signature_check() -> VerifySignature:
     """
     if find_spec("bittensor") is None:
         raise CommandError("signatures need bittensor: run pip install 'sn37[chain]'")
-    from sn37.adapters.subtensor.wallet import is_signed_by
+    from sn37.adapters.signatures import is_signed_by
 
     return is_signed_by
 

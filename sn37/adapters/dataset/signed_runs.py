@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from sn37.adapters.dataset.wandb_messages import RunFound
+from sn37.adapters.signatures import is_signed_by
 from sn37.domain.ids import Hotkey
 
 # Restarts make new runs, floods make many. The first ones count, so that none can push them out.
@@ -50,13 +51,4 @@ class SignedRuns:
             signature = bytes.fromhex(run.config.get(self.signature, "").removeprefix("0x"))
         except ValueError:
             return None
-        return hotkey if _is_signed(run.id.encode(), signature, hotkey) else None
-
-
-def _is_signed(message: bytes, signature: bytes, hotkey: Hotkey) -> bool:
-    from bittensor.sp_core import verify  # takes a second to load
-
-    try:
-        return bool(verify(message, signature, hotkey))
-    except ValueError:  # of an impossible length
-        return False
+        return hotkey if is_signed_by(hotkey, run.id.encode(), signature) else None

@@ -17,7 +17,6 @@ from bittensor.sp_core import (
     decrypt_keyfile_data,
     deserialize_keypair_from_keyfile_data,
     keyfile_data_is_encrypted,
-    verify,
 )
 
 from sn37.domain.ids import Hotkey
@@ -44,14 +43,6 @@ class HotkeySigner:
 
     def __repr__(self) -> str:
         return f"HotkeySigner({self.hotkey})"
-
-
-def is_signed_by(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
-    """Whether the hotkey's key made this sr25519 signature; an address that is none has no key."""
-    try:
-        return bool(verify(message, signature, hotkey))
-    except (TypeError, ValueError):
-        return False
 
 
 def open_hotkey(file: Path, *, password: Callable[[], str | None] = lambda: None) -> HotkeySigner:

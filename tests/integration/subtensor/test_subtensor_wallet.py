@@ -11,7 +11,8 @@ import bittensor as bt
 import pytest
 from bittensor.sp_core import verify
 
-from sn37.adapters.subtensor.wallet import HotkeySigner, is_signed_by, open_hotkey
+from sn37.adapters.signatures import is_signed_by
+from sn37.adapters.subtensor.wallet import HotkeySigner, open_hotkey
 from sn37.app.networks import open_signer
 from sn37.app.settings import Settings, load_settings
 from sn37.domain.ids import Hotkey
