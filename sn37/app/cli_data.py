@@ -155,7 +155,7 @@ async def _check(
     at = None if block is None else Block(block)
     target = find_target(asked, settings, dataset_plugin, block=at)
     if at is None:
-        request = request_by_time(asked, now=datetime.now(UTC))
+        request = request_by_time(asked, target.source, now=datetime.now(UTC))
     else:
         async with open_data(settings, block=at) as (chain, _):
             request, _ = await request_at(chain, target, at)

@@ -84,12 +84,17 @@ def find_target(
     return Target(source=source, schedule=schedule)
 
 
-def request_by_time(asked: Asked, *, now: datetime) -> PoolRequest:
+def request_by_time(asked: Asked, source: Source, *, now: datetime) -> PoolRequest:
     """The window that the options give; the last hours by default.
 
     Raises:
-        UsageError: It is empty.
+        UsageError: It is empty, or nobody is trusted to sign.
     """
+    if source.signers_netuid is not None and not asked.trusted:
+        raise UsageError(
+            f"rows of {source.name} are signed: give --block to trust whom the chain says, or "
+            "--trusted HOTKEY"
+        )
     until = asked.until or now - SETTLED
     since = asked.since or until - DEFAULT_AGE
     try:

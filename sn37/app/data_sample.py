@@ -67,7 +67,7 @@ async def sample(
     """
     if block is None:
         target = find_target(asked, settings, dataset_plugin)
-        request = request_by_time(asked, now=datetime.now(UTC))
+        request = request_by_time(asked, target.source, now=datetime.now(UTC))
         return await _draw(
             target, Sources(dataset_plugin), request, request.window, count, seed or Seed(0)
         )
