@@ -142,14 +142,15 @@ def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, s
 
 def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
     written, signer = sample.provenance.produced_at, sample.provenance.signer
-    row = f"row {sample.provenance.row_id!r}"
     if written is None:
-        raise ContractBroken(f"{row} has no time")
-    if written not in request.window:
-        raise ContractBroken(f"{row} of {written.isoformat()} lies outside the window")
-    if request.trusted is not None and signer not in request.trusted:
-        told = "is unsigned" if signer is None else f"is signed by {signer!r}, who is not trusted"
-        raise ContractBroken(f"{row} {told}")
+        fault = "has no time"
+    elif written not in request.window:
+        fault = f"of {written.isoformat()} lies outside the window"
+    elif request.trusted is None or signer in request.trusted:
+        return
+    else:
+        fault = f"is signed by {signer!r}, who is not trusted" if signer else "is unsigned"
+    raise ContractBroken(f"row {sample.provenance.row_id!r} {fault}")
 
 
 def _fault(sample: Sample, text: str) -> str | None:

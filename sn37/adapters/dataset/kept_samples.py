@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from hashlib import sha256
 
 from sn37.domain.collected import MAX_POOL_BYTES, is_unicode
@@ -44,8 +45,10 @@ class KeptSamples:
         for signer, samples in self._samples.items():
             kept += samples if self._sizes[signer] <= self._room else self._most(samples)
         first: dict[tuple[str, ...], Sample] = {}
-        for sample in sorted(kept, key=_age):
-            first.setdefault((sample.prompt, sample.reference, *sample.choices), sample)
+        for sample in kept:
+            known = first.setdefault((sample.prompt, sample.reference, *sample.choices), sample)
+            if known is not sample and _age(sample) < _age(known):
+                first[(sample.prompt, sample.reference, *sample.choices)] = sample
         self.left_out["repeated"] += len(kept) - len(first)
         return Pool(tuple(sorted(first.values(), key=lambda s: s.provenance.row_id)))
 
@@ -82,7 +85,7 @@ def _rank(sample: Sample) -> bytes:
     return sha256(sample.provenance.row_id.encode()).digest()
 
 
-def _age(sample: Sample) -> tuple[float, str]:
+def _age(sample: Sample) -> tuple[datetime, str]:
     written = sample.provenance.produced_at
     assert written is not None
-    return written.timestamp(), sample.provenance.row_id
+    return written, sample.provenance.row_id

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
-from ahocorasick_rs import AhoCorasick, Implementation
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 LIST = "data/undesirable_phrases.txt"
 MIN_CHARACTERS = 3  # a shorter phrase is in nearly every text
@@ -43,8 +43,9 @@ class PhraseFilter:
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._phrases = tuple(_spellings(phrases))
-        self._automaton = AhoCorasick(
-            (phrase.text.casefold() for phrase in self._phrases),
+        # Over bytes: the one over text counts characters up to every match, and as far.
+        self._automaton = BytesAhoCorasick(
+            (phrase.text.casefold().encode() for phrase in self._phrases),
             implementation=Implementation.DFA,
         )
 
@@ -55,10 +56,10 @@ class PhraseFilter:
 
     def is_clean(self, text: str) -> bool:
         """Whether no phrase is in ``text``. One pass, unless one may be."""
-        folded = text.casefold()
+        folded = text.lower() if text.isascii() else text.casefold()  # the same, much faster
         try:
             # Folding goes letter by letter, so a phrase in the text is in the folded one too.
-            if not self._automaton.find_matches_as_indexes(folded):
+            if not self._automaton.find_matches_as_indexes(folded.encode()):
                 return True
         except UnicodeEncodeError:  # half of a surrogate pair, which the automaton cannot read
             pass
