@@ -20,7 +20,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -30,14 +29,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in a transfer process
 
 import numpy as np
 
-from sn37.adapters.admission.admit import hash_file
+from sn37.adapters.admission.admit import hash_file, hash_files
 from sn37.adapters.admission.digest import tensor_digest
 from sn37.adapters.admission.files import ListedFile, listing
 from sn37.adapters.admission.weights import check_weights
 from sn37.adapters.hub.fetching import fetch
 from sn37.adapters.hub.host import HubHost, Listing, RemoteFile
 from sn37.adapters.hub.orders import Connection, FetchOrder
-from sn37.adapters.hub.source import PARALLEL_FILES
 from sn37.domain.models import NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import a_commitment, some_constraints
@@ -83,8 +81,7 @@ def old_way(folder: Path) -> None:
 
 def our_way(folder: Path, *, norms: bool) -> None:
     """All digests, and the weight checks unless they are left out."""
-    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-        hashed = list(pool.map(lambda f: hash_file(folder, f, norms=norms), listing(folder)))
+    hashed = hash_files(folder, listing(folder), norms=norms)
     tensors = [tensor for file in hashed for tensor in file.tensors]
     tensor_digest(tensors)
     check_weights(tensors, NormLimits())

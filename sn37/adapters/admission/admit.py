@@ -6,7 +6,9 @@ folder is executed, and nothing but JSON of bounded size is parsed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -179,6 +181,18 @@ def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
         content_digest=content_digest(files),
         tensor_digest=tensor_digest([tensor for file in hashed for tensor in file.tensors]),
     )
+
+
+def hash_files(
+    folder: Path, files: Sequence[ListedFile], *, norms: bool = False
+) -> list[HashedFile]:
+    """Digests of files of ``folder``, one file to a core: more at once would share its cache.
+
+    Raises:
+        ModelRejected, OSError: As ``hash_file``.
+    """
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(lambda file: hash_file(folder, file, norms=norms), files))
 
 
 def hash_file(

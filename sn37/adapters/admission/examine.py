@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from sn37.adapters.admission.admit import Admitted, Inspected, hash_file, inspect, summarize
+from sn37.adapters.admission.admit import Admitted, Inspected, hash_files, inspect, summarize
 from sn37.adapters.admission.digest import HashedFile
 from sn37.domain.admission import AdmissionStep, Examined
 from sn37.domain.constraints import Violation
@@ -28,7 +28,7 @@ def examine(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Ex
     try:
         inspected = inspect(folder, constraints, passed=passed.append)
         if weights:
-            hashed = [hash_file(folder, file, norms=True) for file in inspected.files]
+            hashed = hash_files(folder, inspected.files, norms=True)
             artifact = artifact_of(admit_weights(inspected, hashed, constraints), folder)
             passed.append(AdmissionStep.WEIGHTS)
     except ModelRejected as error:

@@ -11,7 +11,7 @@ import httpx2
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
-from sn37.adapters.admission.admit import FolderSource, hash_file, inspect_listed
+from sn37.adapters.admission.admit import FolderSource, hash_files, inspect_listed
 from sn37.adapters.admission.digest import chunks_of
 from sn37.adapters.admission.files import ListedFile, documentation, listing
 from sn37.adapters.hub.host import HubHost, RemoteFile, port_error
@@ -101,7 +101,7 @@ def _measure(
     """Digests of the local files, whose weights are looked at on the way."""
     from sn37.adapters.admission.weights import check_weights
 
-    hashed = [hash_file(folder, file, norms=True) for file in files]
+    hashed = hash_files(folder, files, norms=True)
     check_weights((t for file in hashed for t in file.tensors), norms)
     return {f.path: FileDigest(f.path, f.size_bytes, f.sha256) for f in hashed}
 
