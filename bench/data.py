@@ -24,6 +24,7 @@ from random import Random
 from sn37.adapters.dataset import sn18
 from sn37.adapters.dataset.phrases import PhraseFilter, shipped_phrases
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
+from sn37.app.garbage import look_less_often
 from sn37.app.sources import Sources
 from sn37.dataset_plugin import LivePlugin
 from sn37.domain.competition import Freshness, Source
@@ -100,6 +101,7 @@ def some_rows(num_rows: int) -> list[RowFound]:
 
 def pool_seconds(num_rows: int, num_runs: int) -> dict[str, float]:
     """Collecting, filtering and drawing."""
+    look_less_often()  # as a validator does
     rows = some_rows(num_rows)
     gc.collect()
     gc.freeze()  # a reader hands rows on and keeps none: the collector need not walk these

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from sn37.domain.canonical import JsonValue
 
 MAX_LINE_BYTES = 2 << 20
+_NUMBERS = (int, float)  # made once: ``int | float`` is a new object at every look
 RETRIES = 5  # a minute; then the cause is told, before the deadline hides it
 
 
@@ -120,7 +121,7 @@ def decode_choice(line: bytes) -> list[str]:
 
 def moment(written: object) -> datetime | None:
     """Unix seconds as a time in UTC; ``None`` for what is no time between 1970 and 9999."""
-    if not isinstance(written, int | float) or isinstance(written, bool):
+    if not isinstance(written, _NUMBERS) or isinstance(written, bool):
         return None
     try:
         return datetime.fromtimestamp(written, UTC) if written >= 0 else None
