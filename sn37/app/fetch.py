@@ -10,7 +10,7 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.room import bring
 from sn37.domain.commitment import Commitment
 from sn37.domain.downloads import Expected, expected_entries
-from sn37.domain.duplicates import copied_from, mismatch_reason
+from sn37.domain.duplicates import copied_from
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
 from sn37.domain.history import History, history_of
@@ -169,10 +169,7 @@ class Fetcher:
         known = self._keeper.state.submissions.values()
         verified = [s.commitment for s in known if s.artifact is not None]
         if (original := copied_from(commitment, verified)) is not None:
-            raise ModelRejected(
-                f"the hash is that of {original.hotkey}, committed at block {original.block}",
-                reason=Reason.COPIED_COMMITMENT,
-            )
+            raise _copied(original)
 
     async def _accept(self, key: EntryKey, artifact: ModelArtifact, block: Block) -> None:
         def change(submission: Submission) -> Submission:
@@ -183,16 +180,19 @@ class Fetcher:
         self._sink.emit(SubmissionFetched(key=key, size_bytes=artifact.size_bytes))
 
     async def _refuse(self, submission: Submission, error: ModelRejected) -> None:
-        commitment, reason = submission.commitment, error.reason
-        if reason is Reason.DIGEST_MISMATCH:
+        commitment = submission.commitment
+        if error.reason is Reason.DIGEST_MISMATCH:
             others = self._keeper.state.submissions.values()
-            reason = mismatch_reason(commitment, [s.commitment for s in others])
+            # Told as if the original had been verified before, which it may or may not be yet.
+            if (original := copied_from(commitment, [s.commitment for s in others])) is not None:
+                error = _copied(original)
+        reason, detail = error.reason, str(error)
 
         def change(known: Submission) -> Submission:
-            return replace(known, rejection=reason, detail=str(error))
+            return replace(known, rejection=reason, detail=detail)
 
         await self._keeper.change_submissions({commitment.key: change})
-        self._sink.emit(SubmissionRefused(key=commitment.key, reason=reason, detail=str(error)))
+        self._sink.emit(SubmissionRefused(key=commitment.key, reason=reason, detail=detail))
 
     def _pause(self, key: EntryKey, block: Block) -> int:
         """Blocks until this one is asked for again: doubled with every attempt."""
@@ -200,3 +200,10 @@ class Fetcher:
         self._not_before[key] = Block(block + pause)
         self._pauses[key] = min(2 * pause, MAX_PAUSE_BLOCKS)
         return pause
+
+
+def _copied(original: EntryKey) -> ModelRejected:
+    return ModelRejected(
+        f"the hash is that of {original.hotkey}, committed at block {original.block}",
+        reason=Reason.COPIED_COMMITMENT,
+    )

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from sn37.domain.commitment import Commitment
 from sn37.domain.ids import CompetitionId, Digest, EntryKey
-from sn37.domain.reasons import Reason
 from sn37.domain.state import Submission
 
 
@@ -69,9 +68,3 @@ def copied_from(commitment: Commitment, others: Iterable[Commitment]) -> EntryKe
     )
     original = min(same, key=lambda c: c.precedence, default=None)
     return original.key if original else None
-
-
-def mismatch_reason(commitment: Commitment, others: Iterable[Commitment]) -> Reason:
-    """Why files and hash disagree: the text is another hotkey's, or the files changed."""
-    copied = copied_from(commitment, others) is not None
-    return Reason.COPIED_COMMITMENT if copied else Reason.DIGEST_MISMATCH

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 from sn37.app.fetch import MAX_ALL_TRANSFERS, MAX_TRANSFERS, SLOW_BLOCKS, Fetcher
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
 from sn37.domain.competition import Freshness
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Block
+from sn37.domain.reasons import Reason
 from sn37.domain.schedule import RoundTiming
 from sn37.domain.state import Verdict
 from sn37.ports.errors import ChainUnavailable, StoreUnavailable
@@ -129,6 +132,28 @@ async def test_a_transfer_that_fails_is_tried_again_later_and_holds_up_nobody() 
         await scene.head(HEAD + 1)
         assert scene.here == set("abc")
     assert [e.error for e in scene.sink.of(Degraded)] == ["connection reset"]
+
+
+@pytest.mark.parametrize("original_is_late", [False, True])
+async def test_t01_a_copy_is_told_the_same_whichever_transfer_ends_first(
+    original_is_late: bool,
+) -> None:
+    scene = Scene()
+    await scene.commit("alice")
+    original = a_commitment("alice", 100)
+    if original_is_late:
+        scene.models.slow.add(original.model.repo)
+    copy = a_commitment("eve", 110, model=original.model)
+    async with scene.fetching():
+        if not original_is_late:
+            await scene.head(HEAD)
+        await scene.keeper.add_submissions([a_submission(copy)])
+        scene.chain.add(copy)
+        await scene.head(HEAD + 1)
+    refused = scene.keeper.state.submissions[copy.key]
+    assert (scene.keeper.state.submissions[original.key].artifact is None) is original_is_late
+    assert refused.rejection is Reason.COPIED_COMMITMENT
+    assert refused.detail == "the hash is that of alice, committed at block 100"
 
 
 async def test_an_outage_of_the_chain_ends_no_transfer() -> None:
