@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from sn37.app.audit_receipts import VerifySignature, check_receipts
 from sn37.app.decision import conclude
-from sn37.app.differences import Difference, compare, plain
+from sn37.app.differences import Difference, compare
 from sn37.app.evidence import past_evidence
 from sn37.app.submit import weights_after
+from sn37.domain.canonical import as_json
 from sn37.domain.ids import Digest
+from sn37.domain.receipt import SignedReceipt
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import RoundResult, ValidatorState, WeightsRecord
 from sn37.domain.winner import WinnerRule
@@ -56,9 +58,9 @@ class Auditor:
         num_receipts = 0
         for rounds in state.rounds.values():
             for position, result in enumerate(rounds):
-                differences = await self._round(state, result, rounds[:position])
-                num_receipts += len(await self._store.receipts(result.key))
-                found += differences
+                receipts = await self._store.receipts(result.key)
+                num_receipts += len(receipts)
+                found += await self._round(state, result, rounds[:position], receipts)
         for record in state.weights:
             found += self._weights(state, record)
         return AuditResult(
@@ -69,7 +71,11 @@ class Auditor:
         )
 
     async def _round(
-        self, state: ValidatorState, result: RoundResult, before: tuple[RoundResult, ...]
+        self,
+        state: ValidatorState,
+        result: RoundResult,
+        before: tuple[RoundResult, ...],
+        receipts: tuple[SignedReceipt, ...],
     ) -> list[Difference]:
         key = result.key
         where = f"competition {key.competition}, sync block {key.sync_block}"
@@ -78,7 +84,7 @@ class Auditor:
             return [Difference(where, "recorded", "no such competition in the schedule")]
         if result.skipped is not None:
             blank = RoundResult(key=key, sync=result.sync, skipped=result.skipped)
-            return list(compare(where, plain(result), plain(blank)))
+            return list(compare(where, as_json(result), as_json(blank)))
         opened = await self._store.recorded(key)
         if opened is None:
             return [Difference(where, "finished", "never opened")]
@@ -87,7 +93,7 @@ class Auditor:
         found = list(
             check_receipts(
                 opened,
-                await self._store.receipts(key),
+                receipts,
                 rules=rules,
                 submissions=state.submissions,
                 fingerprint=self._fingerprint,
@@ -96,9 +102,11 @@ class Auditor:
         )
         crown = next((r.champion for r in reversed(before) if r.skipped is None), None)
         if opened.plan.champion is not None:  # it may have become ineligible in between
-            found += compare(f"{where}, champion before", plain(opened.plan.champion), plain(crown))
+            found += compare(
+                f"{where}, champion before", as_json(opened.plan.champion), as_json(crown)
+            )
         found += compare(
-            f"{where}, entries", plain(list(opened.outcomes)), plain(list(opened.plan.entries))
+            f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
         )
         past = await past_evidence(
             self._store, self._schedule, key.competition, before, opened.plan.entries
@@ -106,7 +114,7 @@ class Auditor:
         derived = conclude(
             opened, rules=rules, past=past, submissions=state.submissions, rule=self._rule
         ).result
-        found += compare(where, plain(_without_words(result)), plain(_without_words(derived)))
+        found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
 
     def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
@@ -118,8 +126,8 @@ class Auditor:
         derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
         yield from compare(
             f"weights of sync block {record.sync_block}",
-            plain(record.weights),
-            plain(derived),
+            as_json(record.weights),
+            as_json(derived),
         )
 
 

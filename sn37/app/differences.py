@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sn37.domain.canonical import JsonValue, as_json
+from sn37.domain.canonical import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,6 @@ def compare(where: str, recorded: JsonValue, derived: JsonValue) -> Iterator[Dif
             yield from compare(f"{where} {position}", ours, theirs)
     elif type(recorded) is not type(derived) or recorded != derived:
         yield Difference(where, _shown(recorded), _shown(derived))
-
-
-def plain(value: object) -> JsonValue:
-    """A value of the domain in a form that can be compared."""
-    return as_json(value)
 
 
 def _shown(value: JsonValue) -> str:
