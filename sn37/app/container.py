@@ -160,6 +160,7 @@ class Container(containers.DeclarativeContainer):
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     read_state = providers.Object(maintenance.read_state)
+    read_pools = providers.Object(maintenance.read_pools)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,

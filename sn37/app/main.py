@@ -17,6 +17,7 @@ from sn37.app import (
     cli_data,
     cli_doctor,
     cli_models,
+    cli_replay,
     cli_schedule,
     cli_simulate,
     cli_state,
@@ -57,6 +58,7 @@ def _forwarded(name: str, door: str, summary: str) -> None:
 _forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
 cli_doctor.register(app)
 cli_audit.register(app)
+cli_replay.register(app)
 
 
 def _show_version(wanted: bool) -> None:
