@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -12,7 +13,13 @@ from pathlib import Path
 
 from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
-from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
+from sn37.adapters.sqlite.database import (
+    BUSY_TIMEOUT_MS,
+    acquire,
+    known_version,
+    lock_file,
+    translated,
+)
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
@@ -84,6 +91,21 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
     """
     with _reading_current(path) as db:
         return {} if db is None else rounds.pools(db, round_)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a validator has the database open now."""
+    try:
+        descriptor = os.open(lock_file(path), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def backup(path: Path, copy: Path) -> Contents:
