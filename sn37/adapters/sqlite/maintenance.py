@@ -25,7 +25,7 @@ from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.ids import RoundKey, TaskName
 from sn37.domain.samples import Pool
-from sn37.domain.state import ValidatorState
+from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -40,6 +40,7 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    beginning: Beginning | None = None
 
 
 def verify(path: Path) -> Contents:
@@ -62,13 +63,13 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        if version == VERSION:
-            _read_everything(db)
+        found_beginning = _read_everything(db).beginning if version == VERSION else None
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
+            beginning=found_beginning,
         )
 
 
@@ -217,13 +218,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_everything(db: sqlite3.Connection) -> None:
-    """Decode every record.
+def _read_everything(db: sqlite3.Connection) -> ValidatorState:
+    """Decode every record; what is remembered of them.
 
     Raises:
         CodecError: One cannot be.
     """
-    load_state(db)
+    state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
         load(samples, to_pool)
     for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
@@ -231,13 +232,15 @@ def _read_everything(db: sqlite3.Connection) -> None:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    for document, signature in db.execute("SELECT document, signature FROM receipt"):
+    signed = "SELECT document, signature FROM receipt UNION ALL SELECT document, signature FROM statement"
+    for document, signature in db.execute(signed):
         try:
             json.loads(document)
         except ValueError as error:
-            raise CodecError(f"a receipt is no JSON: {error}") from error
+            raise CodecError(f"a receipt or statement is no JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
+    return state
 
 
 def _keep_aside(path: Path) -> Path | None:
