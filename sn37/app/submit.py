@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import step
 from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
@@ -92,7 +93,8 @@ class Submitter:
                 before = []
             due = self._due(head.number)
             if due is not None and head.number >= self._not_before and not self._offline:
-                await self._submit(due, head)
+                with step(f"setting the weights of block {due}"):
+                    await self._submit(due, head)
 
     async def _expect(self, record: WeightsRecord) -> None:
         """Have it reported what becomes of the weights that an earlier process sent."""
