@@ -45,6 +45,7 @@ class FakeChain:
     expected: list[str] = field(default_factory=list)  # extrinsics taken over
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
     seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
+    weights_version: int = 0  # least version key that the subnet takes
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
     _sent: list[tuple[Block, str]] = field(default_factory=list)  # block and id of weights
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -87,7 +88,11 @@ class FakeChain:
 
     async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
         self._maybe_fail()
-        return Metagraph(at=at, neurons=self._neurons(at.number, netuid))
+        return Metagraph(
+            at=at,
+            neurons=self._neurons(at.number, netuid),
+            weights_version=self.weights_version,
+        )
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         self._maybe_fail()
