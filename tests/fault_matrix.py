@@ -58,7 +58,17 @@ class MarkedTest:
         return self.name.rpartition("::")[2].removeprefix("test_").replace("_", " ")
 
 
-PHASES = ("loading", "set-up", "freeze", "fetch", "opening", "evaluation", "receipts", "weights")
+PHASES = (
+    "loading",
+    "set-up",
+    "following",
+    "freeze",
+    "fetch",
+    "opening",
+    "evaluation",
+    "receipts",
+    "weights",
+)
 
 MATRICES = (
     Matrix(

@@ -44,8 +44,8 @@ from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
-from sn37.app.submit import Submitter
 from sn37.app.steps import Steps
+from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
 from sn37.domain.collected import Collected

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the way to it is down
 # Reports of an outage come with the time of the next attempt. One that is not repeated by then,
 # with some time for the attempt itself, is over.
-ATTEMPT_S = 120.0
+ATTEMPT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
