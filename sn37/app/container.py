@@ -171,6 +171,8 @@ class Container(containers.DeclarativeContainer):
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     read_state = providers.Object(maintenance.read_state)
+    read_pools = providers.Object(maintenance.read_pools)
+    state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,
