@@ -20,6 +20,7 @@ from sn37.app import (
     cli_schedule,
     cli_simulate,
     cli_state,
+    cli_upgrade,
 )
 from sn37.app.cli_errors import run
 
@@ -33,6 +34,7 @@ app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
 app.add_typer(cli_data.app)
+app.add_typer(cli_upgrade.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)
