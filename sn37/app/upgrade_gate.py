@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sn37.domain.upgrade import Page
 from sn37.ports.releases import Service
 
-POLL_S = 5.0
+POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

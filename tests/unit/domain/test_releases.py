@@ -14,9 +14,10 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HERE = Here(running="0.1.0", newest="0.1.0", schema=2, now=NOON)
 
 
-def a_file(name: str = "requirements.txt", **changes: object) -> ReleaseFile:
-    fields: dict[str, object] = {"name": name, "sha256": Digest("0" * 64), "size_bytes": 100}
-    return ReleaseFile(**{**fields, **changes})  # type: ignore[arg-type]
+def a_file(
+    name: str = "requirements.txt", *, sha256: str = "0" * 64, size_bytes: int = 100
+) -> ReleaseFile:
+    return ReleaseFile(name=name, sha256=Digest(sha256), size_bytes=size_bytes)
 
 
 def a_release(version: str = "0.2.0", **changes: object) -> Release:
@@ -93,7 +94,7 @@ def test_a_file_name_that_leads_elsewhere_is_none(name: str) -> None:
 )
 def test_a_file_has_a_hash_and_a_size_within_bounds(changes: dict[str, object], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        a_file(**changes)
+        replace(a_file(), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
