@@ -24,7 +24,7 @@ def register(parent: typer.Typer) -> None:
 
 
 def base(
-    competition: Annotated[int, typer.Option(help="Number of the competition in the schedule.")],
+    competition: options.Competition,
     source: Annotated[
         str | None,
         typer.Argument(
