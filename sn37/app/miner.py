@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sn37.app import cli_check, cli_competitions
+from sn37.app import cli_check, cli_competitions, cli_train
 from sn37.app.cli_errors import run
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ def _root() -> None:
 
 cli_competitions.register(app)
 cli_check.register(app)
+cli_train.register(app)
 
 
 def main(args: Sequence[str] | None = None) -> int:
