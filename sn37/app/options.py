@@ -54,6 +54,7 @@ AllowWeakSandbox = Annotated[
         "--allow-weak-sandbox", help="Score although this host cannot confine models; see doctor."
     ),
 ]
+Competition = Annotated[int, typer.Option(help="Number of the competition in the schedule.")]
 Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
 Pace = Annotated[
     str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")
