@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sn37.app.audit_receipts import VerifySignature, check_receipts
+from sn37.app.audit_receipts import check_receipts
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
 from sn37.app.evidence import past_evidence
+from sn37.app.receipts import VerifySignature
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
 from sn37.domain.ids import Digest

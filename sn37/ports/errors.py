@@ -8,6 +8,7 @@
     - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
     - DatasetUnavailable
     - ScorerUnavailable
+    - TrainerUnavailable
     - StateUnavailable   the disk refused
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
@@ -15,6 +16,7 @@
     - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
     - PublishRefused     the model host does not take a miner's upload
+    - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
     - StateUnreadable    the database is corrupt or newer than this program
 
@@ -68,6 +70,10 @@ class ScorerUnavailable(Unavailable):
         self.reason = reason
 
 
+class TrainerUnavailable(Unavailable):
+    """The device is missing or full, or the disk refused; the same run goes on later."""
+
+
 class StateUnavailable(Unavailable):
     """The state could not be written or read right now: disk full, locked, i/o error."""
 
@@ -110,6 +116,10 @@ class ModelRejected(Rejected):
 
 class PublishRefused(Rejected):
     """The model host, or care for the miner's weights, says no to an upload."""
+
+
+class TrainingRefused(Rejected):
+    """A run cannot be trained as it is configured; the message says what to change."""
 
 
 class DatasetExhausted(Rejected):

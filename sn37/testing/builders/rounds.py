@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from sn37.domain.canonical import canonical_json
+from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
+from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Method
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.ids import TaskName as _TaskName
 from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.receipt import SignedReceipt
+from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
 from sn37.domain.state import (
@@ -26,7 +27,13 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.testing.builders.competitions import a_block_ref
-from sn37.testing.builders.models import an_artifact, an_entry_key, hex_digest, some_constraints
+from sn37.testing.builders.models import (
+    a_commitment,
+    an_artifact,
+    an_entry_key,
+    hex_digest,
+    some_constraints,
+)
 from sn37.testing.builders.samples import some_samples
 
 
@@ -177,6 +184,35 @@ def a_round_result(
         else Digest(manifest_digest),
         champion=champion,
         entries=(an_entry_result(champion),) if entries is None else entries,
+    )
+
+
+def a_receipt(
+    key: RoundKey | None = None,
+    *,
+    commitment: Commitment | None = None,
+    manifest: Mapping[_TaskName, tuple[tuple[str, Digest], ...]] | None = None,
+    losses: Mapping[_TaskName, tuple[float, ...]] | None = None,
+) -> Receipt:
+    """Of two samples of one task by default, scored on some device."""
+    key = key or a_round_key()
+    text = _TaskName("text")
+    manifest = manifest or {
+        text: (("row-1", hex_digest("one")), ("row-2", hex_digest("two"))),
+    }
+    rows: list[JsonValue] = [[t, row, c] for t, held in manifest.items() for row, c in held]
+    return Receipt(
+        round=key,
+        sync_hash=a_block_ref(key.sync_block).hash,
+        commitment=commitment or a_commitment("alice", 100, competition=key.competition),
+        tensor_digest=hex_digest("tensors"),
+        manifest=manifest,
+        manifest_digest=canonical_digest(rows),
+        pools={task: (1000, hex_digest(f"pool {task}")) for task in manifest},
+        losses=losses or {task: (1.5,) * len(held) for task, held in manifest.items()},
+        code_version="0.1.0",
+        schedule_fingerprint=Digest("f" * 64),
+        environment={"dtype": "bfloat16", "device": "cpu"},
     )
 
 
