@@ -11,6 +11,8 @@ from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
+from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
@@ -24,6 +26,7 @@ from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
+from sn37.app.cold_start import Starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
@@ -31,16 +34,20 @@ from sn37.app.fetch import Fetcher
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads, Subscription
 from sn37.app.health import HealthBoard
+from sn37.app.histories import HistoryReader
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
+from sn37.app.offered import RoundReader
 from sn37.app.opening import RoundOpener
 from sn37.app.pools import Freezer
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
+from sn37.app.rechecking import Rechecker, Resampler
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
+from sn37.app.statements import StatementWriter
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
@@ -115,6 +122,10 @@ def _subscribe(heads: Heads) -> Subscription:
     return heads.subscribe()
 
 
+def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
+    return tuple(map(FolderReceipts, folders))
+
+
 class Container(containers.DeclarativeContainer):
     """Wires one validator.
 
@@ -180,6 +191,13 @@ class Container(containers.DeclarativeContainer):
         fingerprint=loaded.provided.fingerprint,
     )
 
+    statements = providers.Singleton(
+        StatementWriter,
+        signer=network.provided.signer,
+        netuid=loaded.provided.schedule.netuid,
+        fingerprint=loaded.provided.fingerprint,
+    )
+
     follower = providers.Singleton(
         Follower,
         chain=chain,
@@ -236,6 +254,7 @@ class Container(containers.DeclarativeContainer):
             environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
+            statements=statements,
             rule=rule,
             schedule=schedule,
             clock=clock,
@@ -252,6 +271,40 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         sink=sink,
         offline=settings.provided.offline,
+    )
+    verify_signature = providers.Object(is_signed_by)
+    write_round = providers.Object(write_round)
+    starter = providers.Factory(
+        Starter,
+        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        histories=providers.Factory(
+            HistoryReader,
+            rounds=providers.Factory(
+                RoundReader,
+                chain=chain,
+                schedule=schedule,
+                fingerprint=loaded.provided.fingerprint,
+                verify=verify_signature,
+            ),
+            schedule=schedule,
+            rule=rule,
+        ),
+        rechecker=providers.Factory(
+            Rechecker,
+            resampler=providers.Factory(Resampler, chain=chain, sources=sources, schedule=schedule),
+            models=models,
+            keeper=keeper,
+            scorer=scorer,
+            environment=scorer.provided.environment,
+            schedule=schedule,
+            sink=sink,
+        ),
+        chain=chain,
+        models=models,
+        keeper=keeper,
+        schedule=schedule,
+        hotkey=network.provided.signer.hotkey,
+        sink=sink,
     )
     goal = providers.Factory(
         Goal,

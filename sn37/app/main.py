@@ -17,6 +17,7 @@ from sn37.app import (
     cli_data,
     cli_doctor,
     cli_models,
+    cli_receipts,
     cli_schedule,
     cli_simulate,
     cli_state,
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
+app.add_typer(cli_receipts.app)
 app.add_typer(cli_data.app)
 cli_simulate.register(app)
 cli_check.register(app)

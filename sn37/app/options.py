@@ -71,6 +71,14 @@ Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),
 ]
+ColdStartFrom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cold-start-from",
+        metavar="FOLDER",
+        help="Begin with the rounds that another validator exported; may be given several times.",
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the finished rounds to this file.")

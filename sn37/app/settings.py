@@ -27,7 +27,7 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.setting_types import Addresses, HostAndPort, Name, NetworkName, UserPath
+from sn37.app.setting_types import Addresses, HostAndPort, Name, NetworkName, UserPath, UserPaths
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
+    # Where other validators publish their rounds: only an empty state begins with them.
+    cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
 

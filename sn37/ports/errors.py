@@ -9,6 +9,7 @@
     - DatasetUnavailable
     - ScorerUnavailable
     - StateUnavailable   the disk refused
+    - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -16,6 +17,7 @@
     - ModelRejected      the miner's fault, with a reason code
     - PublishRefused     the model host does not take a miner's upload
     - DatasetExhausted
+    - OfferRefused       what another validator publishes is not to be believed
     - StateUnreadable    the database is corrupt or newer than this program
 
 Adapters translate the exceptions of their library into these and chain the original with
@@ -72,6 +74,10 @@ class StateUnavailable(Unavailable):
     """The state could not be written or read right now: disk full, locked, i/o error."""
 
 
+class ReceiptsUnavailable(Unavailable):
+    """The place where another validator publishes its rounds cannot be read."""
+
+
 class Rejected(PortError):
     """A dependency answered, and the answer is no."""
 
@@ -119,6 +125,10 @@ class DatasetExhausted(Rejected):
         super().__init__(f"asked for {requested} samples, {available} qualify")
         self.requested = requested
         self.available = available
+
+
+class OfferRefused(Rejected):
+    """What another validator publishes is not what it has to be; the message says where."""
 
 
 class StateUnreadable(Rejected):
