@@ -15,7 +15,7 @@ from sn37.app.network import Network
 from sn37.app.settings import Settings
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Freshness
-from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
@@ -44,6 +44,7 @@ from sn37.testing.fakes import (
     FakeStateStore,
     RecordingSink,
 )
+from sn37.testing.fakes.chain import fake_signature
 
 ONE = CompetitionId(1)
 NUM_SAMPLES = 320
@@ -82,9 +83,12 @@ class World:
     sink: RecordingSink = field(default_factory=RecordingSink)
     qualities: dict[str, float] = field(default_factory=dict)
     stuck_until: int = 0  # block until which scoring does not move
+    signer: FakeSigner = field(default_factory=FakeSigner)
+    cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
 
     def __post_init__(self) -> None:
-        self.chain.set_members(a_neuron("validator"))
+        if not self.chain.has_members:
+            self.chain.set_members(a_neuron("validator"))
         self.scorer.loss = by_quality(self.qualities)
         if self.stuck_until:
             self.scorer.gate = asyncio.Semaphore(0)
@@ -112,19 +116,28 @@ class World:
             return FakePlugin(source=self.dataset)
 
         container = Container(
-            settings=providers.Object(Settings(network="simnet", state_dir=Path("unused"))),
+            settings=providers.Object(
+                Settings(
+                    network="simnet",
+                    state_dir=Path("unused"),
+                    cold_start_from=self.cold_start_from or (),
+                )
+            ),
             loaded=providers.Object(
                 LoadedSchedule(schedule=self.schedule, fingerprint=Digest("f" * 64), origin="test")
             ),
             network=providers.Object(
-                Network(chain=self.chain, models=self.models, signer=FakeSigner(), find_source=find)
+                Network(chain=self.chain, models=self.models, signer=self.signer, find_source=find)
             ),
+            verify_signature=providers.Object(is_signed_by_fake),
             store=providers.Object(self.store),
             scorer=providers.Object(_WithEnvironment(self.scorer)),
             clock=providers.Object(FakeClock()),
             sink=providers.Object(self.sink),
         )
         await container.keeper().load()
+        if self.cold_start_from is not None:
+            await container.supervisor().run({"cold start": container.starter().run})
         actors = dict(container.actors())
         actors["goal"] = container.goal(rounds=rounds).run
         actors["driver"] = lambda: self._drive(container, until)
@@ -149,6 +162,10 @@ class World:
         gate, self.scorer.gate = self.scorer.gate, None
         if gate is not None:
             gate.release()
+
+
+def is_signed_by_fake(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
+    return fake_signature(hotkey, message) == signature
 
 
 class _WithEnvironment:
