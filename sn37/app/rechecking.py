@@ -39,7 +39,8 @@ from sn37.ports.model_store import ModelStore
 from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
-SHARE_PERCENT = 5  # of the receipts are scored again
+SHARE_PERCENT = 5  # of the receipts are scored again,
+MIN_RECEIPTS = 8  # and so many of a history of few
 # Of a task's rows that are drawn here too. Two validators that read their source at different
 # moments differ by a few rows, and each changes four samples at most; who chose his own rows
 # shares hardly any.
@@ -129,7 +130,7 @@ class Rechecker:
         self._sink = sink
 
     async def check(self, history: OfferedHistory, *, head: BlockRef, hotkey: Hotkey) -> int:
-        """Score one receipt of twenty again; how many that was.
+        """Score a random part of its receipts again; how many that was.
 
         A drawn receipt whose samples or model nobody can read any more is replaced by the
         next of the draw.
@@ -140,7 +141,8 @@ class Rechecker:
             ScorerUnavailable: This machine cannot score now.
         """
         receipts = ranked(history, seed=f"{head.hash}|{hotkey}")
-        wanted = math.ceil(len(receipts) * SHARE_PERCENT / 100)
+        share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
+        wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
         num_done, why = 0, "it has no receipts"
         gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples nobody has any more
         for receipt in receipts:

@@ -111,11 +111,21 @@ class World:
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
         return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=120))
 
-    async def _run(self, rounds: int, until: int) -> ValidatorState:
+    def begin(self) -> ValidatorState:
+        """Begin with what there is, and stop before the first round."""
+        return asyncio.run(asyncio.wait_for(self._begin(self._container()), timeout=60))
+
+    async def _begin(self, container: Container) -> ValidatorState:
+        await container.keeper().load()
+        if self.cold_start_from is not None:
+            await container.supervisor().run({"cold start": container.starter().run})
+        return container.keeper().state
+
+    def _container(self) -> Container:
         def find(name: str) -> DatasetPlugin:
             return FakePlugin(source=self.dataset)
 
-        container = Container(
+        return Container(
             settings=providers.Object(
                 Settings(
                     network="simnet",
@@ -135,9 +145,10 @@ class World:
             clock=providers.Object(FakeClock()),
             sink=providers.Object(self.sink),
         )
-        await container.keeper().load()
-        if self.cold_start_from is not None:
-            await container.supervisor().run({"cold start": container.starter().run})
+
+    async def _run(self, rounds: int, until: int) -> ValidatorState:
+        container = self._container()
+        await self._begin(container)
         actors = dict(container.actors())
         actors["goal"] = container.goal(rounds=rounds).run
         actors["driver"] = lambda: self._drive(container, until)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from sn37.adapters.receipts.folder import write_round
 from sn37.app.exporting import export_rounds
+from sn37.domain.canonical import canonical_json
 from sn37.domain.events import Cautioned
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.models import ModelArtifact
@@ -18,8 +21,11 @@ from sn37.domain.samples import Sample
 from sn37.domain.state import ValidatorState
 from sn37.testing.builders import a_neuron
 from sn37.testing.fakes import FakeChain, FakeModelStore, FakeSigner, FakeStateStore
+from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World
+
+Json = Any  # what json.loads returns
 
 FIRST_ROUNDS = 4
 OLD, NEW, POOR = "old", "new", "poor"  # validators; the last one has next to no stake
@@ -48,7 +54,7 @@ class Subnet:
 
     def __post_init__(self) -> None:
         self.chain.set_members(
-            a_neuron(OLD, uid=0, stake_tao=1_000, validator_permit=True),
+            a_neuron(OLD, uid=0, stake_tao=1_000, validator_permit=True, last_update=60),
             a_neuron(NEW, uid=1, stake_tao=900, validator_permit=True),
             a_neuron(POOR, uid=2, stake_tao=1, validator_permit=True),
         )
@@ -83,8 +89,9 @@ class Subnet:
         return world
 
 
-def export(memory: Memory, folder: Path) -> Path:
-    asyncio.run(export_rounds(FakeStateStore(memory=memory), folder, write_round))
+def export(memory: Memory, folder: Path, *, since: int = 0) -> Path:
+    store = FakeStateStore(memory=memory)
+    asyncio.run(export_rounds(store, folder, write_round, since=since))
     return folder
 
 
@@ -94,3 +101,17 @@ def crowns(state: ValidatorState) -> dict[int, EntryKey | None]:
 
 def cautions(world: World) -> list[str]:
     return [e.advice for e in world.sink.events if isinstance(e, Cautioned)]
+
+
+def sign_again(
+    file: Path, change: Callable[[Json], object], *, hotkey: str | None = None
+) -> tuple[str, str]:
+    """Another document in a published file, validly signed; its digests before and after."""
+    published = json.loads(file.read_bytes())
+    before = sha256(canonical_json(published["document"])).hexdigest()
+    change(published["document"])
+    after = sha256(canonical_json(published["document"])).hexdigest()
+    published["hotkey"] = hotkey or published["hotkey"]
+    signature = fake_signature(Hotkey(published["hotkey"]), after.encode())
+    file.write_bytes(canonical_json({**published, "signature": signature.hex()}))
+    return before, after
