@@ -11,16 +11,20 @@ from dataclasses import replace
 
 from sn37.app.histories import HistoryReader, OfferedHistory
 from sn37.app.keeper import StateKeeper
+from sn37.app.offered import RoundReader
 from sn37.app.plugin_calls import one_line
-from sn37.app.rechecking import CannotRecheck, Rechecker
+from sn37.app.receipts import VerifySignature
+from sn37.app.rechecking import CannotRecheck, Rechecker, Resampler
 from sn37.app.room import bring
+from sn37.app.sources import Sources
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import Cautioned, ColdStarted
-from sn37.domain.ids import CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
 from sn37.domain.statement import RoundRecord
+from sn37.domain.winner import WinnerRule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -31,6 +35,7 @@ from sn37.ports.errors import (
 )
 from sn37.ports.model_store import ModelStore
 from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
 WHAT = "cold start"  # in what operators read
@@ -182,6 +187,45 @@ class Starter:
 
     def _caution(self, advice: str) -> None:
         self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
+
+
+def build_starter(
+    *,
+    origins: Sequence[ReceiptSource],
+    verify: VerifySignature,
+    fingerprint: Digest,
+    chain: Chain,
+    models: ModelStore,
+    sources: Sources,
+    scorer: Scorer,
+    environment: Callable[[], Mapping[str, str]],
+    keeper: StateKeeper,
+    schedule: Schedule,
+    rule: WinnerRule,
+    hotkey: Hotkey,
+    sink: EventSink,
+) -> Starter:
+    """A starter with all that it needs."""
+    reader = RoundReader(chain=chain, schedule=schedule, fingerprint=fingerprint, verify=verify)
+    return Starter(
+        origins=origins,
+        histories=HistoryReader(rounds=reader, schedule=schedule, rule=rule),
+        rechecker=Rechecker(
+            resampler=Resampler(chain=chain, sources=sources, schedule=schedule),
+            models=models,
+            keeper=keeper,
+            scorer=scorer,
+            environment=environment,
+            schedule=schedule,
+            sink=sink,
+        ),
+        chain=chain,
+        models=models,
+        keeper=keeper,
+        schedule=schedule,
+        hotkey=hotkey,
+        sink=sink,
+    )
 
 
 def without_contradictions(

@@ -26,24 +26,21 @@ from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
-from sn37.app.cold_start import Starter
+from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
 from sn37.app.goal import Goal
-from sn37.app.heads import Heads, Subscription
+from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
-from sn37.app.histories import HistoryReader
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.network import Network
-from sn37.app.offered import RoundReader
 from sn37.app.opening import RoundOpener
 from sn37.app.pools import Freezer
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
-from sn37.app.rechecking import Rechecker, Resampler
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
@@ -62,8 +59,8 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def _state_file(state_dir: Path) -> Path:
-    return state_dir / "state.sqlite"
+def _file(state_dir: Path, name: str) -> Path:
+    return state_dir / name
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -77,10 +74,6 @@ def _scorer(settings: Settings) -> WorkerScorer:
 
 def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
-
-
-def _log_file(state_dir: Path) -> Path:
-    return state_dir / "validator.log"
 
 
 def _watchdog(log_file: Path) -> Watchdog:
@@ -118,10 +111,6 @@ def _print(shown: RenderableType) -> None:
         ) from error
 
 
-def _subscribe(heads: Heads) -> Subscription:
-    return heads.subscribe()
-
-
 def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
     return tuple(map(FolderReceipts, folders))
 
@@ -146,7 +135,7 @@ class Container(containers.DeclarativeContainer):
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
-    log_file = providers.Callable(_log_file, settings.provided.state_dir)
+    log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
     pulse = providers.Singleton(
         Pulse,
@@ -161,7 +150,7 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    state_file = providers.Callable(_file, settings.provided.state_dir, "state.sqlite")
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
@@ -182,7 +171,7 @@ class Container(containers.DeclarativeContainer):
     host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
-    subscription = providers.Factory(_subscribe, heads)
+    subscription = providers.Factory(Heads.subscribe, heads)
     keeper = providers.Singleton(StateKeeper, store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
@@ -275,34 +264,18 @@ class Container(containers.DeclarativeContainer):
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
     starter = providers.Factory(
-        Starter,
+        build_starter,
         origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
-        histories=providers.Factory(
-            HistoryReader,
-            rounds=providers.Factory(
-                RoundReader,
-                chain=chain,
-                schedule=schedule,
-                fingerprint=loaded.provided.fingerprint,
-                verify=verify_signature,
-            ),
-            schedule=schedule,
-            rule=rule,
-        ),
-        rechecker=providers.Factory(
-            Rechecker,
-            resampler=providers.Factory(Resampler, chain=chain, sources=sources, schedule=schedule),
-            models=models,
-            keeper=keeper,
-            scorer=scorer,
-            environment=scorer.provided.environment,
-            schedule=schedule,
-            sink=sink,
-        ),
+        verify=verify_signature,
+        fingerprint=loaded.provided.fingerprint,
         chain=chain,
         models=models,
+        sources=sources,
+        scorer=scorer,
+        environment=scorer.provided.environment,
         keeper=keeper,
         schedule=schedule,
+        rule=rule,
         hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
