@@ -25,7 +25,7 @@ from sn37.domain.state import (
 from sn37.domain.statement import RoundRecord
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable
-from sn37.ports.state_store import StateStore
+from sn37.ports.state_store import ALL_ROUNDS, StateStore
 from sn37.ports.telemetry import EventSink
 
 FIRST_PAUSE_S = 1.0
@@ -90,9 +90,13 @@ class PatientStore:
         return await self._patiently(lambda: self._store.recorded(round_))
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        return await self._patiently(lambda: self._store.losses(competition, entries))
+        return await self._patiently(lambda: self._store.losses(competition, entries, since=since))
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         return await self._patiently(lambda: self._store.receipts(round_))
