@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sn37.app.steps import Steps
 from sn37.domain.events import Degraded, Recovered
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -25,7 +26,7 @@ from sn37.domain.state import (
 from sn37.domain.statement import RoundRecord
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable
-from sn37.ports.state_store import ALL_ROUNDS, StateStore
+from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
 FIRST_PAUSE_S = 1.0
