@@ -34,7 +34,7 @@ def state_of(state_dir: Path) -> ValidatorState | None:
     Raises:
         StateUnreadable, StateUnavailable: There is a state that cannot be read.
     """
-    file = state_dir / "state.sqlite"
+    file = Container.state_file_of()(state_dir)
     return Container.read_state()(file) if file.is_file() else None
 
 

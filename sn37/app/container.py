@@ -160,6 +160,7 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
+    state_file_of = providers.Object(_state_file)
     state_file = providers.Callable(_state_file, settings.provided.state_dir)
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
