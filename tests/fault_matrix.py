@@ -58,7 +58,17 @@ class MarkedTest:
         return self.name.rpartition("::")[2].removeprefix("test_").replace("_", " ")
 
 
-PHASES = ("loading", "set-up", "freeze", "fetch", "opening", "evaluation", "receipts", "weights")
+PHASES = (
+    "loading",
+    "set-up",
+    "following",
+    "freeze",
+    "fetch",
+    "opening",
+    "evaluation",
+    "receipts",
+    "weights",
+)
 
 MATRICES = (
     Matrix(
@@ -90,9 +100,8 @@ MATRICES = (
         reasons={
             ("disk full", "loading"): "nothing is written",
             ("SIGKILL", "loading"): "nothing is open",
-            ("stuck", "loading"): "the service manager's start timeout",
-            ("stuck", "set-up"): "a watchdog on the loop only",
-            ("stuck", "receipts"): "no wait in it but for the disk",
+            ("stuck", "loading"): "the service manager's limit on starting",
+            ("stuck", "set-up"): "the loop only is watched",
         },
     ),
     Matrix(

@@ -53,7 +53,7 @@ def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
     from sn37.app.rules import rules_of_network
     from sn37.domain.holdings import holdings, newest_block
 
-    state = state_of(settings.state_dir)
+    state = state_of(settings)
     if state is None:
         raise CommandError(
             f"no validator has run in {settings.state_dir}; name its folder with --state-dir"

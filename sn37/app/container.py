@@ -44,8 +44,8 @@ from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
-from sn37.app.submit import Submitter
 from sn37.app.steps import Steps
+from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
 from sn37.domain.collected import Collected
@@ -57,10 +57,6 @@ from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
 
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
-
-
-def _state_file(state_dir: Path) -> Path:
-    return state_dir / "state.sqlite"
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -160,8 +156,7 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file_of = providers.Object(_state_file)
-    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    state_file = settings.provided.state_file
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
@@ -171,6 +166,7 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    migrate_state = providers.Object(maintenance.migrate)
     read_state = providers.Object(maintenance.read_state)
     read_pools = providers.Object(maintenance.read_pools)
     state_in_use = providers.Object(maintenance.in_use)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sn37.app.health import MAX_HEAD_AGE_S
 from sn37.app.heads import Heads
+from sn37.app.health import MAX_HEAD_AGE_S
 from sn37.app.steps import begin, end, step
 from sn37.domain.ids import BlockRef
 from sn37.ports.chain import Chain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from sn37.app.steps import Steps
@@ -13,6 +13,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -21,6 +22,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable
 from sn37.ports.state_store import StateStore
@@ -77,9 +79,12 @@ class PatientStore:
         await self._patiently(lambda: self._store.finish_entry(round_, outcome, receipt))
 
     async def finish_round(
-        self, result: RoundResult, submissions: Collection[Submission] = ()
+        self,
+        result: RoundResult,
+        submissions: Collection[Submission] = (),
+        statement: SignedReceipt | None = None,
     ) -> None:
-        await self._patiently(lambda: self._store.finish_round(result, submissions))
+        await self._patiently(lambda: self._store.finish_round(result, submissions, statement))
 
     async def recorded(self, round_: RoundKey) -> OpenRound | None:
         return await self._patiently(lambda: self._store.recorded(round_))
@@ -91,6 +96,20 @@ class PatientStore:
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         return await self._patiently(lambda: self._store.receipts(round_))
+
+    async def statement(self, round_: RoundKey) -> SignedReceipt | None:
+        return await self._patiently(lambda: self._store.statement(round_))
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        await self._patiently(
+            lambda: self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        )
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._patiently(lambda: self._store.record_weights(record))

@@ -12,7 +12,6 @@ from sn37.domain.retention import retained
 from sn37.ports.errors import StoreFull
 from sn37.ports.model_store import ModelStore
 
-
 # Slower than this, stores give a transfer up: half of the slowest that the hub's puts up with.
 SLOWEST_BYTES_PER_S = 1 << 20
 
