@@ -74,6 +74,19 @@ def restore(
 
 
 @app.command()
+def migrate(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Bring the database to this version of sn37, as a start of the validator does."""
+    container = _container(dict(locals()))
+    contents = container.migrate_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
+
+
+@app.command()
 def compact(
     config: options.Config = None,
     network: options.Network = None,

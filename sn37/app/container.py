@@ -59,10 +59,6 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def _state_file(state_dir: Path) -> Path:
-    return state_dir / "state.sqlite"
-
-
 def _scorer(settings: Settings) -> WorkerScorer:
     return WorkerScorer(
         device=settings.scorer_device,
@@ -160,7 +156,7 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    state_file = settings.provided.state_file
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
@@ -170,6 +166,7 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    migrate_state = providers.Object(maintenance.migrate)
     read_state = providers.Object(maintenance.read_state)
     read_pools = providers.Object(maintenance.read_pools)
     state_in_use = providers.Object(maintenance.in_use)

@@ -39,8 +39,8 @@ class PatientStore:
 
     Calls are carried out in the order in which they are made: what a later one rests on is
     recorded before it, however long that takes. Whoever waits goes no further, so nothing
-    happens that is not recorded. Only ``load`` and ``begin`` give up at once: somebody who has
-    just started the validator can mend it.
+    happens that is not recorded. Only ``load`` gives up at once: somebody who has just started
+    the validator can mend it.
     """
 
     def __init__(self, store: StateStore, *, clock: Clock, sink: EventSink, steps: Steps) -> None:
@@ -107,7 +107,9 @@ class PatientStore:
         rounds: Sequence[RoundRecord] = (),
         submissions: Collection[Submission] = (),
     ) -> None:
-        await self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        await self._patiently(
+            lambda: self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        )
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._patiently(lambda: self._store.record_weights(record))

@@ -132,12 +132,13 @@ async def pool_request(
             settle_time=times.settle_time,
             max_age_s=source.max_age_s,
         ),
-        trusted=await _trusted(chain, source, lead),
+        trusted=await trusted_at(chain, source, lead),
     )
 
 
-async def _trusted(chain: Chain, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
+async def trusted_at(chain: Chain, source: Source, at: BlockRef) -> frozenset[Hotkey] | None:
+    """Who may sign a source's rows by the chain at a block; ``None`` where nobody signs."""
     if source.signers_netuid is None:
         return None
-    members = await chain.metagraph(lead, Netuid(source.signers_netuid))
+    members = await chain.metagraph(at, Netuid(source.signers_netuid))
     return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

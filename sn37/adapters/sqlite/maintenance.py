@@ -15,13 +15,15 @@ from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
     BUSY_TIMEOUT_MS,
+    Access,
+    Database,
     acquire,
     known_version,
     lock_file,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.schema import VERSION, version_of
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.ids import RoundKey, TaskName
 from sn37.domain.samples import Pool
@@ -157,6 +159,37 @@ def restore(copy: Path, path: Path) -> Path | None:
     return aside
 
 
+def schema_version(path: Path) -> int | None:
+    """The version of a database, which may be newer than this program; ``None``: none is there.
+
+    Raises:
+        StateUnreadable: It is damaged, or not ours.
+        StateUnavailable: It cannot be read.
+    """
+    if not path.exists():
+        return None
+    with _reading(path) as db:
+        version = version_of(db)
+    if version is None:
+        raise StateUnreadable(f"{path} is not a state database of sn37")
+    return version
+
+
+def migrate(path: Path) -> Contents:
+    """Bring a database to this program's version, as a start of the validator does.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
+    """
+    verify(path)
+    database = Database(path)
+    try:
+        database.transact(lambda _: None, Access.WRITE)
+    finally:
+        database.close()
+    return verify(path)
+
+
 def compact(path: Path) -> tuple[int, int]:
     """Give back the space that removed texts have left; bytes before and after.
 
@@ -232,7 +265,9 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    signed = "SELECT document, signature FROM receipt UNION ALL SELECT document, signature FROM statement"
+    signed = " UNION ALL ".join(
+        f"SELECT document, signature FROM {table}" for table in ("receipt", "statement")
+    )
     for document, signature in db.execute(signed):
         try:
             json.loads(document)
