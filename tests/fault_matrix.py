@@ -206,9 +206,14 @@ def _grid(matrix: Matrix, filled: Mapping[Cell, tuple[MarkedTest, ...]]) -> str:
 def _sentences(filled: Mapping[Cell, tuple[MarkedTest, ...]]) -> str:
     lines = ["| cell | what holds, and where it is tested |", "|---|---|"]
     for matrix in MATRICES:
-        for subject, case in matrix.cells():
-            if (subject, case) in filled:
-                lines.append(f"| {subject}, {case} | {_said(filled[subject, case])} |")
+        for subject in matrix.subjects:
+            cases: dict[str, list[str]] = {}  # by what is said of them
+            for case in matrix.cases:
+                if tests := filled.get((subject, case)):
+                    cases.setdefault(_said(tests), []).append(case)
+            lines += [
+                f"| {subject}: {', '.join(those)} | {said} |" for said, those in cases.items()
+            ]
     return "\n".join(lines)
 
 
