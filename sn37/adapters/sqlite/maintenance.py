@@ -265,10 +265,10 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    signed = " UNION ALL ".join(
-        f"SELECT document, signature FROM {table}" for table in ("receipt", "statement")
-    )
-    for document, signature in db.execute(signed):
+    for document, signature in db.execute(
+        "SELECT document, signature FROM receipt"
+        " UNION ALL SELECT document, signature FROM statement"
+    ):
         try:
             json.loads(document)
         except ValueError as error:
