@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -195,6 +196,29 @@ class TestInstaller:
         installer = PipInstaller(state_dir=tmp_path, settings={})
         with pytest.raises(ReleaseRefused, match="not the one that was signed for"):
             installer.install(tmp_path / "environment", release, changed)
+
+    def test_programs_run_as_the_owner_of_the_state_and_in_their_own_environment_only(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        with TemporaryDirectory() as name:  # one of pytest's is closed to others
+            folder = Path(name)
+            folder.chmod(0o755)
+            state_dir, python = folder / "state", folder / "bin" / "python"
+            state_dir.mkdir()
+            python.parent.mkdir()
+            python.write_text('#!/bin/sh\nid -u; echo "$PYTHONPATH" $SN37_STATE_DIR "$@"\n')
+            python.chmod(0o755)
+            if os.geteuid() == 0:
+                os.chown(state_dir, 65534, 65534)
+            settings = {"SN37_STATE_DIR": str(state_dir)}
+            installer = PipInstaller(state_dir=state_dir, settings=settings)
+            code, said = installer.run(folder, "state", "verify")
+            with installer.scratch() as scratch:
+                assert scratch.stat().st_uid == state_dir.stat().st_uid
+            assert list(state_dir.iterdir()) == []
+            uid = state_dir.stat().st_uid
+        assert (code, said) == (0, f"{uid}\n {state_dir} -I -m sn37.app.main state verify\n")
 
     def test_a_program_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         installer = PipInstaller(state_dir=tmp_path, settings={})
