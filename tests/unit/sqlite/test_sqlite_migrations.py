@@ -68,6 +68,13 @@ def test_nothing_is_lost_when_it_is_brought_up_to_date(path: Path) -> None:
     assert maintenance.verify(path).version == VERSION
 
 
+def test_it_can_be_brought_up_to_date_without_a_validator(path: Path) -> None:
+    before, after = maintenance.verify(path), maintenance.migrate(path)
+    assert (before.version < VERSION, after.version) == (True, VERSION)
+    assert (after.rows, after.newest_round) == (before.rows, before.newest_round)
+    assert maintenance.migrate(path) == maintenance.verify(path)
+
+
 def test_a_copy_of_it_can_be_checked_and_restored(path: Path, tmp_path: Path) -> None:
     before = maintenance.verify(path)
     assert before.version < VERSION
