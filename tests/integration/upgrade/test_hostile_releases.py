@@ -28,7 +28,7 @@ from sn37.adapters.releases.source import Source
 from sn37.domain.ids import Digest
 from sn37.domain.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
-from tests.integration.upgrade.conftest import KEY, NOW, OTHER_KEY, Cli, Shelf
+from tests.integration.upgrade.shelf import KEY, NOW, OTHER_KEY, Cli, Shelf
 
 
 def refusal(cli: Cli, *words: str | Path) -> str:

@@ -26,7 +26,7 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.upgrade import Phase
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.testing.builders import a_commitment, a_submission
-from tests.integration.upgrade.conftest import KEY, Shelf
+from tests.integration.upgrade.shelf import KEY, Shelf
 from tests.integration.upgrade.wheels import a_wheel, unpack
 
 HERE = Path(__file__).parent
