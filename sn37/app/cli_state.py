@@ -37,6 +37,9 @@ def verify(
         f"{container.state_file()}: sound, version {contents.version}, "
         f"{contents.size_bytes / 1e6:,.1f} MB, newest round {contents.newest_round or 'none'}"
     )
+    if (began := contents.beginning) is not None:
+        source = f" of {began.source}" if began.source else ""
+        typer.echo(f"began at block {began.block} with: {began.way.value}{source}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
 

@@ -34,6 +34,7 @@ from sn37.app.setting_types import (
     NetworkName,
     PublicKeys,
     UserPath,
+    UserPaths,
 )
 
 ENV_PREFIX = "SN37_"
@@ -93,6 +94,8 @@ class Settings(BaseSettings):
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
+    # Where other validators publish their rounds: only an empty state begins with them.
+    cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Read by ``sn37 upgrade`` alone.

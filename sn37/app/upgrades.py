@@ -16,8 +16,8 @@ from sn37.adapters.releases.installer import PipInstaller
 from sn37.adapters.releases.sealing import open_key, public_key, seal, unseal
 from sn37.adapters.releases.service import ManagedService
 from sn37.adapters.releases.source import Source
-from sn37.adapters.sqlite.maintenance import schema_version
 from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.versions import schema_version
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.competitions import preset_of
 from sn37.app.setting_types import host_and_port

@@ -84,6 +84,7 @@ class Validator:
 
 
 @pytest.mark.parametrize("commit_reveal", [False, True])
+@pytest.mark.fault("SIGKILL", "weights")
 async def test_killed_between_sending_and_recording_it_sends_nothing_again(
     commit_reveal: bool,
 ) -> None:
@@ -97,6 +98,7 @@ async def test_killed_between_sending_and_recording_it_sends_nothing_again(
     assert validator.recorded() == "1201-0001"
 
 
+@pytest.mark.fault("SIGKILL", "weights")
 async def test_killed_before_sending_it_sends_once_nothing_can_be_on_its_way() -> None:
     validator = Validator(World())
     validator.store.dies_after_record = True

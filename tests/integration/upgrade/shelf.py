@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sn37.adapters.releases.document import write_release
 from sn37.adapters.releases.sealing import seal
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
 from sn37.domain.release import Release, ReleaseFile
 from sn37.domain.version import weights_version
@@ -48,7 +49,7 @@ class Shelf:
             version_key=weights_version(version),
             wheel=a_file(file),
             requirements=a_file(requirements),
-            schema=2,
+            schema=VERSION,
             oldest_schema=0,
             not_before=NOW - timedelta(days=1),
             expires_at=NOW + timedelta(days=30),
