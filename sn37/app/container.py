@@ -14,7 +14,7 @@ from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.receipts.folder import FolderReceipts, write_round
 from sn37.adapters.signatures import is_signed_by
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import maintenance, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -170,7 +170,7 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
-    migrate_state = providers.Object(maintenance.migrate)
+    migrate_state = providers.Object(versions.migrate)
     read_state = providers.Object(maintenance.read_state)
     read_pools = providers.Object(maintenance.read_pools)
     state_in_use = providers.Object(maintenance.in_use)

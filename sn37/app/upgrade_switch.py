@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sn37.app.upgrade_gate import Gate
+from sn37.app.upgrade_gate import Gate, fault
 from sn37.domain.upgrade import Phase, Switch
 from sn37.ports.errors import (
     PortError,
@@ -86,7 +86,8 @@ class Switcher:
         old, page = self.installation.current(), self.service.page()
         if version == old:
             raise ReleaseRefused(f"release {version} is current already")
-        trouble = "does not answer" if page is None else page.why
+        failing = frozenset[str]() if page is None else page.degraded
+        trouble = fault(page, old, failing)
         if trouble and not unready:
             raise ReleaseRefused(
                 f"the running validator is not well ({trouble}), so that nothing could be told "
@@ -106,7 +107,7 @@ class Switcher:
             phase=Phase.PREPARING,
             backup="" if schema is None else str(copy),
             schema=schema,
-            tolerated=() if page is None else tuple(sorted(page.degraded)),
+            tolerated=tuple(sorted(failing)),
         )
         self.installation.record(at)
         return at

@@ -16,9 +16,10 @@ from sn37.adapters.releases.installer import PipInstaller
 from sn37.adapters.releases.sealing import open_key, public_key, seal, unseal
 from sn37.adapters.releases.service import ManagedService
 from sn37.adapters.releases.source import Source
-from sn37.adapters.sqlite.maintenance import schema_version
 from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.versions import schema_version
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.competitions import preset_of
 from sn37.app.setting_types import host_and_port
 from sn37.app.settings import ENV_PREFIX, Settings
 from sn37.app.upgrade_gate import Gate
@@ -53,7 +54,7 @@ def open_stager(settings: Settings) -> Stager:
         unseal=lambda sealed: read_release(unseal(sealed, settings.release_key)),
         schema_of=schema_version,
         state_file=settings.state_file.absolute(),
-        network=settings.network,
+        schedule=preset_of(settings.network),
         now=lambda: datetime.now(UTC),
     )
 

@@ -15,15 +15,13 @@ from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
     BUSY_TIMEOUT_MS,
-    Access,
-    Database,
     acquire,
     known_version,
     lock_file,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.schema import VERSION, version_of
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.ids import RoundKey, TaskName
 from sn37.domain.samples import Pool
@@ -55,7 +53,7 @@ def verify(path: Path) -> Contents:
         StateUnreadable: Something in it is wrong; says what.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         version = known_version(db, path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -127,7 +125,7 @@ def backup(path: Path, copy: Path) -> Contents:
     with translated(copy):
         partial.unlink(missing_ok=True)
         try:
-            with closing(_create(partial)) as target, _reading(path) as source:
+            with closing(_create(partial)) as target, reading(path) as source:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
             contents = verify(partial)
@@ -151,43 +149,12 @@ def restore(copy: Path, path: Path) -> Path | None:
         with _locked(path):
             incoming = path.with_name(path.name + ".partial")
             incoming.unlink(missing_ok=True)
-            with closing(_create(incoming)) as target, _reading(copy) as source:
+            with closing(_create(incoming)) as target, reading(copy) as source:
                 source.backup(target)
             verify(incoming)
             aside = _keep_aside(path)
             _settle(incoming, path)
     return aside
-
-
-def schema_version(path: Path) -> int | None:
-    """The version of a database, which may be newer than this program; ``None``: none is there.
-
-    Raises:
-        StateUnreadable: It is damaged, or not ours.
-        StateUnavailable: It cannot be read.
-    """
-    if not path.exists():
-        return None
-    with _reading(path) as db:
-        version = version_of(db)
-    if version is None:
-        raise StateUnreadable(f"{path} is not a state database of sn37")
-    return version
-
-
-def migrate(path: Path) -> Contents:
-    """Bring a database to this program's version, as a start of the validator does.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
-    """
-    verify(path)
-    database = Database(path)
-    try:
-        database.transact(lambda _: None, Access.WRITE)
-    finally:
-        database.close()
-    return verify(path)
 
 
 def compact(path: Path) -> tuple[int, int]:
@@ -206,7 +173,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, for reading only."""
     if not path.is_file():
         raise StateUnavailable(f"there is no state database at {path}")
@@ -219,7 +186,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
     """One view of a database of this version; ``None`` for an empty one."""
-    with _reading(path) as db:
+    with reading(path) as db:
         version = known_version(db, path)
         if 0 < version < VERSION:
             raise StateUnreadable(

@@ -25,10 +25,11 @@ from sn37.adapters.releases import source
 from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.sealing import MAX_BYTES, open_key, public_key, seal, unseal
 from sn37.adapters.releases.source import Source
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
 from sn37.domain.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
-from tests.integration.upgrade.conftest import KEY, NOW, OTHER_KEY, Cli, Shelf
+from tests.integration.upgrade.shelf import KEY, NOW, OTHER_KEY, Cli, Shelf
 
 
 def refusal(cli: Cli, *words: str | Path) -> str:
@@ -48,7 +49,7 @@ def changed(release: Release, **fields: object) -> bytes:
 def test_a_good_release_is_described_and_nothing_is_changed(cli: Cli, shelf: Shelf) -> None:
     code, printed = cli("check", shelf.put(shelf.release()))
     assert (code, printed.count("\n")) == (0, 1)
-    assert "sn37 0.2.0, weights version 2000, state version 2" in printed
+    assert f"sn37 0.2.0, weights version 2000, state version {VERSION}" in printed
     assert "would replace 0.1.0" in printed
 
 
