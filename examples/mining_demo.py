@@ -1,7 +1,7 @@
 """A new miner on a simulated network: from the champion's model to the crown.
 
-Starts a validator as in a first terminal, and types what a miner would type in a second one:
-base, train, publish, status. Every command is shown before it runs.
+Runs a validator as in a first terminal, and types what a miner would type in a second one:
+base, train, publish, status. Every command is shown before it runs. Repeated, it goes on.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LOOK_S = 3.0  # between two looks at the status
-PATIENCE_S = 3600.0  # for everything that is waited for
+LOOK_S = 2.0  # between two looks at the status
+PATIENCE_S = 3600.0  # for the crown
 HOTKEY = "alice"
 
 
@@ -31,10 +31,18 @@ class DemoError(Exception):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when the new miner holds the crown."""
     asked = _arguments().parse_args(args)
-    asked.state_dir.mkdir(parents=True, exist_ok=True)
+    work = asked.state_dir / "mine"
+    work.mkdir(parents=True, exist_ok=True)
+    simnet = ["--network", "simnet", "--state-dir", str(asked.state_dir)]
+    validator = ["validator", *simnet]
+    log = asked.state_dir / "validator.out"
     try:
-        with _validator(asked.state_dir) as validator:
-            _mine(asked, validator)
+        # A few rounds, so that there is a champion; then the chain stands still.
+        with _running([*validator, "--rounds", "2"], log) as first:
+            first.wait()
+        _train(asked, simnet, work)
+        with _running(validator, log) as second:
+            _publish_and_follow(asked, simnet, work, second)
     except DemoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -51,11 +59,9 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def _validator(state_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The first terminal: a validator on simnet, until the demo ends."""
-    command = ["validator", "--network", "simnet", "--state-dir", str(state_dir)]
-    log = state_dir / "validator.out"
-    _show([*command, ">", str(log), "&"])
+def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command of the first terminal, which ends with the block at the latest."""
+    _show([*command, ">>", str(log), "&"])
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "sn37.app.main", *command], stdout=out, stderr=out
@@ -67,28 +73,33 @@ def _validator(state_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _mine(asked: argparse.Namespace, validator: subprocess.Popen[bytes]) -> None:
-    """The second terminal."""
-    work, number = asked.state_dir / "mine", str(asked.competition)
-    work.mkdir(exist_ok=True)
-    simnet = ["--network", "simnet", "--state-dir", str(asked.state_dir)]
-    alice = [*simnet, "--wallet-hotkey", HOTKEY]
-    competition = ["--competition", number]
+def _train(asked: argparse.Namespace, simnet: Sequence[str], work: Path) -> None:
+    """The second terminal, from the champion to a model of one's own."""
     base, model, config = work / "base", work / "my-model", work / "train.toml"
-
-    print("\nwaiting for the first champion; the first start of simnet trains its own miners\n")
-    _until(validator, lambda: _has_champion([*competition, *simnet]), "a champion")
+    number = str(asked.competition)
     _sn37("competitions", "--network", "simnet")
+    _sn37("base", "--competition", number, *simnet)
     if not base.exists():
-        _sn37("base", "champion", *competition, "--to", str(base), *simnet)
+        _sn37("base", "champion", "--competition", number, "--to", str(base), *simnet)
     if not config.exists():
         example = _sn37("train", "--example", number, *simnet, quiet=True)
         config.write_text(_edited(example, base, model, asked))
     if not model.exists():
         _sn37("train", str(config), *simnet)
+
+
+def _publish_and_follow(
+    asked: argparse.Namespace,
+    simnet: Sequence[str],
+    work: Path,
+    validator: subprocess.Popen[bytes],
+) -> None:
+    """The second terminal, while the validator runs in the first."""
+    alice = [*simnet, "--wallet-hotkey", HOTKEY]
     if _status(alice)["uid"] is None:
         _sn37("register", *alice)
-    publish = ["publish", str(model), "--repo", f"{HOTKEY}/model", *competition, *alice]
+    publish = ["publish", str(work / "my-model"), "--repo", f"{HOTKEY}/model"]
+    publish += ["--competition", str(asked.competition), *alice]
     _sn37(*publish, "--dry-run")
     _sn37(*publish)
     _follow(alice, validator)
@@ -105,7 +116,6 @@ def _edited(example: str, base: Path, model: Path, asked: argparse.Namespace) ->
         "learning_rate": "2e-3",
         "evaluate_steps": "50",
         "checkpoint_steps": "50",
-        "threads": "1",  # the validator has the other core
     }
     text = example
     for name, value in values.items():
@@ -119,23 +129,20 @@ def _edited(example: str, base: Path, model: Path, asked: argparse.Namespace) ->
 def _follow(alice: Sequence[str], validator: subprocess.Popen[bytes]) -> None:
     """Look at the status until the crown is won; shown whenever the stage changes."""
     stages: list[str] = []
-
-    def crowned() -> bool:
-        found = _status(alice)
-        if found["stage"] not in stages[-1:]:
-            stages.append(found["stage"])
+    began = time.monotonic()
+    while stages[-1:] != ["champion"]:
+        stage = str(_status(alice)["stage"])
+        if stage not in stages[-1:]:
+            stages.append(stage)
             _sn37("status", *alice)
-        if found["stage"] in ("rejected", "duplicate", "failed"):
+        if stage in ("rejected", "duplicate", "failed"):
             raise DemoError("the model did not win; train it for longer with --minutes")
-        return bool(found["stage"] == "champion")
-
-    _until(validator, crowned, "the crown")
+        if validator.poll() is not None:
+            raise DemoError(f"the validator ended with code {validator.returncode}; see its log")
+        if time.monotonic() - began > PATIENCE_S:
+            raise DemoError("the crown did not come")
+        time.sleep(LOOK_S)
     print(f"from {' to '.join(stages)}")
-
-
-def _has_champion(options: Sequence[str]) -> bool:
-    done = _run(["miner", "base", *options, "--json"])
-    return done.returncode == 0 and any(c["source"] == "champion" for c in json.loads(done.stdout))
 
 
 def _status(alice: Sequence[str]) -> Any:
@@ -143,16 +150,6 @@ def _status(alice: Sequence[str]) -> Any:
     if done.returncode:
         raise DemoError(done.stderr.strip())
     return json.loads(done.stdout)
-
-
-def _until(validator: subprocess.Popen[bytes], met: Any, what: str) -> None:
-    began = time.monotonic()
-    while not met():
-        if validator.poll() is not None:
-            raise DemoError(f"the validator ended with code {validator.returncode}; see its log")
-        if time.monotonic() - began > PATIENCE_S:
-            raise DemoError(f"{what} did not come")
-        time.sleep(LOOK_S)
 
 
 def _sn37(*args: str, quiet: bool = False) -> str:
