@@ -72,6 +72,22 @@ Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),
 ]
+ReleaseKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY",
+        help="Public key that releases must be signed by; of several, by one of them.",
+    ),
+]
+InstallDir = Annotated[Path | None, typer.Option(help="Folder that holds the releases.")]
+ColdStartFrom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cold-start-from",
+        metavar="FOLDER",
+        help="Begin with the rounds that another validator exported; may be given several times.",
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the finished rounds to this file.")

@@ -6,23 +6,28 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
     BUSY_TIMEOUT_MS,
+    Access,
+    Database,
     acquire,
     known_version,
     lock_file,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.schema import VERSION, version_of
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.state import ValidatorState
+from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.samples import Pool
+from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -37,6 +42,7 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    beginning: Beginning | None = None
 
 
 def verify(path: Path) -> Contents:
@@ -59,13 +65,13 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        if version == VERSION:
-            _read_everything(db)
+        found_beginning = _read_everything(db).beginning if version == VERSION else None
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
+            beginning=found_beginning,
         )
 
 
@@ -76,17 +82,18 @@ def read_state(path: Path) -> ValidatorState:
         StateUnreadable: It is damaged, or of another version.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
-        version = known_version(db, path)
-        if version == 0:
-            return ValidatorState()
-        if version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        return load_state(db)
+    with _reading_current(path) as db:
+        return ValidatorState() if db is None else load_state(db)
+
+
+def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
+    """The pools of a round that are kept, which a validator may be using meanwhile.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``read_state``.
+    """
+    with _reading_current(path) as db:
+        return {} if db is None else rounds.pools(db, round_)
 
 
 def in_use(path: Path) -> bool:
@@ -152,6 +159,37 @@ def restore(copy: Path, path: Path) -> Path | None:
     return aside
 
 
+def schema_version(path: Path) -> int | None:
+    """The version of a database, which may be newer than this program; ``None``: none is there.
+
+    Raises:
+        StateUnreadable: It is damaged, or not ours.
+        StateUnavailable: It cannot be read.
+    """
+    if not path.exists():
+        return None
+    with _reading(path) as db:
+        version = version_of(db)
+    if version is None:
+        raise StateUnreadable(f"{path} is not a state database of sn37")
+    return version
+
+
+def migrate(path: Path) -> Contents:
+    """Bring a database to this program's version, as a start of the validator does.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
+    """
+    verify(path)
+    database = Database(path)
+    try:
+        database.transact(lambda _: None, Access.WRITE)
+    finally:
+        database.close()
+    return verify(path)
+
+
 def compact(path: Path) -> tuple[int, int]:
     """Give back the space that removed texts have left; bytes before and after.
 
@@ -178,6 +216,20 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield db
 
 
+@contextmanager
+def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """One view of a database of this version; ``None`` for an empty one."""
+    with _reading(path) as db:
+        version = known_version(db, path)
+        if 0 < version < VERSION:
+            raise StateUnreadable(
+                f"{path} has version {version}, this program reads {VERSION}; a start of the "
+                "validator brings it up to date"
+            )
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        yield db if version else None
+
+
 def _create(path: Path) -> sqlite3.Connection:
     """A new database; SQLite makes the file at the first look, so that a fault is ours here."""
     connection = sqlite3.connect(path)
@@ -199,13 +251,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_everything(db: sqlite3.Connection) -> None:
-    """Decode every record.
+def _read_everything(db: sqlite3.Connection) -> ValidatorState:
+    """Decode every record; what is remembered of them.
 
     Raises:
         CodecError: One cannot be.
     """
-    load_state(db)
+    state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
         load(samples, to_pool)
     for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
@@ -213,13 +265,17 @@ def _read_everything(db: sqlite3.Connection) -> None:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    for document, signature in db.execute("SELECT document, signature FROM receipt"):
+    for document, signature in db.execute(
+        "SELECT document, signature FROM receipt"
+        " UNION ALL SELECT document, signature FROM statement"
+    ):
         try:
             json.loads(document)
         except ValueError as error:
-            raise CodecError(f"a receipt is no JSON: {error}") from error
+            raise CodecError(f"a receipt or statement is no JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
+    return state
 
 
 def _keep_aside(path: Path) -> Path | None:

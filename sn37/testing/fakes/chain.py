@@ -48,6 +48,7 @@ class FakeChain:
     seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
     rate_limit_blocks: int = 1  # between two commitments
     registered: bool = True  # whether ``quote`` says so of ``hotkey``
+    weights_version: int = 0  # least version key that the subnet takes
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
     _sent: list[tuple[Block, str]] = field(default_factory=list)  # block and id of weights
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -74,6 +75,11 @@ class FakeChain:
             self.records.append(record)
             self._register(record.hotkey)
 
+    @property
+    def has_members(self) -> bool:
+        """Whether anybody was ever registered on this subnet."""
+        return bool(self._members.get(self.netuid))
+
     async def head(self) -> BlockRef:
         self._maybe_fail()
         return a_block_ref(self.number)
@@ -90,7 +96,11 @@ class FakeChain:
 
     async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
         self._maybe_fail()
-        return Metagraph(at=at, neurons=self._neurons(at.number, netuid))
+        return Metagraph(
+            at=at,
+            neurons=self._neurons(at.number, netuid),
+            weights_version=self.weights_version,
+        )
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         self._maybe_fail()
