@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from dependency_injector import containers, providers
-from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
@@ -20,13 +18,10 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import from_environment
 from sn37.adapters.system.watchdog import Watchdog, end_process
-from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole, stderr_console
+from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
-from sn37.adapters.telemetry.sample_tables import render_samples
-from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
-from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -42,6 +37,7 @@ from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
+from sn37.app.printing import print_report, print_samples
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -52,15 +48,9 @@ from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
-from sn37.domain.collected import Collected
-from sn37.domain.emission import WeightVector
-from sn37.domain.ids import CompetitionId, Hotkey
-from sn37.domain.samples import Sample
-from sn37.domain.state import RoundResult
+from sn37.domain.ids import Hotkey
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
-
-REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -86,37 +76,6 @@ def _watchdog(log_file: Path) -> Watchdog:
     )
 
 
-def _print_report(
-    results: Sequence[RoundResult],
-    standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
-    weights: WeightVector | None,
-    labels: Mapping[Hotkey, str],
-) -> None:
-    """Print a run's tables on standard output."""
-    _print(render_report(results, standings, weights, labels))
-
-
-def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
-    """Print the samples of a draw on standard output."""
-    _print(render_samples(title, samples, collected))
-
-
-def _print(shown: RenderableType) -> None:
-    """If anybody reads it."""
-    console = LastingConsole()
-    if not console.is_terminal:
-        console.width = REPORT_WIDTH
-    try:
-        console.print(shown)
-    except BrokenPipeError:  # the reader has seen enough
-        abandon(sys.stdout)
-    except OSError as error:
-        abandon(sys.stdout)
-        raise CommandError(
-            f"standard output: {error.strerror or error}; the same command prints the tables again"
-        ) from error
-
-
 def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
     return tuple(map(FolderReceipts, folders))
 
@@ -135,8 +94,8 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
-    tables = providers.Object(_print_report)
-    sample_table = providers.Object(_print_samples)
+    tables = providers.Object(print_report)
+    sample_table = providers.Object(print_samples)
     journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
