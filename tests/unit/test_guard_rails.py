@@ -80,6 +80,5 @@ def test_only_the_composition_root_names_adapters() -> None:
         "miner_networks.py",
         "model_hosts.py",
         "networks.py",
-        "printing.py",
         "upgrades.py",
     }
