@@ -300,7 +300,9 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    lookout = providers.Factory(Lookout, chain=chain, heads=heads, clock=clock)
+    lookout = providers.Factory(
+        Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"
+    )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,

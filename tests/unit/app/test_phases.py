@@ -78,7 +78,7 @@ OPENING = Place(
     owner=FakeModelStore,
     call="availability",
     actor="rounds",
-    doing="choosing the entries of round 1080",
+    doing="asking for first/model",
 )
 EVALUATION = Place(
     owner=FakeScorer,
