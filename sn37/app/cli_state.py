@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.cli_errors import CommandError
 
 if TYPE_CHECKING:
     from sn37.app.container import Container
@@ -68,6 +69,35 @@ def restore(
     aside = container.restore_state()(copy, container.state_file())
     kept = f"; the one before is {aside}" if aside else ""
     typer.echo(f"{container.state_file()} is {copy} now{kept}")
+
+
+@app.command()
+def receipts(
+    block: Annotated[int, typer.Argument(metavar="BLOCK", help="Sync block of the rounds.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made if it is not there.")],
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Write the signed receipts of a sync block to files, for others to replay."""
+    flags = {k: v for k, v in locals().items() if k not in ("block", "folder")}
+    from sn37.app.receipt_files import publish
+    from sn37.domain.ids import Block
+
+    container = _container(flags)
+    found = container.read_receipts()(container.state_file(), Block(block))
+    if not found:
+        raise CommandError(f"{container.state_file()} has no receipts of block {block}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, signed in found.items():
+            for position, receipt in enumerate(signed):
+                name = f"{key.competition}-{key.sync_block}-{position}.json"
+                (folder / name).write_bytes(publish(receipt))
+    except OSError as error:
+        raise CommandError(f"{folder}: {error.strerror or error}") from error
+    typer.echo(f"{folder}: {sum(map(len, found.values()))} receipts")
 
 
 @app.command()

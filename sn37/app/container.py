@@ -161,6 +161,7 @@ class Container(containers.DeclarativeContainer):
     compact_state = providers.Object(maintenance.compact)
     read_state = providers.Object(maintenance.read_state)
     read_pools = providers.Object(maintenance.read_pools)
+    read_receipts = providers.Object(maintenance.read_receipts)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,

@@ -10,13 +10,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.adapters.sqlite import rounds
+from sn37.adapters.sqlite import journal, rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.ids import Block, RoundKey, TaskName
+from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.state import ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
@@ -84,6 +85,15 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
     """
     with _reading_current(path) as db:
         return {} if db is None else rounds.pools(db, round_)
+
+
+def read_receipts(path: Path, sync_block: Block) -> Mapping[RoundKey, tuple[SignedReceipt, ...]]:
+    """The receipts of all competitions' rounds at a sync block; as ``read_pools``."""
+    with _reading_current(path) as db:
+        if db is None:
+            return {}
+        keys = [RoundKey(c, sync_block) for c in sorted(rounds.results(db))]
+        return {key: found for key in keys if (found := journal.receipts(db, key))}
 
 
 def backup(path: Path, copy: Path) -> Contents:
