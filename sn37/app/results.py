@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sn37.app.keeper import Change
@@ -16,7 +16,6 @@ from sn37.domain.eligibility import (
     restart_clock,
 )
 from sn37.domain.evidence import task_scores, total_score
-from sn37.domain.history import history_of
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses
@@ -34,12 +33,13 @@ from sn37.ports.errors import ScorerUnavailable, Unavailable
 
 
 def missing_outcome(
-    key: EntryKey, submissions: Mapping[EntryKey, Submission], rounds: Iterable[RoundResult]
+    key: EntryKey, submissions: Mapping[EntryKey, Submission], entered: Collection[EntryKey]
 ) -> EntryOutcome | None:
     """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
 
     Between the sync block and here its files have been looked at: they may break a rule, be
-    a copy of an earlier entry's, or not have arrived, which is our fault.
+    a copy of an earlier entry's, or not have arrived, which is our fault. ``entered`` are those
+    that have been in a round, see ``History.entered``.
     """
     submission = submissions[key]
     if submission.rejection is not None:
@@ -56,7 +56,6 @@ def missing_outcome(
             reason=Reason.HUB_UNAVAILABLE,
             detail=f"{submission.commitment.model.repo} could not be fetched in time",
         )
-    entered = history_of(rounds).entered
     original = duplicates_of(submissions.values(), entered=entered).get(key)
     if original is None:
         return None

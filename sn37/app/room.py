@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sn37.app.keeper import StateKeeper
 from sn37.domain.commitment import Commitment
 from sn37.domain.models import ModelArtifact, ModelConstraints
@@ -22,9 +24,11 @@ async def bring(
         StoreFull: There is no room, whatever may go.
         ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
     """
-    for keep in retained(keeper.state):
-        try:
-            return await models.fetch(commitment, limits)
-        except StoreFull:
-            await models.evict(keep=keep)
+    with suppress(StoreFull):
+        return await models.fetch(commitment, limits)
+    first, then = retained(keeper.state)
+    await models.evict(keep=first)
+    with suppress(StoreFull):
+        return await models.fetch(commitment, limits)
+    await models.evict(keep=then)
     return await models.fetch(commitment, limits)

@@ -24,6 +24,7 @@ from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.standings import standings
+from sn37.domain.state import ValidatorState
 from sn37.ports.errors import PortError
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,9 @@ def _health_pages(container: Container) -> Iterator[None]:
 def _show(container: Container) -> None:
     """The JSON for programs if it was asked for, and the tables for people."""
     settings, schedule = container.settings(), container.loaded().schedule
-    state, labels = container.keeper().state, container.labels()
+    file, labels = container.state_file(), container.labels()
+    # From the disk, where it is whole: in memory old rounds are abridged.
+    state = container.read_state()(file) if file.exists() else ValidatorState()
     if settings.json_file is not None:
         try:
             write_report(settings.json_file, report(state, schedule, labels))

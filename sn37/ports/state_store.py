@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -102,11 +103,16 @@ class StateStore(Protocol):
         ...
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        """All losses of the given entries by sync block, in the order they were scored.
+        """The losses of the given entries by sync block, in the order they were scored.
 
-        Rounds under way are included. Every given entry has a key, its value may be empty.
+        Of the rounds whose sync block is ``since`` or later, those under way included. Every
+        given entry has a key, its value may be empty.
         """
         ...
 

@@ -15,6 +15,7 @@ from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -110,9 +111,13 @@ class SqliteStateStore:
         return await self._run(read, Access.READ)
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        step = partial(journal.losses, competition=competition, entries=entries)
+        step = partial(journal.losses, competition=competition, entries=entries, since=since)
         return await self._run(step, Access.READ)
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:

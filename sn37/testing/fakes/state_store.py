@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -125,12 +126,16 @@ class FakeStateStore:
         return None if plan is None else self._opened(replace(plan, draws=()))
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
         self._check()
         found: dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]] = {e: {} for e in entries}
         for (key, entry), blocks in sorted(self.memory.journal.items(), key=lambda item: item[0]):
-            if key.competition == competition and entry in found:
+            if key.competition == competition and entry in found and key.sync_block >= since:
                 found[entry][key.sync_block] = tuple(blocks)
         return found
 
