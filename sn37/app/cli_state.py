@@ -40,6 +40,11 @@ def verify(
     )
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
+    for competition, (count, block, at) in contents.forgotten.items():
+        typer.echo(
+            f"competition {competition}: history of {count:,} rounds up to {block} was removed, "
+            f"last on {at}"
+        )
 
 
 @app.command()

@@ -28,6 +28,7 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
+from sn37.app.forgetting import Forgetter
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads, Subscription
 from sn37.app.health import HealthBoard
@@ -255,6 +256,14 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    forgetter = providers.Singleton(
+        Forgetter,
+        keeper=keeper,
+        store=store,
+        heads=subscription,
+        clock=clock,
+        keep_days=settings.provided.keep_history,
+    )
     goal = providers.Factory(
         Goal,
         keeper=keeper,
@@ -270,4 +279,5 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
+        history=forgetter.provided.run,
     )

@@ -34,6 +34,7 @@ def validator(
     rounds: options.Rounds = None,
     schedule: options.ScheduleFile = None,
     keep_texts: options.KeepTexts = None,
+    keep_history: options.KeepHistory = None,
     health: options.Health = None,
     log_level: options.LogLevel = None,
     json_file: options.JsonFile = None,

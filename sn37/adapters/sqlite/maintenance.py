@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sn37.adapters.sqlite import journal, rounds
@@ -16,6 +16,7 @@ from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_versio
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
+from sn37.domain.forgetting import forgotten_of
 from sn37.domain.ids import Block, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -34,6 +35,8 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    # By competition: how many rounds were shortened, the newest of them, and when it was.
+    forgotten: dict[int, tuple[int, int, str]] = field(default_factory=dict)
 
 
 def verify(path: Path) -> Contents:
@@ -56,13 +59,16 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        if version == VERSION:
-            _read_everything(db)
+        state = _read_everything(db) if version == VERSION else ValidatorState()
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
+            forgotten={
+                f.competition: (f.num_rounds, f.newest, f.at.isoformat(timespec="seconds"))
+                for f in forgotten_of(state)
+            },
         )
 
 
@@ -205,13 +211,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_everything(db: sqlite3.Connection) -> None:
-    """Decode every record.
+def _read_everything(db: sqlite3.Connection) -> ValidatorState:
+    """Decode every record; what is remembered of them.
 
     Raises:
         CodecError: One cannot be.
     """
-    load_state(db)
+    state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
         load(samples, to_pool)
     for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
@@ -226,6 +232,7 @@ def _read_everything(db: sqlite3.Connection) -> None:
             raise CodecError(f"a receipt is no JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
+    return state
 
 
 def _keep_aside(path: Path) -> Path | None:
