@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
-from sn37.app.cli_errors import CommandError
 
 if TYPE_CHECKING:
     from sn37.app.container import Container
@@ -38,6 +37,9 @@ def verify(
         f"{container.state_file()}: sound, version {contents.version}, "
         f"{contents.size_bytes / 1e6:,.1f} MB, newest round {contents.newest_round or 'none'}"
     )
+    if (began := contents.beginning) is not None:
+        source = f" of {began.source}" if began.source else ""
+        typer.echo(f"began at block {began.block} with: {began.way.value}{source}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
     for competition, (count, block, at) in contents.forgotten.items():
@@ -77,32 +79,16 @@ def restore(
 
 
 @app.command()
-def receipts(
-    block: Annotated[int, typer.Argument(metavar="BLOCK", help="Sync block of the rounds.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made if it is not there.")],
+def migrate(
     config: options.Config = None,
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Write the signed receipts of a sync block to files, for others to replay."""
-    flags = {k: v for k, v in locals().items() if k not in ("block", "folder")}
-    from sn37.app.receipt_files import publish
-    from sn37.domain.ids import Block
-
-    container = _container(flags)
-    found = container.read_receipts()(container.state_file(), Block(block))
-    if not found:
-        raise CommandError(f"{container.state_file()} has no receipts of block {block}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for key, signed in found.items():
-            for position, receipt in enumerate(signed):
-                name = f"{key.competition}-{key.sync_block}-{position}.json"
-                (folder / name).write_bytes(publish(receipt))
-    except OSError as error:
-        raise CommandError(f"{folder}: {error.strerror or error}") from error
-    typer.echo(f"{folder}: {sum(map(len, found.values()))} receipts")
+    """Bring the database to this version of sn37, as a start of the validator does."""
+    container = _container(dict(locals()))
+    contents = container.migrate_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -34,14 +35,17 @@ from sn37.app.heads import Heads, Subscription
 from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
+from sn37.app.lookout import Lookout
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
+from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
+from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
@@ -54,10 +58,6 @@ from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
 
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
-
-
-def _state_file(state_dir: Path) -> Path:
-    return state_dir / "state.sqlite"
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -78,7 +78,9 @@ def _log_file(state_dir: Path) -> Path:
 
 
 def _watchdog(log_file: Path) -> Watchdog:
-    return Watchdog(deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file))
+    return Watchdog(
+        deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file, "the event loop is stuck")
+    )
 
 
 def _print_report(
@@ -138,12 +140,16 @@ class Container(containers.DeclarativeContainer):
 
     log_file = providers.Callable(_log_file, settings.provided.state_dir)
     watchdog = providers.Singleton(_watchdog, log_file)
+    steps = providers.Singleton(Steps, clock)
     pulse = providers.Singleton(
         Pulse,
         clock=clock,
         watchdog=watchdog,
         manager=providers.Singleton(from_environment),
         board=board,
+        steps=steps,
+        sink=sink,
+        end=providers.Callable(partial, end_process, log_file),
     )
     health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
 
@@ -151,18 +157,20 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    state_file = settings.provided.state_file
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
+    patient_store = providers.Singleton(PatientStore, store, clock=clock, sink=sink, steps=steps)
     open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    migrate_state = providers.Object(maintenance.migrate)
     read_state = providers.Object(maintenance.read_state)
     read_pools = providers.Object(maintenance.read_pools)
-    read_receipts = providers.Object(maintenance.read_receipts)
+    state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,
@@ -175,7 +183,7 @@ class Container(containers.DeclarativeContainer):
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
     subscription = providers.Factory(_subscribe, heads)
-    keeper = providers.Singleton(StateKeeper, store)
+    keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
         ReceiptWriter,
@@ -205,7 +213,7 @@ class Container(containers.DeclarativeContainer):
         Freezer,
         chain=chain,
         sources=sources,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -218,12 +226,12 @@ class Container(containers.DeclarativeContainer):
             chain=chain,
             models=models,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             schedule=schedule,
         ),
         sources=sources,
         keeper=keeper,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -234,7 +242,7 @@ class Container(containers.DeclarativeContainer):
         runner=providers.Singleton(
             RoundRunner,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             scorer=scorer,
             environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
@@ -271,7 +279,8 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
+    lookout = providers.Factory(Lookout, chain=chain, heads=heads, clock=clock)
+    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,
         models=fetcher.provided.run,

@@ -21,6 +21,8 @@ from sn37.app import (
     cli_schedule,
     cli_simulate,
     cli_state,
+    cli_upgrade,
+    miner,
 )
 from sn37.app.cli_errors import run
 
@@ -34,6 +36,8 @@ app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
 app.add_typer(cli_data.app)
+app.add_typer(miner.app)
+app.add_typer(cli_upgrade.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)

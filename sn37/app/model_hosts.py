@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -17,11 +19,13 @@ from sn37.domain.holdings import refs_of
 from sn37.domain.models import Inventory, ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.domain.state import ValidatorState
+from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
     from sn37.adapters.hub.examiner import HubExaminer
+    from sn37.adapters.training.trainer import TransformersTrainer
     from sn37.ports.model_store import ModelStore
 
 
@@ -42,6 +46,24 @@ def open_examiner(settings: Settings) -> HubExaminer:
 def open_scorer(settings: Settings) -> WorkerScorer:
     """What scores on this machine."""
     return Container(settings=providers.Object(settings)).scorer()
+
+
+def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrainer:
+    """What trains on this machine; by default with every core that this process may use."""
+    from sn37.adapters.training.trainer import TransformersTrainer
+
+    return TransformersTrainer(
+        device=settings.scorer_device,
+        dtype=settings.scorer_dtype,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+
+
+def draw_losses(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) -> None:
+    """Plot a run's losses as a PNG; raises ``OSError``."""
+    from sn37.adapters.training.plot import draw
+
+    draw(file, steps, evaluations)
 
 
 def scored_methods() -> frozenset[Method]:

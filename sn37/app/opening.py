@@ -9,6 +9,7 @@ from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
 from sn37.app.sources import Sources
+from sn37.app.steps import step
 from sn37.app.windows import window_times
 from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.events import RoundOpened, RoundSatOut
@@ -95,7 +96,8 @@ class RoundOpener:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)
-        choice = await self._entries.choose(rules, sync)
+        with step(f"choosing the entries of round {key.sync_block}"):
+            choice = await self._entries.choose(rules, sync)
         plan = RoundPlan(
             key=key,
             sync=sync,
@@ -146,7 +148,8 @@ class RoundOpener:
                 signer_share=task.source.signer_share,
             )
         else:
-            samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
+            with step(f"drawing from {task.source.name}"):
+                samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
             pool = Pool(samples)
         return TaskDraw(
             batch=TaskBatch(task=task.name, method=task.method, samples=samples),

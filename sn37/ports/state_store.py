@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -20,6 +21,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 
 
 class StateStore(Protocol):
@@ -88,9 +90,14 @@ class StateStore(Protocol):
         ...
 
     async def finish_round(
-        self, result: RoundResult, submissions: Collection[Submission] = ()
+        self,
+        result: RoundResult,
+        submissions: Collection[Submission] = (),
+        statement: SignedReceipt | None = None,
     ) -> None:
         """Record a finished round and the submissions it changed, in one step, once.
+
+        ``statement`` is what its validator signs of the whole round, see ``RoundStatement``.
 
         Recording a round again changes nothing. A round that is sat out need not be open.
         """
@@ -121,6 +128,27 @@ class StateStore(Protocol):
         """The round's receipts, in the order they were written."""
         ...
 
+    async def statement(self, round_: RoundKey) -> SignedReceipt | None:
+        """The finished round's statement; ``None`` for a round that has none."""
+        ...
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        """Record how this state begins, with the rounds that are taken over, all in one step.
+
+        ``rounds`` come in the order of their blocks; their statements and receipts stay as
+        their validator signed them.
+
+        Raises:
+            ValueError: There are rounds already, or a beginning.
+        """
+        ...
+
     async def record_weights(self, record: WeightsRecord) -> None:
         """Insert or replace the weights of a sync block."""
         ...
@@ -137,7 +165,8 @@ class StateStore(Protocol):
 
         That is the oldest round before the sync block ``before`` that still has more than its
         abridged result (see ``history.abridged``), its plan without those who were not scored,
-        and outcome, losses, environment and receipt of the entries in ``keep``. One step;
+        and outcome, losses, environment and receipt of the entries in ``keep``. Its statement,
+        which nobody could check any more, goes too. One step;
         repeated until there is nothing, so that nobody waits long. The result says ``at``.
         Pools of rounds that were never opened go, too.
         """

@@ -71,7 +71,7 @@ def _abridge(db: sqlite3.Connection, round_id: int, at: datetime) -> None:
         "UPDATE round SET plan = ?, result = ? WHERE id = ?",
         (dump(from_plan(shorter)), dump(from_result(marked)), round_id),
     )
-    for table in ("draw", "pool"):
+    for table in ("draw", "pool", "statement"):  # which nobody could check any more
         db.execute(f"DELETE FROM {table} WHERE round_id = ?", (round_id,))
 
 

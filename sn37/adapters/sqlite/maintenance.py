@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -10,17 +11,24 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sn37.adapters.sqlite import journal, rounds
+from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
-from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
+from sn37.adapters.sqlite.database import (
+    BUSY_TIMEOUT_MS,
+    Access,
+    Database,
+    acquire,
+    known_version,
+    lock_file,
+    translated,
+)
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.schema import VERSION, version_of
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.forgetting import forgotten_of
-from sn37.domain.ids import Block, RoundKey, TaskName
-from sn37.domain.receipt import SignedReceipt
+from sn37.domain.ids import RoundKey, TaskName
 from sn37.domain.samples import Pool
-from sn37.domain.state import ValidatorState
+from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -37,6 +45,7 @@ class Contents:
     newest_round: int | None  # sync block
     # By competition: how many rounds were shortened, the newest of them, and when it was.
     forgotten: dict[int, tuple[int, int, str]] = field(default_factory=dict)
+    beginning: Beginning | None = None
 
 
 def verify(path: Path) -> Contents:
@@ -69,6 +78,7 @@ def verify(path: Path) -> Contents:
                 f.competition: (f.num_rounds, f.newest, f.at.isoformat(timespec="seconds"))
                 for f in forgotten_of(state)
             },
+            beginning=state.beginning,
         )
 
 
@@ -93,13 +103,19 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
         return {} if db is None else rounds.pools(db, round_)
 
 
-def read_receipts(path: Path, sync_block: Block) -> Mapping[RoundKey, tuple[SignedReceipt, ...]]:
-    """The receipts of all competitions' rounds at a sync block; as ``read_pools``."""
-    with _reading_current(path) as db:
-        if db is None:
-            return {}
-        keys = [RoundKey(c, sync_block) for c in sorted(rounds.results(db))]
-        return {key: found for key in keys if (found := journal.receipts(db, key))}
+def in_use(path: Path) -> bool:
+    """Whether a validator has the database open now."""
+    try:
+        descriptor = os.open(lock_file(path), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def backup(path: Path, copy: Path) -> Contents:
@@ -148,6 +164,37 @@ def restore(copy: Path, path: Path) -> Path | None:
             aside = _keep_aside(path)
             _settle(incoming, path)
     return aside
+
+
+def schema_version(path: Path) -> int | None:
+    """The version of a database, which may be newer than this program; ``None``: none is there.
+
+    Raises:
+        StateUnreadable: It is damaged, or not ours.
+        StateUnavailable: It cannot be read.
+    """
+    if not path.exists():
+        return None
+    with _reading(path) as db:
+        version = version_of(db)
+    if version is None:
+        raise StateUnreadable(f"{path} is not a state database of sn37")
+    return version
+
+
+def migrate(path: Path) -> Contents:
+    """Bring a database to this program's version, as a start of the validator does.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
+    """
+    verify(path)
+    database = Database(path)
+    try:
+        database.transact(lambda _: None, Access.WRITE)
+    finally:
+        database.close()
+    return verify(path)
 
 
 def compact(path: Path) -> tuple[int, int]:
@@ -225,11 +272,14 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    for document, signature in db.execute("SELECT document, signature FROM receipt"):
+    signed = " UNION ALL ".join(
+        f"SELECT document, signature FROM {table}" for table in ("receipt", "statement")
+    )
+    for document, signature in db.execute(signed):
         try:
             json.loads(document)
         except ValueError as error:
-            raise CodecError(f"a receipt is no JSON: {error}") from error
+            raise CodecError(f"a receipt or statement is no JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
     return state

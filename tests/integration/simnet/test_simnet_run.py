@@ -29,6 +29,7 @@ from sn37.adapters.simnet.recipes import RECIPE
 from sn37.adapters.simnet.world import NETUID, VALIDATOR, hotkey_of
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.app.receipt_files import publish
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 
@@ -213,11 +214,13 @@ def sn37(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def receipts(undisturbed: Path, tmp_path: Path) -> list[Path]:
-    """The receipts of the first round, as ``sn37 state receipts`` writes them."""
-    state = ("--network", "simnet", "--state-dir", str(undisturbed / "state"))
-    written = sn37("state", "receipts", "1800", str(tmp_path / "receipts"), *state)
-    assert written.returncode == 0, written.stderr
-    return sorted((tmp_path / "receipts").iterdir())
+    """Those of the first round, as they are published."""
+    database, key = undisturbed / "state" / "state.sqlite", RoundKey(CompetitionId(1), Block(1800))
+    files = []
+    for number, receipt in enumerate(asyncio.run(read_receipts(database, key))):
+        files.append(tmp_path / f"receipt-{number}")
+        files[-1].write_bytes(publish(receipt))
+    return files
 
 
 def repository(undisturbed: Path, document: Mapping[str, Json]) -> Path:
@@ -297,6 +300,13 @@ def test_a_finished_run_shows_its_report_again_without_scoring(
     assert Counter(kinds(undisturbed / "state"))["BlockScored"] == before["BlockScored"]
 
 
+@pytest.mark.fault("SIGKILL", "set-up")
+@pytest.mark.fault("SIGKILL", "freeze")
+@pytest.mark.fault("SIGKILL", "fetch")
+@pytest.mark.fault("SIGKILL", "opening")
+@pytest.mark.fault("SIGKILL", "evaluation")
+@pytest.mark.fault("SIGKILL", "receipts")
+@pytest.mark.fault("SIGKILL", "weights")
 def test_killed_at_many_moments_a_run_ends_as_if_nothing_had_happened(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
