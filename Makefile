@@ -23,7 +23,7 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition

@@ -12,7 +12,9 @@ from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.signatures import is_signed_by
+from sn37.adapters.sqlite import maintenance, reading
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -25,13 +27,14 @@ from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
+from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
 from sn37.app.forgetting import Forgetter
 from sn37.app.goal import Goal
-from sn37.app.heads import Heads, Subscription
+from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
@@ -45,6 +48,7 @@ from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
+from sn37.app.statements import StatementWriter
 from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
@@ -60,6 +64,10 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
+def _file(state_dir: Path, name: str) -> Path:
+    return state_dir / name
+
+
 def _scorer(settings: Settings) -> WorkerScorer:
     return WorkerScorer(
         device=settings.scorer_device,
@@ -71,10 +79,6 @@ def _scorer(settings: Settings) -> WorkerScorer:
 
 def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
-
-
-def _log_file(state_dir: Path) -> Path:
-    return state_dir / "validator.log"
 
 
 def _watchdog(log_file: Path) -> Watchdog:
@@ -114,8 +118,8 @@ def _print(shown: RenderableType) -> None:
         ) from error
 
 
-def _subscribe(heads: Heads) -> Subscription:
-    return heads.subscribe()
+def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
+    return tuple(map(FolderReceipts, folders))
 
 
 class Container(containers.DeclarativeContainer):
@@ -138,7 +142,7 @@ class Container(containers.DeclarativeContainer):
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
-    log_file = providers.Callable(_log_file, settings.provided.state_dir)
+    log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
     steps = providers.Singleton(Steps, clock)
     pulse = providers.Singleton(
@@ -168,8 +172,8 @@ class Container(containers.DeclarativeContainer):
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     migrate_state = providers.Object(maintenance.migrate)
-    read_state = providers.Object(maintenance.read_state)
-    read_pools = providers.Object(maintenance.read_pools)
+    read_state = providers.Object(reading.read_state)
+    read_pools = providers.Object(reading.read_pools)
     state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
@@ -182,12 +186,19 @@ class Container(containers.DeclarativeContainer):
     host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
-    subscription = providers.Factory(_subscribe, heads)
+    subscription = providers.Factory(Heads.subscribe, heads)
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
         ReceiptWriter,
         signer=network.provided.signer,
+        fingerprint=loaded.provided.fingerprint,
+    )
+
+    statements = providers.Singleton(
+        StatementWriter,
+        signer=network.provided.signer,
+        netuid=loaded.provided.schedule.netuid,
         fingerprint=loaded.provided.fingerprint,
     )
 
@@ -247,6 +258,7 @@ class Container(containers.DeclarativeContainer):
             environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
+            statements=statements,
             rule=rule,
             schedule=schedule,
             clock=clock,
@@ -271,6 +283,24 @@ class Container(containers.DeclarativeContainer):
         heads=subscription,
         clock=clock,
         keep_days=settings.provided.keep_history,
+    )
+    verify_signature = providers.Object(is_signed_by)
+    write_round = providers.Object(write_round)
+    starter = providers.Factory(
+        build_starter,
+        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        verify=verify_signature,
+        fingerprint=loaded.provided.fingerprint,
+        chain=chain,
+        models=models,
+        sources=sources,
+        scorer=scorer,
+        environment=scorer.provided.environment,
+        keeper=keeper,
+        schedule=schedule,
+        rule=rule,
+        hotkey=network.provided.signer.hotkey,
+        sink=sink,
     )
     goal = providers.Factory(
         Goal,

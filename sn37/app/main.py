@@ -17,6 +17,7 @@ from sn37.app import (
     cli_data,
     cli_doctor,
     cli_models,
+    cli_receipts,
     cli_replay,
     cli_schedule,
     cli_simulate,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(cli_schedule.app)
 app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
+app.add_typer(cli_receipts.app)
 app.add_typer(cli_data.app)
 app.add_typer(miner.app)
 app.add_typer(cli_upgrade.app)

@@ -84,6 +84,14 @@ ReleaseKey = Annotated[
     ),
 ]
 InstallDir = Annotated[Path | None, typer.Option(help="Folder that holds the releases.")]
+ColdStartFrom = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cold-start-from",
+        metavar="FOLDER",
+        help="Begin with the rounds that another validator exported; may be given several times.",
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="Write the finished rounds to this file.")

@@ -87,7 +87,15 @@ class _Published(BaseModel):
     signature: str = Field(pattern="^[0-9a-f]{128}$")
 
 
-_Shape = TypeVar("_Shape", _Document, _Published)
+class _Signed(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    document: object
+    hotkey: str
+    signature: str = Field(pattern="^[0-9a-f]{128}$")
+
+
+_Shape = TypeVar("_Shape", _Document, _Published, _Signed)
 
 
 def publish(signed: SignedReceipt) -> bytes:
@@ -124,6 +132,22 @@ def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
         document=document,
         hotkey=Hotkey(published.hotkey),
         signature=bytes.fromhex(published.signature),
+    )
+
+
+def read_signed(data: bytes) -> SignedReceipt:
+    """Any published document; of what it says nothing is looked at.
+
+    Raises:
+        UnreadableReceipt: The file is not one of a published document.
+    """
+    shape = _checked(_Signed, data)
+    try:
+        document = canonical_json(json.loads(data)["document"])
+    except (ValueError, RecursionError) as error:  # a NaN, half a surrogate pair, a million "["
+        raise UnreadableReceipt(f"no receipt: document: {one_line(str(error))}") from error
+    return SignedReceipt(
+        document=document, hotkey=Hotkey(shape.hotkey), signature=bytes.fromhex(shape.signature)
     )
 
 

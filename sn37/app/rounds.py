@@ -18,6 +18,7 @@ from sn37.app.results import (
     our_failure,
 )
 from sn37.app.room import bringing
+from sn37.app.statements import StatementWriter
 from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.competition import Competition
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
@@ -73,6 +74,7 @@ class RoundRunner:
         environment: Callable[[], Mapping[str, str]],
         jobs: JobBuilder,
         receipts: ReceiptWriter,
+        statements: StatementWriter,
         rule: WinnerRule,
         schedule: Schedule,
         clock: Clock,
@@ -84,6 +86,7 @@ class RoundRunner:
         self._environment = environment
         self._jobs = jobs
         self._receipts = receipts
+        self._statements = statements
         self._rule = rule
         self._schedule = schedule
         self._clock = clock
@@ -215,9 +218,22 @@ class RoundRunner:
             submissions=self._keeper.state.submissions,
             rule=self._rule,
         )
+        key, opened = progress.plan.key, self._opened(progress.plan)
+        judged = [
+            r.key for r in self._keeper.state.rounds.get(key.competition, ()) if r.skipped is None
+        ]
+        receipts = await self._store.receipts(key)
+        previous = await self._store.statement(judged[-1]) if judged else None
         await self._keeper.finish_round(
             conclusion.result,
             changes_after(progress.plan, conclusion.outcomes, beaten=conclusion.beaten),
+            lambda state: self._statements.write(
+                opened,
+                conclusion.result,
+                state.submissions,
+                receipts=receipts,
+                previous=previous,
+            ),
         )
         self._sink.emit(RoundFinished(result=conclusion.result))
 

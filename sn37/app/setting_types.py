@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -94,3 +95,11 @@ PublicKeys = Annotated[
     BeforeValidator(_split),
     AfterValidator(_check_keys),
 ]
+
+
+def _split_paths(given: object) -> object:
+    """A variable has its paths as ``PATH`` has them."""
+    return [part for part in given.split(os.pathsep) if part] if isinstance(given, str) else given
+
+
+UserPaths = Annotated[tuple[UserPath, ...], NoDecode, BeforeValidator(_split_paths)]

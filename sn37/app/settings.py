@@ -34,6 +34,7 @@ from sn37.app.setting_types import (
     NetworkName,
     PublicKeys,
     UserPath,
+    UserPaths,
 )
 
 ENV_PREFIX = "SN37_"
@@ -94,6 +95,8 @@ class Settings(BaseSettings):
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
     keep_history: int = Field(default=90, ge=1)  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
+    # Where other validators publish their rounds: only an empty state begins with them.
+    cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Read by ``sn37 upgrade`` alone.

@@ -89,7 +89,7 @@ class Submitter:
         self._sink = sink
         self._offline = offline
         self._not_before = Block(0)
-        self._told: Block | None = None  # the sync block for which a warm-up was told
+        self._told: Mapping[CompetitionId, int] = {}  # of the warm-up
         self._is_taken = False  # this version, as far as known
 
     async def run(self) -> None:
@@ -149,7 +149,7 @@ class Submitter:
     async def _submit(self, sync: Block, head: BlockRef) -> None:
         weights = weights_after(self._keeper.state, self._schedule, head.number)
         if weights is None:
-            self._tell_warm_up(sync, head.number)
+            self._tell_warm_up(head.number)
             return
         record = WeightsRecord(
             sync_block=sync,
@@ -178,11 +178,11 @@ class Submitter:
             WeightsSubmitted(sync_block=sync, weights=record.weights, extrinsic=extrinsic)
         )
 
-    def _tell_warm_up(self, sync: Block, head: Block) -> None:
-        """Once after every round; no round may be finished when the first weights are due."""
+    def _tell_warm_up(self, head: Block) -> None:
+        """At the start, and then after every round."""
         left = warm_up(self._keeper.state, self._schedule, head)
-        if left and self._told != sync:
-            self._told = sync
+        if left != self._told:
+            self._told = left
             self._sink.emit(WarmingUp(rounds_left=left))
 
     def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:

@@ -12,6 +12,7 @@
     - StateUnavailable   the disk refused
     - ReleaseUnavailable a release, or a package that it needs, cannot be had now
     - ServiceUnavailable the service manager does not do as asked
+    - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
@@ -20,6 +21,7 @@
     - PublishRefused     the model host does not take a miner's upload
     - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
+    - OfferRefused       what another validator publishes is not to be believed
     - StateUnreadable    the database is corrupt or newer than this program
     - ReleaseRefused     not signed, not what was signed, or not to be installed here
 
@@ -89,6 +91,10 @@ class ServiceUnavailable(Unavailable):
     """The service manager could not stop or start the validator."""
 
 
+class ReceiptsUnavailable(Unavailable):
+    """The place where another validator publishes its rounds cannot be read."""
+
+
 class Rejected(PortError):
     """A dependency answered, and the answer is no."""
 
@@ -140,6 +146,10 @@ class DatasetExhausted(Rejected):
         super().__init__(f"asked for {requested} samples, {available} qualify")
         self.requested = requested
         self.available = available
+
+
+class OfferRefused(Rejected):
+    """What another validator publishes is not what it has to be; the message says where."""
 
 
 class StateUnreadable(Rejected):

@@ -104,13 +104,12 @@ def _output(
     environment: Mapping[str, str],
     owner: pwd.struct_passwd | None = None,
 ) -> tuple[int, str]:
-    """Run a program that dies with us; its exit code and output, with its complaints if it fails."""
+    """Run a program that dies with us; its exit code, output, and complaints if it fails."""
     try:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=environment,
             timeout=TIMEOUT_S,
             check=False,

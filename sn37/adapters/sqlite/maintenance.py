@@ -6,15 +6,13 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
-    BUSY_TIMEOUT_MS,
     Access,
     Database,
     acquire,
@@ -23,11 +21,10 @@ from sn37.adapters.sqlite.database import (
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
+from sn37.adapters.sqlite.reading import reading
 from sn37.adapters.sqlite.schema import VERSION, version_of
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.forgetting import forgotten_of
-from sn37.domain.ids import RoundKey, TaskName
-from sn37.domain.samples import Pool
 from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
@@ -58,7 +55,7 @@ def verify(path: Path) -> Contents:
         StateUnreadable: Something in it is wrong; says what.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         version = known_version(db, path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -80,27 +77,6 @@ def verify(path: Path) -> Contents:
             },
             beginning=state.beginning,
         )
-
-
-def read_state(path: Path) -> ValidatorState:
-    """What a validator has recorded, which may be using the database meanwhile.
-
-    Raises:
-        StateUnreadable: It is damaged, or of another version.
-        StateUnavailable: It is not there, or cannot be read.
-    """
-    with _reading_current(path) as db:
-        return ValidatorState() if db is None else load_state(db)
-
-
-def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
-    """The pools of a round that are kept, which a validator may be using meanwhile.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``read_state``.
-    """
-    with _reading_current(path) as db:
-        return {} if db is None else rounds.pools(db, round_)
 
 
 def in_use(path: Path) -> bool:
@@ -134,7 +110,7 @@ def backup(path: Path, copy: Path) -> Contents:
     with translated(copy):
         partial.unlink(missing_ok=True)
         try:
-            with closing(_create(partial)) as target, _reading(path) as source:
+            with closing(_create(partial)) as target, reading(path) as source:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
             contents = verify(partial)
@@ -158,7 +134,7 @@ def restore(copy: Path, path: Path) -> Path | None:
         with _locked(path):
             incoming = path.with_name(path.name + ".partial")
             incoming.unlink(missing_ok=True)
-            with closing(_create(incoming)) as target, _reading(copy) as source:
+            with closing(_create(incoming)) as target, reading(copy) as source:
                 source.backup(target)
             verify(incoming)
             aside = _keep_aside(path)
@@ -175,7 +151,7 @@ def schema_version(path: Path) -> int | None:
     """
     if not path.exists():
         return None
-    with _reading(path) as db:
+    with reading(path) as db:
         version = version_of(db)
     if version is None:
         raise StateUnreadable(f"{path} is not a state database of sn37")
@@ -210,31 +186,6 @@ def compact(path: Path) -> tuple[int, int]:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return before, path.stat().st_size
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, for reading only."""
-    if not path.is_file():
-        raise StateUnavailable(f"there is no state database at {path}")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        yield db
-
-
-@contextmanager
-def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """One view of a database of this version; ``None`` for an empty one."""
-    with _reading(path) as db:
-        version = known_version(db, path)
-        if 0 < version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        yield db if version else None
 
 
 def _create(path: Path) -> sqlite3.Connection:
@@ -272,10 +223,10 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    signed = " UNION ALL ".join(
-        f"SELECT document, signature FROM {table}" for table in ("receipt", "statement")
-    )
-    for document, signature in db.execute(signed):
+    for document, signature in db.execute(
+        "SELECT document, signature FROM receipt"
+        " UNION ALL SELECT document, signature FROM statement"
+    ):
         try:
             json.loads(document)
         except ValueError as error:

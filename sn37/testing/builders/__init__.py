@@ -29,6 +29,7 @@ from sn37.testing.builders.models import (
 )
 from sn37.testing.builders.rounds import (
     a_batch,
+    a_beginning,
     a_draw,
     a_job,
     a_receipt,
@@ -57,6 +58,7 @@ __all__ = [
     "ARCHITECTURE",
     "CHAIN_START",
     "a_batch",
+    "a_beginning",
     "a_block_ref",
     "a_commitment",
     "a_commitment_book",

@@ -17,6 +17,8 @@ from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
 from sn37.domain.state import (
+    Beginning,
+    ColdStart,
     EntryOutcome,
     EntryResult,
     RoundPlan,
@@ -238,4 +240,19 @@ def a_weights_record(
         weights=weights or some_weights(),
         sent_at=Block(sync_block + 5),
         extrinsic=extrinsic,
+    )
+
+
+def a_beginning(
+    way: ColdStart = ColdStart.NOTHING,
+    *,
+    block: int = 700,
+    source: str | None = None,
+    follows_from: Mapping[int, int] | None = None,
+) -> Beginning:
+    return Beginning(
+        way=way,
+        block=Block(block),
+        source=None if source is None else Hotkey(source),
+        follows_from={CompetitionId(c): Block(b) for c, b in (follows_from or {}).items()},
     )

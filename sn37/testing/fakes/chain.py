@@ -75,6 +75,11 @@ class FakeChain:
             self.records.append(record)
             self._register(record.hotkey)
 
+    @property
+    def has_members(self) -> bool:
+        """Whether anybody was ever registered on this subnet."""
+        return bool(self._members.get(self.netuid))
+
     async def head(self) -> BlockRef:
         self._maybe_fail()
         return a_block_ref(self.number)

@@ -20,6 +20,7 @@ from sn37.adapters.system.service_manager import ServiceManager
 from sn37.adapters.system.watchdog import Watchdog
 from sn37.app.health import HealthBoard
 from sn37.app.pulse import Pulse
+from sn37.app.steps import Steps
 from sn37.domain.events import HeadAdvanced
 from sn37.domain.ids import Block, BlockRef
 
@@ -32,7 +33,15 @@ async def main(state_file: Path, port: int) -> None:
     clock = SystemClock()
     board = HealthBoard(clock=clock)
     watchdog = Watchdog(deadline_s=600.0, on_stuck=lambda: None)
-    pulse = Pulse(clock=clock, watchdog=watchdog, manager=ServiceManager(None), board=board)
+    pulse = Pulse(
+        clock=clock,
+        watchdog=watchdog,
+        manager=ServiceManager(None),
+        board=board,
+        steps=Steps(clock),
+        sink=board,
+        end=sys.exit,
+    )
     server = HealthServer("127.0.0.1", port, pulse.pages())
     board.emit(HeadAdvanced(head=BlockRef(Block(1), "0x00"), next_sync=Block(360)))
     sys.stdout.write("up\n")

@@ -144,7 +144,7 @@ def test_who_may_still_be_heard_is_remembered_and_who_is_retired_is_not() -> Non
 
 
 @pytest.mark.parametrize(
-    ("days", "cadence", "enough"), [(1, 360, 2), (1, 100, 1), (9, 3_600, 12), (11, 3_600, 12)]
+    ("days", "cadence", "enough"), [(1, 360, 2), (1, 180, 1), (9, 3_600, 12), (11, 3_600, 12)]
 )
 def test_a_history_too_short_for_the_rules_is_refused(days: int, cadence: int, enough: int) -> None:
     schedule = a_schedule(a_stage(), timing=a_timing(cadence=cadence))
