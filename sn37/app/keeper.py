@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sn37.domain.ids import EntryKey, RoundKey
+from sn37.domain.history import History, abridged, history_of
+from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -17,6 +20,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 from sn37.ports.state_store import StateStore
 
 Change = Callable[[Submission], Submission]
@@ -27,19 +31,36 @@ class StateKeeper:
 
     A change is made in memory at once and then written: two actors that change one
     submission never overwrite each other, and what a crash loses is done again.
+
+    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged:
+    a validator that runs for months must not grow. The store has all of them.
     """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
         self._state = ValidatorState()
+        self._histories: dict[CompetitionId, tuple[tuple[RoundResult, ...], History]] = {}
 
     @property
     def state(self) -> ValidatorState:
         return self._state
 
     async def load(self) -> None:
-        """Read what earlier runs recorded. Call once, first."""
-        self._state = await self._store.load()
+        """Read what earlier runs recorded; first of all."""
+        state = await self._store.load()
+        rounds = {
+            c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
+            for c, held in state.rounds.items()
+        }
+        self._state = replace(state, rounds=rounds)
+
+    def history(self, competition: CompetitionId) -> History:
+        """What the recorded rounds say of its entries; counted anew when there is one more."""
+        rounds = self._state.rounds.get(competition, ())
+        known = self._histories.get(competition)
+        if known is None or known[0] is not rounds:
+            known = self._histories[competition] = (rounds, history_of(rounds))
+        return known[1]
 
     async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
         """Record submissions that are not known yet; return those."""
@@ -91,22 +112,38 @@ class StateKeeper:
         await self._store.finish_entry(round_, outcome, receipt)
 
     async def finish_round(
-        self, result: RoundResult, changes: Mapping[EntryKey, Change] | None = None
+        self,
+        result: RoundResult,
+        changes: Mapping[EntryKey, Change] | None = None,
+        state_round: Callable[[ValidatorState], SignedReceipt] | None = None,
     ) -> None:
-        """Record a finished round together with the submissions it changed."""
+        """Record a finished round together with the submissions it changed.
+
+        ``state_round`` makes the round's statement of the state with those changes.
+        """
         changed = self._apply(changes or {})
+        statement = state_round(self._state) if state_round is not None else None
         state = self._state
         competition = result.key.competition
         open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
-        rounds = {
-            **state.rounds,
-            # A round that was sat out ends before one that takes longer than the cadence.
-            competition: tuple(
-                sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
-            ),
-        }
+        # A round that was sat out ends before one that takes longer than the cadence.
+        held = sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
+        if len(held) > WINDOW_ROUNDS:
+            held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
+        rounds = {**state.rounds, competition: tuple(held)}
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
-        await self._store.finish_round(result, changed)
+        await self._store.finish_round(result, changed, statement)
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        """Record how an empty state begins, with the rounds and submissions taken over."""
+        await self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        await self.load()
 
     async def record_weights(self, record: WeightsRecord) -> None:
         """Remember weights that are about to be sent, or that the chain has taken."""

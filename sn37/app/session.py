@@ -24,6 +24,7 @@ from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.standings import standings
+from sn37.domain.state import ValidatorState
 from sn37.ports.errors import PortError
 
 log = logging.getLogger(__name__)
@@ -88,10 +89,12 @@ async def _follow(container: Container) -> None:
         container.sink().emit(
             Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
         )
-    actors = dict(container.actors())
+    starter = container.starter()
+    actors = {**container.actors(), "lookout": container.lookout().run}
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
     try:
+        await container.supervisor().run({"cold start": starter.run})
         await container.supervisor().run(actors)
     finally:
         await network.close()
@@ -118,7 +121,9 @@ def _health_pages(container: Container) -> Iterator[None]:
 def _show(container: Container) -> None:
     """The JSON for programs if it was asked for, and the tables for people."""
     settings, schedule = container.settings(), container.loaded().schedule
-    state, labels = container.keeper().state, container.labels()
+    file, labels = container.state_file(), container.labels()
+    # From the disk, where it is whole: in memory old rounds are abridged.
+    state = container.read_state()(file) if file.exists() else ValidatorState()
     if settings.json_file is not None:
         try:
             write_report(settings.json_file, report(state, schedule, labels))
