@@ -15,6 +15,7 @@ from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.miner_network import Hand, Sight
 from sn37.app.networks import endpoints, open_chain, open_signer, require_chain
+from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings
 from sn37.domain.base_models import BaseModel
 from sn37.domain.ids import Netuid
@@ -128,6 +129,7 @@ def _simulated(settings: Settings, guest: Guest) -> Sight:
         models=guest.models,
         examiner=FolderExaminer(repos, settings.state_dir / "checks"),
         pretrained=none,
+        find_source=lambda name: guest.plugins.get(name) or dataset_plugin(name),
     )
 
 
@@ -143,6 +145,7 @@ def _real(settings: Settings, chain: SubtensorChain) -> Sight:
         models=HubModelStore(settings.state_dir / CACHE),
         examiner=HubExaminer(settings.state_dir / "checks"),
         pretrained=pretrained,
+        find_source=dataset_plugin,
     )
 
 
