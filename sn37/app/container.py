@@ -12,7 +12,7 @@ from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.receipts.folder import FolderReceipts, write_round
 from sn37.adapters.signatures import is_signed_by
-from sn37.adapters.sqlite import maintenance, versions
+from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -29,6 +29,7 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
+from sn37.app.forgetting import Forgetter
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
@@ -151,8 +152,8 @@ class Container(containers.DeclarativeContainer):
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     migrate_state = providers.Object(versions.migrate)
-    read_state = providers.Object(maintenance.read_state)
-    read_pools = providers.Object(maintenance.read_pools)
+    read_state = providers.Object(reading.read_state)
+    read_pools = providers.Object(reading.read_pools)
     state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
@@ -255,6 +256,14 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    forgetter = providers.Singleton(
+        Forgetter,
+        keeper=keeper,
+        store=store,
+        heads=subscription,
+        clock=clock,
+        keep_days=settings.provided.keep_history,
+    )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
     starter = providers.Factory(
@@ -291,4 +300,5 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
+        history=forgetter.provided.run,
     )
