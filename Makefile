@@ -40,6 +40,7 @@ soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/data.py --rows 20000
