@@ -28,6 +28,7 @@ SETTINGS = {
     "SN37_STATE_DIR": "simnet-state",
     "SN37_WALLET_HOTKEY": "alice",
 }
+VALIDATOR = ("validator", "--network", "simnet")
 MODEL = "my-model"
 PUBLISH = ("publish", MODEL, "--repo", "alice/model", "--competition", "1")
 
@@ -44,10 +45,10 @@ def main(args: Sequence[str] | None = None) -> int:
     print("$ export " + " ".join(f"{name}={value}" for name, value in SETTINGS.items()))
     try:
         # A few rounds, so that there is a champion; then the chain stands still.
-        with terminal.background("validator", "--rounds", "2") as validator:
+        with terminal.background(*VALIDATOR, "--rounds", "2") as validator:
             validator.wait()
         _train(terminal, values=_values(asked))
-        with terminal.background("validator") as validator:
+        with terminal.background(*VALIDATOR) as validator:
             _publish(terminal)
             _follow(terminal, validator)
     except DemoError as error:
