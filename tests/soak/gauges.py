@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from sn37.adapters.cuda.watchdog import holdings
-from tests.integration.processes import children_of
+from tests.integration.processes import descendants_of
 
 WARM_UP = 0.1  # of the rounds: pages, pools and caches are filled
 MAX_MEMORY_GROWTH = 0.05
@@ -48,17 +48,6 @@ def read(pid: int, state_dir: Path, *, rounds: int, seconds: float) -> Reading:
         state_bytes=database.stat().st_size,
         log_bytes=log.stat().st_size if log.exists() else 0,
     )
-
-
-def descendants_of(pid: int) -> set[int]:
-    """Its children, theirs, and so on."""
-    found: set[int] = set()
-    for child in children_of(pid):
-        try:
-            found |= {child, *descendants_of(child)}
-        except FileNotFoundError:  # it has just ended
-            continue
-    return found
 
 
 def between(readings: Sequence[Reading], first: float, last: float) -> list[Reading]:
