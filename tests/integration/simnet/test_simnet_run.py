@@ -26,7 +26,6 @@ from sn37.domain.receipt import SignedReceipt
 from tests.integration.simnet.killing import Run
 
 SEED = 0
-ROUNDS = 2
 TIME_LIMIT_S = 900
 LARGEST = {1: "c1-honest-large", 2: "c2-honest-large"}
 SHARES = {1: 0.7, 2: 0.3}
