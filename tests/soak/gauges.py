@@ -60,9 +60,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def between(readings: Sequence[Reading], first: float, last: float) -> list[Reading]:
-    """Those from one share of the rounds to another."""
-    total = readings[-1].rounds
-    return [r for r in readings if first * total <= r.rounds <= last * total]
+    """Those from one share of the rounds that were looked at to another."""
+    start, total = readings[0].rounds, readings[-1].rounds - readings[0].rounds
+    return [r for r in readings if first * total <= r.rounds - start <= last * total]
 
 
 def growth(readings: Sequence[Reading]) -> list[str]:

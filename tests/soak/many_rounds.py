@@ -26,8 +26,9 @@ from tests.soak.gauges import Reading, growth, read, table
 from tests.soak.miners import populate
 
 FIRST_ROUND, CADENCE = 1_800, 360  # blocks; see simnet.toml
-SECONDS_A_ROUND = 40 * 60 / 2_000
+SECONDS_A_ROUND = 40 * 60 / 2_000  # allowed, with the scorer that pretends
 LOOK_S = 1.0
+MIN_LOOKS = 40  # to tell growth from chance
 SEED = 0
 
 
@@ -105,7 +106,12 @@ def watch(module: str, state_dir: Path, rounds: int) -> list[Reading]:
         validator.wait()
     if validator.returncode:
         raise SystemExit(f"the validator ended with {validator.returncode}; see {log.name}")
-    return [r for r in readings if r.memory_bytes and r.rounds]
+    seen = [r for r in readings if r.memory_bytes and r.rounds]
+    if len(seen) < MIN_LOOKS:
+        raise SystemExit(
+            f"{len(seen)} looks at a run are too few; is {state_dir} of an earlier one?"
+        )
+    return seen
 
 
 class Finished:

@@ -12,10 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from sn37.adapters.simnet.population import prepare
 from sn37.adapters.telemetry.jsonl import JsonlSink
+from sn37.app.differences import compare
 from tests.integration.simnet.killing import (
     FAKE,
     SEED,
@@ -28,6 +30,8 @@ from tests.integration.simnet.killing import (
     set_up_seconds,
     with_population,
 )
+
+SHOWN = 20  # differences
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         killed.finish()
         tell(f"{hits} kills in {time.monotonic() - began:.0f} s")
         expected, found = outcome(undisturbed), outcome(killed)
+        different = compare("killed", found, expected)
         faults = [
-            *(f"{name} differ" for name in expected if expected[name] != found[name]),
+            *(f"{d.where}: {d.recorded}, not {d.derived}" for d in islice(different, SHOWN)),
             *(f"left: {path}" for path in leftovers(killed)),
             *(f"scored twice: {block}" for block in scored_twice(killed)),
         ]
