@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sn37.app.audit_receipts import VerifySignature, check_receipts
+from sn37.app.audit_receipts import check_receipts
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
 from sn37.app.evidence import past_evidence
+from sn37.app.receipts import VerifySignature
+from sn37.app.statements import UnreadableStatement, read_statement, state_round
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
-from sn37.domain.ids import Digest
+from sn37.domain.ids import Block, Digest
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import RoundResult, ValidatorState, WeightsRecord
+from sn37.domain.state import OpenRound, RoundResult, ValidatorState, WeightsRecord
 from sn37.domain.winner import WinnerRule
 from sn37.ports.state_store import StateStore
 
@@ -100,14 +102,22 @@ class Auditor:
                 verify=self._verify,
             )
         )
-        crown = next((r.champion for r in reversed(before) if r.skipped is None), None)
-        if opened.plan.champion is not None:  # it may have become ineligible in between
+        judged = [r for r in before if r.skipped is None]
+        crown = judged[-1].champion if judged else None
+        is_first_adopted = not judged and state.beginning is not None
+        # It may have become ineligible in between.
+        if opened.plan.champion is not None and not is_first_adopted:
             found += compare(
                 f"{where}, champion before", as_json(opened.plan.champion), as_json(crown)
             )
         found += compare(
             f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
         )
+        found += await self._statement(where, opened, result, before, receipts)
+        if state.beginning is not None and key.sync_block < state.beginning.follows_from.get(
+            key.competition, Block(0)
+        ):
+            return found  # adopted; what its crown rested on was not offered
         past = await past_evidence(
             self._store, self._schedule, key.competition, before, opened.plan.entries
         )
@@ -116,6 +126,37 @@ class Auditor:
         ).result
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
+
+    async def _statement(
+        self,
+        where: str,
+        opened: OpenRound,
+        result: RoundResult,
+        before: tuple[RoundResult, ...],
+        receipts: tuple[SignedReceipt, ...],
+    ) -> list[Difference]:
+        """What was signed of the whole round; rounds of an older version have no statement."""
+        signed = await self._store.statement(result.key)
+        if signed is None:
+            return []
+        try:
+            said = read_statement(signed, self._verify)
+        except UnreadableStatement as error:
+            return [Difference(f"{where}, statement", "there", f"it cannot be believed: {error}")]
+        judged = [r.key for r in before if r.skipped is None]
+        due = state_round(
+            opened,
+            result,
+            submissions=said.submissions,  # as they were then
+            receipts=receipts,
+            previous=await self._store.statement(judged[-1]) if judged else None,
+            netuid=self._schedule.netuid,
+            fingerprint=self._fingerprint,
+            code_version=said.code_version,
+        )
+        if not judged:  # what came before it may not have been adopted
+            due = replace(due, previous=said.previous)
+        return list(compare(f"{where}, statement", as_json(said), as_json(due)))
 
     def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
         newest = record.newest_rounds

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from sn37.app.differences import Difference, compare
-from sn37.app.receipts import losses_by_task
+from sn37.app.receipts import VerifySignature, is_signed, losses_by_task
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.state import OpenRound, Submission, Verdict
-
-# Whether the hotkey signed the message: (hotkey, message, signature).
-VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
 
 
 def check_receipts(
@@ -34,8 +30,7 @@ def check_receipts(
     signed: dict[EntryKey, dict[str, JsonValue]] = {}
     for position, receipt in enumerate(receipts):
         where = f"{round_}, receipt {position}"
-        message = sha256(receipt.document).hexdigest().encode()
-        if not verify(receipt.hotkey, message, receipt.signature):
+        if not is_signed(receipt, verify):
             yield Difference(where, f"signed by {receipt.hotkey}", "its signature is not valid")
         try:
             document = cast("dict[str, JsonValue]", json.loads(receipt.document))

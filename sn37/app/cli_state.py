@@ -37,6 +37,9 @@ def verify(
         f"{container.state_file()}: sound, version {contents.version}, "
         f"{contents.size_bytes / 1e6:,.1f} MB, newest round {contents.newest_round or 'none'}"
     )
+    if (began := contents.beginning) is not None:
+        source = f" of {began.source}" if began.source else ""
+        typer.echo(f"began at block {began.block} with: {began.way.value}{source}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
 
@@ -68,6 +71,19 @@ def restore(
     aside = container.restore_state()(copy, container.state_file())
     kept = f"; the one before is {aside}" if aside else ""
     typer.echo(f"{container.state_file()} is {copy} now{kept}")
+
+
+@app.command()
+def migrate(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Bring the database to this version of sn37, as a start of the validator does."""
+    container = _container(dict(locals()))
+    contents = container.migrate_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from dependency_injector import containers, providers
@@ -11,7 +12,9 @@ from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.signatures import is_signed_by
+from sn37.adapters.sqlite import maintenance, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -24,23 +27,28 @@ from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
 from sn37.app.cli_errors import CommandError, abandon
+from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
 from sn37.app.goal import Goal
-from sn37.app.heads import Heads, Subscription
+from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
+from sn37.app.lookout import Lookout
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
+from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
+from sn37.app.statements import StatementWriter
+from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
@@ -55,8 +63,8 @@ from sn37.ports.clock import Clock
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def _state_file(state_dir: Path) -> Path:
-    return state_dir / "state.sqlite"
+def _file(state_dir: Path, name: str) -> Path:
+    return state_dir / name
 
 
 def _scorer(settings: Settings) -> WorkerScorer:
@@ -72,12 +80,10 @@ def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
     return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
-def _log_file(state_dir: Path) -> Path:
-    return state_dir / "validator.log"
-
-
 def _watchdog(log_file: Path) -> Watchdog:
-    return Watchdog(deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file))
+    return Watchdog(
+        deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file, "the event loop is stuck")
+    )
 
 
 def _print_report(
@@ -111,8 +117,8 @@ def _print(shown: RenderableType) -> None:
         ) from error
 
 
-def _subscribe(heads: Heads) -> Subscription:
-    return heads.subscribe()
+def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
+    return tuple(map(FolderReceipts, folders))
 
 
 class Container(containers.DeclarativeContainer):
@@ -135,14 +141,18 @@ class Container(containers.DeclarativeContainer):
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
-    log_file = providers.Callable(_log_file, settings.provided.state_dir)
+    log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
+    steps = providers.Singleton(Steps, clock)
     pulse = providers.Singleton(
         Pulse,
         clock=clock,
         watchdog=watchdog,
         manager=providers.Singleton(from_environment),
         board=board,
+        steps=steps,
+        sink=sink,
+        end=providers.Callable(partial, end_process, log_file),
     )
     health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
 
@@ -150,16 +160,20 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file = providers.Callable(_state_file, settings.provided.state_dir)
+    state_file = settings.provided.state_file
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
+    patient_store = providers.Singleton(PatientStore, store, clock=clock, sink=sink, steps=steps)
     open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
+    migrate_state = providers.Object(versions.migrate)
     read_state = providers.Object(maintenance.read_state)
+    read_pools = providers.Object(maintenance.read_pools)
+    state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,
@@ -171,12 +185,19 @@ class Container(containers.DeclarativeContainer):
     host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
-    subscription = providers.Factory(_subscribe, heads)
-    keeper = providers.Singleton(StateKeeper, store)
+    subscription = providers.Factory(Heads.subscribe, heads)
+    keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
         ReceiptWriter,
         signer=network.provided.signer,
+        fingerprint=loaded.provided.fingerprint,
+    )
+
+    statements = providers.Singleton(
+        StatementWriter,
+        signer=network.provided.signer,
+        netuid=loaded.provided.schedule.netuid,
         fingerprint=loaded.provided.fingerprint,
     )
 
@@ -202,7 +223,7 @@ class Container(containers.DeclarativeContainer):
         Freezer,
         chain=chain,
         sources=sources,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -215,12 +236,12 @@ class Container(containers.DeclarativeContainer):
             chain=chain,
             models=models,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             schedule=schedule,
         ),
         sources=sources,
         keeper=keeper,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -231,11 +252,12 @@ class Container(containers.DeclarativeContainer):
         runner=providers.Singleton(
             RoundRunner,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             scorer=scorer,
             environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
             receipts=receipts,
+            statements=statements,
             rule=rule,
             schedule=schedule,
             clock=clock,
@@ -253,6 +275,24 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    verify_signature = providers.Object(is_signed_by)
+    write_round = providers.Object(write_round)
+    starter = providers.Factory(
+        build_starter,
+        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        verify=verify_signature,
+        fingerprint=loaded.provided.fingerprint,
+        chain=chain,
+        models=models,
+        sources=sources,
+        scorer=scorer,
+        environment=scorer.provided.environment,
+        keeper=keeper,
+        schedule=schedule,
+        rule=rule,
+        hotkey=network.provided.signer.hotkey,
+        sink=sink,
+    )
     goal = providers.Factory(
         Goal,
         keeper=keeper,
@@ -260,7 +300,10 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
+    lookout = providers.Factory(
+        Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"
+    )
+    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,
         models=fetcher.provided.run,

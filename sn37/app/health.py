@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 
 import sn37
 from sn37.domain.canonical import JsonValue
-from sn37.domain.events import Degraded, Event, HeadAdvanced, Recovered
-from sn37.domain.ids import Block
+from sn37.domain.events import (
+    BlockScored,
+    Degraded,
+    Event,
+    HeadAdvanced,
+    PoolFrozen,
+    Recovered,
+    SubmissionFetched,
+    WarmingUp,
+    WeightsSubmitted,
+)
+from sn37.domain.ids import Block, CompetitionId
 from sn37.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -18,8 +28,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the way to it is down
 # Reports of an outage come with the time of the next attempt. One that is not repeated by then,
-# with some time for the attempt itself, is over.
-ATTEMPT_S = 120.0
+# with some time for the attempt itself, is over, if nothing has said so before.
+ATTEMPT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +49,7 @@ class HealthBoard:
         self._started = clock.now()
         self._head: tuple[Block, float] | None = None  # and when it came, monotonic
         self._outages: Mapping[str, Outage] = {}
+        self._warm_up: Mapping[CompetitionId, int] = {}  # rounds left
 
     def emit(self, event: Event) -> None:
         match event:
@@ -52,8 +63,24 @@ class HealthBoard:
                     over_at=self._clock.monotonic() + pause_s + ATTEMPT_S,
                 )
                 self._outages = {**self.outages(), what: outage}
+            case WarmingUp(rounds_left=left):
+                self._warm_up = left
             case Recovered(what=what):
-                self._outages = {w: o for w, o in self._outages.items() if w != what}
+                self._end(what)
+            # These four say nothing when they work again but by working.
+            case SubmissionFetched():
+                self._end("model host")
+            case PoolFrozen():
+                self._end("data source")
+            case BlockScored():
+                self._end("scorer")
+            case WeightsSubmitted():
+                self._end("weights")
+                self._warm_up = {}
+
+    def _end(self, what: str) -> None:
+        if what in self._outages:
+            self._outages = {w: o for w, o in self._outages.items() if w != what}
 
     def outages(self) -> Mapping[str, Outage]:
         """Those that last, by what fails."""
@@ -76,7 +103,9 @@ class HealthBoard:
             f"; {what} degraded since {o.since:%Y-%m-%d %H:%M} UTC"
             for what, o in sorted(self.outages().items())
         )
-        return f"{block}{failing}"
+        warm_up = max(self._warm_up.values(), default=0)
+        warming = f"; weights in {warm_up} rounds (warm-up)" if warm_up else ""
+        return f"{block}{warming}{failing}"
 
     def document(self, *, silent_s: float) -> dict[str, JsonValue]:
         """All that is known, as JSON.
@@ -91,6 +120,7 @@ class HealthBoard:
             "loop_silent_s": round(silent_s, 1),
             "block": number,
             "block_age_s": None if came is None else round(self._clock.monotonic() - came, 1),
+            "warm_up_rounds_left": {str(c): left for c, left in self._warm_up.items()},
             "degraded": {
                 what: {"since": o.since.isoformat(timespec="seconds"), "error": o.error}
                 for what, o in sorted(self.outages().items())

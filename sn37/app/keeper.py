@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.history import History, abridged, history_of
@@ -11,6 +11,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -19,6 +20,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 from sn37.ports.state_store import StateStore
 
 Change = Callable[[Submission], Submission]
@@ -44,7 +46,7 @@ class StateKeeper:
         return self._state
 
     async def load(self) -> None:
-        """Read what earlier runs recorded. Call once, first."""
+        """Read what earlier runs recorded; first of all."""
         state = await self._store.load()
         rounds = {
             c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
@@ -110,10 +112,17 @@ class StateKeeper:
         await self._store.finish_entry(round_, outcome, receipt)
 
     async def finish_round(
-        self, result: RoundResult, changes: Mapping[EntryKey, Change] | None = None
+        self,
+        result: RoundResult,
+        changes: Mapping[EntryKey, Change] | None = None,
+        state_round: Callable[[ValidatorState], SignedReceipt] | None = None,
     ) -> None:
-        """Record a finished round together with the submissions it changed."""
+        """Record a finished round together with the submissions it changed.
+
+        ``state_round`` makes the round's statement of the state with those changes.
+        """
         changed = self._apply(changes or {})
+        statement = state_round(self._state) if state_round is not None else None
         state = self._state
         competition = result.key.competition
         open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
@@ -123,7 +132,18 @@ class StateKeeper:
             held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
         rounds = {**state.rounds, competition: tuple(held)}
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
-        await self._store.finish_round(result, changed)
+        await self._store.finish_round(result, changed, statement)
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        """Record how an empty state begins, with the rounds and submissions taken over."""
+        await self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        await self.load()
 
     async def record_weights(self, record: WeightsRecord) -> None:
         """Remember weights that are about to be sent, or that the chain has taken."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -14,11 +16,14 @@ from sn37.domain.competition import Method, TokenizerRef
 from sn37.domain.holdings import refs_of
 from sn37.domain.models import Inventory, ModelConstraints
 from sn37.domain.state import ValidatorState
+from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
     from sn37.adapters.hub.examiner import HubExaminer
+    from sn37.adapters.training.trainer import TransformersTrainer
+    from sn37.ports.model_store import ModelStore
 
 
 def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
@@ -38,6 +43,24 @@ def open_examiner(settings: Settings) -> HubExaminer:
 def open_scorer(settings: Settings) -> WorkerScorer:
     """What scores on this machine."""
     return Container(settings=providers.Object(settings)).scorer()
+
+
+def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrainer:
+    """What trains on this machine; by default with every core that this process may use."""
+    from sn37.adapters.training.trainer import TransformersTrainer
+
+    return TransformersTrainer(
+        device=settings.scorer_device,
+        dtype=settings.scorer_dtype,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
+
+
+def draw_losses(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) -> None:
+    """Plot a run's losses as a PNG; raises ``OSError``."""
+    from sn37.adapters.training.plot import draw
+
+    draw(file, steps, evaluations)
 
 
 def scored_methods() -> frozenset[Method]:
@@ -69,13 +92,17 @@ async def prescribed_tokenizer(
     return await cache.tokenizer(ref) if online else cache.cached_tokenizer(ref)
 
 
-async def inventory(settings: Settings, state: ValidatorState) -> Inventory:
-    """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
-    refs = refs_of(state)
+def open_models(settings: Settings) -> ModelStore:
+    """The models of the network of the settings that a validator keeps in its state folder."""
     if settings.is_simnet:
         from sn37.adapters.simnet.model_store import store_of
 
-        return await store_of(settings.state_dir).inventory(refs)
+        return store_of(settings.state_dir)
     from sn37.adapters.hub.model_store import HubModelStore
 
-    return await HubModelStore(settings.state_dir / "models").inventory(refs)
+    return HubModelStore(settings.state_dir / "models")
+
+
+async def inventory(settings: Settings, state: ValidatorState) -> Inventory:
+    """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
+    return await open_models(settings).inventory(refs_of(state))

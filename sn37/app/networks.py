@@ -15,11 +15,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.app.audit_receipts import VerifySignature
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
+from sn37.app.receipts import VerifySignature
 from sn37.app.settings import Settings, require_wallet
 from sn37.domain.ids import Block, Netuid
 from sn37.ports.errors import SignerUnusable

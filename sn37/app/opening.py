@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from sn37.app.draws import Draws
 from sn37.app.entries import EntryChooser
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
 from sn37.app.sources import Sources
-from sn37.app.windows import window_times
-from sn37.domain.competition import Competition, Freshness, Task
+from sn37.app.steps import step
+from sn37.domain.competition import Competition
 from sn37.domain.events import RoundOpened, RoundSatOut
-from sn37.domain.ids import Block, BlockRef, RoundKey, TaskName
+from sn37.domain.ids import Block, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import EmptyWindow, Pool
+from sn37.domain.samples import EmptyWindow
 from sn37.domain.sampling import (
     NotEnoughRows,
-    draw,
     manifest_digest,
-    pool_digest,
-    round_window,
-    seed_of,
 )
 from sn37.domain.schedule import Schedule
-from sn37.domain.scoring import TaskBatch
-from sn37.domain.state import RoundPlan, RoundResult, TaskDraw
+from sn37.domain.state import RoundPlan, RoundResult
 from sn37.ports.chain import Chain
 from sn37.ports.errors import DatasetExhausted
 from sn37.ports.state_store import StateStore
@@ -53,7 +47,7 @@ class RoundOpener:
     ) -> None:
         self._chain = chain
         self._entries = entries
-        self._sources = sources
+        self._draws = Draws(chain=chain, sources=sources, schedule=schedule)
         self._keeper = keeper
         self._store = store
         self._heads = heads
@@ -90,12 +84,13 @@ class RoundOpener:
                 await self._sit_out(key, Reason.DATA_UNAVAILABLE, detail)
             return
         try:
-            draws = await self._draw(key, rules, pools)
+            draws = await self._draws.draw(key, rules, pools)
         except (NotEnoughRows, DatasetExhausted, EmptyWindow) as error:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)
-        choice = await self._entries.choose(rules, sync)
+        with step(f"choosing the entries of round {key.sync_block}"):
+            choice = await self._entries.choose(rules, sync)
         plan = RoundPlan(
             key=key,
             sync=sync,
@@ -109,50 +104,6 @@ class RoundOpener:
         )
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))
-
-    async def _draw(
-        self, key: RoundKey, rules: Competition, pools: Mapping[TaskName, Pool]
-    ) -> tuple[TaskDraw, ...]:
-        sync = await self._chain.block(key.sync_block)
-        return tuple([await self._draw_task(rules, task, sync, pools) for task in rules.tasks])
-
-    async def _draw_task(
-        self,
-        rules: Competition,
-        task: Task,
-        sync: BlockRef,
-        pools: Mapping[TaskName, Pool],
-    ) -> TaskDraw:
-        seed = seed_of(
-            netuid=self._schedule.netuid, competition=rules.id, task=task.name, block_hash=sync.hash
-        )
-        if task.source.freshness is Freshness.LIVE:
-            times = await window_times(
-                self._chain, sync_block=sync.number, rules=rules, timing=self._schedule.timing
-            )
-            pool = pools[task.name].within(
-                round_window(
-                    sync_time=await self._chain.timestamp(sync),
-                    delay_time=times.delay_time,
-                    settle_time=times.settle_time,
-                    max_age_s=task.source.max_age_s,
-                )
-            )
-            samples = draw(
-                pool,
-                task=task.name,
-                count=task.num_samples,
-                seed=seed,
-                signer_share=task.source.signer_share,
-            )
-        else:
-            samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
-            pool = Pool(samples)
-        return TaskDraw(
-            batch=TaskBatch(task=task.name, method=task.method, samples=samples),
-            pool_size=len(pool.samples),
-            pool_digest=pool_digest(pool),
-        )
 
     async def _sit_out(self, key: RoundKey, reason: Reason, detail: str) -> None:
         sync = await self._chain.block(key.sync_block)

@@ -8,24 +8,28 @@ was sent last, since the chain shows it a minute later or, sealed, for hours doe
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
-from sn37.app.committing import Confirm, commit
-from sn37.domain.commitment import StandingCommitment, format_commitment, secure_hash
+from sn37.app.committing import Confirm, commit, losses
+from sn37.app.noted_writer import NotedWriter, Waiting, unheard
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentQuote,
+    format_commitment,
+    parse_commitment,
+    secure_hash,
+)
 from sn37.domain.competition import Competition
-from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelRef
 from sn37.ports.chain import Chain, CommitmentWriter
-from sn37.ports.errors import ChainUnavailable, CommitmentRefused, PublishRefused
+from sn37.ports.errors import ChainUnavailable, PublishRefused
 from sn37.ports.model_store import ModelPublisher
 
-IN_FLIGHT_BLOCKS = 25  # 5 minutes; an extrinsic that is not on chain by then never will be
+UNKNOWN_COMMIT = "0" * 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +53,13 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sent:
-    """The last commitment that was handed to the chain."""
+class Preview:
+    """What publishing would do, found out without doing any of it."""
 
-    text: str
-    head: Block  # the newest block before it was sent
+    text: str  # of the commitment; zeros stand for the commit, known after the upload
+    quote: CommitmentQuote
+    done: bool  # the chain shows these files in this repository already
+    gives_up: tuple[str, ...]  # by a new commitment, a line each
 
 
 class Publishing:
@@ -61,13 +67,50 @@ class Publishing:
 
     Args:
         note: File that remembers a commitment under way from one process to the next.
+        waiting: Told while the chain's rate limit holds a commitment back.
     """
 
     def __init__(
-        self, *, chain: Chain, writer: CommitmentWriter, publisher: ModelPublisher, note: Path
+        self,
+        *,
+        chain: Chain,
+        writer: CommitmentWriter,
+        publisher: ModelPublisher,
+        note: Path,
+        waiting: Waiting = unheard,
     ) -> None:
-        self._writer = NotedWriter(writer, chain, note)
+        self._chain = chain
+        self._waiting = waiting
+        self._writer = NotedWriter(writer, chain, note, waiting)
         self._publisher = publisher
+
+    async def preview(
+        self,
+        wanted: Publication,
+        *,
+        model_hash: Digest,
+        crowns: Collection[tuple[RoundKey, EntryKey]],
+    ) -> Preview:
+        """Look at the chain, and send nothing to anybody.
+
+        Raises:
+            PublishRefused: The name is too long for the chain.
+            CommitmentRefused, ChainUnavailable: As ``CommitmentWriter.quote``.
+        """
+        text = _text(wanted, UNKNOWN_COMMIT, model_hash)
+        quote = await self._writer.quote(text, reveal_at=wanted.reveal_at)
+        standing = await self._writer.standing()
+        done = standing is not None and _is_of(self._writer.text_of(standing), text)
+        given_up = losses(standing, hotkey=wanted.hotkey, crowns=crowns, reveal_at=wanted.reveal_at)
+        return Preview(text=text, quote=quote, done=done, gives_up=() if done else given_up)
+
+    async def until_open(self) -> None:
+        """Return once nothing sealed stands on chain any more."""
+        async for _ in self._chain.blocks():
+            standing = await self._writer.standing()
+            if standing is None or standing.data is not None:
+                return
+            self._waiting("the sealed commitment opens", None)
 
     async def publish(
         self,
@@ -84,14 +127,13 @@ class Publishing:
             CommitmentRefused: The chain does not take the commitment. The upload stays private.
             StoreUnavailable, ChainUnavailable: Call again later; what is done stays done.
         """
-        _require_short_name(wanted)
+        _text(wanted, UNKNOWN_COMMIT, Digest(""))  # before hours of uploading
         revision, model_hash = await self._publisher.upload(
             wanted.folder, wanted.repo, wanted.competition.constraints
         )
-        bound = secure_hash(Digest(model_hash), wanted.hotkey)
-        model = ModelRef(repo=wanted.repo, revision=revision, secure_hash=bound)
-        text = format_commitment(model, wanted.competition.id)
-        standing = await self._writer.standing()
+        model = _model(wanted, revision, Digest(model_hash))
+        text = _text(wanted, revision, Digest(model_hash))
+        standing = await self._writer.settled()
         if not self._writer.is_ours(standing, text):
             at = await commit(
                 self._writer,
@@ -114,75 +156,29 @@ class Publishing:
         return Published(model=model, committed_at=standing.block, public=is_open)
 
 
-class NotedWriter:
-    """A ``CommitmentWriter`` that sends nothing while what it sent before may still land."""
-
-    def __init__(self, writer: CommitmentWriter, chain: Chain, note: Path) -> None:
-        self._writer = writer
-        self._chain = chain
-        self._note = note
-
-    async def standing(self) -> StandingCommitment | None:
-        """See ``CommitmentWriter.standing``."""
-        return await self._writer.standing()
-
-    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See ``CommitmentWriter.commit``.
-
-        Raises:
-            ChainUnavailable: Also while an earlier one may still land.
-        """
-        head = (await self._chain.head()).number
-        sent = self._read()
-        on_its_way = sent is not None and head < sent.head + IN_FLIGHT_BLOCKS
-        if sent is not None and on_its_way and not self.is_ours(await self.standing(), sent.text):
-            raise ChainUnavailable(
-                f"the commitment sent at block {sent.head} may still land; run the same command "
-                f"again after block {sent.head + IN_FLIGHT_BLOCKS}"
-            )
-        self._write(_Sent(text=text, head=head))
-        try:
-            return await self._writer.commit(text, reveal_at=reveal_at)
-        except CommitmentRefused:
-            self._note.unlink()  # nothing is under way
-            raise
-
-    def is_ours(self, standing: StandingCommitment | None, text: str) -> bool:
-        """Whether this text is what stands on chain, be it sealed."""
-        if standing is None or standing.data is not None:
-            return standing is not None and standing.data == text.encode()
-        sent = self._read()
-        return sent is not None and sent.text == text and sent.head < standing.block
-
-    def _read(self) -> _Sent | None:
-        try:
-            match json.loads(self._note.read_text(encoding="utf-8")):
-                case {"text": str(text), "head": int(head)}:
-                    return _Sent(text=text, head=Block(head))
-        except (FileNotFoundError, ValueError):
-            pass  # a torn note was written before anything was sent
-        return None
-
-    def _write(self, sent: _Sent) -> None:
-        """On disk for good before the commitment leaves."""
-        self._note.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._note.with_name(f"{self._note.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(asdict(sent), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._note)
+def _model(wanted: Publication, revision: str, model_hash: Digest) -> ModelRef:
+    bound = secure_hash(model_hash, wanted.hotkey)
+    return ModelRef(repo=wanted.repo, revision=revision, secure_hash=bound)
 
 
-def _require_short_name(wanted: Publication) -> None:
-    """Find out before hours of uploading that the text would not fit."""
-    anything = secure_hash(Digest(""), wanted.hotkey)
-    model = ModelRef(repo=wanted.repo, revision="0" * 40, secure_hash=anything)
+def _text(wanted: Publication, revision: str, model_hash: Digest) -> str:
+    """The text to commit to.
+
+    Raises:
+        PublishRefused: The name is too long for the chain, or is none.
+    """
     try:
-        format_commitment(model, wanted.competition.id)
+        return format_commitment(_model(wanted, revision, model_hash), wanted.competition.id)
     except ValueError as error:
         raise PublishRefused(str(error)) from error
 
 
-if TYPE_CHECKING:
-    _: type[CommitmentWriter] = NotedWriter
+def _is_of(standing: bytes | None, text: str) -> bool:
+    """Whether two texts are of the same files in the same repository, whatever the commit."""
+    if standing is None:
+        return False
+    known = parse_commitment(standing, hotkey=Hotkey(""), block=Block(0))
+    wanted = parse_commitment(text, hotkey=Hotkey(""), block=Block(0))
+    if not isinstance(known, Commitment) or not isinstance(wanted, Commitment):
+        return False
+    return known == replace(wanted, model=replace(wanted.model, revision=known.model.revision))

@@ -1,17 +1,21 @@
-"""Write and sign the receipt of one scored entry."""
+"""Write and sign the receipt of one scored entry, and check whose signature one has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 
 import sn37
 from sn37.domain.canonical import canonical_json
-from sn37.domain.ids import Digest, TaskName
+from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import OpenRound, Submission
 from sn37.ports.chain import Signer
+
+# Whether the hotkey signed the message: (hotkey, message, signature).
+VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
 
 
 class ReceiptWriter:
@@ -53,3 +57,9 @@ def losses_by_task(
     return {
         task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
     }
+
+
+def is_signed(receipt: SignedReceipt, verify: VerifySignature) -> bool:
+    """Whether the validator that it names signed this document."""
+    message = sha256(receipt.document).hexdigest().encode()
+    return verify(receipt.hotkey, message, receipt.signature)

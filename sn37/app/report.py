@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from sn37.app.submit import weights_after
+from sn37.app.submit import warm_up, weights_after
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.schedule import Schedule
@@ -44,7 +44,8 @@ def until(state: ValidatorState, block: Block) -> ValidatorState:
         rounds={
             c: tuple(r for r in held if r.key.sync_block <= block)
             for c, held in state.rounds.items()
-        }
+        },
+        beginning=state.beginning,
     )
 
 
@@ -67,6 +68,7 @@ def _round(
         "winner": result.winner,
         "entries": [_entry(e, labels) for e in result.entries],
         "standings": _plain(standings(held, timing=schedule.timing)),
+        "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
         "weights": _plain(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,
     }

@@ -89,10 +89,12 @@ async def _follow(container: Container) -> None:
         container.sink().emit(
             Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
         )
-    actors = dict(container.actors())
+    starter = container.starter()
+    actors = {**container.actors(), "lookout": container.lookout().run}
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
     try:
+        await container.supervisor().run({"cold start": starter.run})
         await container.supervisor().run(actors)
     finally:
         await network.close()

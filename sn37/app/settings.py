@@ -27,7 +27,15 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.setting_types import Addresses, HostAndPort, Name, NetworkName, UserPath
+from sn37.app.setting_types import (
+    Addresses,
+    HostAndPort,
+    Name,
+    NetworkName,
+    PublicKeys,
+    UserPath,
+    UserPaths,
+)
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -86,8 +94,13 @@ class Settings(BaseSettings):
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
+    # Where other validators publish their rounds: only an empty state begins with them.
+    cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
+    # Read by ``sn37 upgrade`` alone.
+    release_key: PublicKeys = ()  # a release needs a signature by one of them
+    install_dir: UserPath = Path("/opt/sn37")  # holds the releases
 
     @property
     def is_simnet(self) -> bool:
@@ -107,6 +120,11 @@ class Settings(BaseSettings):
         if self.dtype != "auto":
             return self.dtype
         return "float32" if self.is_simnet else "bfloat16"
+
+    @property
+    def state_file(self) -> Path:
+        """The validator's database."""
+        return self.state_dir / "state.sqlite"
 
     @property
     def hotkey_file(self) -> Path:

@@ -35,6 +35,7 @@ def validator(
     schedule: options.ScheduleFile = None,
     keep_texts: options.KeepTexts = None,
     health: options.Health = None,
+    cold_start_from: options.ColdStartFrom = None,
     log_level: options.LogLevel = None,
     json_file: options.JsonFile = None,
 ) -> int:

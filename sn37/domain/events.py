@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryResult, RoundPlan, RoundResult
+from sn37.domain.state import Beginning, EntryResult, RoundPlan, RoundResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,22 @@ class WeightsSubmitted(Event):
     sync_block: Block
     weights: WeightVector
     extrinsic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStarted(Event):
+    """A validator with an empty state has begun."""
+
+    beginning: Beginning
+    num_rounds: int = 0  # adopted
+    num_rescored: int = 0  # of their receipts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmingUp(Event):
+    """Weights are not set yet: too few rounds were judged."""
+
+    rounds_left: Mapping[CompetitionId, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

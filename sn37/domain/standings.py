@@ -14,6 +14,9 @@ WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blo
 # between machines, and validators with the same rounds must agree exactly.
 DECAY = Fraction(9, 10)  # a round five rounds old weighs 0.59 of the newest
 THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 0.11
+# Rounds that a validator which began without the others' evidence judges before it sets weights:
+# by then it has proven by itself what they have, down to gains of about one epsilon.
+COLD_ROUNDS = 20
 
 
 def standings(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> Mapping[Hotkey, float]:
@@ -39,17 +42,25 @@ def standings(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> Mapping[
     return {hotkey: float(weight / total) for hotkey, weight in kept.items()}
 
 
-def warming_up(rounds: Sequence[RoundResult], *, timing: RoundTiming, warmup_rounds: int) -> bool:
-    """Whether too few rounds of the window were judged to set weights on their ground.
+def warm_up_left(
+    rounds: Sequence[RoundResult], *, timing: RoundTiming, warmup_rounds: int, is_cold: bool = False
+) -> int:
+    """How many more rounds must be judged before weights are set on their ground.
 
     Until then the weights already on chain are kept. A validator that was away for longer
     than the window warms up again.
+
+    Args:
+        is_cold: It began without the others' evidence, in a competition that ran already.
 
     Raises:
         ValueError: As ``standings``.
     """
     judged = sum(round_.skipped is None for round_, _ in _window(rounds, timing))
-    return judged < warmup_rounds
+    left = warmup_rounds - judged
+    if is_cold:
+        left = max(left, COLD_ROUNDS - sum(r.skipped is None for r in rounds))
+    return max(left, 0)
 
 
 def _window(

@@ -145,6 +145,26 @@ class WeightsRecord:
     newest_rounds: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
+class ColdStart(StrEnum):
+    """What a validator with an empty state began with."""
+
+    RECEIPTS = "receipts"  # another validator's rounds, checked and adopted
+    MANIFESTS = "manifests"  # the samples of past rounds, scored again by itself
+    NOTHING = "nothing"  # it folds anew, while the weights on chain stay
+    FIRST = "first"  # nobody had set weights yet: there was nothing to begin with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """How the rounds of a state began; written once. A state older than that has none."""
+
+    way: ColdStart
+    block: Block  # the head at that time
+    source: Hotkey | None = None  # whose rounds, or whose manifests, it began with
+    # Of rounds adopted before this sync block the crowns rest on the source's word.
+    follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatorState:
     """Everything recorded so far, except losses and texts of finished rounds."""
@@ -153,3 +173,4 @@ class ValidatorState:
     rounds: Mapping[CompetitionId, tuple[RoundResult, ...]] = field(default_factory=dict)
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
+    beginning: Beginning | None = None

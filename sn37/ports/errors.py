@@ -8,15 +8,22 @@
     - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
     - DatasetUnavailable
     - ScorerUnavailable
+    - TrainerUnavailable
     - StateUnavailable   the disk refused
+    - ReleaseUnavailable a release, or a package that it needs, cannot be had now
+    - ServiceUnavailable the service manager does not do as asked
+    - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
     - WeightsRefused
     - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
     - PublishRefused     the model host does not take a miner's upload
+    - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
+    - OfferRefused       what another validator publishes is not to be believed
     - StateUnreadable    the database is corrupt or newer than this program
+    - ReleaseRefused     not signed, not what was signed, or not to be installed here
 
 Adapters translate the exceptions of their library into these and chain the original with
 ``raise ... from``. Anything else that escapes an adapter is a bug.
@@ -68,8 +75,24 @@ class ScorerUnavailable(Unavailable):
         self.reason = reason
 
 
+class TrainerUnavailable(Unavailable):
+    """The device is missing or full, or the disk refused; the same run goes on later."""
+
+
 class StateUnavailable(Unavailable):
     """The state could not be written or read right now: disk full, locked, i/o error."""
+
+
+class ReleaseUnavailable(Unavailable):
+    """A file of a release, or a package that it needs, could not be read or written."""
+
+
+class ServiceUnavailable(Unavailable):
+    """The service manager could not stop or start the validator."""
+
+
+class ReceiptsUnavailable(Unavailable):
+    """The place where another validator publishes its rounds cannot be read."""
 
 
 class Rejected(PortError):
@@ -112,6 +135,10 @@ class PublishRefused(Rejected):
     """The model host, or care for the miner's weights, says no to an upload."""
 
 
+class TrainingRefused(Rejected):
+    """A run cannot be trained as it is configured; the message says what to change."""
+
+
 class DatasetExhausted(Rejected):
     """Fewer rows satisfy the request than it asked for."""
 
@@ -121,5 +148,13 @@ class DatasetExhausted(Rejected):
         self.available = available
 
 
+class OfferRefused(Rejected):
+    """What another validator publishes is not what it has to be; the message says where."""
+
+
 class StateUnreadable(Rejected):
     """Saved state exists but is corrupt or of another version; it is left untouched."""
+
+
+class ReleaseRefused(Rejected):
+    """A release is not signed, not what was signed, or not to be installed here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from sn37.domain.evidence import ALL_ROUNDS
@@ -11,6 +11,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -19,6 +20,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 
 
 class StateStore(Protocol):
@@ -87,9 +89,14 @@ class StateStore(Protocol):
         ...
 
     async def finish_round(
-        self, result: RoundResult, submissions: Collection[Submission] = ()
+        self,
+        result: RoundResult,
+        submissions: Collection[Submission] = (),
+        statement: SignedReceipt | None = None,
     ) -> None:
         """Record a finished round and the submissions it changed, in one step, once.
+
+        ``statement`` is what its validator signs of the whole round, see ``RoundStatement``.
 
         Recording a round again changes nothing. A round that is sat out need not be open.
         """
@@ -118,6 +125,27 @@ class StateStore(Protocol):
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         """The round's receipts, in the order they were written."""
+        ...
+
+    async def statement(self, round_: RoundKey) -> SignedReceipt | None:
+        """The finished round's statement; ``None`` for a round that has none."""
+        ...
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        """Record how this state begins, with the rounds that are taken over, all in one step.
+
+        ``rounds`` come in the order of their blocks; their statements and receipts stay as
+        their validator signed them.
+
+        Raises:
+            ValueError: There are rounds already, or a beginning.
+        """
         ...
 
     async def record_weights(self, record: WeightsRecord) -> None:

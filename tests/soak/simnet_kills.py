@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hits = kill_randomly(
             killed,
             kills=options.kills,
-            num_events=len(undisturbed.lines()),
+            told=undisturbed.told(),
             set_up_s=set_up_seconds(undisturbed),
             seed=options.seed,
         )

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
-from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
+from sn37.adapters.sqlite.database import (
+    BUSY_TIMEOUT_MS,
+    acquire,
+    known_version,
+    lock_file,
+    translated,
+)
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.state import ValidatorState
+from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.samples import Pool
+from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -30,6 +40,7 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    beginning: Beginning | None = None
 
 
 def verify(path: Path) -> Contents:
@@ -42,7 +53,7 @@ def verify(path: Path) -> Contents:
         StateUnreadable: Something in it is wrong; says what.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         version = known_version(db, path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -52,13 +63,13 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        if version == VERSION:
-            _read_everything(db)
+        found_beginning = _read_everything(db).beginning if version == VERSION else None
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
+            beginning=found_beginning,
         )
 
 
@@ -69,17 +80,33 @@ def read_state(path: Path) -> ValidatorState:
         StateUnreadable: It is damaged, or of another version.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
-        version = known_version(db, path)
-        if version == 0:
-            return ValidatorState()
-        if version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        return load_state(db)
+    with _reading_current(path) as db:
+        return ValidatorState() if db is None else load_state(db)
+
+
+def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
+    """The pools of a round that are kept, which a validator may be using meanwhile.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``read_state``.
+    """
+    with _reading_current(path) as db:
+        return {} if db is None else rounds.pools(db, round_)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a validator has the database open now."""
+    try:
+        descriptor = os.open(lock_file(path), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def backup(path: Path, copy: Path) -> Contents:
@@ -98,7 +125,7 @@ def backup(path: Path, copy: Path) -> Contents:
     with translated(copy):
         partial.unlink(missing_ok=True)
         try:
-            with closing(_create(partial)) as target, _reading(path) as source:
+            with closing(_create(partial)) as target, reading(path) as source:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
             contents = verify(partial)
@@ -122,7 +149,7 @@ def restore(copy: Path, path: Path) -> Path | None:
         with _locked(path):
             incoming = path.with_name(path.name + ".partial")
             incoming.unlink(missing_ok=True)
-            with closing(_create(incoming)) as target, _reading(copy) as source:
+            with closing(_create(incoming)) as target, reading(copy) as source:
                 source.backup(target)
             verify(incoming)
             aside = _keep_aside(path)
@@ -146,7 +173,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, for reading only."""
     if not path.is_file():
         raise StateUnavailable(f"there is no state database at {path}")
@@ -154,6 +181,20 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
         db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         yield db
+
+
+@contextmanager
+def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """One view of a database of this version; ``None`` for an empty one."""
+    with reading(path) as db:
+        version = known_version(db, path)
+        if 0 < version < VERSION:
+            raise StateUnreadable(
+                f"{path} has version {version}, this program reads {VERSION}; a start of the "
+                "validator brings it up to date"
+            )
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        yield db if version else None
 
 
 def _create(path: Path) -> sqlite3.Connection:
@@ -177,13 +218,13 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_everything(db: sqlite3.Connection) -> None:
-    """Decode every record.
+def _read_everything(db: sqlite3.Connection) -> ValidatorState:
+    """Decode every record; what is remembered of them.
 
     Raises:
         CodecError: One cannot be.
     """
-    load_state(db)
+    state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
         load(samples, to_pool)
     for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
@@ -191,13 +232,17 @@ def _read_everything(db: sqlite3.Connection) -> None:
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
-    for document, signature in db.execute("SELECT document, signature FROM receipt"):
+    for document, signature in db.execute(
+        "SELECT document, signature FROM receipt"
+        " UNION ALL SELECT document, signature FROM statement"
+    ):
         try:
             json.loads(document)
         except ValueError as error:
-            raise CodecError(f"a receipt is no JSON: {error}") from error
+            raise CodecError(f"a receipt or statement is no JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
+    return state
 
 
 def _keep_aside(path: Path) -> Path | None:

@@ -16,6 +16,8 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
 from sn37.domain.state import (
+    Beginning,
+    ColdStart,
     EntryOutcome,
     EntryResult,
     RoundPlan,
@@ -184,4 +186,25 @@ def to_weights(value: JsonValue) -> WeightsRecord:
         sent_at=Block(to_int(fields["sent_at"])),
         extrinsic=optional(to_str, fields["extrinsic"]),
         newest_rounds={key.competition: key.sync_block for key in rounds},
+    )
+
+
+def from_beginning(beginning: Beginning) -> JsonValue:
+    return {
+        "way": beginning.way.value,
+        "block": beginning.block,
+        "source": beginning.source,
+        "follows_from": [[c, block] for c, block in sorted(beginning.follows_from.items())],
+    }
+
+
+def to_beginning(value: JsonValue) -> Beginning:
+    fields = to_record(value)
+    rounds = [to_round_key(pair) for pair in to_list(fields["follows_from"])]
+    source = optional(to_str, fields["source"])
+    return Beginning(
+        way=ColdStart(to_str(fields["way"])),
+        block=Block(to_int(fields["block"])),
+        source=None if source is None else Hotkey(source),
+        follows_from={key.competition: key.sync_block for key in rounds},
     )

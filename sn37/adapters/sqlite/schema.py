@@ -110,8 +110,29 @@ _WHAT_ENTRIES_ARE_SCORED_WITH = (
     """,
 )
 
+_HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
+    """
+    CREATE TABLE statement (
+        round_id INTEGER PRIMARY KEY REFERENCES round (id),
+        validator TEXT NOT NULL,
+        document BLOB NOT NULL,
+        signature BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE beginning (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        value TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _WHAT_ENTRIES_ARE_SCORED_WITH)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FIRST,
+    _WHAT_ENTRIES_ARE_SCORED_WITH,
+    _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
+)
 VERSION = len(MIGRATIONS)
 
 

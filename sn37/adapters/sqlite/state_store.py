@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import journal, rounds
+from sn37.adapters.sqlite import beginnings, journal, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import dump, load
@@ -21,6 +21,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -29,6 +30,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
@@ -95,11 +97,16 @@ class SqliteStateStore:
         )
 
     async def finish_round(
-        self, result: RoundResult, submissions: Collection[Submission] = ()
+        self,
+        result: RoundResult,
+        submissions: Collection[Submission] = (),
+        statement: SignedReceipt | None = None,
     ) -> None:
         def finish(db: sqlite3.Connection) -> None:
             if rounds.finish_round(db, result, keep_texts=self._keep_texts):
                 _save_submissions(db, submissions)
+                if statement is not None:
+                    beginnings.save_statement(db, result.key, statement)
 
         await self._run(finish)
 
@@ -122,6 +129,22 @@ class SqliteStateStore:
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         return await self._run(partial(journal.receipts, round_=round_), Access.READ)
+
+    async def statement(self, round_: RoundKey) -> SignedReceipt | None:
+        return await self._run(partial(beginnings.statement, round_=round_), Access.READ)
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        def begin(db: sqlite3.Connection) -> None:
+            beginnings.begin(db, beginning, rounds)
+            _save_submissions(db, submissions)
+
+        await self._run(begin)
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._run(partial(_record_weights, record=record))
@@ -157,6 +180,7 @@ def load_state(db: sqlite3.Connection) -> ValidatorState:
             for round_id, plan in rounds.open_plans(db).items()
         },
         weights=tuple(load(value, to_weights) for (value,) in weights),
+        beginning=beginnings.beginning(db),
     )
 
 

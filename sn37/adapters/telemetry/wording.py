@@ -9,7 +9,7 @@ from functools import singledispatch
 from sn37.domain import events
 from sn37.domain.ids import EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryResult, Verdict
+from sn37.domain.state import ColdStart, EntryResult, Verdict
 
 Labels = Mapping[Hotkey, str]
 
@@ -144,6 +144,28 @@ def _(event: events.WeightsSubmitted, labels: Labels) -> str:
     shares = sorted(event.weights.shares.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{miner(hotkey, labels)} {share:.3f}" for hotkey, share in shares if share)
     return f"weights   after block {event.sync_block}: {shown} (extrinsic {event.extrinsic})"
+
+
+@line.register
+def _(event: events.ColdStarted, labels: Labels) -> str:
+    begun, source = event.beginning, event.beginning.source
+    of = f" of {miner(source, labels)}" if source is not None else ""
+    match begun.way:
+        case ColdStart.RECEIPTS:
+            how = f"{event.num_rounds} rounds{of} adopted, {event.num_rescored} receipts re-scored"
+        case ColdStart.MANIFESTS:
+            how = f"{event.num_rounds} rounds scored again on the samples{of}"
+        case ColdStart.NOTHING:
+            how = "with no rounds of the past; the weights on chain stay during the warm-up"
+        case ColdStart.FIRST:
+            how = "nobody has set weights yet"
+    return f"began     at block {begun.block}: {how}"
+
+
+@line.register
+def _(event: events.WarmingUp, labels: Labels) -> str:
+    left = ", ".join(f"{n} of competition {c}" for c, n in sorted(event.rounds_left.items()))
+    return f"warm-up   no weights yet, rounds left to judge: {left}"
 
 
 @line.register

@@ -29,8 +29,10 @@ from sn37.testing.builders.models import (
 )
 from sn37.testing.builders.rounds import (
     a_batch,
+    a_beginning,
     a_draw,
     a_job,
+    a_receipt,
     a_round_key,
     a_round_plan,
     a_round_result,
@@ -56,6 +58,7 @@ __all__ = [
     "ARCHITECTURE",
     "CHAIN_START",
     "a_batch",
+    "a_beginning",
     "a_block_ref",
     "a_commitment",
     "a_commitment_book",
@@ -68,6 +71,7 @@ __all__ = [
     "a_neuron",
     "a_pool",
     "a_pool_request",
+    "a_receipt",
     "a_revision",
     "a_round_key",
     "a_round_plan",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sn37.domain.events import (
     BlockScored,
     Cautioned,
+    ColdStarted,
     Degraded,
     EntryFinished,
     EntryStarted,
@@ -23,15 +24,18 @@ from sn37.domain.events import (
     SubmissionRefused,
     SubmissionSeen,
     ViewAged,
+    WarmingUp,
     WeightsRevealed,
     WeightsSubmitted,
     WorkersConfined,
 )
 from sn37.domain.ids import Block, TaskName
 from sn37.domain.reasons import Reason
+from sn37.domain.state import ColdStart
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import an_entry_key
 from sn37.testing.builders.rounds import (
+    a_beginning,
     a_round_key,
     a_round_plan,
     a_round_result,
@@ -60,6 +64,10 @@ def every_event() -> tuple[Event, ...]:
         EntryFinished(round=round_, result=an_entry_result(key)),
         RoundFinished(result=a_round_result(round_)),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
+        ColdStarted(
+            beginning=a_beginning(ColdStart.RECEIPTS, source="other"), num_rounds=9, num_rescored=3
+        ),
+        WarmingUp(rounds_left={round_.competition: 7}),
         WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),
         SharesWithheld(reasons={key.hotkey: "left the subnet"}),
         WeightsRevealed(extrinsic="731-2"),

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from sn37.domain.canonical import canonical_json
+from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
+from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Method
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.ids import TaskName as _TaskName
 from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.receipt import SignedReceipt
+from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
 from sn37.domain.state import (
+    Beginning,
+    ColdStart,
     EntryOutcome,
     EntryResult,
     RoundPlan,
@@ -26,7 +29,13 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.testing.builders.competitions import a_block_ref
-from sn37.testing.builders.models import an_artifact, an_entry_key, hex_digest, some_constraints
+from sn37.testing.builders.models import (
+    a_commitment,
+    an_artifact,
+    an_entry_key,
+    hex_digest,
+    some_constraints,
+)
 from sn37.testing.builders.samples import some_samples
 
 
@@ -180,6 +189,35 @@ def a_round_result(
     )
 
 
+def a_receipt(
+    key: RoundKey | None = None,
+    *,
+    commitment: Commitment | None = None,
+    manifest: Mapping[_TaskName, tuple[tuple[str, Digest], ...]] | None = None,
+    losses: Mapping[_TaskName, tuple[float, ...]] | None = None,
+) -> Receipt:
+    """Of two samples of one task by default, scored on some device."""
+    key = key or a_round_key()
+    text = _TaskName("text")
+    manifest = manifest or {
+        text: (("row-1", hex_digest("one")), ("row-2", hex_digest("two"))),
+    }
+    rows: list[JsonValue] = [[t, row, c] for t, held in manifest.items() for row, c in held]
+    return Receipt(
+        round=key,
+        sync_hash=a_block_ref(key.sync_block).hash,
+        commitment=commitment or a_commitment("alice", 100, competition=key.competition),
+        tensor_digest=hex_digest("tensors"),
+        manifest=manifest,
+        manifest_digest=canonical_digest(rows),
+        pools={task: (1000, hex_digest(f"pool {task}")) for task in manifest},
+        losses=losses or {task: (1.5,) * len(held) for task, held in manifest.items()},
+        code_version="0.1.0",
+        schedule_fingerprint=Digest("f" * 64),
+        environment={"dtype": "bfloat16", "device": "cpu"},
+    )
+
+
 def a_signed_receipt(text: str = "first", *, hotkey: str = "validator") -> SignedReceipt:
     """Some document under a signature of the right length, which verifies nowhere."""
     return SignedReceipt(
@@ -202,4 +240,19 @@ def a_weights_record(
         weights=weights or some_weights(),
         sent_at=Block(sync_block + 5),
         extrinsic=extrinsic,
+    )
+
+
+def a_beginning(
+    way: ColdStart = ColdStart.NOTHING,
+    *,
+    block: int = 700,
+    source: str | None = None,
+    follows_from: Mapping[int, int] | None = None,
+) -> Beginning:
+    return Beginning(
+        way=way,
+        block=Block(block),
+        source=None if source is None else Hotkey(source),
+        follows_from={CompetitionId(c): Block(b) for c, b in (follows_from or {}).items()},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    Beginning,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -20,6 +21,7 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
@@ -37,7 +39,9 @@ class Memory:
     outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
     environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
     receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
+    statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
     weights: dict[Block, WeightsRecord] = field(default_factory=dict)
+    beginning: Beginning | None = None
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class FakeStateStore:
                 if key not in m.results
             },
             weights=tuple(m.weights[block] for block in sorted(m.weights)),
+            beginning=m.beginning,
         )
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:
@@ -111,12 +116,17 @@ class FakeStateStore:
             self.memory.receipts.setdefault(round_, []).append(receipt)
 
     async def finish_round(
-        self, result: RoundResult, submissions: Collection[Submission] = ()
+        self,
+        result: RoundResult,
+        submissions: Collection[Submission] = (),
+        statement: SignedReceipt | None = None,
     ) -> None:
         self._check()
         if result.key in self.memory.results:
             return
         self.memory.results[result.key] = result
+        if statement is not None:
+            self.memory.statements[result.key] = statement
         self.memory.pools.pop(result.key, None)
         self._save(submissions)
 
@@ -142,6 +152,33 @@ class FakeStateStore:
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         self._check()
         return tuple(self.memory.receipts.get(round_, ()))
+
+    async def statement(self, round_: RoundKey) -> SignedReceipt | None:
+        self._check()
+        return self.memory.statements.get(round_)
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        self._check()
+        m = self.memory
+        if m.beginning is not None or m.plans or m.results:
+            raise ValueError("there are rounds already, or a beginning")
+        for record in rounds:
+            opened, key = record.opened, record.result.key
+            m.plans[key] = opened.plan
+            m.results[key] = record.result
+            m.journal |= {(key, entry): list(blocks) for entry, blocks in opened.journal.items()}
+            m.outcomes[key] = dict(opened.outcomes)
+            m.environments[key] = {e: dict(told) for e, told in opened.environments.items()}
+            m.receipts[key] = list(record.published.receipts)
+            m.statements[key] = record.published.statement
+        self._save(submissions)
+        m.beginning = beginning
 
     async def record_weights(self, record: WeightsRecord) -> None:
         self._check()

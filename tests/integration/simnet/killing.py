@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,16 @@ TIME_LIMIT_S = 900
 LOOK_S = 0.002
 IMPORTS_S = 1.0
 SET_UP = 0.15  # of the kills: while the world is made and the validator starts
+# What a validator tells of in each phase: it freezes pools, fetches, opens a round, scores a
+# block, writes a receipt, sends weights.
+PHASES = (
+    "PoolFrozen",
+    "SubmissionFetched",
+    "RoundOpened",
+    "BlockScored",
+    "EntryFinished",
+    "WeightsSubmitted",
+)
 EXTRINSICS = ("extrinsic", "weights_extrinsic")  # fields
 LAST = 0.97  # of a run's events: later it may be over before it can be killed
 
@@ -56,6 +66,10 @@ class Run:
     @property
     def report(self) -> Path:
         return self.root / "report.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "events.jsonl"
 
     @property
     def console(self) -> Path:
@@ -85,59 +99,60 @@ class Run:
 
     def events(self) -> list[Mapping[str, Json]]:
         """What it has told so far."""
-        return [json.loads(line) for line in self.lines()]
+        return [json.loads(line) for line in self._lines()]
 
-    def counted(self) -> Counter[str]:
-        """How often it has told of each kind of event."""
-        return Counter(event["event"] for event in self.events())
+    def told(self) -> list[str]:
+        """The kinds of these events."""
+        return [event["event"] for event in self.events()]
 
-    def lines(self) -> list[str]:
+    def _lines(self) -> list[str]:
         """The same as text; a last line that is not whole is left out."""
-        path = self.state / "events.jsonl"
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [line for line in lines if line.endswith("}\n")]
+        text = self.journal.read_text() if self.journal.exists() else ""
+        return [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
 
 
-def kill_randomly(run: Run, *, kills: int, num_events: int, set_up_s: float, seed: int) -> int:
+def kill_randomly(
+    run: Run, *, kills: int, told: Sequence[str], set_up_s: float, seed: int, phases: bool = True
+) -> int:
     """Kill -9 at moments drawn over the whole run; return how often it was hit.
 
-    Most moments are a number of events, drawn uniformly from the ``num_events`` of a run that
-    nobody disturbs, so that they hit what the validator does and not what takes time; the
-    first ones are a time since the start, up to ``set_up_s``.
+    Some moments are a time since the start, up to ``set_up_s``. The others are one of the events
+    that a run which nobody disturbs tells of: they hit what the validator does, and not what
+    takes time.
+
+    Args:
+        told: The kinds of those events, in order.
+        phases: Draw one event of each phase first, and the others from all.
     """
     draw = Random(seed)
-    shares = sorted(draw.random() for _ in range(kills))
-    hits = 0
-    for share in shares:
-        if share < SET_UP:
-            due_s, due_events = draw.uniform(0, set_up_s), None
-        else:
-            due_s, due_events = 0.0, int((share - SET_UP) / (1 - SET_UP) * num_events * LAST)
-        hits += _kill(run, due_s=due_s, due_events=due_events)
+    in_set_up = round(SET_UP * kills)
+    late = range(int(LAST * len(told)))
+    drawn = [draw.choice([n for n in late if told[n] == kind]) for kind in PHASES if phases]
+    drawn += [draw.choice(late) for _ in range(kills - in_set_up - len(drawn))]
+    hits = sum(_kill(run, due_s=draw.uniform(0, set_up_s)) for _ in range(in_set_up))
+    for position in sorted(drawn):
+        kind = told[position]
+        hits += _kill(run, due=(kind, told[: position + 1].count(kind)))
     return hits
 
 
-def _kill(run: Run, *, due_s: float, due_events: int | None) -> bool:
+def _kill(run: Run, *, due_s: float = 0.0, due: tuple[str, int] | None = None) -> bool:
     """Start the validator and kill it when a moment has come; whether it was still running."""
-    before = len(run.lines())
-    journal = run.state / "events.jsonl"
-    read, found = journal.stat().st_size if journal.exists() else 0, before
+    journal = _Journal(run)
+    journal.read()
+    before = journal.counts.total()
     validator, began = run.start(), time.monotonic()
     helpers: set[int] = set()
     try:
         while validator.poll() is None:
             helpers |= descendants_of(validator.pid)
-            if due_events is None:
+            journal.read()
+            if due is None:
                 if time.monotonic() - began >= due_s:
                     break
-            elif journal.exists() and (size := journal.stat().st_size) > read:
-                with journal.open("rb") as file:
-                    file.seek(read)
-                    found += file.read(size - read).count(b"\n")
-                read = size
-                # Already there: this process has to do something before it dies, too.
-                if found > max(before, due_events):
-                    break
+            # One that has come already: this process, too, has to do something before it dies.
+            elif journal.counts[due[0]] >= due[1] and journal.counts.total() > before:
+                break
             assert time.monotonic() - began < TIME_LIMIT_S
             time.sleep(LOOK_S)
     except FileNotFoundError:  # it has just ended
@@ -148,6 +163,25 @@ def _kill(run: Run, *, due_s: float, due_events: int | None) -> bool:
     assert code in (0, -signal.SIGKILL), run.console.read_text()[-4000:]
     assert_ended(helpers)
     return code != 0
+
+
+class _Journal:
+    """Counts the events that a run has told of, reading each line once."""
+
+    def __init__(self, run: Run) -> None:
+        self._path = run.journal
+        self._offset = 0
+        self.counts: Counter[str] = Counter()
+
+    def read(self) -> None:
+        if not self._path.exists() or self._path.stat().st_size == self._offset:
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if line.endswith(b"}\n"):
+                    self._offset += len(line)
+                    self.counts[json.loads(line)["event"]] += 1
 
 
 def assert_ended(pids: set[int]) -> None:

@@ -40,6 +40,13 @@ def population(undisturbed: Run) -> Path:
     return undisturbed.state / "simnet" / "population"
 
 
+@pytest.mark.fault("SIGKILL", "set-up")
+@pytest.mark.fault("SIGKILL", "freeze")
+@pytest.mark.fault("SIGKILL", "fetch")
+@pytest.mark.fault("SIGKILL", "opening")
+@pytest.mark.fault("SIGKILL", "evaluation")
+@pytest.mark.fault("SIGKILL", "receipts")
+@pytest.mark.fault("SIGKILL", "weights")
 def test_killed_at_twenty_random_moments_a_run_ends_as_if_nothing_had_happened(
     tmp_path: Path, population: Path, seed: int
 ) -> None:
@@ -51,7 +58,7 @@ def test_killed_at_twenty_random_moments_a_run_ends_as_if_nothing_had_happened(
     hits = kill_randomly(
         killed,
         kills=20,
-        num_events=len(calm.lines()),
+        told=calm.told(),
         set_up_s=set_up_seconds(calm),
         seed=seed,
     )
@@ -70,10 +77,9 @@ def test_workers_die_with_their_validator_and_their_round_goes_on_at_the_next_bl
 ) -> None:
     """The same with the real worker, for one round."""
     killed = Run(module=WORKER, root=with_population(tmp_path / "killed", population), rounds=1)
-    told = [event["event"] for event in undisturbed.events() if event["event"] != "SetUpAdvanced"]
-    kill_randomly(
-        killed, kills=4, num_events=told.index("WeightsSubmitted"), set_up_s=2.0, seed=seed
-    )
+    told = [kind for kind in undisturbed.told() if kind != "SetUpAdvanced"]
+    told = told[: told.index("WeightsSubmitted")]
+    kill_randomly(killed, kills=4, told=told, set_up_s=2.0, seed=seed, phases=False)
     killed.finish()
     assert first_round(outcome(killed)) == first_round(outcome(undisturbed))
     assert list(scored_twice(killed)) == []

@@ -156,7 +156,7 @@ async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:
 
 
 def test_a_finished_run_shows_its_report_again_without_scoring(undisturbed: Run) -> None:
-    report, scored = undisturbed.report.read_bytes(), undisturbed.counted()["BlockScored"]
+    report, scored = undisturbed.report.read_bytes(), undisturbed.told().count("BlockScored")
     undisturbed.finish()
     assert undisturbed.report.read_bytes() == report
-    assert undisturbed.counted()["BlockScored"] == scored
+    assert undisturbed.told().count("BlockScored") == scored

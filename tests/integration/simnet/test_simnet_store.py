@@ -410,6 +410,13 @@ def test_what_dead_processes_left_is_swept_and_what_living_ones_write_is_not(
     assert {p.name for p in tmp_path.iterdir()} == {mine.name, "partial-of somebody else"}
 
 
+def test_a_push_that_fails_leaves_nothing_behind(host: Host, tmp_path: Path) -> None:
+    os.mkfifo(write_model(tmp_path / "a") / "pipe")  # which cannot be copied
+    with pytest.raises(OSError, match="pipe"):
+        host.repositories.push("alice/model", tmp_path / "a", revision=REVISION)
+    assert list((host.root / "repos/alice/model").iterdir()) == []
+
+
 async def test_a_missing_tokenizer_is_our_problem_not_the_miners(host: Host) -> None:
     (host.root / "repos").mkdir()
     with pytest.raises(StoreUnavailable):

@@ -22,6 +22,7 @@ from sn37.adapters.system.health_server import HealthServer, Page
 from sn37.adapters.system.service_manager import ServiceManager, from_environment
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE, Watchdog
 from sn37.app.pulse import STUCK_S
+from sn37.app.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "deploy" / "sn37-validator.service"
@@ -101,6 +102,7 @@ class TestServiceManager:
             ServiceManager(f"@{name}").tell(WATCHDOG="1")
             assert manager.recv(100) == b"WATCHDOG=1"
 
+    @pytest.mark.fault("service manager", "down")
     def test_one_that_is_gone_changes_nothing(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -140,6 +142,7 @@ class TestWatchdog:
         assert done.returncode == STUCK_EXIT_CODE
         assert "in stand_still" in log.read_text()
 
+    @pytest.mark.fault("process", "is stopped")
     def test_a_process_that_was_stopped_for_longer_is_not_stuck(self) -> None:
         """As when a laptop sleeps: it counts its own seconds only."""
         with subprocess.Popen(
@@ -163,7 +166,8 @@ from sn37.adapters.system.watchdog import Watchdog, end_process
 def stand_still():
     time.sleep(600)
 log = Path(sys.argv[1])
-Watchdog(deadline_s=0.05, on_stuck=lambda: end_process(log), interval_s=0.01).start()
+end = lambda: end_process(log, "the loop is stuck")
+Watchdog(deadline_s=0.05, on_stuck=end, interval_s=0.01).start()
 stand_still()
 """
 
@@ -208,6 +212,17 @@ class TestUnit:
             timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+    def test_its_settings_are_understood_and_where_it_may_write(
+        self, service: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SN37_CONFIG", raising=False)
+        settings = load_settings({"config": UNIT.with_name("validator.toml")})
+        writable = Path("/var/lib", service["StateDirectory"])
+        assert settings.state_dir.is_relative_to(writable)
+        assert settings.wallet_path.is_relative_to(writable)
+        assert not settings.install_dir.is_relative_to(writable)
+        assert Path(service["ExecStart"]).is_relative_to(settings.install_dir / "current")
 
     def test_its_watchdog_is_more_patient_than_our_own(self, service: Mapping[str, str]) -> None:
         assert int(service["WatchdogSec"]) > STUCK_S

@@ -13,15 +13,17 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.settings import Settings
+from sn37.app.steps import Steps
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Freshness
-from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
 from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.state_store import StateStore
 from sn37.testing.builders import (
     a_commitment,
     a_competition,
@@ -44,6 +46,7 @@ from sn37.testing.fakes import (
     FakeStateStore,
     RecordingSink,
 )
+from sn37.testing.fakes.chain import fake_signature
 
 ONE = CompetitionId(1)
 NUM_SAMPLES = 320
@@ -82,9 +85,16 @@ class World:
     sink: RecordingSink = field(default_factory=RecordingSink)
     qualities: dict[str, float] = field(default_factory=dict)
     stuck_until: int = 0  # block until which scoring does not move
+    disk: StateStore | None = None  # what ``store`` stands for
+    clock: FakeClock = field(default_factory=FakeClock)
+    steps: Steps = field(init=False)  # of the validator that runs
+    stop: asyncio.Event = field(default_factory=asyncio.Event)  # as a signal does
+    signer: FakeSigner = field(default_factory=FakeSigner)
+    cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
 
     def __post_init__(self) -> None:
-        self.chain.set_members(a_neuron("validator"))
+        if not self.chain.has_members:
+            self.chain.set_members(a_neuron("validator"))
         self.scorer.loss = by_quality(self.qualities)
         if self.stuck_until:
             self.scorer.gate = asyncio.Semaphore(0)
@@ -105,27 +115,50 @@ class World:
         return commitment
 
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=120))
+        return asyncio.run(asyncio.wait_for(self.live(rounds, until), timeout=120))
 
-    async def _run(self, rounds: int, until: int) -> ValidatorState:
+    def begin(self) -> ValidatorState:
+        """Begin with what there is, and stop before the first round."""
+        return asyncio.run(asyncio.wait_for(self._begin(self._container()), timeout=60))
+
+    async def _begin(self, container: Container) -> ValidatorState:
+        await container.keeper().load()
+        if self.cold_start_from is not None:
+            await container.supervisor().run({"cold start": container.starter().run})
+        return container.keeper().state
+
+    def _container(self) -> Container:
         def find(name: str) -> DatasetPlugin:
             return FakePlugin(source=self.dataset)
 
-        container = Container(
-            settings=providers.Object(Settings(network="simnet", state_dir=Path("unused"))),
+        return Container(
+            settings=providers.Object(
+                Settings(
+                    network="simnet",
+                    state_dir=Path("unused"),
+                    cold_start_from=self.cold_start_from or (),
+                )
+            ),
             loaded=providers.Object(
                 LoadedSchedule(schedule=self.schedule, fingerprint=Digest("f" * 64), origin="test")
             ),
             network=providers.Object(
-                Network(chain=self.chain, models=self.models, signer=FakeSigner(), find_source=find)
+                Network(chain=self.chain, models=self.models, signer=self.signer, find_source=find)
             ),
-            store=providers.Object(self.store),
+            verify_signature=providers.Object(is_signed_by_fake),
+            store=providers.Object(self.disk or self.store),
             scorer=providers.Object(_WithEnvironment(self.scorer)),
-            clock=providers.Object(FakeClock()),
+            clock=providers.Object(self.clock),
             sink=providers.Object(self.sink),
         )
-        await container.keeper().load()
+
+    async def live(self, rounds: int, until: int) -> ValidatorState:
+        """One life of the validator, until its goal is reached or it is stopped."""
+        container = self._container()
+        self.steps = container.steps()
+        await self._begin(container)
         actors = dict(container.actors())
+        actors["stop"] = self.stop.wait
         actors["goal"] = container.goal(rounds=rounds).run
         actors["driver"] = lambda: self._drive(container, until)
         await container.supervisor().run(actors)
@@ -149,6 +182,10 @@ class World:
         gate, self.scorer.gate = self.scorer.gate, None
         if gate is not None:
             gate.release()
+
+
+def is_signed_by_fake(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
+    return fake_signature(hotkey, message) == signature
 
 
 class _WithEnvironment:

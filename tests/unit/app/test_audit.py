@@ -26,7 +26,7 @@ from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import World, one_competition
+from tests.unit.app.fake_world import World, is_signed_by_fake, one_competition
 
 Change = Callable[[Memory], object]
 
@@ -45,17 +45,13 @@ def three_rounds() -> Memory:
 MEMORY = three_rounds()
 
 
-def is_signed(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
-    return fake_signature(hotkey, message) == signature
-
-
 def audit(memory: Memory, schedule: Schedule | None = None, fingerprint: str = "f") -> AuditResult:
     auditor = Auditor(
         store=FakeStateStore(memory=memory),
         schedule=schedule or one_competition(),
         fingerprint=Digest(fingerprint * 64),
         rule=KingOfTheHill(),
-        verify=is_signed,
+        verify=is_signed_by_fake,
     )
     return asyncio.run(auditor.run())
 

@@ -11,9 +11,11 @@ import pytest
 from sn37.app import main
 from sn37.app.cli_errors import run
 from sn37.app.data_check import check_source
+from sn37.domain.canonical import canonical_json
 from sn37.domain.checks import Grade
 from sn37.domain.competition import Freshness
-from sn37.testing.builders import a_pool_request, a_source
+from sn37.domain.ids import Digest, TaskName
+from sn37.testing.builders import a_pool_request, a_receipt, a_round_key, a_source
 
 PLUGIN = """
 import asyncio, random, sys
@@ -229,13 +231,9 @@ async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_
 
 
 def receipt(folder: Path, name: str, *rows: str, sync_block: int = 720) -> str:
-    document = {
-        "competition": 1,
-        "sync_block": sync_block,
-        "manifest": {"a\x1b": [[row, f"hash of {row}"] for row in rows]},
-        "more": None,
-    }
-    (folder / name).write_text(json.dumps(document))
+    manifest = {TaskName("a\x1b"): tuple((row, Digest(f"hash of {row}")) for row in rows)}
+    document = a_receipt(a_round_key(1, sync_block), manifest=manifest).document()
+    (folder / name).write_bytes(canonical_json(document))
     return str(folder / name)
 
 
@@ -256,9 +254,8 @@ def test_what_two_validators_share_is_measured_from_their_receipts(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{}", "no receipt: competition: Field required"),
-        ("[" * 9, "no receipt: "),
-        ('{"competition": 1, "sync_block": 1, "manifest": {"a": [["b"]]}}', "manifest.a.0"),
+        ("{}", "no receipt: version: Field required"),
+        ("[" * 9, "no JSON: "),
     ],
 )
 def test_what_is_no_receipt_of_the_round_is_one_line(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.standings import WINDOW_ROUNDS, standings, warming_up
+from sn37.domain.standings import WINDOW_ROUNDS, standings, warm_up_left
 from sn37.domain.state import RoundResult
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
@@ -60,8 +60,8 @@ def test_only_the_last_24_sync_rounds_count() -> None:
 
 
 def test_the_24th_round_back_counts_and_the_25th_does_not() -> None:
-    assert not warming_up([won("a", 0), won("b", 23)], timing=TIMING, warmup_rounds=2)
-    assert warming_up([won("a", 0), won("b", 24)], timing=TIMING, warmup_rounds=2)
+    assert not warm_up_left([won("a", 0), won("b", 23)], timing=TIMING, warmup_rounds=2)
+    assert warm_up_left([won("a", 0), won("b", 24)], timing=TIMING, warmup_rounds=2)
 
 
 def test_a_round_sat_out_credits_nobody_with_the_crown_of_the_round_before() -> None:
@@ -161,12 +161,12 @@ def test_rounds_of_two_competitions_are_never_mixed() -> None:
 
 def test_a_validator_warms_up_until_it_has_judged_enough_rounds() -> None:
     rounds = [won("alice", 0), won(None, 1), sat_out(2)]
-    assert warming_up([], timing=TIMING, warmup_rounds=1)
-    assert warming_up(rounds, timing=TIMING, warmup_rounds=3)
-    assert not warming_up(rounds, timing=TIMING, warmup_rounds=2)
+    assert warm_up_left([], timing=TIMING, warmup_rounds=1)
+    assert warm_up_left(rounds, timing=TIMING, warmup_rounds=3)
+    assert not warm_up_left(rounds, timing=TIMING, warmup_rounds=2)
 
 
 def test_a_validator_that_was_away_for_a_day_warms_up_again() -> None:
     old = [won("alice", n) for n in range(10)]
-    assert not warming_up(old, timing=TIMING, warmup_rounds=8)
-    assert warming_up([*old, won("bob", 100)], timing=TIMING, warmup_rounds=8)
+    assert not warm_up_left(old, timing=TIMING, warmup_rounds=8)
+    assert warm_up_left([*old, won("bob", 100)], timing=TIMING, warmup_rounds=8)

@@ -1,0 +1,1 @@
+"""Adapter: rounds that validators publish, in folders."""

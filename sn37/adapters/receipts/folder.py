@@ -1,0 +1,122 @@
+"""Rounds in a folder: one folder a round, ``COMPETITION-BLOCK``, with one file a document.
+
+``statement.json`` is what the validator says of the whole round, ``HOTKEY-BLOCK.json`` the
+receipt of one entry. A round appears by one rename once it is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.ports.errors import OfferRefused, ReceiptsUnavailable
+from sn37.ports.receipt_source import OfferedRound
+
+if TYPE_CHECKING:
+    from sn37.ports.receipt_source import ReceiptSource
+
+_T = TypeVar("_T")
+
+# A receipt of 5,000 samples has three megabytes, a statement on 256 members a quarter of one.
+MAX_FILE_BYTES = 2**25
+MAX_ROUND_BYTES = 2**28
+MAX_ROUNDS = 20_000  # of a folder: more than a year of two competitions
+STATEMENT = "statement.json"
+_ROUND = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,14})")
+_RECEIPT = re.compile(r"[A-Za-z0-9]{1,64}-[0-9]{1,15}\.json")
+_PARTIAL = ".partial"
+
+
+class FolderReceipts:
+    """What lies in a folder that this machine or another has written.
+
+    Only ordinary files are opened: a pipe would hang, and a link lead elsewhere.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        return str(self._folder)
+
+    async def index(self) -> tuple[RoundKey, ...]:
+        return await self._in_thread(self._index)
+
+    async def fetch(self, round_: RoundKey) -> OfferedRound:
+        return await self._in_thread(lambda: self._fetch(round_))
+
+    def _index(self) -> tuple[RoundKey, ...]:
+        found = []
+        for number, path in enumerate(self._folder.iterdir()):
+            if number == MAX_ROUNDS:
+                raise OfferRefused(f"{self.name}: more than {MAX_ROUNDS:,} rounds")
+            if (match := _ROUND.fullmatch(path.name)) and path.is_dir():
+                found.append(RoundKey(CompetitionId(int(match[1])), Block(int(match[2]))))
+        return tuple(sorted(found))
+
+    def _fetch(self, round_: RoundKey) -> OfferedRound:
+        folder = self._folder / _folder_name(round_)
+        statement, receipts = _read(folder / STATEMENT), list[bytes]()
+        size_bytes = len(statement)
+        for path in sorted(p for p in folder.iterdir() if _RECEIPT.fullmatch(p.name)):
+            receipts.append(_read(path))
+            size_bytes += len(receipts[-1])
+            if size_bytes > MAX_ROUND_BYTES:
+                raise OfferRefused(f"{folder}: larger than {MAX_ROUND_BYTES // 2**20} MiB")
+        return OfferedRound(statement=statement, receipts=tuple(receipts))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        try:
+            return await asyncio.to_thread(work)
+        except OSError as error:
+            raise ReceiptsUnavailable(
+                f"{error.filename or self.name}: {error.strerror or error}"
+            ) from error
+
+
+def write_round(
+    folder: Path, round_: RoundKey, statement: bytes, receipts: Mapping[EntryKey, bytes]
+) -> bool:
+    """Put a round into the folder, unless it is there; whether it is new.
+
+    Raises:
+        OSError: The folder cannot be written; nothing that looks complete is left.
+    """
+    home = folder / _folder_name(round_)
+    if home.is_dir():
+        return False
+    partial = home.with_name(home.name + _PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for entry, content in receipts.items():
+        (partial / f"{entry.hotkey}-{entry.block}.json").write_bytes(content)
+    (partial / STATEMENT).write_bytes(statement)
+    partial.rename(home)
+    return True
+
+
+def _folder_name(round_: RoundKey) -> str:
+    return f"{round_.competition}-{round_.sync_block}"
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OfferRefused(f"{path}: not an ordinary file")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OfferRefused(f"{path}: larger than {MAX_FILE_BYTES // 2**20} MiB")
+    return content
+
+
+if TYPE_CHECKING:
+    _source: ReceiptSource = FolderReceipts(Path())

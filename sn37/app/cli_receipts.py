@@ -1,0 +1,69 @@
+"""``sn37 receipts``: publish what a validator has signed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app import options
+
+if TYPE_CHECKING:
+    from sn37.app.settings import Settings
+
+app = typer.Typer(
+    name="receipts", help="Publish what a validator has signed.", no_args_is_help=True
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the rounds are put.")]
+Since = Annotated[int, typer.Option(metavar="BLOCK", help="Leave out rounds before this block.")]
+
+
+@app.callback()
+def _receipts() -> None:
+    """Publish what a validator has signed."""
+
+
+@app.command()
+def export(
+    folder: Folder,
+    since: Since = 0,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Write every finished round with its signed receipts; a validator may be running.
+
+    Rounds that are there already are left as they are, so that the same command adds the new
+    ones. Another validator begins with them by --cold-start-from.
+    """
+    flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
+    from sn37.app.settings import load_settings
+
+    new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
+    told = f"; {unsigned} of an older version have no statement and are left out"
+    typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
+
+
+async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, int, int]:
+    from dependency_injector import providers
+
+    from sn37.app.cli_errors import CommandError
+    from sn37.app.container import Container  # what it needs takes a second to import
+    from sn37.app.exporting import export_rounds
+
+    container = Container(settings=providers.Object(settings))
+    with tempfile.TemporaryDirectory(prefix="sn37-export-") as scratch:
+        copy = Path(scratch, "state.sqlite")  # one view of it, whatever a validator writes
+        container.back_up_state()(container.state_file(), copy)
+        store = container.open_state(copy)
+        try:
+            return await export_rounds(store, folder, container.write_round(), since=since)
+        except OSError as error:
+            raise CommandError(f"{folder}: {error.strerror or error}") from error
+        finally:
+            await store.close()

@@ -1,0 +1,257 @@
+"""How a validator with an empty state begins: with what others recorded, or with nothing.
+
+In this order: adopt another validator's rounds, checked; score the last rounds again on their
+samples; fold from nothing, while the weights on chain stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from sn37.app.histories import HistoryReader, OfferedHistory
+from sn37.app.keeper import StateKeeper
+from sn37.app.offered import RoundReader
+from sn37.app.plugin_calls import one_line
+from sn37.app.receipts import VerifySignature
+from sn37.app.rechecking import CannotRecheck, Rechecker, Resampler
+from sn37.app.room import bring
+from sn37.app.sources import Sources
+from sn37.domain.commitment import CommitmentBook
+from sn37.domain.events import Cautioned, ColdStarted
+from sn37.domain.ids import CompetitionId, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
+from sn37.domain.statement import RoundRecord
+from sn37.domain.winner import WinnerRule
+from sn37.ports.chain import Chain
+from sn37.ports.errors import (
+    ModelNotPublic,
+    ModelRejected,
+    OfferRefused,
+    ReceiptsUnavailable,
+    StoreUnavailable,
+)
+from sn37.ports.model_store import ModelStore
+from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.scorer import Scorer
+from sn37.ports.telemetry import EventSink
+
+WHAT = "cold start"  # in what operators read
+
+
+def is_empty(state: ValidatorState) -> bool:
+    """Whether nothing of a round has been recorded yet."""
+    return state.beginning is None and not state.rounds and not state.open_rounds
+
+
+class Starter:
+    """Runs once, before anything else; does nothing when there is a state already.
+
+    Whatever is adopted is recorded in one step: a kill before it leaves the state empty, and
+    the next start begins anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        origins: Sequence[ReceiptSource],
+        histories: HistoryReader,
+        rechecker: Rechecker,
+        chain: Chain,
+        models: ModelStore,
+        keeper: StateKeeper,
+        schedule: Schedule,
+        hotkey: Hotkey,
+        sink: EventSink,
+    ) -> None:
+        self._origins = origins
+        self._histories = histories
+        self._rechecker = rechecker
+        self._chain = chain
+        self._models = models
+        self._keeper = keeper
+        self._schedule = schedule
+        self._hotkey = hotkey
+        self._sink = sink
+
+    async def run(self) -> None:
+        """Begin, if this validator has not begun yet.
+
+        Raises:
+            ChainUnavailable, ScorerUnavailable: Try again.
+        """
+        if not is_empty(self._keeper.state):
+            return
+        head = await self._chain.head()
+        metagraph = await self._chain.metagraph(head)
+        book = await self._chain.commitments(head)
+        for history in await self._offered(metagraph, book):
+            if await self._adopt(history, metagraph):
+                return
+        is_first = not any(
+            n.validator_permit and n.last_update > n.registered_at for n in metagraph.neurons
+        )
+        way = ColdStart.FIRST if is_first else ColdStart.NOTHING
+        await self._keeper.begin(Beginning(way=way, block=head.number))
+        self._tell()
+        if way is ColdStart.NOTHING and not self._origins:
+            self._caution(
+                "other validators have set weights before; with their receipts "
+                "(--cold-start-from) this one would agree with them from its first round on"
+            )
+
+    async def _offered(
+        self, metagraph: Metagraph, book: CommitmentBook
+    ) -> Sequence[OfferedHistory]:
+        """What may be adopted, of the validators with the most stake first."""
+        found: list[OfferedHistory] = []
+        for origin in self._origins:
+            try:
+                found.append(await self._histories.read(origin, metagraph=metagraph, book=book))
+            except (OfferRefused, ReceiptsUnavailable) as error:
+                self._caution(f"{origin.name} is not used: {error}")
+        stakes = {n.hotkey: n.stake_rao for n in metagraph.neurons}
+        return sorted(
+            without_contradictions(found, self._caution),
+            key=lambda h: (-stakes.get(h.validator, 0), h.validator),
+        )
+
+    async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
+        try:
+            num_rescored = await self._rechecker.check(
+                history, head=metagraph.at, hotkey=self._hotkey
+            )
+            submissions = await self._fetched(history)
+        except (OfferRefused, CannotRecheck) as error:
+            self._caution(f"{history.name} is not used: {error}")
+            return False
+        await self._keeper.begin(
+            Beginning(
+                way=ColdStart.RECEIPTS,
+                block=metagraph.at.number,
+                source=history.validator,
+                follows_from=history.follows_from,
+            ),
+            rounds=history.records,
+            submissions=submissions,
+        )
+        self._tell(num_rounds=len(history.records), num_rescored=num_rescored)
+        self._tell_gap(history, metagraph)
+        return True
+
+    async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
+        """The submissions, with our own look at the models that the next rounds will score.
+
+        Raises:
+            OfferRefused: One is not the model that was told of.
+        """
+        rounds = _rounds(history)
+        submissions: dict[EntryKey, Submission] = dict(history.submissions)
+        for entry in {e.key for held in rounds.values() for e in held[-1].entries}:
+            submission = submissions.get(entry)
+            if submission is None or submission.retired or submission.artifact is None:
+                continue
+            commitment = submission.commitment
+            newest = rounds[commitment.competition][-1].key
+            rules = self._schedule.competition(newest.competition, newest.sync_block)
+            assert rules is not None  # the history was read by this schedule
+            try:
+                own = await bring(self._models, self._keeper, commitment, rules.constraints)
+            except (ModelNotPublic, StoreUnavailable):
+                continue  # it is fetched when it is scored
+            except ModelRejected as error:
+                raise OfferRefused(f"{entry.hotkey} was scored, and yet {error}") from error
+            if own.tensor_digest != submission.artifact.tensor_digest:
+                raise OfferRefused(f"{entry.hotkey} has other weights than were scored")
+            submissions[entry] = replace(submission, artifact=own)
+        return submissions.values()
+
+    def _tell(self, *, num_rounds: int = 0, num_rescored: int = 0) -> None:
+        beginning = self._keeper.state.beginning
+        assert beginning is not None
+        self._sink.emit(
+            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_rescored=num_rescored)
+        )
+
+    def _tell_gap(self, history: OfferedHistory, metagraph: Metagraph) -> None:
+        timing = self._schedule.timing
+        newest = max(r.result.key.sync_block for r in history.records)
+        missing = (timing.sync_block(metagraph.at.number) - newest) // timing.cadence
+        if missing > 0:
+            self._caution(
+                f"{history.name} ends {missing} rounds ago, with that of block {newest}; what was "
+                "found in them is missing, and crowns may differ for a while"
+            )
+
+    def _caution(self, advice: str) -> None:
+        self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
+
+
+def build_starter(
+    *,
+    origins: Sequence[ReceiptSource],
+    verify: VerifySignature,
+    fingerprint: Digest,
+    chain: Chain,
+    models: ModelStore,
+    sources: Sources,
+    scorer: Scorer,
+    environment: Callable[[], Mapping[str, str]],
+    keeper: StateKeeper,
+    schedule: Schedule,
+    rule: WinnerRule,
+    hotkey: Hotkey,
+    sink: EventSink,
+) -> Starter:
+    """A starter with all that it needs."""
+    reader = RoundReader(chain=chain, schedule=schedule, fingerprint=fingerprint, verify=verify)
+    return Starter(
+        origins=origins,
+        histories=HistoryReader(rounds=reader, schedule=schedule, rule=rule),
+        rechecker=Rechecker(
+            resampler=Resampler(chain=chain, sources=sources, schedule=schedule),
+            models=models,
+            keeper=keeper,
+            scorer=scorer,
+            environment=environment,
+            schedule=schedule,
+            sink=sink,
+        ),
+        chain=chain,
+        models=models,
+        keeper=keeper,
+        schedule=schedule,
+        hotkey=hotkey,
+        sink=sink,
+    )
+
+
+def without_contradictions(
+    found: Sequence[OfferedHistory], tell: Callable[[str], None]
+) -> Sequence[OfferedHistory]:
+    """Those of validators that tell one story. Where two validators differ, that is told."""
+    liars: set[Hotkey] = set()
+    crowns: dict[RoundKey, tuple[OfferedHistory, RoundRecord]] = {}
+    for history in found:
+        for record in history.records:
+            key = record.result.key
+            other, theirs = crowns.setdefault(key, (history, record))
+            where = f"competition {key.competition}, round {key.sync_block}"
+            signers = {r.published.statement.hotkey for r in (record, theirs)}
+            documents = {r.published.statement.document for r in (record, theirs)}
+            if len(signers) == 1 and len(documents) == 2 and not liars & signers:
+                tell(f"{where}: {signers.copy().pop()} signed two different statements")
+                liars |= signers
+            elif record.result.champion != theirs.result.champion:
+                tell(f"{where}: {other.name} and {history.name} have different champions")
+    return [h for h in found if h.validator not in liars]
+
+
+def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:
+    found: dict[CompetitionId, tuple[RoundResult, ...]] = {}
+    for record in history.records:
+        competition = record.result.key.competition
+        found[competition] = (*found.get(competition, ()), record.result)
+    return found

@@ -1,0 +1,231 @@
+"""What another validator offers as its history: read, and derived again from its losses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sn37.app.decision import Conclusion, conclude
+from sn37.app.offered import ReadRound, RoundReader
+from sn37.app.statements import digest_of
+from sn37.domain.commitment import Commitment, CommitmentBook
+from sn37.domain.eligibility import MAX_FAILURES
+from sn37.domain.evidence import Evidence, weigh
+from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import Schedule
+from sn37.domain.standings import COLD_ROUNDS
+from sn37.domain.state import Submission, Verdict
+from sn37.domain.statement import RoundRecord
+from sn37.domain.winner import WinnerRule
+from sn37.ports.errors import OfferRefused
+from sn37.ports.receipt_source import ReceiptSource
+
+# Of the stake of all that hold a permit. With the 64 permits of a subnet the mean is 1.6 %: who
+# has less than this holds one for little money.
+MIN_STAKE_PERCENT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedHistory:
+    """All rounds of one validator, whose crowns follow from its losses."""
+
+    name: str  # of the source
+    validator: Hotkey  # who signed the newest statements
+    records: tuple[RoundRecord, ...]  # by sync block, then competition
+    submissions: Mapping[EntryKey, Submission]  # as the newest round that tells of them left them
+    # Per competition the coronation from which on all crowns were derived again.
+    follows_from: Mapping[CompetitionId, Block]
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One competition, as far as it was derived."""
+
+    evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    before: ReadRound | None = None
+    retired: set[EntryKey] = field(default_factory=set)
+
+
+class HistoryReader:
+    """Reads offers, round by round, and derives every verdict and crown of them again."""
+
+    def __init__(self, *, rounds: RoundReader, schedule: Schedule, rule: WinnerRule) -> None:
+        self._rounds = rounds
+        self._schedule = schedule
+        self._rule = rule
+
+    async def read(
+        self, source: ReceiptSource, *, metagraph: Metagraph, book: CommitmentBook
+    ) -> OfferedHistory:
+        """The history that a source offers.
+
+        Args:
+            metagraph: Of this subnet at the newest block, and so ``book``.
+
+        Raises:
+            OfferRefused: It is not to be believed; one line says why.
+            ReceiptsUnavailable, ChainUnavailable: It cannot be read now.
+        """
+        rounds: list[ReadRound] = []
+        for key in await source.index():
+            rounds.append(await self._rounds.read(key, await source.fetch(key)))
+            await asyncio.sleep(0)  # a long history must not stop the pulse
+        by_competition = {
+            c: [r for r in rounds if r.statement.key.competition == c]
+            for c in sorted({r.statement.key.competition for r in rounds})
+        }
+        self._require_recent(by_competition, metagraph.at)
+        validator = _require_believable(by_competition, metagraph)
+        _require_chain_s_commitments(rounds, book)
+        records: list[RoundRecord] = []
+        for held in by_competition.values():
+            records += self._derive(held)
+            await asyncio.sleep(0)
+        return OfferedHistory(
+            name=source.name,
+            validator=validator,
+            records=tuple(
+                sorted(records, key=lambda r: (r.result.key.sync_block, r.result.key.competition))
+            ),
+            submissions=_newest(rounds),
+            follows_from={
+                c: held[_last_coronation(held)].statement.key.sync_block
+                for c, held in by_competition.items()
+            },
+        )
+
+    def _require_recent(
+        self, rounds: Mapping[CompetitionId, Sequence[ReadRound]], head: BlockRef
+    ) -> None:
+        """Every competition that runs has rounds, up to a little while ago."""
+        timing = self._schedule.timing
+        oldest = timing.sync_block(head.number) - COLD_ROUNDS * timing.cadence
+        for rules in self._schedule.at(head.number):
+            if not rounds.get(rules.id):
+                raise OfferRefused(f"it has no rounds of competition {rules.id}")
+            newest = rounds[rules.id][-1].statement.key.sync_block
+            if newest < oldest:
+                raise OfferRefused(
+                    f"competition {rules.id}: its newest round is {newest}, more than "
+                    f"{COLD_ROUNDS} rounds ago"
+                )
+
+    def _derive(self, held: Sequence[ReadRound]) -> list[RoundRecord]:
+        """The records of one competition, each following from those before it.
+
+        The crowns before the last coronation are taken as they are told: what they rested on
+        may lie before the first round that is offered, and nothing rests on them any more.
+        """
+        progress, records = _Progress(), list[RoundRecord]()
+        follows_from = _last_coronation(held)
+        for position, read in enumerate(held):
+            _require_next(progress.before, read)
+            past: Mapping[EntryKey, Evidence] = progress.evidence
+            derived = conclude(
+                read.opened,
+                rules=read.rules,
+                past=past,
+                submissions=read.submissions,
+                rule=self._rule,
+            )
+            if position >= follows_from:
+                _require_same(read, derived, progress.retired)
+            result = replace(derived.result, champion=read.statement.winner)
+            records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
+            _advance(progress, read)
+        return records
+
+
+def believable(metagraph: Metagraph) -> frozenset[Hotkey]:
+    """Who may be believed at all: a permit, and a fair part of the stake of those with one."""
+    total = sum(n.stake_rao for n in metagraph.neurons if n.validator_permit)
+    return metagraph.trusted_signers(min_stake_rao=total * MIN_STAKE_PERCENT // 100)
+
+
+def _require_believable(
+    rounds: Mapping[CompetitionId, Sequence[ReadRound]], metagraph: Metagraph
+) -> Hotkey:
+    """Who vouches for all of it: each statement names the one before by its digest."""
+    signers = {held[-1].published.statement.hotkey for held in rounds.values()}
+    if len(signers) != 1:
+        raise OfferRefused(f"its newest statements are signed by {len(signers)} validators")
+    (validator,) = signers
+    neuron = metagraph.find(validator)
+    if neuron is None or not neuron.validator_permit:
+        raise OfferRefused(f"{validator}, who signed it, has no validator permit")
+    if validator not in believable(metagraph):
+        raise OfferRefused(
+            f"{validator}, who signed it, has less than {MIN_STAKE_PERCENT} % of the validators' "
+            "stake"
+        )
+    return validator
+
+
+def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBook) -> None:
+    known: dict[EntryKey, Commitment] = {c.key: c for c in book.well_formed.values()}
+    for read in rounds:
+        for submission in read.statement.submissions:
+            told = submission.commitment
+            if known.setdefault(told.key, told) != told:
+                raise OfferRefused(
+                    f"{_where(read)}: {told.hotkey} committed something else at block {told.block}"
+                )
+
+
+def _require_next(before: ReadRound | None, read: ReadRound) -> None:
+    """The statement before is the one that this one names; the crown is handed on."""
+    if before is None:
+        return
+    if read.statement.previous != digest_of(before.published.statement.document):
+        raise OfferRefused(
+            f"{_where(read)}: a round between {before.statement.key.sync_block} and it is missing "
+            "or has been exchanged"
+        )
+    if read.statement.champion not in (before.statement.winner, None):
+        raise OfferRefused(f"{_where(read)}: the champion before it did not win the round before")
+
+
+def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) -> None:
+    said, found = read.statement.winner, derived.result.champion
+    if said != found:
+        raise OfferRefused(
+            f"{_where(read)}: the crown does not follow from the losses: it says "
+            f"{said.hotkey if said else 'nobody'}, they give "
+            f"{found.hotkey if found else 'nobody'}"
+        )
+    lost = {k for k, o in derived.outcomes.items() if o.reason is Reason.RACED_OUT}
+    for entry in read.statement.entries:
+        is_out = entry in lost or entry in derived.beaten or entry in retired
+        if read.submissions[entry].retired != is_out:
+            raise OfferRefused(f"{_where(read)}: {entry.hotkey} is retired without cause, or not")
+
+
+def _advance(progress: _Progress, read: ReadRound) -> None:
+    progress.before = read
+    progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
+    for entry, outcome in read.opened.outcomes.items():
+        if outcome.verdict is Verdict.SCORED:
+            values = weigh(read.opened.journal[entry], read.rules)
+            progress.evidence.setdefault(entry, {})[read.statement.key.sync_block] = values
+
+
+def _last_coronation(held: Sequence[ReadRound]) -> int:
+    """Position of the last round after which the crown was another's; 0 if there is none."""
+    changed = (i for i, r in enumerate(held) if r.statement.champion != r.statement.winner)
+    return max(changed, default=0)
+
+
+def _newest(rounds: Sequence[ReadRound]) -> Mapping[EntryKey, Submission]:
+    """What is adopted of submissions. Nobody is shut out for failures that we have not seen."""
+    newest = {s.commitment.key: s for read in rounds for s in read.statement.submissions}
+    return {
+        key: replace(s, failures=min(s.failures, MAX_FAILURES - 1)) for key, s in newest.items()
+    }
+
+
+def _where(read: ReadRound) -> str:
+    key = read.statement.key
+    return f"competition {key.competition}, round {key.sync_block}"

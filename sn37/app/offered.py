@@ -1,0 +1,174 @@
+"""One offered round, from a stranger's files to values: signed, complete, of this subnet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sn37.app.audit_receipts import check_receipts
+from sn37.app.receipt_files import UnreadableReceipt, read_receipt, read_signed
+from sn37.app.receipts import VerifySignature
+from sn37.app.rescoring import CannotRescore, blocks_of
+from sn37.app.statements import UnreadableStatement, digest_of, read_statement
+from sn37.domain.competition import Competition
+from sn37.domain.ids import Digest, EntryKey, RoundKey
+from sn37.domain.reasons import Reason
+from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.schedule import Schedule
+from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.domain.state import EntryOutcome, OpenRound, Submission, Verdict
+from sn37.domain.statement import RoundStatement, SignedRound
+from sn37.ports.chain import Chain
+from sn37.ports.errors import OfferRefused
+from sn37.ports.receipt_source import OfferedRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRound:
+    """A round whose documents agree with each other, with the schedule and with the chain."""
+
+    statement: RoundStatement
+    rules: Competition
+    opened: OpenRound  # with the losses of the receipts
+    published: SignedRound
+
+    @property
+    def submissions(self) -> Mapping[EntryKey, Submission]:
+        """As the round left them."""
+        return {s.commitment.key: s for s in self.statement.submissions}
+
+
+class RoundReader:
+    """Reads what another validator offers. Whatever is wrong with it ends in ``OfferRefused``."""
+
+    def __init__(
+        self, *, chain: Chain, schedule: Schedule, fingerprint: Digest, verify: VerifySignature
+    ) -> None:
+        self._chain = chain
+        self._schedule = schedule
+        self._fingerprint = fingerprint
+        self._verify = verify
+
+    async def read(self, key: RoundKey, offered: OfferedRound) -> ReadRound:
+        """The round that was offered as ``key``.
+
+        Raises:
+            OfferRefused: Says what is wrong, and where.
+            ChainUnavailable: Its sync block cannot be looked up.
+        """
+        where = f"competition {key.competition}, round {key.sync_block}"
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        if rules is None or self._schedule.timing.sync_block(key.sync_block) != key.sync_block:
+            raise OfferRefused(f"{where}: the schedule has no such round")
+        try:
+            signed = read_signed(offered.statement)
+            statement = read_statement(signed, self._verify)
+            await self._require_this_network(key, statement)
+            receipts = _in_order(statement, offered.receipts)
+            opened = _opened(statement, receipts, rules)
+        except (UnreadableReceipt, UnreadableStatement, CannotRescore) as error:
+            raise OfferRefused(f"{where}: {error}") from error
+        except OfferRefused as error:
+            raise OfferRefused(f"{where}: {error}") from error
+        published = SignedRound(
+            key=key, statement=signed, receipts=tuple(signed for _, signed in receipts)
+        )
+        for receipt in published.receipts:
+            if receipt.hotkey != signed.hotkey:
+                raise OfferRefused(f"{where}: a receipt is signed by another validator")
+        read = ReadRound(statement=statement, rules=rules, opened=opened, published=published)
+        for difference in check_receipts(
+            opened,
+            published.receipts,
+            rules=rules,
+            submissions=read.submissions,
+            fingerprint=self._fingerprint,
+            verify=self._verify,
+        ):
+            raise OfferRefused(str(difference))
+        return read
+
+    async def _require_this_network(self, key: RoundKey, statement: RoundStatement) -> None:
+        if statement.key != key:
+            told = f"competition {statement.key.competition}, round {statement.key.sync_block}"
+            raise OfferRefused(f"its statement is of {told}")
+        if statement.netuid != self._schedule.netuid:
+            raise OfferRefused(f"it is of subnet {statement.netuid}")
+        if statement.schedule_fingerprint != self._fingerprint:
+            raise OfferRefused("it was scored by another schedule; compare sn37 versions")
+        if key.sync_block > (await self._chain.head()).number:
+            raise OfferRefused("its block does not exist yet")
+        if statement.sync != await self._chain.block(key.sync_block):
+            raise OfferRefused("its block is not this chain's; it is of another network")
+
+
+def _in_order(
+    statement: RoundStatement, files: Iterable[bytes]
+) -> tuple[tuple[Receipt, SignedReceipt], ...]:
+    """The receipts that the statement names, in its order.
+
+    Raises:
+        OfferRefused: One is missing, or there is another.
+        UnreadableReceipt: A file is no receipt.
+    """
+    found: dict[Digest, tuple[Receipt, SignedReceipt]] = {}
+    for data in files:
+        receipt, signed = read_receipt(data)
+        if signed is None:
+            raise OfferRefused("a receipt without a signature")
+        digest = digest_of(signed.document)
+        if digest not in statement.receipts or digest in found:
+            raise OfferRefused(
+                f"the receipt of {receipt.commitment.hotkey} is not in its statement"
+            )
+        found[digest] = (receipt, signed)
+    if missing := [digest for digest in statement.receipts if digest not in found]:
+        raise OfferRefused(f"{len(missing)} of {len(statement.receipts)} receipts are missing")
+    return tuple(found[digest] for digest in statement.receipts)
+
+
+def _opened(
+    statement: RoundStatement,
+    receipts: Iterable[tuple[Receipt, SignedReceipt]],
+    rules: Competition,
+) -> OpenRound:
+    """The round as it was when all entries had an outcome.
+
+    Raises:
+        CannotRescore: A receipt does not hold what the competition draws.
+        OfferRefused: One is of an entry that was not scored, or scored in part.
+    """
+    scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
+    journal: dict[EntryKey, tuple[BlockLosses, ...]] = {}
+    environments: dict[EntryKey, Mapping[str, str]] = {}
+    total = sum(task.num_samples for task in rules.tasks)
+    for outcome, (receipt, _) in zip(scored, receipts, strict=True):
+        if receipt.commitment.key != outcome.key:
+            raise OfferRefused("its receipts are not in the order of its outcomes")
+        blocks = tuple(_losses(receipt, block) for block in blocks_of(receipt, rules))
+        _require_whole(outcome, blocks, total)
+        journal[outcome.key] = blocks
+        environments[outcome.key] = receipt.environment
+    return OpenRound(
+        plan=statement.plan(),
+        journal=journal,
+        outcomes={o.key: o for o in statement.outcomes},
+        environments=environments,
+    )
+
+
+def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:
+    who = outcome.key.hotkey
+    if outcome.reason not in (None, Reason.RACED_OUT):
+        raise OfferRefused(f"{who} was scored, and yet {outcome.reason}")
+    if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
+        raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
+    if not all(math.isfinite(loss) for b in blocks for loss in b.losses):
+        raise OfferRefused(f"{who} was scored with a loss that is no number")
+
+
+def _losses(receipt: Receipt, block: SampleBlock) -> BlockLosses:
+    """Of tokens and seconds receipts do not tell."""
+    losses = receipt.losses[block.task][block.first : block.stop]
+    return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0)

@@ -1,0 +1,160 @@
+"""Receipts as files: what one validator publishes, read by others as a stranger's file.
+
+A published receipt is a JSON object of three: ``document``, the receipt itself; ``hotkey``, the
+validator that scored; ``signature``, its sr25519 signature in hex over the ASCII hex sha256 of
+the document's canonical JSON. A document by itself can be read too, and nobody vouches for it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sn37.app.plugin_calls import one_line
+from sn37.domain.canonical import canonical_json
+from sn37.domain.commitment import Commitment, MalformedCommitment, parse_commitment
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.receipt import Receipt, SignedReceipt
+
+MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
+
+
+class UnreadableReceipt(ValueError):
+    """A file that is no receipt; one line says what is wrong with it, and where."""
+
+
+class _Document(BaseModel):
+    """The fields of ``Receipt.document``, and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    version: Literal[1]
+    competition: int
+    sync_block: int = Field(ge=0)
+    sync_hash: str
+    hotkey: str
+    block: int = Field(ge=0)
+    repo: str
+    revision: str
+    secure_hash: str
+    tensor_digest: str
+    manifest: dict[str, list[tuple[str, str]]]
+    manifest_digest: str
+    pools: dict[str, tuple[int, str]]
+    losses: dict[str, list[float | Literal["nan", "inf", "-inf"]]]
+    code_version: str
+    schedule_fingerprint: str
+    environment: dict[str, str]
+
+    def receipt(self) -> Receipt:
+        return Receipt(
+            round=RoundKey(CompetitionId(self.competition), Block(self.sync_block)),
+            sync_hash=self.sync_hash,
+            commitment=self._commitment(),
+            tensor_digest=Digest(self.tensor_digest),
+            manifest={
+                TaskName(task): tuple((row, Digest(content)) for row, content in rows)
+                for task, rows in self.manifest.items()
+            },
+            manifest_digest=Digest(self.manifest_digest),
+            pools={
+                TaskName(task): (size, Digest(digest))
+                for task, (size, digest) in self.pools.items()
+            },
+            losses={TaskName(task): tuple(map(float, xs)) for task, xs in self.losses.items()},
+            code_version=self.code_version,
+            schedule_fingerprint=Digest(self.schedule_fingerprint),
+            environment=self.environment,
+        )
+
+    def _commitment(self) -> Commitment:
+        """As its text on chain would be read; a receipt does not hold its format."""
+        name = self.repo.replace("/", ":")
+        text = f"2:{name}:{self.revision}:{self.secure_hash}:{self.competition}"
+        read = parse_commitment(text, hotkey=Hotkey(self.hotkey), block=Block(self.block))
+        if isinstance(read, MalformedCommitment):
+            raise UnreadableReceipt(f"no receipt: its commitment: {read.fault}: {read.detail}")
+        return read
+
+
+class _Published(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    document: _Document
+    hotkey: str
+    signature: str = Field(pattern="^[0-9a-f]{128}$")
+
+
+class _Signed(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    document: object
+    hotkey: str
+    signature: str = Field(pattern="^[0-9a-f]{128}$")
+
+
+_Shape = TypeVar("_Shape", _Document, _Published, _Signed)
+
+
+def publish(signed: SignedReceipt) -> bytes:
+    """The file of a signed receipt."""
+    return canonical_json(
+        {
+            "document": json.loads(signed.document),
+            "hotkey": signed.hotkey,
+            "signature": signed.signature.hex(),
+        }
+    )
+
+
+def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
+    """The receipt of a file, and the same as its validator signed it, if the file says who did.
+
+    Raises:
+        UnreadableReceipt: It is no receipt.
+    """
+    if len(data) > MAX_BYTES:
+        raise UnreadableReceipt("larger than any receipt")
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableReceipt(f"no JSON: {one_line(str(error))}") from error
+    if not (isinstance(parsed, dict) and "document" in parsed):
+        return _checked(_Document, data).receipt(), None
+    published = _checked(_Published, data)
+    try:
+        document = canonical_json(parsed["document"])
+    except ValueError as error:  # a NaN, or half a surrogate pair
+        raise UnreadableReceipt(f"no receipt: document: {one_line(str(error))}") from error
+    return published.document.receipt(), SignedReceipt(
+        document=document,
+        hotkey=Hotkey(published.hotkey),
+        signature=bytes.fromhex(published.signature),
+    )
+
+
+def read_signed(data: bytes) -> SignedReceipt:
+    """Any published document; of what it says nothing is looked at.
+
+    Raises:
+        UnreadableReceipt: The file is not one of a published document.
+    """
+    shape = _checked(_Signed, data)
+    try:
+        document = canonical_json(json.loads(data)["document"])
+    except (ValueError, RecursionError) as error:  # a NaN, half a surrogate pair, a million "["
+        raise UnreadableReceipt(f"no receipt: document: {one_line(str(error))}") from error
+    return SignedReceipt(
+        document=document, hotkey=Hotkey(shape.hotkey), signature=bytes.fromhex(shape.signature)
+    )
+
+
+def _checked(shape: type[_Shape], data: bytes) -> _Shape:
+    try:
+        return shape.model_validate_json(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = one_line(".".join(map(str, problem["loc"])))[:80]
+        raise UnreadableReceipt(f"no receipt: {where}: {problem['msg']}") from error

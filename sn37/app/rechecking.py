@@ -1,0 +1,224 @@
+"""Score a random part of an offered history again, on this machine and its own samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sn37.app.draws import Draws
+from sn37.app.histories import OfferedHistory
+from sn37.app.keeper import StateKeeper
+from sn37.app.pools import live_tasks, pool_request
+from sn37.app.receipt_files import read_receipt
+from sn37.app.rescoring import Agreement, CannotRescore, MissingSamples, batches_of, rescore
+from sn37.app.room import bring
+from sn37.app.sources import Sources
+from sn37.app.statements import digest_of
+from sn37.domain.competition import Competition
+from sn37.domain.events import SetUpAdvanced
+from sn37.domain.ids import BlockRef, Hotkey, RoundKey, TaskName
+from sn37.domain.overlap import overlaps
+from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.samples import EmptyWindow, Pool, Sample
+from sn37.domain.sampling import NotEnoughRows, manifest
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import TaskDraw
+from sn37.ports.chain import Chain
+from sn37.ports.errors import (
+    ChainUnavailable,
+    DatasetExhausted,
+    DatasetUnavailable,
+    ModelNotPublic,
+    ModelRejected,
+    OfferRefused,
+    StoreUnavailable,
+)
+from sn37.ports.model_store import ModelStore
+from sn37.ports.scorer import Scorer
+from sn37.ports.telemetry import EventSink
+
+SHARE_PERCENT = 5  # of the receipts are scored again,
+MIN_RECEIPTS = 8  # and so many of a history of few
+# Of a task's rows that are drawn here too. Two validators that read their source at different
+# moments differ by a few rows, and each changes four samples at most; who chose his own rows
+# shares hardly any.
+MIN_SHARED = 0.9
+
+
+class CannotRecheck(Exception):
+    """Too few receipts can be scored again by now; one line says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resampled:
+    """A past round's samples as they are read and drawn now."""
+
+    draws: tuple[TaskDraw, ...]
+    rows: Mapping[TaskName, Sequence[Sample]]  # to choose a manifest's rows from
+
+
+class Resampler:
+    """Reads the sources of a past round again, for the same window and the same signers."""
+
+    def __init__(self, *, chain: Chain, sources: Sources, schedule: Schedule) -> None:
+        self._chain = chain
+        self._sources = sources
+        self._schedule = schedule
+        self._draws = Draws(chain=chain, sources=sources, schedule=schedule)
+
+    async def read(self, key: RoundKey, rules: Competition) -> Resampled:
+        """The samples of a round whose sync block is long past.
+
+        Raises:
+            CannotRecheck: A source no longer has them, or the chain forgot whom to trust.
+        """
+        pools: dict[TaskName, Pool] = {}
+        try:
+            for task in live_tasks(rules):
+                request = await pool_request(
+                    self._chain,
+                    sync_block=key.sync_block,
+                    rules=rules,
+                    source=task.source,
+                    timing=self._schedule.timing,
+                )
+                pools[task.name] = (await self._sources.collect(task.source, request)).pool
+            draws = await self._draws.draw(key, rules, pools)
+        except (
+            ChainUnavailable,
+            DatasetUnavailable,
+            DatasetExhausted,
+            EmptyWindow,
+            NotEnoughRows,
+        ) as error:
+            raise CannotRecheck(
+                f"the samples of competition {key.competition}, round {key.sync_block} cannot be "
+                f"read again: {error}"
+            ) from error
+        drawn = {d.batch.task: d.batch.samples for d in draws}
+        return Resampled(
+            draws=draws, rows=drawn | {task: pool.samples for task, pool in pools.items()}
+        )
+
+
+class Rechecker:
+    """Holds a part of an offered history's receipts against this machine.
+
+    Which ones nobody can foresee: they are ranked by a hash over the newest block and this
+    validator's hotkey.
+    """
+
+    def __init__(
+        self,
+        *,
+        resampler: Resampler,
+        models: ModelStore,
+        keeper: StateKeeper,
+        scorer: Scorer,
+        environment: Callable[[], Mapping[str, str]],
+        schedule: Schedule,
+        sink: EventSink,
+    ) -> None:
+        self._resampler = resampler
+        self._models = models
+        self._keeper = keeper
+        self._scorer = scorer
+        self._environment = environment
+        self._schedule = schedule
+        self._sink = sink
+
+    async def check(self, history: OfferedHistory, *, head: BlockRef, hotkey: Hotkey) -> int:
+        """Score a random part of its receipts again; how many that was.
+
+        A drawn receipt whose samples or model nobody can read any more is replaced by the
+        next of the draw.
+
+        Raises:
+            OfferRefused: One is not what this machine finds.
+            CannotRecheck: Too few can be scored again.
+            ScorerUnavailable: This machine cannot score now.
+        """
+        receipts = ranked(history, seed=f"{head.hash}|{hotkey}")
+        share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
+        wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
+        num_done, why = 0, "it has no receipts"
+        gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples nobody has any more
+        for receipt in receipts:
+            if num_done == wanted:
+                break
+            try:
+                await self._check(history, read_receipt(receipt.document)[0], gone)
+                num_done += 1
+            except CannotRecheck as error:
+                why = str(error)
+            self._sink.emit(
+                SetUpAdvanced(what="receipts scored again", done=num_done, total=wanted)
+            )
+        if not num_done or num_done < wanted:
+            raise CannotRecheck(f"{num_done} of {wanted} receipts could be scored again; {why}")
+        return num_done
+
+    async def _check(
+        self, history: OfferedHistory, receipt: Receipt, gone: dict[RoundKey, CannotRecheck]
+    ) -> None:
+        key, entry = receipt.round, receipt.commitment.key
+        where = f"competition {key.competition}, round {key.sync_block}, receipt of {entry.hotkey}"
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        assert rules is not None  # the history was read by this schedule
+        if key in gone:
+            raise gone[key]
+        try:
+            resampled = await self._resampler.read(key, rules)
+        except CannotRecheck as error:
+            gone[key] = error
+            raise
+        _require_drawn(receipt, resampled.draws, where)
+        try:
+            artifact = await bring(
+                self._models,
+                self._keeper,
+                history.submissions[entry].commitment,
+                rules.constraints,
+            )
+            tokenizer = await self._models.tokenizer(rules.tokenizer) if rules.tokenizer else None
+            rescored = await rescore(
+                receipt,
+                rules=rules,
+                batches=batches_of(receipt, rules, resampled.rows),
+                artifact=artifact,
+                tokenizer=tokenizer,
+                scorer=self._scorer,
+                environment=self._environment,
+            )
+        except (MissingSamples, ModelNotPublic, StoreUnavailable) as error:
+            raise CannotRecheck(f"{where}: {error}") from error
+        except (CannotRescore, ModelRejected) as error:
+            raise OfferRefused(f"{where}: {error}") from error
+        if rescored.agreement is Agreement.BEYOND:
+            first = rescored.first_beyond or rescored.first
+            assert first is not None
+            raise OfferRefused(
+                f"{where}: scored again, {first.task} {first.position} has loss "
+                f"{first.rescored:.6g}, not {first.recorded:.6g}"
+            )
+
+
+def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:
+    """All receipts of a history in the order of a keyed hash."""
+
+    def rank(receipt: SignedReceipt) -> bytes:
+        return sha256(f"sn37/recheck/1|{seed}|{digest_of(receipt.document)}".encode()).digest()
+
+    return tuple(sorted((r for h in history.records for r in h.published.receipts), key=rank))
+
+
+def _require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:
+    ours = {d.batch.task: manifest(d.batch) for d in draws}
+    for overlap in overlaps(ours, receipt.manifest):
+        if overlap.share < MIN_SHARED:
+            raise OfferRefused(
+                f"{where}: only {overlap.num_shared} of {overlap.num_ours} samples of "
+                f"{overlap.task} are those that its block's hash draws"
+            )

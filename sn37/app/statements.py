@@ -1,0 +1,161 @@
+"""Write, read and check what a validator signs of a whole round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from pydantic import TypeAdapter, ValidationError
+
+import sn37
+from sn37.app.plugin_calls import one_line
+from sn37.app.receipts import VerifySignature, is_signed
+from sn37.domain.ids import Digest, EntryKey, Netuid
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.state import OpenRound, RoundResult, Submission, Verdict
+from sn37.domain.statement import RoundStatement, is_as_committed, told
+from sn37.ports.chain import Signer
+
+VERSION = 1
+_STATEMENT = TypeAdapter(RoundStatement)
+
+
+class UnreadableStatement(ValueError):
+    """A document that is no statement; one line says why."""
+
+
+class StatementWriter:
+    """Signs with the validator's hotkey how its rounds ended."""
+
+    def __init__(self, *, signer: Signer, netuid: Netuid, fingerprint: Digest) -> None:
+        self._signer = signer
+        self._netuid = netuid
+        self._fingerprint = fingerprint
+
+    def write(
+        self,
+        opened: OpenRound,
+        result: RoundResult,
+        submissions: Mapping[EntryKey, Submission],
+        *,
+        receipts: Sequence[SignedReceipt],
+        previous: SignedReceipt | None,
+    ) -> SignedReceipt:
+        """The statement of a round that ended like this.
+
+        Args:
+            opened: The round with the outcomes that were recorded while it ran.
+            submissions: As the round left them.
+            receipts: Of the round, in the order they were written.
+            previous: The statement of the competition's round before, if there is one.
+        """
+        statement = state_round(
+            opened,
+            result,
+            submissions=_of_interest(opened, submissions),
+            receipts=receipts,
+            previous=previous,
+            netuid=self._netuid,
+            fingerprint=self._fingerprint,
+            code_version=sn37.__version__,
+        )
+        document = statement.document()
+        return SignedReceipt(
+            document=document,
+            hotkey=self._signer.hotkey,
+            signature=self._signer.sign(digest_of(document).encode()),
+        )
+
+
+def state_round(
+    opened: OpenRound,
+    result: RoundResult,
+    *,
+    submissions: Iterable[Submission],
+    receipts: Sequence[SignedReceipt],
+    previous: SignedReceipt | None,
+    netuid: Netuid,
+    fingerprint: Digest,
+    code_version: str,
+) -> RoundStatement:
+    """What is to be said of a round that was recorded like this."""
+    plan = opened.plan
+    return RoundStatement(
+        version=VERSION,
+        netuid=netuid,
+        key=plan.key,
+        sync=plan.sync,
+        previous=None if previous is None else digest_of(previous.document),
+        champion=plan.champion,
+        winner=result.champion,
+        entries=plan.entries,
+        listed=plan.listed,
+        unreadable=plan.unreadable,
+        unprobed=plan.unprobed,
+        manifest_digest=plan.manifest_digest,
+        outcomes=tuple(opened.outcomes.values()),
+        submissions=tuple(submissions),
+        receipts=tuple(digest_of(r.document) for r in receipts),
+        schedule_fingerprint=fingerprint,
+        code_version=code_version,
+    )
+
+
+def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundStatement:
+    """The statement in a signed document from anywhere.
+
+    Raises:
+        UnreadableStatement: It is none, not written as statements are, not signed by the
+            hotkey that it comes with, or contradicts itself.
+    """
+    try:
+        statement = _STATEMENT.validate_json(signed.document, strict=True)
+        is_canonical = statement.document() == signed.document
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = one_line(".".join(map(str, problem["loc"])))[:80]
+        raise UnreadableStatement(f"no statement: {where}: {problem['msg']}") from error
+    except ValueError as error:  # a text that cannot be encoded
+        raise UnreadableStatement(f"no statement: {one_line(str(error))}") from error
+    if not is_canonical or statement.version != VERSION:
+        raise UnreadableStatement("no statement as this version writes them")
+    if not is_signed(signed, verify):
+        raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
+    if (fault := _contradiction(statement)) is not None:
+        raise UnreadableStatement(fault)
+    return statement
+
+
+def digest_of(document: bytes) -> Digest:
+    """Hex sha256: what is signed, and how statements name documents."""
+    return Digest(sha256(document).hexdigest())
+
+
+def _of_interest(
+    opened: OpenRound, submissions: Mapping[EntryKey, Submission]
+) -> Iterable[Submission]:
+    entries = opened.plan.entries
+    others = (row.key for row in opened.plan.listed)
+    changed = (k for k in others if k in submissions and not is_as_committed(submissions[k]))
+    return (told(submissions[key]) for key in (*entries, *changed))
+
+
+def _contradiction(statement: RoundStatement) -> str | None:
+    """What no round can be like, whatever was in it."""
+    entries, outcomes = set(statement.entries), [o.key for o in statement.outcomes]
+    known = [s.commitment.key for s in statement.submissions]
+    scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
+    if statement.key.sync_block != statement.sync.number:
+        return "its block is not its sync block"
+    if len(entries) != len(statement.entries) or sorted(outcomes) != sorted(entries):
+        return "its outcomes are not those of its entries"
+    if len(scored) != len(statement.receipts):
+        return f"{len(scored)} entries were scored, {len(statement.receipts)} receipts are named"
+    if len(set(known)) != len(known) or not entries <= set(known):
+        return "it does not tell of every entry once"
+    if not {statement.champion, statement.winner} <= {*entries, None}:
+        return "its champion did not take part"
+    late = [s for s in statement.submissions if s.commitment.block > statement.key.sync_block]
+    if late:
+        return f"{one_line(late[0].commitment.hotkey)} committed after it"
+    return None

@@ -1,0 +1,248 @@
+"""A receipt is scored again: equal, within the tolerance between devices, or not."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.app.receipt_files import UnreadableReceipt, publish, read_receipt
+from sn37.app.receipts import is_signed
+from sn37.app.rescoring import (
+    SAMPLE_TOLERANCE,
+    TOLERANCE,
+    Agreement,
+    CannotRescore,
+    MissingSamples,
+    Rescored,
+    batches_of,
+    blocks_of,
+    rescore,
+)
+from sn37.domain.canonical import canonical_digest, canonical_json
+from sn37.domain.competition import Competition
+from sn37.domain.ids import Digest, Hotkey, TaskName
+from sn37.domain.models import ModelArtifact
+from sn37.domain.reasons import Reason
+from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.samples import Sample
+from sn37.ports.errors import ModelRejected
+from sn37.testing.builders import an_entry_key
+from sn37.testing.fakes import FakeScorer
+from sn37.testing.fakes.chain import fake_signature
+from tests.unit.app.fake_world import ONE, World, one_competition
+
+TEXT = TaskName("text")
+RULES: Competition = one_competition().stages[0].competitions[0]
+
+
+def played() -> tuple[World, dict[str, tuple[SignedReceipt, Receipt]]]:
+    """A round whose second model was stopped early, and its receipts by hotkey."""
+    world = World()
+    world.miner("good", 1.0, block=100)
+    world.miner("poor", 2.0, block=110)
+    world.run(rounds=1)
+    (signed,) = world.store.memory.receipts.values()
+    read = [(s, read_receipt(publish(s))[0]) for s in signed]
+    return world, {r.commitment.hotkey: (s, r) for s, r in read}
+
+
+WORLD, RECEIPTS = played()
+SIGNED, GOOD = RECEIPTS["good"]
+_, POOR = RECEIPTS["poor"]
+
+
+def artifact_of(receipt: Receipt) -> ModelArtifact:
+    key = an_entry_key(receipt.commitment.hotkey, receipt.commitment.block)
+    artifact = WORLD.store.memory.submissions[key].artifact
+    assert artifact is not None
+    return artifact
+
+
+def again(
+    receipt: Receipt,
+    *,
+    factor: float = 1.0,
+    artifact: ModelArtifact | None = None,
+    rules: Competition = RULES,
+    fault: Exception | None = None,
+) -> Rescored:
+    """The receipt scored by a device whose losses are ``factor`` times as large."""
+
+    def loss(model: ModelArtifact, sample: Sample) -> float:
+        return factor * WORLD.scorer.loss(model, sample)
+
+    return asyncio.run(
+        rescore(
+            receipt,
+            rules=rules,
+            batches=batches_of(receipt, rules, {TEXT: WORLD.dataset.rows}),
+            artifact=artifact or artifact_of(receipt),
+            tokenizer=None,
+            scorer=FakeScorer(loss=loss, failures=[fault] if fault else []),
+            environment=lambda: {"device": "fake"},
+        )
+    )
+
+
+def with_loss(receipt: Receipt, position: int, value: float) -> Receipt:
+    losses = list(receipt.losses[TEXT])
+    losses[position] = value
+    return replace(receipt, losses={TEXT: tuple(losses)})
+
+
+def test_what_was_scored_here_is_equal_to_the_last_bit() -> None:
+    found = again(GOOD)
+    assert found.agreement is Agreement.EQUAL
+    assert (found.first, found.first_beyond, found.other_surroundings) == (None, None, {})
+    assert len(found.pairs) == 320
+
+
+def test_of_a_model_that_was_stopped_early_only_the_first_part_is_scored() -> None:
+    found = again(POOR)
+    assert found.agreement is Agreement.EQUAL
+    assert len(found.pairs) == len(POOR.losses[TEXT]) < 320
+
+
+@given(st.integers(0, 319))
+def test_the_first_sample_with_a_changed_digit_is_named(position: int) -> None:
+    true = GOOD.losses[TEXT][position]
+    found = again(with_loss(GOOD, position, math.nextafter(true, 9)))
+    assert found.first is not None
+    assert (found.first.position, found.first.rescored) == (position, true)
+    assert found.first.row_id == GOOD.manifest[TEXT][position][0]
+    assert found.agreement is Agreement.WITHIN
+    assert found.tasks[0].num_equal == 319
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [
+        (1 + 0.9 * TOLERANCE, Agreement.WITHIN),
+        (1 - 0.9 * TOLERANCE, Agreement.WITHIN),
+        (1 + 1.1 * TOLERANCE, Agreement.BEYOND),
+        (1 - 1.1 * TOLERANCE, Agreement.BEYOND),
+        (math.nan, Agreement.BEYOND),
+        (math.inf, Agreement.BEYOND),
+    ],
+)
+def test_means_may_differ_as_devices_do(factor: float, expected: Agreement) -> None:
+    found = again(GOOD, factor=factor)
+    assert found.agreement is expected
+    assert found.first is not None
+    assert found.first.position == 0
+
+
+def test_a_single_sample_may_differ_by_more_but_not_by_any_amount() -> None:
+    mean = again(GOOD).tasks[0].recorded
+    true = GOOD.losses[TEXT][7]
+    near = with_loss(GOOD, 7, true + 0.99 * SAMPLE_TOLERANCE * mean)
+    far = with_loss(GOOD, 7, true + 1.01 * SAMPLE_TOLERANCE * mean)
+    assert again(near).agreement is Agreement.WITHIN
+    beyond = again(far)
+    assert beyond.agreement is Agreement.BEYOND
+    assert beyond.first_beyond is not None
+    assert beyond.first_beyond.position == 7
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_not_finite_agrees_with_nothing_else(value: float) -> None:
+    found = again(with_loss(GOOD, 3, value))
+    assert found.agreement is Agreement.BEYOND
+    assert found.first_beyond is not None
+
+
+def test_what_the_numbers_depend_on_is_named_where_it_was_another() -> None:
+    elsewhere = replace(GOOD, environment={"device": "other", "torch": "1", "sandbox": "none"})
+    found = again(elsewhere)
+    assert found.other_surroundings == {
+        "device": ("other", "fake"),
+        "torch": ("1", "not said"),
+    }
+
+
+def test_other_weights_are_refused() -> None:
+    other = replace(artifact_of(GOOD), tensor_digest=Digest("other"))
+    with pytest.raises(CannotRescore, match="the model has weights other, the receipt is for"):
+        again(GOOD, artifact=other)
+
+
+def test_a_model_that_cannot_be_scored_now_is_said_to_be() -> None:
+    fault = ModelRejected("no such layer", reason=Reason.UNLOADABLE)
+    with pytest.raises(ModelRejected, match="no such layer"):
+        again(GOOD, fault=fault)
+
+
+def test_missing_and_edited_rows_are_named() -> None:
+    ids = [row for row, _ in GOOD.manifest[TEXT]]
+    kept = [s for s in WORLD.dataset.rows if s.provenance.row_id != ids[0]]
+    edited = [replace(s, reference="another") if s.provenance.row_id == ids[5] else s for s in kept]
+    with pytest.raises(MissingSamples) as caught:
+        batches_of(GOOD, RULES, {TEXT: edited})
+    assert set(caught.value.rows) == {ids[0], ids[5]}
+    assert f"2 of the 320 rows are missing or have changed since: {ids[0]}" in str(caught.value)
+    with pytest.raises(MissingSamples, match=r"320 of the 320 rows .*, \.\.\.$"):
+        batches_of(GOOD, RULES, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"losses": {TEXT: ()}}, "its losses are not those of a round"),
+        ({"losses": {TEXT: (1.0,) * 17}}, "its losses are not those of a round"),
+        ({"losses": {TEXT: (1.0,) * 336}}, "its losses are not those of a round"),
+        ({"losses": {"other": (1.0,)}}, "it has tasks other, text, competition 1 has text"),
+        ({"manifest": {}}, "it has tasks text, competition 1 has text"),
+        ({"manifest": {TEXT: (("a", "b"),)}}, "task text: 1 rows, competition 1 draws 320"),
+        ({"manifest_digest": "0"}, "its manifest is not the one whose digest it has"),
+    ],
+)
+def test_a_receipt_that_contradicts_itself_is_refused(change: dict[str, object], told: str) -> None:
+    with pytest.raises(CannotRescore, match=told):
+        blocks_of(replace(GOOD, **change), RULES)  # type: ignore[arg-type]
+
+
+def test_a_published_receipt_is_read_as_it_was_signed() -> None:
+    receipt, signed = read_receipt(publish(SIGNED))
+    assert signed == SIGNED
+    assert is_signed(signed, lambda h, m, s: fake_signature(h, m) == s)
+    assert not is_signed(replace(signed, hotkey=Hotkey("x")), lambda h, m, s: h != "x")
+    assert receipt.digest == canonical_digest(receipt.document())
+    assert receipt.round.competition == ONE
+    assert read_receipt(SIGNED.document) == (receipt, None)
+
+
+def test_losses_that_json_cannot_say_are_read_back() -> None:
+    receipt = with_loss(with_loss(GOOD, 0, math.inf), 1, math.nan)
+    document = receipt.document()
+    read, _ = read_receipt(publish(replace(SIGNED, document=canonical_json(document))))
+    assert read.losses[TEXT][0] == math.inf
+    assert math.isnan(read.losses[TEXT][1])
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "no JSON"),
+        (b"\xff", "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b"[]", "no receipt"),
+        (b"{}", "no receipt: version: Field required"),
+        (b'{"document": {}}', "no receipt: document.version: Field required"),
+        (SIGNED.document[:-1] + b',"more":1}', "no receipt: more: Extra inputs"),
+        (SIGNED.document.replace(b'"version":1', b'"version":2'), "no receipt: version: Input"),
+        (SIGNED.document.replace(b'"repo":"', b'"repo":"-'), "its commitment: namespace"),
+        (publish(SIGNED).replace(b'"signature":"', b'"signature":"zz'), "no receipt: signature"),
+        (publish(SIGNED)[:-1] + b',"a":NaN}', "no receipt: a: Extra inputs"),
+        (publish(SIGNED).replace(b'"text":[1', b'"text":[NaN,1'), "no receipt: document: Out of"),
+    ],
+)
+def test_what_is_no_receipt_is_one_line(data: bytes, told: str) -> None:
+    with pytest.raises(UnreadableReceipt) as caught:
+        read_receipt(data)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
