@@ -63,15 +63,19 @@ def train(
         )
     from sn37.app.train_config import load_config
     from sn37.app.train_progress import shown
-    from sn37.app.training import prepare
+    from sn37.app.training import is_first_process, prepare
     from sn37.app.training import train as run
 
     asked = load_config(file)
-    with shown() as progress:
+    if asked.wandb_project is not None and find_spec("wandb") is None:
+        raise CommandError("wandb_project needs wandb, not installed here: run pip install wandb")
+    with shown(quiet=not is_first_process()) as progress:
         if data_only:
             prepare(asked, settings, progress)
             return
         trained = run(asked, settings, progress)
+    if not is_first_process():
+        return
     if as_json:
         typer.echo(json.dumps({**asdict(trained), "folder": str(trained.folder)}, indent=2))
         return
@@ -79,4 +83,6 @@ def train(
         f"{trained.folder}: score {trained.score:.4f} on held-out samples after "
         f"{trained.step} steps; the base has {trained.base_score:.4f}"
     )
+    if trained.score >= trained.base_score:
+        typer.echo("training brought nothing: try another learning_rate, or more rows")
     typer.echo(f"next: sn37 check {trained.folder} --competition {asked.competition}")

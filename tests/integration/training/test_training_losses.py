@@ -79,11 +79,13 @@ def test_a_neighbour_gets_no_gradient_from_a_sample(tmp_path: Path) -> None:
     (pack,) = packs(SAMPLES, 2048)
     seen: list[torch.Tensor] = []
     body: Any = learner._model
-    handle = body.get_input_embeddings().register_forward_hook(
-        lambda _, __, output: (output.retain_grad(), seen.append(output))[-1]
-    )
-    learner.sums(pack)[3].backward()
-    handle.remove()
+
+    def look(_: object, __: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        seen.append(output)
+
+    body.get_input_embeddings().register_forward_hook(look)
+    torch.autograd.backward(learner.sums(pack)[3])
     (start, stop), (grad,) = pack.bounds[3], [x.grad for x in seen]
     assert grad is not None
     reached = grad[0].abs().sum(dim=1) > 0

@@ -169,7 +169,6 @@ async def test_a_stop_in_any_phase_ends_it_and_the_same_command_goes_on(
         async with asyncio.timeout(60):
             await running
     assert world.steps.running() == ()
-    world.stop.clear()
     assert await outcome(world) == undisturbed
     assert len(world.scorer.scored) == len(set(world.scorer.scored))
 
