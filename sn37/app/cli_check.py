@@ -14,7 +14,6 @@ import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import CommandError, UsageError
-from sn37.domain.ids import Block, CompetitionId
 
 if TYPE_CHECKING:
     from sn37.app.checking import Repository, Row
@@ -73,10 +72,11 @@ def check(
     """
     flags = dict(locals())
     from sn37.app.checking import Request, run_check  # what it needs takes a second to import
+    from sn37.app.rules import competition_of, rules_of_network
     from sn37.app.settings import load_settings
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
-    rules = _rules(settings, CompetitionId(competition), at)
+    rules = competition_of(rules_of_network(settings), competition, at=at)
     if tokenizer is not None and not tokenizer.is_dir():
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
     request = Request(
@@ -95,29 +95,6 @@ def check(
             typer.echo(_line(row))
         typer.echo(_summary(rules, examined))
     return 1 if examined.refusal else 0
-
-
-def _rules(settings: Settings, competition: CompetitionId, at: int | None) -> Competition:
-    """The competition as it is at a block, or by default as the schedule last has it."""
-    from sn37.app.competitions import ScheduleError, load_schedule, preset_of
-
-    try:
-        loaded = load_schedule(settings.schedule or preset_of(settings.network), known_sources=None)
-    except ScheduleError as error:
-        raise CommandError(str(error)) from error
-    stages = loaded.schedule.stages
-    running = (
-        [loaded.schedule.at(Block(at))] if at is not None else [s.competitions for s in stages]
-    )
-    found = [c for competitions in running for c in competitions if c.id == competition]
-    if not found:
-        there = sorted({c.id for competitions in running for c in competitions})
-        when = "" if at is None else f" at block {at}"
-        raise UsageError(
-            f"--competition {competition}: {loaded.origin} has none of that number{when}, only "
-            f"{', '.join(map(str, there)) or 'none'}"
-        )
-    return found[-1]
 
 
 def _target(text: str, settings: Settings) -> Path | Repository:

@@ -48,9 +48,9 @@ def models(
 
 
 def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
-    from sn37.app.competitions import ScheduleError, load_schedule, preset_of
     from sn37.app.container import Container
     from sn37.app.model_hosts import inventory
+    from sn37.app.rules import rules_of_network
     from sn37.domain.holdings import holdings, newest_block
 
     file = settings.state_dir / "state.sqlite"
@@ -58,10 +58,7 @@ def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
         raise CommandError(
             f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
         )
-    try:
-        loaded = load_schedule(settings.schedule or preset_of(settings.network), known_sources=None)
-    except ScheduleError as error:
-        raise CommandError(str(error)) from error
+    loaded = rules_of_network(settings)
     state = Container.read_state()(file)
     found = asyncio.run(inventory(settings, state))
     return holdings(state, found, loaded.schedule), found, newest_block(state)

@@ -11,12 +11,10 @@ import typer
 from sn37.app import options
 from sn37.app.cli_errors import CommandError
 from sn37.domain.canonical import as_json as as_json_value
-from sn37.domain.epsilon import Epsilon, LinearEpsilon
 
 if TYPE_CHECKING:
     from sn37.app.competitions import LoadedSchedule
     from sn37.domain.canonical import JsonValue
-    from sn37.domain.competition import Competition
 
 app = typer.Typer(
     name="schedule", help="Check, show and compare schedules of competitions.", no_args_is_help=True
@@ -68,6 +66,7 @@ def show(
 ) -> None:
     """Print the competitions; by default those of the network's preset, all stages."""
     from sn37.app.competitions import preset_of
+    from sn37.app.schedule_view import competition_lines
     from sn37.domain.ids import Block
 
     loaded = _load(file or preset_of(network or "finney"), None)
@@ -87,7 +86,8 @@ def show(
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:
-            _print_competition(competition)
+            for line in competition_lines(competition):
+                typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")
 
@@ -121,36 +121,6 @@ def _load(source: str, known_sources: frozenset[str] | None) -> LoadedSchedule:
         )
     except ScheduleError as error:
         raise CommandError(str(error)) from error
-
-
-def _print_competition(competition: Competition) -> None:
-    limits = competition.constraints
-    tokenizer = competition.tokenizer
-    unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
-    typer.echo(f"  {competition.id} {competition.name}: share {competition.reward_share:g}, {unit}")
-    typer.echo(
-        f"    {limits.min_parameters:,} to {limits.max_parameters:,} parameters, "
-        f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "
-        f"{', '.join(sorted(limits.architectures))}"
-    )
-    typer.echo(
-        f"    scored {competition.delay_blocks} blocks after the commitment; "
-        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model"
-    )
-    for task in competition.tasks:
-        age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
-        typer.echo(
-            f"    {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
-            f"of {task.source.name} (freshness {task.source.freshness.value}{age})"
-        )
-
-
-def _margin(epsilon: Epsilon) -> str:
-    if isinstance(epsilon, LinearEpsilon):
-        return (
-            f"{epsilon.start:.3g} falling to {epsilon.stop:.3g} in {epsilon.decay_blocks:,} blocks"
-        )
-    return f"{epsilon.end:.3g}"
 
 
 def _print_json(value: JsonValue) -> None:

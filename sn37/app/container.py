@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from dependency_injector import containers, providers
-from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
@@ -25,7 +24,6 @@ from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
-from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
@@ -36,15 +34,19 @@ from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
+from sn37.app.lookout import Lookout
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
+from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
+from sn37.app.printing import print_whole
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.app.statements import StatementWriter
+from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
@@ -55,8 +57,6 @@ from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
-
-REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -77,7 +77,9 @@ def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
 
 
 def _watchdog(log_file: Path) -> Watchdog:
-    return Watchdog(deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file))
+    return Watchdog(
+        deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file, "the event loop is stuck")
+    )
 
 
 def _print_report(
@@ -87,28 +89,12 @@ def _print_report(
     labels: Mapping[Hotkey, str],
 ) -> None:
     """Print a run's tables on standard output."""
-    _print(render_report(results, standings, weights, labels))
+    print_whole(LastingConsole(), render_report(results, standings, weights, labels))
 
 
 def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
     """Print the samples of a draw on standard output."""
-    _print(render_samples(title, samples, collected))
-
-
-def _print(shown: RenderableType) -> None:
-    """If anybody reads it."""
-    console = LastingConsole()
-    if not console.is_terminal:
-        console.width = REPORT_WIDTH
-    try:
-        console.print(shown)
-    except BrokenPipeError:  # the reader has seen enough
-        abandon(sys.stdout)
-    except OSError as error:
-        abandon(sys.stdout)
-        raise CommandError(
-            f"standard output: {error.strerror or error}; the same command prints the tables again"
-        ) from error
+    print_whole(LastingConsole(), render_samples(title, samples, collected))
 
 
 def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
@@ -137,12 +123,16 @@ class Container(containers.DeclarativeContainer):
 
     log_file = providers.Callable(_file, settings.provided.state_dir, "validator.log")
     watchdog = providers.Singleton(_watchdog, log_file)
+    steps = providers.Singleton(Steps, clock)
     pulse = providers.Singleton(
         Pulse,
         clock=clock,
         watchdog=watchdog,
         manager=providers.Singleton(from_environment),
         board=board,
+        steps=steps,
+        sink=sink,
+        end=providers.Callable(partial, end_process, log_file),
     )
     health_server = providers.Factory(HealthServer, pages=pulse.provided.pages.call())
 
@@ -154,12 +144,15 @@ class Container(containers.DeclarativeContainer):
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
+    patient_store = providers.Singleton(PatientStore, store, clock=clock, sink=sink, steps=steps)
     open_state = providers.Factory(SqliteStateStore)
     verify_state = providers.Object(maintenance.verify)
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
     read_state = providers.Object(maintenance.read_state)
+    read_pools = providers.Object(maintenance.read_pools)
+    state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
         schedule=loaded.provided.schedule,
@@ -172,7 +165,7 @@ class Container(containers.DeclarativeContainer):
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)
     subscription = providers.Factory(Heads.subscribe, heads)
-    keeper = providers.Singleton(StateKeeper, store)
+    keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
         ReceiptWriter,
@@ -209,7 +202,7 @@ class Container(containers.DeclarativeContainer):
         Freezer,
         chain=chain,
         sources=sources,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -222,12 +215,12 @@ class Container(containers.DeclarativeContainer):
             chain=chain,
             models=models,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             schedule=schedule,
         ),
         sources=sources,
         keeper=keeper,
-        store=store,
+        store=patient_store,
         heads=subscription,
         schedule=schedule,
         sink=sink,
@@ -238,7 +231,7 @@ class Container(containers.DeclarativeContainer):
         runner=providers.Singleton(
             RoundRunner,
             keeper=keeper,
-            store=store,
+            store=patient_store,
             scorer=scorer,
             environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
@@ -286,7 +279,8 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink)
+    lookout = providers.Factory(Lookout, chain=chain, heads=heads, clock=clock)
+    supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,
         models=fetcher.provided.run,

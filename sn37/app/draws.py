@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sn37.app.sources import Sources
+from sn37.app.steps import step
 from sn37.app.windows import window_times
 from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.ids import BlockRef, RoundKey, TaskName
@@ -67,7 +68,8 @@ class Draws:
                 signer_share=task.source.signer_share,
             )
         else:
-            samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
+            with step(f"drawing from {task.source.name}"):
+                samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
             pool = Pool(samples)
         return TaskDraw(
             batch=TaskBatch(task=task.name, method=task.method, samples=samples),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
-from sn37.app.room import bring
+from sn37.app.room import bring, bringing
+from sn37.app.steps import step
 from sn37.domain.commitment import Commitment
 from sn37.domain.downloads import Expected, expected_entries
 from sn37.domain.duplicates import copied_from
@@ -91,7 +93,8 @@ class Fetcher:
                 return
             newer = group.create_task(self._heads.until_behind())
             tasks = [transfer.task for transfer in self._under_way.values()]
-            await asyncio.wait([newer, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            with step("waiting for transfers", within_s=math.inf):  # each has a limit of its own
+                await asyncio.wait([newer, *tasks], return_when=asyncio.FIRST_COMPLETED)
             newer.cancel()
 
     def _start_due(self, head: BlockRef, metagraph: Metagraph, group: asyncio.TaskGroup) -> None:
@@ -138,7 +141,8 @@ class Fetcher:
         )
         try:
             if rules is not None:
-                await self._settle(expected.submission, rules.constraints, block)
+                with bringing(expected.submission.commitment, rules.constraints):
+                    await self._settle(expected.submission, rules.constraints, block)
         finally:
             del self._under_way[expected.key]
 

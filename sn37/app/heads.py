@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 
+from sn37.app.steps import Step, begin, end
 from sn37.domain.ids import BlockRef
 
 
 class Subscription:
     """One actor's view of the head: an async iterator that skips what it was too busy for.
 
-    The actor counts as idle exactly while it waits here for the next head.
+    The actor counts as idle exactly while it waits here for the next head; from then on until
+    it comes back for another one it is in a step.
     """
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._seen: BlockRef | None = None
+        self._step: Step | None = None
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> BlockRef:
+        if self._step is not None:
+            end(self._step)
         self._heads.note_waiting(self)
         try:
             while (head := self._heads.newest) is None or head == self._seen:
@@ -28,6 +33,7 @@ class Subscription:
         finally:
             self._heads.note_busy(self)
         self._seen = head
+        self._step = begin(f"block {head.number}")
         return head
 
     @property

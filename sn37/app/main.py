@@ -18,9 +18,11 @@ from sn37.app import (
     cli_doctor,
     cli_models,
     cli_receipts,
+    cli_replay,
     cli_schedule,
     cli_simulate,
     cli_state,
+    miner,
 )
 from sn37.app.cli_errors import run
 
@@ -35,6 +37,7 @@ app.add_typer(cli_chain.app)
 app.add_typer(cli_state.app)
 app.add_typer(cli_receipts.app)
 app.add_typer(cli_data.app)
+app.add_typer(miner.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)
@@ -59,6 +62,7 @@ def _forwarded(name: str, door: str, summary: str) -> None:
 _forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
 cli_doctor.register(app)
 cli_audit.register(app)
+cli_replay.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -19,6 +19,7 @@ from sn37.ports.errors import StoreUnavailable
 if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
     from sn37.adapters.hub.examiner import HubExaminer
+    from sn37.ports.model_store import ModelStore
 
 
 def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
@@ -69,13 +70,17 @@ async def prescribed_tokenizer(
     return await cache.tokenizer(ref) if online else cache.cached_tokenizer(ref)
 
 
-async def inventory(settings: Settings, state: ValidatorState) -> Inventory:
-    """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
-    refs = refs_of(state)
+def open_models(settings: Settings) -> ModelStore:
+    """The models of the network of the settings that a validator keeps in its state folder."""
     if settings.is_simnet:
         from sn37.adapters.simnet.model_store import store_of
 
-        return await store_of(settings.state_dir).inventory(refs)
+        return store_of(settings.state_dir)
     from sn37.adapters.hub.model_store import HubModelStore
 
-    return await HubModelStore(settings.state_dir / "models").inventory(refs)
+    return HubModelStore(settings.state_dir / "models")
+
+
+async def inventory(settings: Settings, state: ValidatorState) -> Inventory:
+    """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
+    return await open_models(settings).inventory(refs_of(state))

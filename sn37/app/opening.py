@@ -8,6 +8,7 @@ from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
 from sn37.app.sources import Sources
+from sn37.app.steps import step
 from sn37.domain.competition import Competition
 from sn37.domain.events import RoundOpened, RoundSatOut
 from sn37.domain.ids import Block, RoundKey
@@ -88,7 +89,8 @@ class RoundOpener:
             await self._sit_out(key, Reason.DATA_UNAVAILABLE, str(error))
             return
         sync = await self._chain.block(key.sync_block)
-        choice = await self._entries.choose(rules, sync)
+        with step(f"choosing the entries of round {key.sync_block}"):
+            choice = await self._entries.choose(rules, sync)
         plan = RoundPlan(
             key=key,
             sync=sync,

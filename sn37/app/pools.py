@@ -5,6 +5,7 @@ from __future__ import annotations
 from sn37.app.heads import Subscription
 from sn37.app.plugin_calls import one_line
 from sn37.app.sources import Sources
+from sn37.app.steps import step
 from sn37.app.windows import window_times
 from sn37.domain.collected import Collected
 from sn37.domain.competition import Competition, Freshness, Source, Task
@@ -89,7 +90,8 @@ class Freezer:
         request = await pool_request(
             self._chain, sync_block=sync, rules=rules, source=task.source, timing=self._timing
         )
-        return await self._sources.collect(task.source, request)
+        with step(f"reading {task.source.name}"):
+            return await self._sources.collect(task.source, request)
 
     def _tell(self, key: RoundKey, task: TaskName, found: Collected) -> None:
         for rows in found.set_aside:

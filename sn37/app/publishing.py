@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from sn37.app.committing import Confirm, commit
-from sn37.domain.commitment import StandingCommitment, format_commitment, secure_hash
+from sn37.app.committing import Confirm, commit, losses
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentQuote,
+    StandingCommitment,
+    format_commitment,
+    parse_commitment,
+    secure_hash,
+)
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelRef
@@ -26,6 +33,14 @@ from sn37.ports.errors import ChainUnavailable, CommitmentRefused, PublishRefuse
 from sn37.ports.model_store import ModelPublisher
 
 IN_FLIGHT_BLOCKS = 25  # 5 minutes; an extrinsic that is not on chain by then never will be
+UNKNOWN_COMMIT = "0" * 40
+
+# Told at every block what is waited for, and how many blocks are left where that is known.
+Waiting = Callable[[str, int | None], None]
+
+
+def _unheard(why: str, blocks_left: int | None) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +64,16 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What publishing would do, found out without doing any of it."""
+
+    text: str  # of the commitment; zeros stand for the commit, known after the upload
+    quote: CommitmentQuote
+    done: bool  # the chain shows these files in this repository already
+    gives_up: tuple[str, ...]  # by a new commitment, a line each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
     """The last commitment that was handed to the chain."""
 
@@ -61,13 +86,50 @@ class Publishing:
 
     Args:
         note: File that remembers a commitment under way from one process to the next.
+        waiting: Told while the chain's rate limit holds a commitment back.
     """
 
     def __init__(
-        self, *, chain: Chain, writer: CommitmentWriter, publisher: ModelPublisher, note: Path
+        self,
+        *,
+        chain: Chain,
+        writer: CommitmentWriter,
+        publisher: ModelPublisher,
+        note: Path,
+        waiting: Waiting = _unheard,
     ) -> None:
-        self._writer = NotedWriter(writer, chain, note)
+        self._chain = chain
+        self._waiting = waiting
+        self._writer = NotedWriter(writer, chain, note, waiting)
         self._publisher = publisher
+
+    async def preview(
+        self,
+        wanted: Publication,
+        *,
+        model_hash: Digest,
+        crowns: Collection[tuple[RoundKey, EntryKey]],
+    ) -> Preview:
+        """Look at the chain, and send nothing to anybody.
+
+        Raises:
+            PublishRefused: The name is too long for the chain.
+            CommitmentRefused, ChainUnavailable: As ``CommitmentWriter.quote``.
+        """
+        text = _text(wanted, UNKNOWN_COMMIT, model_hash)
+        quote = await self._writer.quote(text, reveal_at=wanted.reveal_at)
+        standing = await self._writer.standing()
+        done = standing is not None and _is_of(self._writer.text_of(standing), text)
+        given_up = losses(standing, hotkey=wanted.hotkey, crowns=crowns, reveal_at=wanted.reveal_at)
+        return Preview(text=text, quote=quote, done=done, gives_up=() if done else given_up)
+
+    async def until_open(self) -> None:
+        """Return once nothing sealed stands on chain any more."""
+        async for _ in self._chain.blocks():
+            standing = await self._writer.standing()
+            if standing is None or standing.data is not None:
+                return
+            self._waiting("the sealed commitment opens", None)
 
     async def publish(
         self,
@@ -84,13 +146,12 @@ class Publishing:
             CommitmentRefused: The chain does not take the commitment. The upload stays private.
             StoreUnavailable, ChainUnavailable: Call again later; what is done stays done.
         """
-        _require_short_name(wanted)
+        _text(wanted, UNKNOWN_COMMIT, Digest(""))  # before hours of uploading
         revision, model_hash = await self._publisher.upload(
             wanted.folder, wanted.repo, wanted.competition.constraints
         )
-        bound = secure_hash(Digest(model_hash), wanted.hotkey)
-        model = ModelRef(repo=wanted.repo, revision=revision, secure_hash=bound)
-        text = format_commitment(model, wanted.competition.id)
+        model = _model(wanted, revision, Digest(model_hash))
+        text = _text(wanted, revision, Digest(model_hash))
         standing = await self._writer.standing()
         if not self._writer.is_ours(standing, text):
             at = await commit(
@@ -115,12 +176,22 @@ class Publishing:
 
 
 class NotedWriter:
-    """A ``CommitmentWriter`` that sends nothing while what it sent before may still land."""
+    """A ``CommitmentWriter`` that waits for the rate limit to pass.
 
-    def __init__(self, writer: CommitmentWriter, chain: Chain, note: Path) -> None:
+    It sends nothing while what it sent before may still land.
+    """
+
+    def __init__(
+        self, writer: CommitmentWriter, chain: Chain, note: Path, waiting: Waiting = _unheard
+    ) -> None:
         self._writer = writer
         self._chain = chain
         self._note = note
+        self._waiting = waiting
+
+    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
+        """See ``CommitmentWriter.quote``."""
+        return await self._writer.quote(text, reveal_at=reveal_at)
 
     async def standing(self) -> StandingCommitment | None:
         """See ``CommitmentWriter.standing``."""
@@ -140,6 +211,8 @@ class NotedWriter:
                 f"the commitment sent at block {sent.head} may still land; run the same command "
                 f"again after block {sent.head + IN_FLIGHT_BLOCKS}"
             )
+        await self._until_due(text, reveal_at)
+        head = (await self._chain.head()).number
         self._write(_Sent(text=text, head=head))
         try:
             return await self._writer.commit(text, reveal_at=reveal_at)
@@ -149,10 +222,23 @@ class NotedWriter:
 
     def is_ours(self, standing: StandingCommitment | None, text: str) -> bool:
         """Whether this text is what stands on chain, be it sealed."""
-        if standing is None or standing.data is not None:
-            return standing is not None and standing.data == text.encode()
+        return standing is not None and self.text_of(standing) == text.encode()
+
+    def text_of(self, standing: StandingCommitment) -> bytes | None:
+        """What stands on chain; of a seal only where it was this machine that sealed it."""
+        if standing.data is not None:
+            return standing.data
         sent = self._read()
-        return sent is not None and sent.text == text and sent.head < standing.block
+        return sent.text.encode() if sent is not None and sent.head < standing.block else None
+
+    async def _until_due(self, text: str, reveal_at: datetime | None) -> None:
+        if not (await self.quote(text, reveal_at=reveal_at)).blocks_left:
+            return
+        async for _ in self._chain.blocks():
+            quote = await self.quote(text, reveal_at=reveal_at)
+            self._waiting(quote.why, quote.blocks_left)
+            if not quote.blocks_left:
+                return
 
     def _read(self) -> _Sent | None:
         try:
@@ -174,14 +260,32 @@ class NotedWriter:
         partial.replace(self._note)
 
 
-def _require_short_name(wanted: Publication) -> None:
-    """Find out before hours of uploading that the text would not fit."""
-    anything = secure_hash(Digest(""), wanted.hotkey)
-    model = ModelRef(repo=wanted.repo, revision="0" * 40, secure_hash=anything)
+def _model(wanted: Publication, revision: str, model_hash: Digest) -> ModelRef:
+    bound = secure_hash(model_hash, wanted.hotkey)
+    return ModelRef(repo=wanted.repo, revision=revision, secure_hash=bound)
+
+
+def _text(wanted: Publication, revision: str, model_hash: Digest) -> str:
+    """The text to commit to.
+
+    Raises:
+        PublishRefused: The name is too long for the chain, or is none.
+    """
     try:
-        format_commitment(model, wanted.competition.id)
+        return format_commitment(_model(wanted, revision, model_hash), wanted.competition.id)
     except ValueError as error:
         raise PublishRefused(str(error)) from error
+
+
+def _is_of(standing: bytes | None, text: str) -> bool:
+    """Whether two texts are of the same files in the same repository, whatever the commit."""
+    if standing is None:
+        return False
+    known = parse_commitment(standing, hotkey=Hotkey(""), block=Block(0))
+    wanted = parse_commitment(text, hotkey=Hotkey(""), block=Block(0))
+    if not isinstance(known, Commitment) or not isinstance(wanted, Commitment):
+        return False
+    return known == replace(wanted, model=replace(wanted.model, revision=known.model.revision))
 
 
 if TYPE_CHECKING:

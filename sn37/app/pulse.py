@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from sn37.app.health import HealthBoard
+from sn37.app.steps import Step, Steps
 from sn37.domain.canonical import JsonValue
+from sn37.domain.events import Cautioned
 from sn37.ports.clock import Clock
+from sn37.ports.telemetry import EventSink
 
 BEAT_S = 1.0
 STUCK_S = 120.0  # nothing on the event loop takes seconds; see WatchdogSec of the systemd unit
@@ -34,15 +37,31 @@ class Manager(Protocol):
 
 
 class Pulse:
-    """Beats while the event loop turns."""
+    """Beats while the event loop turns, and looks at each beat whether an actor is stuck.
+
+    Args:
+        end: Ends the process, for the reason that it is given.
+    """
 
     def __init__(
-        self, *, clock: Clock, watchdog: Watch, manager: Manager, board: HealthBoard
+        self,
+        *,
+        clock: Clock,
+        watchdog: Watch,
+        manager: Manager,
+        board: HealthBoard,
+        steps: Steps,
+        sink: EventSink,
+        end: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._watchdog = watchdog
         self._manager = manager
         self._board = board
+        self._steps = steps
+        self._sink = sink
+        self._end = end
+        self._cautioned: tuple[Step, ...] = ()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -61,7 +80,8 @@ class Pulse:
             while True:
                 self._watchdog.beat()
                 self._manager.tell(WATCHDOG="1")
-                if (status := self._board.status()) != said:
+                self._look_at_steps()
+                if (status := self._status()) != said:
                     self._manager.tell(STATUS=status)
                     said = status
                 await self._clock.sleep(BEAT_S)
@@ -81,9 +101,34 @@ class Pulse:
         """The health pages by path."""
         return {"/healthz": self.healthy, "/readyz": self.ready}
 
+    def _look_at_steps(self) -> None:
+        self._steps.tick(BEAT_S)
+        slow = self._steps.slow()
+        for step in slow:
+            if step not in self._cautioned:
+                self._sink.emit(Cautioned(what=step.actor, advice=_stuck(step)))
+        self._cautioned = slow
+        for step in self._steps.overdue():
+            self._end(f"{step.actor} is {_stuck(step)}")
+
+    def _status(self) -> str:
+        stuck = "".join(f"; {s.actor} {_stuck(s)}" for s in self._steps.slow())
+        return f"{self._board.status()}{stuck}"
+
     def _alive(self) -> bool:
         return self._watchdog.silent_s < STUCK_S / 2
 
     def _document(self, not_ready: str) -> Mapping[str, JsonValue]:
         told: dict[str, JsonValue] = {"not_ready": not_ready} if not_ready else {}
-        return {**self._board.document(silent_s=self._watchdog.silent_s), **told}
+        return {
+            **self._board.document(silent_s=self._watchdog.silent_s),
+            "steps": self._steps.document(),
+            **told,
+        }
+
+
+def _stuck(step: Step) -> str:
+    return (
+        f"stuck since {step.since:%Y-%m-%d %H:%M} UTC in {step.doing}; the process is ended "
+        f"when that lasts {step.within_s / 60:.0f} min, and goes on when started again"
+    )

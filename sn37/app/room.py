@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.commitment import Commitment
 from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.retention import retained
 from sn37.ports.errors import StoreFull
 from sn37.ports.model_store import ModelStore
+
+# Slower than this, stores give a transfer up: half of the slowest that the hub's puts up with.
+SLOWEST_BYTES_PER_S = 1 << 20
+
+
+def bringing(commitment: Commitment, limits: ModelConstraints) -> AbstractContextManager[Step]:
+    """The step of an actor in which a model of any size that is allowed may be brought."""
+    within_s = BUSY_S + limits.max_bytes / SLOWEST_BYTES_PER_S
+    return step(f"fetching {commitment.model.repo}", within_s=within_s)
 
 
 async def bring(

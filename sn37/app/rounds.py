@@ -17,7 +17,9 @@ from sn37.app.results import (
     missing_outcome,
     our_failure,
 )
+from sn37.app.room import bringing
 from sn37.app.statements import StatementWriter
+from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.competition import Competition
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
 from sn37.domain.evidence import Evidence, is_finite, weigh
@@ -121,7 +123,9 @@ class RoundRunner:
         while outcome is None:
             attempts += 1
             try:
-                outcome = await self._stream(progress, entry)
+                within_s = progress.rules.timeout_s + BUSY_S  # the scorer ends it before
+                with step(f"scoring {entry.hotkey}", within_s=within_s) as scoring:
+                    outcome = await self._stream(progress, entry, scoring)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
                 self._sink.emit(
                     Degraded(what="scorer", error=str(error), retry_in_s=DEVICE_PAUSE_S)
@@ -147,12 +151,13 @@ class RoundRunner:
         result = entry_result(submission, outcome, blocks, progress.rules)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
-    async def _stream(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
+    async def _stream(self, progress: _Progress, entry: EntryKey, scoring: Step) -> EntryOutcome:
         """Score the blocks that are not journalled yet; stop when the entry is hopeless."""
         key, rules = progress.plan.key, progress.rules
         done = self._opened(progress.plan).journal.get(entry, ())
         commitment = self._keeper.state.submissions[entry].commitment
-        job = await self._jobs.build(progress.plan, rules, commitment, skip_blocks=len(done))
+        with bringing(commitment, rules.constraints):
+            job = await self._jobs.build(progress.plan, rules, commitment, skip_blocks=len(done))
         num_blocks = len(job.blocks())
         self._sink.emit(
             EntryStarted(round=key, key=entry, num_blocks=num_blocks, num_resumed=len(done))
@@ -169,6 +174,7 @@ class RoundRunner:
                         self._scorer.read_ahead(upcoming)
                     is_first = False
                 done = (*done, losses)
+                scoring.move_on(f"scoring {entry.hotkey}: {len(done)} of {num_blocks} blocks done")
                 await self._keeper.append(key, entry, losses)
                 self._sink.emit(
                     BlockScored(round=key, key=entry, done=len(done), num_blocks=num_blocks)

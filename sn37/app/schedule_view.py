@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.competition import Competition, Freshness
+from sn37.domain.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
@@ -47,6 +48,37 @@ def warnings(schedule: Schedule) -> tuple[str, ...]:
             for warning in _doubts(competition):
                 found[f"from block {stage.from_block}, {competition.name}: {warning}"] = None
     return tuple(found)
+
+
+def competition_lines(competition: Competition) -> Iterator[str]:
+    """What a competition asks of a model, on what, and what winning takes."""
+    limits = competition.constraints
+    tokenizer = competition.tokenizer
+    unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
+    yield f"{competition.id} {competition.name}: share {competition.reward_share:g}, {unit}"
+    yield (
+        f"  {limits.min_parameters:,} to {limits.max_parameters:,} parameters, "
+        f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "
+        f"{', '.join(sorted(limits.architectures))}"
+    )
+    yield (
+        f"  scored {competition.delay_blocks} blocks after the commitment; "
+        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model"
+    )
+    for task in competition.tasks:
+        age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
+        yield (
+            f"  {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
+            f"of {task.source.name} (freshness {task.source.freshness.value}{age})"
+        )
+
+
+def _margin(epsilon: Epsilon) -> str:
+    if isinstance(epsilon, LinearEpsilon):
+        return (
+            f"{epsilon.start:.3g} falling to {epsilon.stop:.3g} in {epsilon.decay_blocks:,} blocks"
+        )
+    return f"{epsilon.end:.3g}"
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ async def _follow(container: Container) -> None:
             Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
         )
     starter = container.starter()
-    actors = dict(container.actors())
+    actors = {**container.actors(), "lookout": container.lookout().run}
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
     try:

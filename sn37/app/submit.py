@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import sn37
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import step
 from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings, warm_up_left
 from sn37.domain.state import ColdStart, ValidatorState, WeightsRecord
+from sn37.domain.version import outdated
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
 # Ways to begin that leave a validator without what the others know.
 COLD = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
+VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
 RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
 
 
@@ -63,6 +67,9 @@ class Submitter:
     A round that takes longer than the cadence does not hold the weights back: the standings
     known by then are sent, so that the validator keeps its place on the subnet. Offline it
     takes heads like everybody else, since a simulated chain waits for it, and sends nothing.
+
+    Whether the subnet takes this version's weights is asked at the start, so that it is known
+    before any are due; while it does not, none are composed.
     """
 
     def __init__(
@@ -83,6 +90,7 @@ class Submitter:
         self._offline = offline
         self._not_before = Block(0)
         self._told: Mapping[CompetitionId, int] = {}  # of the warm-up
+        self._is_taken = False  # this version, as far as known
 
     async def run(self) -> None:
         before = [w for w in self._keeper.state.weights if w.extrinsic is not None]
@@ -91,8 +99,25 @@ class Submitter:
                 await self._expect(before[-1])
                 before = []
             due = self._due(head.number)
-            if due is not None and head.number >= self._not_before and not self._offline:
-                await self._submit(due, head)
+            if self._offline or head.number < self._not_before:
+                continue
+            if not self._is_taken:
+                with step("asking which version's weights are taken"):
+                    await self._look_at_version(head)
+            if self._is_taken and due is not None:
+                with step(f"setting the weights of block {due}"):
+                    await self._submit(due, head)
+
+    async def _look_at_version(self, head: BlockRef) -> None:
+        """Find out whether weights of this version are taken; if not, look again later."""
+        try:
+            required = (await self._chain.metagraph(head)).weights_version
+            if why := outdated(required, sn37.__version__):
+                raise WeightsRefused(why, code=VERSION_REFUSED)
+        except (ChainUnavailable, WeightsRefused) as error:
+            self._hold(head.number, error)
+        else:
+            self._is_taken = True
 
     async def _expect(self, record: WeightsRecord) -> None:
         """Have it reported what becomes of the weights that an earlier process sent."""
@@ -162,6 +187,8 @@ class Submitter:
     def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:
         """Try again later: when the chain said it would take them, else soon."""
         permitted = error.next_block if isinstance(error, WeightsRefused) else None
+        if isinstance(error, WeightsRefused) and error.code == VERSION_REFUSED:
+            self._is_taken = False
         self._not_before = max(permitted or Block(head + RETRY_BLOCKS), Block(head + 1))
         wait_s = (self._not_before - head) * float(BLOCK_SECONDS)
         self._sink.emit(Degraded(what="weights", error=str(error), retry_in_s=wait_s))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from sn37.app.steps import Steps
 from sn37.app.stopping import Stopped
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.clock import Clock
@@ -26,9 +27,11 @@ class Supervisor:
     Actors hold nothing but the recorded state, so starting one again is always right.
     """
 
-    def __init__(self, *, clock: Clock, sink: EventSink) -> None:
+    def __init__(self, *, clock: Clock, sink: EventSink, steps: Steps | None = None) -> None:
         self._clock = clock
         self._sink = sink
+        self._steps = steps or Steps(clock)
+        self._failing: set[str] = set()  # actors that have done nothing since an outage
 
     async def run(self, actors: Mapping[str, Actor]) -> None:
         """Until cancelled, or until an actor ends or fails.
@@ -48,7 +51,8 @@ class Supervisor:
         while True:
             began = self._clock.monotonic()
             try:
-                await actor()
+                with self._steps.of(name, lambda: self._works(name)):
+                    await actor()
             except StateUnavailable:
                 raise  # nothing may happen that cannot be recorded
             except Unavailable as error:
@@ -56,9 +60,14 @@ class Supervisor:
                     pause_s = FIRST_PAUSE_S
                 wait_s = error.retry_after_s or pause_s
                 log.warning("%s: %s; again in %.0f s", name, error, wait_s)
+                self._failing.add(name)
                 self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
                 await self._clock.sleep(wait_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                self._sink.emit(Recovered(what=name))
             else:
                 raise Stopped
+
+    def _works(self, name: str) -> None:
+        if name in self._failing:
+            self._failing.remove(name)
+            self._sink.emit(Recovered(what=name))

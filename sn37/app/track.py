@@ -6,6 +6,7 @@ import logging
 
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import step
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import HeadAdvanced, SubmissionSeen, ViewAged
 from sn37.domain.ids import BlockRef
@@ -61,12 +62,13 @@ class Follower:
 
     async def _follow(self) -> None:
         async for head in self._chain.blocks():
-            await self._read(head)
-            self._read_at = self._clock.monotonic()
-            self._sink.emit(
-                HeadAdvanced(head=head, next_sync=self._timing.next_sync_block(head.number))
-            )
-            self._heads.publish(head)
+            with step(f"reading block {head.number}"):
+                await self._read(head)
+                self._read_at = self._clock.monotonic()
+                self._sink.emit(
+                    HeadAdvanced(head=head, next_sync=self._timing.next_sync_block(head.number))
+                )
+                self._heads.publish(head)
 
     async def _read(self, head: BlockRef) -> None:
         book = await self._chain.commitments(head)

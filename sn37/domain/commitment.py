@@ -99,6 +99,23 @@ class StandingCommitment:
     was_sealed: bool = False  # and is open now: the chain keeps it beside the next commitment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitmentQuote:
+    """What the chain would say to a commitment of a hotkey now, and what it would take."""
+
+    head: Block  # the newest block, finalized or not
+    registered: bool  # whether the hotkey is a member of the subnet
+    num_bytes: int  # stored: of the text, or of its seal
+    fee_rao: int | None  # 1e-9 TAO, of the hotkey; ``None`` where the chain does not say
+    due: Block  # the first block that would take it
+    why: str = ""  # what holds it back, where ``due`` is not the very next block
+
+    @property
+    def blocks_left(self) -> int:
+        """How many blocks have to pass before it can be sent; 0 for now."""
+        return max(0, self.due - self.head - 1)
+
+
 class _Malformed(ValueError):
     """The text is no commitment; carries which part is wrong and a quote of it."""
 

@@ -29,6 +29,7 @@ class Metagraph:
 
     at: BlockRef
     neurons: tuple[Neuron, ...]
+    weights_version: int = 0  # least version key of weights that the chain takes
 
     def find(self, hotkey: Hotkey) -> Neuron | None:
         """The neuron of ``hotkey``, or ``None`` when it is not registered."""

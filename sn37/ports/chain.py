@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from sn37.domain.commitment import CommitmentBook, StandingCommitment
+from sn37.domain.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -98,6 +98,14 @@ class CommitmentWriter(Protocol):
             CommitmentRefused: Too long, too often, or the hotkey is not registered.
             ChainUnavailable: Also when the connection was lost on the way: it may have landed
                 all the same, which ``standing`` tells.
+        """
+        ...
+
+    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
+        """What ``commit`` would meet at the newest block. Signs and sends nothing.
+
+        Raises:
+            CommitmentRefused: No chain would ever take it: too long, or sealed for too short.
         """
         ...
 

@@ -8,6 +8,7 @@
     - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
     - DatasetUnavailable
     - ScorerUnavailable
+    - TrainerUnavailable
     - StateUnavailable   the disk refused
     - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
@@ -16,6 +17,7 @@
     - SignerUnusable     no hotkey to sign with
     - ModelRejected      the miner's fault, with a reason code
     - PublishRefused     the model host does not take a miner's upload
+    - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
     - OfferRefused       what another validator publishes is not to be believed
     - StateUnreadable    the database is corrupt or newer than this program
@@ -70,6 +72,10 @@ class ScorerUnavailable(Unavailable):
         self.reason = reason
 
 
+class TrainerUnavailable(Unavailable):
+    """The device is missing or full, or the disk refused; the same run goes on later."""
+
+
 class StateUnavailable(Unavailable):
     """The state could not be written or read right now: disk full, locked, i/o error."""
 
@@ -116,6 +122,10 @@ class ModelRejected(Rejected):
 
 class PublishRefused(Rejected):
     """The model host, or care for the miner's weights, says no to an upload."""
+
+
+class TrainingRefused(Rejected):
+    """A run cannot be trained as it is configured; the message says what to change."""
 
 
 class DatasetExhausted(Rejected):

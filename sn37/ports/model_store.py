@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import PurePath
 from typing import Protocol
 
+from sn37.domain.admission import Examined
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
 from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
@@ -46,6 +47,40 @@ class ModelStore(Protocol):
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
         """Delete every cached artifact not in ``keep``; return bytes freed."""
+        ...
+
+
+class ModelExaminer(Protocol):
+    """Look at revisions that nobody has committed to. Raises ``StoreUnavailable``."""
+
+    async def examine(
+        self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
+    ) -> Examined:
+        """How far a revision comes in the admission. An admitted one stays until ``discard``.
+
+        Args:
+            weights: Whether to bring the weights; without, their headers are the last.
+        """
+        ...
+
+    async def commit_of(self, repo: str, name: str) -> str:
+        """The commit that a branch or tag points to now.
+
+        Raises:
+            ModelNotPublic: There is no such repository or name.
+        """
+        ...
+
+    async def licence(self, repo: str, revision: str) -> str | None:
+        """The identifier that the model card gives; ``None`` where it gives none.
+
+        Raises:
+            ModelNotPublic: The repository cannot be read.
+        """
+        ...
+
+    def discard(self, repo: str, revision: str) -> None:
+        """Remove what ``examine`` left."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sn37.domain.commitment import CommitmentQuote
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
@@ -76,6 +77,23 @@ class CommitmentWriterContract(ABC):
                 return await self.committed(writer)
 
         assert asyncio.run(run()) is None
+
+    def test_a_quote_says_what_a_text_takes_and_commits_nothing(self) -> None:
+        async def run() -> tuple[CommitmentQuote, str | None]:
+            async with self.writer() as writer:
+                return await writer.quote("text"), await self.committed(writer)
+
+        quote, text = asyncio.run(run())
+        assert text is None
+        assert (quote.registered, quote.num_bytes, quote.blocks_left) == (True, 4, 0)
+
+    def test_what_no_chain_takes_has_no_quote(self) -> None:
+        async def run() -> None:
+            async with self.writer() as writer:
+                await writer.quote("x" * 129)
+
+        with pytest.raises(CommitmentRefused):
+            asyncio.run(run())
 
     def test_a_silent_chain_is_reported_as_unavailable(self) -> None:
         async def run() -> None:

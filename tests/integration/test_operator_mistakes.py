@@ -89,6 +89,7 @@ def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])
+@pytest.mark.fault("SIGTERM", "set-up")
 def test_a_signal_during_the_set_up_ends_it_cleanly(
     numbers: tuple[signal.Signals, ...], tmp_path: Path
 ) -> None:

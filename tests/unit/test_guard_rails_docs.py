@@ -72,8 +72,9 @@ def alternatives(span: str) -> list[str]:
 def find(words: list[str]) -> tuple[TyperCommand | TyperGroup, list[str]]:
     """The command or group that the words name, and its arguments."""
     if words[:2] == ["python", "-m"]:
-        assert words[2] == "sn37.app.validator", words
-        words = ["sn37", "validator", *words[3:]]
+        door = words[2].removeprefix("sn37.app.")
+        assert door in ("validator", "miner"), words
+        words = ["sn37", door, *words[3:]]
     found = get_command(main.app)
     rest = words[1:]
     while isinstance(found, TyperGroup) and rest and not rest[0].startswith("-"):

@@ -27,7 +27,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("door", ["sn37.app.main", "sn37.app.validator"])
+@pytest.mark.parametrize("door", ["sn37.app.main", "sn37.app.miner", "sn37.app.validator"])
 def test_starting_imports_nothing_heavy(door: str) -> None:
     heavy = ("torch", "transformers", "bittensor", "huggingface_hub", "pydantic", "numpy")
     done = python(

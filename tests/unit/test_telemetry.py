@@ -87,6 +87,7 @@ class TestFanOutSink(EventSinkContract):
         return FanOut([Broken(), Broken()])
 
 
+@pytest.mark.fault("telemetry", "down")
 def test_a_broken_sink_keeps_nothing_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
     text, broken = io.StringIO(), Broken()
     sink = FanOut([broken, ConsoleSink(plain(text), labels={})])
@@ -145,6 +146,7 @@ def test_a_line_that_a_crash_cut_off_spoils_no_other(tmp_path: Path) -> None:
     assert json.loads(second)["event"] == "SetUpAdvanced"
 
 
+@pytest.mark.fault("telemetry", "flapping")
 def test_what_a_full_disk_refuses_is_counted_and_spoils_no_other_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,7 @@ class PackedAttention:
         self.bounds: Bounds = ()
         self._products = products
         AttentionInterface.register(NAME, self.attend)
-        AttentionMaskInterface.register(NAME, _no_mask)
+        AttentionMaskInterface.register(NAME, no_mask)
 
     def attend(
         self,
@@ -78,26 +78,27 @@ class PackedAttention:
             query, key, value = (x[:, :, start:stop] for x in whole)
             window = sliding_window if (sliding_window or 0) < stop - start else None
             if softcap is None:
-                piece = _fused(query, key, value, scaling, window)
+                piece = fused(query, key, value, scaling, window)
             else:
                 piece = _capped(query, key, value, scaling, window, softcap)
             output_1THD[:, start:stop] = piece.transpose(1, 2)
         return output_1THD, None
 
 
-def _no_mask(*_: object, **__: object) -> None:
+def no_mask(*_: object, **__: object) -> None:
     """The row's structure is in ``bounds``; a mask would only repeat it."""
 
 
-def _fused(
+def fused(
     query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
 ) -> Tensor:
+    """Causal attention of one sample, (1, H, L, D), by torch's kernel; can be differentiated."""
     if window is None:
         return scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling, enable_gqa=_is_grouped(query, key)
         )
     length = query.shape[2]
-    mask_LL = _visible(0, length, length, window, query.device)
+    mask_LL = visible_keys(0, length, length, window, query.device)
     return scaled_dot_product_attention(
         query, key, value, mask_LL, scale=scaling, enable_gqa=_is_grouped(query, key)
     )
@@ -121,14 +122,14 @@ def _capped(
         stop = min(first + CAPPED_ROWS, length)
         scores = multiply(query[:, first:stop], key[:, :stop].transpose(1, 2))
         scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
-        visible = _visible(first, stop, stop, window, query.device)
+        visible = visible_keys(first, stop, stop, window, query.device)
         scores.masked_fill_(~visible, -torch.inf)
         weights = scores.softmax(dim=-1).to(value.dtype)
         rows.append(multiply(weights, value[:, :stop]))
     return torch.cat(rows, dim=1).unsqueeze(0)
 
 
-def _visible(
+def visible_keys(
     first: int, stop: int, num_keys: int, window: int | None, device: torch.device
 ) -> Tensor:
     """Which keys the queries ``[first, stop)`` see: themselves and what precedes, in a window

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sn37.adapters.admission.facts import FILES, cache_key
-from sn37.adapters.hub.orders import CheckOrder, Connection, ResolveOrder
+from sn37.adapters.hub.orders import CheckOrder, Connection, LicenceOrder, ResolveOrder
 from sn37.adapters.hub.process import carry_out
 from sn37.domain.admission import AdmissionStep, Examined
 from sn37.domain.canonical import JsonValue
@@ -15,6 +16,9 @@ from sn37.domain.ids import Digest
 from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.model_store import ModelExaminer
 
 
 class HubExaminer:
@@ -27,14 +31,7 @@ class HubExaminer:
     async def examine(
         self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """How far a revision comes. An admitted one's files stay until ``discard``.
-
-        Args:
-            weights: Whether to transfer the weights; without, their headers are the last.
-
-        Raises:
-            StoreUnavailable: The hub or the disk; the next call goes on where this stopped.
-        """
+        """See ``ModelExaminer``, here and below. What was interrupted goes on."""
         folder = self._folder(repo, revision)
         order = CheckOrder(
             repo=repo,
@@ -46,16 +43,13 @@ class HubExaminer:
         return _examined(await carry_out(self._connection, order), folder)
 
     async def commit_of(self, repo: str, name: str) -> str:
-        """The commit that a branch or tag points to now.
-
-        Raises:
-            ModelNotPublic: There is no such repository or name.
-            StoreUnavailable: The hub does not answer.
-        """
         return str(await carry_out(self._connection, ResolveOrder(repo=repo, name=name)))
 
+    async def licence(self, repo: str, revision: str) -> str | None:
+        found = await carry_out(self._connection, LicenceOrder(repo=repo, revision=revision))
+        return None if found is None else str(found)
+
     def discard(self, repo: str, revision: str) -> None:
-        """Remove what ``examine`` left."""
         shutil.rmtree(self._folder(repo, revision), ignore_errors=True)
 
     def _folder(self, repo: str, revision: str) -> Path:
@@ -99,3 +93,7 @@ def _artifact(value: JsonValue, folder: Path) -> ModelArtifact | None:
                 tensor_digest=Digest(tensor_digest),
             )
     return None
+
+
+if TYPE_CHECKING:
+    _examiner: ModelExaminer = HubExaminer(Path())

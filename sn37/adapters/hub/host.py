@@ -63,6 +63,7 @@ class Listing:
     public: bool
     gated: bool
     files: tuple[RemoteFile, ...]
+    licence: str | None = None  # as the model card names it
 
 
 class HubHost:
@@ -117,6 +118,7 @@ class HubHost:
                 public=not (info["private"] or info.get("disabled")),
                 gated=bool(info.get("gated")),
                 files=tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"]))),
+                licence=_licence(info.get("cardData")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnavailable(f"{repo}: the hub's listing cannot be read") from error
@@ -169,6 +171,16 @@ def _remote_file(sibling: JsonValue) -> RemoteFile:
             return RemoteFile(listed=ListedFile(path, size), blob_id=blob_id, sha256=None)
         case other:
             raise ValueError(f"no file: {str(other)[:80]!a}")
+
+
+def _licence(card: JsonValue) -> str | None:
+    """The licence in a model card's header: its name where the identifier is "other"."""
+    match card:
+        case {"license": "other", "license_name": str(name)}:
+            return name
+        case {"license": str(name)} | {"license": [str(name), *_]}:
+            return name
+    return None
 
 
 @contextmanager

@@ -90,6 +90,14 @@ class ResolveOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceOrder:
+    """Say which licence the model card of a revision names: the answer is that, or null."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOrder:
     """Upload a folder to a private repository: the answer is its revision and model hash."""
 
@@ -106,7 +114,14 @@ class PublicOrder:
 
 
 Order = (
-    FetchOrder | TokenizerOrder | ProbeOrder | CheckOrder | ResolveOrder | UploadOrder | PublicOrder
+    FetchOrder
+    | TokenizerOrder
+    | ProbeOrder
+    | CheckOrder
+    | ResolveOrder
+    | LicenceOrder
+    | UploadOrder
+    | PublicOrder
 )
 _ORDERS: dict[str, type[Order]] = {order.__name__: order for order in get_args(Order)}
 

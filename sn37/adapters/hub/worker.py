@@ -15,6 +15,7 @@ from sn37.adapters.hub.orders import (
     CheckOrder,
     Connection,
     FetchOrder,
+    LicenceOrder,
     Order,
     ProbeOrder,
     PublicOrder,
@@ -64,6 +65,8 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             return Answer(value=as_json(check(host, connection, order, _announce)))
         case ResolveOrder():
             return Answer(value=host.listing(order.repo, order.name).commit)
+        case LicenceOrder():
+            return Answer(value=host.listing(order.repo, order.revision).licence)
         case UploadOrder():
             # Only uploads wait for it: its import takes half as long as everything else.
             from sn37.adapters.hub.publishing import HubUploader

@@ -24,7 +24,7 @@ from sn37.adapters.simnet.extrinsics import Call, Refusal, quantized
 from sn37.adapters.simnet.keys import as_signer
 from sn37.adapters.simnet.schema import create_file
 from sn37.domain.canonical import JsonValue
-from sn37.domain.commitment import CommitmentBook, StandingCommitment
+from sn37.domain.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.domain.metagraph import Metagraph
@@ -202,21 +202,39 @@ class SimnetChain(ChainBuilder):
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """See the port. Makes the next block itself, so that a miner needs no validator."""
-        if self._signer is None:
-            raise CommitmentRefused(
-                "this chain was opened without a hotkey to sign with", code=Refusal.NOT_AUTHORIZED
-            )
+        signer = self._authorized()
         with self._translated():
             head = self._ledger.head()
             call, args = sealed_or_plain(
-                self._ledger, self._signer.hotkey, text, due=Block(head + 1), reveal_at=reveal_at
+                self._ledger, signer.hotkey, text, due=Block(head + 1), reveal_at=reveal_at
             )
-            number = self._pool(self._signer, call, args, due=Block(head + 1))
+            number = self._pool(signer, call, args, due=Block(head + 1))
             while (status := self._ledger.status(number)).is_pending:
                 head = self._ledger.produce(after=head)
         if status.refusal is not None:
             raise CommitmentRefused(status.refusal.advice, code=status.refusal)
         return self._ledger.ref(status.block)
+
+    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
+        """See the port. Nothing costs a fee here."""
+        signer = self._authorized()
+        with self._translated():
+            head = self._ledger.head()
+            first = Block(head + 1)
+            _, args = sealed_or_plain(
+                self._ledger, signer.hotkey, text, due=first, reveal_at=reveal_at
+            )
+            connection, at = self._ledger.connection, self._ledger.ref(first)
+            allowed = views.next_commitment(connection, self._netuid, signer.hotkey)
+            members = views.metagraph(connection, self._netuid, at)
+        return CommitmentQuote(
+            head=head,
+            registered=members.find(signer.hotkey) is not None,
+            num_bytes=len(str(args.get("sealed", args.get("raw")))) // 2,  # they are hex
+            fee_rao=0,
+            due=max(allowed, first),
+            why=Refusal.RATE_LIMITED.advice if allowed > first else "",
+        )
 
     async def standing(self) -> StandingCommitment | None:
         if self._signer is None:
@@ -226,6 +244,18 @@ class SimnetChain(ChainBuilder):
             return views.standing(self._ledger.connection, self._netuid, head, self._signer.hotkey)
 
     # Inside
+
+    def _authorized(self) -> Signer:
+        """The miner's hotkey.
+
+        Raises:
+            CommitmentRefused: This chain can only be read.
+        """
+        if self._signer is None:
+            raise CommitmentRefused(
+                "this chain was opened without a hotkey to sign with", code=Refusal.NOT_AUTHORIZED
+            )
+        return self._signer
 
     def _state_at(self, at: BlockRef, netuid: Netuid) -> tuple[int, Block | None]:
         """What the subnet's state at ``at`` depends on: equal values, equal states.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sn37.adapters.simnet.extrinsics import RATE_LIMIT_BLOCKS
 from sn37.domain.commitment import (
     Commitment,
     CommitmentBook,
@@ -37,7 +39,7 @@ def last_change(connection: sqlite3.Connection, netuid: Netuid, block: Block) ->
 
 
 def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> Metagraph:
-    """The members at ``at``, ordered by uid."""
+    """The members at ``at``, ordered by uid; incentives are the mean weights, by stake."""
     rows = connection.execute(
         "SELECT uid, hotkey, coldkey, stake_rao, permit, registered_at,"
         " (SELECT max(block) FROM weights AS w WHERE w.netuid = n.netuid"
@@ -45,7 +47,9 @@ def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> M
         " FROM neurons AS n WHERE netuid = :netuid AND registered_at <= :at"
         " AND (left_at IS NULL OR left_at > :at) ORDER BY uid",
         {"netuid": netuid, "at": at.number},
-    )
+    ).fetchall()
+    stakes = {Hotkey(row[1]): row[3] for row in rows if row[4]}
+    incentives = _incentives(connection, netuid, at.number, stakes)
     return Metagraph(
         at=at,
         neurons=tuple(
@@ -58,10 +62,23 @@ def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> M
                 registered_at=Block(registered_at),
                 # A slot counts as updated when it is taken, as on Bittensor.
                 last_update=Block(registered_at if last_update is None else last_update),
+                incentive=incentives.get(Hotkey(hotkey), 0.0),
             )
             for uid, hotkey, coldkey, stake_rao, permit, registered_at, last_update in rows
         ),
     )
+
+
+def _incentives(
+    connection: sqlite3.Connection, netuid: Netuid, block: Block, stakes: Mapping[Hotkey, int]
+) -> dict[Hotkey, float]:
+    """What the validators' newest weights give each hotkey; sums to 1, or nobody has any."""
+    found: dict[Hotkey, float] = {}
+    for validator, stake_rao in stakes.items():
+        for miner, share in weight_shares(connection, netuid, block, validator).items():
+            found[miner] = found.get(miner, 0.0) + share * stake_rao
+    total = sum(found.values())
+    return {hotkey: value / total for hotkey, value in found.items()} if total else {}
 
 
 def reveals(
@@ -130,6 +147,14 @@ def standing(
     if reveal is None or reveal > block:
         return StandingCommitment(block=Block(committed), data=None if reveal else plain)
     return StandingCommitment(block=Block(reveal), data=plain, was_sealed=True)
+
+
+def next_commitment(connection: sqlite3.Connection, netuid: Netuid, hotkey: Hotkey) -> Block:
+    """The first block at which the rate limit lets this hotkey commit again."""
+    (newest,) = connection.execute(
+        "SELECT max(block) FROM commitments WHERE netuid = ? AND hotkey = ?", (netuid, hotkey)
+    ).fetchone()
+    return Block(0 if newest is None else newest + RATE_LIMIT_BLOCKS)
 
 
 def commitment_book(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> CommitmentBook:

@@ -103,6 +103,11 @@ class Database:
             _in_transaction(connection, Access.WRITE.value, lambda c: migrate(c, since=version))
 
 
+def lock_file(path: Path) -> Path:
+    """The file that is locked while a process has the database open."""
+    return path.with_name(path.name + ".lock")
+
+
 def acquire(path: Path) -> int:
     """Lock the database for one process; the descriptor that holds the lock while it is open.
 
@@ -113,8 +118,7 @@ def acquire(path: Path) -> int:
         StateUnavailable: Another process has it.
         OSError: The lock file cannot be written.
     """
-    name = path.with_name(path.name + ".lock")
-    descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(lock_file(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

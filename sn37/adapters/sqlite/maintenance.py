@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
-from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, acquire, known_version, translated
+from sn37.adapters.sqlite.database import (
+    BUSY_TIMEOUT_MS,
+    acquire,
+    known_version,
+    lock_file,
+    translated,
+)
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
+from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.samples import Pool
 from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
@@ -70,17 +80,33 @@ def read_state(path: Path) -> ValidatorState:
         StateUnreadable: It is damaged, or of another version.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
-        version = known_version(db, path)
-        if version == 0:
-            return ValidatorState()
-        if version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        return load_state(db)
+    with _reading_current(path) as db:
+        return ValidatorState() if db is None else load_state(db)
+
+
+def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
+    """The pools of a round that are kept, which a validator may be using meanwhile.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``read_state``.
+    """
+    with _reading_current(path) as db:
+        return {} if db is None else rounds.pools(db, round_)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a validator has the database open now."""
+    try:
+        descriptor = os.open(lock_file(path), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def backup(path: Path, copy: Path) -> Contents:
@@ -155,6 +181,20 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
         db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         yield db
+
+
+@contextmanager
+def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """One view of a database of this version; ``None`` for an empty one."""
+    with _reading(path) as db:
+        version = known_version(db, path)
+        if 0 < version < VERSION:
+            raise StateUnreadable(
+                f"{path} has version {version}, this program reads {VERSION}; a start of the "
+                "validator brings it up to date"
+            )
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        yield db if version else None
 
 
 def _create(path: Path) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import bittensor as bt
 
+import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
 from sn37.adapters.subtensor.permissions import permissions
@@ -19,10 +20,10 @@ from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.rows import compose
 from sn37.adapters.subtensor.rules import WeightRules, rules_of
 from sn37.adapters.subtensor.wallet import HotkeySigner
-from sn37.adapters.subtensor.weights import weights_version
 from sn37.domain.checks import Check, Grade
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import BlockRef, Netuid
+from sn37.domain.version import weights_version
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
@@ -119,7 +120,7 @@ class Checkup:
         )
         yield await self._commitments(chain, head)
         hotkey = None if self.signer is None else self.signer.hotkey
-        for check in permissions(rules, hotkey, weights_version()):
+        for check in permissions(rules, hotkey, sn37.__version__):
             yield check
         if self.signer is not None:
             yield await self._example(connection, rules, self.signer)
@@ -191,7 +192,7 @@ class Checkup:
                 netuid=self.netuid,
                 uids=list(row.shares),
                 weights=list(row.shares.values()),
-                version_key=weights_version(),
+                version_key=weights_version(sn37.__version__),
             )
             plan = await connection.call(
                 "fee of weights", lambda client: client.plan(intent, signer.keypair)

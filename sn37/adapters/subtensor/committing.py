@@ -25,7 +25,7 @@ from sn37.adapters.subtensor.space import Space, read_space
 from sn37.adapters.subtensor.storage import substrate_of
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.adapters.subtensor.weights import ERA_BLOCKS, SUBMIT_TIMEOUT_S
-from sn37.domain.commitment import MAX_TEXT_BYTES, StandingCommitment
+from sn37.domain.commitment import MAX_TEXT_BYTES, CommitmentQuote, StandingCommitment
 from sn37.domain.events import HeldBack
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.ports.clock import Clock
@@ -89,6 +89,39 @@ class CommitmentSender:
 
         Returns when the block that includes it is final, after reading it back.
         """
+        field, num_bytes = await self._composed(text, reveal_at)
+        began = await self._room_for(num_bytes)
+        await self._require_later(reveal_at)  # the wait for room may have been long
+        problem = await self._send(field)
+        return await self._confirmed(field, began, problem)
+
+    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
+        """See the port. The fee is what the chain's own estimate says."""
+        field, num_bytes = await self._composed(text, reveal_at)
+        space = await self._space()
+        fits = space.has_room_for(num_bytes)
+        keypair = self._signer.keypair
+
+        async def estimate(client: bt.Client) -> int:
+            substrate = substrate_of(client)
+            call = await substrate.compose(self._call(field))
+            return int((await substrate.estimate_fee(call, keypair)).rao)
+
+        return CommitmentQuote(
+            head=space.block,
+            registered=space.registered,
+            num_bytes=num_bytes,
+            fee_rao=await self._connection.read("fee of a commitment", estimate),
+            due=Block(space.block + 1) if fits else space.epoch_ends_at,
+            why="" if fits else _held_back(space, self._netuid).why,
+        )
+
+    async def _composed(self, text: str, reveal_at: datetime | None) -> tuple[Field, int]:
+        """What would be stored, and its bytes.
+
+        Raises:
+            CommitmentRefused: No chain would take it.
+        """
         data = text.encode()
         if not 0 < len(data) <= MAX_TEXT_BYTES:
             raise CommitmentRefused(
@@ -97,11 +130,12 @@ class CommitmentSender:
                 code="TooLong" if data else "Empty",
             )
         await self._require_later(reveal_at)
-        field, num_bytes = _field(data, reveal_at)
-        began = await self._room_for(num_bytes)
-        await self._require_later(reveal_at)  # the wait for room may have been long
-        problem = await self._send(field)
-        return await self._confirmed(field, began, problem)
+        return _field(data, reveal_at)
+
+    def _call(self, field: Field) -> bt.calls.Call:
+        return bt.calls.Commitments.set_commitment(
+            netuid=self._netuid, info={"fields": [dict(field)]}
+        )
 
     async def _require_later(self, reveal_at: datetime | None) -> None:
         """Make sure that a seal opens after it can no longer be on its way.
@@ -164,10 +198,7 @@ class CommitmentSender:
 
     async def _send(self, field: Field) -> CommitmentRefused | ChainUnavailable | None:
         """Send it once; return what went wrong, which is not yet what became of it."""
-        call = bt.calls.Commitments.set_commitment(
-            netuid=self._netuid, info={"fields": [dict(field)]}
-        )
-        keypair = self._signer.keypair
+        call, keypair = self._call(field), self._signer.keypair
         try:
             result = await self._connection.call(
                 "commitment",

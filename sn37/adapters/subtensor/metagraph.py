@@ -31,6 +31,7 @@ def decode_metagraph(record: object, at: BlockRef) -> Metagraph:
     columns = [a_list(fields[name]) for name in _COLUMNS]
     return Metagraph(
         at=at,
+        weights_version=an_int(fields["weights_version"]),
         neurons=tuple(
             Neuron(
                 uid=Uid(uid),

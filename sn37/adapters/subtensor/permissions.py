@@ -8,22 +8,24 @@ from sn37.adapters.subtensor.rules import WeightRules, next_permitted
 from sn37.domain.checks import Check, Grade
 from sn37.domain.ids import Hotkey
 from sn37.domain.metagraph import RAO_PER_TAO, Neuron
+from sn37.domain.version import oldest_version, weights_version
 
 
-def permissions(rules: WeightRules, hotkey: Hotkey | None, version_key: int) -> Iterator[Check]:
+def permissions(rules: WeightRules, hotkey: Hotkey | None, version: str) -> Iterator[Check]:
     """The subnet's terms, then the hotkey's standing by them.
 
     Args:
         hotkey: ``None`` when none was opened.
-        version_key: Of the weights that this program sends.
+        version: Of this program.
     """
     yield _commit_reveal(rules)
-    current = version_key >= rules.version_key
+    sent, taken = weights_version(version), rules.metagraph.weights_version
+    current = sent >= taken
     yield Check(
         name="weights version",
         grade=Grade.OK if current else Grade.FAILED,
-        detail=f"this program sends {version_key}, the subnet takes {rules.version_key} or more",
-        remedy="" if current else "install the newest sn37",
+        detail=f"this program sends {sent}, the subnet takes {taken} or more",
+        remedy="" if current else f"upgrade sn37 to at least {oldest_version(taken)}",
     )
     if hotkey is None:
         yield Check(

@@ -10,7 +10,7 @@ from sn37.ports.errors import CommitmentRefused, WeightsRefused
 
 # Remedies in the words of this program, where the SDK's are about a command line of its own.
 _REMEDIES = {
-    "IncorrectWeightVersionKey": "install the newest sn37",
+    "IncorrectWeightVersionKey": "upgrade sn37",
     "CommitRevealEnabled": "the subnet has just switched commit-reveal on; it is sent again so",
     "CommitRevealDisabled": "the subnet has just switched commit-reveal off; it is sent again so",
     "TooManyUnrevealedCommits": "ten commits wait for their reveal; the next epoch opens them",

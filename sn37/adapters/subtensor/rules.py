@@ -11,6 +11,7 @@ from sn37.adapters.subtensor.decoding import a_mapping, an_address, an_int
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import RAO_PER_TAO, Metagraph, Neuron
+from sn37.domain.version import outdated
 from sn37.ports.errors import WeightsRefused
 
 METAGRAPH = ("SubnetInfoRuntimeApi", "get_metagraph")
@@ -26,7 +27,6 @@ class WeightRules:
     owner: Hotkey  # of the subnet; stake and permit are not asked of it
     min_weights: int  # entries that a row must have at least
     max_weight: int  # largest part of a row's sum, of 65,535
-    version_key: int  # what a row must come with at least; 0: anything
     rate_limit_blocks: int  # between two rows of one hotkey
     commit_reveal: bool
     reveal_period_epochs: int
@@ -58,7 +58,6 @@ async def read_rules(
         owner=Hotkey(an_address(fields["owner_hotkey"])),
         min_weights=an_int(fields["min_allowed_weights"]),
         max_weight=an_int(fields["max_weights_limit"]),
-        version_key=an_int(fields["weights_version"]),
         rate_limit_blocks=an_int(fields["weights_rate_limit"]),
         commit_reveal=bool(fields["commit_reveal_weights_enabled"]),
         reveal_period_epochs=an_int(fields["commit_reveal_period"]),
@@ -97,7 +96,7 @@ def next_permitted(rules: WeightRules, me: Neuron) -> Block:
     return Block(me.last_update + rules.rate_limit_blocks)
 
 
-def require_permitted(rules: WeightRules, hotkey: Hotkey, version_key: int) -> Neuron:
+def require_permitted(rules: WeightRules, hotkey: Hotkey, version: str) -> Neuron:
     """Our neuron, when the chain would take weights from it in its next block.
 
     With commit-reveal the chain asks for stake, permit and version only when it reveals, and
@@ -121,12 +120,8 @@ def require_permitted(rules: WeightRules, hotkey: Hotkey, version_key: int) -> N
             f"btcli stake add --netuid {rules.netuid}",
             code="NotEnoughStakeToSetWeights",
         )
-    if rules.version_key > version_key:
-        raise WeightsRefused(
-            f"the subnet asks for weights version {rules.version_key}, this program is "
-            f"{version_key}; install the newest sn37",
-            code="IncorrectWeightVersionKey",
-        )
+    if why := outdated(rules.metagraph.weights_version, version):
+        raise WeightsRefused(why, code="IncorrectWeightVersionKey")
     if (block := next_permitted(rules, me)) > rules.block:
         raise WeightsRefused(
             f"weights were set at block {me.last_update} and may be again at block {block}, "

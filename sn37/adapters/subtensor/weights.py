@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 
 import bittensor as bt
 
@@ -30,6 +29,7 @@ from sn37.domain.emission import WeightVector
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import BLOCK_SECONDS, Block, Netuid
 from sn37.domain.metagraph import Neuron
+from sn37.domain.version import weights_version
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
@@ -38,12 +38,6 @@ log = logging.getLogger(__name__)
 
 ERA_BLOCKS = 16  # an extrinsic that is not included by then never will be
 SUBMIT_TIMEOUT_S = 300.0  # its era, and until the block that includes it is final
-
-
-def weights_version(version: str = sn37.__version__) -> int:
-    """What the chain compares with the subnet's own: "1.2.3" is 1,002,003."""
-    major, minor, patch = (int(part) for part in re.findall(r"\d+", version)[:3])
-    return 1_000_000 * major + 1_000 * minor + patch
 
 
 class WeightSetter:
@@ -57,14 +51,14 @@ class WeightSetter:
         signer: HotkeySigner,
         clock: Clock,
         sink: EventSink,
-        version_key: int = weights_version(),
+        version: str = sn37.__version__,
     ) -> None:
         self._connection = connection
         self._netuid = netuid
         self._signer = signer
         self._clock = clock
         self._sink = sink
-        self._version_key = version_key
+        self._version = version
         self._committed: list[CommittedRow] = []  # not yet known to be opened
         self._warned = False
 
@@ -77,7 +71,7 @@ class WeightSetter:
         await self.check_reveals()
         rules = await rules_of(self._connection, self._netuid)
         self._warn_of_plain_weights(rules)
-        me = require_permitted(rules, self._signer.hotkey, self._version_key)
+        me = require_permitted(rules, self._signer.hotkey, self._version)
         row = compose(weights, rules, me=me, evaluated_at=evaluated_at)
         if row.withheld:
             self._sink.emit(SharesWithheld(reasons=row.withheld))
@@ -166,7 +160,7 @@ class WeightSetter:
             netuid=self._netuid,
             uids=list(row.shares),
             weights=list(row.shares.values()),
-            version_key=self._version_key,
+            version_key=weights_version(self._version),
         )
         try:
             result = await self._connection.call(

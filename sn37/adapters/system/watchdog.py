@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -55,12 +56,13 @@ class Watchdog:
                 return
 
 
-def end_process(log_file: Path) -> None:
+def end_process(log_file: Path, why: str) -> None:
     """Write down where every thread stands, and exit at once without any cleaning up.
 
     What is recorded is safe, and children of a validator end with it.
     """
-    log.critical("the event loop is stuck; the process ends, and goes on when started again")
-    with log_file.open("a", encoding="utf-8") as file:
-        faulthandler.dump_traceback(file, all_threads=True)
+    with suppress(OSError):  # a full disk keeps no stuck validator alive
+        log.critical("%s; the process ends, and goes on when started again", why)
+        with log_file.open("a", encoding="utf-8") as file:
+            faulthandler.dump_traceback(file, all_threads=True)
     os._exit(STUCK_EXIT_CODE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sn37.domain.commitment import (
     Commitment,
     CommitmentBook,
+    CommitmentQuote,
     MalformedCommitment,
     StandingCommitment,
 )
@@ -45,6 +46,9 @@ class FakeChain:
     expected: list[str] = field(default_factory=list)  # extrinsics taken over
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
     seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
+    rate_limit_blocks: int = 1  # between two commitments
+    registered: bool = True  # whether ``quote`` says so of ``hotkey``
+    weights_version: int = 0  # least version key that the subnet takes
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
     _sent: list[tuple[Block, str]] = field(default_factory=list)  # block and id of weights
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -92,7 +96,11 @@ class FakeChain:
 
     async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
         self._maybe_fail()
-        return Metagraph(at=at, neurons=self._neurons(at.number, netuid))
+        return Metagraph(
+            at=at,
+            neurons=self._neurons(at.number, netuid),
+            weights_version=self.weights_version,
+        )
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         self._maybe_fail()
@@ -153,15 +161,29 @@ class FakeChain:
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """Include ``text`` in the next block; ``texts`` keeps it, ``seals`` when it opens."""
-        self._maybe_fail()
-        if len(text.encode()) > MAX_COMMITMENT_BYTES:
-            raise CommitmentRefused(
-                f"{len(text.encode())} bytes, at most {MAX_COMMITMENT_BYTES} fit", code="TooLong"
-            )
+        quote = await self.quote(text, reveal_at=reveal_at)
+        if quote.blocks_left:
+            raise CommitmentRefused(f"not before block {quote.due}", code="RateLimited")
         self.advance()
         self.texts.append((a_block_ref(self.number), text))
         self.seals.append(reveal_at)
         return a_block_ref(self.number)
+
+    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
+        self._maybe_fail()
+        if (num_bytes := len(text.encode())) > MAX_COMMITMENT_BYTES:
+            raise CommitmentRefused(
+                f"{num_bytes} bytes, at most {MAX_COMMITMENT_BYTES} fit", code="TooLong"
+            )
+        newest = self.texts[-1][0].number if self.texts else -self.rate_limit_blocks
+        return CommitmentQuote(
+            head=self.number,
+            registered=self.registered,
+            num_bytes=num_bytes,
+            fee_rao=0,
+            due=Block(max(newest + self.rate_limit_blocks, self.number + 1)),
+            why="the rate limit",
+        )
 
     async def standing(self) -> StandingCommitment | None:
         self._maybe_fail()

@@ -98,6 +98,9 @@ async def test_a_process_that_is_not_waited_for_any_longer_leaves_nothing() -> N
         pass
 
 
+@pytest.mark.fault("transfer", "will not die")
+@pytest.mark.fault("wandb reader", "will not die")
+@pytest.mark.fault("hub rows reader", "will not die")
 async def test_a_deadline_leaves_nothing() -> None:
     async def work() -> None:
         async with asyncio.timeout(PATIENCE_S) as deadline, a_family(b"wait") as scene:
@@ -149,6 +152,9 @@ async def test_a_program_that_is_not_there_says_so() -> None:
         assert "no_such_module" in str(child.death())
 
 
+@pytest.mark.fault("transfer", "orphaned")
+@pytest.mark.fault("wandb reader", "orphaned")
+@pytest.mark.fault("hub rows reader", "orphaned")
 def test_a_validator_killed_in_the_middle_takes_all_of_it_along() -> None:
     program = str(Path(__file__).with_name("run_one.py"))
     with subprocess.Popen(

@@ -71,6 +71,7 @@ def failure_of_a_process(dataset: HubQuestions) -> DatasetUnavailable:
     ],
     ids=lambda fault: fault.path,
 )
+@pytest.mark.fault("hub rows", "flapping")
 def test_what_passes_is_asked_for_again_and_nothing_is_missing(
     hub: Hub, tmp_path: Path, fault: Fault
 ) -> None:
@@ -95,6 +96,8 @@ def test_what_passes_is_asked_for_again_and_nothing_is_missing(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.fault("hub rows", "down")
+@pytest.mark.fault("hub rows", "wrong")
 def test_what_does_not_pass_is_reported_in_a_line(
     hub: Hub, tmp_path: Path, fault: Fault, message: str
 ) -> None:
@@ -133,12 +136,15 @@ def test_the_operators_token_is_not_shown_to_a_hub_that_the_schedule_names(
     assert "the hub answers 401" in str(failure(hub, tmp_path))
 
 
+@pytest.mark.fault("hub rows", "slow")
+@pytest.mark.fault("hub rows reader", "will not die")
 def test_a_mute_hub_is_given_up_in_time_and_nothing_is_left_running(hub: Hub) -> None:
     hub.faults.append(Fault("", times=None, delay_s=60))
     error = failure_of_a_process(macrobench.source(hub, timeout_s=1.5))
     assert "took more than 1.5 s" in str(error)
 
 
+@pytest.mark.fault("hub rows", "down")
 def test_a_hub_that_is_not_there_is_reported() -> None:
     nowhere = HubQuestions(macrobench.REPO, [], endpoint="http://127.0.0.1:9", pause_s=0.001)
     error = failure_of_a_process(nowhere)
@@ -173,6 +179,7 @@ def test_a_history_without_a_revision_from_before_the_window_is_reported(
     ],
     ids=["damaged", "overwritten", "column", "rows"],
 )
+@pytest.mark.fault("hub rows", "wrong")
 def test_a_file_that_is_not_the_table_it_should_be_is_reported(
     hub: Hub, tmp_path: Path, data: bytes, message: str
 ) -> None:
@@ -180,6 +187,7 @@ def test_a_file_that_is_not_the_table_it_should_be_is_reported(
     assert message in str(failure(hub, tmp_path))
 
 
+@pytest.mark.fault("hub rows reader", "out of memory")
 def test_t17_a_file_that_unpacks_to_gigabytes_ends_the_reader_only(
     hub: Hub, tmp_path: Path
 ) -> None:

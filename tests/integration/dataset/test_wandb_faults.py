@@ -55,6 +55,7 @@ def times_asked(host: WandbHost, operation: str) -> int:
     return sum(asked == operation for asked, _ in host.asked)
 
 
+@pytest.mark.fault("wandb rows", "flapping")
 async def test_passing_faults_are_waited_for(wandb_host: WandbHost) -> None:
     fill(wandb_host)
     wandb_host.faults += [
@@ -91,6 +92,8 @@ async def test_passing_faults_are_waited_for(wandb_host: WandbHost) -> None:
     ],
     ids=str,
 )
+@pytest.mark.fault("wandb rows", "down")
+@pytest.mark.fault("wandb rows", "wrong")
 async def test_a_lasting_fault_is_no_answer(wandb_host: WandbHost, fault: Fault, told: str) -> None:
     fill(wandb_host)
     wandb_host.faults.append(replace(fault, times=None))
@@ -109,6 +112,8 @@ async def test_a_lasting_fault_is_no_answer(wandb_host: WandbHost, fault: Fault,
     ],
     ids=["asked to wait for an hour", "mute"],
 )
+@pytest.mark.fault("wandb rows", "slow")
+@pytest.mark.fault("wandb reader", "will not die")
 async def test_the_deadline_ends_a_read_that_does_not(wandb_host: WandbHost, fault: Fault) -> None:
     fill(wandb_host)
     wandb_host.faults.append(fault)
@@ -145,6 +150,7 @@ async def test_a_run_that_disappears_while_it_is_read_is_no_answer(wandb_host: W
         await read(wandb_host)
 
 
+@pytest.mark.fault("wandb rows", "wrong")
 async def test_a_page_of_which_rows_are_missing_only_once_is_no_answer(
     wandb_host: WandbHost,
 ) -> None:
@@ -154,6 +160,7 @@ async def test_a_page_of_which_rows_are_missing_only_once_is_no_answer(
         await read(wandb_host)
 
 
+@pytest.mark.fault("wandb rows", "wrong")
 async def test_a_listing_that_is_too_short_is_no_answer(wandb_host: WandbHost) -> None:
     fill(wandb_host)
     listed: JsonValue = {"runCount": 5, "runs": {"edges": [], "pageInfo": {"hasNextPage": False}}}

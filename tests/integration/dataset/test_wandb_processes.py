@@ -106,6 +106,7 @@ async def test_a_cancelled_read_leaves_nothing(wandb_host: WandbHost) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["guard", "worker", "native process"])
+@pytest.mark.fault("wandb reader", "out of memory")
 async def test_a_reader_that_is_killed_is_no_answer_and_leaves_nothing(
     wandb_host: WandbHost, which: int
 ) -> None:
@@ -119,6 +120,7 @@ async def test_a_reader_that_is_killed_is_no_answer_and_leaves_nothing(
         await asyncio.to_thread(reader.wait)
 
 
+@pytest.mark.fault("wandb reader", "orphaned")
 def test_a_validator_killed_in_the_middle_takes_its_reader_along(wandb_host: WandbHost) -> None:
     reached = Reached(wandb_host)
     program = str(Path(__file__).with_name("read_once.py"))

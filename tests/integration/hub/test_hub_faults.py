@@ -79,6 +79,7 @@ def scene(hub: Hub, open_store: Callable[..., HubModelStore], tmp_path: Path) ->
         "rangeless",
     ],
 )
+@pytest.mark.fault("model hub", "flapping")
 async def test_a_passing_fault_does_no_harm(scene: Scene, fault: Fault) -> None:
     scene.hub.faults.append(fault)
     assert scene.is_whole(await scene.fetch())
@@ -104,6 +105,8 @@ async def test_a_passing_fault_does_no_harm(scene: Scene, fault: Fault) -> None:
     ],
     ids=lambda fault: f"{fault.path}-{fault.status or ''}{'flip' if fault.flip else ''}",
 )
+@pytest.mark.fault("model hub", "down")
+@pytest.mark.fault("model hub", "wrong")
 async def test_a_lasting_fault_of_the_hub_is_never_the_miners(scene: Scene, fault: Fault) -> None:
     fault = replace(fault, times=None)
     scene.hub.faults.append(fault)
@@ -277,6 +280,8 @@ async def test_t40_a_quota_is_kept_and_eviction_makes_room(scene: Scene, tmp_pat
     assert (await store.fetch(other, LIMITS)).ref == other.model
 
 
+@pytest.mark.fault("model hub", "slow")
+@pytest.mark.fault("transfer", "will not die")
 async def test_a_hub_that_hangs_is_given_up_at_the_deadline(hub: Hub) -> None:
     hub.faults.append(Fault(LISTING, delay_s=60.0))
     order = ProbeOrder(repo="alice/model", revision="0" * 40)

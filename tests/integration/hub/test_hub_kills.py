@@ -40,6 +40,7 @@ def left_over(cache: Path) -> list[Path]:
     return list((cache / "partial").iterdir())
 
 
+@pytest.mark.fault("model hub", "flapping")
 async def test_a_transfer_killed_at_random_moments_ends_whole_and_repeats_nothing(
     hub: Hub, tmp_path: Path
 ) -> None:
@@ -53,6 +54,8 @@ async def test_an_upload_killed_at_random_moments_ends_whole_and_sends_nothing_t
 
 
 @pytest.mark.parametrize("event", [5, 20])
+@pytest.mark.fault("transfer", "orphaned")
+@pytest.mark.fault("SIGKILL", "fetch")
 def test_a_validator_killed_in_the_middle_takes_its_transfer_along(
     event: int, hub: Hub, open_store: Callable[..., HubModelStore], tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ class Usage:
     free: int
 
 
+@pytest.mark.fault("disk full", "fetch")
 def test_t40_a_full_disk_is_noticed_before_the_weights_come_and_what_is_here_counts(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

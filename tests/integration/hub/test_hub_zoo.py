@@ -51,6 +51,7 @@ async def test_t04_t11_t19_t21_t22_a_hostile_repository_is_refused_for_what_it_i
     assert len(hub.served) < MAX_REQUESTS
 
 
+@pytest.mark.fault("transfer", "out of memory")
 def test_t21_what_takes_more_memory_than_a_transfer_may_is_the_miners(
     hub: Hub, tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def nothing_left() -> Iterator[None]:
     assert (children_of("self"), open_files("self")) == before
 
 
+@pytest.mark.fault("worker", "out of memory")
 async def test_t24_memory_beyond_the_declared_size_is_refused() -> None:
     async with hostile("allocate") as scorer:
         with pytest.raises(ScorerUnavailable) as caught:
@@ -58,6 +59,7 @@ async def test_t24_memory_beyond_the_declared_size_is_refused() -> None:
     assert allowed // 2 < int(str(caught.value)) <= allowed
 
 
+@pytest.mark.fault("worker", "out of memory")
 async def test_t24_memory_that_is_not_counted_as_data_ends_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -71,6 +73,7 @@ async def test_t24_memory_that_is_not_counted_as_data_ends_the_worker(
     assert caught.value.reason is Reason.MEMORY
 
 
+@pytest.mark.fault("worker", "out of memory")
 async def test_t24_a_worker_that_is_killed_from_outside_within_its_size_is_ours() -> None:
     async with hostile("hang") as scorer:
         task = asyncio.create_task(everything(scorer, builders.a_job(timeout_s=3600)))
@@ -92,6 +95,7 @@ async def test_t24_a_worker_that_is_killed_from_outside_within_its_size_is_ours(
         ("close the stream", Reason.UNLOADABLE),
     ],
 )
+@pytest.mark.fault("worker", "flapping")
 async def test_t24_after_each_the_next_model_scores_normally(
     behaviour: str, reason: Reason, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +109,7 @@ async def test_t24_after_each_the_next_model_scores_normally(
         assert len(await everything(scorer, good)) == len(good.blocks())
 
 
+@pytest.mark.fault("worker", "will not die")
 async def test_t24_whatever_a_worker_started_ends_with_it() -> None:
     """Seccomp refuses the fork; without it the namespace of processes ends as a whole."""
     async with hostile(

@@ -34,6 +34,7 @@ from tests.integration.scorer.harness import HERE, everything, hostile, told_pid
         ("own_reason", "malformed"),
     ],
 )
+@pytest.mark.fault("worker", "wrong")
 async def test_t24_a_worker_that_crashes_or_lies_is_the_models_fault(
     function: str, words: str
 ) -> None:
@@ -43,12 +44,15 @@ async def test_t24_a_worker_that_crashes_or_lies_is_the_models_fault(
     assert caught.value.reason is Reason.UNLOADABLE
 
 
+@pytest.mark.fault("worker", "down")
 async def test_a_worker_that_crashes_before_it_read_the_model_is_our_fault() -> None:
     async with hostile("early_segfault") as scorer:
         with pytest.raises(ScorerUnavailable, match="SIGSEGV before it read"):
             await everything(scorer, builders.a_job())
 
 
+@pytest.mark.fault("worker", "slow")
+@pytest.mark.fault("worker", "will not die")
 async def test_t24_a_worker_is_killed_at_the_deadline() -> None:
     async with hostile("hang") as scorer:
         with pytest.raises(ModelRejected) as caught:
@@ -81,6 +85,7 @@ async def test_closing_early_kills_the_worker_at_once() -> None:
         wait_until_gone(worker)
 
 
+@pytest.mark.fault("worker", "flapping")
 async def test_a_warm_parent_that_is_killed_is_our_fault_and_replaced() -> None:
     async with hostile("hang") as scorer:
         task = asyncio.create_task(everything(scorer, builders.a_job(timeout_s=3600)))
@@ -94,6 +99,8 @@ async def test_a_warm_parent_that_is_killed_is_our_fault_and_replaced() -> None:
     assert caught.value.reason is Reason.TIMEOUT
 
 
+@pytest.mark.fault("worker", "orphaned")
+@pytest.mark.fault("SIGKILL", "evaluation")
 def test_nothing_outlives_a_validator_that_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, str(HERE / "orphan_maker.py")],

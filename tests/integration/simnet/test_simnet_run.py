@@ -222,6 +222,13 @@ def test_a_finished_run_shows_its_report_again_without_scoring(
     assert Counter(kinds(undisturbed / "state"))["BlockScored"] == before["BlockScored"]
 
 
+@pytest.mark.fault("SIGKILL", "set-up")
+@pytest.mark.fault("SIGKILL", "freeze")
+@pytest.mark.fault("SIGKILL", "fetch")
+@pytest.mark.fault("SIGKILL", "opening")
+@pytest.mark.fault("SIGKILL", "evaluation")
+@pytest.mark.fault("SIGKILL", "receipts")
+@pytest.mark.fault("SIGKILL", "weights")
 def test_killed_at_many_moments_a_run_ends_as_if_nothing_had_happened(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

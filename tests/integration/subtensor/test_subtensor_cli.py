@@ -11,10 +11,11 @@ from pathlib import Path
 import bittensor as bt
 import pytest
 
+import sn37
 from sn37.adapters.subtensor.connection import Endpoint
-from sn37.adapters.subtensor.weights import weights_version
 from sn37.app import main, networks
 from sn37.app.cli_errors import run
+from sn37.domain.version import weights_version
 from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.subtensor.world import ALICE, BOB, SUBNET, World
 
@@ -101,7 +102,7 @@ def test_a_validator_with_everything_has_no_failure(cli: Cli, node: MemorySubstr
     assert checks["commitments"][1].startswith("1 of models, 1 of other form")
     assert "uid 5" in checks["hotkey"][1]
     assert checks["commit-reveal"][0] == "ok"
-    assert str(weights_version()) in checks["weights version"][1]
+    assert str(weights_version(sn37.__version__)) in checks["weights version"][1]
     assert re.fullmatch(
         r"a row for 3 miners was composed, fee \d\.\d+ TAO", checks["weights, not sent"][1]
     )

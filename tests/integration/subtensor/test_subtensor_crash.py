@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
+import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
 from sn37.app.submit import RETRY_BLOCKS, Submitter
+from sn37.domain.events import Degraded
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.state import WeightsRecord
+from sn37.domain.version import weights_version
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule, an_entry_key
 from sn37.testing.fakes.state_store import FakeStateStore
 from tests.integration.subtensor.world import ALICE, SUBNET, VALIDATOR, World
@@ -29,12 +33,15 @@ class MortalStore(FakeStateStore):
 
     dies_at_record = False
     dies_after_record = False
+    on_record: Callable[[], None] | None = None
 
     async def record_weights(self, record: WeightsRecord) -> None:
         landed = record.extrinsic is not None
         if landed and self.dies_at_record:
             raise Killed
         await super().record_weights(record)
+        if self.on_record is not None:
+            self.on_record()
         if not landed and self.dies_after_record:
             raise Killed
 
@@ -77,6 +84,7 @@ class Validator:
 
 
 @pytest.mark.parametrize("commit_reveal", [False, True])
+@pytest.mark.fault("SIGKILL", "weights")
 async def test_killed_between_sending_and_recording_it_sends_nothing_again(
     commit_reveal: bool,
 ) -> None:
@@ -90,6 +98,7 @@ async def test_killed_between_sending_and_recording_it_sends_nothing_again(
     assert validator.recorded() == "1201-0001"
 
 
+@pytest.mark.fault("SIGKILL", "weights")
 async def test_killed_before_sending_it_sends_once_nothing_can_be_on_its_way() -> None:
     validator = Validator(World())
     validator.store.dies_after_record = True
@@ -121,3 +130,32 @@ async def test_cut_off_while_waiting_for_the_inclusion_it_sends_nothing_again() 
     await validator.process(blocks=RETRY_BLOCKS + 2)
     assert len(validator.world.substrate.submitted) == 1
     assert validator.recorded() == "1201-0001"
+
+
+async def test_a_version_that_the_subnet_no_longer_takes_sends_nothing_until_it_is_replaced() -> (
+    None
+):
+    validator = Validator(World())
+    substrate, sink = validator.world.substrate, validator.world.sink
+    substrate.put("WeightsVersionKey", (SUBNET,), weights_version(sn37.__version__) + 1)
+    await validator.process(blocks=2 * RETRY_BLOCKS)
+    assert [d.what for d in sink.of(Degraded)] == ["weights", "weights"]
+    assert "upgrade sn37 to at least 0.1.1" in sink.of(Degraded)[0].error
+    assert substrate.submitted == []
+    substrate.put("WeightsVersionKey", (SUBNET,), weights_version(sn37.__version__))
+    await validator.process()  # the newer one, as far as the chain can tell
+    assert len(substrate.submitted) == 1
+
+
+async def test_a_version_that_is_outdated_while_running_is_told_so_at_the_next_weights() -> None:
+    validator = Validator(World())
+    substrate = validator.world.substrate
+
+    def raise_the_key() -> None:
+        substrate.put("WeightsVersionKey", (SUBNET,), 10**9)
+
+    validator.store.on_record = raise_the_key
+    await validator.process(blocks=3)
+    assert substrate.submitted == []
+    (degraded,) = validator.world.sink.of(Degraded)
+    assert "upgrade sn37 to at least 1000.0.0" in degraded.error

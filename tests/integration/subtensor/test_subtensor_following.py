@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
@@ -80,6 +82,7 @@ async def test_a_commitment_is_noticed_in_the_block_that_makes_it_final_during_a
     assert [seen.num_blocks_late for seen in world.sink.of(SubmissionSeen)] == [0, 0]
 
 
+@pytest.mark.fault("chain", "down")
 async def test_an_outage_shows_the_age_of_the_last_view_and_ends_by_itself() -> None:
     world = a_world()
     async with Validator(world) as validator:

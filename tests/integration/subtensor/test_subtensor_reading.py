@@ -82,6 +82,7 @@ class TestRecords:
             "\u202etxt.exe:\u2066".encode(),
         ],
     )
+    @pytest.mark.fault("chain", "wrong")
     async def test_hostile_bytes_come_back_as_one_clean_line(self, data: bytes) -> None:
         world = World()
         world.substrate.commit_text(ALICE.hotkey, data)
@@ -261,6 +262,7 @@ class TestAttacks:
         found = (await book_of(world)).well_formed
         assert {h: c.model.repo for h, c in found.items()} == {DAVE.hotkey: "acme/dave"}
 
+    @pytest.mark.fault("chain", "wrong")
     async def test_t43_two_endpoints_that_disagree_on_a_final_hash_stop_the_round(self) -> None:
         world = World()
         liar = MemorySubstrate(head=world.substrate.ledger.head, salt="another chain")

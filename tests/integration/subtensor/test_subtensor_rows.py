@@ -33,7 +33,6 @@ def rules(*, min_weights: int = 1, max_weight: int = 65_535) -> WeightRules:
         owner=Hotkey("owner"),
         min_weights=min_weights,
         max_weight=max_weight,
-        version_key=0,
         rate_limit_blocks=100,
         commit_reveal=True,
         reveal_period_epochs=1,

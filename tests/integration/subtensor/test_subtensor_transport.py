@@ -97,6 +97,7 @@ class Following:
 
 
 class TestFailures:
+    @pytest.mark.fault("chain", "slow")
     async def test_a_node_that_accepts_and_never_answers_is_given_up_at_the_deadline(self) -> None:
         async with a_network(a_chain(), deadline_s=SHORT_S) as network:
             head = await network.reader.head()
@@ -111,6 +112,7 @@ class TestFailures:
                 await network.reader.head()
             assert isinstance(caught.value.__cause__, TimeoutError)
 
+    @pytest.mark.fault("chain", "slow")
     async def test_a_slow_node_within_the_deadline_is_fine(self) -> None:
         async with a_network(a_chain()) as network:
             network.nodes[0].manners.delay_s = 0.01
@@ -124,6 +126,7 @@ class TestFailures:
             assert MEMBERS[0] in (await network.reader.commitments(at)).well_formed
             assert network.connection.endpoint_names[0] in network.nodes[1].url
 
+    @pytest.mark.fault("chain", "down")
     async def test_a_second_endpoint_takes_over_from_one_that_cannot_be_reached(self) -> None:
         chain = a_chain()
         async with a_network(chain, chain) as network:
@@ -147,6 +150,7 @@ class TestFailures:
             node.manners.refuse = None
             assert (await network.reader.head()).number == 1002
 
+    @pytest.mark.fault("chain", "flapping")
     async def test_a_drop_in_the_middle_of_a_read_is_mended_unseen(self) -> None:
         async with a_network(a_chain()) as network:
             head = await network.reader.head()
@@ -162,6 +166,7 @@ class TestFailures:
             network.clock.elapsed += 1
             assert len((await network.reader.metagraph(head)).neurons) == 3
 
+    @pytest.mark.fault("chain", "flapping")
     async def test_a_node_that_drops_every_time_is_reported_and_rests_longer_each_time(
         self,
     ) -> None:
@@ -189,6 +194,7 @@ class TestFailures:
             '{"id": []}',
         ],
     )
+    @pytest.mark.fault("chain", "wrong")
     async def test_garbage_is_an_outage_of_that_endpoint_in_one_clean_line(
         self, answer: str
     ) -> None:
@@ -240,6 +246,7 @@ class TestFollowing:
             assert await heads.until(1005) == [1002, 1003, 1004, 1005]
             assert heads.seen[-1] == await network.reader.block(Block(1005))
 
+    @pytest.mark.fault("chain", "flapping")
     async def test_a_dropped_subscription_is_opened_again(self) -> None:
         async with a_network(a_chain()) as network, Following(network.reader) as heads:
             node = network.nodes[0]
@@ -258,6 +265,7 @@ class TestFollowing:
             await node.hang_up()
             assert await heads.until(1004) == [1002, 1004]
 
+    @pytest.mark.fault("chain", "slow")
     async def test_a_mute_subscription_does_not_hide_new_blocks(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from sn37.adapters.subtensor import weights
 from sn37.adapters.subtensor.chain import SubtensorChain
-from sn37.adapters.subtensor.weights import weights_version
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import Block
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
@@ -46,12 +45,6 @@ class TestPlain:
         await world.setter().submit(shares(alice=1.0))
         (call,) = world.substrate.submitted
         assert call[2]["version_key"] == VERSION
-
-    @pytest.mark.parametrize(
-        ("version", "key"), [("1.2.3", 1_002_003), ("0.1.0", 1_000), ("2.0.1rc1", 2_000_001)]
-    )
-    def test_the_version_is_a_number_that_grows(self, version: str, key: int) -> None:
-        assert weights_version(version) == key
 
     async def test_t33_a_warning_says_once_that_weights_can_be_copied(self) -> None:
         world = World()
@@ -176,7 +169,7 @@ class TestRefusals:
         world.substrate.put("WeightsVersionKey", (SUBNET,), VERSION + 1)
         refusal = await refusal_of(world)
         assert refusal.code == "IncorrectWeightVersionKey"
-        assert "install the newest sn37" in str(refusal)
+        assert "upgrade sn37 to at least 1.2.4" in str(refusal)
 
     @pytest.mark.parametrize("commit_reveal", [False, True])
     async def test_not_enough_stake(self, commit_reveal: bool) -> None:
@@ -263,6 +256,7 @@ class TestLostConnections:
         assert world.row() == {}
 
     @pytest.mark.parametrize("answers", range(30))
+    @pytest.mark.fault("chain", "flapping")
     async def test_wherever_the_connection_breaks_weights_are_on_chain_once(
         self, answers: int
     ) -> None:

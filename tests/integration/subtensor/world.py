@@ -18,7 +18,7 @@ SUBNET = Netuid(37)
 VALIDATOR, ALICE, BOB, CAROL, DAVE = (
     HotkeySigner(a_keypair(name)) for name in ("Validator", "Alice", "Bob", "Carol", "Dave")
 )
-VERSION = 1_002_003  # of the weights, as "sn37 1.2.3" has it
+VERSION = 1_002_003  # of the weights that sn37 1.2.3 sends
 
 # Of another validator: attack 34 would be to score by them.
 RIVAL = HotkeySigner(a_keypair("Rival"))
@@ -60,7 +60,7 @@ class World:
             signer=signer,
             clock=self.clock,
             sink=self.sink,
-            version_key=VERSION,
+            version="1.2.3",
         )
 
     def row(self, signer: HotkeySigner = VALIDATOR) -> Mapping[int, int]:

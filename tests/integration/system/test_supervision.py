@@ -101,6 +101,7 @@ class TestServiceManager:
             ServiceManager(f"@{name}").tell(WATCHDOG="1")
             assert manager.recv(100) == b"WATCHDOG=1"
 
+    @pytest.mark.fault("service manager", "down")
     def test_one_that_is_gone_changes_nothing(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -140,6 +141,7 @@ class TestWatchdog:
         assert done.returncode == STUCK_EXIT_CODE
         assert "in stand_still" in log.read_text()
 
+    @pytest.mark.fault("process", "is stopped")
     def test_a_process_that_was_stopped_for_longer_is_not_stuck(self) -> None:
         """As when a laptop sleeps: it counts its own seconds only."""
         with subprocess.Popen(
@@ -163,7 +165,8 @@ from sn37.adapters.system.watchdog import Watchdog, end_process
 def stand_still():
     time.sleep(600)
 log = Path(sys.argv[1])
-Watchdog(deadline_s=0.05, on_stuck=lambda: end_process(log), interval_s=0.01).start()
+end = lambda: end_process(log, "the loop is stuck")
+Watchdog(deadline_s=0.05, on_stuck=end, interval_s=0.01).start()
 stand_still()
 """
 

@@ -19,6 +19,7 @@ from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.app.submit import RETRY_BLOCKS, Submitter, weights_after
 from sn37.domain.competition import Freshness
+from sn37.domain.emission import WeightVector
 from sn37.domain.events import Cautioned, Degraded, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
@@ -134,7 +135,7 @@ class TestWeights:
 
     async def test_a_refusal_is_tried_again_later_with_nothing_lost(self) -> None:
         world = Submission(finished(360))
-        world.chain.failures = [WeightsRefused("too fast", code="rate_limited")]
+        world.chain.refusals = [WeightsRefused("too fast", code="rate_limited")]
         await world.at(370, 371, 370 + RETRY_BLOCKS)
         assert [len(world.sink.of(Degraded)), len(world.chain.submitted)] == [1, 1]
 
@@ -170,7 +171,7 @@ class TestWeights:
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))
-        world.chain.failures = [ChainUnavailable("connection lost")]
+        world.chain.refusals = [ChainUnavailable("connection lost")]
         await world.at(370)
         await world.restart()
         await world.at(370 + RETRY_BLOCKS)
@@ -178,7 +179,7 @@ class TestWeights:
 
     async def test_weights_that_may_still_land_are_not_sent_again(self) -> None:
         world = Submission(finished(360))
-        world.chain.failures = [ChainUnavailable("connection lost")]
+        world.chain.refusals = [ChainUnavailable("connection lost")]
         await world.at(370)
         await world.restart()
         await world.at(371, 370 + RETRY_BLOCKS - 1)
@@ -194,10 +195,35 @@ class TestWeights:
         assert not is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400))
         assert is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400), offline=True)
 
+    async def test_a_version_that_the_subnet_does_not_take_is_said_before_any_are_due(self) -> None:
+        world = Submission(ValidatorState())
+        world.chain.weights_version = 1_002_003
+        await world.at(730)
+        assert world.chain.submitted == []
+        (degraded,) = world.sink.of(Degraded)
+        assert "upgrade sn37 to at least 1.2.3" in degraded.error
+        assert degraded.retry_in_s == RETRY_BLOCKS * 12
+
+    async def test_once_the_subnet_takes_the_version_again_weights_are_sent(self) -> None:
+        world = Submission(finished(720))
+        world.chain.weights_version = 10**9
+        await world.at(730, 731)
+        assert len(world.sink.of(Degraded)) == 1
+        world.chain.weights_version = 0
+        await world.at(730 + RETRY_BLOCKS)
+        assert len(world.chain.submitted) == 1
+
+    async def test_a_chain_that_does_not_say_what_it_takes_is_asked_again(self) -> None:
+        world = Submission(finished(720))
+        world.chain.failures = [ChainUnavailable("no endpoint answers")]
+        await world.at(730, 731, 730 + RETRY_BLOCKS)
+        assert len(world.chain.submitted) == 1
+        assert len(world.sink.of(Degraded)) == 1
+
     async def test_weights_refused_until_a_block_are_tried_again_at_that_block(self) -> None:
         world = Submission(finished(360))
         refusal = WeightsRefused("too fast", code="SettingWeightsTooFast", next_block=Block(440))
-        world.chain.failures = [refusal]
+        world.chain.refusals = [refusal]
         await world.at(370, 370 + RETRY_BLOCKS, 439)
         assert world.chain.submitted == []
         await world.at(440)
@@ -219,6 +245,21 @@ def finished(sync_block: int) -> ValidatorState:
     )
 
 
+class RefusingChain(FakeChain):
+    """Answers everything, but what it is told about weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: list[Exception] = []  # raised once each
+
+    async def submit_weights(
+        self, weights: WeightVector, *, evaluated_at: Block | None = None
+    ) -> str:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        return await super().submit_weights(weights, evaluated_at=evaluated_at)
+
+
 class Submission:
     """A submitter over fakes, fed one head after the other."""
 
@@ -227,7 +268,7 @@ class Submission:
         self.store = FakeStateStore()
         for results in state.rounds.values():
             self.store.memory.results.update({r.key: r for r in results})
-        self.chain = FakeChain()
+        self.chain = RefusingChain()
         self.chain.set_members(*(a_neuron(h, uid=u) for u, h in enumerate(("alice", "bob"))))
         members = [a_neuron(h, uid=u) for u, h in enumerate(("alice", "bob", "validator"))]
         self.chain.set_members(*members, since=1)

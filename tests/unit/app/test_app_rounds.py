@@ -119,6 +119,7 @@ def test_a_model_that_fails_is_tried_once_more_and_then_never_again() -> None:
     assert sum(j.artifact.ref == broken.model for j in world.scorer.jobs) == 2
 
 
+@pytest.mark.fault("worker", "flapping")
 def test_failures_of_ours_are_retried_and_held_against_nobody() -> None:
     world = World()
     world.miner("honest", 1.0)
@@ -130,6 +131,7 @@ def test_failures_of_ours_are_retried_and_held_against_nobody() -> None:
     assert submission.failures == 0
 
 
+@pytest.mark.fault("worker", "down")
 def test_a_champion_keeps_the_crown_through_a_round_in_which_the_device_fails() -> None:
     world = World()
     world.miner("honest", 1.0)
@@ -140,6 +142,7 @@ def test_a_champion_keeps_the_crown_through_a_round_in_which_the_device_fails() 
     assert last(state).champion == last(first).champion
 
 
+@pytest.mark.fault("data plug-in", "down")
 def test_a_source_that_stays_silent_makes_the_validator_sit_the_round_out() -> None:
     world = World()
     world.miner("honest", 1.0)
@@ -150,6 +153,7 @@ def test_a_source_that_stays_silent_makes_the_validator_sit_the_round_out() -> N
     assert any(isinstance(e, RoundSatOut) for e in world.sink.events)
 
 
+@pytest.mark.fault("data plug-in", "flapping")
 def test_a_source_that_recovers_before_the_sync_block_costs_no_round() -> None:
     world = World()
     world.miner("honest", 1.0)
@@ -157,6 +161,7 @@ def test_a_source_that_recovers_before_the_sync_block_costs_no_round() -> None:
     assert [r.skipped for r in world.run().rounds[ONE]] == [None]
 
 
+@pytest.mark.fault("chain", "down")
 def test_an_outage_of_the_chain_is_waited_for() -> None:
     world = World()
     world.miner("honest", 1.0)
@@ -176,6 +181,7 @@ def test_t42_rows_that_appear_after_the_freeze_are_not_drawn() -> None:
     assert drawn <= before
 
 
+@pytest.mark.fault("worker", "slow")
 def test_the_next_round_is_sat_out_while_one_is_still_being_scored() -> None:
     world = World(stuck_until=1_600)
     world.miner("honest", 1.0)
@@ -187,6 +193,7 @@ def test_the_next_round_is_sat_out_while_one_is_still_being_scored() -> None:
     ]
 
 
+@pytest.mark.fault("model hub", "down")
 def test_files_that_do_not_arrive_in_time_are_held_against_nobody() -> None:
     world = World(models=_Unreachable())
     world.miner("honest", 1.0)

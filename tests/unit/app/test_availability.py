@@ -108,6 +108,7 @@ def test_t28_the_files_of_a_vanished_champion_are_kept_when_room_is_needed() -> 
     assert len(kept) <= 3
 
 
+@pytest.mark.fault("model hub", "flapping")
 def test_t28_an_outage_of_the_hub_neither_uses_up_the_grace_nor_renews_it() -> None:
     reign = Reign(heir_block=2_600)  # too young until the last round
     reign.round()

@@ -89,6 +89,7 @@ class Scene:
         return {s.commitment.hotkey for s in known if s.artifact is not None}
 
 
+@pytest.mark.fault("model hub", "slow")
 async def test_t40_a_slow_repository_holds_up_nobody() -> None:
     scene = Scene()
     await scene.commit(*"abcdef")
@@ -122,6 +123,7 @@ async def test_there_are_never_more_transfers_than_the_machine_bears() -> None:
     assert scene.asked == slow[:MAX_ALL_TRANSFERS]
 
 
+@pytest.mark.fault("model hub", "flapping")
 async def test_a_transfer_that_fails_is_tried_again_later_and_holds_up_nobody() -> None:
     scene = Scene()
     await scene.commit(*"abc")
@@ -156,6 +158,7 @@ async def test_t01_a_copy_is_told_the_same_whichever_transfer_ends_first(
     assert refused.detail == "the hash is that of alice, committed at block 100"
 
 
+@pytest.mark.fault("chain", "flapping")
 async def test_an_outage_of_the_chain_ends_no_transfer() -> None:
     scene = Scene()
     await scene.commit(*"ab")

@@ -17,6 +17,7 @@ from sn37.testing.fakes.state_store import FakeStateStore
 from sn37.testing.fakes.telemetry import RecordingSink
 
 
+@pytest.mark.fault("chain", "down")
 async def test_an_outage_tells_the_newest_block_and_its_age_which_grows() -> None:
     chain, clock, sink = FakeChain(waits=False), FakeClock(), RecordingSink()
     follower = Follower(

@@ -123,6 +123,7 @@ def test_nothing_is_read_before_the_lead() -> None:
     assert validator.feed.requests == []
 
 
+@pytest.mark.fault("data plug-in", "slow")
 def test_t42_a_read_that_ends_when_the_sync_block_exists_is_thrown_away() -> None:
     feed = Slow(rows=list(some_samples(4_000, since=time_of(0), every_s=10)), blocks=2)
     validator = a_validator(feed)
@@ -135,6 +136,7 @@ def test_t42_a_read_that_ends_when_the_sync_block_exists_is_thrown_away() -> Non
 
 
 @pytest.mark.parametrize("error", [KeyError("rows"), RuntimeError("a\nb")])
+@pytest.mark.fault("data plug-in", "flapping")
 def test_a_plugin_with_a_defect_is_told_and_read_again_at_the_next_block(error: Exception) -> None:
     validator = a_validator()
     validator.feed.failures.append(error)

@@ -10,10 +10,12 @@ import pytest
 from sn37.app.health import ATTEMPT_S, MAX_HEAD_AGE_S, HealthBoard
 from sn37.app.pulse import BEAT_S, STUCK_S, Pulse
 from sn37.app.setting_types import host_and_port
+from sn37.app.steps import Steps
 from sn37.domain.events import Degraded, HeadAdvanced, Recovered
 from sn37.domain.ids import Block
 from sn37.testing.builders import a_block_ref
 from sn37.testing.fakes.clock import FakeClock
+from sn37.testing.fakes.telemetry import RecordingSink
 from sn37.testing.telemetry_contract import EventSinkContract
 
 
@@ -105,8 +107,17 @@ class Patient:
     def __init__(self) -> None:
         self.clock, self.watch, self.manager = FakeClock(), FakeWatch(), FakeManager()
         self.board = HealthBoard(clock=self.clock)
+        self.steps = Steps(self.clock)
+        self.sink = RecordingSink()
+        self.ended: list[str] = []
         self.pulse = Pulse(
-            clock=self.clock, watchdog=self.watch, manager=self.manager, board=self.board
+            clock=self.clock,
+            watchdog=self.watch,
+            manager=self.manager,
+            board=self.board,
+            steps=self.steps,
+            sink=self.sink,
+            end=self.ended.append,
         )
 
 

@@ -88,6 +88,7 @@ def returning(pool: object) -> Callable[[], Awaitable[Pool]]:
         (DatasetUnavailable("the feed is mute"), "the feed is mute"),
     ],
 )
+@pytest.mark.fault("data plug-in", "wrong")
 def test_whatever_a_plugin_raises_is_one_line_about_it(error: BaseException, told: str) -> None:
     with pytest.raises(DatasetUnavailable) as caught:
         collect(raising(error))
@@ -102,11 +103,14 @@ def test_whatever_a_plugin_raises_is_one_line_about_it(error: BaseException, tol
         (Pool((a_sample("r"),)), "data set feed: a defect of the plug-in: row 'r' has no time"),
     ],
 )
+@pytest.mark.fault("data plug-in", "wrong")
 def test_what_was_not_asked_for_is_a_defect(pool: object, told: str) -> None:
     with pytest.raises(DatasetUnavailable, match=told):
         collect(returning(pool))
 
 
+@pytest.mark.fault("data plug-in", "slow")
+@pytest.mark.fault("plug-in call", "will not die")
 def test_a_plugin_that_never_answers_is_ended_and_may_be_asked_again() -> None:
     ended: list[str] = []
 
@@ -124,6 +128,8 @@ def test_a_plugin_that_never_answers_is_ended_and_may_be_asked_again() -> None:
     assert ended == ["cleaned up"] * 2
 
 
+@pytest.mark.fault("data plug-in", "slow")
+@pytest.mark.fault("plug-in call", "will not die")
 def test_a_plugin_that_blocks_its_thread_holds_up_nobody_and_is_not_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -29,6 +29,7 @@ class TestFolders:
         with pytest.raises(CommandError, match="is a file, not a folder; choose another with --st"):
             folders.require_writable(tmp_path / name)
 
+    @pytest.mark.fault("disk full", "set-up")
     def test_a_full_disk_is_noticed_and_nothing_is_left(
         self, tmp_path: Path, mocker: MockerFixture
     ) -> None:

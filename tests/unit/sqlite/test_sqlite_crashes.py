@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import sn37
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.ids import CompetitionId, EntryKey, RoundKey, TaskName
@@ -106,6 +108,7 @@ class FlakyConnection(sqlite3.Connection):
         self.left -= 1
 
 
+@pytest.mark.fault("state disk", "flapping")
 def test_a_failure_between_any_two_statements_leaves_the_step_not_begun(tmp_path: Path) -> None:
     opened: list[FlakyConnection] = []
 

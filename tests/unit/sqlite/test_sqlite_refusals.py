@@ -101,6 +101,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("state disk", "wrong")
 def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     path.write_bytes(b"dear diary, " * 1000)
     before = path.read_bytes()
@@ -110,6 +111,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> Non
     assert path.read_bytes() == before
 
 
+@pytest.mark.fault("state disk", "wrong")
 def test_a_damaged_page_is_noticed(path: Path) -> None:
     use(SqliteStateStore(path), lambda store: store.save_submissions([a_submission()]))
     content = bytearray(path.read_bytes())
@@ -130,6 +132,7 @@ def test_a_damaged_page_is_noticed(path: Path) -> None:
         "DROP TABLE weights",
     ],
 )
+@pytest.mark.fault("state disk", "wrong")
 def test_a_damaged_value_is_noticed(path: Path, damage: str) -> None:
     plan = a_round_plan()
     use(
@@ -170,6 +173,7 @@ def test_a_page_can_read_while_the_validator_runs(path: Path) -> None:
     assert use(SqliteStateStore(path), count) == [[("alice", 100, "seen")]]
 
 
+@pytest.mark.fault("state disk", "down")
 def test_a_full_disk_is_unavailable_and_costs_nothing_that_was_there(path: Path) -> None:
     opened: list[sqlite3.Connection] = []
 
@@ -195,6 +199,7 @@ def test_a_full_disk_is_unavailable_and_costs_nothing_that_was_there(path: Path)
     assert load(path) == state
 
 
+@pytest.mark.fault("state disk", "slow")
 def test_the_event_loops_thread_never_waits_for_the_disk(path: Path) -> None:
     threads: list[int] = []
 

@@ -1,0 +1,1 @@
+"""Fine-tuning with transformers, peft and accelerate."""

@@ -1,0 +1,84 @@
+"""The scorer's attention over packed rows, with a gradient.
+
+Each sample of a row sees itself only. The scorer's own version writes into buffers that are
+kept, which automatic differentiation does not allow.
+
+Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
+"""
+
+# ruff: noqa: N803  (shape letters)
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.masking_utils import AttentionMaskInterface
+
+from sn37.adapters.cuda.attention import PACKED, Bounds, fused, no_mask, visible_keys
+
+NAME = "sn37_training"
+
+
+def can_pack(model: PreTrainedModel) -> bool:
+    """Whether the model's attention is one that this module computes."""
+    return type(model).__name__ in PACKED
+
+
+class TrainingAttention:
+    """The attention of one model; ``bounds`` are those of the row it is about to see.
+
+    They stay until the row's backward pass is over, which may compute the forward pass again.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self.bounds: Bounds = ()
+        AttentionInterface.register(NAME, self.attend)
+        AttentionMaskInterface.register(NAME, no_mask)
+        model.config._attn_implementation = NAME
+
+    def attend(
+        self,
+        module: nn.Module,
+        query_1HTD: Tensor,
+        key_1GTD: Tensor,
+        value_1GTD: Tensor,
+        attention_mask: None,
+        *,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        sliding_window: int | None = None,
+        softcap: float | None = None,
+        **_: object,
+    ) -> tuple[Tensor, None]:
+        """transformers' attention interface: (1, T, H, D), and no attention weights.
+
+        Attention's own dropout is left out, as the fused kernels of most recipes do.
+        """
+        pieces = []
+        for start, stop in self.bounds:
+            query, key, value = (x[:, :, start:stop] for x in (query_1HTD, key_1GTD, value_1GTD))
+            window = sliding_window if (sliding_window or 0) < stop - start else None
+            if softcap is None:
+                pieces.append(fused(query, key, value, scaling, window))
+            else:
+                pieces.append(_capped(query, key, value, scaling, window, softcap))
+        return torch.cat(pieces, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _capped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float,
+) -> Tensor:
+    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    length = query.shape[2]
+    scale = query.shape[3] ** -0.5 if scaling is None else scaling
+    key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))
+    scores = torch.tanh((query @ key.transpose(2, 3)).float() * (scale / softcap)) * softcap
+    hidden = ~visible_keys(0, length, length, window, query.device)
+    weights = scores.masked_fill(hidden, -torch.inf).softmax(dim=-1)
+    return weights.to(value.dtype) @ value

@@ -1,0 +1,71 @@
+"""From samples to what is learnt: the scorer's tokens, and what each nat weighs in its score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from sn37.adapters.cuda import loading
+from sn37.adapters.cuda.prompting import Encoded, Encoder
+from sn37.adapters.cuda.template import shape_of
+from sn37.domain.competition import Method
+from sn37.domain.scoring import TaskBatch
+from sn37.domain.training import TrainingJob, Weighting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One sample. Its loss, in the competition's unit, is ``fixed + per_nat * nats``."""
+
+    encoded: Encoded
+    per_nat: float
+    fixed: float
+
+    @property
+    def tokens(self) -> int:
+        """Of the whole row, those that are not scored included."""
+        return len(self.encoded.ids)
+
+
+def rows_of(job: TrainingJob, *, vocabulary: int) -> tuple[Row, ...]:
+    """The job's samples that have something to score, as a validator encodes them.
+
+    Raises:
+        ModelFault: ``tokenizer`` or ``template``: a validator could not encode them.
+    """
+    tokenizer = loading.load_tokenizer(Path(job.tokenizer or job.base))
+    encoder = Encoder(
+        tokenizer,
+        prescribed=job.tokenizer is not None,
+        max_tokens=job.constraints.max_tokens,
+        vocabulary=vocabulary,
+    )
+    encoded = (e for batch in job.batches for e in _encode(batch, job, encoder, tokenizer))
+    return tuple(
+        Row(
+            encoded=e,
+            per_nat=encoder.loss(e, 1.0) - encoder.loss(e, 0.0),
+            fixed=encoder.loss(e, 0.0),
+        )
+        for e in encoded
+        if e.num_scored
+    )
+
+
+def _encode(
+    batch: TaskBatch, job: TrainingJob, encoder: Encoder, tokenizer: PreTrainedTokenizerBase
+) -> Iterable[Encoded]:
+    if batch.method is Method.TEXT_LOSS:
+        return [encoder.text(sample.reference) for sample in batch.samples]
+    shape = shape_of(job.template or loading.own_template(Path(job.base)), tokenizer)
+    return [encoder.pair(shape, s.prompt, s.reference) for s in batch.samples]
+
+
+def gradient_weights(rows: Sequence[Row], weighting: Weighting) -> list[float]:
+    """What a nat of each row weighs in the loss of the step that the rows make up."""
+    if weighting is Weighting.TOKEN:
+        return [1 / sum(row.encoded.num_scored for row in rows)] * len(rows)
+    return [row.per_nat / len(rows) for row in rows]

@@ -1,0 +1,172 @@
+"""``sn37 replay``: score a receipt's model again, and say where the losses differ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app import options
+from sn37.app.cli_errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sn37.app.competitions import LoadedSchedule
+    from sn37.app.replay_report import Signature
+    from sn37.app.settings import Settings
+    from sn37.domain.ids import TaskName
+    from sn37.domain.receipt import Receipt, SignedReceipt
+    from sn37.domain.samples import Sample
+
+_SETTINGS = (
+    *("config", "network", "endpoint", "netuid", "state_dir", "device", "dtype", "threads"),
+    *("allow_weak_sandbox", "seed"),
+)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``replay`` to the console script."""
+    parent.command()(replay)
+
+
+def replay(
+    receipt: Annotated[
+        str, typer.Argument(metavar="RECEIPT", help="File of a receipt; - for standard input.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of the model; else its repository is fetched.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of the competition's tokenizer.")
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Samples, as sn37 data sample --json prints them; repeatable."),
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="File or preset whose fingerprint the receipt has.")
+    ] = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
+    seed: options.Seed = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Score the model of a receipt again on its samples; name the first loss that differs.
+
+    Samples come from --texts, from what --keep-texts kept in the state folder, or from their
+    source again. Exit code 1 when the losses or the signature are not what they should be.
+    """
+    flags = dict(locals())
+    from sn37.app.replay_report import Replayed
+    from sn37.app.replaying import Replay
+    from sn37.app.replaying import replay as score_again
+    from sn37.app.rescoring import CannotRescore, blocks_of
+    from sn37.app.settings import load_settings
+
+    settings = load_settings({name: flags[name] for name in _SETTINGS})
+    read, signed = _read(receipt)
+    loaded = _schedule(schedule, settings, read)
+    rules = loaded.schedule.competition(read.round.competition, read.round.sync_block)
+    if rules is None:
+        raise CommandError(
+            f"{loaded.origin} has no competition {read.round.competition} at block "
+            f"{read.round.sync_block}"
+        )
+    try:
+        blocks_of(read, rules)
+    except CannotRescore as error:
+        raise CommandError(f"{receipt}: the receipt contradicts itself: {error}") from error
+    wanted = Replay(
+        receipt=read,
+        loaded=loaded,
+        rules=rules,
+        settings=settings,
+        model=model,
+        tokenizer=tokenizer,
+        texts=texts or (),
+    )
+    found = asyncio.run(score_again(wanted, kept=lambda: _kept(settings, read), told=_progress))
+    replayed = Replayed(
+        found=found, signature=_signature(signed), validator=signed.hotkey if signed else None
+    )
+    if as_json:
+        typer.echo(json.dumps(replayed.document(), indent=2))
+    else:
+        typer.echo("\n".join(replayed.lines()))
+    return 0 if replayed.is_good else 1
+
+
+def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:
+    from sn37.app.receipt_files import MAX_BYTES, UnreadableReceipt, read_receipt
+
+    try:
+        if name == "-":
+            return read_receipt(sys.stdin.buffer.read(MAX_BYTES + 1))
+        with Path(name).open("rb") as file:
+            return read_receipt(file.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise CommandError(f"{name}: {error.strerror or error}") from error
+    except UnreadableReceipt as error:
+        raise CommandError(f"{name}: {error}") from error
+
+
+def _signature(signed: SignedReceipt | None) -> Signature:
+    from sn37.app.replay_report import Signature
+
+    if signed is None:
+        return Signature.NONE
+    if find_spec("bittensor") is None:
+        return Signature.UNCHECKED
+    from sn37.app.networks import signature_check
+    from sn37.app.receipts import is_signed
+
+    return Signature.VALID if is_signed(signed, signature_check()) else Signature.INVALID
+
+
+def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedSchedule:
+    from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
+
+    given = name or preset_of(settings.network)
+    try:
+        loaded = load_schedule(given if given in PRESETS else Path(given), known_sources=None)
+    except ScheduleError as error:
+        raise (UsageError if name else CommandError)(str(error)) from error
+    if loaded.fingerprint != receipt.schedule_fingerprint:
+        raise CommandError(
+            f"the receipt is by the rules of schedule {receipt.schedule_fingerprint[:16]}, "
+            f"{loaded.origin} is {loaded.fingerprint[:16]}; give the other with --schedule FILE, "
+            f"it came with sn37 {receipt.code_version}"
+        )
+    return loaded
+
+
+def _kept(settings: Settings, receipt: Receipt) -> Mapping[TaskName, tuple[Sample, ...]]:
+    """Rows of the round that the state folder still has."""
+    from dependency_injector import providers
+
+    from sn37.app.container import Container
+
+    container = Container(settings=providers.Object(settings))
+    if not container.state_file().is_file():
+        return {}
+    pools = container.read_pools()(container.state_file(), receipt.round)
+    return {task: pool.samples for task, pool in pools.items()}
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        typer.echo(f"\rscored {done} of {total} blocks of samples{end}", err=True, nl=False)

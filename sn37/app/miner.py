@@ -1,0 +1,38 @@
+"""``python -m sn37.app.miner``: all that a miner does, from a starting point to the crown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from sn37.app import cli_check, cli_competitions, cli_publish
+from sn37.app.cli_errors import run
+
+app = typer.Typer(
+    name="miner",
+    help="Train a model, check it, publish it, and follow what becomes of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Train a model, check it, publish it, and follow what becomes of it."""
+
+
+cli_competitions.register(app)
+cli_check.register(app)
+cli_publish.register(app)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run(app, args, prog_name="python -m sn37.app.miner")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

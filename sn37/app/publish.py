@@ -1,0 +1,207 @@
+"""A miner's way from a folder to a model that everybody can read, checked at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from sn37.app.champions import champions, state_of
+from sn37.app.checking import Request, Status, run_check
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.miner_network import Hand
+from sn37.app.miner_networks import open_hand
+from sn37.app.model_hosts import prescribed_tokenizer
+from sn37.app.publishing import Preview, Publication, Published, Publishing, Waiting
+from sn37.app.rules import competition_of, rules_of_network
+from sn37.app.settings import Settings
+from sn37.domain.admission import AdmissionStep
+from sn37.domain.commitment import CommitmentQuote
+from sn37.domain.competition import Competition
+from sn37.domain.ids import BlockRef, Digest, Hotkey
+from sn37.domain.models import ModelArtifact
+from sn37.ports.errors import CommitmentRefused
+
+NOTES = "publishing"  # folder of the state directory that remembers commitments under way
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """What to publish, and how."""
+
+    folder: Path
+    repo: str
+    competition: int
+    sealed_for: timedelta | None = None  # until the commitment opens; ``None`` for a plain one
+    replace: bool = False  # give up what the new commitment would replace
+    dry_run: bool = False
+    loading: bool = True  # whether to load the model and score a few samples first
+    tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
+    wait: bool = True  # for a seal to open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReport:
+    """What was found, and what came of it."""
+
+    hotkey: Hotkey
+    rules: Competition
+    artifact: ModelArtifact
+    preview: Preview
+    published: Published | None = None  # ``None`` after a dry run
+
+
+async def publish(
+    settings: Settings, request: PublishRequest, *, tell: Tell, waiting: Waiting
+) -> PublishReport:
+    """Check, upload privately, commit, read back, make public. Repeating it goes on.
+
+    Args:
+        tell: Told in a line what happens next.
+        waiting: Told at every block while the chain's rate limit or a seal is waited for.
+
+    Raises:
+        CommandError: Refused by us; says why and what to do.
+        ModelRejected, PublishRefused, CommitmentRefused: Refused by a validator's rules, the
+            host or the chain.
+        Unavailable: The same command goes on where this stopped.
+    """
+    loaded = rules_of_network(settings)
+    competition_of(loaded, request.competition)
+    async with open_hand(settings) as hand:
+        head = await hand.sight.chain.head()
+        rules = _running(loaded, request.competition, head, settings)
+        wanted = await _publication(hand, request, rules, head)
+        publishing = Publishing(
+            chain=hand.sight.chain,
+            writer=hand.writer,
+            publisher=hand.publisher,
+            note=settings.state_dir / NOTES / f"{hand.hotkey}.json",
+            waiting=waiting,
+        )
+        state = state_of(settings.state_dir)
+        crowned = await champions(hand.sight.chain, loaded.schedule, state)
+        crowns = [champion.crown for champion in crowned.values()]
+
+        # The chain first: its no is known in a second, and the check takes minutes.
+        first = await publishing.preview(wanted, model_hash=Digest(""), crowns=crowns)
+        _require_registered(first.quote, hand, settings)
+        tell(f"checking {request.folder} for competition {rules.id} ({rules.name})")
+        artifact = await _checked(settings, request, rules)
+        preview = await publishing.preview(
+            wanted, model_hash=artifact.content_digest, crowns=crowns
+        )
+        report = PublishReport(hotkey=hand.hotkey, rules=rules, artifact=artifact, preview=preview)
+        if request.dry_run:
+            return report
+        if preview.gives_up and not request.replace:
+            raise CommandError(
+                f"not committed: {'; '.join(preview.gives_up)}; to do it all the same: "
+                "--replace-champion"
+            )
+        tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
+        published = await publishing.publish(
+            wanted, crowns=crowns, confirm=lambda _: request.replace
+        )
+        if published is not None and not published.public and request.wait:
+            await publishing.until_open()
+            published = await publishing.publish(wanted, crowns=crowns, confirm=lambda _: False)
+        if published is None:
+            raise CommandError(
+                "not committed: the chain shows another commitment than a moment ago; see status"
+            )
+        return replace(report, published=published)
+
+
+async def _publication(
+    hand: Hand, request: PublishRequest, rules: Competition, head: BlockRef
+) -> Publication:
+    reveal_at = None
+    if request.sealed_for is not None:
+        reveal_at = await hand.sight.chain.timestamp(head) + request.sealed_for
+    return Publication(
+        folder=request.folder,
+        repo=request.repo,
+        competition=rules,
+        hotkey=hand.hotkey,
+        reveal_at=reveal_at,
+    )
+
+
+def _running(
+    loaded: LoadedSchedule, number: int, head: BlockRef, settings: Settings
+) -> Competition:
+    """The competition as it is now.
+
+    Raises:
+        CommandError: It does not run; on the chain of another network nothing may.
+    """
+    running = loaded.schedule.at(head.number)
+    where = f"at block {head.number}, the newest of network {settings.network}"
+    if not running:
+        raise CommandError(
+            f"{loaded.origin} has no competition {where}; is --network or --endpoint that of "
+            "another chain?"
+        )
+    found = next((c for c in running if c.id == number), None)
+    if found is None:
+        raise UsageError(
+            f"--competition {number}: does not run {where}, only "
+            f"{', '.join(str(c.id) for c in running)}"
+        )
+    return found
+
+
+def _require_registered(quote: CommitmentQuote, hand: Hand, settings: Settings) -> None:
+    if not quote.registered:
+        raise CommitmentRefused(
+            f"hotkey {hand.hotkey} is not registered on subnet {settings.netuid} of network "
+            f"{settings.network}; register it with: {hand.how_to_register}",
+            code="not_registered",
+        )
+
+
+async def _checked(
+    settings: Settings, request: PublishRequest, rules: Competition
+) -> ModelArtifact:
+    """The folder's model, once everything that a validator checks has been checked.
+
+    Raises:
+        CommandError: It would be refused, for the reason that a validator would give.
+        StoreUnavailable: The competition's tokenizer cannot be fetched.
+    """
+    tokenizer = request.tokenizer
+    if tokenizer is None and rules.tokenizer is not None and request.loading:
+        found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)
+        tokenizer = None if found is None else Path(found)
+    examined, rows = await run_check(
+        Request(
+            target=request.folder,
+            rules=rules,
+            settings=settings,
+            tokenizer=tokenizer,
+            weights=True,
+            loading=request.loading,
+        )
+    )
+    failed = next((row for row in rows if row.status is Status.FAILED), None)
+    if failed is not None and failed.reason is not None:
+        raise CommandError(
+            f"{request.folder} would be refused: {failed.reason.value}: {failed.detail}; "
+            f"{failed.reason.remedy}"
+        )
+    unloaded = next(
+        (r for r in rows if r.step is AdmissionStep.LOADING and r.status is Status.NOT_REACHED),
+        None,
+    )
+    if unloaded is not None and request.loading:
+        raise CommandError(
+            f"{request.folder} could not be tried out: {unloaded.detail}; to publish it all the "
+            "same: --no-loading"
+        )
+    if examined.artifact is None:
+        raise CommandError(f"{request.folder}: the weights were not looked at")
+    return examined.artifact

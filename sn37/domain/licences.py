@@ -1,0 +1,53 @@
+"""What a base model's licence means for a miner who publishes a model made from it.
+
+A hint and no legal advice: identifiers are those of Hugging Face's model cards, written by
+whoever uploaded the model. A miner is paid for what he publishes, so a licence that keeps
+commerce out forbids it as one does that keeps changed copies out.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+# https://huggingface.co/docs/hub/repositories-licenses, but for those that ask for care.
+_OPEN = frozenset(
+    {
+        *("afl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause"),
+        *("bsd-3-clause-clear", "bsl-1.0", "cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0"),
+        *("cc0-1.0", "cdla-permissive-1.0", "cdla-permissive-2.0", "ecl-2.0", "isc", "mit"),
+        *("ms-pl", "ncsa", "odc-by", "openmdw-1.0", "pddl", "postgresql", "unlicense", "wtfpl"),
+        "zlib",
+    }
+)
+# Creative Commons' "nc" and "nd" as parts of a name, and licences for research alone.
+_FORBIDDING = re.compile(
+    r"(?:^|-)(?:nc|nd)(?:-|$)|non-?commercial|no-?derivative|research"
+    r"|^(?:apple-amlr|c-uda|deepfloyd-if-license|lgpl-lr)$",
+)
+_README_LICENCE = re.compile(r"""^license:\s*["']?([^\s"'#]+)""", re.MULTILINE)
+
+
+class Terms(StrEnum):
+    """What is known of a licence."""
+
+    OPEN = "open"  # changed copies may be published and sold
+    FORBIDDING = "forbidding"  # they may not
+    UNKNOWN = "unknown"  # none is named, or one with terms of its own
+
+
+def terms_of(licence: str | None) -> Terms:
+    """What a model card's identifier means, whatever its case."""
+    name = (licence or "").strip().lower()
+    if name in _OPEN:
+        return Terms.OPEN
+    return Terms.FORBIDDING if _FORBIDDING.search(name) else Terms.UNKNOWN
+
+
+def licence_in_readme(text: str) -> str | None:
+    """The identifier in the header of a model card, between two lines of dashes."""
+    if not text.startswith("---"):
+        return None
+    header, _, _ = text.removeprefix("---").partition("\n---")
+    found = _README_LICENCE.search(header)
+    return None if found is None else found[1]

@@ -1,0 +1,167 @@
+"""How a model is fine-tuned: the numbers of a run, its order of samples, when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import PurePath
+
+from sn37.domain.models import ModelConstraints
+from sn37.domain.scoring import TaskBatch
+
+
+class Precision(StrEnum):
+    """In what weights are held and multiplied while they are trained."""
+
+    FLOAT32 = "float32"
+    MIXED = "mixed"  # weights in float32, products in bfloat16
+    BFLOAT16 = "bfloat16"  # everything: half the memory, and small steps are rounded away
+
+
+class Weighting(StrEnum):
+    """What counts alike in the training loss."""
+
+    SAMPLE = "sample"  # every sample, as in a validator's score
+    TOKEN = "token"  # every scored token
+
+
+class Decay(StrEnum):
+    """What becomes of the learning rate after the warm-up."""
+
+    COSINE = "cosine"  # down to a tenth of the peak at the last step
+    CONSTANT = "constant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lora:
+    """Low-rank adapters on all linear layers but the head (Hu et al., arXiv 2106.09685)."""
+
+    rank: int
+    alpha: int  # the adapter's product is scaled by alpha / rank
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides a run's weights besides base, data and the machine.
+
+    ``pack_tokens`` and ``gradient_checkpointing`` change speed and memory, never what is learnt.
+    """
+
+    steps: int
+    batch_samples: int  # of one step of the optimizer
+    learning_rate: float  # at its peak
+    warmup_steps: int = 0
+    decay: Decay = Decay.COSINE
+    weight_decay: float = 0.0  # of matrices; biases and norms have none
+    clip_norm: float = 1.0  # largest norm of a step's gradient
+    weighting: Weighting = Weighting.SAMPLE
+    lora: Lora | None = None  # None trains all weights
+    precision: Precision = Precision.FLOAT32
+    pack_tokens: int = 2048  # of one forward pass; 0 puts each sample into its own
+    gradient_checkpointing: bool = False
+    seed: int = 0
+    checkpoint_steps: int = 100
+    evaluate_steps: int = 100
+    patience: int = 0  # evaluations without gain after which training ends; 0: never
+    min_gain: float = 0.0  # share of the best score that counts as a gain
+    max_seconds: float | None = None  # of training, evaluations left out
+
+    def learning_rate_at(self, step: int) -> float:
+        """The rate of a step, counted from 0."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        if self.decay is Decay.CONSTANT:
+            return self.learning_rate
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        return self.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def is_evaluated(self, step: int) -> bool:
+        """Whether the weights after ``step`` steps are scored."""
+        return step % self.evaluate_steps == 0 or step >= self.steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """One run: from which model, on what, how, and where it keeps what it needs to go on.
+
+    ``tokenizer`` and ``template`` as in :class:`sn37.domain.scoring.ScoringJob`.
+    """
+
+    base: PurePath
+    run: PurePath  # folder of checkpoints
+    batches: tuple[TaskBatch, ...]
+    recipe: Recipe
+    constraints: ModelConstraints
+    fingerprint: str  # of all that may not change between two starts of the same run
+    tokenizer: PurePath | None = None
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the optimizer."""
+
+    number: int  # from 1
+    loss: float  # mean over the samples of the step, in the unit of the competition
+    learning_rate: float
+    tokens: int  # scored
+    seconds: float  # that it took
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The validator's score of the weights after so many steps; 0 is the base."""
+
+    step: int
+    score: float
+
+
+class Order:
+    """In which order samples are learnt: every one once an epoch, epoch after epoch.
+
+    It follows from the seed alone, so a run that goes on needs to remember no more than its
+    step.
+    """
+
+    def __init__(self, *, count: int, seed: int) -> None:
+        if count < 1:
+            raise ValueError("there is no sample to learn from")
+        self._count = count
+        self._seed = seed
+        self._epoch = -1
+        self._ranked: Sequence[int] = ()
+
+    def batch(self, step: int, size: int) -> tuple[int, ...]:
+        """The samples of a step, counted from 0, as indices."""
+        return tuple(self._at(place) for place in range(step * size, (step + 1) * size))
+
+    def _at(self, place: int) -> int:
+        epoch, rest = divmod(place, self._count)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._ranked = sorted(range(self._count), key=lambda n: _rank(self._seed, epoch, n))
+        return self._ranked[rest]
+
+
+def best_of(evaluations: Sequence[Evaluated]) -> Evaluated | None:
+    """The best trained weights; the base does not count, nor what is no number."""
+    trained = [e for e in evaluations if e.step > 0 and math.isfinite(e.score)]
+    return min(trained, key=lambda e: (e.score, e.step), default=None)
+
+
+def is_stalled(evaluations: Sequence[Evaluated], recipe: Recipe) -> bool:
+    """Whether the last ``patience`` evaluations brought no gain over what was before them."""
+    if not recipe.patience or len(evaluations) <= recipe.patience:
+        return False
+    before, since = evaluations[: -recipe.patience], evaluations[-recipe.patience :]
+    best = min((e.score for e in before if math.isfinite(e.score)), default=math.inf)
+    goal = best if math.isinf(best) else best - recipe.min_gain * abs(best)
+    return not any(e.score < goal for e in since)
+
+
+def _rank(seed: int, epoch: int, number: int) -> bytes:
+    return sha256(f"sn37/train/1|{seed}|{epoch}|{number}".encode()).digest()

@@ -1,0 +1,34 @@
+"""The miner's door, and what it says of the competitions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sn37.app import main, miner
+from sn37.app.cli_errors import run
+
+
+def test_both_doors_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert miner.main(["competitions", "--network", "simnet"]) == 0
+    ours = capsys.readouterr().out
+    assert run(main.app, ["miner", "competitions", "--network", "simnet"], prog_name="sn37") == 0
+    assert capsys.readouterr().out == ours
+    assert "1 SIMNET_INSTRUCT: share 0.7, nats per token of simnet/base" in ours
+
+
+def test_the_rules_of_a_block_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    samples = {}
+    for block in (0, 2_000):
+        assert miner.main(["competitions", "-n", "simnet", "--at", str(block), "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["block"] == block
+        samples[block] = [c["tasks"][0]["num_samples"] for c in shown["competitions"]]
+    assert samples == {0: [320, 320], 2_000: [320, 352]}
+
+
+def test_a_schedule_that_does_not_exist_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["competitions", "--network", "simnet", "--schedule", "nowhere.toml"]
+    assert miner.main(args) == 1
+    assert capsys.readouterr().err.startswith("error: nowhere.toml: No such file")
