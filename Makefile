@@ -11,7 +11,7 @@ SOAK_ROUNDS ?= 20
 SOAK_WORKERS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet soak bench test lint unit integration format clean
+.PHONY: help venv simnet soak bench test lint unit integration faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -23,7 +23,7 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition
@@ -45,7 +45,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/data.py --rows 20000
 	$(BIN)/python -m tests.soak.hub_zoo
 
-test: lint unit integration ## lint, types, layers and all tests
+test: lint unit integration faults ## lint, types, layers and all tests
 
 lint: venv
 	$(BIN)/ruff format --check
@@ -56,10 +56,15 @@ lint: venv
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered tests/unit
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered \
+	  --fault-record build/faults/unit.json tests/unit
 
 integration: venv
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  --fault-record build/faults/integration.json tests/integration
+
+faults: ## the tests of the fault matrix passed in the runs before
+	$(BIN)/python -m tests.fault_matrix --ran build/faults/unit.json build/faults/integration.json
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix

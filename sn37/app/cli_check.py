@@ -43,7 +43,7 @@ def check(
     target: Annotated[
         str, typer.Argument(metavar="REPO@COMMIT|FOLDER", help="A commit on the hub, or a folder.")
     ],
-    competition: Annotated[int, typer.Option(help="Number of the competition in the schedule.")],
+    competition: options.Competition,
     at: Annotated[
         int | None, typer.Option(help="By the rules at this block; by default the newest.")
     ] = None,

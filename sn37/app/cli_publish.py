@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from sn37.domain.ids import BLOCK_SECONDS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sn37.app.publish import PublishReport
+    from sn37.app.publish import PublishReport, PublishRequest
 
 _SETTINGS = (
     "config",
@@ -36,6 +37,34 @@ _SETTINGS = (
 TOLD_EVERY_BLOCKS = 25  # where there is no terminal to count down on: 5 minutes
 
 
+Folder = Annotated[Path, typer.Argument(help="The model: safetensors, JSON, tokenizer files.")]
+Repo = Annotated[
+    str, typer.Option(metavar="NAMESPACE/NAME", help="The repository to upload it to.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check, show text, bytes and cost; send nothing.")
+]
+ReplaceChampion = Annotated[
+    bool,
+    typer.Option(
+        "--replace-champion",
+        help="Give up a crown, or a seal that has not opened, for the new commitment.",
+    ),
+]
+SealedMinutes = Annotated[
+    int | None, typer.Option(min=1, help="Seal the commitment: nobody can read it for so long.")
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for a seal to open; repeat it later.")
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
+]
+NoLoading = Annotated[
+    bool, typer.Option("--no-loading", help="Do not load the model and score samples first.")
+]
+
+
 def register(parent: typer.Typer) -> None:
     """Add ``publish`` and ``register`` to the miner's door."""
     parent.command()(publish)
@@ -43,34 +72,15 @@ def register(parent: typer.Typer) -> None:
 
 
 def publish(
-    folder: Annotated[Path, typer.Argument(help="The model: safetensors, JSON, tokenizer files.")],
-    repo: Annotated[
-        str, typer.Option(metavar="NAMESPACE/NAME", help="The repository to upload it to.")
-    ],
-    competition: Annotated[int, typer.Option(help="Number of the competition in the schedule.")],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check, show text, bytes and cost; send nothing.")
-    ] = False,
-    replace_champion: Annotated[
-        bool,
-        typer.Option(
-            "--replace-champion",
-            help="Give up a crown, or a seal that has not opened, for the new commitment.",
-        ),
-    ] = False,
-    sealed_minutes: Annotated[
-        int | None,
-        typer.Option(min=1, help="Seal the commitment: nobody can read it for so long."),
-    ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Do not wait for a seal to open; repeat it later.")
-    ] = False,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
-    ] = None,
-    no_loading: Annotated[
-        bool, typer.Option("--no-loading", help="Do not load the model and score samples first.")
-    ] = False,
+    folder: Folder,
+    repo: Repo,
+    competition: options.Competition,
+    dry_run: DryRun = False,
+    replace_champion: ReplaceChampion = False,
+    sealed_minutes: SealedMinutes = None,
+    no_wait: NoWait = False,
+    tokenizer: Tokenizer = None,
+    no_loading: NoLoading = False,
     config: options.Config = None,
     network: options.Network = None,
     endpoint: options.Endpoint = None,
@@ -90,17 +100,11 @@ def publish(
     Whatever interrupts it, the same command goes on, and never commits twice.
     """
     flags = dict(locals())
-    from rich.console import Console
-
     from sn37.app.publish import PublishRequest  # what it needs takes a second to import
-    from sn37.app.publish import publish as run_publish
-    from sn37.app.settings import load_settings
 
-    settings = load_settings({name: flags[name] for name in _SETTINGS})
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder")
-    if tokenizer is not None and not tokenizer.is_dir():
-        raise UsageError(f"--tokenizer {tokenizer}: no such folder")
+    for where in (folder, tokenizer):
+        if where is not None and not where.is_dir():
+            raise UsageError(f"{where}: no such folder")
     request = PublishRequest(
         folder=folder,
         repo=repo,
@@ -112,15 +116,26 @@ def publish(
         tokenizer=tokenizer,
         wait=not no_wait,
     )
-    with Countdown(Console(stderr=True, highlight=False)) as countdown:
-        report = asyncio.run(
-            run_publish(settings, request, tell=countdown.tell, waiting=countdown.waiting)
-        )
+    report = _carried_out({name: flags[name] for name in _SETTINGS}, request)
     if as_json:
         typer.echo(json.dumps(_as_json(report), indent=2))
         return
     for line in _lines(report):
         typer.echo(line)
+
+
+def _carried_out(flags: Mapping[str, object], request: PublishRequest) -> PublishReport:
+    from rich.console import Console
+
+    from sn37.app.publish import publish as run_publish
+    from sn37.app.settings import load_settings
+
+    with Countdown(Console(stderr=True, highlight=False)) as countdown:
+        return asyncio.run(
+            run_publish(
+                load_settings(flags), request, tell=countdown.tell, waiting=countdown.waiting
+            )
+        )
 
 
 def register_hotkey(

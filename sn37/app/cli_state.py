@@ -42,6 +42,11 @@ def verify(
         typer.echo(f"began at block {began.block} with: {began.way.value}{source}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
+    for competition, (count, block, at) in contents.forgotten.items():
+        typer.echo(
+            f"competition {competition}: history of {count:,} rounds up to {block} was removed, "
+            f"last on {at}"
+        )
 
 
 @app.command()
@@ -71,6 +76,19 @@ def restore(
     aside = container.restore_state()(copy, container.state_file())
     kept = f"; the one before is {aside}" if aside else ""
     typer.echo(f"{container.state_file()} is {copy} now{kept}")
+
+
+@app.command()
+def migrate(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Bring the database to this version of sn37, as a start of the validator does."""
+    container = _container(dict(locals()))
+    contents = container.migrate_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
 
 
 @app.command()

@@ -12,15 +12,14 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from sn37.app import toml_lines
 from sn37.app.schedule_tables import ScheduleTable
+from sn37.app.toml_tables import explain, keys_of
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.competition import Source
 from sn37.domain.ids import Digest
@@ -128,7 +127,7 @@ class _Reader:
         except ValidationError as error:
             problems = sorted(error.errors(), key=lambda e: self._line(e["loc"]))
             first = problems[0]
-            raise self._error(first["loc"], _explain(first)) from error
+            raise self._error(first["loc"], explain(first, _KEYS)) from error
 
     def _inherit(self, competitions: object) -> None:
         """Fill in what each competition takes from its base; bases stand earlier in the file."""
@@ -183,26 +182,4 @@ class _Reader:
         return ScheduleError(f"{self._origin}, line {self._line(path)}: {key}: {why}")
 
 
-def _explain(problem: ErrorDetails) -> str:
-    """What pydantic found, in one clause that says what to write instead."""
-    key = str(problem["loc"][-1])
-    if problem["type"] == "missing":
-        return f"the key {key!r} is missing"
-    if problem["type"] == "extra_forbidden":
-        close = get_close_matches(key, _KEYS, n=1)
-        return f"unknown key{f'; did you mean {close[0]!r}?' if close else ''}"
-    if problem["type"] == "value_error":  # one of our own
-        return problem["msg"].removeprefix("Value error, ")
-    message, shown = problem["msg"], repr(problem["input"])
-    return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 60 else 'this'}"
-
-
-def _keys(table: object) -> set[str]:
-    """Every key that some table of a schedule knows."""
-    if isinstance(table, dict):
-        named = set(table.get("properties", ()))
-        return named.union(*(_keys(element) for element in table.values()))
-    return set()
-
-
-_KEYS = sorted(_keys(ScheduleTable.model_json_schema()) | {"base"})
+_KEYS = sorted(keys_of(ScheduleTable.model_json_schema()) | {"base"})

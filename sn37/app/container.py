@@ -10,9 +10,9 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -29,6 +29,7 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
+from sn37.app.forgetting import Forgetter
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
@@ -39,7 +40,7 @@ from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
-from sn37.app.printing import print_whole
+from sn37.app.printing import show
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -89,16 +90,12 @@ def _print_report(
     labels: Mapping[Hotkey, str],
 ) -> None:
     """Print a run's tables on standard output."""
-    print_whole(LastingConsole(), render_report(results, standings, weights, labels))
+    show(LastingConsole(), render_report(results, standings, weights, labels))
 
 
 def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
     """Print the samples of a draw on standard output."""
-    print_whole(LastingConsole(), render_samples(title, samples, collected))
-
-
-def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
-    return tuple(map(FolderReceipts, folders))
+    show(LastingConsole(), render_samples(title, samples, collected))
 
 
 class Container(containers.DeclarativeContainer):
@@ -140,7 +137,7 @@ class Container(containers.DeclarativeContainer):
     chain = network.provided.chain
     models = network.provided.models
 
-    state_file = providers.Callable(_file, settings.provided.state_dir, "state.sqlite")
+    state_file = settings.provided.state_file
     store = providers.Singleton(
         SqliteStateStore, state_file, keep_texts=settings.provided.keep_texts
     )
@@ -150,8 +147,9 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
-    read_state = providers.Object(maintenance.read_state)
-    read_pools = providers.Object(maintenance.read_pools)
+    migrate_state = providers.Object(versions.migrate)
+    read_state = providers.Object(reading.read_state)
+    read_pools = providers.Object(reading.read_pools)
     state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
@@ -254,22 +252,27 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    forgetter = providers.Singleton(
+        Forgetter,
+        keeper=keeper,
+        store=store,
+        heads=subscription,
+        clock=clock,
+        keep_days=settings.provided.keep_history,
+    )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
         verify=verify_signature,
-        fingerprint=loaded.provided.fingerprint,
-        chain=chain,
-        models=models,
+        network=network,
+        loaded=loaded,
         sources=sources,
         scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
-        schedule=schedule,
         rule=rule,
-        hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
     goal = providers.Factory(
@@ -279,7 +282,9 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    lookout = providers.Factory(Lookout, chain=chain, heads=heads, clock=clock)
+    lookout = providers.Factory(
+        Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"
+    )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,
@@ -288,4 +293,5 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
+        history=forgetter.provided.run,
     )

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from sn37.app.evidence import past_evidence
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import step
 from sn37.app.track import submissions_of
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
 from sn37.domain.models import Availability
-from sn37.domain.queue import EntryPlan, plan_entries
+from sn37.domain.queue import EntryPlan, current_submissions, plan_entries
 from sn37.domain.racing import select_contenders
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
@@ -69,7 +70,7 @@ class EntryChooser:
         metagraph = await self._chain.metagraph(sync)
         rounds = self._keeper.state.rounds.get(rules.id, ())
         champion = next((r.champion for r in reversed(rounds) if r.skipped is None), None)
-        contenders = await self._contenders(rules.id, rounds)
+        contenders = await self._contenders(rules.id, rounds, sync, book)
         availability: dict[EntryKey, Availability] = {}
         unprobed: set[EntryKey] = set()
         while True:
@@ -81,7 +82,7 @@ class EntryChooser:
                 metagraph=metagraph,
                 champion=champion,
                 contenders=contenders,
-                rounds=rounds,
+                history=self._keeper.history(rules.id),
                 availability=availability,
                 book=book,
             )
@@ -100,22 +101,28 @@ class EntryChooser:
         )
 
     async def _contenders(
-        self, competition: CompetitionId, rounds: Sequence[RoundResult]
+        self,
+        competition: CompetitionId,
+        rounds: Sequence[RoundResult],
+        sync: BlockRef,
+        book: CommitmentBook,
     ) -> tuple[EntryKey, ...]:
         """The newest champion there was, and who gathers evidence against it.
 
         A round may leave the crown vacant. Those who were scored before stay in all the same:
-        nothing else would ever let them back.
+        nothing else would ever let them back. A commitment that was replaced since takes nobody's
+        place.
         """
         champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
         if champion is None:
             return ()
+        submissions = self._keeper.state.submissions
         known = {
             s.commitment.key: s.commitment
-            for s in self._keeper.state.submissions.values()
-            if s.commitment.competition == competition
-            and (not s.retired or s.commitment.key == champion)
+            for s in current_submissions(submissions.values(), sync.number, book)
+            if s.commitment.competition == competition and not s.retired
         }
+        known[champion] = submissions[champion].commitment
         evidence = await past_evidence(self._store, self._schedule, competition, rounds, known)
         contestants = {
             key: Contestant(
@@ -135,7 +142,8 @@ class EntryChooser:
             ref = self._keeper.state.submissions[key].commitment.model
             async with places:
                 try:
-                    found[key] = await self._models.availability(ref)
+                    with step(f"asking for {ref.repo}"):
+                        found[key] = await self._models.availability(ref)
                 except StoreUnavailable as error:
                     log.info("availability of %s: %s", ref.repo, error)
                     found[key] = None

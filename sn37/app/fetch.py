@@ -15,13 +15,12 @@ from sn37.domain.downloads import Expected, expected_entries
 from sn37.domain.duplicates import copied_from
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
-from sn37.domain.history import History, history_of
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, EntryKey
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import RoundResult, Submission
+from sn37.domain.state import Submission
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, ModelNotPublic, ModelRejected, StoreUnavailable
 from sn37.ports.model_store import ModelStore
@@ -66,7 +65,7 @@ class Fetcher:
         self._not_before: dict[EntryKey, Block] = {}
         self._unreadable: set[EntryKey] = set()  # when they were last asked for
         self._under_way: dict[EntryKey, _Transfer] = {}
-        self._histories: dict[CompetitionId, tuple[tuple[RoundResult, ...], History]] = {}
+        self._expected: tuple[tuple[object, ...], tuple[Expected, ...]] = ((), ())
 
     async def run(self) -> None:
         self._under_way.clear()
@@ -99,19 +98,10 @@ class Fetcher:
 
     def _start_due(self, head: BlockRef, metagraph: Metagraph, group: asyncio.TaskGroup) -> None:
         """Begin as many transfers as there may be, in the order in which they are expected."""
-        state, block = self._keeper.state, head.number
-        expected = expected_entries(
-            state.submissions.values(),
-            schedule=self._schedule,
-            block=block,
-            metagraph=metagraph,
-            histories={c: self._history(c, rounds) for c, rounds in state.rounds.items()},
-            open_rounds=state.open_rounds.values(),
-            unreadable=self._unreadable,
-        )
+        block = head.number
         late = [t for t in self._under_way.values() if block - t.began >= SLOW_BLOCKS]
         free = min(MAX_TRANSFERS + len(late), MAX_ALL_TRANSFERS) - len(self._under_way)
-        due = [entry for entry in expected if self._is_due(entry, block)]
+        due = [e for e in self._coming(head, metagraph) if self._is_due(e, block)]
         for entry in due[: max(free, 0)]:
             task = group.create_task(self._fetch(entry, block))
             self._under_way[entry.key] = _Transfer(task=task, began=block)
@@ -128,12 +118,25 @@ class Fetcher:
             and self._not_before.get(key, block) <= block
         )
 
-    def _history(self, competition: CompetitionId, rounds: tuple[RoundResult, ...]) -> History:
-        """Of a competition, counted anew when a round has been recorded."""
-        known = self._histories.get(competition)
-        if known is None or known[0] is not rounds:
-            known = self._histories[competition] = (rounds, history_of(rounds))
-        return known[1]
+    def _coming(self, head: BlockRef, metagraph: Metagraph) -> tuple[Expected, ...]:
+        """Who is expected, worked out anew when something that it follows from has changed."""
+        state, sync = self._keeper.state, self._schedule.timing.sync_block(head.number)
+        basis = (
+            *(sync, metagraph.neurons, frozenset(self._unreadable)),
+            *(state.submissions, state.rounds, state.open_rounds),
+        )
+        if basis != self._expected[0]:
+            found = expected_entries(
+                state.submissions.values(),
+                schedule=self._schedule,
+                block=sync,
+                metagraph=metagraph,
+                histories={c: self._keeper.history(c) for c in state.rounds},
+                open_rounds=state.open_rounds.values(),
+                unreadable=self._unreadable,
+            )
+            self._expected = (basis, found)
+        return self._expected[1]
 
     async def _fetch(self, expected: Expected, block: Block) -> None:
         rules = self._schedule.competition(

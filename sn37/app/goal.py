@@ -18,9 +18,11 @@ def is_reached(
     Rounds of earlier runs with the same state count: a run that was cut short goes on. During
     the warm-up no weights are due, and offline they never are.
     """
+    held = {c.id: state.rounds.get(c.id, ()) for c in schedule.at(block)}
+    if any(len(finished) < rounds for finished in held.values()):
+        return False  # asked at every block: without looking at each round
     scored = {
-        c.id: [r.key.sync_block for r in state.rounds.get(c.id, ()) if r.skipped is None]
-        for c in schedule.at(block)
+        c: [r.key.sync_block for r in finished if r.skipped is None] for c, finished in held.items()
     }
     if not scored or any(len(blocks) < rounds for blocks in scored.values()):
         return False

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import sn37
 from sn37.domain.canonical import JsonValue
-from sn37.domain.events import Degraded, Event, HeadAdvanced, Recovered, WarmingUp, WeightsSubmitted
+from sn37.domain.events import (
+    BlockScored,
+    Degraded,
+    Event,
+    HeadAdvanced,
+    PoolFrozen,
+    Recovered,
+    SubmissionFetched,
+    WarmingUp,
+    WeightsSubmitted,
+)
 from sn37.domain.ids import Block, CompetitionId
 from sn37.ports.clock import Clock
 
@@ -18,8 +28,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the way to it is down
 # Reports of an outage come with the time of the next attempt. One that is not repeated by then,
-# with some time for the attempt itself, is over.
-ATTEMPT_S = 120.0
+# with some time for the attempt itself, is over, if nothing has said so before.
+ATTEMPT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +65,22 @@ class HealthBoard:
                 self._outages = {**self.outages(), what: outage}
             case WarmingUp(rounds_left=left):
                 self._warm_up = left
-            case WeightsSubmitted():
-                self._warm_up = {}
             case Recovered(what=what):
-                self._outages = {w: o for w, o in self._outages.items() if w != what}
+                self._end(what)
+            # These four say nothing when they work again but by working.
+            case SubmissionFetched():
+                self._end("model host")
+            case PoolFrozen():
+                self._end("data source")
+            case BlockScored():
+                self._end("scorer")
+            case WeightsSubmitted():
+                self._end("weights")
+                self._warm_up = {}
+
+    def _end(self, what: str) -> None:
+        if what in self._outages:
+            self._outages = {w: o for w, o in self._outages.items() if w != what}
 
     def outages(self) -> Mapping[str, Outage]:
         """Those that last, by what fails."""

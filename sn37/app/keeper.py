@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sn37.domain.ids import EntryKey, RoundKey
+from sn37.domain.history import History, abridged, history_of
+from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import (
     Beginning,
     EntryOutcome,
@@ -29,11 +31,15 @@ class StateKeeper:
 
     A change is made in memory at once and then written: two actors that change one
     submission never overwrite each other, and what a crash loses is done again.
+
+    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged:
+    a validator that runs for months must not grow. The store has all of them.
     """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
         self._state = ValidatorState()
+        self._histories: dict[CompetitionId, tuple[tuple[RoundResult, ...], History]] = {}
 
     @property
     def state(self) -> ValidatorState:
@@ -41,7 +47,20 @@ class StateKeeper:
 
     async def load(self) -> None:
         """Read what earlier runs recorded; first of all."""
-        self._state = await self._store.load()
+        state = await self._store.load()
+        rounds = {
+            c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
+            for c, held in state.rounds.items()
+        }
+        self._state = replace(state, rounds=rounds)
+
+    def history(self, competition: CompetitionId) -> History:
+        """What the recorded rounds say of its entries; counted anew when there is one more."""
+        rounds = self._state.rounds.get(competition, ())
+        known = self._histories.get(competition)
+        if known is None or known[0] is not rounds:
+            known = self._histories[competition] = (rounds, history_of(rounds))
+        return known[1]
 
     async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
         """Record submissions that are not known yet; return those."""
@@ -107,13 +126,11 @@ class StateKeeper:
         state = self._state
         competition = result.key.competition
         open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
-        rounds = {
-            **state.rounds,
-            # A round that was sat out ends before one that takes longer than the cadence.
-            competition: tuple(
-                sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
-            ),
-        }
+        # A round that was sat out ends before one that takes longer than the cadence.
+        held = sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
+        if len(held) > WINDOW_ROUNDS:
+            held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
+        rounds = {**state.rounds, competition: tuple(held)}
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
         await self._store.finish_round(result, changed, statement)
 

@@ -22,6 +22,7 @@ from sn37.app import (
     cli_schedule,
     cli_simulate,
     cli_state,
+    cli_upgrade,
     miner,
 )
 from sn37.app.cli_errors import run
@@ -38,6 +39,7 @@ app.add_typer(cli_state.app)
 app.add_typer(cli_receipts.app)
 app.add_typer(cli_data.app)
 app.add_typer(miner.app)
+app.add_typer(cli_upgrade.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 
 import typer
 
-from sn37.app import cli_check, cli_competitions, cli_publish
+from sn37.app import (
+    cli_base,
+    cli_check,
+    cli_competitions,
+    cli_publish,
+    cli_status,
+    cli_train,
+)
 from sn37.app.cli_errors import run
 
 app = typer.Typer(
@@ -25,8 +32,11 @@ def _root() -> None:
 
 
 cli_competitions.register(app)
+cli_base.register(app)
 cli_check.register(app)
+cli_train.register(app)
 cli_publish.register(app)
+cli_status.register(app)
 
 
 def main(args: Sequence[str] | None = None) -> int:

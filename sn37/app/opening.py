@@ -67,8 +67,8 @@ class RoundOpener:
 
     def _is_known(self, key: RoundKey) -> bool:
         state = self._keeper.state
-        done = state.rounds.get(key.competition, ())
-        return key in state.open_rounds or any(r.key == key for r in done)
+        newest_first = reversed(state.rounds.get(key.competition, ()))
+        return key in state.open_rounds or any(r.key == key for r in newest_first)
 
     async def _open(self, key: RoundKey, rules: Competition, head: Block) -> None:
         if any(k.competition == key.competition for k in self._keeper.state.open_rounds):

@@ -54,6 +54,7 @@ AllowWeakSandbox = Annotated[
         "--allow-weak-sandbox", help="Score although this host cannot confine models; see doctor."
     ),
 ]
+Competition = Annotated[int, typer.Option(help="Number of the competition in the schedule.")]
 Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
 Pace = Annotated[
     str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")
@@ -67,10 +68,22 @@ KeepTexts = Annotated[
     int | None,
     typer.Option(help="Keep the samples of so many finished rounds of each competition."),
 ]
+KeepHistory = Annotated[
+    int | None,
+    typer.Option(metavar="DAYS", help="Keep losses and receipts for so long; 90 by default."),
+]
 Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),
 ]
+ReleaseKey = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY",
+        help="Public key that releases must be signed by; of several, by one of them.",
+    ),
+]
+InstallDir = Annotated[Path | None, typer.Option(help="Folder that holds the releases.")]
 ColdStartFrom = Annotated[
     list[Path] | None,
     typer.Option(

@@ -10,7 +10,7 @@ from sn37.app.windows import window_times
 from sn37.domain.collected import Collected
 from sn37.domain.competition import Competition, Freshness, Source, Task
 from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
-from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, RoundKey, TaskName
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey, Netuid, RoundKey, TaskName
 from sn37.domain.metagraph import RAO_PER_TAO
 from sn37.domain.samples import EmptyWindow, PoolRequest
 from sn37.domain.sampling import collect_window
@@ -74,7 +74,8 @@ class Freezer:
                 for task in live_tasks(rules)
             }
         except (DatasetUnavailable, EmptyWindow) as error:
-            self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=12.0))
+            retry_in_s = float(self._blocks_to_next_read(key.sync_block) * BLOCK_SECONDS)
+            self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=retry_in_s))
             return
         head = await self._chain.head()
         # Another actor may have heard of the sync block before this answer came.
@@ -85,6 +86,13 @@ class Freezer:
         self._frozen.add(key)
         for task, found in collected.items():
             self._tell(key, task, found)
+
+    def _blocks_to_next_read(self, sync: Block) -> int:
+        """At the next block, or else in the last blocks before the next round."""
+        newest = self._heads.newest
+        if newest is None or newest.number + 1 < sync:
+            return 1
+        return sync + self._timing.cadence - self._timing.freeze_lead - newest.number
 
     async def _collect(self, sync: Block, rules: Competition, task: Task) -> Collected:
         request = await pool_request(
@@ -124,12 +132,13 @@ async def pool_request(
             settle_time=times.settle_time,
             max_age_s=source.max_age_s,
         ),
-        trusted=await _trusted(chain, source, lead),
+        trusted=await trusted_at(chain, source, lead),
     )
 
 
-async def _trusted(chain: Chain, source: Source, lead: BlockRef) -> frozenset[Hotkey] | None:
+async def trusted_at(chain: Chain, source: Source, at: BlockRef) -> frozenset[Hotkey] | None:
+    """Who may sign a source's rows by the chain at a block; ``None`` where nobody signs."""
     if source.signers_netuid is None:
         return None
-    members = await chain.metagraph(lead, Netuid(source.signers_netuid))
+    members = await chain.metagraph(at, Netuid(source.signers_netuid))
     return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

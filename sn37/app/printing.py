@@ -1,4 +1,4 @@
-"""Tables on standard output, which may be a file, a pipe or a full disk."""
+"""Tables on standard output, for as long as somebody reads it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sn37.app.cli_errors import CommandError, abandon
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
-def print_whole(console: Console, shown: RenderableType) -> None:
-    """Print it, if anybody reads it.
+def show(console: Console, shown: RenderableType) -> None:
+    """Print it; a reader that has seen enough may leave.
 
     Raises:
-        CommandError: Standard output does not take it.
+        CommandError: Standard output cannot be written.
     """
     if not console.is_terminal:
         console.width = REPORT_WIDTH
     try:
         console.print(shown)
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:
         abandon(sys.stdout)
     except OSError as error:
         abandon(sys.stdout)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.miner_network import Hand
 from sn37.app.miner_networks import open_hand
 from sn37.app.model_hosts import prescribed_tokenizer
-from sn37.app.publishing import Preview, Publication, Published, Publishing, Waiting
+from sn37.app.noted_writer import Waiting
+from sn37.app.publishing import Preview, Publication, Published, Publishing
 from sn37.app.rules import competition_of, rules_of_network
 from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep
 from sn37.domain.commitment import CommitmentQuote
 from sn37.domain.competition import Competition
-from sn37.domain.ids import BlockRef, Digest, Hotkey
+from sn37.domain.ids import BlockRef, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelArtifact
 from sn37.ports.errors import CommitmentRefused
 
@@ -82,10 +83,8 @@ async def publish(
             note=settings.state_dir / NOTES / f"{hand.hotkey}.json",
             waiting=waiting,
         )
-        state = state_of(settings.state_dir)
-        crowned = await champions(hand.sight.chain, loaded.schedule, state)
+        crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings))
         crowns = [champion.crown for champion in crowned.values()]
-
         # The chain first: its no is known in a second, and the check takes minutes.
         first = await publishing.preview(wanted, model_hash=Digest(""), crowns=crowns)
         _require_registered(first.quote, hand, settings)
@@ -94,26 +93,39 @@ async def publish(
         preview = await publishing.preview(
             wanted, model_hash=artifact.content_digest, crowns=crowns
         )
-        report = PublishReport(hotkey=hand.hotkey, rules=rules, artifact=artifact, preview=preview)
-        if request.dry_run:
-            return report
-        if preview.gives_up and not request.replace:
-            raise CommandError(
-                f"not committed: {'; '.join(preview.gives_up)}; to do it all the same: "
-                "--replace-champion"
-            )
-        tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
-        published = await publishing.publish(
-            wanted, crowns=crowns, confirm=lambda _: request.replace
+        published = None
+        if not request.dry_run:
+            _require_permission(preview, request)
+            tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
+            published = await _carry_out(publishing, wanted, request, crowns)
+        return PublishReport(
+            hotkey=hand.hotkey,
+            rules=rules,
+            artifact=artifact,
+            preview=preview,
+            published=published,
         )
-        if published is not None and not published.public and request.wait:
-            await publishing.until_open()
-            published = await publishing.publish(wanted, crowns=crowns, confirm=lambda _: False)
-        if published is None:
-            raise CommandError(
-                "not committed: the chain shows another commitment than a moment ago; see status"
-            )
-        return replace(report, published=published)
+
+
+async def _carry_out(
+    publishing: Publishing,
+    wanted: Publication,
+    request: PublishRequest,
+    crowns: Collection[tuple[RoundKey, EntryKey]],
+) -> Published:
+    def confirm(_: Collection[str]) -> bool:
+        return request.replace
+
+    published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+    if published is not None and not published.public and request.wait:
+        await publishing.until_open()
+        published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+    if published is None:
+        raise CommandError(
+            "not committed: the chain shows another commitment than a moment ago; look at it "
+            "with: sn37 miner status"
+        )
+    return published
 
 
 async def _publication(
@@ -153,6 +165,14 @@ def _running(
             f"{', '.join(str(c.id) for c in running)}"
         )
     return found
+
+
+def _require_permission(preview: Preview, request: PublishRequest) -> None:
+    if preview.gives_up and not request.replace:
+        raise CommandError(
+            f"not committed: {'; '.join(preview.gives_up)}; to do it all the same: "
+            "--replace-champion"
+        )
 
 
 def _require_registered(quote: CommitmentQuote, hand: Hand, settings: Settings) -> None:

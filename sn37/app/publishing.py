@@ -8,39 +8,28 @@ was sent last, since the chain shows it a minute later or, sealed, for hours doe
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 from sn37.app.committing import Confirm, commit, losses
+from sn37.app.noted_writer import NotedWriter, Waiting, unheard
 from sn37.domain.commitment import (
     Commitment,
     CommitmentQuote,
-    StandingCommitment,
     format_commitment,
     parse_commitment,
     secure_hash,
 )
 from sn37.domain.competition import Competition
-from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelRef
 from sn37.ports.chain import Chain, CommitmentWriter
-from sn37.ports.errors import ChainUnavailable, CommitmentRefused, PublishRefused
+from sn37.ports.errors import ChainUnavailable, PublishRefused
 from sn37.ports.model_store import ModelPublisher
 
-IN_FLIGHT_BLOCKS = 25  # 5 minutes; an extrinsic that is not on chain by then never will be
 UNKNOWN_COMMIT = "0" * 40
-
-# Told at every block what is waited for, and how many blocks are left where that is known.
-Waiting = Callable[[str, int | None], None]
-
-
-def _unheard(why: str, blocks_left: int | None) -> None:
-    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +62,6 @@ class Preview:
     gives_up: tuple[str, ...]  # by a new commitment, a line each
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sent:
-    """The last commitment that was handed to the chain."""
-
-    text: str
-    head: Block  # the newest block before it was sent
-
-
 class Publishing:
     """The miner's use case over a chain and a model host.
 
@@ -96,7 +77,7 @@ class Publishing:
         writer: CommitmentWriter,
         publisher: ModelPublisher,
         note: Path,
-        waiting: Waiting = _unheard,
+        waiting: Waiting = unheard,
     ) -> None:
         self._chain = chain
         self._waiting = waiting
@@ -152,7 +133,7 @@ class Publishing:
         )
         model = _model(wanted, revision, Digest(model_hash))
         text = _text(wanted, revision, Digest(model_hash))
-        standing = await self._writer.standing()
+        standing = await self._writer.settled()
         if not self._writer.is_ours(standing, text):
             at = await commit(
                 self._writer,
@@ -173,91 +154,6 @@ class Publishing:
         if is_open:
             await self._publisher.make_public(wanted.repo)
         return Published(model=model, committed_at=standing.block, public=is_open)
-
-
-class NotedWriter:
-    """A ``CommitmentWriter`` that waits for the rate limit to pass.
-
-    It sends nothing while what it sent before may still land.
-    """
-
-    def __init__(
-        self, writer: CommitmentWriter, chain: Chain, note: Path, waiting: Waiting = _unheard
-    ) -> None:
-        self._writer = writer
-        self._chain = chain
-        self._note = note
-        self._waiting = waiting
-
-    async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
-        """See ``CommitmentWriter.quote``."""
-        return await self._writer.quote(text, reveal_at=reveal_at)
-
-    async def standing(self) -> StandingCommitment | None:
-        """See ``CommitmentWriter.standing``."""
-        return await self._writer.standing()
-
-    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See ``CommitmentWriter.commit``.
-
-        Raises:
-            ChainUnavailable: Also while an earlier one may still land.
-        """
-        head = (await self._chain.head()).number
-        sent = self._read()
-        on_its_way = sent is not None and head < sent.head + IN_FLIGHT_BLOCKS
-        if sent is not None and on_its_way and not self.is_ours(await self.standing(), sent.text):
-            raise ChainUnavailable(
-                f"the commitment sent at block {sent.head} may still land; run the same command "
-                f"again after block {sent.head + IN_FLIGHT_BLOCKS}"
-            )
-        await self._until_due(text, reveal_at)
-        head = (await self._chain.head()).number
-        self._write(_Sent(text=text, head=head))
-        try:
-            return await self._writer.commit(text, reveal_at=reveal_at)
-        except CommitmentRefused:
-            self._note.unlink()  # nothing is under way
-            raise
-
-    def is_ours(self, standing: StandingCommitment | None, text: str) -> bool:
-        """Whether this text is what stands on chain, be it sealed."""
-        return standing is not None and self.text_of(standing) == text.encode()
-
-    def text_of(self, standing: StandingCommitment) -> bytes | None:
-        """What stands on chain; of a seal only where it was this machine that sealed it."""
-        if standing.data is not None:
-            return standing.data
-        sent = self._read()
-        return sent.text.encode() if sent is not None and sent.head < standing.block else None
-
-    async def _until_due(self, text: str, reveal_at: datetime | None) -> None:
-        if not (await self.quote(text, reveal_at=reveal_at)).blocks_left:
-            return
-        async for _ in self._chain.blocks():
-            quote = await self.quote(text, reveal_at=reveal_at)
-            self._waiting(quote.why, quote.blocks_left)
-            if not quote.blocks_left:
-                return
-
-    def _read(self) -> _Sent | None:
-        try:
-            match json.loads(self._note.read_text(encoding="utf-8")):
-                case {"text": str(text), "head": int(head)}:
-                    return _Sent(text=text, head=Block(head))
-        except (FileNotFoundError, ValueError):
-            pass  # a torn note was written before anything was sent
-        return None
-
-    def _write(self, sent: _Sent) -> None:
-        """On disk for good before the commitment leaves."""
-        self._note.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._note.with_name(f"{self._note.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(asdict(sent), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._note)
 
 
 def _model(wanted: Publication, revision: str, model_hash: Digest) -> ModelRef:
@@ -286,7 +182,3 @@ def _is_of(standing: bytes | None, text: str) -> bool:
     if not isinstance(known, Commitment) or not isinstance(wanted, Commitment):
         return False
     return known == replace(wanted, model=replace(wanted.model, revision=known.model.revision))
-
-
-if TYPE_CHECKING:
-    _: type[CommitmentWriter] = NotedWriter

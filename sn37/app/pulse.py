@@ -129,6 +129,6 @@ class Pulse:
 
 def _stuck(step: Step) -> str:
     return (
-        f"stuck since {step.since:%Y-%m-%d %H:%M} UTC in {step.doing}; the process is ended "
-        f"when that lasts {step.within_s / 60:.0f} min, and goes on when started again"
+        f"stuck since {step.since:%Y-%m-%d %H:%M} UTC: {step.doing}; after {step.within_s:,.0f} s "
+        "the process ends itself, to be started again"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sn37.app.keeper import Change
@@ -16,7 +16,6 @@ from sn37.domain.eligibility import (
     restart_clock,
 )
 from sn37.domain.evidence import task_scores, total_score
-from sn37.domain.history import history_of
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses
@@ -34,12 +33,13 @@ from sn37.ports.errors import ScorerUnavailable, Unavailable
 
 
 def missing_outcome(
-    key: EntryKey, submissions: Mapping[EntryKey, Submission], rounds: Iterable[RoundResult]
+    key: EntryKey, submissions: Mapping[EntryKey, Submission], entered: Collection[EntryKey]
 ) -> EntryOutcome | None:
     """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
 
     Between the sync block and here its files have been looked at: they may break a rule, be
-    a copy of an earlier entry's, or not have arrived, which is our fault.
+    a copy of an earlier entry's, or not have arrived, which is our fault. ``entered`` are those
+    that have been in a round, see ``History.entered``.
     """
     submission = submissions[key]
     if submission.rejection is not None:
@@ -56,7 +56,6 @@ def missing_outcome(
             reason=Reason.HUB_UNAVAILABLE,
             detail=f"{submission.commitment.model.repo} could not be fetched in time",
         )
-    entered = history_of(rounds).entered
     original = duplicates_of(submissions.values(), entered=entered).get(key)
     if original is None:
         return None
@@ -154,13 +153,17 @@ def explain(comparison: Comparison) -> str:
         return "took the crown"
     if comparison.hurdle is Hurdle.UNPAIRED:
         return "no sample in common with the champion yet"
-    lower = f"{1 - comparison.ratio:+.2%} of the {comparison.epsilon:.2%} better that are needed"
+    better, needed = 1 - comparison.ratio, f"{comparison.epsilon:.2%} better"
+    if better < 0:
+        came = f"{-better:.2%} worse than the champion; {needed} is needed"
+    else:
+        came = f"{better:.2%} of the {needed} that are needed"
     if comparison.hurdle is Hurdle.MARGIN:
-        return lower
+        return came
     if comparison.hurdle is Hurdle.EVIDENCE:
-        return f"{lower}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+        return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
     if comparison.waits_for is not None:
-        return f"{lower}; {comparison.waits_for.hotkey} committed earlier and is as good"
+        return f"{came}; {comparison.waits_for.hotkey} committed earlier and is as good"
     return ""
 
 

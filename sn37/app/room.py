@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from sn37.app.keeper import StateKeeper
 from sn37.app.steps import BUSY_S, Step, step
@@ -34,9 +34,11 @@ async def bring(
         StoreFull: There is no room, whatever may go.
         ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
     """
-    for keep in retained(keeper.state):
-        try:
-            return await models.fetch(commitment, limits)
-        except StoreFull:
-            await models.evict(keep=keep)
+    with suppress(StoreFull):
+        return await models.fetch(commitment, limits)
+    first, then = retained(keeper.state)
+    await models.evict(keep=first)
+    with suppress(StoreFull):
+        return await models.fetch(commitment, limits)
+    await models.evict(keep=then)
     return await models.fetch(commitment, limits)

@@ -117,8 +117,8 @@ class RoundRunner:
             progress.best = with_round(progress.past.get(entry, {}), opened, entry, progress.rules)
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
-        state, competition = self._keeper.state, progress.plan.key.competition
-        outcome = missing_outcome(entry, state.submissions, state.rounds.get(competition, ()))
+        entered = self._keeper.history(progress.plan.key.competition).entered
+        outcome = missing_outcome(entry, self._keeper.state.submissions, entered)
         attempts = 0
         while outcome is None:
             attempts += 1
@@ -203,7 +203,7 @@ class RoundRunner:
             )
         if progress.reference in (None, entry) or not done:
             return None
-        if progress.past.get(entry):
+        if entry in self._keeper.history(progress.plan.key.competition).scored:
             return None  # a contender sees all samples; the end of the round may retire it
         scored = {progress.plan.key.sync_block: weigh(done, progress.rules)}
         if is_hopeless(progress.best, scored, epsilon_end=progress.rules.epsilon.end):

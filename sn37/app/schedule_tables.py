@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from sn37.app.toml_tables import Table
 from sn37.domain.competition import (
     Competition,
     Freshness,
@@ -22,12 +23,6 @@ from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid, TaskName
 from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage
-
-
-class Table(BaseModel):
-    """A TOML table: no unknown key, no NaN, and no text where a number belongs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TimingTable(Table):

@@ -14,6 +14,7 @@ from sn37.app import folders
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.app.container import Container
+from sn37.app.forgetting import require_enough_history
 from sn37.app.garbage import look_less_often
 from sn37.app.installed import require_packages
 from sn37.app.networks import open_network
@@ -24,6 +25,7 @@ from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.standings import standings
+from sn37.domain.state import ValidatorState
 from sn37.ports.errors import PortError
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     """
     require_wallet(settings)
     loaded = schedule_of(settings)
+    require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
@@ -120,7 +123,9 @@ def _health_pages(container: Container) -> Iterator[None]:
 def _show(container: Container) -> None:
     """The JSON for programs if it was asked for, and the tables for people."""
     settings, schedule = container.settings(), container.loaded().schedule
-    state, labels = container.keeper().state, container.labels()
+    file, labels = container.state_file(), container.labels()
+    # From the disk, where it is whole: in memory old rounds are abridged.
+    state = container.read_state()(file) if file.exists() else ValidatorState()
     if settings.json_file is not None:
         try:
             write_report(settings.json_file, report(state, schedule, labels))

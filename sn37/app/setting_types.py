@@ -27,6 +27,15 @@ def _not_empty(name: str) -> str:
     return name
 
 
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def _check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(map(_KEY.fullmatch, keys)):
+        raise ValueError("give ed25519 public keys, 64 hexadecimal digits each")
+    return keys
+
+
 UserPath = Annotated[Path, AfterValidator(_user_path)]
 Name = Annotated[str, AfterValidator(_not_empty)]
 
@@ -41,8 +50,8 @@ def _is_address(text: str) -> bool:
     return re.match(r"wss?://[^/\s]\S*$", text) is not None
 
 
-def _split_addresses(given: object) -> object:
-    """A variable has its addresses in one line."""
+def _split(given: object) -> object:
+    """A variable has its values in one line."""
     return given.replace(",", " ").split() if isinstance(given, str) else given
 
 
@@ -77,8 +86,14 @@ NetworkName = Annotated[str, AfterValidator(_check_network)]
 Addresses = Annotated[
     tuple[str, ...],
     NoDecode,
-    BeforeValidator(_split_addresses),
+    BeforeValidator(_split),
     AfterValidator(_check_addresses),
+]
+PublicKeys = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_check_keys),
 ]
 
 

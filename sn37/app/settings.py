@@ -27,7 +27,15 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.setting_types import Addresses, HostAndPort, Name, NetworkName, UserPath, UserPaths
+from sn37.app.setting_types import (
+    Addresses,
+    HostAndPort,
+    Name,
+    NetworkName,
+    PublicKeys,
+    UserPath,
+    UserPaths,
+)
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -85,11 +93,15 @@ class Settings(BaseSettings):
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
+    keep_history: int = Field(default=90, ge=1)  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
     # Where other validators publish their rounds: only an empty state begins with them.
     cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
+    # Read by ``sn37 upgrade`` alone.
+    release_key: PublicKeys = ()  # a release needs a signature by one of them
+    install_dir: UserPath = Path("/opt/sn37")  # holds the releases
 
     @property
     def is_simnet(self) -> bool:
@@ -109,6 +121,11 @@ class Settings(BaseSettings):
         if self.dtype != "auto":
             return self.dtype
         return "float32" if self.is_simnet else "bfloat16"
+
+    @property
+    def state_file(self) -> Path:
+        """The validator's database."""
+        return self.state_dir / "state.sqlite"
 
     @property
     def hotkey_file(self) -> Path:

@@ -135,13 +135,14 @@ class Submitter:
         timing, state = self._schedule.timing, self._keeper.state
         sync = timing.sync_block(block)
         due = sync if self._is_finished(sync) else Block(sync - timing.cadence)
-        sent = any(w.sync_block >= due and w.extrinsic is not None for w in state.weights)
+        newest_first = reversed(state.weights)
+        sent = any(w.sync_block >= due and w.extrinsic is not None for w in newest_first)
         return None if sent else due
 
     def _is_finished(self, sync: Block) -> bool:
         rounds = self._keeper.state.rounds
         return all(
-            any(r.key.sync_block == sync for r in rounds.get(c.id, ()))
+            any(r.key.sync_block == sync for r in reversed(rounds.get(c.id, ())))
             for c in self._schedule.at(sync)
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import log2
@@ -25,6 +25,7 @@ LEAST_LENGTH_UNIT = 0.5  # doublings of the length
 LEAST_REPETITION_UNIT = 0.05  # share of the text
 CHUNK = 8  # characters
 
+MOST_OF_A_BYTE = 6  # no byte of UTF-8 becomes more in JSON
 _PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'"\\'))  # JSON leaves them as they are
 
 
@@ -65,18 +66,31 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
         ContractBroken: A row is not one that was asked for.
     """
     faults: dict[str, str] = {}
-    sizes: list[tuple[Sample, int]] = []
+    sizes: list[tuple[Sample, int]] = []  # as they are at most
     for sample in pool.samples:
         _require_asked_for(sample, request)
         text = "".join(_texts(sample))
         if (why := _fault(sample, text)) is not None:
             faults[sample.provenance.row_id] = why
         else:
-            sizes.append((sample, stored_bytes(text)))
-    if sum(size for _, size in sizes) > MAX_POOL_BYTES:
-        faults |= _beyond_room(sizes, MAX_POOL_BYTES // max(1, len(request.trusted or ())))
+            sizes.append((sample, _most_bytes(text)))
+    if not _has_room_for(sizes):
+        faults |= _beyond_room(
+            ((sample, _stored_bytes(sample)) for sample, _ in sizes),
+            MAX_POOL_BYTES // max(1, len(request.trusted or ())),
+        )
     ordered = Pool(tuple(sorted(pool.samples, key=_row_id)))
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
+
+
+def _has_room_for(sizes: Sequence[tuple[Sample, int]]) -> bool:
+    """Whether the store takes them; only as many are looked through as it takes to tell."""
+    total = sum(most for _, most in sizes)
+    for sample, most in sizes:
+        if total <= MAX_POOL_BYTES:
+            return True
+        total += _stored_bytes(sample) - most
+    return total <= MAX_POOL_BYTES
 
 
 def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, str]:
@@ -155,8 +169,8 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 def _fault(sample: Sample, text: str) -> str | None:
     """What is wrong with it; ``text`` is all that it holds."""
-    names = (sample.provenance.row_id, sample.provenance.stratum or "")
-    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+    origin = sample.provenance
+    if max(len(origin.row_id), len(origin.stratum or "")) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
     if not sample.reference:
         return "nothing to score"
@@ -178,9 +192,18 @@ def _texts(sample: Sample) -> tuple[str, ...]:
 
 
 def stored_bytes(text: str) -> int:
-    """Of a text as JSON in ASCII, at most: no byte of UTF-8 becomes more than six there."""
+    """Of a text as JSON in ASCII, at most."""
     raw = text.encode()
-    return len(raw) + 5 * len(raw.translate(None, _PLAIN))
+    return len(raw) + (MOST_OF_A_BYTE - 1) * len(raw.translate(None, _PLAIN))
+
+
+def _most_bytes(text: str) -> int:
+    """Of any text of that length."""
+    return MOST_OF_A_BYTE * (len(text) if text.isascii() else len(text.encode()))
+
+
+def _stored_bytes(sample: Sample) -> int:
+    return stored_bytes("".join(_texts(sample)))
 
 
 def _length(sample: Sample) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.reasons import Blame
@@ -38,6 +38,16 @@ def history_of(rounds: Iterable[RoundResult]) -> History:
             if entry.verdict is Verdict.SCORED:
                 scored.add(entry.key)
     return History(entered=entered, scored=frozenset(scored))
+
+
+def abridged(round_: RoundResult) -> RoundResult:
+    """A round of the past as far as rules still ask for it: its crown, and who was tried."""
+    tried = tuple(
+        replace(entry, detail="", score=None, tasks=())
+        for entry in round_.entries
+        if _was_tried(entry)
+    )
+    return replace(round_, entries=tried)
 
 
 def _was_tried(entry: EntryResult) -> bool:

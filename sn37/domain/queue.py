@@ -9,14 +9,15 @@ from types import MappingProxyType
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.duplicates import mark_duplicates
 from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
-from sn37.domain.history import History, history_of
+from sn37.domain.history import History
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
+from sn37.domain.state import EntryResult, Submission, Verdict
 
+NO_HISTORY = History()
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
 
@@ -38,7 +39,7 @@ def plan_entries(
     metagraph: Metagraph,
     champion: EntryKey | None,
     contenders: Collection[EntryKey],
-    rounds: Iterable[RoundResult] = (),
+    history: History = NO_HISTORY,
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
@@ -52,11 +53,10 @@ def plan_entries(
         submissions: All that are known, of all competitions, replaced ones included: they
             count for duplicates.
         contenders: Entries besides the champion that are still gathering evidence.
-        rounds: The recorded rounds of this competition.
+        history: Of the recorded rounds of this competition.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
-    history = history_of(rounds)
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
     others, listed = list[EntryKey](), list[EntryResult]()

@@ -23,8 +23,15 @@ class Provenance:
             raise ValueError(f"row {self.row_id}: its time must be timezone-aware")
 
 
+class _Hashed:
+    """Room for a hash that is asked for again and again, beside the fields of a value."""
+
+    __slots__ = ("_content_hash",)
+    _content_hash: Digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(_Hashed):
     """A prompt and the continuation whose loss is measured, both plain text.
 
     For text loss the prompt is empty. Of a multiple-choice question the prompt is the question
@@ -54,8 +61,12 @@ class Sample:
 
         An edited row is another row.
         """
-        text = "\0".join((self.prompt, self.reference, *self.choices))
-        return Digest(sha256(text.encode()).hexdigest())
+        known: Digest | None = getattr(self, "_content_hash", None)
+        if known is None:
+            text = "\0".join((self.prompt, self.reference, *self.choices))
+            known = Digest(sha256(text.encode()).hexdigest())
+            object.__setattr__(self, "_content_hash", known)
+        return known
 
 
 class EmptyWindow(ValueError):

@@ -10,6 +10,8 @@
     - ScorerUnavailable
     - TrainerUnavailable
     - StateUnavailable   the disk refused
+    - ReleaseUnavailable a release, or a package that it needs, cannot be had now
+    - ServiceUnavailable the service manager does not do as asked
     - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
@@ -21,6 +23,7 @@
     - DatasetExhausted
     - OfferRefused       what another validator publishes is not to be believed
     - StateUnreadable    the database is corrupt or newer than this program
+    - ReleaseRefused     not signed, not what was signed, or not to be installed here
 
 Adapters translate the exceptions of their library into these and chain the original with
 ``raise ... from``. Anything else that escapes an adapter is a bug.
@@ -78,6 +81,14 @@ class TrainerUnavailable(Unavailable):
 
 class StateUnavailable(Unavailable):
     """The state could not be written or read right now: disk full, locked, i/o error."""
+
+
+class ReleaseUnavailable(Unavailable):
+    """A file of a release, or a package that it needs, could not be read or written."""
+
+
+class ServiceUnavailable(Unavailable):
+    """The service manager could not stop or start the validator."""
 
 
 class ReceiptsUnavailable(Unavailable):
@@ -143,3 +154,7 @@ class OfferRefused(Rejected):
 
 class StateUnreadable(Rejected):
     """Saved state exists but is corrupt or of another version; it is left untouched."""
+
+
+class ReleaseRefused(Rejected):
+    """A release is not signed, not what was signed, or not to be installed here."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -109,11 +111,16 @@ class StateStore(Protocol):
         ...
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        """All losses of the given entries by sync block, in the order they were scored.
+        """The losses of the given entries by sync block, in the order they were scored.
 
-        Rounds under way are included. Every given entry has a key, its value may be empty.
+        Of the rounds whose sync block is ``since`` or later, those under way included. Every
+        given entry has a key, its value may be empty.
         """
         ...
 
@@ -144,6 +151,25 @@ class StateStore(Protocol):
 
     async def record_weights(self, record: WeightsRecord) -> None:
         """Insert or replace the weights of a sync block."""
+        ...
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        """Remove what of one old round is not to be kept; its sync block, ``None`` for nothing.
+
+        That is the oldest round before the sync block ``before`` that still has more than its
+        abridged result (see ``history.abridged``), its plan without those who were not scored,
+        and outcome, losses, environment and receipt of the entries in ``keep``. Its statement,
+        which nobody could check any more, goes too. One step;
+        repeated until there is nothing, so that nobody waits long. The result says ``at``.
+        Pools of rounds that were never opened go, too.
+        """
         ...
 
     async def close(self) -> None:

@@ -256,6 +256,20 @@ class FinishedRoundsContract(StateStoreHarness):
         }
         assert list(found[ALICE]) == [720, 1080]
 
+    def test_losses_are_read_from_a_round_on(self) -> None:
+        later = a_round_key(1, 1080)
+
+        async def steps(store: StateStore) -> list[list[Block]]:
+            for plan in (PLAN, a_round_plan(later, entries=(ALICE,))):
+                await store.open_round(plan)
+                await store.append(plan.key, ALICE, losses(1.0))
+            return [
+                list((await store.losses(CompetitionId(1), [ALICE], since=Block(since)))[ALICE])
+                for since in (720, 721, 1081)
+            ]
+
+        assert self.run(steps) == [[720, 1080], [1080], []]
+
     def test_losses_of_another_competition_stay_there(self) -> None:
         async def steps(store: StateStore) -> None:
             await store.open_round(PLAN)

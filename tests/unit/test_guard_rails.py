@@ -75,4 +75,10 @@ def test_only_the_composition_root_names_adapters() -> None:
         for module in MODULES
         if "app" in module.parts and "sn37.adapters" in module.read_text(encoding="utf-8")
     }
-    assert named == {"container.py", "miner_networks.py", "model_hosts.py", "networks.py"}
+    assert named == {
+        "container.py",
+        "miner_networks.py",
+        "model_hosts.py",
+        "networks.py",
+        "upgrades.py",
+    }

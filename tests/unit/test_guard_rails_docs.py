@@ -124,7 +124,11 @@ def test_every_command_of_a_block_works(
             assert capsys.readouterr().out
         case ["sn37", "simulate" | "doctor" | "audit", *_]:
             parse(words)
-        case ["sn37", "chain" | "state" | "check" | "models" | "receipts", *_]:
+        case [
+            "sn37",
+            "chain" | "state" | "check" | "models" | "upgrade" | "replay" | "receipts",
+            *_,
+        ]:
             parse([PLACEHOLDERS.get(word, word) for word in words])
         case ["btcli", *_]:
             pass  # Bittensor's own: tests/integration/subtensor compares names and options

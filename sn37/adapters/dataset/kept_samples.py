@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from sn37.domain.collected import MAX_POOL_BYTES, is_unicode
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.samples import Pool, Sample
 
 
@@ -30,7 +30,7 @@ class KeptSamples:
         self._sizes: Counter[Hotkey | None] = Counter()
 
     def add(self, sample: Sample) -> None:
-        """Its row id is new, its time is known, and its texts are encodable."""
+        """Its row id is new, its time is known, and its texts are such as ``is_text`` takes."""
         signer = sample.provenance.signer
         samples = self._samples.setdefault(signer, [])
         samples.append(sample)
@@ -44,11 +44,11 @@ class KeptSamples:
         kept: list[Sample] = []
         for signer, samples in self._samples.items():
             kept += samples if self._sizes[signer] <= self._room else self._most(samples)
-        first: dict[tuple[str, ...], Sample] = {}
+        first: dict[Digest, Sample] = {}  # by content, of which the draw needs the hash too
         for sample in kept:
-            known = first.setdefault((sample.prompt, sample.reference, *sample.choices), sample)
+            known = first.setdefault(sample.content_hash, sample)
             if known is not sample and _age(sample) < _age(known):
-                first[(sample.prompt, sample.reference, *sample.choices)] = sample
+                first[sample.content_hash] = sample
         self.left_out["repeated"] += len(kept) - len(first)
         return Pool(tuple(sorted(first.values(), key=lambda s: s.provenance.row_id)))
 

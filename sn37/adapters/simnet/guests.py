@@ -35,15 +35,17 @@ class Guest:
     coldkey: Coldkey
 
     async def register(self) -> Uid:
-        """Take a slot on the subnet, from the next block on.
+        """Take a slot on the subnet, and return once there is a block in which it is taken.
 
         Raises:
             ValueError: It is a member already, or every slot is taken.
         """
-        head = await self.chain.head()
-        return self.chain.register(
-            NETUID, self.signer.hotkey, self.coldkey, 0, False, Block(head.number + 1)
-        )
+        first = Block((await self.chain.head()).number + 1)
+        uid = self.chain.register(NETUID, self.signer.hotkey, self.coldkey, 0, False, first)
+        async for head in self.chain.blocks():
+            if head.number >= first:
+                break
+        return uid
 
 
 def open_guest(

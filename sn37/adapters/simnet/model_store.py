@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.admission.admit import Admitted, admit, hash_file
+from sn37.adapters.admission.admit import Admitted, Inspected, admit, hash_file, inspect
 from sn37.adapters.admission.facts import FILES, StoredFacts, cache_key, inventory_of, read_facts
 from sn37.adapters.admission.files import documentation, listing
 from sn37.adapters.simnet.repositories import FolderRepositories
@@ -25,11 +25,12 @@ from sn37.domain.models import (
     ModelConstraints,
     ModelRef,
 )
-from sn37.ports.errors import ModelNotPublic, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.ports.model_store import ModelStore
 
+QUOTA_BYTES = 64 << 20  # of complete models: twice what the population's first round takes
 _PARTIAL = "partial-"
 _T = TypeVar("_T")
 
@@ -40,13 +41,14 @@ class FolderModelStore:
     ``<cache>/models/<key>/`` holds ``files/`` and ``facts.json`` and appears by one rename
     once everything has been checked, so a kill leaves nothing that looks complete. Files
     are copied and hashed in a thread: they are small and local, and a cancelled caller
-    waits for no more than one of them.
+    waits for no more than one of them. Complete models take ``quota_bytes`` at most together.
     """
 
-    def __init__(self, repos: Path, cache: Path) -> None:
+    def __init__(self, repos: Path, cache: Path, *, quota_bytes: int = QUOTA_BYTES) -> None:
         self._repositories = FolderRepositories(repos)
         self._models = cache / "models"
         self._tokenizers = cache / "tokenizers"
+        self._quota_bytes = quota_bytes
         self._under_way: set[Path] = set()  # partial folders that a thread is filling
 
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
@@ -85,6 +87,7 @@ class FolderModelStore:
     def _copy(
         self, source: Path, home: Path, commitment: Commitment, constraints: ModelConstraints
     ) -> StoredFacts:
+        self._require_room(inspect(source, constraints))
         self._models.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self._models))
         self._under_way.add(partial)
@@ -101,6 +104,15 @@ class FolderModelStore:
             shutil.rmtree(partial, ignore_errors=True)
             self._under_way.discard(partial)
 
+    def _require_room(self, inspected: Inspected) -> None:
+        size_bytes = sum(file.size_bytes for file in inspected.files)
+        held_bytes = sum(held.size_bytes for held in self._held().values() if held.complete)
+        if held_bytes + size_bytes > self._quota_bytes:
+            raise StoreFull(
+                f"the model has {size_bytes:,} bytes, models on disk {held_bytes:,} of "
+                f"{self._quota_bytes:,}"
+            )
+
     def _tokenizer(self, ref: TokenizerRef) -> PurePath:
         pinned = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
         home = self._tokenizers / _key(pinned)
@@ -116,15 +128,17 @@ class FolderModelStore:
         return PurePath(home)
 
     def _inventory(self, refs: Collection[ModelRef]) -> Inventory:
+        return inventory_of(self._held(), refs, quota_bytes=self._quota_bytes, folder=self._models)
+
+    def _held(self) -> dict[str, Held]:
         homes = list(self._models.iterdir()) if self._models.is_dir() else []
-        found = {
+        return {
             home.name: Held(
                 size_bytes=sum(f.stat().st_size for f in home.rglob("*") if f.is_file()),
                 complete=not home.name.startswith(_PARTIAL),
             )
             for home in homes
         }
-        return inventory_of(found, refs, quota_bytes=None, folder=self._models)
 
     def _evict(self, kept: set[str]) -> int:
         if not self._models.is_dir():

@@ -51,16 +51,20 @@ def journal(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, tuple[Block
 
 
 def losses(
-    db: sqlite3.Connection, competition: CompetitionId, entries: Collection[EntryKey]
+    db: sqlite3.Connection,
+    competition: CompetitionId,
+    entries: Collection[EntryKey],
+    since: Block,
 ) -> dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]]:
     found: dict[EntryKey, dict[Block, tuple[BlockLosses, ...]]] = {}
     for entry in entries:
         rounds: dict[Block, list[BlockLosses]] = {}
         rows = db.execute(
-            f"SELECT sync_block, {_BLOCK} FROM journal JOIN round ON round.id = round_id"
-            " WHERE hotkey = ? AND block = ? AND competition = ?"
+            # CROSS: the rounds first. An entry may have losses of years, which are not asked for.
+            f"SELECT sync_block, {_BLOCK} FROM round CROSS JOIN journal ON round_id = round.id"
+            " WHERE competition = ? AND sync_block >= ? AND hotkey = ? AND block = ?"
             " ORDER BY sync_block, journal.id",
-            (entry.hotkey, entry.block, competition),
+            (competition, since, entry.hotkey, entry.block),
         )
         for sync_block, *row in rows:
             rounds.setdefault(Block(sync_block), []).append(_losses(*row))

@@ -6,15 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, journal, rounds
+from sn37.adapters.sqlite import beginnings, forgetting, journal, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -117,9 +119,13 @@ class SqliteStateStore:
         return await self._run(read, Access.READ)
 
     async def losses(
-        self, competition: CompetitionId, entries: Collection[EntryKey]
+        self,
+        competition: CompetitionId,
+        entries: Collection[EntryKey],
+        *,
+        since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        step = partial(journal.losses, competition=competition, entries=entries)
+        step = partial(journal.losses, competition=competition, entries=entries, since=since)
         return await self._run(step, Access.READ)
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
@@ -143,6 +149,18 @@ class SqliteStateStore:
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._run(partial(_record_weights, record=record))
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        return await self._run(
+            partial(forgetting.forget, competition=competition, before=before, keep=keep, at=at)
+        )
 
     async def close(self) -> None:
         if self._closed:

@@ -26,8 +26,9 @@ def can_pack(model: PreTrainedModel) -> bool:
 
 
 class TrainingAttention:
-    """The attention of one model; ``bounds`` are those of the row it is about to see.
+    """The attention of the model that this process trains; a second one takes its place.
 
+    ``bounds`` are those of the row that the model is about to see.
     They stay until the row's backward pass is over, which may compute the forward pass again.
     """
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -79,7 +80,7 @@ class RunFolder:
             )
             stored = load_file(found / _WEIGHTS)
             moments = load_file(found / _MOMENTS)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise TrainerUnavailable(f"{found} cannot be read: {error}; remove it") from error
         with torch.no_grad():
             for name, parameter in weights.items():

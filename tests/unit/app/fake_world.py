@@ -13,6 +13,7 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.settings import Settings
+from sn37.app.steps import Steps
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Freshness
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
@@ -22,6 +23,7 @@ from sn37.domain.samples import Sample
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
 from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.state_store import StateStore
 from sn37.testing.builders import (
     a_commitment,
     a_competition,
@@ -83,6 +85,10 @@ class World:
     sink: RecordingSink = field(default_factory=RecordingSink)
     qualities: dict[str, float] = field(default_factory=dict)
     stuck_until: int = 0  # block until which scoring does not move
+    disk: StateStore | None = None  # what ``store`` stands for
+    clock: FakeClock = field(default_factory=FakeClock)
+    steps: Steps = field(init=False)  # of the validator that runs
+    stop: asyncio.Event = field(init=False)  # set, it ends this life as a signal does
     signer: FakeSigner = field(default_factory=FakeSigner)
     cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
 
@@ -109,7 +115,7 @@ class World:
         return commitment
 
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        return asyncio.run(asyncio.wait_for(self._run(rounds, until), timeout=120))
+        return asyncio.run(asyncio.wait_for(self.live(rounds, until), timeout=120))
 
     def begin(self) -> ValidatorState:
         """Begin with what there is, and stop before the first round."""
@@ -140,16 +146,19 @@ class World:
                 Network(chain=self.chain, models=self.models, signer=self.signer, find_source=find)
             ),
             verify_signature=providers.Object(is_signed_by_fake),
-            store=providers.Object(self.store),
+            store=providers.Object(self.disk or self.store),
             scorer=providers.Object(_WithEnvironment(self.scorer)),
-            clock=providers.Object(FakeClock()),
+            clock=providers.Object(self.clock),
             sink=providers.Object(self.sink),
         )
 
-    async def _run(self, rounds: int, until: int) -> ValidatorState:
+    async def live(self, rounds: int, until: int) -> ValidatorState:
+        """One life of the validator, until its goal is reached or it is stopped."""
         container = self._container()
+        self.stop, self.steps = asyncio.Event(), container.steps()
         await self._begin(container)
         actors = dict(container.actors())
+        actors["stop"] = self.stop.wait
         actors["goal"] = container.goal(rounds=rounds).run
         actors["driver"] = lambda: self._drive(container, until)
         await container.supervisor().run(actors)

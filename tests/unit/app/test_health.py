@@ -10,8 +10,8 @@ import pytest
 from sn37.app.health import ATTEMPT_S, MAX_HEAD_AGE_S, HealthBoard
 from sn37.app.pulse import BEAT_S, STUCK_S, Pulse
 from sn37.app.setting_types import host_and_port
-from sn37.app.steps import Steps
-from sn37.domain.events import Degraded, HeadAdvanced, Recovered
+from sn37.app.steps import Steps, step
+from sn37.domain.events import Cautioned, Degraded, HeadAdvanced, Recovered
 from sn37.domain.ids import Block
 from sn37.testing.builders import a_block_ref
 from sn37.testing.fakes.clock import FakeClock
@@ -166,6 +166,35 @@ class TestPulse:
         assert body["degraded"] == {
             "chain": {"since": "2026-01-01T00:00:00+00:00", "error": "connection refused"}
         }
+
+    async def test_a_stuck_actor_is_told_once_and_shown_and_ends_the_process(self) -> None:
+        patient = Patient()
+        patient.board.emit(a_head(77))
+        with patient.steps.of("weights"), step("setting weights", within_s=20 * BEAT_S):
+            running = asyncio.create_task(patient.pulse.run())
+            while not patient.ended:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            _, body = patient.pulse.healthy()
+            running.cancel()
+            await asyncio.wait([running])
+        assert patient.watch.beats == 21
+        stuck = (
+            "stuck since 2026-01-01 00:00 UTC: setting weights; after 20 s "
+            "the process ends itself, to be started again"
+        )
+        assert patient.sink.events == [Cautioned(what="weights", advice=stuck)]
+        assert patient.ended == [f"weights is {stuck}"]
+        told = [t["STATUS"] for t in patient.manager.told if "STATUS" in t]
+        assert told == ["block 77", f"block 77; weights {stuck}"]
+        assert body["steps"] == [
+            {
+                "actor": "weights",
+                "doing": "setting weights",
+                "since": "2026-01-01T00:00:00+00:00",
+                "silent_s": 21.0,
+                "within_s": 20.0,
+            }
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +10,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from sn37.app.publishing import IN_FLIGHT_BLOCKS, Publication, Published, Publishing
+from sn37.app.noted_writer import IN_FLIGHT_BLOCKS
+from sn37.app.publishing import Publication, Published, Publishing
 from sn37.domain.commitment import StandingCommitment, parse_commitment
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.models import ModelConstraints
@@ -97,6 +99,8 @@ class Miner:
         self.publisher = _Publisher(trace=self.trace)
         self.root = root
         self.asked: list[Collection[str]] = []
+        self.waits: list[tuple[str, int | None]] = []
+        self.waited = asyncio.Event()
         (root / "model").mkdir()
         (root / "model" / "model.safetensors").write_bytes(b"weights")
 
@@ -117,6 +121,7 @@ class Miner:
             writer=self.chain,
             publisher=self.publisher,
             note=self.root / "publish.json",
+            waiting=self._waiting,
         )
         wanted = Publication(
             folder=self.root / "model",
@@ -126,6 +131,10 @@ class Miner:
             reveal_at=reveal_at,
         )
         return await publishing.publish(wanted, crowns=(), confirm=confirm)
+
+    def _waiting(self, why: str, blocks_left: int | None) -> None:
+        self.waits.append((why, blocks_left))
+        self.waited.set()
 
     @property
     def texts(self) -> list[str]:
@@ -187,14 +196,14 @@ async def test_a_commitment_on_its_way_is_waited_for_and_never_sent_twice(
     miner.chain = chain
     with pytest.raises(Killed):
         await miner.publish()
-    with pytest.raises(ChainUnavailable, match="after block 1025"):
-        await miner.publish()
+    again = asyncio.create_task(miner.publish())
+    await miner.waited.wait()
+    assert miner.waits[-1] == ("the commitment sent at block 1000 may still land", 25)
     if lands:
         chain.land()
     else:
         chain.advance(IN_FLIGHT_BLOCKS)
-    published = await miner.publish()
-    assert published is not None
+    assert await again is not None
     assert len(miner.texts) == 1
     assert miner.publisher.public == {REPO}
 
@@ -299,6 +308,20 @@ async def test_an_outage_of_the_host_leaves_nothing_committed(miner: Miner) -> N
 async def test_a_torn_note_is_as_none(miner: Miner) -> None:
     (miner.root / "publish.json").write_text('{"text": "2:al')
     assert await miner.publish() is not None
+
+
+async def test_the_rate_limit_is_waited_for_and_counted_down(miner: Miner) -> None:
+    await miner.publish()
+    miner.chain.rate_limit_blocks = 3
+    (miner.root / "model" / "model.safetensors").write_bytes(b"better")
+    again = asyncio.create_task(miner.publish(repo="alice/better"))
+    for _ in range(3):
+        await miner.waited.wait()
+        miner.waited.clear()
+        miner.chain.advance()
+    assert await again is not None
+    assert miner.waits == [("the rate limit", n) for n in (2, 1, 0)]
+    assert [at.number for at, _ in miner.chain.texts] == [1001, 1004]
 
 
 async def test_another_model_can_follow_at_once(miner: Miner) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.history import History
+from sn37.domain.history import History, history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.models import Availability
 from sn37.domain.queue import EntryPlan, evaluate_again, plan_entries
@@ -61,7 +61,7 @@ def plan(
         metagraph=MEMBERS,
         champion=champion,
         contenders=contenders,
-        rounds=rounds,
+        history=history_of(rounds),
     )
 
 

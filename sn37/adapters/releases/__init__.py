@@ -1,0 +1,1 @@
+"""Adapter: releases as signed documents, environments of packages, and a service manager."""

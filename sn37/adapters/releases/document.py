@@ -1,0 +1,87 @@
+"""A release as the JSON that is signed."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
+
+from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
+from sn37.domain.canonical import as_json, canonical_json
+from sn37.domain.ids import Digest
+from sn37.domain.release import Release, ReleaseFile
+from sn37.ports.errors import ReleaseRefused
+
+FORMAT = 1
+
+_Text = Annotated[str, Field(max_length=200)]
+_Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 53)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _File(_Table):
+    name: _Text
+    sha256: _Text
+    size_bytes: _Count
+
+    def value(self) -> ReleaseFile:
+        return ReleaseFile(name=self.name, sha256=Digest(self.sha256), size_bytes=self.size_bytes)
+
+
+class _Document(_Table):
+    format: Literal[1]
+    version: _Text
+    version_key: _Count
+    wheel: _File
+    requirements: _File
+    schema_version: _Count = Field(alias="schema")
+    oldest_schema: _Count
+    not_before: AwareDatetime
+    expires_at: AwareDatetime
+
+    def value(self) -> Release:
+        return Release(
+            version=self.version,
+            version_key=self.version_key,
+            wheel=self.wheel.value(),
+            requirements=self.requirements.value(),
+            schema=self.schema_version,
+            oldest_schema=self.oldest_schema,
+            not_before=self.not_before.astimezone(UTC),
+            expires_at=self.expires_at.astimezone(UTC),
+        )
+
+
+def read_release(document: bytes) -> Release:
+    """The release that an unsealed document describes.
+
+    Raises:
+        ReleaseRefused: It is of a later format, or says what cannot be; the signer's mistake.
+    """
+    try:
+        given = parse_object(document)
+        if given.get("format") != FORMAT:
+            raise ReleaseRefused(
+                f"the release document has format {str(given.get('format'))[:20]!a}, this program "
+                f"reads {FORMAT}; upgrade by hand, or to a release in between"
+            )
+        return _Document.model_validate(given).value()
+    except StrictJsonError as error:
+        raise ReleaseRefused(f"release document: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise ReleaseRefused(f"release document, {place[:80]!a}: {problem['msg']}") from error
+    except ValueError as error:
+        raise ReleaseRefused(f"release document: {error}") from error
+
+
+def write_release(release: Release) -> bytes:
+    """The document of a release, in one line."""
+    fields = as_json(release)
+    assert isinstance(fields, dict)
+    return canonical_json({"format": FORMAT, **fields})

@@ -1,0 +1,212 @@
+"""The folder of an installation.
+
+current -> releases/0.2.0   what the service starts
+releases/0.1.0, ...         an environment each; the file release.signed is written last
+newest                      the newest version that was ever staged here
+switch.json                 how far the newest switch has come
+lock
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from sn37.domain.canonical import as_json, canonical_json
+from sn37.domain.upgrade import Switch
+from sn37.domain.version import weights_version
+from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.releases import Installation
+
+MARKER = "release.signed"
+_VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
+_SWITCH = TypeAdapter(Switch)
+
+
+class InstallFolder:
+    """Releases side by side. What is written here is on disk before the next step begins."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """See ``Installation``. The system drops the lock when the process dies."""
+        self._require_ours()
+        with _translated(self._root):
+            descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise ReleaseRefused(f"{self._root}: another sn37 upgrade is at work here") from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def current(self) -> str:
+        """See ``Installation``."""
+        link = self._root / "current"
+        try:
+            leads_to = link.readlink()
+        except OSError as error:
+            raise ReleaseRefused(
+                f"{link}: no link to a release ({error.strerror}); see docs/validator.md on "
+                "installing a service, or name another --install-dir"
+            ) from error
+        if leads_to.parent not in (Path("releases"), self._releases):
+            raise ReleaseRefused(f"{link} leads to {leads_to}, not to a folder of releases")
+        if not _VERSION.fullmatch(leads_to.name):
+            raise ReleaseRefused(f"{link} leads to {leads_to}, whose name is no version")
+        return leads_to.name
+
+    def staged(self) -> Sequence[str]:
+        """See ``Installation``."""
+        current = self.current()
+        found = [
+            folder.name
+            for folder in self._releases.iterdir()
+            if _VERSION.fullmatch(folder.name)
+            and ((folder / MARKER).exists() or folder.name == current)
+        ]
+        return sorted(found, key=weights_version)
+
+    def newest(self) -> str:
+        """See ``Installation``."""
+        known = [self.current()]
+        note = self._root / "newest"
+        if note.exists():
+            known.append(self._text(note))
+        return max(known, key=weights_version)
+
+    def folder(self, version: str) -> Path:
+        """See ``Installation``."""
+        return self._releases / version
+
+    def begin(self, version: str) -> Path:
+        """See ``Installation``. What an interrupted attempt left is removed."""
+        folder = self.folder(version)
+        if version == self.current() or (folder / MARKER).exists():
+            raise ReleaseRefused(f"release {version} is staged already, in {folder}")
+        with _translated(folder):
+            if os.path.lexists(folder):
+                shutil.rmtree(folder)
+            folder.mkdir()
+            folder.chmod(0o755)  # whatever root's umask is: the service's user reads it
+        return folder
+
+    def complete(self, version: str, document: bytes) -> None:
+        """See ``Installation``."""
+        newest = max(self.newest(), version, key=weights_version)
+        with _translated(self._root):
+            self._write(self._root / "newest", newest.encode())
+            self._write(self.folder(version) / MARKER, document)
+
+    def document(self, version: str) -> bytes:
+        """See ``Installation``."""
+        try:
+            return (self.folder(version) / MARKER).read_bytes()
+        except OSError as error:
+            raise ReleaseRefused(
+                f"release {version} is not staged here; sn37 upgrade status lists those that are"
+            ) from error
+
+    def point_at(self, version: str) -> None:
+        """See ``Installation``: a rename, so that ``current`` always leads somewhere."""
+        link = self._root / "current.new"
+        with _translated(link):
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("releases", version))
+            link.rename(self._root / "current")
+            self._settle(self._root)
+
+    def remove(self, version: str) -> None:
+        """See ``Installation``. The marker goes first: half a release is none."""
+        if version == self.current():
+            raise ReleaseRefused(f"release {version} is the current one")
+        with _translated(self.folder(version)):
+            (self.folder(version) / MARKER).unlink(missing_ok=True)
+            shutil.rmtree(self.folder(version))
+
+    def switch(self) -> Switch | None:
+        """See ``Installation``."""
+        file = self._root / "switch.json"
+        if not file.exists():
+            return None
+        try:
+            return _SWITCH.validate_json(self._text(file))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise ReleaseRefused(
+                f"{file} cannot be read ({problem['loc']}: {problem['msg']}); it was written by "
+                "another version: go on with the sn37 of that one"
+            ) from error
+
+    def record(self, switch: Switch) -> None:
+        """See ``Installation``."""
+        with _translated(self._root):
+            self._write(self._root / "switch.json", canonical_json(as_json(switch)))
+
+    @property
+    def _releases(self) -> Path:
+        return self._root / "releases"
+
+    def _require_ours(self) -> None:
+        """Whoever can write here decides what runs with the hotkey, so nobody else may."""
+        for folder in (self._root, self._releases):
+            try:
+                found = folder.stat()
+            except OSError as error:
+                raise ReleaseRefused(
+                    f"{folder}: {error.strerror}; see docs/validator.md on installing a service, "
+                    "or name another --install-dir"
+                ) from error
+            if found.st_uid != os.geteuid():
+                raise ReleaseRefused(f"{folder} is not yours; run this as its owner")
+            if stat.S_IMODE(found.st_mode) & 0o022:
+                raise ReleaseRefused(f"others may write to {folder}; chmod go-w it")
+
+    def _text(self, file: Path) -> str:
+        with _translated(file):
+            return file.read_text(encoding="utf-8").strip()
+
+    def _write(self, file: Path, content: bytes) -> None:
+        partial = file.with_name(file.name + ".partial")
+        with partial.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        partial.rename(file)
+        self._settle(file.parent)
+
+    def _settle(self, folder: Path) -> None:
+        """Make renames in a folder survive a loss of power."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _translated(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReleaseUnavailable(f"{place}: {error.strerror or error}") from error
+
+
+if TYPE_CHECKING:
+    _: type[Installation] = InstallFolder

@@ -1,0 +1,117 @@
+"""A document and who signed it: one line of text, then a line for each signature.
+
+    {"expires_at":"2027-02-01T00:00:00+00:00", ...}
+    ed25519 PUBLIC-KEY SIGNATURE
+
+Keys and signatures are hexadecimal. What is signed are the bytes of the first line as they stand,
+behind a prefix that no other signature of ours has; nothing of it is read before that is checked.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sn37.ports.errors import ReleaseRefused
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+MAX_BYTES = 16 << 10
+_PREFIX = b"sn37/release/1\n"
+_SIGNATURE = re.compile(rb"ed25519 ([0-9a-f]{64}) ([0-9a-f]{128})")
+
+
+def unseal(sealed: bytes, keys: Sequence[str]) -> bytes:
+    """The document, when one of the keys signed it.
+
+    Args:
+        keys: Hexadecimal ed25519 public keys that are trusted here.
+
+    Raises:
+        ReleaseRefused: None did, or it is no such document.
+    """
+    if not keys:
+        raise ReleaseRefused(
+            "no key to check releases with; put the maintainers' release_key into the settings"
+        )
+    if len(sealed) > MAX_BYTES:
+        raise ReleaseRefused(f"the release document has more than {MAX_BYTES:,} bytes")
+    document, _, rest = sealed.partition(b"\n")
+    found = [_SIGNATURE.fullmatch(line) for line in rest.splitlines()]
+    if not found:
+        raise ReleaseRefused("the release document has no signature; is it the signed one?")
+    signed = {match[1].decode(): bytes.fromhex(match[2].decode()) for match in found if match}
+    trusted = [key for key in keys if key in signed]
+    if not trusted:
+        raise ReleaseRefused("the release is not signed by a key that release_key names")
+    if not any(_is_signature(signed[key], document, key) for key in trusted):
+        raise ReleaseRefused(
+            "the signature does not fit the release document: it was changed or damaged on its "
+            "way; get it again"
+        )
+    return document
+
+
+def seal(document: bytes, key: Ed25519PrivateKey) -> bytes:
+    """The document with a signature under it.
+
+    Raises:
+        ValueError: It has more than one line, or is too long.
+    """
+    sealed = b"%s\ned25519 %s %s\n" % (
+        document,
+        public_key(key).encode(),
+        key.sign(_PREFIX + document).hex().encode(),
+    )
+    if b"\n" in document or len(sealed) > MAX_BYTES:
+        raise ValueError("a release document is one line, and short")
+    return sealed
+
+
+def public_key(key: Ed25519PrivateKey) -> str:
+    """What validators name in ``release_key``."""
+    return key.public_key().public_bytes_raw().hex()
+
+
+def open_key(file: Path, password: Callable[[], bytes]) -> Ed25519PrivateKey:
+    """A private key as ``openssl genpkey -algorithm ed25519`` writes it.
+
+    Args:
+        password: Asked for when the file is encrypted.
+
+    Raises:
+        ReleaseRefused: It cannot be read, or others can; nothing of it is in the message.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise ReleaseRefused(f"{file}: others may read this key; chmod 600 it")
+        text = file.read_bytes()
+    except OSError as error:
+        raise ReleaseRefused(f"{file}: {error.strerror or error}") from error
+    try:
+        encrypted = b"ENCRYPTED" in text
+        key = load_pem_private_key(text, password() if encrypted else None)
+    except (ValueError, TypeError) as error:
+        raise ReleaseRefused(f"{file}: no private key, or a wrong password") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ReleaseRefused(f"{file}: not an ed25519 key")
+    return key
+
+
+def _is_signature(signature: bytes, document: bytes, key: str) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+        public.verify(signature, _PREFIX + document)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

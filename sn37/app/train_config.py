@@ -1,0 +1,157 @@
+"""What a miner writes to train a model: one TOML file, checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from sn37.app import toml_lines
+from sn37.app.cli_errors import UsageError
+from sn37.app.toml_tables import Table, explain, keys_of
+from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_utc)]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+
+
+class SourceTable(Table):
+    """Rows to learn from. Of a live source, those of a window of time before its end."""
+
+    name: str
+    method: Literal["reference_loss", "text_loss"] | None = None  # None: as the competition's task
+    block: int | None = Field(default=None, ge=0)  # the window ends there; signers are as then
+    until: Moment | None = None  # or there
+    hours: float = Field(default=24.0, gt=0)
+    trusted: list[str] = Field(default_factory=list)  # signers, in place of the chain's
+    num_samples: int = Field(default=1000, ge=2)  # of a source without time
+    parameters: dict[str, object] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_end(self) -> SourceTable:
+        if self.block is not None and (self.until or self.trusted):
+            raise ValueError("block says window and signers; leave out until and trusted")
+        return self
+
+
+class DataTable(Table):
+    """Without sources, those of the competition's tasks."""
+
+    held_out_samples: int = Field(default=64, ge=4)  # of each task; never trained on
+    sources: list[SourceTable] = Field(default_factory=list)
+
+
+class LoraTable(Table):
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    def value(self) -> Lora:
+        return Lora(rank=self.rank, alpha=self.alpha, dropout=self.dropout)
+
+
+class TrainingTable(Table):
+    """The numbers of a run; see :class:`sn37.domain.training.Recipe`."""
+
+    epochs: float = Field(default=1.0, gt=0)
+    steps: int | None = Field(default=None, ge=1)  # in place of epochs
+    max_minutes: float | None = Field(default=None, gt=0)
+    batch_samples: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=2e-5, gt=0)
+    warmup_steps: int = Field(default=10, ge=0)
+    decay: Decay = Field(default=Decay.COSINE, strict=False)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    weighting: Weighting = Field(default=Weighting.SAMPLE, strict=False)
+    precision: Precision = Field(default=Precision.MIXED, strict=False)
+    pack_tokens: int = Field(default=2048, ge=0)
+    gradient_checkpointing: bool = False
+    seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)  # of the CPU; None for all that there are
+    checkpoint_steps: int = Field(default=100, ge=1)
+    evaluate_steps: int = Field(default=100, ge=1)
+    patience: int = Field(default=5, ge=0)
+    min_gain: float = Field(default=0.0, ge=0, lt=1)
+    lora: LoraTable | None = None
+
+    def recipe(self, num_samples: int) -> Recipe:
+        """The recipe for so many training samples."""
+        return Recipe(
+            steps=self.steps or math.ceil(self.epochs * num_samples / self.batch_samples),
+            batch_samples=self.batch_samples,
+            learning_rate=self.learning_rate,
+            warmup_steps=self.warmup_steps,
+            decay=self.decay,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            weighting=self.weighting,
+            lora=None if self.lora is None else self.lora.value(),
+            precision=self.precision,
+            pack_tokens=self.pack_tokens,
+            gradient_checkpointing=self.gradient_checkpointing,
+            seed=self.seed,
+            checkpoint_steps=self.checkpoint_steps,
+            evaluate_steps=self.evaluate_steps,
+            patience=self.patience,
+            min_gain=self.min_gain,
+            max_seconds=None if self.max_minutes is None else 60 * self.max_minutes,
+        )
+
+
+class TrainConfig(Table):
+    """The whole file."""
+
+    competition: int
+    base: Folder
+    output: Folder
+    run: Folder | None = None  # checkpoints, data and plot; by default beside the output
+    tokenizer: Folder | None = None  # of the competition, where it prescribes one
+    wandb_project: str | None = None
+    data: DataTable = Field(default_factory=DataTable)
+    training: TrainingTable = Field(default_factory=TrainingTable)
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run keeps what it needs to go on."""
+        return self.run or self.output.with_name(f"{self.output.name}.run")
+
+
+_KEYS = sorted(keys_of(TrainConfig.model_json_schema()))
+
+
+def load_config(file: Path) -> TrainConfig:
+    """Read the file.
+
+    Raises:
+        UsageError: It cannot be read, or a line is wrong; says which and what to write.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: not UTF-8 text ({error.reason})") from error
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror or error}") from error
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
+        line = found[1] if found else str(text.count("\n") + 1)
+        raise UsageError(f"{file}, line {line}: not TOML: {error}") from error
+    try:
+        return TrainConfig.model_validate(given)
+    except ValidationError as error:
+        lines = toml_lines.key_lines(text)
+        problem = min(error.errors(), key=lambda e: toml_lines.line_of(lines, e["loc"]) or 1)
+        place = toml_lines.line_of(lines, problem["loc"]) or 1
+        key = ".".join(map(str, problem["loc"]))
+        raise UsageError(f"{file}, line {place}: {key}: {explain(problem, _KEYS)}") from error

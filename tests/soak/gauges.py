@@ -1,0 +1,116 @@
+"""What a running validator holds, read from outside, and whether it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from statistics import median
+
+from sn37.adapters.cuda.watchdog import holdings
+from tests.integration.processes import children_of
+
+WARM_UP = 0.1  # of the rounds: pages, pools and caches are filled
+MAX_MEMORY_GROWTH = 0.05
+MAX_DISK_GROWTH = 0.10  # of the bytes that a round adds, from the second quarter to the last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One look. Bytes on disk are those of the state database and its write-ahead log."""
+
+    rounds: int  # of both competitions
+    seconds: float  # since the validator was started
+    memory_bytes: int  # of the validator's own process, without pages of files
+    files: int
+    threads: int
+    processes: int  # started by it and alive, with theirs
+    state_bytes: int
+    log_bytes: int
+
+
+def read(pid: int, state_dir: Path, *, rounds: int, seconds: float) -> Reading:
+    """Now.
+
+    Raises:
+        OSError: The process has ended.
+    """
+    held = holdings(pid)
+    database = state_dir / "state.sqlite"
+    log = database.with_name(f"{database.name}-wal")
+    return Reading(
+        rounds=rounds,
+        seconds=seconds,
+        memory_bytes=held.memory_bytes,
+        files=len(list(Path("/proc", str(pid), "fd").iterdir())),
+        threads=held.num_threads,
+        processes=len(descendants_of(pid)),
+        state_bytes=database.stat().st_size,
+        log_bytes=log.stat().st_size if log.exists() else 0,
+    )
+
+
+def descendants_of(pid: int) -> set[int]:
+    """Its children, theirs, and so on."""
+    found: set[int] = set()
+    for child in children_of(pid):
+        try:
+            found |= {child, *descendants_of(child)}
+        except FileNotFoundError:  # it has just ended
+            continue
+    return found
+
+
+def between(readings: Sequence[Reading], first: float, last: float) -> list[Reading]:
+    """Those from one share of the rounds to another."""
+    total = readings[-1].rounds
+    return [r for r in readings if first * total <= r.rounds <= last * total]
+
+
+def growth(readings: Sequence[Reading]) -> list[str]:
+    """What has grown and should not have.
+
+    The first quarter after the warm-up is compared with the last one. Medians: a reading may
+    fall into the middle of a round, when a pool is in memory.
+    """
+    early = between(readings, WARM_UP, WARM_UP + 0.25)
+    late = between(readings, 0.75, 1.0)
+    before, after = (median(r.memory_bytes for r in part) for part in (early, late))
+    found = []
+    if after > before * (1 + MAX_MEMORY_GROWTH):
+        found.append(f"memory: {before / 2**20:.1f} MiB, then {after / 2**20:.1f} MiB")
+    for name in ("files", "threads", "processes"):
+        most, now = (max(getattr(r, name) for r in part) for part in (early, late))
+        if now > most:
+            found.append(f"{name}: at most {most}, then {now}")
+    if max(r.log_bytes for r in late) > 2 * max(r.log_bytes for r in early):
+        found.append("the write-ahead log")
+    first, last = (per_round(readings, *part)[1] for part in ((0.25, 0.5), (0.75, 1.0)))
+    if last > first * (1 + MAX_DISK_GROWTH):
+        found.append(f"disk: {first:,.0f} bytes a round, then {last:,.0f}")
+    return found
+
+
+def per_round(readings: Sequence[Reading], first: float, last: float) -> tuple[float, float]:
+    """Seconds and bytes of the database that one round took, in a part of the run."""
+    part = between(readings, first, last)
+    rounds = part[-1].rounds - part[0].rounds
+    return (
+        (part[-1].seconds - part[0].seconds) / rounds,
+        (part[-1].state_bytes - part[0].state_bytes) / rounds,
+    )
+
+
+def table(readings: Sequence[Reading]) -> str:
+    """A quarter a row, each with the medians of its readings."""
+    lines = ["quarter  s/round  bytes/round  MiB held  files  threads  processes  log MiB"]
+    for number in range(4):
+        part = between(readings, number / 4, (number + 1) / 4)
+        seconds, size = per_round(readings, number / 4, (number + 1) / 4)
+        middle = {f.name: median(getattr(r, f.name) for r in part) for f in fields(Reading)}
+        lines.append(
+            f"{number + 1:7}  {seconds:7.2f}  {size:11,.0f}  {middle['memory_bytes'] / 2**20:8.1f}"
+            f"  {middle['files']:5.0f}  {middle['threads']:7.0f}  {middle['processes']:9.0f}"
+            f"  {middle['log_bytes'] / 2**20:7.1f}"
+        )
+    return "\n".join(lines)

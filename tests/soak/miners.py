@@ -1,0 +1,167 @@
+"""Miners who go on committing for as long as a soak lasts, written into a simnet world at once.
+
+A simulated chain takes extrinsics for future blocks, so the world needs no hand while the
+validator runs, and the same arguments give the same world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from sn37.adapters.admission.files import SINGLE
+from sn37.adapters.simnet.attackers import Tensor, read_tensors, write_tensors
+from sn37.adapters.simnet.builder import ChainBuilder
+from sn37.adapters.simnet.extrinsics import RATE_LIMIT_BLOCKS
+from sn37.adapters.simnet.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.publisher import FolderPublisher
+from sn37.adapters.simnet.recipes import FREE, HEAD, INSTRUCT
+from sn37.adapters.simnet.world import NETUID, World
+from sn37.domain.commitment import format_commitment, secure_hash
+from sn37.domain.ids import Block, Coldkey, CompetitionId, Digest
+from sn37.domain.models import ModelConstraints, ModelRef
+
+MINERS = 5  # of each competition
+PERIOD = 7_200  # blocks between two challenges of one hotkey
+GUESTS_EVERY = 36_000  # blocks: somebody registers, and is gone as much later
+STEP = 1 / 16  # by which a better model's first weight is lower: 6 % of the loss
+LIMITS = ModelConstraints(
+    min_parameters=0,
+    max_parameters=1_000_000,
+    max_bytes=1 << 24,
+    max_tokens=512,
+    architectures=frozenset({"LlamaForCausalLM"}),
+)
+
+
+class Kind(Enum):
+    """What a miner commits to, compared with the best model so far."""
+
+    BETTER = "better"
+    HIDDEN = "hidden"  # a better one whose repository stays private
+    COPY = "copy"  # the same tensors
+    SEALED = "sealed"  # a better one, under a time lock
+    EQUAL = "equal"  # as good, and not the same
+    HASTY = "hasty"  # a worse one, and another before the chain allows it
+    RESTLESS = "restless"  # a worse one, and another while the challenge limit holds
+
+
+ORDER: tuple[Kind, ...] = (*Kind, Kind.BETTER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One commitment. ``number`` counts those of a competition."""
+
+    competition: CompetitionId
+    number: int
+    block: Block
+
+    @property
+    def kind(self) -> Kind:
+        return ORDER[self.number % len(ORDER)]
+
+    @property
+    def miner(self) -> str:
+        return f"soak-{self.competition}-{self.number % MINERS}"
+
+    @property
+    def better_before(self) -> int:
+        """How many better models the competition has seen up to and with this one."""
+        better = (Kind.BETTER, Kind.SEALED)
+        whole, rest = divmod(self.number + 1, len(ORDER))
+        return whole * sum(k in better for k in ORDER) + sum(k in better for k in ORDER[:rest])
+
+
+def moves(until: Block) -> Iterator[Move]:
+    """Every commitment up to a block, in order."""
+    for number in range((until - HEAD) // (PERIOD // MINERS)):
+        block = Block(HEAD + 10 + number * (PERIOD // MINERS))
+        for competition in (INSTRUCT, FREE):
+            yield Move(competition=competition, number=number, block=block)
+
+
+def populate(world: World, seed: int, until: Block, scratch: Path) -> int:
+    """Publish and schedule all commitments up to a block; how many there are.
+
+    ``scratch`` is an empty folder for one model at a time.
+    """
+    builder = ChainBuilder(world.chain_path, netuid=NETUID)
+    publisher = FolderPublisher(world.repos)
+    count = 0
+    try:
+        _register(builder, seed, until)
+        for move in moves(until):
+            model = scratch / f"{move.competition}"
+            tensors = _start(world, move.competition, model)
+            write_tensors(model / SINGLE, _changed(tensors, move))
+            asyncio.run(_commit(builder, publisher, seed, move, model))
+            count += 1
+    finally:
+        builder.close()
+    return count
+
+
+def _register(builder: ChainBuilder, seed: int, until: Block) -> None:
+    def join(name: str, block: int) -> None:
+        hotkey, coldkey = (_signer(seed, n).hotkey for n in (name, f"{name}/cold"))
+        builder.register(NETUID, hotkey, Coldkey(coldkey), 0, False, Block(block))
+
+    for competition in (INSTRUCT, FREE):
+        for miner in range(MINERS):
+            join(f"soak-{competition}-{miner}", HEAD + 1)
+    for start in range(HEAD + GUESTS_EVERY, until, GUESTS_EVERY):
+        join(f"guest-{start}", start)
+        builder.deregister(
+            NETUID, _signer(seed, f"guest-{start}").hotkey, Block(start + GUESTS_EVERY)
+        )
+
+
+async def _commit(
+    builder: ChainBuilder, publisher: FolderPublisher, seed: int, move: Move, model: Path
+) -> None:
+    signer = _signer(seed, move.miner)
+    repo = f"{move.miner}/{'hidden' if move.kind is Kind.HIDDEN else 'model'}"
+    revision, model_hash = await publisher.upload(model, repo, LIMITS)
+    if move.kind is not Kind.HIDDEN:
+        await publisher.make_public(repo)
+    ref = ModelRef(
+        repo=repo, revision=revision, secure_hash=secure_hash(Digest(model_hash), signer.hotkey)
+    )
+    text = format_commitment(ref, move.competition)
+    if move.kind is Kind.SEALED:
+        builder.schedule_sealed(signer, text, move.block, Block(move.block + 100))
+    else:
+        builder.schedule_commit(signer, text, move.block)
+    if move.kind is Kind.HASTY:
+        builder.schedule_commit(signer, text, Block(move.block + RATE_LIMIT_BLOCKS // 2))
+    if move.kind is Kind.RESTLESS:
+        builder.schedule_commit(signer, text, Block(move.block + PERIOD // 2))
+
+
+def _start(world: World, competition: CompetitionId, target: Path) -> list[Tensor]:
+    """The tensors of a small model like those of the population, whose other files are there."""
+    source = world.population.folders[f"c{competition}-honest-large"]
+    if not target.exists():
+        shutil.copytree(source, target)
+    return [t for t in read_tensors(source / SINGLE) if "layers." not in t.name]
+
+
+def _changed(tensors: list[Tensor], move: Move) -> list[Tensor]:
+    """The first tensor's first weight is the model's worth, its last the mark of the move."""
+    first, *rest = tensors
+    worse = move.kind in (Kind.HASTY, Kind.RESTLESS)
+    weight = -STEP * (move.better_before - worse)
+    # A copy repeats the newest better model.
+    number = move.number - ORDER.index(Kind.COPY) if move.kind is Kind.COPY else move.number
+    head, mark = struct.pack("<f", weight)[2:], number.to_bytes(2, "little")
+    return [replace(first, data=head + first.data[2:-2] + mark), *rest]
+
+
+def _signer(seed: int, name: str) -> SimnetSigner:
+    return SimnetSigner(keypair(seed, name))
