@@ -300,7 +300,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "retired without cause",
     ),
     "another commitment": (
-        edited(lambda d: d["submissions"][0]["commitment"].update(extrinsic_index=9)),
+        edited(lambda d: d["submissions"][0]["commitment"].update(format="v1")),
         "committed something else",
     ),
     "an entry from the future": (
