@@ -10,7 +10,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -96,10 +96,6 @@ def _print_report(
 def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
     """Print the samples of a draw on standard output."""
     show(LastingConsole(), render_samples(title, samples, collected))
-
-
-def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
-    return tuple(map(FolderReceipts, folders))
 
 
 class Container(containers.DeclarativeContainer):
@@ -268,18 +264,15 @@ class Container(containers.DeclarativeContainer):
     write_round = providers.Object(write_round)
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
         verify=verify_signature,
-        fingerprint=loaded.provided.fingerprint,
-        chain=chain,
-        models=models,
+        network=network,
+        loaded=loaded,
         sources=sources,
         scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
-        schedule=schedule,
         rule=rule,
-        hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
     goal = providers.Factory(
