@@ -16,6 +16,7 @@ from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     Beginning,
+    DrawnRows,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -90,6 +91,9 @@ class PatientStore:
 
     async def recorded(self, round_: RoundKey) -> OpenRound | None:
         return await self._patiently(lambda: self._store.recorded(round_))
+
+    async def drawn(self, round_: RoundKey) -> tuple[DrawnRows, ...]:
+        return await self._patiently(lambda: self._store.drawn(round_))
 
     async def losses(
         self,
