@@ -7,14 +7,15 @@ TORCH := torch==2.13.0
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
+MINING_DEMO ?= mining-demo
 SOAK_ROUNDS ?= 20
 SOAK_WORKERS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet soak bench test lint unit integration format clean
+.PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out of date
 
@@ -30,6 +31,9 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds 2 \
 	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON)
 
+mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
+	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
+
 soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20)
 	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds $(SOAK_ROUNDS) \
@@ -40,26 +44,33 @@ soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/data.py --rows 20000
 	$(BIN)/python -m tests.soak.hub_zoo
 
-test: lint unit integration ## lint, types, layers and all tests
+test: lint unit integration faults ## lint, types, layers and all tests
 
 lint: venv
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	MYPYPATH=bench $(BIN)/mypy --strict $(wildcard bench/*.py)
+	$(BIN)/mypy --strict $(wildcard examples/*.py)
 	MYPYPATH=$(EXAMPLE) $(BIN)/mypy --strict $(wildcard $(EXAMPLE)/*.py)
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered tests/unit
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered \
+	  --fault-record build/faults/unit.json tests/unit
 
 integration: venv
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  --fault-record build/faults/integration.json tests/integration
+
+faults: ## the tests of the fault matrix passed in the runs before
+	$(BIN)/python -m tests.fault_matrix --ran build/faults/unit.json build/faults/integration.json
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix
@@ -67,5 +78,6 @@ format: venv ## format the code and sort its imports
 
 clean: ## remove what was built and what runs have written; ./.venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
-	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SIMNET_STATE)-soak
+	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SIMNET_STATE)-soak \
+	  $(MINING_DEMO)
 	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

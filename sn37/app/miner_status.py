@@ -46,6 +46,7 @@ class Recorded:
 
     newest_round: Block | None  # of its competition
     rounds: tuple[Attendance, ...]  # oldest first
+    holds_crown: bool  # after the newest round that was scored
     standing: float  # the hotkey's share of the competition, 0..1
     weight: float  # in the newest weights that were sent, 0..1
 
@@ -74,13 +75,13 @@ class MinerStatus:
             return "not registered"
         if self.commitment is None:
             return self._without_commitment()
-        last = self.recorded.rounds[-1] if self.recorded and self.recorded.rounds else None
-        if last is not None and last.champion:
+        if self.recorded is not None and self.recorded.holds_crown:
             return "champion"
         judgement = self.judgement
         if judgement is not None and judgement.verdict is not None:
             return judgement.verdict.value
-        if last is not None and last.entry.verdict is Verdict.SCORED:
+        attended = self.recorded.rounds if self.recorded is not None else ()
+        if attended and attended[-1].entry.verdict is Verdict.SCORED:
             return "challenger"
         return "eligible"
 
@@ -99,7 +100,7 @@ async def miner_status(settings: Settings, hotkey: Hotkey | None = None) -> Mine
         StateUnreadable, StateUnavailable: The validator's state cannot be read.
     """
     schedule = rules_of_network(settings).schedule
-    state = state_of(settings.state_dir)
+    state = state_of(settings)
     if hotkey is not None:
         async with open_sight(settings) as sight:
             return await _status(sight, hotkey, None, schedule, state)
@@ -193,6 +194,8 @@ def _recorded(
     rounds: tuple[RoundResult, ...] = ()
     if commitment is not None:
         rounds = state.rounds.get(CompetitionId(commitment.competition), ())
+    scored = next((r for r in reversed(rounds) if r.skipped is None), None)
+    crowned = None if scored is None else scored.champion
     listed = [
         Attendance(sync_block=r.key.sync_block, entry=e, champion=e.key == r.champion)
         for r in rounds
@@ -204,6 +207,7 @@ def _recorded(
     return Recorded(
         newest_round=rounds[-1].key.sync_block if rounds else None,
         rounds=tuple(listed),
+        holds_crown=commitment is not None and crowned == commitment.key,
         standing=standings(rounds, timing=schedule.timing).get(hotkey, 0.0),
         weight=shares.get(hotkey, 0.0),
     )

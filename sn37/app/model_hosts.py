@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
     from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.training.trainer import TransformersTrainer
+    from sn37.adapters.training.wandb_run import WandbRun
     from sn37.ports.model_store import ModelStore
 
 
@@ -57,6 +58,13 @@ def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrai
         dtype=settings.scorer_dtype,
         threads=threads or len(os.sched_getaffinity(0)),
     )
+
+
+def open_wandb(project: str, folder: Path, *, fingerprint: str) -> WandbRun:
+    """A run's curves on Weights and Biases."""
+    from sn37.adapters.training.wandb_run import WandbRun
+
+    return WandbRun(project=project, folder=folder, fingerprint=fingerprint)
 
 
 def draw_losses(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) -> None:

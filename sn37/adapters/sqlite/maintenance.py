@@ -13,8 +13,6 @@ from pathlib import Path
 
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
-    Access,
-    Database,
     acquire,
     known_version,
     lock_file,
@@ -22,7 +20,7 @@ from sn37.adapters.sqlite.database import (
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.reading import reading
-from sn37.adapters.sqlite.schema import VERSION, version_of
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.forgetting import forgotten_of
 from sn37.domain.state import Beginning, ValidatorState
@@ -140,37 +138,6 @@ def restore(copy: Path, path: Path) -> Path | None:
             aside = _keep_aside(path)
             _settle(incoming, path)
     return aside
-
-
-def schema_version(path: Path) -> int | None:
-    """The version of a database, which may be newer than this program; ``None``: none is there.
-
-    Raises:
-        StateUnreadable: It is damaged, or not ours.
-        StateUnavailable: It cannot be read.
-    """
-    if not path.exists():
-        return None
-    with reading(path) as db:
-        version = version_of(db)
-    if version is None:
-        raise StateUnreadable(f"{path} is not a state database of sn37")
-    return version
-
-
-def migrate(path: Path) -> Contents:
-    """Bring a database to this program's version, as a start of the validator does.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
-    """
-    verify(path)
-    database = Database(path)
-    try:
-        database.transact(lambda _: None, Access.WRITE)
-    finally:
-        database.close()
-    return verify(path)
 
 
 def compact(path: Path) -> tuple[int, int]:

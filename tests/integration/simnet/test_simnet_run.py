@@ -4,10 +4,8 @@ over. The longest tests of the suite; they share the undisturbed run."""
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import math
-import os
 import signal
 import sqlite3
 import subprocess
@@ -32,10 +30,8 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.receipt_files import publish
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
+from tests.integration.simnet.undisturbed_run import SEED, TIME_LIMIT_S, command
 
-SEED = 0
-ROUNDS = 2
-TIME_LIMIT_S = 900
 LARGEST = {1: "c1-honest-large", 2: "c2-honest-large"}
 SHARES = {1: 0.7, 2: 0.3}
 Json = Any  # what json.loads returns
@@ -55,36 +51,6 @@ MOMENTS = (
     ("RoundOpened", 2),
     ("BlockScored", 7),
 )
-
-
-def command(state_dir: Path, report: Path) -> list[str]:
-    module = "sn37.app.validator"
-    options = ["--network", "simnet", "--rounds", str(ROUNDS), "--seed", str(SEED)]
-    folders = ["--state-dir", str(state_dir), "--json", str(report)]
-    return [sys.executable, "-m", module, *options, *folders]
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state of a run that nobody disturbed; made once, whichever worker comes first."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    root = shared / "simnet-undisturbed"
-    root.mkdir(exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "report.json").exists():
-            done = subprocess.run(
-                command(root / "state", root / "report.json"),
-                capture_output=True,
-                text=True,
-                timeout=TIME_LIMIT_S,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            (root / "stdout.txt").write_text(done.stdout)
-    return root
 
 
 @pytest.fixture

@@ -1,0 +1,38 @@
+"""How a starting point is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sn37.app.base_sources import Local, Named, Published, Source, Standing, source_of
+from sn37.app.cli_errors import UsageError
+from sn37.domain.ids import Hotkey, Uid
+
+ADDRESS = "5FtFwD2Rkw78fut63iFE43ahSH6Twmv8zBUr2H5PVdqdmCVm"
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("champion", Standing.CHAMPION),
+        ("subnet9", Standing.PRETRAINED),
+        ("uid:0", Named(uid=Uid(0))),
+        (f"hotkey:{ADDRESS}", Named(hotkey=Hotkey(ADDRESS))),
+        (ADDRESS, Named(hotkey=Hotkey(ADDRESS))),
+        ("alice/model@main", Published(repo="alice/model", name="main")),
+    ],
+)
+def test_each_form_is_understood(text: str, source: Source) -> None:
+    assert source_of(text) == source
+
+
+def test_a_folder_that_is_there_is_one(tmp_path: Path) -> None:
+    assert source_of(str(tmp_path)) == Local(folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "nowhere", "uid:x", "uid:", "hotkey:5Ab", "a/b", "a/b@c@d"])
+def test_anything_else_is_told_the_forms(text: str) -> None:
+    with pytest.raises(UsageError, match="a starting point is champion, subnet9"):
+        source_of(text if text else "nothing")
