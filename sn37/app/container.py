@@ -57,7 +57,6 @@ from sn37.domain.ids import CompetitionId, Hotkey
 from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
-from sn37.ports.clock import Clock
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -71,10 +70,6 @@ def _scorer(settings: Settings) -> WorkerScorer:
         threads=settings.threads,
         allow_weak_sandbox=settings.allow_weak_sandbox,
     )
-
-
-def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
 def _watchdog(log_file: Path) -> Watchdog:
@@ -114,7 +109,8 @@ class Container(containers.DeclarativeContainer):
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     tables = providers.Object(_print_report)
     sample_table = providers.Object(_print_samples)
-    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
+    journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
@@ -166,11 +162,8 @@ class Container(containers.DeclarativeContainer):
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
-        ReceiptWriter,
-        signer=network.provided.signer,
-        fingerprint=loaded.provided.fingerprint,
+        ReceiptWriter, signer=network.provided.signer, fingerprint=loaded.provided.fingerprint
     )
-
     statements = providers.Singleton(
         StatementWriter,
         signer=network.provided.signer,
