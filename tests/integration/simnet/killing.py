@@ -24,7 +24,7 @@ from bittensor import sp_core
 
 from sn37.adapters.simnet.keys import keypair
 from sn37.adapters.simnet.world import VALIDATOR
-from sn37.adapters.sqlite.maintenance import read_state
+from sn37.adapters.sqlite.reading import read_state
 from sn37.domain.canonical import as_json
 from tests.integration.processes import descendants_of
 
