@@ -50,6 +50,7 @@ class PatientStore:
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)
         self.record_weights = self._patient(store.record_weights)
+        self.forget = self._patient(store.forget)
 
     def _patient(
         self, call: Callable[_P, Awaitable[_T]]

@@ -56,7 +56,7 @@ class PipInstaller:
             (*pip, "install", *PIP, "--requirement", str(packages)),
             (*pip, "check"),
         ):
-            code, output = _output(command, _clean_environment(os.environ))
+            code, output = _output(command, _clean_environment(os.environ), umask=0o022)
             if code != 0:
                 raise _failure(output)
 
@@ -76,7 +76,8 @@ class PipInstaller:
         try:
             folder = Path(tempfile.mkdtemp(prefix="upgrade-", dir=self._state_dir))
             if owner is not None:
-                os.chown(folder, *owner)
+                # Its folder is that owner's, who may put a link in the place of this one.
+                os.chown(folder, *owner, follow_symlinks=False)
         except OSError as error:
             raise ReleaseUnavailable(f"{self._state_dir}: {error.strerror or error}") from error
         try:
@@ -101,6 +102,8 @@ def _output(
     command: Sequence[str],
     environment: Mapping[str, str],
     owner: tuple[int, int] | None = None,
+    *,
+    umask: int = 0o077,
 ) -> tuple[int, str]:
     """Run a program that dies with us; its exit code and output, and why where it failed."""
     try:
@@ -114,6 +117,7 @@ def _output(
             user=owner and owner[0],
             group=owner and owner[1],
             extra_groups=owner and (),
+            umask=umask,
             preexec_fn=_die_with_parent,
             cwd="/",
         )

@@ -6,25 +6,23 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
-    BUSY_TIMEOUT_MS,
     acquire,
     known_version,
     lock_file,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
+from sn37.adapters.sqlite.reading import reading
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.ids import RoundKey, TaskName
-from sn37.domain.samples import Pool
+from sn37.domain.forgetting import forgotten_of
 from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
@@ -40,6 +38,8 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    # By competition: how many rounds were shortened, the newest of them, and when it was.
+    forgotten: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     beginning: Beginning | None = None
 
 
@@ -63,35 +63,18 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        found_beginning = _read_everything(db).beginning if version == VERSION else None
+        state = _read_everything(db) if version == VERSION else ValidatorState()
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
-            beginning=found_beginning,
+            forgotten={
+                f.competition: (f.num_rounds, f.newest, f.at.isoformat(timespec="seconds"))
+                for f in forgotten_of(state)
+            },
+            beginning=state.beginning,
         )
-
-
-def read_state(path: Path) -> ValidatorState:
-    """What a validator has recorded, which may be using the database meanwhile.
-
-    Raises:
-        StateUnreadable: It is damaged, or of another version.
-        StateUnavailable: It is not there, or cannot be read.
-    """
-    with _reading_current(path) as db:
-        return ValidatorState() if db is None else load_state(db)
-
-
-def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
-    """The pools of a round that are kept, which a validator may be using meanwhile.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``read_state``.
-    """
-    with _reading_current(path) as db:
-        return {} if db is None else rounds.pools(db, round_)
 
 
 def in_use(path: Path) -> bool:
@@ -170,31 +153,6 @@ def compact(path: Path) -> tuple[int, int]:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return before, path.stat().st_size
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, for reading only."""
-    if not path.is_file():
-        raise StateUnavailable(f"there is no state database at {path}")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        yield db
-
-
-@contextmanager
-def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """One view of a database of this version; ``None`` for an empty one."""
-    with reading(path) as db:
-        version = known_version(db, path)
-        if 0 < version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        yield db if version else None
 
 
 def _create(path: Path) -> sqlite3.Connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sn37.adapters.sqlite.database import Access, Database
-from sn37.adapters.sqlite.maintenance import Contents, reading, verify
+from sn37.adapters.sqlite.maintenance import Contents, verify
+from sn37.adapters.sqlite.reading import reading
 from sn37.adapters.sqlite.schema import version_of
 from sn37.ports.errors import StateUnreadable
 

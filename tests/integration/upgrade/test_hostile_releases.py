@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,7 +27,7 @@ import sn37
 from sn37.adapters.releases import source
 from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.sealing import MAX_BYTES, open_key, public_key, seal, unseal
-from sn37.adapters.releases.source import Source
+from sn37.adapters.releases.source import Redirects, Source
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
 from sn37.domain.release import Release
@@ -257,6 +260,13 @@ class TestServers:
         server.location = target
         said = refusal(cli, "check", f"{server.address}/a.release")
         assert "which is not https" in said or "the server answers 302" in said
+
+    def test_https_may_send_on_to_https_as_hosts_of_downloads_do(self) -> None:
+        asked = Request("https://example.org/a.release")
+        sent = "https://files.example.org/a.release"
+        found = Redirects().redirect_request(asked, BytesIO(), 302, "Found", HTTPMessage(), sent)
+        assert found is not None
+        assert found.full_url == sent
 
     @pytest.mark.parametrize(
         "address",

@@ -66,6 +66,20 @@ def test_where_signatures_cannot_be_checked_nothing_is_taken(
     assert "pip install 'sn37[chain]'" in capsys.readouterr().err
 
 
+def test_settings_that_others_may_write_pin_no_key(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mocker: MockerFixture
+) -> None:
+    mocker.patch("sn37.app.upgrades.find_spec", return_value=True)
+    config = tmp_path / "validator.toml"
+    config.write_text(f'release_key = ["{KEY}"]\ninstall_dir = "{installed}"\n')
+    config.chmod(0o664)
+    assert call("check", "a.release", "--config", config) == 1
+    assert "others may write to it" in capsys.readouterr().err
+    config.chmod(0o644)
+    assert call("check", "a.release", "--config", config) == 1
+    assert "No such file" in capsys.readouterr().err
+
+
 def test_where_nothing_is_installed_it_says_where_to_read_how(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

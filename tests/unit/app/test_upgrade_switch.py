@@ -369,6 +369,13 @@ class TestRefusals:
         assert machine.running == NEW
         check_end(machine, machine.switcher().give_back(restore=True), Phase.RETURNED)
 
+    def test_nothing_is_stopped_for_a_copy_that_is_gone(self, machine: Machine) -> None:
+        machine.migrates = True
+        Path(machine.switcher().switch(NEW).backup).unlink()
+        with pytest.raises(ReleaseRefused, match="the copy from before is gone"):
+            machine.switcher().give_back(restore=True)
+        assert machine.running == NEW
+
     def test_there_must_be_something_to_return_from(self, machine: Machine) -> None:
         with pytest.raises(ReleaseRefused, match="no switch"):
             machine.switcher().give_back()
