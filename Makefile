@@ -12,7 +12,7 @@ SOAK_ROUNDS ?= 20
 SOAK_WORKERS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet mining-demo soak bench test lint unit integration format clean
+.PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -44,12 +44,13 @@ soak: venv ## many workers (SOAK_WORKERS=1000), then many rounds (SOAK_ROUNDS=20
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/data.py --rows 20000
 	$(BIN)/python -m tests.soak.hub_zoo
 
-test: lint unit integration ## lint, types, layers and all tests
+test: lint unit integration faults ## lint, types, layers and all tests
 
 lint: venv
 	$(BIN)/ruff format --check
@@ -61,10 +62,15 @@ lint: venv
 	$(BIN)/lint-imports
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered tests/unit
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered \
+	  --fault-record build/faults/unit.json tests/unit
 
 integration: venv
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests/integration
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal \
+	  --fault-record build/faults/integration.json tests/integration
+
+faults: ## the tests of the fault matrix passed in the runs before
+	$(BIN)/python -m tests.fault_matrix --ran build/faults/unit.json build/faults/integration.json
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix

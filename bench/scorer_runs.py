@@ -73,7 +73,7 @@ def ours(
         dtype=setting.dtype,
         device=device,
     )
-    _wait(device)
+    wait(device)
     load_s = time.perf_counter() - began
     scorer = LossModel(model, products=products, pack_tokens=pack_tokens)
 
@@ -99,7 +99,7 @@ def plain(setting: Setting, samples: Sequence[Encoded], dtype: Dtype) -> Measure
     )
     module: nn.Module = model  # transformers' wrapper of to() has lost its types
     module.to(dtype=loading.DTYPES[dtype], device=device).eval()
-    _wait(device)
+    wait(device)
     load_s = time.perf_counter() - began
 
     @torch.inference_mode()
@@ -127,10 +127,10 @@ def matmul_peak(device: str, threads: int) -> float:
     for dtype in (torch.bfloat16, torch.float32):
         a, b = (torch.randn(size, size, device=opened).to(dtype) for _ in range(2))
         for _ in range(10):
-            _wait(opened)
+            wait(opened)
             began = time.perf_counter()
             torch.mm(a, b)
-            _wait(opened)
+            wait(opened)
             best_s = min(best_s, time.perf_counter() - began)
     return 2 * size**3 / best_s
 
@@ -161,22 +161,22 @@ def _measured(
     device: torch.device,
     load_s: float,
 ) -> Measurement:
-    before = _reset_peak(device)
+    before = reset_peak(device)
     score(samples[:1])  # what libraries set up at their first call
-    _wait(device)
+    wait(device)
     began, cpu_began = time.perf_counter(), time.process_time()
     losses = score(samples)
-    _wait(device)
+    wait(device)
     return Measurement(
         losses=tuple(losses),
         wall_s=time.perf_counter() - began,
         cpu_s=time.process_time() - cpu_began,
-        peak_bytes=_peak(device) - before,
+        peak_bytes=peak_bytes(device) - before,
         load_s=load_s,
     )
 
 
-def _reset_peak(device: torch.device) -> int:
+def reset_peak(device: torch.device) -> int:
     """Forget the peak of memory so far; bytes in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -185,7 +185,7 @@ def _reset_peak(device: torch.device) -> int:
     return _resident("VmRSS")
 
 
-def _peak(device: torch.device) -> int:
+def peak_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return _resident("VmHWM")
@@ -198,7 +198,7 @@ def _resident(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ class MarkedTest:
 
     @property
     def sentence(self) -> str:
-        return self.name.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+        name = self.name.rpartition("::")[2]
+        return re.sub(r"^test_(t\d\d_)*", "", name).replace("_", " ")
 
 
 PHASES = (
@@ -87,7 +89,6 @@ MATRICES = (
         cases=("down", "slow", "wrong", "flapping"),
         reasons={
             ("telemetry", "wrong"): "nothing is read from it",
-            ("telemetry", "slow"): "a console that nobody reads stops the loop: see stuck",
             ("service manager", "slow"): "datagrams, nothing waits",
             ("service manager", "wrong"): "nothing is read from it",
             ("service manager", "flapping"): "each datagram stands for itself",
@@ -203,14 +204,24 @@ def _grid(matrix: Matrix, filled: Mapping[Cell, tuple[MarkedTest, ...]]) -> str:
 
 
 def _sentences(filled: Mapping[Cell, tuple[MarkedTest, ...]]) -> str:
-    lines = ["| cell | what holds | where |", "|---|---|---|"]
+    lines = ["| cell | what holds, and where it is tested |", "|---|---|"]
     for matrix in MATRICES:
-        for subject, case in matrix.cells():
-            tests = filled.get((subject, case), ())
-            for path, group in groupby(tests, key=lambda test: test.path):
-                said = "; ".join(test.sentence for test in group)
-                lines.append(f"| {subject}, {case} | {said} | [{Path(path).stem}](../{path}) |")
+        for subject in matrix.subjects:
+            cases: dict[str, list[str]] = {}  # by what is said of them
+            for case in matrix.cases:
+                if tests := filled.get((subject, case)):
+                    cases.setdefault(_said(tests), []).append(case)
+            lines += [
+                f"| {subject}: {', '.join(those)} | {said} |" for said, those in cases.items()
+            ]
     return "\n".join(lines)
+
+
+def _said(tests: Sequence[MarkedTest]) -> str:
+    return "; ".join(
+        f"{'; '.join(test.sentence for test in group)} ([{Path(path).stem}](../{path}))"
+        for path, group in groupby(tests, key=lambda test: test.path)
+    )
 
 
 def in_document(text: str) -> str:

@@ -150,9 +150,7 @@ async def _committed(
         CommandError: There is none.
     """
     if source is Standing.CHAMPION:
-        champion = (await champions(sight.chain, schedule, state_of(settings.state_dir))).get(
-            rules.id
-        )
+        champion = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
         if champion is None:
             raise CommandError(f"competition {rules.id} has no champion yet")
         return champion.commitment, f"the champion by {champion.known_from}"
@@ -190,7 +188,7 @@ async def _competing(
     """The champion first, then the others of the competition, by incentive and precedence."""
     head = await sight.chain.head()
     book, metagraph = await sight.chain.commitments(head), await sight.chain.metagraph(head)
-    crowned = (await champions(sight.chain, schedule, state_of(settings.state_dir))).get(rules.id)
+    crowned = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
     found: list[tuple[str, Commitment, str]] = []
     if crowned is not None:
         found.append(("champion", crowned.commitment, f"the champion by {crowned.known_from}"))

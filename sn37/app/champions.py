@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from sn37.app.container import Container
+from sn37.app.settings import Settings
 from sn37.domain.base_models import rank_base_models
 from sn37.domain.commitment import Commitment
 from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
@@ -28,13 +28,13 @@ class Champion:
         return self.round, self.commitment.key
 
 
-def state_of(state_dir: Path) -> ValidatorState | None:
-    """What a validator has recorded in a folder; ``None`` where none has run.
+def state_of(settings: Settings) -> ValidatorState | None:
+    """What a validator has recorded in its folder; ``None`` where none has run.
 
     Raises:
         StateUnreadable, StateUnavailable: There is a state that cannot be read.
     """
-    file = state_dir / "state.sqlite"
+    file = settings.state_file
     return Container.read_state()(file) if file.is_file() else None
 
 

@@ -48,18 +48,17 @@ def models(
 
 
 def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
-    from sn37.app.container import Container
+    from sn37.app.champions import state_of
     from sn37.app.model_hosts import inventory
     from sn37.app.rules import rules_of_network
     from sn37.domain.holdings import holdings, newest_block
 
-    file = settings.state_dir / "state.sqlite"
-    if not file.is_file():
+    state = state_of(settings)
+    if state is None:
         raise CommandError(
             f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
         )
     loaded = rules_of_network(settings)
-    state = Container.read_state()(file)
     found = asyncio.run(inventory(settings, state))
     return holdings(state, found, loaded.schedule), found, newest_block(state)
 

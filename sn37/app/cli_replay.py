@@ -15,10 +15,11 @@ from sn37.app import options
 from sn37.app.cli_errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sn37.app.competitions import LoadedSchedule
     from sn37.app.replay_report import Signature
+    from sn37.app.rescoring import Rescored
     from sn37.app.settings import Settings
     from sn37.domain.ids import TaskName
     from sn37.domain.receipt import Receipt, SignedReceipt
@@ -71,42 +72,53 @@ def replay(
     """
     flags = dict(locals())
     from sn37.app.replay_report import Replayed
-    from sn37.app.replaying import Replay
-    from sn37.app.replaying import replay as score_again
-    from sn37.app.rescoring import CannotRescore, blocks_of
     from sn37.app.settings import load_settings
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     read, signed = _read(receipt)
-    loaded = _schedule(schedule, settings, read)
-    rules = loaded.schedule.competition(read.round.competition, read.round.sync_block)
-    if rules is None:
-        raise CommandError(
-            f"{loaded.origin} has no competition {read.round.competition} at block "
-            f"{read.round.sync_block}"
-        )
-    try:
-        blocks_of(read, rules)
-    except CannotRescore as error:
-        raise CommandError(f"{receipt}: the receipt contradicts itself: {error}") from error
-    wanted = Replay(
-        receipt=read,
-        loaded=loaded,
-        rules=rules,
-        settings=settings,
-        model=model,
-        tokenizer=tokenizer,
-        texts=texts or (),
-    )
-    found = asyncio.run(score_again(wanted, kept=lambda: _kept(settings, read), told=_progress))
     replayed = Replayed(
-        found=found, signature=_signature(signed), validator=signed.hotkey if signed else None
+        found=_score_again(settings, read, schedule, model, tokenizer, texts or ()),
+        signature=_signature(signed),
+        validator=signed.hotkey if signed else None,
     )
     if as_json:
         typer.echo(json.dumps(replayed.document(), indent=2))
     else:
         typer.echo("\n".join(replayed.lines()))
     return 0 if replayed.is_good else 1
+
+
+def _score_again(
+    settings: Settings,
+    receipt: Receipt,
+    schedule: str | None,
+    model: Path | None,
+    tokenizer: Path | None,
+    texts: Sequence[Path],
+) -> Rescored:
+    from sn37.app.replaying import Replay, replay
+    from sn37.app.rescoring import CannotRescore, blocks_of
+
+    loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
+    rules = loaded.schedule.competition(round_.competition, round_.sync_block)
+    if rules is None:
+        raise CommandError(
+            f"{loaded.origin} has no competition {round_.competition} at block {round_.sync_block}"
+        )
+    try:
+        blocks_of(receipt, rules)
+    except CannotRescore as error:
+        raise CommandError(f"the receipt contradicts itself: {error}") from error
+    wanted = Replay(
+        receipt=receipt,
+        loaded=loaded,
+        rules=rules,
+        settings=settings,
+        model=model,
+        tokenizer=tokenizer,
+        texts=texts,
+    )
+    return asyncio.run(replay(wanted, kept=lambda: _kept(settings, receipt), told=_progress))
 
 
 def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:

@@ -42,6 +42,11 @@ def verify(
         typer.echo(f"began at block {began.block} with: {began.way.value}{source}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
+    for competition, (count, block, at) in contents.forgotten.items():
+        typer.echo(
+            f"competition {competition}: history of {count:,} rounds up to {block} was removed, "
+            f"last on {at}"
+        )
 
 
 @app.command()

@@ -54,10 +54,15 @@ def check(
 ) -> None:
     """Say whether a release would be taken, and what it is; nothing is changed."""
     from sn37.app.upgrades import open_source, open_stager
+    from sn37.domain.version import weights_version
 
     stager = open_stager(_settings(dict(locals())))
     found = stager.judge(open_source(release).document(), downgrade=allow_downgrade)
-    typer.echo(f"{_described(found)}; signed, would replace {stager.installation.current()}")
+    current = stager.installation.current()
+    typer.echo(
+        f"{_described(found)}; signed, would replace {current} with weights version "
+        f"{weights_version(current)}"
+    )
 
 
 @app.command()

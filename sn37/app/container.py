@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from dependency_injector import containers, providers
-from rich.console import RenderableType
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.receipts.folder import FolderReceipts, write_round
 from sn37.adapters.signatures import is_signed_by
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -26,12 +24,12 @@ from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
-from sn37.app.cli_errors import CommandError, abandon
 from sn37.app.cold_start import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
+from sn37.app.forgetting import Forgetter
 from sn37.app.goal import Goal
 from sn37.app.heads import Heads
 from sn37.app.health import HealthBoard
@@ -42,6 +40,7 @@ from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
+from sn37.app.printing import show
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -59,8 +58,6 @@ from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
 from sn37.ports.clock import Clock
-
-REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -93,28 +90,12 @@ def _print_report(
     labels: Mapping[Hotkey, str],
 ) -> None:
     """Print a run's tables on standard output."""
-    _print(render_report(results, standings, weights, labels))
+    show(LastingConsole(), render_report(results, standings, weights, labels))
 
 
 def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
     """Print the samples of a draw on standard output."""
-    _print(render_samples(title, samples, collected))
-
-
-def _print(shown: RenderableType) -> None:
-    """If anybody reads it."""
-    console = LastingConsole()
-    if not console.is_terminal:
-        console.width = REPORT_WIDTH
-    try:
-        console.print(shown)
-    except BrokenPipeError:  # the reader has seen enough
-        abandon(sys.stdout)
-    except OSError as error:
-        abandon(sys.stdout)
-        raise CommandError(
-            f"standard output: {error.strerror or error}; the same command prints the tables again"
-        ) from error
+    show(LastingConsole(), render_samples(title, samples, collected))
 
 
 def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
@@ -170,9 +151,9 @@ class Container(containers.DeclarativeContainer):
     back_up_state = providers.Object(maintenance.backup)
     restore_state = providers.Object(maintenance.restore)
     compact_state = providers.Object(maintenance.compact)
-    migrate_state = providers.Object(maintenance.migrate)
-    read_state = providers.Object(maintenance.read_state)
-    read_pools = providers.Object(maintenance.read_pools)
+    migrate_state = providers.Object(versions.migrate)
+    read_state = providers.Object(reading.read_state)
+    read_pools = providers.Object(reading.read_pools)
     state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(
         Auditor,
@@ -275,6 +256,14 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         offline=settings.provided.offline,
     )
+    forgetter = providers.Singleton(
+        Forgetter,
+        keeper=keeper,
+        store=store,
+        heads=subscription,
+        clock=clock,
+        keep_days=settings.provided.keep_history,
+    )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
     starter = providers.Factory(
@@ -300,7 +289,9 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         offline=settings.provided.offline,
     )
-    lookout = providers.Factory(Lookout, chain=chain, heads=heads, clock=clock)
+    lookout = providers.Factory(
+        Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"
+    )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(
         chain=follower.provided.run,
@@ -309,4 +300,5 @@ class Container(containers.DeclarativeContainer):
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
         weights=submitter.provided.run,
+        history=forgetter.provided.run,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sn37.app.evidence import past_evidence
 from sn37.app.keeper import StateKeeper
+from sn37.app.steps import step
 from sn37.app.track import submissions_of
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition
@@ -141,7 +142,8 @@ class EntryChooser:
             ref = self._keeper.state.submissions[key].commitment.model
             async with places:
                 try:
-                    found[key] = await self._models.availability(ref)
+                    with step(f"asking for {ref.repo}"):
+                        found[key] = await self._models.availability(ref)
                 except StoreUnavailable as error:
                     log.info("availability of %s: %s", ref.repo, error)
                     found[key] = None

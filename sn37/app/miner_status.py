@@ -100,7 +100,7 @@ async def miner_status(settings: Settings, hotkey: Hotkey | None = None) -> Mine
         StateUnreadable, StateUnavailable: The validator's state cannot be read.
     """
     schedule = rules_of_network(settings).schedule
-    state = state_of(settings.state_dir)
+    state = state_of(settings)
     if hotkey is not None:
         async with open_sight(settings) as sight:
             return await _status(sight, hotkey, None, schedule, state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,20 @@ from dependency_injector import providers
 from sn37.app.container import Container
 from sn37.app.settings import Settings
 from sn37.domain.admission import Examined
+from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.competition import Method, TokenizerRef
 from sn37.domain.holdings import refs_of
-from sn37.domain.models import Inventory, ModelConstraints
+from sn37.domain.models import Inventory, ModelArtifact, ModelConstraints
+from sn37.domain.reasons import Reason
 from sn37.domain.state import ValidatorState
 from sn37.domain.training import Evaluated, Step
-from sn37.ports.errors import StoreUnavailable
+from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
     from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.training.trainer import TransformersTrainer
+    from sn37.adapters.training.wandb_run import WandbRun
     from sn37.ports.model_store import ModelStore
 
 
@@ -54,6 +58,13 @@ def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrai
         dtype=settings.scorer_dtype,
         threads=threads or len(os.sched_getaffinity(0)),
     )
+
+
+def open_wandb(project: str, folder: Path, *, fingerprint: str) -> WandbRun:
+    """A run's curves on Weights and Biases."""
+    from sn37.adapters.training.wandb_run import WandbRun
+
+    return WandbRun(project=project, folder=folder, fingerprint=fingerprint)
 
 
 def draw_losses(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) -> None:
@@ -101,6 +112,31 @@ def open_models(settings: Settings) -> ModelStore:
     from sn37.adapters.hub.model_store import HubModelStore
 
     return HubModelStore(settings.state_dir / "models")
+
+
+async def fetch_aside(
+    settings: Settings, commitment: Commitment, limits: ModelConstraints
+) -> ModelArtifact:
+    """A model for a command: the validator's, if that has it whole, else fetched beside it.
+
+    The validator may be running, and nobody else may write among its models. A commitment that
+    a receipt quotes does not say its format, so the older one is tried too.
+
+    Raises:
+        ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
+    """
+    store = open_models(settings)
+    held = (await store.inventory([commitment.model])).held.get(commitment.model)
+    if not settings.is_simnet and (held is None or not held.complete):
+        from sn37.adapters.hub.model_store import HubModelStore
+
+        store = HubModelStore(settings.state_dir / "replayed")
+    try:
+        return await store.fetch(commitment, limits)
+    except ModelRejected as error:
+        if error.reason is not Reason.DIGEST_MISMATCH:
+            raise
+    return await store.fetch(replace(commitment, format=CommitmentFormat.V1), limits)
 
 
 async def inventory(settings: Settings, state: ValidatorState) -> Inventory:

@@ -68,6 +68,10 @@ KeepTexts = Annotated[
     int | None,
     typer.Option(help="Keep the samples of so many finished rounds of each competition."),
 ]
+KeepHistory = Annotated[
+    int | None,
+    typer.Option(metavar="DAYS", help="Keep losses and receipts for so long; 90 by default."),
+]
 Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),

@@ -83,7 +83,7 @@ async def publish(
             note=settings.state_dir / NOTES / f"{hand.hotkey}.json",
             waiting=waiting,
         )
-        crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings.state_dir))
+        crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings))
         crowns = [champion.crown for champion in crowned.values()]
         # The chain first: its no is known in a second, and the check takes minutes.
         first = await publishing.preview(wanted, model_hash=Digest(""), crowns=crowns)

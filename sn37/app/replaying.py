@@ -15,7 +15,7 @@ from sn37.app.competitions import LoadedSchedule
 from sn37.app.data_requests import Target, request_at
 from sn37.app.model_hosts import (
     examine_folder,
-    open_models,
+    fetch_aside,
     open_scorer,
     prescribed_tokenizer,
     scored_methods,
@@ -191,7 +191,7 @@ async def _rows(wanted: Replay, task: Task, sources: Sources, chain: Chain) -> S
 async def _model(wanted: Replay) -> ModelArtifact:
     limits, receipt = wanted.rules.constraints, wanted.receipt
     if wanted.model is None:
-        return await open_models(wanted.settings).fetch(receipt.commitment, limits)
+        return await fetch_aside(wanted.settings, receipt.commitment, limits)
     try:
         examined = examine_folder(wanted.model, limits, weights=True)
     except OSError as error:

@@ -153,13 +153,17 @@ def explain(comparison: Comparison) -> str:
         return "took the crown"
     if comparison.hurdle is Hurdle.UNPAIRED:
         return "no sample in common with the champion yet"
-    lower = f"{1 - comparison.ratio:+.2%} of the {comparison.epsilon:.2%} better that are needed"
+    better, needed = 1 - comparison.ratio, f"{comparison.epsilon:.2%} better"
+    if better < 0:
+        came = f"{-better:.2%} worse than the champion; {needed} is needed"
+    else:
+        came = f"{better:.2%} of the {needed} that are needed"
     if comparison.hurdle is Hurdle.MARGIN:
-        return lower
+        return came
     if comparison.hurdle is Hurdle.EVIDENCE:
-        return f"{lower}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+        return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
     if comparison.waits_for is not None:
-        return f"{lower}; {comparison.waits_for.hotkey} committed earlier and is as good"
+        return f"{came}; {comparison.waits_for.hotkey} committed earlier and is as good"
     return ""
 
 

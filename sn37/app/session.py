@@ -14,6 +14,7 @@ from sn37.app import folders
 from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.app.container import Container
+from sn37.app.forgetting import require_enough_history
 from sn37.app.garbage import look_less_often
 from sn37.app.installed import require_packages
 from sn37.app.networks import open_network
@@ -42,6 +43,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     """
     require_wallet(settings)
     loaded = schedule_of(settings)
+    require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:

@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
+    keep_history: int = Field(default=90, ge=1)  # days; of older rounds only crowns are kept
     health: HostAndPort | None = None  # where /healthz and /readyz are served
     # Where other validators publish their rounds: only an empty state begins with them.
     cold_start_from: UserPaths = ()

@@ -91,13 +91,21 @@ def end(begun: Step, *, is_done: bool = True) -> None:
         begun.board.remove(begun, is_done=is_done)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Life:
+    """An actor from one start to its end, or to the outage that makes it start again."""
+
+    root: Step
+    works: Callable[[], None]
+
+
 @dataclass(slots=True)
 class Steps:
     """The steps of all actors. Read by other threads, changed by the loop's."""
 
     clock: Clock
     _running: list[Step] = field(default_factory=list)
-    _works: dict[str, Callable[[], None]] = field(default_factory=dict)
+    _lives: dict[str, _Life] = field(default_factory=dict)
     _num_excuses: int = 0
 
     @contextmanager
@@ -107,13 +115,14 @@ class Steps:
         Args:
             works: Called whenever the actor is done with something.
         """
-        self._works[actor] = works
-        _CURRENT.set(Step(actor=actor, doing="", within_s=math.inf, since=self.now(), board=self))
+        root = Step(actor=actor, doing="", within_s=math.inf, since=self.now(), board=self)
+        self._lives[actor] = _Life(root=root, works=works)
+        _CURRENT.set(root)
         try:
             yield
         finally:
             _CURRENT.set(None)
-            del self._works[actor]
+            del self._lives[actor]
             self._running = [s for s in self._running if s.actor != actor]
 
     @contextmanager
@@ -126,6 +135,12 @@ class Steps:
             self._num_excuses -= 1
             for known in self._running:
                 known.move_on()
+
+    def idle(self, actor: str) -> object | None:
+        """Something that stands for the actor's life since it was last started, if it is in no
+        step now."""
+        life = self._lives.get(actor)
+        return None if life is None or life.root.num_inside else life
 
     def tick(self, seconds: float) -> None:
         """Let time pass. Called by what beats with the loop, so that a process which was
@@ -189,4 +204,4 @@ class Steps:
         outer.num_inside -= 1
         outer.move_on()
         if is_done and outer.outer is None:
-            self._works[ended.actor]()
+            self._lives[ended.actor].works()

@@ -19,8 +19,8 @@ from sn37.domain.training import Evaluated, Step
 
 
 @contextmanager
-def shown() -> Iterator[Bar]:
-    """A bar on standard error while the context is open."""
+def shown(*, quiet: bool) -> Iterator[Bar]:
+    """A bar on standard error while the context is open, unless another process shows one."""
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -29,7 +29,7 @@ def shown() -> Iterator[Bar]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=quiet)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         yield Bar(progress, console)
 
@@ -43,7 +43,7 @@ class Bar:
         self._task = progress.add_task("training", total=None, what="")
 
     def begin(self, *, steps: int) -> None:
-        """See :class:`sn37.app.training.Progress`; likewise below."""
+        """See :class:`sn37.app.training.Progress`; so do the methods below."""
         self._progress.update(self._task, total=steps)
 
     def step(self, step: Step) -> None:

@@ -6,44 +6,39 @@ import asyncio
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.model_hosts import (
     draw_losses,
-    examine_folder,
     open_scorer,
     open_trainer,
+    open_wandb,
     prescribed_tokenizer,
 )
 from sn37.app.rules import competition_of, rules_of_network
 from sn37.app.settings import Settings
 from sn37.app.train_config import TrainConfig
 from sn37.app.train_data import read_rows
+from sn37.app.train_judge import admitted, held_out_score
 from sn37.app.train_split import Split, freeze, frozen, split
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.competition import Competition
-from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.ids import Digest
 from sn37.domain.models import ModelArtifact
-from sn37.domain.scoring import ScoringJob
 from sn37.domain.training import Evaluated, Step, TrainingJob, best_of
-from sn37.ports.errors import ModelRejected, TrainerUnavailable
+from sn37.ports.errors import TrainerUnavailable
 from sn37.ports.scorer import Scorer
 
-SCORING_S = 6 * 3600.0  # for one evaluation; a miner's machine may be slow
 PLOT = "loss.png"
 
 
-class Progress(Protocol):
-    """Who is told how training goes; one object for the whole run."""
-
-    def begin(self, *, steps: int) -> None:
-        """Training is about to start, or to go on."""
-        ...
+class Listener(Protocol):
+    """Who is told how training goes."""
 
     def step(self, step: Step) -> None:
         """One step was taken; also those before a restart."""
@@ -51,6 +46,14 @@ class Progress(Protocol):
 
     def evaluated(self, found: Evaluated) -> None:
         """The weights were scored."""
+        ...
+
+
+class Progress(Listener, Protocol):
+    """The one who also hears what is said to people."""
+
+    def begin(self, *, steps: int) -> None:
+        """Training is about to start, or to go on."""
         ...
 
     def note(self, text: str) -> None:
@@ -74,6 +77,11 @@ def prepare(config: TrainConfig, settings: Settings, progress: Progress) -> Spli
     """Read a run's rows, unless that was done before. Blocks; see ``train``."""
     rules = competition_of(rules_of_network(settings), config.competition)
     data = frozen(config.run_folder) or asyncio.run(_read(config, settings, rules))
+    if data.asked != _asked(config):
+        raise UsageError(
+            f"{config.run_folder} has rows of another competition or [data] table; name another "
+            "folder as run, or remove it"
+        )
     for note in data.notes:
         progress.note(note)
     return data
@@ -93,17 +101,28 @@ def train(config: TrainConfig, settings: Settings, progress: Progress) -> Traine
         raise UsageError(f"base {config.base}: no such folder; see sn37 miner base")
     if config.output.exists() and not config.run_folder.exists():
         raise UsageError(f"output {config.output} is there already; name another folder")
+    base = admitted(config.base, rules, "base")
     data = prepare(config, settings, progress)
     with asyncio.Runner() as runner:
         tokenizer = runner.run(_tokenizer(config, settings, rules))
-        base = _admitted(config.base, rules, "base")
         job = _job(config, settings, rules, data, base, tokenizer)
         scorer = open_scorer(settings.model_copy(update={"allow_weak_sandbox": True}))
-        session = _Session(config, job, rules, data, scorer, runner, progress)
-        try:
-            return session.run(settings)
-        finally:
-            runner.run(scorer.aclose())
+        with ExitStack() as stack:
+            stack.callback(lambda: runner.run(scorer.aclose()))
+            listeners: list[Listener] = [progress]
+            if config.wandb_project is not None and is_first_process():
+                sent = open_wandb(
+                    config.wandb_project, config.run_folder, fingerprint=job.fingerprint
+                )
+                stack.callback(sent.close)
+                listeners.append(sent)
+            progress.begin(steps=job.recipe.steps)
+            return _Session(config, job, rules, data, scorer, runner, listeners).run(settings)
+
+
+def is_first_process() -> bool:
+    """Whether this is the one that writes, of those that ``accelerate launch`` may have started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class _Session:
@@ -117,7 +136,7 @@ class _Session:
         data: Split,
         scorer: Scorer,
         runner: asyncio.Runner,
-        progress: Progress,
+        listeners: Sequence[Listener],
     ) -> None:
         self._config = config
         self._job = job
@@ -125,13 +144,12 @@ class _Session:
         self._data = data
         self._scorer = scorer
         self._runner = runner
-        self._progress = progress
+        self._listeners = listeners
         self._steps: list[Step] = []
         self._evaluations: list[Evaluated] = []
 
     def run(self, settings: Settings) -> Trained:
         trainer = open_trainer(settings, threads=self._config.training.threads)
-        self._progress.begin(steps=self._job.recipe.steps)
         evaluations = trainer.train(self._job, judge=self._judge, on_step=self._on_step)
         self._draw(evaluations)
         best = best_of(evaluations)
@@ -139,49 +157,37 @@ class _Session:
             raise TrainerUnavailable(
                 "no weights that were scored have a finite loss; lower learning_rate"
             )
-        base = evaluations[0].score
-        if best.score >= base:
-            self._progress.note(
-                f"warning: training brought nothing; the base scores {base:.4f}, the best of the "
-                f"trained weights {best.score:.4f}"
-            )
-        _publish(Path(trainer.model_folder(self._job, best.step)), self._config.output)
-        artifact = _admitted(self._config.output, self._rules, "output")
+        model = Path(trainer.model_folder(self._job, best.step))
+        artifact = admitted(model, self._rules, "the trained model")
+        if is_first_process():
+            _publish(model, self._config.output)
         return Trained(
             folder=self._config.output,
             step=best.step,
             score=best.score,
-            base_score=base,
+            base_score=evaluations[0].score,
             evaluations=evaluations,
             tensor_digest=artifact.tensor_digest,
         )
 
     def _on_step(self, step: Step) -> None:
         self._steps.append(step)
-        self._progress.step(step)
+        for listener in self._listeners:
+            listener.step(step)
 
     def _judge(self, folder: PurePath, step: int) -> float:
         """Admission and score, exactly as a validator comes to them."""
-        artifact = _admitted(Path(folder), self._rules, f"the model after {step} steps")
-        score = self._runner.run(self._score(artifact))
+        what = "base" if step == 0 else f"the model after {step} steps"
+        artifact = admitted(Path(folder), self._rules, what)
+        score = self._runner.run(
+            held_out_score(self._scorer, artifact, self._job, self._rules, self._data)
+        )
         found = Evaluated(step=step, score=score)
         self._evaluations.append(found)
-        self._progress.evaluated(found)
+        for listener in self._listeners:
+            listener.evaluated(found)
         self._draw(self._evaluations)
         return score
-
-    async def _score(self, artifact: ModelArtifact) -> float:
-        job = ScoringJob(
-            artifact=artifact,
-            constraints=self._rules.constraints,
-            batches=self._data.held_out,
-            timeout_s=SCORING_S,
-            tokenizer=self._job.tokenizer,
-            template=self._rules.template,
-        )
-        async with aclosing(self._scorer.score(job)) as stream:
-            blocks = [block async for block in stream]
-        return total_score(task_scores(blocks, self._rules))
 
     def _draw(self, evaluations: Sequence[Evaluated]) -> None:
         file = self._config.run_folder / PLOT
@@ -227,30 +233,17 @@ async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> 
             "no row of a task of the competition is left to be held out; name more rows, or a "
             "source that the competition uses"
         )
-    found = replace(found, notes=tuple(note for r in rows for note in r.notes))
+    notes = tuple(note for r in rows for note in r.notes)
+    found = replace(found, asked=_asked(config), notes=notes)
     freeze(found, config.run_folder)
     return found
 
 
-def _admitted(folder: Path, rules: Competition, what: str) -> ModelArtifact:
-    """The model in ``folder``.
-
-    Raises:
-        ModelRejected: A validator would not admit it.
-    """
-    try:
-        examined = examine_folder(folder, rules.constraints, weights=True)
-    except OSError as error:
-        raise CommandError(f"{folder}: {error.strerror or error}") from error
-    if examined.refusal is not None or examined.artifact is None:
-        refusal = examined.refusal
-        assert refusal is not None
-        raise ModelRejected(
-            f"{what} {folder}: a validator would refuse it in competition {rules.id} "
-            f"({rules.name}): {refusal.reason.value}: {refusal.detail}",
-            reason=refusal.reason,
-        )
-    return examined.artifact
+def _asked(config: TrainConfig) -> Digest:
+    """Of all that decides which rows a run has."""
+    return Digest(
+        sha256(f"{config.competition}|{config.data.model_dump_json()}".encode()).hexdigest()
+    )
 
 
 def _job(
@@ -267,7 +260,7 @@ def _job(
         "data": data.digest,
         "recipe": as_json(recipe),
         "dtype": settings.scorer_dtype,
-        "competition": as_json(replace(rules, reward_share=1.0)),
+        "rules": as_json([rules.constraints, rules.tasks, rules.tokenizer, rules.template]),
     }
     return TrainingJob(
         base=config.base.absolute(),

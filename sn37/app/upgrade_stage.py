@@ -22,7 +22,7 @@ class Stager:
     unseal: Callable[[bytes], Release]  # raises ReleaseRefused for what is not signed for here
     schema_of: Callable[[Path], int | None]
     state_file: Path
-    network: str
+    schedule: str  # name of the preset that a validator would run
     now: Callable[[], datetime]
 
     def judge(self, sealed: bytes, *, downgrade: bool) -> Release:
@@ -78,7 +78,7 @@ class Stager:
         if said.strip() != f"sn37 {release.version}":
             raise ReleaseRefused(f"release {release.version} calls itself {said.strip()[:40]!a}")
         running = self.installation.folder(self.installation.current())
-        for arguments in (("doctor",), ("schedule", "check", self.network)):
+        for arguments in (("doctor",), ("schedule", "check", self.schedule)):
             code, output = self.installer.run(folder, *arguments)
             if code != 0 and self.installer.run(running, *arguments)[0] == 0:
                 raise _failed(arguments, output)

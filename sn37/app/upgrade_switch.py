@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sn37.app.upgrade_gate import Gate
+from sn37.app.upgrade_gate import Gate, fault
 from sn37.domain.upgrade import Phase, Switch
 from sn37.ports.errors import (
     PortError,
@@ -72,21 +72,32 @@ class Switcher:
             at = self.installation.switch()
             if at is None or at.phase is Phase.RETURNED:
                 raise ReleaseRefused("there is no switch to return from")
-            if at.phase is Phase.DONE and self._is_changed(at) and not restore:
-                raise ReleaseRefused(
-                    f"release {at.old} cannot read the state, which {at.new} has brought up to "
-                    f"date; --restore puts {at.backup or 'none'} in its place, without the rounds "
-                    "since then; the present one is kept beside it"
-                )
+            if at.phase is Phase.DONE and self._is_changed(at):
+                self._require_restorable(at, wanted=restore)
             if at.phase is not Phase.RETURNING:
                 at = self._record(at, Phase.RETURNING, why="asked for")
             return self._go_on(at)
+
+    def _require_restorable(self, at: Switch, *, wanted: bool) -> None:
+        """Before anything is stopped."""
+        if not Path(at.backup).is_file():
+            raise ReleaseRefused(
+                f"release {at.old} cannot read the state, which {at.new} has brought up to date, "
+                f"and the copy from before is gone: {at.backup}"
+            )
+        if not wanted:
+            raise ReleaseRefused(
+                f"release {at.old} cannot read the state, which {at.new} has brought up to date; "
+                f"--restore puts {at.backup} in its place, without the rounds since then; the "
+                "present one is kept beside it"
+            )
 
     def _begin(self, version: str, *, unready: bool) -> Switch:
         old, page = self.installation.current(), self.service.page()
         if version == old:
             raise ReleaseRefused(f"release {version} is current already")
-        trouble = "does not answer" if page is None else page.why
+        failing = frozenset[str]() if page is None else page.degraded
+        trouble = fault(page, old, failing)
         if trouble and not unready:
             raise ReleaseRefused(
                 f"the running validator is not well ({trouble}), so that nothing could be told "
@@ -106,7 +117,7 @@ class Switcher:
             phase=Phase.PREPARING,
             backup="" if schema is None else str(copy),
             schema=schema,
-            tolerated=() if page is None else tuple(sorted(page.degraded)),
+            tolerated=tuple(sorted(failing)),
         )
         self.installation.record(at)
         return at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,9 +18,10 @@ from sn37.adapters.releases.installer import PipInstaller
 from sn37.adapters.releases.sealing import open_key, public_key, seal, unseal
 from sn37.adapters.releases.service import ManagedService
 from sn37.adapters.releases.source import Source
-from sn37.adapters.sqlite.maintenance import schema_version
 from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.versions import schema_version
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.competitions import preset_of
 from sn37.app.setting_types import host_and_port
 from sn37.app.settings import ENV_PREFIX, Settings
 from sn37.app.upgrade_gate import Gate
@@ -44,16 +47,17 @@ def open_stager(settings: Settings) -> Stager:
     """What judges releases and installs them.
 
     Raises:
-        CommandError: Signatures cannot be checked here.
+        CommandError: Signatures cannot be checked here, or others could pin a key.
     """
     _require_cryptography()
+    _require_closed(settings.config)
     return Stager(
         installation=open_installation(settings),
         installer=_installer(settings),
         unseal=lambda sealed: read_release(unseal(sealed, settings.release_key)),
         schema_of=schema_version,
         state_file=settings.state_file.absolute(),
-        network=settings.network,
+        schedule=preset_of(settings.network),
         now=lambda: datetime.now(UTC),
     )
 
@@ -108,6 +112,18 @@ def _installer(settings: Settings) -> PipInstaller:
     if settings.config is not None:
         variables[f"{ENV_PREFIX}CONFIG"] = str(settings.config.absolute())
     return PipInstaller(state_dir=settings.state_dir.absolute(), settings=variables)
+
+
+def _require_closed(config: Path | None) -> None:
+    """Whoever can write to the settings decides whose releases are taken."""
+    if config is None:
+        return
+    found = config.stat()
+    if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
+        raise CommandError(
+            f"{config}: others may write to it, and so decide whose releases are taken; make it "
+            "yours, and chmod go-w it"
+        )
 
 
 def _require_cryptography() -> None:

@@ -34,6 +34,7 @@ def validator(
     rounds: options.Rounds = None,
     schedule: options.ScheduleFile = None,
     keep_texts: options.KeepTexts = None,
+    keep_history: options.KeepHistory = None,
     health: options.Health = None,
     cold_start_from: options.ColdStartFrom = None,
     log_level: options.LogLevel = None,

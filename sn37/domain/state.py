@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from sn37.domain.commitment import Commitment
@@ -116,6 +117,9 @@ class RoundResult:
     champion: EntryKey | None = None  # after the round
     entries: tuple[EntryResult, ...] = ()
     skipped: Reason | None = None
+    # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
+    # of entries that rules may still ask for. ``entries`` are abridged then.
+    forgotten_at: datetime | None = None
 
     @property
     def winner(self) -> Hotkey | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from sn37.domain.evidence import ALL_ROUNDS
@@ -150,6 +151,25 @@ class StateStore(Protocol):
 
     async def record_weights(self, record: WeightsRecord) -> None:
         """Insert or replace the weights of a sync block."""
+        ...
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        """Remove what of one old round is not to be kept; its sync block, ``None`` for nothing.
+
+        That is the oldest round before the sync block ``before`` that still has more than its
+        abridged result (see ``history.abridged``), its plan without those who were not scored,
+        and outcome, losses, environment and receipt of the entries in ``keep``. Its statement,
+        which nobody could check any more, goes too. One step;
+        repeated until there is nothing, so that nobody waits long. The result says ``at``.
+        Pools of rounds that were never opened go, too.
+        """
         ...
 
     async def close(self) -> None:

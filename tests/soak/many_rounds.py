@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sn37.adapters.simnet.world import build_world
-from sn37.adapters.sqlite.maintenance import read_state
+from sn37.adapters.sqlite.reading import read_state
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.domain.ids import Block
 from sn37.domain.state import ValidatorState

@@ -127,7 +127,7 @@ def test_every_command_of_a_block_works(
             parse(words)
         case [
             "sn37",
-            "chain" | "state" | "check" | "models" | "upgrade" | "receipts",
+            "chain" | "state" | "check" | "models" | "upgrade" | "replay" | "receipts",
             *_,
         ]:
             parse([PLACEHOLDERS.get(word, word) for word in words])

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from sn37.adapters.telemetry.console import ConsoleSink, LastingConsole
 from sn37.adapters.telemetry.fanout import FanOut
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.tables import render_report
-from sn37.domain.events import BlockScored, EntryFinished, EntryStarted, Event, SetUpAdvanced
+from sn37.domain.events import (
+    BlockScored,
+    EntryFinished,
+    EntryStarted,
+    Event,
+    Recovered,
+    SetUpAdvanced,
+)
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryResult, Verdict
@@ -159,6 +167,30 @@ def test_what_a_full_disk_refuses_is_counted_and_spoils_no_other_line(
     sink.emit(every_event()[1])
     assert sink.num_dropped == 1
     assert json.loads(path.read_text().splitlines()[-1])["event"] == "HeadAdvanced"
+
+
+@pytest.mark.fault("telemetry", "slow")
+def test_a_console_that_nobody_reads_holds_up_nobody_and_says_so_when_it_is_read_again() -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as read, open(writer, "w") as written:  # noqa: PTH123 - descriptors
+        os.set_blocking(writer, False)
+        with suppress(BlockingIOError):
+            while os.write(writer, b"." * 4_096):
+                pass
+        os.set_blocking(writer, True)
+        sink = ConsoleSink(LastingConsole(file=written, width=80), labels={})
+        sink.emit(every_event()[1])
+        for event in every_event():
+            sink.emit(event)
+        os.read(reader, 1 << 20)
+        sink.emit(Recovered(what="chain"))
+        written.flush()
+        said = os.read(read.fileno(), 4_096).decode().splitlines()
+    num_events = len(every_event()) + 1
+    assert said == [
+        f"unread    {num_events} events while nothing could be shown",
+        "recovered chain",
+    ]
 
 
 def test_labels_stand_for_hotkeys() -> None:

@@ -103,7 +103,8 @@ class InstallFolder:
         with _translated(folder):
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
-            folder.mkdir(mode=0o755)
+            folder.mkdir()
+            folder.chmod(0o755)  # whatever root's umask is: the service's user reads it
         return folder
 
     def complete(self, version: str, document: bytes) -> None:

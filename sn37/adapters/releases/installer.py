@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -57,7 +56,7 @@ class PipInstaller:
             (*pip, "install", *PIP, "--requirement", str(packages)),
             (*pip, "check"),
         ):
-            code, output = _output(command, _clean_environment(os.environ))
+            code, output = _output(command, _clean_environment(os.environ), umask=0o022)
             if code != 0:
                 raise _failure(output)
 
@@ -66,9 +65,8 @@ class PipInstaller:
         command = (str(folder / "bin" / "python"), "-I", "-m", "sn37.app.main", *arguments)
         environment = {**_clean_environment(os.environ), **self._settings}
         owner = self._owner()
-        if owner is None:
-            return _output(command, environment)
-        environment["HOME"] = owner.pw_dir
+        if owner is not None:
+            environment["HOME"] = str(self._state_dir)
         return _output(command, environment, owner)
 
     @contextmanager
@@ -78,7 +76,8 @@ class PipInstaller:
         try:
             folder = Path(tempfile.mkdtemp(prefix="upgrade-", dir=self._state_dir))
             if owner is not None:
-                os.chown(folder, owner.pw_uid, owner.pw_gid)
+                # Its folder is that owner's, who may put a link in the place of this one.
+                os.chown(folder, *owner, follow_symlinks=False)
         except OSError as error:
             raise ReleaseUnavailable(f"{self._state_dir}: {error.strerror or error}") from error
         try:
@@ -86,12 +85,12 @@ class PipInstaller:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _owner(self) -> pwd.struct_passwd | None:
-        """Whom to become for the programs of an environment; ``None``: stay who we are."""
+    def _owner(self) -> tuple[int, int] | None:
+        """Whom to become for the programs of an environment: user and group; ``None``: nobody."""
         if os.geteuid() != 0 or not self._state_dir.exists():
             return None
-        uid = self._state_dir.stat().st_uid
-        return None if uid == 0 else pwd.getpwuid(uid)
+        found = self._state_dir.stat()
+        return (found.st_uid, found.st_gid)
 
 
 def _clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -102,9 +101,11 @@ def _clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
 def _output(
     command: Sequence[str],
     environment: Mapping[str, str],
-    owner: pwd.struct_passwd | None = None,
+    owner: tuple[int, int] | None = None,
+    *,
+    umask: int = 0o077,
 ) -> tuple[int, str]:
-    """Run a program that dies with us; its exit code, output, and complaints if it fails."""
+    """Run a program that dies with us; its exit code and output, and why where it failed."""
     try:
         done = subprocess.run(
             command,
@@ -113,9 +114,10 @@ def _output(
             env=environment,
             timeout=TIMEOUT_S,
             check=False,
-            user=None if owner is None else owner.pw_uid,
-            group=None if owner is None else owner.pw_gid,
-            extra_groups=None if owner is None else (),
+            user=owner and owner[0],
+            group=owner and owner[1],
+            extra_groups=owner and (),
+            umask=umask,
             preexec_fn=_die_with_parent,
             cwd="/",
         )

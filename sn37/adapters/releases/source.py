@@ -107,12 +107,12 @@ def _get(address: str) -> IO[bytes]:
         raise ReleaseRefused(f"{address}: no address") from error
     if parts.scheme != "https" and not local:
         raise ReleaseRefused(f"{address}: only https addresses and files are read")
-    opener = urllib.request.build_opener(_Redirects)
+    opener = urllib.request.build_opener(Redirects)
     answer: IO[bytes] = opener.open(address, timeout=READ_TIMEOUT_S)
     return answer
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """A few, and never to where the way could be listened to or leads into this machine."""
 
     max_redirections = MAX_REDIRECTS

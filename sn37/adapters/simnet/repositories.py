@@ -61,15 +61,15 @@ class FolderRepositories:
         home.mkdir(parents=True, exist_ok=True)
         target = home / revision
         if not target.is_dir():
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
-            # Links are copied as links: a reader must refuse them, not the host resolve them.
-            shutil.copytree(folder, partial / "files", symlinks=True)
-            try:
-                (partial / "files").rename(target)
-            except OSError:
-                if not target.is_dir():  # otherwise somebody pushed the same meanwhile
-                    raise
-            shutil.rmtree(partial)
+            with tempfile.TemporaryDirectory(prefix=".partial-", dir=home) as partial:
+                copy = Path(partial, "files")
+                # Links are copied as links: a reader must refuse them, not the host resolve them.
+                shutil.copytree(folder, copy, symlinks=True)
+                try:
+                    copy.rename(target)
+                except OSError:
+                    if not target.is_dir():  # otherwise somebody pushed the same meanwhile
+                        raise
         if not (home / META).exists():
             self._write(home, Visibility.PRIVATE)
         return revision

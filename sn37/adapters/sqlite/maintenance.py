@@ -6,27 +6,23 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from sn37.adapters.sqlite import rounds
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
-    BUSY_TIMEOUT_MS,
-    Access,
-    Database,
     acquire,
     known_version,
     lock_file,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.schema import VERSION, version_of
+from sn37.adapters.sqlite.reading import reading
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.ids import RoundKey, TaskName
-from sn37.domain.samples import Pool
+from sn37.domain.forgetting import forgotten_of
 from sn37.domain.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
@@ -42,6 +38,8 @@ class Contents:
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
+    # By competition: how many rounds were shortened, the newest of them, and when it was.
+    forgotten: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     beginning: Beginning | None = None
 
 
@@ -55,7 +53,7 @@ def verify(path: Path) -> Contents:
         StateUnreadable: Something in it is wrong; says what.
         StateUnavailable: It is not there, or cannot be read.
     """
-    with _reading(path) as db:
+    with reading(path) as db:
         version = known_version(db, path)
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -65,35 +63,18 @@ def verify(path: Path) -> Contents:
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
         db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        found_beginning = _read_everything(db).beginning if version == VERSION else None
+        state = _read_everything(db) if version == VERSION else ValidatorState()
         return Contents(
             version=version,
             size_bytes=path.stat().st_size,
             rows={t: db.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in _COUNTED},
             newest_round=db.execute("SELECT max(sync_block) FROM round").fetchone()[0],
-            beginning=found_beginning,
+            forgotten={
+                f.competition: (f.num_rounds, f.newest, f.at.isoformat(timespec="seconds"))
+                for f in forgotten_of(state)
+            },
+            beginning=state.beginning,
         )
-
-
-def read_state(path: Path) -> ValidatorState:
-    """What a validator has recorded, which may be using the database meanwhile.
-
-    Raises:
-        StateUnreadable: It is damaged, or of another version.
-        StateUnavailable: It is not there, or cannot be read.
-    """
-    with _reading_current(path) as db:
-        return ValidatorState() if db is None else load_state(db)
-
-
-def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
-    """The pools of a round that are kept, which a validator may be using meanwhile.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``read_state``.
-    """
-    with _reading_current(path) as db:
-        return {} if db is None else rounds.pools(db, round_)
 
 
 def in_use(path: Path) -> bool:
@@ -127,7 +108,7 @@ def backup(path: Path, copy: Path) -> Contents:
     with translated(copy):
         partial.unlink(missing_ok=True)
         try:
-            with closing(_create(partial)) as target, _reading(path) as source:
+            with closing(_create(partial)) as target, reading(path) as source:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
             contents = verify(partial)
@@ -151,43 +132,12 @@ def restore(copy: Path, path: Path) -> Path | None:
         with _locked(path):
             incoming = path.with_name(path.name + ".partial")
             incoming.unlink(missing_ok=True)
-            with closing(_create(incoming)) as target, _reading(copy) as source:
+            with closing(_create(incoming)) as target, reading(copy) as source:
                 source.backup(target)
             verify(incoming)
             aside = _keep_aside(path)
             _settle(incoming, path)
     return aside
-
-
-def schema_version(path: Path) -> int | None:
-    """The version of a database, which may be newer than this program; ``None``: none is there.
-
-    Raises:
-        StateUnreadable: It is damaged, or not ours.
-        StateUnavailable: It cannot be read.
-    """
-    if not path.exists():
-        return None
-    with _reading(path) as db:
-        version = version_of(db)
-    if version is None:
-        raise StateUnreadable(f"{path} is not a state database of sn37")
-    return version
-
-
-def migrate(path: Path) -> Contents:
-    """Bring a database to this program's version, as a start of the validator does.
-
-    Raises:
-        StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
-    """
-    verify(path)
-    database = Database(path)
-    try:
-        database.transact(lambda _: None, Access.WRITE)
-    finally:
-        database.close()
-    return verify(path)
 
 
 def compact(path: Path) -> tuple[int, int]:
@@ -203,31 +153,6 @@ def compact(path: Path) -> tuple[int, int]:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return before, path.stat().st_size
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, for reading only."""
-    if not path.is_file():
-        raise StateUnavailable(f"there is no state database at {path}")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        yield db
-
-
-@contextmanager
-def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """One view of a database of this version; ``None`` for an empty one."""
-    with _reading(path) as db:
-        version = known_version(db, path)
-        if 0 < version < VERSION:
-            raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
-            )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
-        yield db if version else None
 
 
 def _create(path: Path) -> sqlite3.Connection:

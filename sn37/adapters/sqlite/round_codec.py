@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sn37.adapters.sqlite.codec import from_key, from_reason, to_key, to_reason
 from sn37.adapters.sqlite.json_values import (
     from_float,
@@ -150,6 +152,7 @@ def from_result(result: RoundResult) -> JsonValue:
         "champion": None if result.champion is None else from_key(result.champion),
         "entries": [from_entry_result(r) for r in result.entries],
         "skipped": from_reason(result.skipped),
+        "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
 
 
@@ -163,7 +166,13 @@ def to_result(value: JsonValue) -> RoundResult:
         champion=optional(to_key, fields["champion"]),
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
+        # A result that an older version stored has none.
+        forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
     )
+
+
+def _to_moment(value: JsonValue) -> datetime:
+    return datetime.fromisoformat(to_str(value))
 
 
 def from_weights(record: WeightsRecord) -> JsonValue:

@@ -6,11 +6,12 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, journal, rounds
+from sn37.adapters.sqlite import beginnings, forgetting, journal, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import dump, load
@@ -148,6 +149,18 @@ class SqliteStateStore:
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._run(partial(_record_weights, record=record))
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        return await self._run(
+            partial(forgetting.forget, competition=competition, before=before, keep=keep, at=at)
+        )
 
     async def close(self) -> None:
         if self._closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -60,10 +61,18 @@ class ConsoleSink:
         self._bars: dict[str, TaskID] = {}
         self._quarters: dict[str, int] = {}  # set-up steps told so far, where there are no bars
         self._gone = False
+        self._num_unread = 0  # events of which nothing was shown, since the last that was
 
     def emit(self, event: Event) -> None:
-        if not self._gone:
-            self._try(partial(self._show, event))
+        if self._gone:
+            return
+        if not _takes_lines(self._console):
+            self._num_unread += 1
+            return
+        if self._num_unread:
+            unread, self._num_unread = self._num_unread, 0
+            self._try(partial(self._say, f"unread    {unread} events while nothing could be shown"))
+        self._try(partial(self._show, event))
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -128,6 +137,20 @@ class ConsoleSink:
     def _say(self, line: str) -> None:
         # One line is one line: a log is searched by line, and a terminal folds by itself.
         self._console.print(Text(line), soft_wrap=True)
+
+
+def _takes_lines(console: Console) -> bool:
+    """Whether a few lines can be written without waiting for a reader.
+
+    A pager that was left open, or a terminal that was stopped by Ctrl-S, must not stop the
+    validator. What has no descriptor has no reader.
+    """
+    try:
+        poll = select.poll()
+        poll.register(console.file.fileno(), select.POLLOUT)
+    except (OSError, ValueError):
+        return True
+    return bool(poll.poll(0))
 
 
 if TYPE_CHECKING:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sn37.domain.evidence import ALL_ROUNDS
+from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
@@ -19,6 +21,7 @@ from sn37.domain.state import (
     RoundResult,
     Submission,
     ValidatorState,
+    Verdict,
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
@@ -183,6 +186,48 @@ class FakeStateStore:
     async def record_weights(self, record: WeightsRecord) -> None:
         self._check()
         self.memory.weights[record.sync_block] = record
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        self._check()
+        m = self.memory
+        for key in [k for k in m.pools if k not in m.plans and k not in m.results]:
+            if key.competition == competition and key.sync_block < before:
+                del m.pools[key]
+        old = [k for k in sorted(m.plans) if k.competition == competition and k.sync_block < before]
+        for key in [k for k in old if k in m.results]:
+            result, gone = m.results[key], m.outcomes.get(key, {}).keys() - set(keep)
+            if result.forgotten_at is not None and not gone:
+                continue
+            if result.forgotten_at is None:
+                m.results[key] = replace(abridged(result), forgotten_at=at)
+                m.statements.pop(key, None)
+                nobody = frozenset[EntryKey]()
+                m.plans[key] = replace(
+                    m.plans[key], draws=(), listed=(), unreadable=nobody, unprobed=nobody
+                )
+            self._drop(key, gone)
+            return key.sync_block
+        return None
+
+    def _drop(self, key: RoundKey, entries: Collection[EntryKey]) -> None:
+        m = self.memory
+        receipts = iter(m.receipts.get(key, ()))
+        kept = []
+        for entry, outcome in m.outcomes.get(key, {}).items():
+            if outcome.verdict is Verdict.SCORED and (receipt := next(receipts, None)):
+                kept += [] if entry in entries else [receipt]
+        m.receipts[key] = kept
+        for entry in entries:
+            m.outcomes[key].pop(entry)
+            m.journal.pop((key, entry), None)
+            m.environments.get(key, {}).pop(entry, None)
 
     async def close(self) -> None:
         self.closed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,3 +93,24 @@ async def test_bytes_that_a_power_failure_tore_are_fetched_again(
     fault.times = 0
     artifact = await open_store().fetch(commitment, LIMITS)
     assert content(artifact.path)["model.safetensors"] == content(model)["model.safetensors"]
+
+
+@pytest.mark.fault("disk full", "fetch")
+async def test_a_disk_that_fills_up_during_a_transfer_is_ours_and_the_rest_comes_later(
+    hub: Hub, open_store: Callable[..., HubModelStore], tmp_path: Path
+) -> None:
+    """As far as a process can tell: no file may grow beyond 64 KiB, the weights have 130."""
+    model = write_model(tmp_path / "model", size=128)
+    commitment = publish(hub, "alice/model", model)
+    store = open_store("cache")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, before[1]))  # its children inherit it
+    try:
+        with pytest.raises(StoreUnavailable, match="File too large"):
+            await store.fetch(commitment, LIMITS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    artifact = await store.fetch(commitment, LIMITS)
+    got, sent = content(artifact.path), content(model)
+    assert got["model.safetensors"] == sent["model.safetensors"]
+    assert hub.file_bytes("safetensors") < 2 * len(sent["model.safetensors"])

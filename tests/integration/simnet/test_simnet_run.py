@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import signal
 import sqlite3
 import subprocess
@@ -26,6 +27,7 @@ from sn37.adapters.simnet.recipes import RECIPE
 from sn37.adapters.simnet.world import NETUID, VALIDATOR, hotkey_of
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
+from sn37.app.receipt_files import publish
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from tests.integration.simnet.undisturbed_run import SEED, TIME_LIMIT_S, command
@@ -164,6 +166,82 @@ def test_an_audit_derives_the_run_and_finds_one_changed_digit(
     code, found = audit(tmp_path)
     assert code == 1
     assert any("receipt of" in d["where"] and "losses" in d["where"] for d in found["differences"])
+
+
+def sn37(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sn37.app.main", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+    )
+
+
+@pytest.fixture
+def receipts(undisturbed: Path, tmp_path: Path) -> list[Path]:
+    """Those of the first round, as they are published."""
+    database, key = undisturbed / "state" / "state.sqlite", RoundKey(CompetitionId(1), Block(1800))
+    files = []
+    for number, receipt in enumerate(asyncio.run(read_receipts(database, key))):
+        files.append(tmp_path / f"receipt-{number}")
+        files[-1].write_bytes(publish(receipt))
+    return files
+
+
+def repository(undisturbed: Path, document: Mapping[str, Json]) -> Path:
+    """The folder of the model that a receipt is of."""
+    repos = undisturbed / "state" / "simnet" / "repos"
+    return Path(repos, *document["repo"].split("/"), document["revision"])
+
+
+def test_a_receipt_is_replayed_bit_for_bit_and_a_changed_digit_found(
+    undisturbed: Path, receipts: list[Path], tmp_path: Path
+) -> None:
+    state = ("--network", "simnet", "--state-dir", str(undisturbed / "state"), "--json")
+    done = sn37("replay", str(receipts[0]), *state)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["agreement"], found["signature"]) == ("equal", "valid")
+    (task,) = found["tasks"].values()
+    assert task["num_equal"] == task["num_samples"] >= 32
+
+    published = json.loads(receipts[0].read_text())
+    document = published["document"]
+    (losses,) = document["losses"].values()
+    true, losses[29] = losses[29], math.nextafter(losses[29], 99)
+    (tmp_path / "changed").write_text(json.dumps(document))
+    folder = repository(undisturbed, document)
+    done = sn37("replay", str(tmp_path / "changed"), "--model", str(folder), *state)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert found["signature"].startswith("none")
+    assert (found["first_difference"]["position"], found["first_difference"]["rescored"]) == (
+        29,
+        true,
+    )
+    assert found["first_beyond_tolerance"] is None
+
+
+def test_what_a_replay_lacks_is_one_line(
+    undisturbed: Path, receipts: list[Path], tmp_path: Path
+) -> None:
+    state = ("--network", "simnet", "--state-dir", str(undisturbed / "state"))
+    document = json.loads(receipts[0].read_text())["document"]
+    other = json.loads(receipts[1].read_text())["document"]
+    row = next(iter(document["manifest"].values()))[0][0]
+    rows = [{"row_id": row, "prompt": "another", "reference": "text"}]
+    (tmp_path / "texts").write_text(json.dumps(rows))
+    folder = repository(undisturbed, other)
+    for words, told in (
+        (("--texts", str(tmp_path / "texts")), f"missing or have changed since: {row}"),
+        (("--seed", "1"), "on simnet the --seed too"),
+        (("--model", str(folder)), f"the model has weights {other['tensor_digest']}"),
+    ):
+        done = sn37("replay", str(receipts[0]), *state, *words)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert told in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:

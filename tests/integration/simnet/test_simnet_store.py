@@ -383,6 +383,13 @@ async def test_a_refused_model_leaves_nothing_in_the_cache(host: Host, tmp_path:
     assert list((host.root / "cache/models").iterdir()) == []
 
 
+def test_a_push_that_fails_leaves_nothing_behind(host: Host, tmp_path: Path) -> None:
+    os.mkfifo(write_model(tmp_path / "a") / "pipe")  # which cannot be copied
+    with pytest.raises(OSError, match="pipe"):
+        host.repositories.push("alice/model", tmp_path / "a", revision=REVISION)
+    assert list((host.root / "repos/alice/model").iterdir()) == []
+
+
 async def test_a_missing_tokenizer_is_our_problem_not_the_miners(host: Host) -> None:
     (host.root / "repos").mkdir()
     with pytest.raises(StoreUnavailable):

@@ -105,6 +105,7 @@ class TestFailures:
             with pytest.raises(ChainUnavailable, match=r"no answer within 0\.5 s"):
                 await network.reader.timestamp(head)
 
+    @pytest.mark.fault("chain", "slow")
     async def test_a_node_that_is_mute_from_the_start_is_given_up_too(self) -> None:
         async with a_network(a_chain(), deadline_s=SHORT_S) as network:
             network.nodes[0].manners.mute = {"state_getRuntimeVersion"}
@@ -118,6 +119,7 @@ class TestFailures:
             network.nodes[0].manners.delay_s = 0.01
             assert (await network.reader.head()).number == 1002
 
+    @pytest.mark.fault("chain", "slow")
     async def test_a_second_endpoint_takes_over_from_a_mute_one(self) -> None:
         chain = a_chain()
         async with a_network(chain, chain, deadline_s=SHORT_S) as network:
@@ -134,6 +136,7 @@ class TestFailures:
             assert (await network.reader.head()).number == 1002
 
     @pytest.mark.parametrize("status", [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN])
+    @pytest.mark.fault("chain", "down")
     async def test_a_refusal_at_the_handshake_is_told_and_honoured(
         self, status: HTTPStatus
     ) -> None:

@@ -1,8 +1,8 @@
 """A validator over fakes with a real store, real workers and real signals, held in one phase.
 
 ``python stoppable_validator.py PHASE FOLDER [SECONDS]`` says ``reached`` and the pids of its
-worker, if there is one, and then waits for ever. With SECONDS its beats come at once, and each
-counts for so many.
+worker, if there is one, and then waits for ever; in the phase ``none`` it goes on and on. With
+SECONDS its beats come at once, and each counts for so many.
 """
 
 from __future__ import annotations

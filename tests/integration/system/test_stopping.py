@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE
 from tests.integration.processes import children_of
+from tests.integration.scorer.harness import wait_until_gone
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("stoppable_validator.py")
@@ -22,8 +26,8 @@ PATIENCE_S = 60  # a machine may be busy; seconds are usual
 
 
 @contextmanager
-def held(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
-    """A validator that has come to its phase, and the worker it has there."""
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A validator, which ends at the latest when nobody has patience left."""
     with subprocess.Popen(
         [sys.executable, str(SCRIPT), *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -31,13 +35,23 @@ def held(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
         stderr=subprocess.PIPE,
         text=True,
     ) as validator:
+        deadline = threading.Timer(2 * PATIENCE_S, validator.kill)
+        deadline.start()
         try:
-            assert validator.stdout is not None
-            said = validator.stdout.readline().split()
-            assert said[:1] == ["reached"], validator.communicate()
-            yield validator, [int(pid) for pid in said[1:]]
+            yield validator
         finally:
+            deadline.cancel()
             validator.kill()
+
+
+@contextmanager
+def held(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A validator that has come to its phase, and the worker it has there."""
+    with started(*arguments) as validator:
+        assert validator.stdout is not None
+        said = validator.stdout.readline().split()
+        assert said[:1] == ["reached"], validator.communicate()
+        yield validator, [int(pid) for pid in said[1:]]
 
 
 @pytest.mark.fault("SIGTERM", "following")
@@ -59,6 +73,48 @@ def test_a_signal_ends_the_process_with_all_it_has_started(phase: str, tmp_path:
     assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
     maintenance.verify(tmp_path / "state.sqlite")
     assert bool(workers) is (phase == "evaluation")
+
+
+@pytest.mark.fault("SIGKILL", "following")
+@pytest.mark.fault("SIGKILL", "evaluation")
+@pytest.mark.fault("worker", "orphaned")
+def test_after_a_kill_nothing_is_left_and_the_next_one_goes_on_in_the_same_folder(
+    tmp_path: Path,
+) -> None:
+    for phase in ("following", "evaluation", "evaluation"):
+        with held(phase, str(tmp_path)) as (validator, workers):
+            started = {*children_of(validator.pid), *workers}
+            validator.kill()
+        for pid in started:
+            wait_until_gone(pid)
+    maintenance.verify(tmp_path / "state.sqlite")
+
+
+@pytest.mark.fault("state disk", "flapping")
+@pytest.mark.fault("disk full", "following")
+def test_a_process_whose_disk_takes_nothing_for_a_while_goes_on_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    """No file may grow meanwhile; the log and the journal of events lie on the same disk."""
+    events = tmp_path / "events.jsonl"
+
+    def told(validator: subprocess.Popen[str], beginning: str) -> None:
+        assert validator.stderr is not None
+        assert any(line.startswith(beginning) for line in validator.stderr)
+
+    with started("none", str(tmp_path)) as validator:
+        told(validator, "finished")
+        resource.prlimit(validator.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+        told(validator, "degraded  state: ")
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(validator.pid, resource.RLIMIT_FSIZE, unlimited)
+        told(validator, "recovered state")
+        told(validator, "weights")
+        validator.send_signal(signal.SIGTERM)
+        validator.communicate(timeout=PATIENCE_S)
+        assert validator.returncode == 0
+    maintenance.verify(tmp_path / "state.sqlite")
+    assert all(json.loads(line) for line in events.read_text().splitlines())
 
 
 @pytest.mark.fault("stuck", "weights")

@@ -22,6 +22,7 @@ from sn37.adapters.system.health_server import HealthServer, Page
 from sn37.adapters.system.service_manager import ServiceManager, from_environment
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE, Watchdog
 from sn37.app.pulse import STUCK_S
+from sn37.app.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "deploy" / "sn37-validator.service"
@@ -211,6 +212,17 @@ class TestUnit:
             timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+    def test_its_settings_are_understood_and_where_it_may_write(
+        self, service: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SN37_CONFIG", raising=False)
+        settings = load_settings({"config": UNIT.with_name("validator.toml")})
+        writable = Path("/var/lib", service["StateDirectory"])
+        assert settings.state_dir.is_relative_to(writable)
+        assert settings.wallet_path.is_relative_to(writable)
+        assert not settings.install_dir.is_relative_to(writable)
+        assert Path(service["ExecStart"]).is_relative_to(settings.install_dir / "current")
 
     def test_its_watchdog_is_more_patient_than_our_own(self, service: Mapping[str, str]) -> None:
         assert int(service["WatchdogSec"]) > STUCK_S

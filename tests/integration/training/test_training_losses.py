@@ -14,9 +14,10 @@ from sn37.adapters.cuda.packing import packs
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import Learner
+from sn37.adapters.training.models import add_lora, load_base
 from sn37.adapters.training.rows import Row
 from sn37.adapters.training.trainer import TransformersTrainer
-from sn37.domain.training import Decay, Lora, Recipe, Step
+from sn37.domain.training import Decay, Lora, Precision, Recipe, Step
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 from tests.integration.scorer.textbook import SAMPLES, a_model, by_the_book
@@ -74,16 +75,48 @@ def test_packed_samples_are_learnt_as_if_alone(
         assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-5 * largest), name
 
 
+@pytest.mark.parametrize("lora", [None, Lora(rank=4, alpha=8)], ids=["full", "lora"])
+def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: Lora | None) -> None:
+    def learnt(recipe: Recipe) -> dict[str, torch.Tensor]:
+        model = a_model(tmp_path, "llama")
+        torch.manual_seed(0)
+        trained = (
+            model.requires_grad_(requires_grad=True) if lora is None else add_lora(model, lora)
+        )
+        learner = Learner(model, trained, recipe, Devices(cpu=True))
+        learner.step(0, ROWS)
+        return gradients(learner)
+
+    kept, again = learnt(RECIPE), learnt(replace(RECIPE, gradient_checkpointing=True))
+    assert kept.keys() == again.keys()
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+@pytest.mark.parametrize("precision", [Precision.MIXED, Precision.BFLOAT16])
+def test_bfloat16_moves_a_loss_by_little(tmp_path: Path, precision: Precision) -> None:
+    save_model(tmp_path, initializer_range=0.2)
+    devices = Devices(cpu=True)
+    found = []
+    for each in (Precision.FLOAT32, precision):
+        model = load_base(tmp_path, each, devices.device)
+        learner = Learner(model, model, replace(RECIPE, precision=each), devices)
+        found.append(learner.step(0, ROWS).loss)
+        assert all(bool(torch.isfinite(w).all()) for w in learner.weights.values())
+    assert found[0] != found[1] == pytest.approx(found[0], rel=0.01)
+
+
 def test_a_neighbour_gets_no_gradient_from_a_sample(tmp_path: Path) -> None:
     learner = a_learner(tmp_path, "llama")
     (pack,) = packs(SAMPLES, 2048)
     seen: list[torch.Tensor] = []
     body: Any = learner._model
-    handle = body.get_input_embeddings().register_forward_hook(
-        lambda _, __, output: (output.retain_grad(), seen.append(output))[-1]
-    )
-    learner.sums(pack)[3].backward()
-    handle.remove()
+
+    def look(_: object, __: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        seen.append(output)
+
+    body.get_input_embeddings().register_forward_hook(look)
+    torch.autograd.backward(learner.sums(pack)[3])
     (start, stop), (grad,) = pack.bounds[3], [x.grad for x in seen]
     assert grad is not None
     reached = grad[0].abs().sum(dim=1) > 0

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -24,11 +27,12 @@ import sn37
 from sn37.adapters.releases import source
 from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.sealing import MAX_BYTES, open_key, public_key, seal, unseal
-from sn37.adapters.releases.source import Source
+from sn37.adapters.releases.source import Redirects, Source
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
 from sn37.domain.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
-from tests.integration.upgrade.conftest import KEY, NOW, OTHER_KEY, Cli, Shelf
+from tests.integration.upgrade.shelf import KEY, NOW, OTHER_KEY, Cli, Shelf
 
 
 def refusal(cli: Cli, *words: str | Path) -> str:
@@ -48,7 +52,7 @@ def changed(release: Release, **fields: object) -> bytes:
 def test_a_good_release_is_described_and_nothing_is_changed(cli: Cli, shelf: Shelf) -> None:
     code, printed = cli("check", shelf.put(shelf.release()))
     assert (code, printed.count("\n")) == (0, 1)
-    assert "sn37 0.2.0, weights version 2000, state version 2" in printed
+    assert f"sn37 0.2.0, weights version 2000, state version {VERSION}" in printed
     assert "would replace 0.1.0" in printed
 
 
@@ -256,6 +260,13 @@ class TestServers:
         server.location = target
         said = refusal(cli, "check", f"{server.address}/a.release")
         assert "which is not https" in said or "the server answers 302" in said
+
+    def test_https_may_send_on_to_https_as_hosts_of_downloads_do(self) -> None:
+        asked = Request("https://example.org/a.release")
+        sent = "https://files.example.org/a.release"
+        found = Redirects().redirect_request(asked, BytesIO(), 302, "Found", HTTPMessage(), sent)
+        assert found is not None
+        assert found.full_url == sent
 
     @pytest.mark.parametrize(
         "address",

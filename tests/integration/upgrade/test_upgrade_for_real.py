@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,21 +23,24 @@ from sn37.adapters.releases.document import write_release
 from sn37.adapters.releases.folder import InstallFolder
 from sn37.adapters.releases.installer import PipInstaller
 from sn37.adapters.releases.sealing import public_key, seal
+from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.upgrade import Phase
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.testing.builders import a_commitment, a_submission
-from tests.integration.upgrade.conftest import KEY, Shelf
+from tests.integration.upgrade.shelf import KEY, Shelf
 from tests.integration.upgrade.wheels import a_wheel, unpack
 
 HERE = Path(__file__).parent
-ANOTHER_TABLE = "_FIRST, _WHAT_ENTRIES_ARE_SCORED_WITH)"
-MIGRATES = {
-    "adapters/sqlite/schema.py": (
-        ANOTHER_TABLE,
-        ANOTHER_TABLE.replace(")", ', ("CREATE TABLE more (id INTEGER PRIMARY KEY) STRICT",))'),
-    )
-}
+
+
+def migrates(*tables: str) -> dict[str, tuple[str, str]]:
+    """A release whose state has further tables, one a version."""
+    further = ", ".join(f'("CREATE TABLE {table} (id INTEGER)",)' for table in tables)
+    old = "VERSION = len(MIGRATIONS)"
+    return {"adapters/sqlite/schema.py": (old, f"MIGRATIONS = (*MIGRATIONS, {further})\n{old}")}
+
+
 NEVER_READY = {"app/health.py": ("MAX_HEAD_AGE_S = 600.0", "MAX_HEAD_AGE_S = -1.0")}
 
 
@@ -134,10 +139,13 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     operator: Operator,
 ) -> None:
     """One test, because environments and processes cost seconds: three releases, one state."""
-    release = replace(operator.shelf.release("0.2.0", wheel=a_wheel("0.2.0", MIGRATES)), schema=3)
+    release = replace(
+        operator.shelf.release("0.2.0", wheel=a_wheel("0.2.0", migrates("more"))),
+        schema=VERSION + 1,
+    )
     code, said = operator.run("stage", str(operator.shelf.put(release)))
     assert code == 0, said
-    assert (operator.page()["version"], operator.schema()) == ("0.1.0", 2)
+    assert (operator.page()["version"], operator.schema()) == ("0.1.0", VERSION)
     assert sorted(p.name for p in operator.state_file.parent.glob("upgrade-*")) == []
 
     for moment in ("0.1.0: stopping", "state copied", "0.2.0: starting", "0.2.0: well"):
@@ -158,12 +166,10 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
         "0.2.0 runs; sn37 upgrade return goes back to 0.1.0",
     ), said
     assert operator.page()["version"] == "0.2.0"
-    assert (operator.schema(), operator.submissions()) == (3, 2)
+    assert (operator.schema(), operator.submissions()) == (VERSION + 1, 2)
 
-    bad = replace(operator.shelf.release("0.3.0", wheel=b"never read"), schema=4)
-    more = MIGRATES["adapters/sqlite/schema.py"]
-    again = (more[0], more[1].replace("))", '), ("CREATE TABLE yet (id INTEGER) STRICT",))'))
-    wheel = a_wheel("0.3.0", {**NEVER_READY, "adapters/sqlite/schema.py": again})
+    bad = replace(operator.shelf.release("0.3.0", wheel=b"never read"), schema=VERSION + 2)
+    wheel = a_wheel("0.3.0", {**NEVER_READY, **migrates("more", "yet")})
     unpack(wheel, operator.installation.begin("0.3.0"))
     operator.installation.complete("0.3.0", seal(write_release(bad), KEY))
     code, said = operator.run(*operator.switching("0.3.0"))
@@ -171,7 +177,7 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     assert "error: release 0.3.0: not well for 1 s within 3 s" in said.splitlines()[-1]
     assert "0.2.0 runs again" in said.splitlines()[-1]
     assert operator.page()["version"] == "0.2.0"
-    assert (operator.schema(), operator.submissions()) == (3, 2)
+    assert (operator.schema(), operator.submissions()) == (VERSION + 1, 2)
     newest = operator.installation.switch()
     assert newest is not None
     assert newest.phase is Phase.RETURNED
@@ -179,6 +185,15 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
 
     code, said = operator.run("status")
     assert (code, said.splitlines()[:2]) == (0, ["0.2.0  current", "0.3.0"])
+
+
+RUN_IT = """
+import sys
+from pathlib import Path
+from sn37.adapters.releases.installer import PipInstaller
+folder = Path(sys.argv[1])
+PipInstaller(state_dir=folder, settings={}).run(folder)
+"""
 
 
 class TestInstaller:
@@ -195,6 +210,45 @@ class TestInstaller:
         installer = PipInstaller(state_dir=tmp_path, settings={})
         with pytest.raises(ReleaseRefused, match="not the one that was signed for"):
             installer.install(tmp_path / "environment", release, changed)
+
+    def test_programs_run_as_the_owner_of_the_state_and_in_their_own_environment_only(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        with TemporaryDirectory() as name:  # one of pytest's is closed to others
+            folder = Path(name)
+            folder.chmod(0o755)
+            state_dir, python = folder / "state", folder / "bin" / "python"
+            state_dir.mkdir()
+            python.parent.mkdir()
+            python.write_text('#!/bin/sh\nid -u; echo "$PYTHONPATH" $SN37_STATE_DIR "$@"\n')
+            python.chmod(0o755)
+            if os.geteuid() == 0:
+                os.chown(state_dir, 65534, 65534)
+            settings = {"SN37_STATE_DIR": str(state_dir)}
+            installer = PipInstaller(state_dir=state_dir, settings=settings)
+            code, said = installer.run(folder, "state", "verify")
+            with installer.scratch() as scratch:
+                assert scratch.stat().st_uid == state_dir.stat().st_uid
+            assert list(state_dir.iterdir()) == []
+            uid = state_dir.stat().st_uid
+        assert (code, said) == (0, f"{uid}\n {state_dir} -I -m sn37.app.main state verify\n")
+
+    def test_a_program_dies_with_a_killed_upgrade_and_changes_nothing_behind_its_back(
+        self, tmp_path: Path
+    ) -> None:
+        python, told = tmp_path / "bin" / "python", tmp_path / "told"
+        python.parent.mkdir()
+        os.mkfifo(told)
+        python.write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")
+        python.chmod(0o755)
+        with subprocess.Popen([sys.executable, "-c", RUN_IT, str(tmp_path)]) as upgrade:
+            program = os.pidfd_open(int(told.read_text()))
+            upgrade.kill()
+        try:
+            assert select.select([program], [], [], 60)[0], "it lives on"
+        finally:
+            os.close(program)
 
     def test_a_program_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         installer = PipInstaller(state_dir=tmp_path, settings={})

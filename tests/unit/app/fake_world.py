@@ -88,7 +88,7 @@ class World:
     disk: StateStore | None = None  # what ``store`` stands for
     clock: FakeClock = field(default_factory=FakeClock)
     steps: Steps = field(init=False)  # of the validator that runs
-    stop: asyncio.Event = field(default_factory=asyncio.Event)  # as a signal does
+    stop: asyncio.Event = field(init=False)  # set, it ends this life as a signal does
     signer: FakeSigner = field(default_factory=FakeSigner)
     cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
 
@@ -155,7 +155,7 @@ class World:
     async def live(self, rounds: int, until: int) -> ValidatorState:
         """One life of the validator, until its goal is reached or it is stopped."""
         container = self._container()
-        self.steps = container.steps()
+        self.stop, self.steps = asyncio.Event(), container.steps()
         await self._begin(container)
         actors = dict(container.actors())
         actors["stop"] = self.stop.wait

@@ -377,6 +377,20 @@ def test_a_miner_is_told_how_close_a_challenger_came(hurdle: Hurdle | None, word
     assert words in explain(comparison)
 
 
+def test_a_miner_of_a_worse_model_is_told_so_without_a_negative_number() -> None:
+    comparison = Comparison(
+        challenger=an_entry_key("bob"),
+        champion=an_entry_key("alice"),
+        num_samples=320,
+        ratio=1.2057,
+        log_e=-3.0,
+        epsilon=0.02,
+        hurdle=Hurdle.MARGIN,
+        waits_for=None,
+    )
+    assert explain(comparison) == "20.57% worse than the champion; 2.00% better is needed"
+
+
 def test_a_beaten_champion_never_returns_even_if_it_was_not_scored_when_it_lost_the_crown() -> None:
     old, new = an_entry_key("old"), an_entry_key("new")
     outcomes = {

@@ -78,7 +78,7 @@ OPENING = Place(
     owner=FakeModelStore,
     call="availability",
     actor="rounds",
-    doing="choosing the entries of round 1080",
+    doing="asking for first/model",
 )
 EVALUATION = Place(
     owner=FakeScorer,
@@ -169,7 +169,6 @@ async def test_a_stop_in_any_phase_ends_it_and_the_same_command_goes_on(
         async with asyncio.timeout(60):
             await running
     assert world.steps.running() == ()
-    world.stop.clear()
     assert await outcome(world) == undisturbed
     assert len(world.scorer.scored) == len(set(world.scorer.scored))
 

@@ -87,7 +87,7 @@ class Shop:
             unseal=read_release,
             schema_of=lambda _: self.schema,
             state_file=self.root / "state.sqlite",
-            network="finney",
+            schedule="finney",
             now=lambda: NOON + timedelta(days=1),
         )
 

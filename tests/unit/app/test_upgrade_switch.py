@@ -325,16 +325,15 @@ class TestRefusals:
         with pytest.raises(ReleaseRefused, match="current already"):
             machine.switcher().switch(OLD)
 
-    @pytest.mark.parametrize("spoil", ["stopped", "unready"])
+    @pytest.mark.parametrize("spoil", ["stopped", "unready", "another"])
     def test_nothing_is_switched_while_the_old_one_is_not_well_unless_asked_for(
         self, spoil: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if spoil == "stopped":
             machine.running = None
         else:
-            unready = Page(
-                version=OLD, started_at="", is_ready=False, why="no block", degraded=frozenset()
-            )
+            version = OLD if spoil == "unready" else "0.0.9"
+            unready = a_page(version=version, is_ready=spoil != "unready", why="no block")
             pages = iter([unready, unready])
             real = machine.page
             monkeypatch.setattr(machine, "page", lambda: next(pages, None) or real())
@@ -369,6 +368,13 @@ class TestRefusals:
             machine.switcher().give_back()
         assert machine.running == NEW
         check_end(machine, machine.switcher().give_back(restore=True), Phase.RETURNED)
+
+    def test_nothing_is_stopped_for_a_copy_that_is_gone(self, machine: Machine) -> None:
+        machine.migrates = True
+        Path(machine.switcher().switch(NEW).backup).unlink()
+        with pytest.raises(ReleaseRefused, match="the copy from before is gone"):
+            machine.switcher().give_back(restore=True)
+        assert machine.running == NEW
 
     def test_there_must_be_something_to_return_from(self, machine: Machine) -> None:
         with pytest.raises(ReleaseRefused, match="no switch"):
@@ -444,6 +450,9 @@ class TestGate:
     def test_what_failed_before_is_not_its_fault(self) -> None:
         page = a_page(degraded=frozenset({"models"}))
         assert self.objection(page, tolerated=frozenset({"models"})) == ""
+
+    def test_weights_that_the_chain_does_not_take_now_are_nobody_s(self) -> None:
+        assert self.objection(a_page(degraded=frozenset({"weights"}))) == ""
 
     def test_every_break_and_every_start_counts_from_the_beginning(self) -> None:
         self.objection(a_page(), a_page(), None, a_page())

@@ -8,7 +8,8 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import pytest
 
 import sn37
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.domain.ids import CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import Verdict
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 Step = Callable[["StateStore"], Awaitable[None]]
 
 ENTRIES = (an_entry_key("alice", 100), an_entry_key("bob", 200))
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROUNDS = tuple(a_round_key(c, 360 * n) for n in range(1, 13) for c in (1, 2))
 
 
@@ -60,6 +62,8 @@ def steps_of(key: RoundKey) -> Iterable[Step]:
         yield finish_entry(key, entry, a_signed_receipt(f"{key} {entry}"))
     yield lambda store: store.finish_round(a_round_result(key), [changed])
     yield lambda store: store.record_weights(a_weights_record(key.sync_block))
+    for keep in (ENTRIES[:1], ()):
+        yield forget(key, keep)
 
 
 def append(key: RoundKey, entry: EntryKey, block: BlockLosses) -> Step:
@@ -69,6 +73,16 @@ def append(key: RoundKey, entry: EntryKey, block: BlockLosses) -> Step:
 def finish_entry(key: RoundKey, entry: EntryKey, receipt: SignedReceipt) -> Step:
     outcome = an_outcome(entry, verdict=Verdict.SCORED)
     return lambda store: store.finish_entry(key, outcome, receipt)
+
+
+def forget(key: RoundKey, keep: Collection[EntryKey]) -> Step:
+    """All but the newest round of the competition, or the newest as well when it is the first."""
+
+    async def step(store: StateStore) -> None:
+        before = Block(key.sync_block + (key == ROUNDS[0]))
+        await store.forget(key.competition, before=before, keep=keep, at=NOW)
+
+    return step
 
 
 STEPS = tuple(step for key in ROUNDS for step in steps_of(key))

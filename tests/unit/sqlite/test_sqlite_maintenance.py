@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import maintenance, versions
 from sn37.adapters.sqlite.database import Access, Database
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -218,6 +218,7 @@ class TestRestore:
             for forbidden in (
                 lambda: maintenance.restore(tmp_path / "copy", path),
                 lambda: maintenance.compact(path),
+                lambda: versions.migrate(path),
             ):
                 with pytest.raises(StateUnavailable, match="in use by another validator"):
                     forbidden()
@@ -235,17 +236,38 @@ def test_compacting_gives_back_space_and_loses_nothing(tmp_path: Path) -> None:
     assert maintenance.verify(path).rows["round"] == 1
 
 
+class TestSchemaVersion:
+    def test_it_is_told_also_when_it_is_newer_than_this_program(self, path: Path) -> None:
+        assert versions.schema_version(path) == VERSION
+        change(path, f"PRAGMA user_version = {VERSION + 7}")
+        assert versions.schema_version(path) == VERSION + 7
+
+    def test_there_is_none_where_there_is_no_database(self, tmp_path: Path) -> None:
+        assert versions.schema_version(tmp_path / "none") is None
+
+    def test_what_is_damaged_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "state.sqlite").write_bytes(b"damaged" * 1000)
+        with pytest.raises(StateUnreadable):
+            versions.schema_version(tmp_path / "state.sqlite")
+
+    def test_another_program_s_database_is_refused(self, tmp_path: Path) -> None:
+        change(tmp_path / "state.sqlite", "CREATE TABLE theirs (id INTEGER)")
+        with pytest.raises(StateUnreadable, match="not a state database"):
+            versions.schema_version(tmp_path / "state.sqlite")
+
+
 class TestCommands:
     def test_back_up_verify_restore_compact(
         self, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         copy, place = str(tmp_path / "copy.sqlite"), ("--state-dir", str(path.parent))
-        for words in (("backup", copy), ("verify",), ("restore", copy), ("compact",)):
+        for words in (("backup", copy), ("verify",), ("restore", copy), ("migrate",), ("compact",)):
             assert run(main.app, ["state", *words, *place], prog_name="sn37") == 0
         told = capsys.readouterr().out.splitlines()
         assert told[0].endswith("MB, checked")
         assert ": sound, version" in told[1]
-        assert told[-2].endswith("the one before is " + f"{path}.replaced-1")
+        assert told[-3].endswith("the one before is " + f"{path}.replaced-1")
+        assert told[-2] == f"{path}: version {VERSION}, checked"
 
     def test_json(self, path: Path) -> None:
         args = ["state", "verify", "--json", "--state-dir", str(path.parent)]

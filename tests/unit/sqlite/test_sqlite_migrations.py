@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import maintenance, versions
 from sn37.adapters.sqlite.schema import MIGRATIONS, VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.state import OpenRound, ValidatorState
@@ -66,6 +66,13 @@ def test_nothing_is_lost_when_it_is_brought_up_to_date(path: Path) -> None:
     expected = losses(*(n / 16 for n in range(16)))
     assert round_.journal == {an_entry_key("alice", 100): (expected,)}
     assert maintenance.verify(path).version == VERSION
+
+
+def test_it_can_be_brought_up_to_date_without_a_validator(path: Path) -> None:
+    before, after = maintenance.verify(path), versions.migrate(path)
+    assert (before.version < VERSION, after.version) == (True, VERSION)
+    assert (after.rows, after.newest_round) == (before.rows, before.newest_round)
+    assert versions.migrate(path) == maintenance.verify(path)
 
 
 def test_a_copy_of_it_can_be_checked_and_restored(path: Path, tmp_path: Path) -> None:

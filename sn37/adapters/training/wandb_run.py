@@ -1,0 +1,36 @@
+"""A run's curves on Weights and Biases, for who asks for it. Needs wandb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import wandb
+
+from sn37.domain.training import Evaluated, Step
+
+
+class WandbRun:
+    """One run there, continued after a restart."""
+
+    def __init__(self, *, project: str, folder: Path, fingerprint: str) -> None:
+        self._run = wandb.init(
+            project=project,
+            name=folder.name,
+            id=fingerprint[:16],
+            resume="allow",
+            dir=folder,
+            settings=wandb.Settings(console="off", silent=True),
+        )
+        self._known = self._run.step  # what was sent before a restart is not sent again
+
+    def step(self, step: Step) -> None:
+        if step.number >= self._known:
+            values = {"loss": step.loss, "learning_rate": step.learning_rate}
+            speed = step.tokens / step.seconds if step.seconds else 0.0
+            self._run.log({**values, "tokens_per_s": speed}, step=step.number)
+
+    def evaluated(self, found: Evaluated) -> None:
+        self._run.log({"held_out_score": found.score}, step=found.step)
+
+    def close(self) -> None:
+        self._run.finish()

@@ -1,0 +1,208 @@
+"""``sn37 replay``: what it says of a receipt, and one line for whatever is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sn37
+from sn37.app import main
+from sn37.app.cli_errors import CommandError, run
+from sn37.app.competitions import load_schedule
+from sn37.app.receipt_files import publish
+from sn37.app.replay_report import Replayed, Signature
+from sn37.app.replaying import texts_of
+from sn37.app.rescoring import Pair, Rescored
+from sn37.domain.canonical import canonical_digest, canonical_json
+from sn37.domain.ids import Digest, Hotkey, TaskName
+from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.testing.builders import a_receipt, a_round_key, some_samples
+
+SIMNET = load_schedule("simnet", known_sources=None)
+RULES = SIMNET.schedule.at(SIMNET.schedule.stages[0].from_block)[0]
+TASK = RULES.tasks[0]
+
+
+def a_whole_receipt() -> Receipt:
+    """Of the first competition of simnet, with rows that no source has."""
+    rows = tuple((f"row-{n}", Digest(f"{n:064x}")) for n in range(TASK.num_samples))
+    key = a_round_key(RULES.id, 1800)
+    receipt = a_receipt(key, manifest={TASK.name: rows})
+    return replace(receipt, code_version=sn37.__version__, schedule_fingerprint=SIMNET.fingerprint)
+
+
+def file_of(folder: Path, receipt: Receipt) -> str:
+    (folder / "receipt.json").write_bytes(canonical_json(receipt.document()))
+    return str(folder / "receipt.json")
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> str:
+    assert run(main.app, ["replay", *words], prog_name="sn37") == code
+    found = capsys.readouterr().err
+    assert found.count("\n") == 1
+    return found
+
+
+def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "receipt").write_text("{")
+    assert "no JSON" in error_of(capsys, str(tmp_path / "receipt"))
+    assert "No such file" in error_of(capsys, str(tmp_path / "absent"))
+    assert "Is a directory" in error_of(capsys, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "told"),
+    [
+        (
+            {"schedule_fingerprint": Digest("0" * 64)},
+            ("--network", "simnet"),
+            "by the rules of schedule 0000000000000000, preset simnet is",
+        ),
+        ({}, ("--network", "finney"), "give the other with --schedule FILE, it came with sn37"),
+        ({"round": a_round_key(9, 1800)}, ("--network", "simnet"), "has no competition 9 at"),
+        (
+            {"losses": {TASK.name: (1.0,)}},
+            ("--network", "simnet"),
+            "the receipt contradicts itself: its losses are not those of a round",
+        ),
+        (
+            {"manifest_digest": Digest("0")},
+            ("--network", "simnet"),
+            "the receipt contradicts itself: its manifest is not the one",
+        ),
+    ],
+)
+def test_a_receipt_that_cannot_be_replayed_is_one_line(
+    change: dict[str, object],
+    words: tuple[str, ...],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    receipt = replace(a_whole_receipt(), **change)  # type: ignore[arg-type]
+    assert told in error_of(capsys, file_of(tmp_path, receipt), *words)
+
+
+def test_a_schedule_that_is_not_there_is_a_wrong_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = file_of(tmp_path, a_whole_receipt())
+    error = error_of(capsys, file, "--schedule", str(tmp_path / "absent"), code=2)
+    assert "No such file" in error
+
+
+def test_samples_are_read_from_what_data_sample_prints(tmp_path: Path) -> None:
+    samples = some_samples(3)
+    rows = [
+        {"row_id": s.provenance.row_id, "prompt": s.prompt, "reference": s.reference, "time": "x"}
+        for s in samples
+    ]
+    for number, document in enumerate((rows, {"source": "any", "samples": rows})):
+        (tmp_path / str(number)).write_text(json.dumps(document))
+        found = texts_of(tmp_path / str(number))
+        assert [(s.provenance.row_id, s.content_hash) for s in found] == [
+            (s.provenance.row_id, s.content_hash) for s in samples
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no rows of samples"),
+        ("{}", "no rows of samples"),
+        ("3", "row : Input should be a valid array"),
+        ('[{"row_id": "a"}]', "row 0.prompt: Field required"),
+        ('[{"row_id": "a", "prompt": "", "reference": "b", "choices": ["b"]}]', "fewer than two"),
+    ],
+)
+def test_a_file_without_samples_is_one_line(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text(text)
+    with pytest.raises(CommandError, match=told):
+        texts_of(tmp_path / "texts")
+    with pytest.raises(CommandError, match="No such file"):
+        texts_of(tmp_path / "absent")
+
+
+def replayed(
+    recorded: float = 1.5,
+    *,
+    now: float = 1.5,
+    environment: dict[str, str] | None = None,
+    signature: Signature = Signature.VALID,
+) -> Replayed:
+    text = TaskName("text")
+    pairs = tuple(
+        Pair(task=text, position=n, row_id=f"row-{n}\x1b", recorded=recorded, rescored=found)
+        for n, found in enumerate((recorded, now))
+    )
+    receipt = replace(a_receipt(), code_version=sn37.__version__)
+    found = Rescored(receipt=receipt, pairs=pairs, environment=environment or receipt.environment)
+    return Replayed(found=found, signature=signature, validator=Hotkey("validator"))
+
+
+def test_equal_losses_are_good_and_say_so() -> None:
+    shown = replayed()
+    assert shown.is_good
+    assert shown.lines()[-1] == "the losses are equal, to the last bit"
+    assert "signature valid, of validator" in shown.lines()
+    document = shown.document()
+    assert (document["good"], document["first_difference"]) == (True, None)
+
+
+def test_a_changed_digit_is_named_with_both_losses() -> None:
+    shown = replayed(now=math.nextafter(1.5, 2))
+    assert not shown.is_good
+    line = shown.lines()[-2]
+    assert line.startswith("first that differs: task text, sample 1, row row-1")
+    assert "1.5 in the receipt, 1.5000000000000002 now" in line
+    assert "a digit was changed" in shown.verdict
+    assert json.loads(json.dumps(shown.document()))["first_difference"]["position"] == 1
+
+
+def test_on_another_device_losses_may_differ_a_little() -> None:
+    shown = replayed(now=1.5001, environment={"device": "cuda", "dtype": "bfloat16"})
+    assert shown.is_good
+    assert "agree as those of two devices do" in shown.verdict
+    assert shown.warnings == ("device was cpu, here it is cuda",)
+    beyond = replayed(now=1.6, environment={"device": "cuda", "dtype": "bfloat16"})
+    assert not beyond.is_good
+    assert "are not those of this model" in beyond.verdict
+
+
+def test_the_first_of_many_small_differences_and_the_first_large_one_are_both_named() -> None:
+    shown = replayed(now=1.6)
+    pairs = (replace(shown.found.pairs[0], rescored=1.5001), shown.found.pairs[1])
+    shown = replace(shown, found=replace(shown.found, pairs=pairs))
+    assert [line.partition(":")[0] for line in shown.lines()[-3:-1]] == [
+        "first that differs",
+        "first that differs by more than devices do",
+    ]
+
+
+def test_a_loss_that_is_not_finite_can_be_told_in_json() -> None:
+    document = json.dumps(replayed(now=math.nan).document(), allow_nan=False)
+    assert json.loads(document)["tasks"]["text"]["rescored"] == "nan"
+
+
+def test_a_signature_that_is_not_valid_is_never_good() -> None:
+    assert not replayed(signature=Signature.INVALID).is_good
+    assert replayed(signature=Signature.NONE).is_good
+
+
+def test_another_version_of_the_program_is_a_warning() -> None:
+    shown = replayed()
+    receipt = replace(shown.found.receipt, code_version="0.0.1")
+    shown = replace(shown, found=replace(shown.found, receipt=receipt))
+    assert shown.warnings == (f"sn37 was 0.0.1, here it is {sn37.__version__}",)
+    assert shown.is_good
+
+
+def test_a_published_file_holds_what_was_signed() -> None:
+    document = canonical_json(a_receipt().document())
+    signed = SignedReceipt(document=document, hotkey=Hotkey("v"), signature=b"\x01" * 64)
+    published = json.loads(publish(signed))
+    assert canonical_digest(published["document"]) == a_receipt().digest

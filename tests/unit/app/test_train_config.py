@@ -1,0 +1,139 @@
+"""The file that a miner writes to train a model, and the rows it splits."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.app import miner
+from sn37.app.cli_errors import UsageError
+from sn37.app.train_config import load_config
+from sn37.app.train_split import FILE, freeze, frozen, split
+from sn37.domain.ids import TaskName
+from sn37.domain.training import Lora, Precision
+from sn37.ports.errors import TrainerUnavailable
+from sn37.testing.builders.rounds import a_batch
+from sn37.testing.builders.samples import a_sample
+
+HEAD = 'competition = 1\nbase = "base"\noutput = "model"\n'
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "train.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("network", "competition"), [("simnet", 1), ("simnet", 2), ("finney", 1), ("finney", 3)]
+)
+def test_the_example_of_a_competition_is_a_file_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], network: str, competition: int
+) -> None:
+    assert miner.main(["train", "--example", str(competition), "--network", network]) == 0
+    text = capsys.readouterr().out
+    config = load_config(written(tmp_path, text))
+    assert config.competition == competition
+    assert config.data.sources
+    # What is commented out can be read as well, but for a second end of the window.
+    optional = "\n".join(line.removeprefix("#") for line in text.splitlines()[2:])
+    assert tomllib.loads(optional).keys() >= {"wandb_project", "run", "training"}
+    assert "lora" in tomllib.loads(optional)["training"]
+
+
+def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
+    text = f"{HEAD}[training]\nepochs = 2.5\nbatch_samples = 8\nmax_minutes = 2\n[training.lora]\n"
+    config = load_config(written(tmp_path, text))
+    assert config.run_folder == Path("model.run")
+    recipe = config.training.recipe(100)
+    assert (recipe.steps, recipe.max_seconds) == (32, 120)
+    assert recipe.lora == Lora(rank=16, alpha=32)
+    assert recipe.precision is Precision.MIXED
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: competition: the key 'competition' is missing"),
+        (HEAD + "outptu = 1\n", "line 4: outptu: unknown key; did you mean 'output'?"),
+        (
+            HEAD + "[training]\nlearning_rte = 1\n",
+            "line 5: training.learning_rte: unknown key; did you mean 'learning_rate'?",
+        ),
+        (
+            HEAD + '[training]\nsteps = "many"\n',
+            "line 5: training.steps: input should be a valid integer, not 'many'",
+        ),
+        (
+            HEAD + '[training]\nprecision = "int4"\n',
+            "line 5: training.precision: input should be 'float32', 'mixed' or 'bfloat16', "
+            "not 'int4'",
+        ),
+        (HEAD + "[training.lora]\nrank = 0\n", "line 5: training.lora.rank: input should be"),
+        (
+            HEAD + '[[data.sources]]\nname = "a"\nblock = 5\ntrusted = ["x"]\n',
+            "line 4: data.sources.0: block says window and signers",
+        ),
+        (HEAD + "[training\n", "line 4: not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_that_says_where(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config(written(tmp_path, text))
+    assert str(caught.value).startswith(f"{tmp_path / 'train.toml'}, {message}")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere.toml: No such file"):
+        load_config(tmp_path / "nowhere.toml")
+
+
+@given(prompts=st.text("abcdefgh", min_size=1, max_size=40), held_out=st.integers(1, 20))
+def test_no_prompt_is_both_learnt_and_held_out(prompts: str, held_out: int) -> None:
+    samples = [
+        a_sample(f"row-{n}", prompt=p, reference=f"answer {n % 9}") for n, p in enumerate(prompts)
+    ]
+    batches = [a_batch("one", samples=samples[::2]), a_batch("two", samples=samples[1::2])]
+    found = split(batches, held_out=held_out, scored=[TaskName("one")])
+    learnt = {s.prompt for batch in found.training for s in batch.samples}
+    tested = {s.prompt for batch in found.held_out for s in batch.samples}
+    assert not learnt & tested
+    assert learnt | tested == set(prompts)
+    assert {batch.task for batch in found.held_out} <= {"one"}
+    hashes = [s.content_hash for b in found.training for s in b.samples if b.task == "one"]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_the_order_of_rows_does_not_change_what_is_held_out() -> None:
+    samples = [a_sample(f"row-{n}", prompt=f"question {n}", reference="yes") for n in range(40)]
+    one, other = (
+        split([a_batch("pairs", samples=rows)], held_out=5, scored=[TaskName("pairs")])
+        for rows in (samples, samples[::-1])
+    )
+    assert {s.prompt for s in one.held_out[0].samples} == {
+        s.prompt for s in other.held_out[0].samples
+    }
+    assert len(one.held_out[0].samples) == 5
+
+
+def test_a_frozen_split_comes_back_as_it_was(tmp_path: Path) -> None:
+    samples = [a_sample(f"row-{n}", prompt=f"question {n}", reference="\u00e9") for n in range(9)]
+    found = split([a_batch("pairs", samples=samples)], held_out=2, scored=[TaskName("pairs")])
+    assert frozen(tmp_path / "run") is None
+    freeze(found, tmp_path / "run")
+    again = frozen(tmp_path / "run")
+    assert again is not None
+    assert again.digest == found.digest
+    assert again.num_training == 7
+
+
+def test_a_split_that_is_torn_is_named(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"training": [')
+    with pytest.raises(TrainerUnavailable, match=r"data.json cannot be read.*remove it"):
+        frozen(tmp_path)
