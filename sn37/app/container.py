@@ -10,7 +10,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -57,7 +57,6 @@ from sn37.domain.ids import CompetitionId, Hotkey
 from sn37.domain.samples import Sample
 from sn37.domain.state import RoundResult
 from sn37.domain.winner import KingOfTheHill
-from sn37.ports.clock import Clock
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -71,10 +70,6 @@ def _scorer(settings: Settings) -> WorkerScorer:
         threads=settings.threads,
         allow_weak_sandbox=settings.allow_weak_sandbox,
     )
-
-
-def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
 
 
 def _watchdog(log_file: Path) -> Watchdog:
@@ -98,10 +93,6 @@ def _print_samples(title: str, samples: Sequence[Sample], collected: Collected |
     show(LastingConsole(), render_samples(title, samples, collected))
 
 
-def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
-    return tuple(map(FolderReceipts, folders))
-
-
 class Container(containers.DeclarativeContainer):
     """Wires one validator.
 
@@ -118,7 +109,8 @@ class Container(containers.DeclarativeContainer):
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     tables = providers.Object(_print_report)
     sample_table = providers.Object(_print_samples)
-    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
+    journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
@@ -170,11 +162,8 @@ class Container(containers.DeclarativeContainer):
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
-        ReceiptWriter,
-        signer=network.provided.signer,
-        fingerprint=loaded.provided.fingerprint,
+        ReceiptWriter, signer=network.provided.signer, fingerprint=loaded.provided.fingerprint
     )
-
     statements = providers.Singleton(
         StatementWriter,
         signer=network.provided.signer,
@@ -268,18 +257,15 @@ class Container(containers.DeclarativeContainer):
     write_round = providers.Object(write_round)
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
         verify=verify_signature,
-        fingerprint=loaded.provided.fingerprint,
-        chain=chain,
-        models=models,
+        network=network,
+        loaded=loaded,
         sources=sources,
         scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
-        schedule=schedule,
         rule=rule,
-        hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
     goal = providers.Factory(

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite.reading import read_state
 from sn37.domain.ids import CompetitionId
+from tests.integration.simnet.killing import Run
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "examples" / "mining_demo.py"
@@ -23,11 +24,11 @@ def typed(text: str, prompt: str) -> list[str]:
 
 
 def test_a_new_miner_takes_the_crown_while_the_validator_runs(
-    undisturbed: Path, tmp_path: Path
+    undisturbed: Run, tmp_path: Path
 ) -> None:
     state_dir = tmp_path / "simnet-state"
-    shutil.copytree(undisturbed / "state", state_dir)
-    before = maintenance.read_state(state_dir / "state.sqlite")
+    shutil.copytree(undisturbed.state, state_dir)
+    before = read_state(state_dir / "state.sqlite")
     steps = ["--steps", "80", "--minutes", "10"]
     done = subprocess.run(
         [sys.executable, str(DEMO), "--folder", str(tmp_path), *steps],
@@ -42,7 +43,7 @@ def test_a_new_miner_takes_the_crown_while_the_validator_runs(
     assert stages.startswith("from waiting to ")
     assert stages.endswith(" to champion")
 
-    after = maintenance.read_state(state_dir / "state.sqlite")
+    after = read_state(state_dir / "state.sqlite")
     (king,) = {e for e in after.submissions if e not in before.submissions}
     assert after.rounds[CompetitionId(1)][-1].champion == king
 
