@@ -72,6 +72,7 @@ __all__ = [
     "ModelNotPublic",
     "ModelRejected",
     "PortError",
+    "Progress",
     "PublishReport",
     "Rejected",
     "Settings",
@@ -165,9 +166,10 @@ async def check(
         weights: Whether to read the weights.
         loading: Whether to load the model and score a few texts.
     """
+    rules = competition_of(rules_of_network(settings), competition, at=at)
     request = Request(
         target=await target_of(os.fspath(model), settings),
-        rules=competition_of(rules_of_network(settings), competition, at=at),
+        rules=rules,
         settings=settings,
         tokenizer=_path(tokenizer),
         weights=weights,
