@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -53,7 +52,6 @@ from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
 from sn37.domain.ids import Hotkey
 from sn37.domain.winner import KingOfTheHill
-from sn37.ports.clock import Clock
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -69,18 +67,10 @@ def _scorer(settings: Settings) -> WorkerScorer:
     )
 
 
-def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
-
-
 def _watchdog(log_file: Path) -> Watchdog:
     return Watchdog(
         deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file, "the event loop is stuck")
     )
-
-
-def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
-    return tuple(map(FolderReceipts, folders))
 
 
 class Container(containers.DeclarativeContainer):
@@ -99,7 +89,8 @@ class Container(containers.DeclarativeContainer):
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
     tables = providers.Object(printed(render_report, LastingConsole))
     sample_table = providers.Object(printed(render_samples, LastingConsole))
-    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
+    journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
@@ -151,11 +142,8 @@ class Container(containers.DeclarativeContainer):
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
-        ReceiptWriter,
-        signer=network.provided.signer,
-        fingerprint=loaded.provided.fingerprint,
+        ReceiptWriter, signer=network.provided.signer, fingerprint=loaded.provided.fingerprint
     )
-
     statements = providers.Singleton(
         StatementWriter,
         signer=network.provided.signer,
@@ -249,18 +237,15 @@ class Container(containers.DeclarativeContainer):
     write_round = providers.Object(write_round)
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
         verify=verify_signature,
-        fingerprint=loaded.provided.fingerprint,
-        chain=chain,
-        models=models,
+        network=network,
+        loaded=loaded,
         sources=sources,
         scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
-        schedule=schedule,
         rule=rule,
-        hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
     goal = providers.Factory(
