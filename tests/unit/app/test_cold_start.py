@@ -434,7 +434,6 @@ def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out()
     ("way", "block", "left"),
     [
         (ColdStart.NOTHING, 700, COLD_ROUNDS - 1),
-        (ColdStart.MANIFESTS, 700, COLD_ROUNDS - 1),
         (ColdStart.RECEIPTS, 700, 0),
         (ColdStart.FIRST, 700, 0),
         (ColdStart.NOTHING, 699, 0),  # the competition began later than the validator
