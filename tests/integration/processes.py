@@ -14,3 +14,12 @@ def children_of(pid: int | str) -> set[int]:
         with suppress(FileNotFoundError, ProcessLookupError):
             children.update(map(int, (task / "children").read_text().split()))
     return children
+
+
+def descendants_of(pid: int) -> set[int]:
+    """Its children, theirs, and so on."""
+    found = children_of(pid)
+    for child in tuple(found):
+        with suppress(FileNotFoundError):  # it has just ended
+            found |= descendants_of(child)
+    return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 
 from sn37.adapters.cuda.watchdog import holdings
-from tests.integration.processes import children_of
+from tests.integration.processes import descendants_of
 
 WARM_UP = 0.1  # of the rounds: pages, pools and caches are filled
 MAX_MEMORY_GROWTH = 0.05
@@ -21,6 +22,7 @@ class Reading:
 
     rounds: int  # of both competitions
     seconds: float  # since the validator was started
+    cpu_s: float  # of all its threads; on a busy machine the better measure
     memory_bytes: int  # of the validator's own process, without pages of files
     files: int
     threads: int
@@ -41,6 +43,7 @@ def read(pid: int, state_dir: Path, *, rounds: int, seconds: float) -> Reading:
     return Reading(
         rounds=rounds,
         seconds=seconds,
+        cpu_s=cpu_seconds(pid),
         memory_bytes=held.memory_bytes,
         files=len(list(Path("/proc", str(pid), "fd").iterdir())),
         threads=held.num_threads,
@@ -50,21 +53,16 @@ def read(pid: int, state_dir: Path, *, rounds: int, seconds: float) -> Reading:
     )
 
 
-def descendants_of(pid: int) -> set[int]:
-    """Its children, theirs, and so on."""
-    found: set[int] = set()
-    for child in children_of(pid):
-        try:
-            found |= {child, *descendants_of(child)}
-        except FileNotFoundError:  # it has just ended
-            continue
-    return found
+def cpu_seconds(pid: int) -> float:
+    """What a process has used in user and kernel mode; see proc(5)."""
+    after_name = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def between(readings: Sequence[Reading], first: float, last: float) -> list[Reading]:
-    """Those from one share of the rounds to another."""
-    total = readings[-1].rounds
-    return [r for r in readings if first * total <= r.rounds <= last * total]
+    """Those from one share of the rounds that were looked at to another."""
+    start, total = readings[0].rounds, readings[-1].rounds - readings[0].rounds
+    return [r for r in readings if first * total <= r.rounds - start <= last * total]
 
 
 def growth(readings: Sequence[Reading]) -> list[str]:
@@ -85,31 +83,31 @@ def growth(readings: Sequence[Reading]) -> list[str]:
             found.append(f"{name}: at most {most}, then {now}")
     if max(r.log_bytes for r in late) > 2 * max(r.log_bytes for r in early):
         found.append("the write-ahead log")
-    first, last = (per_round(readings, *part)[1] for part in ((0.25, 0.5), (0.75, 1.0)))
+    first, last = (
+        per_round(between(readings, *part), "state_bytes") for part in ((0.25, 0.5), (0.75, 1.0))
+    )
     if last > first * (1 + MAX_DISK_GROWTH):
         found.append(f"disk: {first:,.0f} bytes a round, then {last:,.0f}")
     return found
 
 
-def per_round(readings: Sequence[Reading], first: float, last: float) -> tuple[float, float]:
-    """Seconds and bytes of the database that one round took, in a part of the run."""
-    part = between(readings, first, last)
-    rounds = part[-1].rounds - part[0].rounds
-    return (
-        (part[-1].seconds - part[0].seconds) / rounds,
-        (part[-1].state_bytes - part[0].state_bytes) / rounds,
-    )
+def per_round(part: Sequence[Reading], name: str) -> float:
+    """By how much a field has grown in one round."""
+    grown = getattr(part[-1], name) - getattr(part[0], name)
+    return float(grown / (part[-1].rounds - part[0].rounds))
 
 
 def table(readings: Sequence[Reading]) -> str:
-    """A quarter a row, each with the medians of its readings."""
-    lines = ["quarter  s/round  bytes/round  MiB held  files  threads  processes  log MiB"]
+    """A quarter a row: medians of its readings, and what a round took of it."""
+    lines = [
+        "quarter  s/round  cpu s/round  bytes/round  MiB held  files  threads  processes  log MiB"
+    ]
     for number in range(4):
         part = between(readings, number / 4, (number + 1) / 4)
-        seconds, size = per_round(readings, number / 4, (number + 1) / 4)
         middle = {f.name: median(getattr(r, f.name) for r in part) for f in fields(Reading)}
         lines.append(
-            f"{number + 1:7}  {seconds:7.2f}  {size:11,.0f}  {middle['memory_bytes'] / 2**20:8.1f}"
+            f"{number + 1:7}  {per_round(part, 'seconds'):7.2f}  {per_round(part, 'cpu_s'):11.2f}"
+            f"  {per_round(part, 'state_bytes'):11,.0f}  {middle['memory_bytes'] / 2**20:8.1f}"
             f"  {middle['files']:5.0f}  {middle['threads']:7.0f}  {middle['processes']:9.0f}"
             f"  {middle['log_bytes'] / 2**20:7.1f}"
         )

@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from sn37.adapters.admission.files import SINGLE
 from sn37.adapters.simnet.attackers import Tensor, read_tensors, write_tensors
 from sn37.adapters.simnet.builder import ChainBuilder
@@ -30,6 +33,7 @@ MINERS = 5  # of each competition
 PERIOD = 7_200  # blocks between two challenges of one hotkey
 GUESTS_EVERY = 36_000  # blocks: somebody registers, and is gone as much later
 STEP = 1 / 16  # by which a better model's first weight is lower: 6 % of the loss
+STRIDE, UNIQUE = 0.02, 1e-3  # the same for real models, and what tells two of equal worth apart
 LIMITS = ModelConstraints(
     min_parameters=0,
     max_parameters=1_000_000,
@@ -71,11 +75,17 @@ class Move:
         return f"soak-{self.competition}-{self.number % MINERS}"
 
     @property
-    def better_before(self) -> int:
-        """How many better models the competition has seen up to and with this one."""
+    def worth(self) -> int:
+        """How many steps it is better than the first: as many as better ones have come before."""
         better = (Kind.BETTER, Kind.SEALED)
         whole, rest = divmod(self.number + 1, len(ORDER))
-        return whole * sum(k in better for k in ORDER) + sum(k in better for k in ORDER[:rest])
+        steps = whole * sum(k in better for k in ORDER) + sum(k in better for k in ORDER[:rest])
+        return steps - (self.kind in (Kind.HASTY, Kind.RESTLESS))
+
+    @property
+    def origin(self) -> int:
+        """The number of the move whose tensors these are: another's, of a copy."""
+        return self.number - ORDER.index(Kind.COPY) * (self.kind is Kind.COPY)
 
 
 def moves(until: Block) -> Iterator[Move]:
@@ -86,20 +96,25 @@ def moves(until: Block) -> Iterator[Move]:
             yield Move(competition=competition, number=number, block=block)
 
 
-def populate(world: World, seed: int, until: Block, scratch: Path) -> int:
+def populate(world: World, seed: int, until: Block, scratch: Path, *, loadable: bool) -> int:
     """Publish and schedule all commitments up to a block; how many there are.
 
-    ``scratch`` is an empty folder for one model at a time.
+    Args:
+        scratch: An empty folder, for one model at a time.
+        loadable: Make models for the real worker, and not only for one that pretends.
     """
     builder = ChainBuilder(world.chain_path, netuid=NETUID)
     publisher = FolderPublisher(world.repos)
+    make = _blended if loadable else _marked
     count = 0
     try:
         _register(builder, seed, until)
         for move in moves(until):
-            model = scratch / f"{move.competition}"
-            tensors = _start(world, move.competition, model)
-            write_tensors(model / SINGLE, _changed(tensors, move))
+            source = _folder(world, move.competition, "large")
+            model = scratch / source.name
+            if not model.exists():
+                shutil.copytree(source, model)
+            write_tensors(model / SINGLE, make(world, move))
             asyncio.run(_commit(builder, publisher, seed, move, model))
             count += 1
     finally:
@@ -144,23 +159,39 @@ async def _commit(
         builder.schedule_commit(signer, text, Block(move.block + PERIOD // 2))
 
 
-def _start(world: World, competition: CompetitionId, target: Path) -> list[Tensor]:
-    """The tensors of a small model like those of the population, whose other files are there."""
-    source = world.population.folders[f"c{competition}-honest-large"]
-    if not target.exists():
-        shutil.copytree(source, target)
-    return [t for t in read_tensors(source / SINGLE) if "layers." not in t.name]
-
-
-def _changed(tensors: list[Tensor], move: Move) -> list[Tensor]:
-    """The first tensor's first weight is the model's worth, its last the mark of the move."""
-    first, *rest = tensors
-    worse = move.kind in (Kind.HASTY, Kind.RESTLESS)
-    weight = -STEP * (move.better_before - worse)
-    # A copy repeats the newest better model.
-    number = move.number - ORDER.index(Kind.COPY) if move.kind is Kind.COPY else move.number
-    head, mark = struct.pack("<f", weight)[2:], number.to_bytes(2, "little")
+def _marked(world: World, move: Move) -> list[Tensor]:
+    """A part of a model. Its first weight is its worth, its last the mark of the move."""
+    source = read_tensors(_folder(world, move.competition, "large") / SINGLE)
+    first, *rest = (t for t in source if "layers." not in t.name)
+    head, mark = struct.pack("<f", -STEP * move.worth)[2:], move.origin.to_bytes(2, "little")
     return [replace(first, data=head + first.data[2:-2] + mark), *rest]
+
+
+def _blended(world: World, move: Move) -> list[Tensor]:
+    """A model some steps further from the medium budget's to the large one's, and beyond."""
+    large, medium = (
+        read_tensors(_folder(world, move.competition, budget) / SINGLE)
+        for budget in ("large", "medium")
+    )
+    share = np.float32(STRIDE * move.worth + UNIQUE * move.origin)
+    return [
+        replace(a, data=_to_bfloat16(x + share * (x - y)))
+        for a, b in zip(large, medium, strict=True)
+        for x, y in [(_from_bfloat16(a.data), _from_bfloat16(b.data))]
+    ]
+
+
+def _from_bfloat16(data: bytes) -> npt.NDArray[np.float32]:
+    return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+
+
+def _to_bfloat16(values: npt.NDArray[np.float32]) -> bytes:
+    """Rounded towards zero."""
+    return (values.view(np.uint32) >> 16).astype("<u2").tobytes()
+
+
+def _folder(world: World, competition: CompetitionId, budget: str) -> Path:
+    return world.population.folders[f"c{competition}-honest-{budget}"]
 
 
 def _signer(seed: int, name: str) -> SimnetSigner:

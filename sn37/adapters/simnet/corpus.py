@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,8 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
+
+from sn37.adapters.simnet.leftovers import own, sweep
 
 MIN_CHARS, MAX_CHARS = 80, 1_500  # of a response
 _PASSAGE_CHARS = 200  # a response ends with the first paragraph that makes it this long
@@ -64,7 +65,8 @@ def standard_library_pairs(
         return _parsed(root)
     if not cache.exists():
         # Each writer has a name of its own, so that none sees another's half-written file.
-        written = cache.with_name(f"{cache.name}.{os.getpid()}")
+        sweep(cache.parent, f".{cache.name}-")
+        written = cache.with_name(own(f".{cache.name}-"))
         rows = [[p.topic, p.prompt, p.response] for p in _parsed(root)]
         written.write_text(json.dumps(rows), encoding="utf-8")
         written.replace(cache)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sn37.adapters.admission.admit import Admitted, Inspected, admit, hash_file, inspect
 from sn37.adapters.admission.facts import FILES, StoredFacts, cache_key, inventory_of, read_facts
 from sn37.adapters.admission.files import documentation, listing
+from sn37.adapters.simnet.leftovers import own, sweep
 from sn37.adapters.simnet.repositories import FolderRepositories
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
@@ -89,7 +90,8 @@ class FolderModelStore:
     ) -> StoredFacts:
         self._require_room(inspect(source, constraints))
         self._models.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self._models))
+        sweep(self._models, _PARTIAL)
+        partial = Path(tempfile.mkdtemp(prefix=own(_PARTIAL), dir=self._models))
         self._under_way.add(partial)
         try:
             files = partial / FILES
@@ -121,7 +123,8 @@ class FolderModelStore:
             if source is None:
                 raise StoreUnavailable(f"tokenizer {ref.repo} at {ref.revision[:12]} is missing")
             self._tokenizers.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self._tokenizers) as partial:
+            sweep(self._tokenizers, _PARTIAL)
+            with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=self._tokenizers) as partial:
                 shutil.copytree(source, Path(partial) / FILES)
                 if not home.is_dir():
                     (Path(partial) / FILES).rename(home)
@@ -149,7 +152,7 @@ class FolderModelStore:
                 continue
             if not folder.name.startswith(_PARTIAL):
                 # Renamed first: a kill in the middle must not leave half an artifact.
-                folder = folder.rename(self._models / f"{_PARTIAL}{folder.name}")
+                folder = folder.rename(self._models / f"{own(_PARTIAL)}{folder.name}")
             freed += sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
             shutil.rmtree(folder, ignore_errors=True)  # a fetch may just have finished with it
         return freed

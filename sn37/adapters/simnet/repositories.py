@@ -16,10 +16,12 @@ from enum import StrEnum
 from hashlib import sha1, sha256
 from pathlib import Path
 
+from sn37.adapters.simnet.leftovers import own, sweep
 from sn37.domain.canonical import JsonValue, canonical_json
 from sn37.domain.models import ModelRef
 
 META = "meta.json"
+_PARTIAL, _META = ".partial-", ".meta-"  # until complete
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
@@ -61,7 +63,8 @@ class FolderRepositories:
         home.mkdir(parents=True, exist_ok=True)
         target = home / revision
         if not target.is_dir():
-            with tempfile.TemporaryDirectory(prefix=".partial-", dir=home) as partial:
+            sweep(home, _PARTIAL)
+            with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=home) as partial:
                 copy = Path(partial, "files")
                 # Links are copied as links: a reader must refuse them, not the host resolve them.
                 shutil.copytree(folder, copy, symlinks=True)
@@ -118,7 +121,8 @@ class FolderRepositories:
         return self._root / parts[0] / parts[1]
 
     def _write(self, home: Path, visibility: Visibility) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=home, prefix=".meta-", delete=False) as file:
+        sweep(home, _META)
+        with tempfile.NamedTemporaryFile("w", dir=home, prefix=own(_META), delete=False) as file:
             json.dump({"visibility": visibility}, file)
             file.flush()
             os.fsync(file.fileno())

@@ -1,20 +1,14 @@
-"""The validator on simnet, as its command line runs it: once undisturbed, once killed over and
-over. The longest tests of the suite; they share the undisturbed run."""
+"""The validator on simnet, as its command line runs it, undisturbed. Made once, for all tests."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import math
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -32,64 +26,18 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.receipt_files import publish
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
+from tests.integration.simnet.killing import Run
 
 SEED = 0
-ROUNDS = 2
 TIME_LIMIT_S = 900
 LARGEST = {1: "c1-honest-large", 2: "c2-honest-large"}
 SHARES = {1: 0.7, 2: 0.3}
 Json = Any  # what json.loads returns
 
-# Where the validator is killed: after so many events of a kind since it was last started.
-MOMENTS = (
-    ("SetUpAdvanced", 25),
-    ("SubmissionFetched", 5),
-    ("PoolFrozen", 1),
-    ("RoundOpened", 1),
-    ("BlockScored", 1),
-    ("BlockScored", 27),
-    ("EntryFinished", 2),
-    ("RoundFinished", 1),
-    ("BlockScored", 44),
-    ("WeightsSubmitted", 1),
-    ("RoundOpened", 2),
-    ("BlockScored", 7),
-)
-
-
-def command(state_dir: Path, report: Path) -> list[str]:
-    module = "sn37.app.validator"
-    options = ["--network", "simnet", "--rounds", str(ROUNDS), "--seed", str(SEED)]
-    folders = ["--state-dir", str(state_dir), "--json", str(report)]
-    return [sys.executable, "-m", module, *options, *folders]
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state of a run that nobody disturbed; made once, whichever worker comes first."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    root = shared / "simnet-undisturbed"
-    root.mkdir(exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "report.json").exists():
-            done = subprocess.run(
-                command(root / "state", root / "report.json"),
-                capture_output=True,
-                text=True,
-                timeout=TIME_LIMIT_S,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-            (root / "stdout.txt").write_text(done.stdout)
-    return root
-
 
 @pytest.fixture
-def rounds(undisturbed: Path) -> list[Json]:
-    loaded: list[Json] = json.loads((undisturbed / "report.json").read_text())
+def rounds(undisturbed: Run) -> list[Json]:
+    loaded: list[Json] = json.loads(undisturbed.report.read_text())
     return loaded
 
 
@@ -132,11 +80,11 @@ def test_every_attacker_shows_its_own_reason(rounds: list[Json]) -> None:
 
 
 def test_only_the_winners_get_weight_and_the_chain_has_it(
-    undisturbed: Path, rounds: list[Json]
+    undisturbed: Run, rounds: list[Json]
 ) -> None:
     expected = {hotkey_of(SEED, LARGEST[c]): share for c, share in SHARES.items()}
     assert all(r["weights"] == pytest.approx(expected) for r in rounds)
-    chain = ChainBuilder(undisturbed / "state" / "simnet" / "chain.sqlite", netuid=NETUID)
+    chain = ChainBuilder(undisturbed.state / "simnet" / "chain.sqlite", netuid=NETUID)
     try:
         on_chain = chain.weights(NETUID, Hotkey(keypair(SEED, VALIDATOR).ss58_address))
     finally:
@@ -150,18 +98,18 @@ def test_the_schedule_changes_inside_the_run(rounds: list[Json]) -> None:
     assert seen == [320, 320, 320, 352]
 
 
-def test_the_tables_show_entries_reasons_standings_and_weights(undisturbed: Path) -> None:
-    text = (undisturbed / "stdout.txt").read_text()
+def test_the_tables_show_entries_reasons_standings_and_weights(undisturbed: Run) -> None:
+    text = undisturbed.console.read_text()
     for word in ("c1-honest-large", "copied_commitment", "Standings", "Weights", "0.7000"):
         assert word in text
 
 
 def test_every_scored_entry_has_a_receipt_that_the_validator_signed(
-    undisturbed: Path, rounds: list[Json]
+    undisturbed: Run, rounds: list[Json]
 ) -> None:
     for round_ in rounds:
         key = RoundKey(CompetitionId(round_["competition"]), Block(round_["sync_block"]))
-        receipts = asyncio.run(read_receipts(undisturbed / "state" / "state.sqlite", key))
+        receipts = asyncio.run(read_receipts(undisturbed.state / "state.sqlite", key))
         documents = [json.loads(r.document) for r in receipts]
         scored = {e["hotkey"] for e in round_["entries"] if e["score"] is not None}
         assert {d["hotkey"] for d in documents} == scored
@@ -187,12 +135,12 @@ def audit(state: Path) -> tuple[int, dict[str, Json]]:
 
 
 def test_an_audit_derives_the_run_and_finds_one_changed_digit(
-    undisturbed: Path, tmp_path: Path
+    undisturbed: Run, tmp_path: Path
 ) -> None:
-    code, found = audit(undisturbed / "state")
+    code, found = audit(undisturbed.state)
     assert (code, found["rounds"], found["differences"]) == (0, 4, [])
     assert found["receipts"] > 4
-    maintenance.backup(undisturbed / "state" / "state.sqlite", tmp_path / "state.sqlite")
+    maintenance.backup(undisturbed.state / "state.sqlite", tmp_path / "state.sqlite")
     with closing(sqlite3.connect(tmp_path / "state.sqlite")) as db, db:
         row, losses = db.execute("SELECT max(id), losses FROM journal").fetchone()
         changed = bytes((losses[0] ^ 1, *losses[1:]))  # the last bit of the first loss
@@ -213,9 +161,9 @@ def sn37(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def receipts(undisturbed: Path, tmp_path: Path) -> list[Path]:
+def receipts(undisturbed: Run, tmp_path: Path) -> list[Path]:
     """Those of the first round, as they are published."""
-    database, key = undisturbed / "state" / "state.sqlite", RoundKey(CompetitionId(1), Block(1800))
+    database, key = undisturbed.state / "state.sqlite", RoundKey(CompetitionId(1), Block(1800))
     files = []
     for number, receipt in enumerate(asyncio.run(read_receipts(database, key))):
         files.append(tmp_path / f"receipt-{number}")
@@ -223,16 +171,16 @@ def receipts(undisturbed: Path, tmp_path: Path) -> list[Path]:
     return files
 
 
-def repository(undisturbed: Path, document: Mapping[str, Json]) -> Path:
+def repository(undisturbed: Run, document: Mapping[str, Json]) -> Path:
     """The folder of the model that a receipt is of."""
-    repos = undisturbed / "state" / "simnet" / "repos"
+    repos = undisturbed.state / "simnet" / "repos"
     return Path(repos, *document["repo"].split("/"), document["revision"])
 
 
 def test_a_receipt_is_replayed_bit_for_bit_and_a_changed_digit_found(
-    undisturbed: Path, receipts: list[Path], tmp_path: Path
+    undisturbed: Run, receipts: list[Path], tmp_path: Path
 ) -> None:
-    state = ("--network", "simnet", "--state-dir", str(undisturbed / "state"), "--json")
+    state = ("--network", "simnet", "--state-dir", str(undisturbed.state), "--json")
     done = sn37("replay", str(receipts[0]), *state)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -258,9 +206,9 @@ def test_a_receipt_is_replayed_bit_for_bit_and_a_changed_digit_found(
 
 
 def test_what_a_replay_lacks_is_one_line(
-    undisturbed: Path, receipts: list[Path], tmp_path: Path
+    undisturbed: Run, receipts: list[Path], tmp_path: Path
 ) -> None:
-    state = ("--network", "simnet", "--state-dir", str(undisturbed / "state"))
+    state = ("--network", "simnet", "--state-dir", str(undisturbed.state))
     document = json.loads(receipts[0].read_text())["document"]
     other = json.loads(receipts[1].read_text())["document"]
     row = next(iter(document["manifest"].values()))[0][0]
@@ -286,95 +234,8 @@ async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:
         await store.close()
 
 
-def test_a_finished_run_shows_its_report_again_without_scoring(
-    undisturbed: Path, tmp_path: Path
-) -> None:
-    before = Counter(kinds(undisturbed / "state"))
-    subprocess.run(
-        command(undisturbed / "state", tmp_path / "again.json"),
-        check=True,
-        capture_output=True,
-        timeout=TIME_LIMIT_S,
-    )
-    assert (tmp_path / "again.json").read_bytes() == (undisturbed / "report.json").read_bytes()
-    assert Counter(kinds(undisturbed / "state"))["BlockScored"] == before["BlockScored"]
-
-
-@pytest.mark.fault("SIGKILL", "set-up")
-@pytest.mark.fault("SIGKILL", "freeze")
-@pytest.mark.fault("SIGKILL", "fetch")
-@pytest.mark.fault("SIGKILL", "opening")
-@pytest.mark.fault("SIGKILL", "evaluation")
-@pytest.mark.fault("SIGKILL", "receipts")
-@pytest.mark.fault("SIGKILL", "weights")
-def test_killed_at_many_moments_a_run_ends_as_if_nothing_had_happened(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    state, report = tmp_path / "state", tmp_path / "report.json"
-    for kind, count in MOMENTS:
-        kill_after(kind, count, state, report)
-    done = subprocess.run(
-        command(state, report), capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    undisturbed: Path = request.getfixturevalue("undisturbed")
-    assert comparable(report) == comparable(undisturbed / "report.json")
-    scored = Counter(
-        json.dumps([e["round"], e["key"], e["done"]])
-        for e in events(state)
-        if e["event"] == "BlockScored"
-    )
-    assert max(scored.values()) == 1, "no block of samples is scored twice"
-
-
-def kill_after(kind: str, count: int, state: Path, report: Path) -> None:
-    """Start the validator, and kill -9 it as soon as it has told of so many events."""
-    before = Counter(kinds(state))[kind]
-    with (state.with_suffix(".log")).open("ab") as log:
-        validator = subprocess.Popen(command(state, report), stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + TIME_LIMIT_S
-        while Counter(kinds(state))[kind] < before + count:
-            assert validator.poll() is None, state.with_suffix(".log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        validator.send_signal(signal.SIGKILL)
-        validator.wait()
-    assert_nothing_is_left(validator.pid)
-
-
-def assert_nothing_is_left(pid: int) -> None:
-    """Warm parents name their validator on their command line; workers are forks of them."""
-    deadline = time.monotonic() + 10
-    while any("sn37.adapters.cuda.zygote" in c and str(pid) in c.split("\0") for c in commands()):
-        assert time.monotonic() < deadline, "workers outlive their validator"
-        time.sleep(0.05)
-
-
-def commands() -> Iterator[str]:
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            yield process.read_text()
-        except OSError:
-            continue  # it has just ended
-
-
-def kinds(state: Path) -> list[str]:
-    return [event["event"] for event in events(state)]
-
-
-def events(state: Path) -> list[Mapping[str, Json]]:
-    path = state / "events.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text().splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("}\n")]
-
-
-def comparable(report: Path) -> Json:
-    """A report without the block at which weights happened to be sent."""
-    rounds = json.loads(report.read_text())
-    for round_ in rounds:
-        assert round_.pop("weights_extrinsic")
-    return rounds
+def test_a_finished_run_shows_its_report_again_without_scoring(undisturbed: Run) -> None:
+    report, scored = undisturbed.report.read_bytes(), undisturbed.told().count("BlockScored")
+    undisturbed.finish()
+    assert undisturbed.report.read_bytes() == report
+    assert undisturbed.told().count("BlockScored") == scored

@@ -20,6 +20,7 @@ from sn37.adapters.admission.admit import admit, hash_file
 from sn37.adapters.admission.digest import FileHasher
 from sn37.adapters.admission.files import documentation, listing
 from sn37.adapters.simnet.attackers import Tensor, read_tensors, write_sharded, write_tensors
+from sn37.adapters.simnet.leftovers import own, sweep
 from sn37.adapters.simnet.model_store import FolderModelStore
 from sn37.adapters.simnet.publisher import FolderPublisher
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
@@ -29,7 +30,7 @@ from sn37.domain.digests import FileDigest, content_digest, directory_hash
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.models import Availability, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders.models import a_commitment, some_constraints
 from sn37.testing.model_publisher_contract import ModelPublisherContract
 from sn37.testing.model_store_contract import ModelStoreContract
@@ -383,6 +384,32 @@ async def test_a_refused_model_leaves_nothing_in_the_cache(host: Host, tmp_path:
     assert list((host.root / "cache/models").iterdir()) == []
 
 
+async def test_a_full_quota_is_told_and_evicting_makes_room(host: Host, tmp_path: Path) -> None:
+    first, second = (host.push(n, write_model(tmp_path / n, i)) for i, n in enumerate("ab"))
+    artifact = await host.store().fetch(first, LIMITS)
+    quota = artifact.size_bytes + 1
+    store = FolderModelStore(host.root / "repos", host.root / "cache", quota_bytes=quota)
+    with pytest.raises(StoreFull, match=f"of {quota:,}"):
+        await store.fetch(second, LIMITS)
+    assert (await store.inventory([first.model])).quota_bytes == quota
+    await store.evict(keep=[])
+    assert await store.fetch(second, LIMITS) != artifact
+
+
+def test_what_dead_processes_left_is_swept_and_what_living_ones_write_is_not(
+    tmp_path: Path,
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    mine, theirs = (tmp_path / f"{own('partial-')}x", tmp_path / f"partial-{ended.pid}-x")
+    for folder in (mine, theirs):
+        folder.mkdir()
+    (tmp_path / f"partial-{ended.pid}-file").touch()
+    (tmp_path / "partial-of somebody else").touch()
+    sweep(tmp_path, "partial-")
+    assert {p.name for p in tmp_path.iterdir()} == {mine.name, "partial-of somebody else"}
+
+
 def test_a_push_that_fails_leaves_nothing_behind(host: Host, tmp_path: Path) -> None:
     os.mkfifo(write_model(tmp_path / "a") / "pipe")  # which cannot be copied
     with pytest.raises(OSError, match="pipe"):
@@ -437,7 +464,7 @@ def test_a_kill_during_a_fetch_leaves_nothing_that_looks_complete(
         store = host.store()
         artifact = await store.fetch(commitment, LIMITS)
         assert artifact.parameters == 64
-        assert await store.evict(keep=[artifact.ref]) > 0  # what the killed fetch left
+        assert len(list((tmp_path / "cache/models").iterdir())) == 1  # what was left is gone
         assert await store.fetch(commitment, LIMITS) == artifact
 
     asyncio.run(again())

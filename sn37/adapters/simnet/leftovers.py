@@ -1,0 +1,26 @@
+"""What a killed process has left half-written in simnet's folders, and how the next one knows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+
+def own(prefix: str) -> str:
+    """``prefix`` with this process's mark, for the names of what it has not finished yet."""
+    return f"{prefix}{os.getpid()}-"
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove what is called ``prefix`` and bears the mark of a process that is gone."""
+    for leftover in folder.glob(f"{prefix}*-*"):
+        number = leftover.name.removeprefix(prefix).partition("-")[0]
+        if not number.isdecimal() or Path("/proc", number).exists():
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)  # another may sweep, too
+        else:
+            with suppress(FileNotFoundError):
+                leftover.unlink()
