@@ -155,7 +155,8 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "it does not tell of every entry once"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
-    late = [s for s in statement.submissions if s.commitment.block > statement.key.sync_block]
-    if late:
-        return f"{one_line(late[0].commitment.hotkey)} committed after it"
+    for s in statement.submissions:
+        if not s.commitment.block <= s.clock_block <= statement.key.sync_block:
+            who = one_line(s.commitment.hotkey)
+            return f"{who} committed after it, or has a clock that cannot be"
     return None

@@ -307,6 +307,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         edited(lambda d: d["submissions"][0]["commitment"].update(block=10**6)),
         "it does not tell of every entry once",
     ),
+    "a clock in the future": (
+        edited(lambda d: d["submissions"][0].update(clock_block=10**6)),
+        "a clock that cannot be",
+    ),
+    "a clock before the commitment": (
+        edited(lambda d: d["submissions"][0].update(clock_block=1)),
+        "a clock that cannot be",
+    ),
     "a wrong signature": (forged, "not signed by old"),
     "someone without a permit": (signed_by("first"), "no validator permit"),
     "someone without a stake": (signed_by(POOR), "less than 2 % of the validators' stake"),
