@@ -156,7 +156,6 @@ def _contradiction(statement: RoundStatement) -> str | None:
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
     for s in statement.submissions:
-        if not s.commitment.block <= s.clock_block <= statement.key.sync_block:
-            who = one_line(s.commitment.hotkey)
-            return f"{who} committed after it, or has a clock that cannot be"
+        if s.commitment.block > min(s.clock_block, statement.key.sync_block):
+            return f"{one_line(s.commitment.hotkey)} committed after it, or after its clock began"
     return None

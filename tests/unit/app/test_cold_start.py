@@ -309,11 +309,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a clock in the future": (
         edited(lambda d: d["submissions"][0].update(clock_block=10**6)),
-        "a clock that cannot be",
+        "or one that it tells of",
     ),
     "a clock before the commitment": (
         edited(lambda d: d["submissions"][0].update(clock_block=1)),
-        "a clock that cannot be",
+        "after its clock began",
     ),
     "a wrong signature": (forged, "not signed by old"),
     "someone without a permit": (signed_by("first"), "no validator permit"),
