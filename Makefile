@@ -7,6 +7,7 @@ TORCH := torch==2.13.0
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
+MINING_DEMO ?= mining-demo
 SOAK_STATE ?= $(SIMNET_STATE)-soak
 SOAK_WORKERS ?= 1000
 SOAK_ROUNDS ?= 2000
@@ -14,10 +15,10 @@ SOAK_WORKER_ROUNDS ?= 100
 SOAK_KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help venv simnet soak bench test lint unit integration faults format clean
+.PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out of date
 
@@ -33,6 +34,9 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 	$(BIN)/python -m sn37.app.validator --network simnet --rounds 2 \
 	  --state-dir $(SIMNET_STATE) --json $(SIMNET_JSON)
 
+mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
+	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
+
 soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200
 	rm -rf $(SOAK_STATE)
 	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
@@ -45,6 +49,7 @@ soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
 	$(BIN)/python bench/precision.py --shape tiny --count 20
+	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python bench/chain.py
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/data.py --rows 20000
@@ -57,6 +62,7 @@ lint: venv
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	MYPYPATH=bench $(BIN)/mypy --strict $(wildcard bench/*.py)
+	$(BIN)/mypy --strict $(wildcard examples/*.py)
 	MYPYPATH=$(EXAMPLE) $(BIN)/mypy --strict $(wildcard $(EXAMPLE)/*.py)
 	$(BIN)/lint-imports
 
@@ -77,5 +83,6 @@ format: venv ## format the code and sort its imports
 
 clean: ## remove what was built and what runs have written; ./.venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
-	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SOAK_STATE)
+	  .hypothesis .coverage .coverage.* $(SIMNET_STATE) $(SOAK_STATE) \
+	  $(MINING_DEMO)
 	find sn37 tests -name __pycache__ -type d -prune -exec rm -rf {} +

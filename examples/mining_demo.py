@@ -1,13 +1,14 @@
 """A new miner on a simulated network: from the champion's model to the crown.
 
 Runs a validator as in a first terminal, and types what a miner would type in a second one:
-base, train, publish, status. Every command is shown before it runs. Repeated, it goes on.
+the commands of docs/miner.md, each shown before it runs. Repeated, it goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shlex
 import signal
@@ -16,12 +17,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LOOK_S = 2.0  # between two looks at the status
+LOOK_S = 4.0  # between two looks at the status
 PATIENCE_S = 3600.0  # for the crown
-HOTKEY = "alice"
+SETTINGS = {
+    "SN37_NETWORK": "simnet",
+    "SN37_STATE_DIR": "simnet-state",
+    "SN37_WALLET_HOTKEY": "alice",
+}
+VALIDATOR = ("validator", "--network", "simnet")
+MODEL = "my-model"
+PUBLISH = ("publish", MODEL, "--repo", "alice/model", "--competition", "1")
 
 
 class DemoError(Exception):
@@ -31,110 +40,140 @@ class DemoError(Exception):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when the new miner holds the crown."""
     asked = _arguments().parse_args(args)
-    work = asked.state_dir / "mine"
-    work.mkdir(parents=True, exist_ok=True)
-    simnet = ["--network", "simnet", "--state-dir", str(asked.state_dir)]
-    validator = ["validator", *simnet]
-    log = asked.state_dir / "validator.out"
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    terminal = Terminal(folder=asked.folder)
+    print("$ export " + " ".join(f"{name}={value}" for name, value in SETTINGS.items()))
     try:
         # A few rounds, so that there is a champion; then the chain stands still.
-        with _running([*validator, "--rounds", "2"], log) as first:
-            first.wait()
-        _train(asked, simnet, work)
-        with _running(validator, log) as second:
-            _publish_and_follow(asked, simnet, work, second)
+        with terminal.background(*VALIDATOR, "--rounds", "2") as validator:
+            validator.wait()
+        _train(terminal, values=_values(asked))
+        with terminal.background(*VALIDATOR) as validator:
+            _publish(terminal)
+            _follow(terminal, validator)
     except DemoError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)
         return 1
     return 0
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--state-dir", type=Path, default=Path("mining-demo"))
-    parser.add_argument("--competition", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path("mining-demo"))
     parser.add_argument("--minutes", type=float, default=2.0, help="of training, at most")
     parser.add_argument("--steps", type=int, default=2000, help="of training, at most")
     return parser
 
 
-@contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of the first terminal, which ends with the block at the latest."""
-    _show([*command, ">>", str(log), "&"])
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sn37.app.main", *command], stdout=out, stderr=out
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
-def _train(asked: argparse.Namespace, simnet: Sequence[str], work: Path) -> None:
-    """The second terminal, from the champion to a model of one's own."""
-    base, model, config = work / "base", work / "my-model", work / "train.toml"
-    number = str(asked.competition)
-    _sn37("competitions", "--network", "simnet")
-    _sn37("base", "--competition", number, *simnet)
-    if not base.exists():
-        _sn37("base", "champion", "--competition", number, "--to", str(base), *simnet)
-    if not config.exists():
-        example = _sn37("train", "--example", number, *simnet, quiet=True)
-        config.write_text(_edited(example, base, model, asked))
-    if not model.exists():
-        _sn37("train", str(config), *simnet)
-
-
-def _publish_and_follow(
-    asked: argparse.Namespace,
-    simnet: Sequence[str],
-    work: Path,
-    validator: subprocess.Popen[bytes],
-) -> None:
-    """The second terminal, while the validator runs in the first."""
-    alice = [*simnet, "--wallet-hotkey", HOTKEY]
-    if _status(alice)["uid"] is None:
-        _sn37("register", *alice)
-    publish = ["publish", str(work / "my-model"), "--repo", f"{HOTKEY}/model"]
-    publish += ["--competition", str(asked.competition), *alice]
-    _sn37(*publish, "--dry-run")
-    _sn37(*publish)
-    _follow(alice, validator)
-
-
-def _edited(example: str, base: Path, model: Path, asked: argparse.Namespace) -> str:
-    """The commented example with the values of a short run on a few CPU cores."""
-    values = {
-        "base": json.dumps(str(base)),
-        "output": json.dumps(str(model)),
-        "epochs": None,
+def _values(asked: argparse.Namespace) -> dict[str, str]:
+    """What a short run on few CPU cores changes of the commented example."""
+    return {
         "steps": str(asked.steps),
         "max_minutes": str(asked.minutes),
         "learning_rate": "2e-3",
         "evaluate_steps": "50",
         "checkpoint_steps": "50",
+        "threads": "1",  # a model this small gains nothing by more
     }
-    text = example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminal:
+    """Types commands in a folder, and shows them."""
+
+    folder: Path
+
+    def run(self, *args: str, shown: bool = True, into: str | None = None) -> str:
+        """A command of the miner's; what it printed, which may go to a file."""
+        if shown:
+            self._show("miner", *args, *(() if into is None else (">", into)))
+        done = subprocess.run(
+            [*_program("miner"), *args],
+            cwd=self.folder,
+            env=os.environ | SETTINGS,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise DemoError(f"sn37 miner {args[0]} failed")
+        if into is not None:
+            (self.folder / into).write_text(done.stdout)
+        elif shown:
+            print(done.stdout, flush=True)
+        return done.stdout
+
+    @contextmanager
+    def background(self, *args: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A command of the other terminal, which ends with the block at the latest."""
+        self._show(*args)
+        with (self.folder / "validator.out").open("ab") as out:
+            process = subprocess.Popen(
+                [*_program(args[0]), *args[1:]],
+                cwd=self.folder,
+                env=os.environ | SETTINGS,
+                stdout=out,
+                stderr=out,
+            )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+    def _show(self, *args: str) -> None:
+        print("$ sn37 " + " ".join(a if a == ">" else shlex.quote(a) for a in args), flush=True)
+
+
+def _program(command: str) -> list[str]:
+    return [sys.executable, "-m", "sn37.app.main", command]
+
+
+def _train(terminal: Terminal, *, values: dict[str, str]) -> None:
+    """From the champion's model to one of one's own."""
+    folder = terminal.folder
+    terminal.run("competitions")
+    terminal.run("base", "--competition", "1")
+    if not (folder / "base").exists():
+        terminal.run("base", "champion", "--competition", "1")
+    config = folder / "train.toml"
+    if not config.exists():
+        example = terminal.run("train", "--example", "1", into=config.name)
+        config.write_text(_edited(example, values))
+    if not (folder / MODEL).exists():
+        terminal.run("train", config.name)
+
+
+def _edited(example: str, values: dict[str, str]) -> str:
+    text = re.sub(r"^epochs = .*\n", "", example, flags=re.MULTILINE)  # steps are given instead
     for name, value in values.items():
-        line = "" if value is None else f"{name} = {value}\n"
-        text, found = re.subn(rf"^#?{name} = .*\n", line.replace("\\", r"\\"), text, flags=re.M)
+        line = f"{name} = {value}\n"
+        text, found = re.subn(rf"^#?{name} = .*\n", line, text, flags=re.MULTILINE)
         if not found:
             text = text.replace("[training]\n", f"[training]\n{line}")
     return text
 
 
-def _follow(alice: Sequence[str], validator: subprocess.Popen[bytes]) -> None:
+def _publish(terminal: Terminal) -> None:
+    """While the validator runs in the other terminal."""
+    if _status(terminal)["uid"] is None:
+        terminal.run("register")
+    terminal.run(*PUBLISH, "--dry-run")
+    terminal.run(*PUBLISH)
+
+
+def _follow(terminal: Terminal, validator: subprocess.Popen[bytes]) -> None:
     """Look at the status until the crown is won; shown whenever the stage changes."""
     stages: list[str] = []
     began = time.monotonic()
     while stages[-1:] != ["champion"]:
-        stage = str(_status(alice)["stage"])
+        stage = str(_status(terminal)["stage"])
         if stage not in stages[-1:]:
             stages.append(stage)
-            _sn37("status", *alice)
+            terminal.run("status")
         if stage in ("rejected", "duplicate", "failed"):
             raise DemoError("the model did not win; train it for longer with --minutes")
         if validator.poll() is not None:
@@ -145,36 +184,8 @@ def _follow(alice: Sequence[str], validator: subprocess.Popen[bytes]) -> None:
     print(f"from {' to '.join(stages)}")
 
 
-def _status(alice: Sequence[str]) -> Any:
-    done = _run(["miner", "status", *alice, "--json"])
-    if done.returncode:
-        raise DemoError(done.stderr.strip())
-    return json.loads(done.stdout)
-
-
-def _sn37(*args: str, quiet: bool = False) -> str:
-    """Type a command of the miner's; what it printed."""
-    _show(["miner", *args])
-    done = _run(["miner", *args], to_terminal=True)
-    if done.returncode:
-        raise DemoError(f"sn37 miner {args[0]} failed")
-    if not quiet:
-        print(done.stdout)
-    return done.stdout
-
-
-def _run(args: Sequence[str], *, to_terminal: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "sn37.app.main", *args],
-        stdout=subprocess.PIPE,
-        stderr=None if to_terminal else subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-
-
-def _show(args: Sequence[str]) -> None:
-    print(f"$ sn37 {shlex.join(args)}", flush=True)
+def _status(terminal: Terminal) -> Any:
+    return json.loads(terminal.run("status", "--json", shown=False))
 
 
 if __name__ == "__main__":

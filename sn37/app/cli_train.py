@@ -6,12 +6,15 @@ import json
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from sn37.app.settings import Settings
 
 _NEEDED = ("torch", "transformers", "peft", "accelerate", "matplotlib", "blake3", "numpy")
 _SETTINGS = ("config", "network", "state_dir", "device", "dtype", "threads", "schedule")
@@ -48,32 +51,38 @@ def train(
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     if example is not None:
-        from sn37.app.rules import competition_of, rules_of_network
-        from sn37.app.train_example import example_for
-
-        rules = competition_of(rules_of_network(settings), example)
-        typer.echo(example_for(rules, settings), nl=False)
-        return
-    if file is None:
+        _print_example(example, settings)
+    elif file is None:
         raise UsageError("name a file: sn37 miner train FILE; --example COMPETITION writes one")
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise CommandError(
-            f"training needs {', '.join(missing)}, not installed here: run pip install "
-            "'sn37[train]'"
-        )
+    else:
+        _train(file, settings, data_only=data_only, as_json=as_json)
+
+
+def _print_example(competition: int, settings: Settings) -> None:
+    from sn37.app.rules import competition_of, rules_of_network
+    from sn37.app.train_example import example_for
+
+    rules = competition_of(rules_of_network(settings), competition)
+    typer.echo(example_for(rules, settings), nl=False)
+
+
+def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) -> None:
     from sn37.app.train_config import load_config
     from sn37.app.train_progress import shown
-    from sn37.app.training import is_first_process, prepare
-    from sn37.app.training import train as run
+    from sn37.app.training import is_first_process, prepare, train
 
     asked = load_config(file)
-    if asked.wandb_project is not None and find_spec("wandb") is None:
-        raise CommandError("wandb_project needs wandb, not installed here: run pip install wandb")
+    needed = _NEEDED if asked.wandb_project is None else (*_NEEDED, "wandb")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise CommandError(
+            f"training needs {', '.join(missing)}, not installed here: run pip install "
+            f"'sn37[train]'{'' if asked.wandb_project is None else ' wandb'}"
+        )
     with shown(quiet=not is_first_process()) as progress:
         if data_only:
             prepare(asked, settings, progress)
             return
-        trained = run(asked, settings, progress)
+        trained = train(asked, settings, progress)
     if not is_first_process():
         return
     if as_json:

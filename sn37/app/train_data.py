@@ -76,9 +76,8 @@ async def _read(choice: SourceTable, settings: Settings, rules: Competition, see
 
 def _static_note(source: Source) -> str:
     return (
-        f"warning: {source.name} has the same rows in every round, so some of those that are "
-        "trained on may be drawn; what is learnt of them by heart counts no less, but a local "
-        "score on them says little of new text"
+        f"warning: {source.name} has the same rows in every round, so some that are learnt here "
+        "may be drawn for an evaluation; a score on them overstates what the model does on new text"
     )
 
 

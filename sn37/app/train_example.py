@@ -77,7 +77,9 @@ def _source(task: Task, *, is_simnet: bool) -> str:
     source = task.source
     lines = ["[[data.sources]]", f'name = "{source.name}"']
     if source.freshness is Freshness.NONE:
-        lines.append("num_samples = 1000         # the same rows in every round: see docs/miner.md")
+        lines.append(
+            "num_samples = 1000         # the same rows in every round, see docs/training.md"
+        )
     elif is_simnet:
         lines.append("block = 2400               # rows until then; the newest are the best")
         lines.append("hours = 24.0               # and since so long before")

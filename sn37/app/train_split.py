@@ -27,6 +27,7 @@ class Split:
 
     training: tuple[TaskBatch, ...]
     held_out: tuple[TaskBatch, ...]
+    asked: str = ""  # a digest of what was asked for; another answer belongs to another run
     notes: tuple[str, ...] = ()
 
     @property
@@ -89,7 +90,7 @@ def freeze(found: Split, folder: Path) -> None:
     Raises:
         TrainerUnavailable: The disk refused.
     """
-    document = {"notes": list(found.notes), **_as_json(found)}
+    document = {"asked": found.asked, "notes": list(found.notes), **_as_json(found)}
     scratch = folder / f"{FILE}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +115,7 @@ def frozen(folder: Path) -> Split | None:
         return Split(
             training=tuple(map(_batch, document["training"])),
             held_out=tuple(map(_batch, document["held_out"])),
+            asked=document["asked"],
             notes=tuple(document["notes"]),
         )
     except FileNotFoundError:

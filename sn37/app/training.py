@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -76,6 +77,11 @@ def prepare(config: TrainConfig, settings: Settings, progress: Progress) -> Spli
     """Read a run's rows, unless that was done before. Blocks; see ``train``."""
     rules = competition_of(rules_of_network(settings), config.competition)
     data = frozen(config.run_folder) or asyncio.run(_read(config, settings, rules))
+    if data.asked != _asked(config):
+        raise UsageError(
+            f"{config.run_folder} has rows of another competition or [data] table; name another "
+            "folder as run, or remove it"
+        )
     for note in data.notes:
         progress.note(note)
     return data
@@ -227,9 +233,17 @@ async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> 
             "no row of a task of the competition is left to be held out; name more rows, or a "
             "source that the competition uses"
         )
-    found = replace(found, notes=tuple(note for r in rows for note in r.notes))
+    notes = tuple(note for r in rows for note in r.notes)
+    found = replace(found, asked=_asked(config), notes=notes)
     freeze(found, config.run_folder)
     return found
+
+
+def _asked(config: TrainConfig) -> Digest:
+    """Of all that decides which rows a run has."""
+    return Digest(
+        sha256(f"{config.competition}|{config.data.model_dump_json()}".encode()).hexdigest()
+    )
 
 
 def _job(
@@ -246,7 +260,7 @@ def _job(
         "data": data.digest,
         "recipe": as_json(recipe),
         "dtype": settings.scorer_dtype,
-        "competition": as_json(replace(rules, reward_share=1.0)),
+        "rules": as_json([rules.constraints, rules.tasks, rules.tokenizer, rules.template]),
     }
     return TrainingJob(
         base=config.base.absolute(),

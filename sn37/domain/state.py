@@ -59,6 +59,17 @@ class TaskDraw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnRows:
+    """What is kept of a draw when its texts are gone."""
+
+    task: TaskName
+    method: str
+    pool_size: int
+    pool_digest: Digest
+    manifest: tuple[tuple[str, Digest], ...]  # (row id, content hash), in the order of scoring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundPlan:
     """Everything a round depends on, fixed at its sync block and stored before scoring."""
 

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sn37.adapters.training.models import sync_folder
+from sn37.adapters.training.models import rename_whole
 from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import TrainerUnavailable, TrainingRefused
 
@@ -116,9 +116,7 @@ class RunFolder:
             )
             save_file(_moments(optimizer, weights), scratch / _MOMENTS)
             (scratch / _HISTORY).write_text(json.dumps(document))
-            sync_folder(scratch)
-            shutil.rmtree(folder, ignore_errors=True)
-            scratch.rename(folder)
+            rename_whole(scratch, folder)
         except OSError as error:
             raise TrainerUnavailable(f"{folder}: {error.strerror or error}") from error
         for path in self._folder.iterdir():

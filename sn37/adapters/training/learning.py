@@ -55,7 +55,7 @@ class Learner:
         self._pack_tokens = recipe.pack_tokens if self._attention is not None else 0
         self._takes_places = "logits_to_keep" in inspect.signature(model.forward).parameters
         if recipe.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+            model.activation_checkpointing_enable({"use_reentrant": False})
         trained.train()
         self._model: nn.Module = devices.prepare(trained)
 

@@ -96,19 +96,24 @@ def save_merged(model: PreTrainedModel, base: Path, folder: Path, dtype: torch.d
     for name in TOKENIZER_FILES:
         if (base / name).exists():
             shutil.copyfile(base / name, scratch / name)
-    sync_folder(scratch)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
+    rename_whole(scratch, folder)
+
+
+def rename_whole(scratch: Path, folder: Path) -> None:
+    """Give a folder its name, once every file of it is on the disk; then the name is, too."""
+    for path in (*scratch.iterdir(), scratch):
+        _sync(path)
     scratch.rename(folder)
+    _sync(folder.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring every file of ``folder`` to the disk, before it gets its name."""
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _merged(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 
 from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.faults import ModelFault
@@ -47,6 +48,8 @@ class TransformersTrainer:
 
     def train(self, job: TrainingJob, *, judge: Judge, on_step: Listener) -> Sequence[Evaluated]:
         """See :meth:`sn37.ports.trainer.Trainer.train`."""
+        if self._device == "cuda" and not torch.cuda.is_available():
+            raise TrainerUnavailable("torch finds no GPU here; pass --device cpu")
         torch.set_num_threads(self._threads)
         try:
             devices = Devices(cpu=self._device == "cpu")
@@ -58,6 +61,8 @@ class TransformersTrainer:
                 "the device is full; lower pack_tokens, set gradient_checkpointing, or train "
                 f"with [training.lora]: {error}"
             ) from error
+        except (OSError, SafetensorError) as error:
+            raise TrainerUnavailable(f"{job.run}: {error}; the same command goes on") from error
 
     def model_folder(self, job: TrainingJob, step: int) -> Path:
         """See :meth:`sn37.ports.trainer.Trainer.model_folder`."""

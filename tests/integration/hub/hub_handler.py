@@ -166,6 +166,7 @@ class Handler(BaseHTTPRequestHandler):
                 "gated": "auto" if home.gated else False,
                 "disabled": home.disabled,
                 "tags": [],
+                "cardData": home.card,
                 "siblings": siblings,
             }
         )

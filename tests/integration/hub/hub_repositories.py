@@ -49,6 +49,7 @@ class HubRepository:
     private: bool = True
     gated: bool = False
     disabled: bool = False
+    card: object = None  # the header of its model card
     head: str = ""
     revisions: dict[str, Mapping[str, HubFile]] = field(default_factory=dict)
     dates: dict[str, str] = field(default_factory=dict)  # ISO 8601, by revision

@@ -10,12 +10,13 @@ import pytest
 import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.app.heads import Heads
+from sn37.app.health import HealthBoard
 from sn37.app.keeper import StateKeeper
 from sn37.app.submit import RETRY_BLOCKS, Submitter
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.state import WeightsRecord
-from sn37.domain.version import weights_version
+from sn37.domain.version import oldest_version, weights_version
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule, an_entry_key
 from sn37.testing.fakes.state_store import FakeStateStore
 from tests.integration.subtensor.world import ALICE, SUBNET, VALIDATOR, World
@@ -137,12 +138,17 @@ async def test_a_version_that_the_subnet_no_longer_takes_sends_nothing_until_it_
 ):
     validator = Validator(World())
     substrate, sink = validator.world.substrate, validator.world.sink
-    substrate.put("WeightsVersionKey", (SUBNET,), weights_version(sn37.__version__) + 1)
+    own = weights_version(sn37.__version__)
+    substrate.put("WeightsVersionKey", (SUBNET,), own + 1)
     await validator.process(blocks=2 * RETRY_BLOCKS)
     assert [d.what for d in sink.of(Degraded)] == ["weights", "weights"]
-    assert "upgrade sn37 to at least 0.1.1" in sink.of(Degraded)[0].error
+    board = HealthBoard(clock=validator.world.clock)
+    for event in sink.events:
+        board.emit(event)
+    shown = board.outages()["weights"].error
+    assert f"upgrade sn37 to at least {oldest_version(own + 1)}" in shown
     assert substrate.submitted == []
-    substrate.put("WeightsVersionKey", (SUBNET,), weights_version(sn37.__version__))
+    substrate.put("WeightsVersionKey", (SUBNET,), own)
     await validator.process()  # the newer one, as far as the chain can tell
     assert len(substrate.submitted) == 1
 

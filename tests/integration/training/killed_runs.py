@@ -1,11 +1,12 @@
 """Train in processes that kill themselves, one after the other, until one comes to the end.
 
-    python -m tests.integration.training.killed_runs FOLDER full|lora CALL,CALL,...
+    python -m tests.integration.training.killed_runs FOLDER METHOD=CALL,CALL,... ...
 
 Each process kills itself with SIGKILL just before its CALL-th call that changes the disk or
-takes a step; the last one is left alone. FOLDER gets the base, the run "stormy" and, for
-comparison, the run "calm" of one process. Prints JSON: for each process of either run the
-newest checkpoint that it found and the step that it took first, and what was judged.
+takes a step; the last one is left alone. FOLDER gets the base and, of each method (full, lora),
+the run METHOD-stormy and, for comparison, the run METHOD-calm of one process. Prints JSON: for
+each process of a run the newest checkpoint that it found and the step that it took first, and
+what was judged.
 """
 
 from __future__ import annotations
@@ -99,18 +100,19 @@ def run_through(base: Path, run: Path, method: str, calls: Sequence[int]) -> dic
     return {"starts": starts, "judged": judged}
 
 
-def main(folder: Path, method: str, calls: Sequence[int]) -> None:
+def main(folder: Path, methods: Sequence[str]) -> None:
     save_model(folder / "base")
     # What each process would import, once.
     loading.warm()
     torch.optim.AdamW([torch.zeros(1)])
-    report = {
-        name: run_through(folder / "base", folder / name, method, killed)
-        for name, killed in (("calm", ()), ("stormy", calls))
-    }
+    report = {}
+    for each in methods:
+        method, _, killed = each.partition("=")
+        for name, calls in ((f"{method}-calm", ()), (f"{method}-stormy", killed.split(","))):
+            run = folder / name
+            report[name] = run_through(folder / "base", run, method, [int(c) for c in calls])
     print(json.dumps(report))  # noqa: T201
 
 
 if __name__ == "__main__":
-    folder, method, calls = sys.argv[1:]
-    main(Path(folder), method, [int(call) for call in calls.split(",")])
+    main(Path(sys.argv[1]), sys.argv[2:])

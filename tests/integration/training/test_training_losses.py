@@ -14,9 +14,10 @@ from sn37.adapters.cuda.packing import packs
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import Learner
+from sn37.adapters.training.models import add_lora, load_base
 from sn37.adapters.training.rows import Row
 from sn37.adapters.training.trainer import TransformersTrainer
-from sn37.domain.training import Decay, Lora, Recipe, Step
+from sn37.domain.training import Decay, Lora, Precision, Recipe, Step
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 from tests.integration.scorer.textbook import SAMPLES, a_model, by_the_book
@@ -72,6 +73,36 @@ def test_packed_samples_are_learnt_as_if_alone(
     largest = max(float(gradient.abs().max()) for gradient in theirs.values())
     for name, gradient in ours.items():
         assert torch.allclose(gradient, theirs[name], rtol=1e-3, atol=1e-5 * largest), name
+
+
+@pytest.mark.parametrize("lora", [None, Lora(rank=4, alpha=8)], ids=["full", "lora"])
+def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: Lora | None) -> None:
+    def learnt(recipe: Recipe) -> dict[str, torch.Tensor]:
+        model = a_model(tmp_path, "llama")
+        torch.manual_seed(0)
+        trained = (
+            model.requires_grad_(requires_grad=True) if lora is None else add_lora(model, lora)
+        )
+        learner = Learner(model, trained, recipe, Devices(cpu=True))
+        learner.step(0, ROWS)
+        return gradients(learner)
+
+    kept, again = learnt(RECIPE), learnt(replace(RECIPE, gradient_checkpointing=True))
+    assert kept.keys() == again.keys()
+    assert all(torch.equal(kept[name], again[name]) for name in kept)
+
+
+@pytest.mark.parametrize("precision", [Precision.MIXED, Precision.BFLOAT16])
+def test_bfloat16_moves_a_loss_by_little(tmp_path: Path, precision: Precision) -> None:
+    save_model(tmp_path, initializer_range=0.2)
+    devices = Devices(cpu=True)
+    found = []
+    for each in (Precision.FLOAT32, precision):
+        model = load_base(tmp_path, each, devices.device)
+        learner = Learner(model, model, replace(RECIPE, precision=each), devices)
+        found.append(learner.step(0, ROWS).loss)
+        assert all(bool(torch.isfinite(w).all()) for w in learner.weights.values())
+    assert found[0] != found[1] == pytest.approx(found[0], rel=0.01)
 
 
 def test_a_neighbour_gets_no_gradient_from_a_sample(tmp_path: Path) -> None:

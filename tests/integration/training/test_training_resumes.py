@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file
@@ -22,34 +23,43 @@ from tests.integration.training.runs import a_training_job
 KILLED = {"full": (3, 9, 10, 14, 17, 12, 20, 23, 16, 29), "lora": (8, 21, 30, 13)}
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-def test_a_run_that_is_killed_often_ends_with_the_weights_of_one_that_is_not(
-    tmp_path: Path, method: str
-) -> None:
-    calls = ",".join(map(str, KILLED[method]))
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Calm and stormy runs, and the report of them."""
+    folder = tmp_path_factory.mktemp("runs")
     module = "tests.integration.training.killed_runs"
+    methods = [f"{method}={','.join(map(str, calls))}" for method, calls in KILLED.items()]
     done = subprocess.run(
-        [sys.executable, "-m", module, tmp_path, method, calls],
+        [sys.executable, "-m", module, folder, *methods],
         check=True,
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[3],
-        timeout=120,
+        timeout=300,
     )
-    report = json.loads(done.stdout.splitlines()[-1])
-    starts = report["stormy"]["starts"]
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("method", KILLED)
+def test_a_run_that_is_killed_often_ends_with_the_weights_of_one_that_is_not(
+    runs: tuple[Path, dict[str, Any]], method: str
+) -> None:
+    folder, report = runs
+    starts = report[f"{method}-stormy"]["starts"]
     assert len(starts) == len(KILLED[method]) + 1
     # No checkpoint that was complete is lost.
     assert all(first in (None, checkpoint) for checkpoint, first in starts)
     # Every model that was judged, however often, was bit for bit the same.
-    expected = report["calm"]["judged"]
-    assert {tuple(j) for j in report["stormy"]["judged"]} == {tuple(j) for j in expected}
-    calm, stormy = tmp_path / "calm", tmp_path / "stormy"
-    assert {p.name for p in stormy.iterdir()} == {p.name for p in calm.iterdir()}
+    calm, stormy = (
+        {tuple(j) for j in report[f"{method}-{r}"]["judged"]} for r in ("calm", "stormy")
+    )
+    assert stormy == calm
+    ours, theirs = folder / f"{method}-stormy", folder / f"{method}-calm"
+    assert {p.name for p in ours.iterdir()} == {p.name for p in theirs.iterdir()}
     for name in ("weights.safetensors", "optimizer.safetensors"):
-        ours, theirs = (load_file(run / "checkpoint-6" / name) for run in (stormy, calm))
-        assert ours.keys() == theirs.keys()
-        assert all(bool((ours[key] == theirs[key]).all()) for key in ours)
+        found, expected = (load_file(run / "checkpoint-6" / name) for run in (ours, theirs))
+        assert found.keys() == expected.keys()
+        assert all(bool((found[key] == expected[key]).all()) for key in found)
 
 
 RECIPE = Recipe(steps=1, batch_samples=2, learning_rate=1e-3)

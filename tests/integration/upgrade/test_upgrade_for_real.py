@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import socket
 import sqlite3
 import subprocess
@@ -186,6 +187,15 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     assert (code, said.splitlines()[:2]) == (0, ["0.2.0  current", "0.3.0"])
 
 
+RUN_IT = """
+import sys
+from pathlib import Path
+from sn37.adapters.releases.installer import PipInstaller
+folder = Path(sys.argv[1])
+PipInstaller(state_dir=folder, settings={}).run(folder)
+"""
+
+
 class TestInstaller:
     def test_a_package_that_is_not_what_was_signed_for_is_refused(
         self, shelf: Shelf, tmp_path: Path
@@ -223,6 +233,22 @@ class TestInstaller:
             assert list(state_dir.iterdir()) == []
             uid = state_dir.stat().st_uid
         assert (code, said) == (0, f"{uid}\n {state_dir} -I -m sn37.app.main state verify\n")
+
+    def test_a_program_dies_with_a_killed_upgrade_and_changes_nothing_behind_its_back(
+        self, tmp_path: Path
+    ) -> None:
+        python, told = tmp_path / "bin" / "python", tmp_path / "told"
+        python.parent.mkdir()
+        os.mkfifo(told)
+        python.write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 600\n")
+        python.chmod(0o755)
+        with subprocess.Popen([sys.executable, "-c", RUN_IT, str(tmp_path)]) as upgrade:
+            program = os.pidfd_open(int(told.read_text()))
+            upgrade.kill()
+        try:
+            assert select.select([program], [], [], 60)[0], "it lives on"
+        finally:
+            os.close(program)
 
     def test_a_program_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         installer = PipInstaller(state_dir=tmp_path, settings={})

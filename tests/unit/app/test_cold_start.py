@@ -23,7 +23,6 @@ from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import ColdStart, ValidatorState
-from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
@@ -62,11 +61,11 @@ def published(tmp_path: Path) -> Path:
     return export(MEMORY, tmp_path / "old")
 
 
-class FullDisk(FakeStateStore):
-    """Refuses the one write of a beginning."""
+class Killed(FakeStateStore):
+    """Ends the process at the one write of a beginning."""
 
     async def begin(self, *args: object, **kwargs: object) -> None:
-        raise StateUnavailable("disk full")
+        raise RuntimeError("killed")
 
 
 def late(*folders: Path, memory: Memory | None = None) -> World:
@@ -138,7 +137,7 @@ def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -
 
 def test_one_that_was_interrupted_begins_anew(published: Path) -> None:
     world = late(published)
-    memory, world.store = world.store.memory, FullDisk()
+    memory, world.store = world.store.memory, Killed()
     with pytest.raises(ExceptionGroup):
         world.begin()
     world.store = FakeStateStore(memory=memory)
@@ -301,7 +300,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "retired without cause",
     ),
     "another commitment": (
-        edited(lambda d: d["submissions"][0]["commitment"].update(extrinsic_index=9)),
+        edited(lambda d: d["submissions"][0]["commitment"].update(format="v1")),
         "committed something else",
     ),
     "an entry from the future": (

@@ -11,9 +11,19 @@ from sn37.app.health import ATTEMPT_S, MAX_HEAD_AGE_S, HealthBoard
 from sn37.app.pulse import BEAT_S, STUCK_S, Pulse
 from sn37.app.setting_types import host_and_port
 from sn37.app.steps import Steps, step
-from sn37.domain.events import Cautioned, Degraded, HeadAdvanced, Recovered
+from sn37.domain.events import (
+    BlockScored,
+    Cautioned,
+    Degraded,
+    Event,
+    HeadAdvanced,
+    PoolFrozen,
+    Recovered,
+    SubmissionFetched,
+    WeightsSubmitted,
+)
 from sn37.domain.ids import Block
-from sn37.testing.builders import a_block_ref
+from sn37.testing.builders import a_block_ref, every_event
 from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.telemetry import RecordingSink
 from sn37.testing.telemetry_contract import EventSinkContract
@@ -70,6 +80,26 @@ class TestBoard:
         assert board.outages() == {}
         board.emit(an_outage())
         assert board.outages()["chain"].since == clock.now()
+
+    @pytest.mark.parametrize(
+        ("what", "works"),
+        [
+            ("model host", SubmissionFetched),
+            ("data source", PoolFrozen),
+            ("scorer", BlockScored),
+            ("weights", WeightsSubmitted),
+        ],
+    )
+    def test_an_outage_is_over_when_what_failed_has_worked(
+        self, what: str, works: type[Event]
+    ) -> None:
+        board = HealthBoard(clock=FakeClock())
+        board.emit(an_outage(what))
+        board.emit(an_outage("another"))
+        for event in every_event():
+            if isinstance(event, works):
+                board.emit(event)
+        assert set(board.outages()) == {"another"}
 
     def test_the_status_line_names_block_and_outages(self) -> None:
         board = HealthBoard(clock=FakeClock())

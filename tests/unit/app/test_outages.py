@@ -225,21 +225,21 @@ def scores(result: RoundResult) -> object:
 
 
 @pytest.mark.fault("data plug-in", "down")
-@pytest.mark.parametrize("num_rounds", [1, 30])
+@pytest.mark.parametrize("num_rounds", [1, 25])
 def test_without_data_rounds_are_sat_out_and_the_last_good_weights_go_on_while_they_count(
     num_rounds: int,
 ) -> None:
     world = a_world()
-    cadence = 120
-    world.schedule = replace(world.schedule, timing=a_timing(cadence=cadence, files_grace=40))
-    back = 1_100 + cadence * num_rounds
-    world.dataset.is_down = lambda: 1_100 <= world.chain.number < back
+    cadence = 80
+    world.schedule = replace(world.schedule, timing=a_timing(cadence=cadence, files_grace=20))
+    back = 1_050 + cadence * num_rounds
+    world.dataset.is_down = lambda: 1_050 <= world.chain.number < back
     state = world.run(rounds=3, until=20_000)
     skipped = [r.skipped for r in state.rounds[ONE]]
     assert skipped == [None, None, *[Reason.DATA_UNAVAILABLE] * num_rounds, None]
     still_count = min(num_rounds, WINDOW_ROUNDS - 1)
-    away = [1_080 + cadence * n for n in range(still_count + 1)]
-    assert sent(state) == [960, *away, 1_080 + cadence * (num_rounds + 1)]
+    away = [1_040 + cadence * n for n in range(still_count + 1)]
+    assert sent(state) == [960, *away, 1_040 + cadence * (num_rounds + 1)]
     assert {tuple(w.shares.items()) for w in world.chain.submitted} == {(("better", 1.0),)}
     assert len(world.sink.shown("data source")) == 1
     assert len(world.sink.of(RoundSatOut)) == num_rounds
