@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LOOK_S = 2.0  # between two looks at the status
+LOOK_S = 4.0  # between two looks at the status
 PATIENCE_S = 3600.0  # for the crown
 SETTINGS = {
     "SN37_NETWORK": "simnet",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sn37.app.audit_receipts import check_receipts
+from sn37.app.audit_past import Past
+from sn37.app.audit_receipts import check_draws, check_receipts
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
-from sn37.app.evidence import past_evidence
 from sn37.app.receipts import VerifySignature
 from sn37.app.statements import UnreadableStatement, read_statement, state_round
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
+from sn37.domain.competition import Competition
+from sn37.domain.evidence import ALL_ROUNDS
+from sn37.domain.forgetting import Forgotten, forgotten_of
 from sn37.domain.ids import Block, Digest
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.schedule import Schedule
@@ -29,6 +32,7 @@ class AuditResult:
     receipts: int
     weights: int
     differences: tuple[Difference, ...]
+    forgotten: tuple[Forgotten, ...] = ()  # rounds of which only what is left was looked at
 
 
 class Auditor:
@@ -54,15 +58,23 @@ class Auditor:
         self._verify = verify
 
     async def run(self) -> AuditResult:
-        """Every recorded round and every row of weights."""
+        """Every recorded round, row of weights and submission; linear in the number of rounds."""
         state = await self._store.load()
         found: list[Difference] = []
         num_receipts = 0
-        for rounds in state.rounds.values():
-            for position, result in enumerate(rounds):
+        began = state.beginning.block if state.beginning is not None else ALL_ROUNDS
+        for competition, rounds in state.rounds.items():
+            past = Past(competition, rounds, since=began)
+            for result in rounds:
                 receipts = await self._store.receipts(result.key)
                 num_receipts += len(receipts)
-                found += await self._round(state, result, rounds[:position], receipts)
+                where = f"competition {competition}, sync block {result.key.sync_block}"
+                try:
+                    found += await self._round(where, state, result, past, receipts)
+                except ValueError as error:  # losses that no round can have
+                    found.append(Difference(where, "recorded", f"it cannot be: {error}"))
+                    past.is_whole = False
+            found += past.check(state.submissions.values())
         for record in state.weights:
             found += self._weights(state, record)
         return AuditResult(
@@ -70,17 +82,18 @@ class Auditor:
             receipts=num_receipts,
             weights=len(state.weights),
             differences=tuple(found),
+            forgotten=forgotten_of(state),
         )
 
     async def _round(
         self,
+        where: str,
         state: ValidatorState,
         result: RoundResult,
-        before: tuple[RoundResult, ...],
+        past: Past,
         receipts: tuple[SignedReceipt, ...],
     ) -> list[Difference]:
         key = result.key
-        where = f"competition {key.competition}, sync block {key.sync_block}"
         rules = self._schedule.competition(key.competition, key.sync_block)
         if rules is None:
             return [Difference(where, "recorded", "no such competition in the schedule")]
@@ -92,38 +105,63 @@ class Auditor:
             return [Difference(where, "finished", "never opened")]
         if unknown := [e for e in opened.outcomes if e not in state.submissions]:
             return [Difference(where, f"{unknown[0].hotkey} took part", "no such submission")]
-        found = list(
-            check_receipts(
-                opened,
-                receipts,
-                rules=rules,
-                submissions=state.submissions,
-                fingerprint=self._fingerprint,
-                verify=self._verify,
-            )
+        drawn = await self._store.drawn(key)
+        found = list(check_draws(opened, drawn, rules))
+        found += check_receipts(
+            opened,
+            receipts,
+            drawn=drawn,
+            rules=rules,
+            submissions=state.submissions,
+            fingerprint=self._fingerprint,
+            verify=self._verify,
         )
-        judged = [r for r in before if r.skipped is None]
-        crown = judged[-1].champion if judged else None
-        is_first_adopted = not judged and state.beginning is not None
+        if result.forgotten_at is None:
+            found += await self._whole_round(where, state, opened, result, past, receipts, rules)
+        else:
+            found += compare(f"{where}, sync", as_json(result.sync), as_json(opened.plan.sync))
+            past.is_whole = False
+        past.add(opened, result, rules)
+        return found
+
+    async def _whole_round(
+        self,
+        where: str,
+        state: ValidatorState,
+        opened: OpenRound,
+        result: RoundResult,
+        past: Past,
+        receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
+    ) -> list[Difference]:
+        """How it ended, from what it rests on."""
+        found: list[Difference] = []
+        is_first_adopted = past.previous is None and state.beginning is not None
         # It may have become ineligible in between.
         if opened.plan.champion is not None and not is_first_adopted:
             found += compare(
-                f"{where}, champion before", as_json(opened.plan.champion), as_json(crown)
+                f"{where}, champion before", as_json(opened.plan.champion), as_json(past.crown)
             )
         found += compare(
             f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
         )
-        found += await self._statement(where, opened, result, before, receipts)
-        if state.beginning is not None and key.sync_block < state.beginning.follows_from.get(
-            key.competition, Block(0)
+        for entry in opened.environments.keys() - opened.outcomes.keys():
+            found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
+        found += await self._statement(where, opened, result, past, receipts)
+        if state.beginning is not None and result.key.sync_block < state.beginning.follows_from.get(
+            result.key.competition, Block(0)
         ):
+            past.is_whole = False
             return found  # adopted; what its crown rested on was not offered
-        past = await past_evidence(
-            self._store, self._schedule, key.competition, before, opened.plan.entries
+        conclusion = conclude(
+            opened,
+            rules=rules,
+            past=past.of(opened.plan.entries),
+            submissions=state.submissions,
+            rule=self._rule,
         )
-        derived = conclude(
-            opened, rules=rules, past=past, submissions=state.submissions, rule=self._rule
-        ).result
+        past.conclude(conclusion)
+        derived = conclusion.result
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
 
@@ -132,7 +170,7 @@ class Auditor:
         where: str,
         opened: OpenRound,
         result: RoundResult,
-        before: tuple[RoundResult, ...],
+        past: Past,
         receipts: tuple[SignedReceipt, ...],
     ) -> list[Difference]:
         """What was signed of the whole round; rounds of an older version have no statement."""
@@ -143,33 +181,33 @@ class Auditor:
             said = read_statement(signed, self._verify)
         except UnreadableStatement as error:
             return [Difference(f"{where}, statement", "there", f"it cannot be believed: {error}")]
-        judged = [r.key for r in before if r.skipped is None]
+        past.hear(said)
+        previous = None if past.previous is None else await self._store.statement(past.previous)
         due = state_round(
             opened,
             result,
             submissions=said.submissions,  # as they were then
             receipts=receipts,
-            previous=await self._store.statement(judged[-1]) if judged else None,
+            previous=previous,
             netuid=self._schedule.netuid,
             fingerprint=self._fingerprint,
             code_version=said.code_version,
         )
-        if not judged:  # what came before it may not have been adopted
-            due = replace(due, previous=said.previous)
+        if past.newest is None or past.newest.forgotten_at is not None:
+            due = replace(due, previous=said.previous)  # it was not adopted, or is gone
         return list(compare(f"{where}, statement", as_json(said), as_json(due)))
 
     def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
-        newest = record.newest_rounds
+        newest, where = record.newest_rounds, f"weights of sync block {record.sync_block}"
+        for competition, block in newest.items():
+            if all(r.key.sync_block != block for r in reversed(state.rounds.get(competition, ()))):
+                yield Difference(f"{where}, newest round", str(block), "no such round")
         known = {
             c: tuple(r for r in held if c in newest and r.key.sync_block <= newest[c])
             for c, held in state.rounds.items()
         }
         derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
-        yield from compare(
-            f"weights of sync block {record.sync_block}",
-            as_json(record.weights),
-            as_json(derived),
-        )
+        yield from compare(where, as_json(record.weights), as_json(derived))
 
 
 def _without_words(result: RoundResult) -> RoundResult:

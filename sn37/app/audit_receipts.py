@@ -12,13 +12,14 @@ from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey
 from sn37.domain.receipt import Receipt, SignedReceipt
-from sn37.domain.state import OpenRound, Submission, Verdict
+from sn37.domain.state import DrawnRows, OpenRound, Submission, Verdict
 
 
 def check_receipts(
     opened: OpenRound,
     receipts: Sequence[SignedReceipt],
     *,
+    drawn: Sequence[DrawnRows] = (),
     rules: Competition,
     submissions: Mapping[EntryKey, Submission],
     fingerprint: Digest,
@@ -50,7 +51,7 @@ def check_receipts(
             yield Difference(where, "there", f"the entry's verdict is {outcome.verdict.value}")
         elif said is not None:
             yield from compare(
-                where, said, _due(said, opened, submissions[entry], rules, fingerprint)
+                where, said, _due(said, opened, drawn, submissions[entry], rules, fingerprint)
             )
             yield from compare(
                 f"{where}, manifest",
@@ -61,9 +62,28 @@ def check_receipts(
         yield Difference(f"{round_}, receipt of {entry.hotkey}", "there", "it did not take part")
 
 
+def check_draws(
+    opened: OpenRound, drawn: Sequence[DrawnRows], rules: Competition
+) -> Iterator[Difference]:
+    """What is kept of the draws is what the plan's digest was taken of.
+
+    Nothing is kept of rounds that were adopted from others or have been forgotten.
+    """
+    if not drawn:
+        return
+    key = opened.plan.key
+    where = f"competition {key.competition}, sync block {key.sync_block}, draws"
+    recorded: list[JsonValue] = [[d.task, d.method, len(d.manifest)] for d in drawn]
+    due: list[JsonValue] = [[t.name, t.method.value, t.num_samples] for t in rules.tasks]
+    yield from compare(where, recorded, due)
+    rows: list[JsonValue] = [[d.task, *row] for d in drawn for row in d.manifest]
+    yield from compare(f"{where}, manifest", canonical_digest(rows), opened.plan.manifest_digest)
+
+
 def _due(
     said: dict[str, JsonValue],
     opened: OpenRound,
+    drawn: Sequence[DrawnRows],
     submission: Submission,
     rules: Competition,
     fingerprint: Digest,
@@ -76,14 +96,19 @@ def _due(
         sync_hash=plan.sync.hash,
         commitment=submission.commitment,
         tensor_digest=artifact.tensor_digest if artifact else Digest(""),
-        manifest={},
+        manifest={d.task: d.manifest for d in drawn},
         manifest_digest=plan.manifest_digest,
-        pools={},
+        pools={d.task: (d.pool_size, d.pool_digest) for d in drawn},
         losses=losses_by_task([task.name for task in rules.tasks], blocks),
         code_version="",
         schedule_fingerprint=fingerprint,
+        environment=opened.environments.get(submission.commitment.key, {}),
     )
-    own = ("manifest", "pools", "code_version", "environment")
+    own = {"code_version"}
+    if not drawn:
+        own |= {"manifest", "pools"}
+    if submission.commitment.key not in opened.environments:
+        own.add("environment")  # adopted from another validator
     return {**receipt.document(), **{name: said.get(name) for name in own}}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +36,20 @@ def audit(
     """
     flags = {name: value for name, value in locals().items() if name != "as_json"}
     from sn37.app.settings import load_settings
+    from sn37.domain.canonical import as_json as as_json_value
 
     result = asyncio.run(_audit(load_settings(flags)))
     if as_json:
-        typer.echo(json.dumps(asdict(result), indent=2))
+        typer.echo(json.dumps(as_json_value(result), indent=2))
     else:
         for difference in result.differences:
             typer.echo(str(difference))
+        for gone in result.forgotten:
+            typer.echo(
+                f"competition {gone.competition}: audited from after round {gone.newest} on; of "
+                f"the {gone.num_rounds:,} rounds up to it only what was left on "
+                f"{gone.at.isoformat(timespec='seconds')}, when the rest was removed"
+            )
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "

@@ -117,11 +117,6 @@ def _target(text: str, settings: Settings) -> Path | Repository:
         )
     if folder.is_dir() or match is None:
         return folder
-    if settings.is_simnet:
-        raise UsageError(
-            f"{text}: the check of a repository asks the hub, and simnet has a folder of its own; "
-            "check a folder"
-        )
     from sn37.app.checking import Repository
 
     repo, name = match.groups()

@@ -45,7 +45,7 @@ def export(
     from sn37.app.settings import load_settings
 
     new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
-    told = f"; {unsigned} of an older version have no statement and are left out"
+    told = f"; {unsigned} without a statement, from an older version or forgotten, left out"
     typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
 
 

@@ -1,7 +1,7 @@
 """How a validator with an empty state begins: with what others recorded, or with nothing.
 
-In this order: adopt another validator's rounds, checked; score the last rounds again on their
-samples; fold from nothing, while the weights on chain stay.
+It adopts another validator's rounds once it has checked them. Without any it folds from nothing,
+while the weights on chain stay.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+from sn37.app.competitions import LoadedSchedule
 from sn37.app.histories import HistoryReader, OfferedHistory
 from sn37.app.keeper import StateKeeper
+from sn37.app.network import Network
 from sn37.app.offered import RoundReader
 from sn37.app.plugin_calls import one_line
 from sn37.app.receipts import VerifySignature
@@ -19,7 +21,7 @@ from sn37.app.room import bring
 from sn37.app.sources import Sources
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import Cautioned, ColdStarted
-from sn37.domain.ids import CompetitionId, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
@@ -193,26 +195,26 @@ def build_starter(
     *,
     origins: Sequence[ReceiptSource],
     verify: VerifySignature,
-    fingerprint: Digest,
-    chain: Chain,
-    models: ModelStore,
+    network: Network,
+    loaded: LoadedSchedule,
     sources: Sources,
     scorer: Scorer,
     environment: Callable[[], Mapping[str, str]],
     keeper: StateKeeper,
-    schedule: Schedule,
     rule: WinnerRule,
-    hotkey: Hotkey,
     sink: EventSink,
 ) -> Starter:
     """A starter with all that it needs."""
-    reader = RoundReader(chain=chain, schedule=schedule, fingerprint=fingerprint, verify=verify)
+    chain, schedule = network.chain, loaded.schedule
+    reader = RoundReader(
+        chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
+    )
     return Starter(
         origins=origins,
         histories=HistoryReader(rounds=reader, schedule=schedule, rule=rule),
         rechecker=Rechecker(
             resampler=Resampler(chain=chain, sources=sources, schedule=schedule),
-            models=models,
+            models=network.models,
             keeper=keeper,
             scorer=scorer,
             environment=environment,
@@ -220,10 +222,10 @@ def build_starter(
             sink=sink,
         ),
         chain=chain,
-        models=models,
+        models=network.models,
         keeper=keeper,
         schedule=schedule,
-        hotkey=hotkey,
+        hotkey=network.signer.hotkey,
         sink=sink,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
-from sn37.adapters.receipts.folder import FolderReceipts, write_round
+from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
 from sn37.adapters.sqlite.state_store import SqliteStateStore
@@ -40,7 +39,7 @@ from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.patience import PatientStore
 from sn37.app.pools import Freezer
-from sn37.app.printing import show
+from sn37.app.printing import printed
 from sn37.app.pulse import STUCK_S, Pulse
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
@@ -51,13 +50,8 @@ from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
 from sn37.app.supervisor import Supervisor
 from sn37.app.track import Follower
-from sn37.domain.collected import Collected
-from sn37.domain.emission import WeightVector
-from sn37.domain.ids import CompetitionId, Hotkey
-from sn37.domain.samples import Sample
-from sn37.domain.state import RoundResult
+from sn37.domain.ids import Hotkey
 from sn37.domain.winner import KingOfTheHill
-from sn37.ports.clock import Clock
 
 
 def _file(state_dir: Path, name: str) -> Path:
@@ -73,33 +67,10 @@ def _scorer(settings: Settings) -> WorkerScorer:
     )
 
 
-def _journal(state_dir: Path, clock: Clock) -> JsonlSink:
-    return JsonlSink(state_dir / "events.jsonl", now=clock.now)
-
-
 def _watchdog(log_file: Path) -> Watchdog:
     return Watchdog(
         deadline_s=STUCK_S, on_stuck=lambda: end_process(log_file, "the event loop is stuck")
     )
-
-
-def _print_report(
-    results: Sequence[RoundResult],
-    standings: Mapping[CompetitionId, Mapping[Hotkey, float]],
-    weights: WeightVector | None,
-    labels: Mapping[Hotkey, str],
-) -> None:
-    """Print a run's tables on standard output."""
-    show(LastingConsole(), render_report(results, standings, weights, labels))
-
-
-def _print_samples(title: str, samples: Sequence[Sample], collected: Collected | None) -> None:
-    """Print the samples of a draw on standard output."""
-    show(LastingConsole(), render_samples(title, samples, collected))
-
-
-def _published_by_others(folders: Sequence[Path]) -> tuple[FolderReceipts, ...]:
-    return tuple(map(FolderReceipts, folders))
 
 
 class Container(containers.DeclarativeContainer):
@@ -116,9 +87,10 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(SystemClock)
     labels: providers.Provider[dict[Hotkey, str]] = providers.Singleton(dict)
     console = providers.Singleton(ConsoleSink, providers.Singleton(stderr_console), labels=labels)
-    tables = providers.Object(_print_report)
-    sample_table = providers.Object(_print_samples)
-    journal = providers.Singleton(_journal, settings.provided.state_dir, clock)
+    tables = providers.Object(printed(render_report, LastingConsole))
+    sample_table = providers.Object(printed(render_samples, LastingConsole))
+    event_log = providers.Callable(_file, settings.provided.state_dir, "events.jsonl")
+    journal = providers.Singleton(JsonlSink, event_log, now=clock.provided.now)
     board = providers.Singleton(HealthBoard, clock=clock)
     sink = providers.Singleton(FanOut, providers.List(console, journal, board))
 
@@ -170,11 +142,8 @@ class Container(containers.DeclarativeContainer):
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
     receipts = providers.Singleton(
-        ReceiptWriter,
-        signer=network.provided.signer,
-        fingerprint=loaded.provided.fingerprint,
+        ReceiptWriter, signer=network.provided.signer, fingerprint=loaded.provided.fingerprint
     )
-
     statements = providers.Singleton(
         StatementWriter,
         signer=network.provided.signer,
@@ -268,18 +237,15 @@ class Container(containers.DeclarativeContainer):
     write_round = providers.Object(write_round)
     starter = providers.Factory(
         build_starter,
-        origins=providers.Callable(_published_by_others, settings.provided.cold_start_from),
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
         verify=verify_signature,
-        fingerprint=loaded.provided.fingerprint,
-        chain=chain,
-        models=models,
+        network=network,
+        loaded=loaded,
         sources=sources,
         scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
-        schedule=schedule,
         rule=rule,
-        hotkey=network.provided.signer.hotkey,
         sink=sink,
     )
     goal = providers.Factory(

@@ -165,10 +165,17 @@ def _require_believable(
 
 
 def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBook) -> None:
-    known: dict[EntryKey, Commitment] = {c.key: c for c in book.well_formed.values()}
+    """Those that the chain still has; of the others at least the same in every round.
+
+    Places within a block are left out: who reads the chain knows them only while two
+    commitments share the block.
+    """
+    known: dict[EntryKey, Commitment] = {
+        c.key: replace(c, extrinsic_index=0) for c in book.well_formed.values()
+    }
     for read in rounds:
         for submission in read.statement.submissions:
-            told = submission.commitment
+            told = replace(submission.commitment, extrinsic_index=0)
             if known.setdefault(told.key, told) != told:
                 raise OfferRefused(
                     f"{_where(read)}: {told.hotkey} committed something else at block {told.block}"

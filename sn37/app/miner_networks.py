@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app import networks
 from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.miner_network import Hand, Sight
-from sn37.app.networks import endpoints, open_chain, open_signer, require_chain
+from sn37.app.networks import open_chain, open_signer, require_chain
 from sn37.app.settings import Settings
 from sn37.domain.base_models import BaseModel
 from sn37.domain.ids import Netuid
@@ -73,7 +74,8 @@ async def open_hand(settings: Settings) -> AsyncIterator[Hand]:
     from sn37.adapters.subtensor.connection import Connection
 
     clock, sink = Container.clock(), ConsoleSink(stderr_console(), labels={})
-    connection, netuid = Connection(endpoints(settings), clock=clock), Netuid(settings.netuid)
+    connection = Connection(networks.endpoints(settings), clock=clock)
+    netuid = Netuid(settings.netuid)
     try:
         yield Hand(
             sight=_real(

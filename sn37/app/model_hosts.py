@@ -24,10 +24,9 @@ from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.cuda.scorer import WorkerScorer
-    from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.training.trainer import TransformersTrainer
     from sn37.adapters.training.wandb_run import WandbRun
-    from sn37.ports.model_store import ModelStore
+    from sn37.ports.model_store import ModelExaminer, ModelStore
 
 
 def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
@@ -37,8 +36,13 @@ def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool
     return examine(folder, constraints, weights=weights)
 
 
-def open_examiner(settings: Settings) -> HubExaminer:
-    """The admission of repositories on the hub."""
+def open_examiner(settings: Settings) -> ModelExaminer:
+    """The admission of repositories: those of the hub, or of the simulated network."""
+    if settings.is_simnet:
+        from sn37.adapters.simnet.examiner import FolderExaminer
+
+        repos = settings.state_dir.absolute() / "simnet" / "repos"
+        return FolderExaminer(repos, settings.state_dir / "checks")
     from sn37.adapters.hub.examiner import HubExaminer
 
     return HubExaminer(settings.state_dir / "checks")

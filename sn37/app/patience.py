@@ -46,6 +46,7 @@ class PatientStore:
         self.finish_entry = self._patient(store.finish_entry)
         self.finish_round = self._patient(store.finish_round)
         self.recorded = self._patient(store.recorded)
+        self.drawn = self._patient(store.drawn)
         self.losses = self._patient(store.losses)
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import ParamSpec
 
 from rich.console import Console, RenderableType
 
@@ -10,18 +12,29 @@ from sn37.app.cli_errors import CommandError, abandon
 
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 
+_P = ParamSpec("_P")
 
-def show(console: Console, shown: RenderableType) -> None:
-    """Print it; a reader that has seen enough may leave.
 
-    Raises:
-        CommandError: Standard output cannot be written.
+def printed(
+    render: Callable[_P, RenderableType], console: Callable[[], Console]
+) -> Callable[_P, None]:
+    """What ``render`` makes, printed when it is called for.
+
+    The function raises ``CommandError`` when standard output cannot be written.
     """
+
+    def show(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        _show(console(), render(*args, **kwargs))
+
+    return show
+
+
+def _show(console: Console, shown: RenderableType) -> None:
     if not console.is_terminal:
         console.width = REPORT_WIDTH
     try:
         console.print(shown)
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has seen enough
         abandon(sys.stdout)
     except OSError as error:
         abandon(sys.stdout)

@@ -18,8 +18,8 @@ from datetime import datetime
 from sn37.domain.canonical import JsonValue
 from sn37.ports.clock import Clock
 
-# Of a step that does not say otherwise. The longest that is sound: every one of five endpoints
-# mute for a minute in each of a dozen reads.
+# Of a step that does not say otherwise. The longest that is sound: each of half a dozen reads of
+# the chain finds four endpoints mute, a minute and a half each, before the fifth answers.
 BUSY_S = 3600.0
 
 

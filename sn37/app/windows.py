@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sn37.app.steps import step
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block
 from sn37.domain.schedule import RoundTiming
@@ -30,4 +31,5 @@ async def window_times(
 
 
 async def _time(chain: Chain, number: int) -> datetime:
-    return await chain.timestamp(await chain.block(Block(max(number, 0))))
+    with step(f"reading the time of block {number}"):
+        return await chain.timestamp(await chain.block(Block(max(number, 0))))

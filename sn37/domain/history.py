@@ -41,13 +41,13 @@ def history_of(rounds: Iterable[RoundResult]) -> History:
 
 
 def abridged(round_: RoundResult) -> RoundResult:
-    """A round of the past as far as rules still ask for it: its crown, and who was tried."""
-    tried = tuple(
+    """A round of the past as far as rules still ask for it: its crown, and who took part."""
+    took_part = tuple(
         replace(entry, detail="", score=None, tasks=())
         for entry in round_.entries
-        if _was_tried(entry)
+        if entry.verdict in (Verdict.SCORED, Verdict.FAILED)
     )
-    return replace(round_, entries=tried)
+    return replace(round_, entries=took_part)
 
 
 def _was_tried(entry: EntryResult) -> bool:

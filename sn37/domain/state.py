@@ -59,6 +59,17 @@ class TaskDraw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnRows:
+    """What is kept of a draw when its texts are gone."""
+
+    task: TaskName
+    method: str
+    pool_size: int
+    pool_digest: Digest
+    manifest: tuple[tuple[str, Digest], ...]  # (row id, content hash), in the order of scoring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundPlan:
     """Everything a round depends on, fixed at its sync block and stored before scoring."""
 
@@ -153,7 +164,6 @@ class ColdStart(StrEnum):
     """What a validator with an empty state began with."""
 
     RECEIPTS = "receipts"  # another validator's rounds, checked and adopted
-    MANIFESTS = "manifests"  # the samples of past rounds, scored again by itself
     NOTHING = "nothing"  # it folds anew, while the weights on chain stay
     FIRST = "first"  # nobody had set weights yet: there was nothing to begin with
 
@@ -164,7 +174,7 @@ class Beginning:
 
     way: ColdStart
     block: Block  # the head at that time
-    source: Hotkey | None = None  # whose rounds, or whose manifests, it began with
+    source: Hotkey | None = None  # whose rounds it began with
     # Of rounds adopted before this sync block the crowns rest on the source's word.
     follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
 

@@ -13,6 +13,7 @@ from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     Beginning,
+    DrawnRows,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -84,6 +85,9 @@ class StateStore(Protocol):
     ) -> None:
         """Record how an entry's evaluation ended, once, with its receipt if it was scored.
 
+        Losses of an entry that was not scored are dropped: they are evidence of nothing, and no
+        receipt holds them.
+
         Raises:
             ValueError: The round is not open.
         """
@@ -108,6 +112,10 @@ class StateStore(Protocol):
 
         ``None`` for a round that was never opened.
         """
+        ...
+
+    async def drawn(self, round_: RoundKey) -> tuple[DrawnRows, ...]:
+        """What an opened round drew, in the order of its tasks, also once it is finished."""
         ...
 
     async def losses(

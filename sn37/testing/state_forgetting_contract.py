@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import OpenRound, RoundPlan, Verdict
+from sn37.domain.sampling import manifest
+from sn37.domain.state import DrawnRows, OpenRound, RoundPlan, Verdict
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,
@@ -81,6 +82,37 @@ class ForgettingContract(StateStoreHarness):
             whole[2],
         )
         assert self.load().open_rounds.keys() == {a_round_key(1, 1440)}
+
+    def test_what_a_round_drew_is_known_until_it_is_forgotten(self) -> None:
+        async def steps(store: StateStore) -> None:
+            assert await store.drawn(KEYS[0]) == ()
+            await three_rounds(store)
+            (rows,) = await store.drawn(KEYS[0])
+            (draw,) = plan_of(KEYS[0]).draws
+            assert rows == DrawnRows(
+                task=draw.batch.task,
+                method=draw.batch.method.value,
+                pool_size=draw.pool_size,
+                pool_digest=draw.pool_digest,
+                manifest=manifest(draw.batch),
+            )
+            await forget_all(store, 720)
+            assert await store.drawn(KEYS[0]) == ()
+            assert await store.drawn(KEYS[1]) == (rows,)
+
+        self.run(steps)
+
+    def test_losses_of_an_entry_that_was_not_scored_are_dropped(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(plan_of(KEYS[0]))
+            for entry in (ALICE, BOB):
+                await store.append(KEYS[0], entry, losses(1.0))
+            failed = an_outcome(ALICE, verdict=Verdict.FAILED, reason=Reason.NON_FINITE)
+            await store.finish_entry(KEYS[0], failed, None)
+            found = await store.losses(ONE, [ALICE, BOB])
+            assert found == {ALICE: {}, BOB: {Block(360): (losses(1.0),)}}
+
+        self.run(steps)
 
     def test_entries_that_are_kept_keep_everything(self) -> None:
         async def steps(store: StateStore) -> None:

@@ -26,6 +26,7 @@ from sn37.testing.builders import (
     losses,
     some_weights,
 )
+from sn37.testing.state_beginnings_contract import BeginningsContract
 from sn37.testing.state_forgetting_contract import ForgettingContract
 from sn37.testing.state_rounds_contract import FinishedRoundsContract, OpenRoundsContract
 from sn37.testing.state_store_harness import ALICE, BOB, PLAN, POOLS, ROUND
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
 
 
-class StateStoreContract(OpenRoundsContract, FinishedRoundsContract, ForgettingContract):
+class StateStoreContract(
+    OpenRoundsContract, FinishedRoundsContract, ForgettingContract, BeginningsContract
+):
     """Subclass it in the adapter's tests, in a class whose name starts with ``Test``."""
 
     def test_a_new_store_is_empty(self) -> None:

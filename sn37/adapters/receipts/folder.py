@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -80,6 +80,11 @@ class FolderReceipts:
             raise ReceiptsUnavailable(
                 f"{error.filename or self.name}: {error.strerror or error}"
             ) from error
+
+
+def receipts_in(folders: Iterable[Path]) -> tuple[FolderReceipts, ...]:
+    """What lies in several folders, each of one validator."""
+    return tuple(map(FolderReceipts, folders))
 
 
 def write_round(

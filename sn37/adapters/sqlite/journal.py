@@ -13,7 +13,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses, SampleBlock
-from sn37.domain.state import EntryOutcome
+from sn37.domain.state import EntryOutcome, Verdict
 
 _BLOCK = "task, first, stop, tokens, seconds, losses"
 
@@ -106,6 +106,12 @@ def finish_entry(
             dump(from_outcome(outcome)),
         ),
     ).fetchone()
+    if new is not None and outcome.verdict is not Verdict.SCORED:
+        db.execute(
+            "DELETE FROM journal WHERE hotkey = ? AND block = ? AND round_id ="
+            " (SELECT round_id FROM outcome WHERE id = ?)",
+            (outcome.key.hotkey, outcome.key.block, new[0]),
+        )
     if new is not None and receipt is not None:
         db.execute(
             "INSERT INTO receipt (outcome_id, validator, document, signature) VALUES (?, ?, ?, ?)",
@@ -114,9 +120,16 @@ def finish_entry(
 
 
 def outcomes(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, EntryOutcome]:
-    rows = db.execute("SELECT value FROM outcome WHERE round_id = ? ORDER BY id", (round_id,))
-    found = [load(value, to_outcome) for (value,) in rows]
-    return {outcome.key: outcome for outcome in found}
+    rows = db.execute(
+        "SELECT hotkey, block, verdict, value FROM outcome WHERE round_id = ? ORDER BY id",
+        (round_id,),
+    )
+    found: dict[EntryKey, EntryOutcome] = {}
+    for hotkey, block, verdict, value in rows:
+        outcome = found[EntryKey(Hotkey(hotkey), Block(block))] = load(value, to_outcome)
+        if (outcome.key.hotkey, outcome.key.block, outcome.verdict) != (hotkey, block, verdict):
+            raise CodecError(f"an outcome of {outcome.key} is kept as one of {hotkey}, {verdict}")
+    return found
 
 
 def receipts(db: sqlite3.Connection, round_: RoundKey) -> tuple[SignedReceipt, ...]:

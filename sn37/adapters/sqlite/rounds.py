@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from sn37.adapters.sqlite.codec import from_samples, to_pool, to_samples
-from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_list, to_str
 from sn37.adapters.sqlite.round_codec import from_plan, from_result, to_plan, to_result
+from sn37.domain.canonical import JsonValue
 from sn37.domain.competition import Method
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import TaskBatch
-from sn37.domain.state import RoundPlan, RoundResult, TaskDraw
+from sn37.domain.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
 
 
 def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:
@@ -79,9 +81,16 @@ def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
 def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
     """The plans of the rounds under way by row, the oldest first."""
     rows = db.execute(
-        "SELECT id, plan FROM round WHERE status = 'open' ORDER BY sync_block, competition"
+        "SELECT id, competition, sync_block FROM round WHERE status = 'open'"
+        " ORDER BY sync_block, competition"
     ).fetchall()
-    return {row: load(plan, partial(to_plan, draws=_draws(db, row))) for row, plan in rows}
+    plans = {}
+    for row, competition, sync_block in rows:
+        found = plan_of(db, RoundKey(CompetitionId(competition), Block(sync_block)))
+        if found is None:
+            raise CodecError(f"an open round of {competition} at {sync_block} has no plan")
+        plans[row] = replace(found[1], draws=_draws(db, row))
+    return plans
 
 
 def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] | None:
@@ -90,7 +99,37 @@ def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] |
         "SELECT id, plan FROM round WHERE competition = ? AND sync_block = ? AND plan NOT NULL",
         (round_.competition, round_.sync_block),
     ).fetchone()
-    return None if row is None else (row[0], load(row[1], partial(to_plan, draws=())))
+    if row is None:
+        return None
+    plan = load(row[1], partial(to_plan, draws=()))
+    if plan.key != round_:
+        raise CodecError(f"the plan of {plan.key} is kept as that of {round_}")
+    return row[0], plan
+
+
+def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:
+    """What an opened round drew, without the texts."""
+    rows = db.execute(
+        "SELECT task, method, pool_size, pool_digest, manifest FROM draw"
+        " JOIN round ON round.id = round_id WHERE competition = ? AND sync_block = ?"
+        " ORDER BY draw.id",
+        (round_.competition, round_.sync_block),
+    )
+    return tuple(
+        DrawnRows(
+            task=TaskName(task),
+            method=method,
+            pool_size=size,
+            pool_digest=Digest(digest),
+            manifest=load(manifest, _to_manifest),
+        )
+        for task, method, size, digest, manifest in rows
+    )
+
+
+def _to_manifest(value: JsonValue) -> tuple[tuple[str, Digest], ...]:
+    pairs = [to_list(pair) for pair in to_list(value)]
+    return tuple((to_str(row), Digest(to_str(content))) for row, content in pairs)
 
 
 def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:
@@ -111,11 +150,14 @@ def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ..
     """Every finished round by competition, the oldest first."""
     found: dict[CompetitionId, list[RoundResult]] = {}
     rows = db.execute(
-        "SELECT competition, result FROM round WHERE status = 'finished'"
+        "SELECT competition, sync_block, result FROM round WHERE status = 'finished'"
         " ORDER BY competition, sync_block"
     )
-    for competition, result in rows:
-        found.setdefault(CompetitionId(competition), []).append(load(result, to_result))
+    for competition, sync_block, result in rows:
+        read = load(result, to_result)
+        if read.key != RoundKey(CompetitionId(competition), Block(sync_block)):
+            raise CodecError(f"{read.key} is kept as round {sync_block} of {competition}")
+        found.setdefault(read.key.competition, []).append(read)
     return {competition: tuple(rounds) for competition, rounds in found.items()}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sn37.adapters.sqlite import beginnings, forgetting, journal, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
-from sn37.adapters.sqlite.json_values import dump, load
+from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
@@ -23,6 +23,7 @@ from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     Beginning,
+    DrawnRows,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -118,6 +119,9 @@ class SqliteStateStore:
 
         return await self._run(read, Access.READ)
 
+    async def drawn(self, round_: RoundKey) -> tuple[DrawnRows, ...]:
+        return await self._run(partial(rounds.drawn, round_=round_), Access.READ)
+
     async def losses(
         self,
         competition: CompetitionId,
@@ -180,19 +184,18 @@ class SqliteStateStore:
 
 def load_state(db: sqlite3.Connection) -> ValidatorState:
     """Everything the port's ``load`` returns."""
-    submissions = [
-        load(value, to_submission)
-        for (value,) in db.execute("SELECT value FROM submission ORDER BY block, hotkey")
-    ]
-    weights = db.execute("SELECT value FROM weights ORDER BY sync_block")
+    submissions = db.execute(
+        "SELECT hotkey, block, competition, value FROM submission ORDER BY block, hotkey"
+    )
+    weights = db.execute("SELECT sync_block, extrinsic, value FROM weights ORDER BY sync_block")
     return ValidatorState(
-        submissions={s.commitment.key: s for s in submissions},
+        submissions={s.commitment.key: s for s in (_submission(*row) for row in submissions)},
         rounds=rounds.results(db),
         open_rounds={
             plan.key: _opened(db, round_id, plan)
             for round_id, plan in rounds.open_plans(db).items()
         },
-        weights=tuple(load(value, to_weights) for (value,) in weights),
+        weights=tuple([_weights(*row) for row in weights]),
         beginning=beginnings.beginning(db),
     )
 
@@ -204,6 +207,21 @@ def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound
         outcomes=journal.outcomes(db, round_id),
         environments=journal.environments(db, round_id),
     )
+
+
+def _submission(hotkey: str, block: int, competition: int, value: str) -> Submission:
+    read = load(value, to_submission)
+    known = read.commitment
+    if (known.hotkey, known.block, known.competition) != (hotkey, block, competition):
+        raise CodecError(f"the submission of {known.key} is kept as {hotkey} at {block}")
+    return read
+
+
+def _weights(sync_block: int, extrinsic: str | None, value: str) -> WeightsRecord:
+    read = load(value, to_weights)
+    if (read.sync_block, read.extrinsic) != (sync_block, extrinsic):
+        raise CodecError(f"the weights of {read.sync_block} are kept as {sync_block}, {extrinsic}")
+    return read
 
 
 def _save_submissions(db: sqlite3.Connection, submissions: Collection[Submission]) -> None:

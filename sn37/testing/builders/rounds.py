@@ -21,6 +21,7 @@ from sn37.domain.state import (
     ColdStart,
     EntryOutcome,
     EntryResult,
+    OpenRound,
     RoundPlan,
     RoundResult,
     TaskDraw,
@@ -28,6 +29,7 @@ from sn37.domain.state import (
     Verdict,
     WeightsRecord,
 )
+from sn37.domain.statement import RoundRecord, SignedRound
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import (
     a_commitment,
@@ -255,4 +257,24 @@ def a_beginning(
         block=Block(block),
         source=None if source is None else Hotkey(source),
         follows_from={CompetitionId(c): Block(b) for c, b in (follows_from or {}).items()},
+    )
+
+
+def a_round_record(key: RoundKey | None = None) -> RoundRecord:
+    """A finished round with one scored entry, as another validator published it."""
+    key = key or a_round_key()
+    entry = an_entry_key()
+    plan = a_round_plan(key, champion=entry, draws=())
+    receipt = a_signed_receipt("receipt", hotkey="other")
+    return RoundRecord(
+        opened=OpenRound(
+            plan=plan,
+            journal={entry: (losses(tokens=0, seconds=0.0),)},
+            outcomes={entry: an_outcome(entry)},
+            environments={entry: {"device": "cpu"}},
+        ),
+        result=a_round_result(key, champion=entry),
+        published=SignedRound(
+            key=key, statement=a_signed_receipt("statement", hotkey="other"), receipts=(receipt,)
+        ),
     )

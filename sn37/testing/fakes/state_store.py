@@ -12,9 +12,11 @@ from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
+from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     Beginning,
+    DrawnRows,
     EntryOutcome,
     OpenRound,
     RoundPlan,
@@ -115,6 +117,8 @@ class FakeStateStore:
         if outcome.key in outcomes:
             return
         outcomes[outcome.key] = outcome
+        if outcome.verdict is not Verdict.SCORED:
+            self.memory.journal.pop((round_, outcome.key), None)
         if receipt is not None:
             self.memory.receipts.setdefault(round_, []).append(receipt)
 
@@ -137,6 +141,20 @@ class FakeStateStore:
         self._check()
         plan = self.memory.plans.get(round_)
         return None if plan is None else self._opened(replace(plan, draws=()))
+
+    async def drawn(self, round_: RoundKey) -> tuple[DrawnRows, ...]:
+        self._check()
+        plan = self.memory.plans.get(round_)
+        return tuple(
+            DrawnRows(
+                task=draw.batch.task,
+                method=draw.batch.method.value,
+                pool_size=draw.pool_size,
+                pool_digest=draw.pool_digest,
+                manifest=manifest(draw.batch),
+            )
+            for draw in (plan.draws if plan is not None else ())
+        )
 
     async def losses(
         self,

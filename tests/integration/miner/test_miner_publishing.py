@@ -92,3 +92,17 @@ def test_anybody_s_status_can_be_asked_for(world: MinerWorld, model: Path) -> No
     assert status["hotkey"] == hotkey
     assert status["stage"] == "waiting"
     assert world.run("status", "--json", hotkey="bob").json["stage"] == "not registered"
+
+
+def test_a_published_model_can_be_checked_as_a_validator_would(
+    world: MinerWorld, model: Path
+) -> None:
+    commit = world.publish(model, "--json").json["published"]["commit"]
+    said = world.run(
+        "check", f"alice/model@{commit}", "--competition", "2", "--no-loading", "--json"
+    )
+    assert said.code == 0
+    assert {row["check"]: row["status"] for row in said.json["checks"]}["weights"] == "passed"
+    said = world.run("check", f"alice/model@{'0' * 40}", "--competition", "2", "--json")
+    assert said.code == 1
+    assert said.json["checks"][0]["reason"] == "not_public"

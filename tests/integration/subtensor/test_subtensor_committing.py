@@ -138,6 +138,22 @@ class TestSpace:
         assert at.number > event.until_block
         assert await read_back(world.substrate) == "one more"
 
+    async def test_a_quote_says_until_when_a_full_epoch_holds_it_back(self) -> None:
+        world = World()
+        writer = sender(world)
+        for _ in range(31):
+            await writer.commit("text")
+        quote = await writer.quote("one more")
+        assert quote.due > quote.head + 1
+        assert quote.blocks_left == quote.due - quote.head - 1
+        assert "3100 of 3100 bytes are used" in quote.why
+        assert len(world.substrate.submitted) == 31
+
+    async def test_a_quote_tells_fee_and_membership_and_what_a_seal_stores(self) -> None:
+        quote = await sender(World(), DAVE).quote("text", reveal_at=later())
+        assert (quote.registered, quote.fee_rao) == (False, 0)
+        assert quote.num_bytes > 200
+
     async def test_the_epoch_s_space_is_the_chain_s_number(self) -> None:
         world = World()
         world.substrate.put("MaxSpace", (), 100, pallet="Commitments")

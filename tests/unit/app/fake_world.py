@@ -52,9 +52,9 @@ ONE = CompetitionId(1)
 NUM_SAMPLES = 320
 
 
-def one_competition() -> Schedule:
+def one_competition(num_samples: int = NUM_SAMPLES) -> Schedule:
     live = a_source(freshness=Freshness.LIVE, max_age_s=4_320)
-    task = a_task(source=live, num_samples=NUM_SAMPLES)
+    task = a_task(source=live, num_samples=num_samples)
     return a_schedule(a_stage(a_competition(tasks=(task,), delay_blocks=360)))
 
 

@@ -23,7 +23,6 @@ from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import ColdStart, ValidatorState
-from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
@@ -62,11 +61,11 @@ def published(tmp_path: Path) -> Path:
     return export(MEMORY, tmp_path / "old")
 
 
-class FullDisk(FakeStateStore):
-    """Refuses the one write of a beginning."""
+class Killed(FakeStateStore):
+    """Ends the process at the one write of a beginning."""
 
     async def begin(self, *args: object, **kwargs: object) -> None:
-        raise StateUnavailable("disk full")
+        raise RuntimeError("killed")
 
 
 def late(*folders: Path, memory: Memory | None = None) -> World:
@@ -138,7 +137,7 @@ def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -
 
 def test_one_that_was_interrupted_begins_anew(published: Path) -> None:
     world = late(published)
-    memory, world.store = world.store.memory, FullDisk()
+    memory, world.store = world.store.memory, Killed()
     with pytest.raises(ExceptionGroup):
         world.begin()
     world.store = FakeStateStore(memory=memory)
@@ -301,12 +300,20 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "retired without cause",
     ),
     "another commitment": (
-        edited(lambda d: d["submissions"][0]["commitment"].update(extrinsic_index=9)),
+        edited(lambda d: d["submissions"][0]["commitment"].update(format="v1")),
         "committed something else",
     ),
     "an entry from the future": (
         edited(lambda d: d["submissions"][0]["commitment"].update(block=10**6)),
         "it does not tell of every entry once",
+    ),
+    "a clock in the future": (
+        edited(lambda d: d["submissions"][0].update(clock_block=10**6)),
+        "or one that it tells of",
+    ),
+    "a clock before the commitment": (
+        edited(lambda d: d["submissions"][0].update(clock_block=1)),
+        "after its clock began",
     ),
     "a wrong signature": (forged, "not signed by old"),
     "someone without a permit": (signed_by("first"), "no validator permit"),
@@ -435,7 +442,6 @@ def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out()
     ("way", "block", "left"),
     [
         (ColdStart.NOTHING, 700, COLD_ROUNDS - 1),
-        (ColdStart.MANIFESTS, 700, COLD_ROUNDS - 1),
         (ColdStart.RECEIPTS, 700, 0),
         (ColdStart.FIRST, 700, 0),
         (ColdStart.NOTHING, 699, 0),  # the competition began later than the validator

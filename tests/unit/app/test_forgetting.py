@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -12,16 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.app.audit import Auditor, AuditResult
 from sn37.app.cli_errors import CommandError
 from sn37.app.forgetting import Forgetter, require_enough_history
 from sn37.app.heads import Heads
 from sn37.app.keeper import StateKeeper
 from sn37.domain.forgetting import forget_before, forgotten_of, remembered
 from sn37.domain.history import abridged
-from sn37.domain.ids import Block, BlockRef
+from sn37.domain.ids import Block, BlockRef, Digest
 from sn37.domain.reasons import Reason
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import OpenRound, RoundPlan, RoundResult, ValidatorState
+from sn37.domain.winner import KingOfTheHill
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,
@@ -36,7 +39,7 @@ from sn37.testing.builders import (
 )
 from sn37.testing.fakes import FakeClock, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE, World
+from tests.unit.app.fake_world import ONE, World, is_signed_by_fake, one_competition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NUM_ROUNDS = 4
@@ -84,6 +87,41 @@ def test_whatever_is_forgotten_and_when_every_later_round_ends_alike(
             for r, f in zip(expected.rounds[ONE], found.rounds[ONE], strict=True)
         ]
         forget(short.store.memory, min(before, newest.key.sync_block))
+    result = audit(short.store.memory)
+    assert result.differences == ()
+    assert result.receipts == sum(map(len, short.store.memory.receipts.values()))
+    (gone,) = result.forgotten or (None,)
+    assert (gone.num_rounds if gone else 0) == sum(
+        r.forgotten_at is not None for r in short.store.memory.results.values()
+    )
+
+
+def test_an_audit_finds_a_changed_digit_in_what_is_left_of_a_round() -> None:
+    world = a_world(0o1234567)
+    world.run(rounds=3)
+    memory = world.store.memory
+    forget(memory, max(memory.results).sync_block)
+    assert audit(memory).differences == ()
+    old = min(memory.results)
+    kept = next(key for key in memory.journal if key[0] == old)
+    blocks = memory.journal[kept]
+    first, *others = blocks[0].losses
+    blocks[0] = replace(blocks[0], losses=(math.nextafter(first, 9), *others))
+    places = [d.where for d in audit(memory).differences]
+    assert f"competition 1, sync block {old.sync_block}, receipt of {kept[1].hotkey}, losses, " in (
+        place.removesuffix("text 0") for place in places
+    )
+
+
+def audit(memory: Memory) -> AuditResult:
+    auditor = Auditor(
+        store=FakeStateStore(memory=memory),
+        schedule=one_competition(),
+        fingerprint=Digest("f" * 64),
+        rule=KingOfTheHill(),
+        verify=is_signed_by_fake,
+    )
+    return asyncio.run(auditor.run())
 
 
 def rounds_of(count: int) -> tuple[RoundResult, ...]:

@@ -96,9 +96,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @given(prompts=st.text("abcdefgh", min_size=1, max_size=40), held_out=st.integers(1, 20))
 def test_no_prompt_is_both_learnt_and_held_out(prompts: str, held_out: int) -> None:
-    samples = [
+    samples = tuple(
         a_sample(f"row-{n}", prompt=p, reference=f"answer {n % 9}") for n, p in enumerate(prompts)
-    ]
+    )
     batches = [a_batch("one", samples=samples[::2]), a_batch("two", samples=samples[1::2])]
     found = split(batches, held_out=held_out, scored=[TaskName("one")])
     learnt = {s.prompt for batch in found.training for s in batch.samples}
@@ -111,7 +111,9 @@ def test_no_prompt_is_both_learnt_and_held_out(prompts: str, held_out: int) -> N
 
 
 def test_the_order_of_rows_does_not_change_what_is_held_out() -> None:
-    samples = [a_sample(f"row-{n}", prompt=f"question {n}", reference="yes") for n in range(40)]
+    samples = tuple(
+        a_sample(f"row-{n}", prompt=f"question {n}", reference="yes") for n in range(40)
+    )
     one, other = (
         split([a_batch("pairs", samples=rows)], held_out=5, scored=[TaskName("pairs")])
         for rows in (samples, samples[::-1])
@@ -123,7 +125,9 @@ def test_the_order_of_rows_does_not_change_what_is_held_out() -> None:
 
 
 def test_a_frozen_split_comes_back_as_it_was(tmp_path: Path) -> None:
-    samples = [a_sample(f"row-{n}", prompt=f"question {n}", reference="\u00e9") for n in range(9)]
+    samples = tuple(
+        a_sample(f"row-{n}", prompt=f"question {n}", reference="\u00e9") for n in range(9)
+    )
     found = split([a_batch("pairs", samples=samples)], held_out=2, scored=[TaskName("pairs")])
     assert frozen(tmp_path / "run") is None
     freeze(found, tmp_path / "run")

@@ -21,13 +21,15 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
-from sn37.domain.state import Verdict
+from sn37.domain.state import ColdStart, Verdict
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
+    a_beginning,
     a_commitment,
     a_pool,
     a_round_key,
     a_round_plan,
+    a_round_record,
     a_round_result,
     a_signed_receipt,
     a_submission,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 Step = Callable[["StateStore"], Awaitable[None]]
 
 ENTRIES = (an_entry_key("alice", 100), an_entry_key("bob", 200))
+TAKEN_OVER = a_round_key(3, 0)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROUNDS = tuple(a_round_key(c, 360 * n) for n in range(1, 13) for c in (1, 2))
 
@@ -85,7 +88,15 @@ def forget(key: RoundKey, keep: Collection[EntryKey]) -> Step:
     return step
 
 
-STEPS = tuple(step for key in ROUNDS for step in steps_of(key))
+def take_over() -> Step:
+    """A beginning with another validator's round."""
+    record = a_round_record(TAKEN_OVER)
+    known = [a_submission(a_commitment(e.hotkey, e.block)) for e in ENTRIES]
+    beginning = a_beginning(ColdStart.RECEIPTS)
+    return lambda store: store.begin(beginning, rounds=[record], submissions=known)
+
+
+STEPS = (take_over(), *(step for key in ROUNDS for step in steps_of(key)))
 
 
 async def everything(store: StateStore, rounds: Iterable[RoundKey]) -> tuple[object, ...]:
@@ -94,7 +105,8 @@ async def everything(store: StateStore, rounds: Iterable[RoundKey]) -> tuple[obj
         await store.load(),
         [await store.losses(CompetitionId(c), ENTRIES) for c in (1, 2)],
         [await store.pools(key) for key in rounds],
-        [await store.receipts(key) for key in rounds],
+        [await store.receipts(key) for key in (TAKEN_OVER, *rounds)],
+        await store.statement(TAKEN_OVER),
     )
 
 
@@ -137,7 +149,7 @@ def test_a_failure_between_any_two_statements_leaves_the_step_not_begun(tmp_path
         store, model = SqliteStateStore(tmp_path / "state.sqlite", connect=flaky), FakeStateStore()
         rounds, num_failures = ROUNDS[:1], 0
         await store.load()
-        for step in steps_of(rounds[0]):
+        for step in (take_over(), *steps_of(rounds[0])):
             before = await everything(model, rounds)
             for opened[0].left in count():
                 try:

@@ -1,0 +1,136 @@
+"""What an audit has derived of a competition's rounds so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sn37.app.decision import Conclusion
+from sn37.app.differences import Difference, compare
+from sn37.domain.canonical import as_json
+from sn37.domain.competition import Competition
+from sn37.domain.duplicates import duplicates_of
+from sn37.domain.eligibility import MAX_MISSED_ROUNDS
+from sn37.domain.evidence import Evidence, weigh
+from sn37.domain.history import history_of
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.domain.reasons import Blame, Reason
+from sn37.domain.state import EntryResult, OpenRound, RoundResult, Submission, Verdict
+from sn37.domain.statement import RoundStatement, is_as_committed, told
+
+
+@dataclass(slots=True)
+class Past:
+    """One competition, round after round. Evidence is held until its entry takes part no more."""
+
+    competition: CompetitionId
+    rounds: Sequence[RoundResult]
+    since: Block  # the block at which this state began; rounds before were adopted
+    newest: RoundResult | None = None  # of those that were judged
+    is_whole: bool = True  # every round was derived: none was adopted or forgotten
+    evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    retired: set[EntryKey] = field(default_factory=set)
+    failures: Counter[EntryKey] = field(default_factory=Counter)
+    said: dict[EntryKey, Submission] = field(default_factory=dict)  # by the newest statement
+    listed: dict[EntryKey, EntryResult] = field(default_factory=dict)  # the newest row of each
+    _last: dict[EntryKey, Block] = field(default_factory=dict)  # round in which it took part
+
+    def __post_init__(self) -> None:
+        # What a validator makes of the submissions of adopted rounds is its own.
+        self.is_whole = all(r.key.sync_block >= self.since for r in self.rounds)
+        for round_ in self.rounds:
+            for entry in round_.entries:
+                if entry.verdict in (Verdict.SCORED, Verdict.FAILED):
+                    self._last[entry.key] = round_.key.sync_block
+
+    @property
+    def crown(self) -> EntryKey | None:
+        return self.newest.champion if self.newest is not None else None
+
+    @property
+    def previous(self) -> RoundKey | None:
+        return self.newest.key if self.newest is not None else None
+
+    def of(self, entries: Iterable[EntryKey]) -> Mapping[EntryKey, Evidence]:
+        """Evidence of the rounds so far."""
+        return {key: self.evidence.get(key, {}) for key in entries}
+
+    def add(self, opened: OpenRound, result: RoundResult, rules: Competition) -> None:
+        """One more round, as it was recorded.
+
+        Raises:
+            ValueError: Its losses are not those of the blocks of a round.
+        """
+        self.newest, sync_block = result, result.key.sync_block
+        scored = (key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
+        for key in scored:
+            if self._last.get(key, sync_block) > sync_block:
+                weighed = weigh(opened.journal.get(key, ()), rules)
+                self.evidence.setdefault(key, {})[sync_block] = weighed
+        for key in [k for k in self.evidence if self._last.get(k, sync_block) <= sync_block]:
+            del self.evidence[key]
+
+    def conclude(self, conclusion: Conclusion) -> None:
+        """What the last round changed of submissions."""
+        self.retired.update(conclusion.beaten)
+        for key, outcome in conclusion.outcomes.items():
+            if outcome.reason is Reason.RACED_OUT:
+                self.retired.add(key)
+            elif outcome.verdict is Verdict.FAILED and outcome.reason is not None:
+                self.failures[key] += outcome.reason.blame is Blame.MINER
+
+    def hear(self, statement: RoundStatement) -> None:
+        """What was signed of submissions after the last round."""
+        if statement.key.sync_block < self.since:
+            return
+        self.said.update((s.commitment.key, s) for s in statement.submissions)
+        self.listed.update((r.key, r) for r in statement.listed)
+
+    def check(self, submissions: Collection[Submission]) -> Iterator[Difference]:
+        """Whether the recorded submissions are what the rounds made of them."""
+        copies = duplicates_of(submissions, entered=history_of(self.rounds).entered)
+        for submission in submissions:
+            key = submission.commitment.key
+            if submission.commitment.competition != self.competition:
+                continue
+            where = f"submission of {key.hotkey} at {key.block}"
+            if self.is_whole:
+                due = replace(
+                    submission,
+                    retired=key in self.retired,
+                    failures=self.failures[key],
+                    duplicate_of=None,  # worked out whenever it is asked for
+                )
+                yield from compare(where, as_json(submission), as_json(due))
+            if submission.artifact is not None:
+                files, committed = submission.artifact.ref, submission.commitment.model
+                yield from compare(f"{where}, files of", as_json(files), as_json(committed))
+            if key in self.said:
+                yield from _as_said(where, told(submission), self.said[key])
+            elif self.said and key not in self._last:
+                before = replace(submission, artifact=None)
+                if not is_as_committed(before):
+                    yield Difference(where, "changed", "no round changed it")
+            if (row := self.listed.get(key)) is not None:
+                yield from _as_listed(where, submission, row)
+                if row.verdict is Verdict.DUPLICATE and key not in copies:
+                    yield Difference(where, "a duplicate", "nobody committed its tensors before")
+
+
+def _as_said(where: str, recorded: Submission, said: Submission) -> Iterator[Difference]:
+    """Compare with what was signed; files may have come since, and a clock started anew."""
+    if said.artifact is None:
+        said = replace(said, artifact=recorded.artifact)
+    if said.missed_rounds >= MAX_MISSED_ROUNDS and recorded.missed_rounds == 0:
+        said = replace(said, missed_rounds=0, clock_block=recorded.clock_block)
+    yield from compare(f"{where}, signed", as_json(recorded), as_json(said))
+
+
+def _as_listed(where: str, recorded: Submission, row: EntryResult) -> Iterator[Difference]:
+    """Compare with the row of an entry that was not scored: its repository, and why."""
+    yield from compare(f"{where}, repo", recorded.commitment.model.repo, row.repo)
+    is_refused = row.verdict is Verdict.REJECTED and recorded.rejection is not None
+    if is_refused and (row.reason == recorded.rejection) != (row.detail == recorded.detail):
+        told_now = f"{recorded.rejection}: {recorded.detail}"
+        yield Difference(f"{where}, rejection", told_now, f"{row.reason}: {row.detail}")
