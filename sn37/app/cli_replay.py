@@ -15,15 +15,13 @@ from sn37.app import options
 from sn37.app.cli_errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from sn37.app.competitions import LoadedSchedule
     from sn37.app.replay_report import Signature
     from sn37.app.rescoring import Rescored
     from sn37.app.settings import Settings
-    from sn37.domain.ids import TaskName
     from sn37.domain.receipt import Receipt, SignedReceipt
-    from sn37.domain.samples import Sample
 
 _SETTINGS = (
     *("config", "network", "endpoint", "netuid", "state_dir", "device", "dtype", "threads"),
@@ -98,6 +96,7 @@ def _score_again(
 ) -> Rescored:
     from sn37.app.replaying import Replay, replay
     from sn37.app.rescoring import CannotRescore, blocks_of
+    from sn37.app.round_samples import kept_samples
 
     loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
     rules = loaded.schedule.competition(round_.competition, round_.sync_block)
@@ -118,7 +117,7 @@ def _score_again(
         tokenizer=tokenizer,
         texts=texts,
     )
-    return asyncio.run(replay(wanted, kept=lambda: _kept(settings, receipt), told=_progress))
+    return asyncio.run(replay(wanted, kept=lambda: kept_samples(settings, round_), told=_progress))
 
 
 def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:
@@ -163,19 +162,6 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
             f"it came with sn37 {receipt.code_version}"
         )
     return loaded
-
-
-def _kept(settings: Settings, receipt: Receipt) -> Mapping[TaskName, tuple[Sample, ...]]:
-    """Rows of the round that the state folder still has."""
-    from dependency_injector import providers
-
-    from sn37.app.container import Container
-
-    container = Container(settings=providers.Object(settings))
-    if not container.state_file().is_file():
-        return {}
-    pools = container.read_pools()(container.state_file(), receipt.round)
-    return {task: pool.samples for task, pool in pools.items()}
 
 
 def _progress(done: int, total: int) -> None:

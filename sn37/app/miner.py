@@ -11,6 +11,7 @@ from sn37.app import (
     cli_base,
     cli_check,
     cli_competitions,
+    cli_evaluate,
     cli_publish,
     cli_status,
     cli_train,
@@ -35,6 +36,7 @@ cli_competitions.register(app)
 cli_base.register(app)
 cli_check.register(app)
 cli_train.register(app)
+cli_evaluate.register(app)
 cli_publish.register(app)
 cli_status.register(app)
 

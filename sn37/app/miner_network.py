@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sn37.domain.base_models import BaseModel
 from sn37.domain.ids import Hotkey
 from sn37.ports.chain import Chain, CommitmentWriter
+from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.model_store import ModelExaminer, ModelPublisher, ModelStore
 
 
@@ -19,6 +20,7 @@ class Sight:
     models: ModelStore
     examiner: ModelExaminer
     pretrained: Callable[[], Awaitable[Sequence[BaseModel]]]  # of subnet 9, the best first
+    find_source: Callable[[str], DatasetPlugin]  # raises ``LookupError`` when there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from sn37.app.champions import champions, state_of
 from sn37.app.checking import Request, Status, run_check
-from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.competitions import LoadedSchedule
+from sn37.app.cli_errors import CommandError
 from sn37.app.miner_network import Hand
 from sn37.app.miner_networks import open_hand
 from sn37.app.model_hosts import prescribed_tokenizer
 from sn37.app.noted_writer import Waiting
 from sn37.app.publishing import Preview, Publication, Published, Publishing
-from sn37.app.rules import competition_of, rules_of_network
+from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep
 from sn37.domain.commitment import CommitmentQuote
@@ -74,7 +73,7 @@ async def publish(
     competition_of(loaded, request.competition)
     async with open_hand(settings) as hand:
         head = await hand.sight.chain.head()
-        rules = _running(loaded, request.competition, head, settings)
+        rules = running_competition(loaded, request.competition, head.number, settings)
         wanted = await _publication(hand, request, rules, head)
         publishing = Publishing(
             chain=hand.sight.chain,
@@ -141,30 +140,6 @@ async def _publication(
         hotkey=hand.hotkey,
         reveal_at=reveal_at,
     )
-
-
-def _running(
-    loaded: LoadedSchedule, number: int, head: BlockRef, settings: Settings
-) -> Competition:
-    """The competition as it is now.
-
-    Raises:
-        CommandError: It does not run; on the chain of another network nothing may.
-    """
-    running = loaded.schedule.at(head.number)
-    where = f"at block {head.number}, the newest of network {settings.network}"
-    if not running:
-        raise CommandError(
-            f"{loaded.origin} has no competition {where}; is --network or --endpoint that of "
-            "another chain?"
-        )
-    found = next((c for c in running if c.id == number), None)
-    if found is None:
-        raise UsageError(
-            f"--competition {number}: does not run {where}, only "
-            f"{', '.join(str(c.id) for c in running)}"
-        )
-    return found
 
 
 def _require_permission(preview: Preview, request: PublishRequest) -> None:

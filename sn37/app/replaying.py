@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -17,11 +16,10 @@ from sn37.app.model_hosts import (
     examine_folder,
     fetch_aside,
     open_scorer,
-    prescribed_tokenizer,
-    scored_methods,
 )
 from sn37.app.networks import open_data
 from sn37.app.rescoring import CannotRescore, MissingSamples, Rescored, batches_of, rescore
+from sn37.app.scoring_needs import needed_tokenizer, require_scorer
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.domain.competition import Competition, Freshness, Task
@@ -82,7 +80,7 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
         CommandError: Something is missing, or contradicts the receipt; says what to do.
         PortError: A source, the hub or the device does not answer.
     """
-    _require_scorer(wanted.rules)
+    require_scorer(wanted.rules)
     scorer = open_scorer(wanted.settings)
     try:
         batches = await _batches(wanted, kept)
@@ -91,7 +89,7 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
             rules=wanted.rules,
             batches=batches,
             artifact=await _model(wanted),
-            tokenizer=await _tokenizer(wanted),
+            tokenizer=await needed_tokenizer(wanted.settings, wanted.rules, wanted.tokenizer),
             scorer=scorer,
             environment=scorer.environment,
             told=told,
@@ -200,27 +198,3 @@ async def _model(wanted: Replay) -> ModelArtifact:
         why = examined.refusal.detail if examined.refusal else "it holds no model"
         raise CommandError(f"--model {wanted.model}: {why}")
     return examined.artifact
-
-
-async def _tokenizer(wanted: Replay) -> PurePath | None:
-    prescribed = wanted.rules.tokenizer
-    if prescribed is None or wanted.tokenizer is not None:
-        return wanted.tokenizer
-    found = await prescribed_tokenizer(wanted.settings, prescribed, online=True)
-    if found is None:
-        raise CommandError(
-            f"the competition's tokenizer {prescribed.repo} is not in "
-            f"{wanted.settings.state_dir}; give --tokenizer FOLDER"
-        )
-    return found
-
-
-def _require_scorer(rules: Competition) -> None:
-    missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
-    if missing:
-        raise CommandError(
-            f"scoring needs {', '.join(missing)}, not installed here: "
-            "run pip install 'sn37[scorer]'"
-        )
-    if unknown := {t.method for t in rules.tasks} - scored_methods():
-        raise CommandError(f"this version cannot score {', '.join(sorted(unknown))}")

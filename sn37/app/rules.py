@@ -41,3 +41,28 @@ def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None
             f"{', '.join(map(str, there)) or 'none'}"
         )
     return found[-1]
+
+
+def running_competition(
+    loaded: LoadedSchedule, number: int, block: Block, settings: Settings
+) -> Competition:
+    """The competition as it is at a block of the chain.
+
+    Raises:
+        CommandError: Nothing runs then, as on the chain of another network.
+        UsageError: Others do.
+    """
+    running = loaded.schedule.at(block)
+    where = f"at block {block}, of network {settings.network}"
+    if not running:
+        raise CommandError(
+            f"{loaded.origin} has no competition {where}; is --network or --endpoint that of "
+            "another chain?"
+        )
+    found = next((c for c in running if c.id == number), None)
+    if found is None:
+        raise UsageError(
+            f"--competition {number}: does not run {where}, only "
+            f"{', '.join(str(c.id) for c in running)}"
+        )
+    return found

@@ -123,7 +123,12 @@ class TrainConfig(Table):
     @property
     def run_folder(self) -> Path:
         """Where the run keeps what it needs to go on."""
-        return self.run or self.output.with_name(f"{self.output.name}.run")
+        return self.run or run_of(self.output)
+
+
+def run_of(model: Path) -> Path:
+    """The run folder of a model, unless its configuration names another."""
+    return model.with_name(f"{model.name}.run")
 
 
 _KEYS = sorted(keys_of(TrainConfig.model_json_schema()))

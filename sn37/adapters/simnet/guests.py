@@ -7,18 +7,20 @@ kept: the same names are the same miner in every command.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sn37.adapters.simnet.chain import SimnetChain
+from sn37.adapters.simnet.feed import SimnetFeed
 from sn37.adapters.simnet.keys import SimnetSigner, keypair
 from sn37.adapters.simnet.ledger import Ledger
 from sn37.adapters.simnet.model_store import FolderModelStore
 from sn37.adapters.simnet.publisher import FolderPublisher
-from sn37.adapters.simnet.world import NETUID
+from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE
 from sn37.domain.ids import Block, Coldkey, Uid
 from sn37.ports.clock import Clock
+from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable
 
 LOOK_S = 0.1  # between two looks whether the validator has made the next block
@@ -33,6 +35,7 @@ class Guest:
     publisher: FolderPublisher
     signer: SimnetSigner
     coldkey: Coldkey
+    plugins: Mapping[str, DatasetPlugin]  # the sources that are simnet's own
 
     async def register(self) -> Uid:
         """Take a slot on the subnet, and return once there is a block in which it is taken.
@@ -73,6 +76,8 @@ def open_guest(
     seed = _seed(path)
     signer = SimnetSigner(keypair(seed, f"guest/{wallet}/{hotkey}"))
 
+    feed = SimnetFeed(seed=seed, genesis_time=GENESIS_TIME, cache=root / "corpus.json")
+
     async def next_is_due() -> None:
         before = await chain.head()
         while validator_runs() and await chain.head() == before:
@@ -85,6 +90,7 @@ def open_guest(
         publisher=FolderPublisher(repos),
         signer=signer,
         coldkey=Coldkey(keypair(seed, f"guest/{wallet}").ss58_address),
+        plugins={SOURCE: feed},
     )
 
 

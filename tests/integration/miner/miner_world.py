@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from sn37.adapters.simnet.builder import ChainBuilder
 from sn37.adapters.simnet.chain import SimnetChain
 from sn37.adapters.simnet.guests import Guest, open_guest
 from sn37.adapters.simnet.keys import keypair
 from sn37.adapters.simnet.recipes import TOKENIZER_REPO, TOKENIZER_REVISION
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
-from sn37.adapters.simnet.world import GENESIS_TIME, NETUID
+from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, register_senders
 from sn37.adapters.system.clock import SystemClock
 from sn37.app import miner
 from sn37.domain.emission import WeightVector
@@ -69,7 +71,7 @@ class MinerWorld:
     def run(self, command: str, *args: str, hotkey: str = "alice") -> Said:
         """One command of the miner's door, as this hotkey where it takes one."""
         options = self.options(hotkey)
-        if command in ("base", "competitions", "check"):
+        if command in ("base", "competitions", "check", "evaluate"):
             options = options[:4] if command != "competitions" else options[:2]
         code = miner.main([command, *args, *options])
         said = self._capsys.readouterr()
@@ -96,6 +98,13 @@ class MinerWorld:
         """What the first competition prescribes."""
         self.repositories.push(TOKENIZER_REPO, folder, revision=TOKENIZER_REVISION)
         self.repositories.set_visibility(TOKENIZER_REPO, Visibility.PUBLIC)
+
+    def open_feed(self, corpus: Path) -> None:
+        """Put those who log the rows of the live source on their subnet."""
+        shutil.copy(corpus, self.simnet / "corpus.json")
+        builder = ChainBuilder(self.simnet / "chain.sqlite", netuid=NETUID)
+        register_senders(builder, seed=0)
+        builder.close()
 
     def vote(self, shares: Mapping[Hotkey, float]) -> None:
         """Let a validator give these weights."""

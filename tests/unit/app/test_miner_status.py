@@ -10,6 +10,7 @@ import pytest
 from sn37.app.cli_status import _as_json, _lines
 from sn37.app.miner_network import Sight
 from sn37.app.miner_status import MinerStatus, _status
+from sn37.app.plugins import dataset_plugin
 from sn37.domain.admission import Examined
 from sn37.domain.base_models import BaseModel
 from sn37.domain.commitment import Commitment, StandingCommitment
@@ -70,7 +71,11 @@ class Miner:
             return ()
 
         sight = Sight(
-            chain=self.chain, models=self.host, examiner=_NoExaminer(), pretrained=pretrained
+            chain=self.chain,
+            models=self.host,
+            examiner=_NoExaminer(),
+            pretrained=pretrained,
+            find_source=dataset_plugin,
         )
         return await _status(sight, ALICE, standing, SCHEDULE, state)
 
