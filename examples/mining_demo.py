@@ -145,6 +145,7 @@ def _train(terminal: Terminal, *, values: dict[str, str]) -> None:
         config.write_text(_edited(example, values))
     if not (folder / MODEL).exists():
         terminal.run("train", config.name)
+    terminal.run("evaluate", MODEL, "--competition", "1")
 
 
 def _edited(example: str, values: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from sn37.app.statements import UnreadableStatement, read_statement, state_round
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
+from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.forgetting import Forgotten, forgotten_of
 from sn37.domain.ids import Block, Digest
 from sn37.domain.receipt import SignedReceipt
@@ -61,8 +62,9 @@ class Auditor:
         state = await self._store.load()
         found: list[Difference] = []
         num_receipts = 0
+        began = state.beginning.block if state.beginning is not None else ALL_ROUNDS
         for competition, rounds in state.rounds.items():
-            past = Past(competition, rounds)
+            past = Past(competition, rounds, since=began)
             for result in rounds:
                 receipts = await self._store.receipts(result.key)
                 num_receipts += len(receipts)

@@ -26,6 +26,7 @@ class Past:
 
     competition: CompetitionId
     rounds: Sequence[RoundResult]
+    since: Block  # the block at which this state began; rounds before were adopted
     newest: RoundResult | None = None  # of those that were judged
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
@@ -36,6 +37,8 @@ class Past:
     _last: dict[EntryKey, Block] = field(default_factory=dict)  # round in which it took part
 
     def __post_init__(self) -> None:
+        # What a validator makes of the submissions of adopted rounds is its own.
+        self.is_whole = all(r.key.sync_block >= self.since for r in self.rounds)
         for round_ in self.rounds:
             for entry in round_.entries:
                 if entry.verdict in (Verdict.SCORED, Verdict.FAILED):
@@ -79,6 +82,8 @@ class Past:
 
     def hear(self, statement: RoundStatement) -> None:
         """What was signed of submissions after the last round."""
+        if statement.key.sync_block < self.since:
+            return
         self.said.update((s.commitment.key, s) for s in statement.submissions)
         self.listed.update((r.key, r) for r in statement.listed)
 

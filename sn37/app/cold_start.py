@@ -1,7 +1,7 @@
 """How a validator with an empty state begins: with what others recorded, or with nothing.
 
-In this order: adopt another validator's rounds, checked; score the last rounds again on their
-samples; fold from nothing, while the weights on chain stay.
+It adopts another validator's rounds once it has checked them. Without any it folds from nothing,
+while the weights on chain stay.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sn37.app.results import may_hold_the_crown, round_result
+from sn37.app.results import is_waited_for, may_hold_the_crown, round_result
 from sn37.domain.competition import Competition
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
@@ -51,9 +51,10 @@ def conclude(
                 key=entry,
                 precedence=submissions[entry].commitment.precedence,
                 evidence=evidence[entry],
+                is_present=may_hold_the_crown(outcome, plan.champion),
             )
             for entry, outcome in opened.outcomes.items()
-            if may_hold_the_crown(outcome, plan.champion)
+            if may_hold_the_crown(outcome, plan.champion) or is_waited_for(outcome)
         ),
         at=plan.key.sync_block,
         epsilon=rules.epsilon,

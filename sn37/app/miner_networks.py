@@ -15,6 +15,7 @@ from sn37.app import networks
 from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.miner_network import Hand, Sight
+from sn37.app.model_hosts import open_examiner
 from sn37.app.networks import open_chain, open_signer, require_chain
 from sn37.app.plugins import dataset_plugin
 from sn37.app.settings import Settings
@@ -120,23 +121,19 @@ def open_guest(settings: Settings) -> Guest:
 
 
 def _simulated(settings: Settings, guest: Guest) -> Sight:
-    from sn37.adapters.simnet.examiner import FolderExaminer
-
     async def none() -> Sequence[BaseModel]:
         return ()
 
-    repos = settings.state_dir.absolute() / "simnet" / "repos"
     return Sight(
         chain=guest.chain,
         models=guest.models,
-        examiner=FolderExaminer(repos, settings.state_dir / "checks"),
+        examiner=open_examiner(settings),
         pretrained=none,
         find_source=lambda name: guest.plugins.get(name) or dataset_plugin(name),
     )
 
 
 def _real(settings: Settings, chain: SubtensorChain) -> Sight:
-    from sn37.adapters.hub.examiner import HubExaminer
     from sn37.adapters.hub.model_store import HubModelStore
 
     async def pretrained() -> Sequence[BaseModel]:
@@ -145,7 +142,7 @@ def _real(settings: Settings, chain: SubtensorChain) -> Sight:
     return Sight(
         chain=chain,
         models=HubModelStore(settings.state_dir / CACHE),
-        examiner=HubExaminer(settings.state_dir / "checks"),
+        examiner=open_examiner(settings),
         pretrained=pretrained,
         find_source=dataset_plugin,
     )

@@ -97,8 +97,10 @@ class RoundReader:
             raise OfferRefused(f"it is of subnet {statement.netuid}")
         if statement.schedule_fingerprint != self._fingerprint:
             raise OfferRefused("it was scored by another schedule; compare sn37 versions")
-        if key.sync_block > (await self._chain.head()).number:
-            raise OfferRefused("its block does not exist yet")
+        head = (await self._chain.head()).number
+        clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
+        if max(key.sync_block, *clocks) > head:
+            raise OfferRefused("its block does not exist yet, or one that it tells of")
         if statement.sync != await self._chain.block(key.sync_block):
             raise OfferRefused("its block is not this chain's; it is of another network")
 

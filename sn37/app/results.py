@@ -17,7 +17,7 @@ from sn37.domain.eligibility import (
 )
 from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.ids import EntryKey
-from sn37.domain.reasons import Reason
+from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
     EntryOutcome,
@@ -177,6 +177,16 @@ def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool
     if outcome.verdict is Verdict.SCORED:
         return outcome.reason is not Reason.RACED_OUT
     return outcome.verdict is Verdict.FAILED and outcome.key == champion
+
+
+def is_waited_for(outcome: EntryOutcome) -> bool:
+    """Whether an outage of ours kept an entry from being scored, which must cost it nothing.
+
+    Were later ones not to wait for it, a copy could be crowned in the round in which the
+    original was not scored.
+    """
+    reason = outcome.reason
+    return outcome.verdict is Verdict.FAILED and reason is not None and reason.blame is Blame.OURS
 
 
 def changes_after(

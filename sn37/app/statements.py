@@ -155,7 +155,7 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "it does not tell of every entry once"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
-    late = [s for s in statement.submissions if s.commitment.block > statement.key.sync_block]
-    if late:
-        return f"{one_line(late[0].commitment.hotkey)} committed after it"
+    for s in statement.submissions:
+        if s.commitment.block > min(s.clock_block, statement.key.sync_block):
+            return f"{one_line(s.commitment.hotkey)} committed after it, or after its clock began"
     return None

@@ -164,7 +164,6 @@ class ColdStart(StrEnum):
     """What a validator with an empty state began with."""
 
     RECEIPTS = "receipts"  # another validator's rounds, checked and adopted
-    MANIFESTS = "manifests"  # the samples of past rounds, scored again by itself
     NOTHING = "nothing"  # it folds anew, while the weights on chain stay
     FIRST = "first"  # nobody had set weights yet: there was nothing to begin with
 
@@ -175,7 +174,7 @@ class Beginning:
 
     way: ColdStart
     block: Block  # the head at that time
-    source: Hotkey | None = None  # whose rounds, or whose manifests, it began with
+    source: Hotkey | None = None  # whose rounds it began with
     # Of rounds adopted before this sync block the crowns rest on the source's word.
     follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
 

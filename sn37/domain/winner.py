@@ -28,11 +28,14 @@ class Contestant:
     """An eligible entry that is neither duplicate nor retired, with all its evidence.
 
     ``precedence`` is its commitment's; ``evidence`` spans every round in which it was scored.
+    One that is not present could not be scored in this round, by our fault: it is not heard,
+    but later ones still wait for it, by the samples that it has.
     """
 
     key: EntryKey
     precedence: tuple[int, int, str]
     evidence: Evidence
+    is_present: bool = True
 
     @property
     def is_finite(self) -> bool:
@@ -115,12 +118,13 @@ class KingOfTheHill:
     ) -> Decision:
         queue = sorted(contestants, key=lambda c: c.precedence)
         finite = [c for c in queue if c.is_finite]
-        if not finite:
+        present = [c for c in finite if c.is_present]
+        if not present:
             return Decision(champion=None)
-        incumbent = king = next((c for c in finite if c.key == champion), finite[0])
+        incumbent = king = next((c for c in present if c.key == champion), present[0])
         comparisons = []
         for challenger in queue:
-            if challenger is incumbent:
+            if challenger is incumbent or not challenger.is_present:
                 continue
             earlier = [c for c in finite if c.precedence < challenger.precedence]
             heard = _hear(king, challenger, earlier, at=at, epsilon=epsilon)

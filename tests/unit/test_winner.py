@@ -150,6 +150,25 @@ def test_a_later_challenger_that_is_only_as_good_waits() -> None:
     assert second.log_e >= LOG_LEVEL
 
 
+def test_t05_a_later_challenger_waits_for_one_that_an_outage_kept_from_this_round() -> None:
+    champion = contestant("champion", {100: [1.0] * 100, 200: [1.0] * 100}, block=1)
+    first = contestant("first", {100: [0.0] * 10 + [1.0] * 90}, block=2)
+    copy = contestant("copy", {100: [0.895] * 100, 200: [0.895] * 100}, block=3)
+    absent = replace(first, is_present=False)
+    decision = decide([champion, absent, copy], champion.key, FixedEpsilon(0.01))
+    (comparison,) = decision.comparisons  # who was not scored is not heard
+    assert (comparison.challenger, comparison.hurdle) == (copy.key, Hurdle.WAITING)
+    assert comparison.waits_for == first.key
+    assert decision.champion == champion.key
+
+
+def test_who_was_not_scored_takes_no_vacant_crown() -> None:
+    absent = replace(contestant("absent", {100: [0.1] * 100}, block=1), is_present=False)
+    present = contestant("present", {200: [1.0] * 100}, block=2)
+    assert decide([absent, present]).champion == present.key
+    assert decide([absent]) == Decision(champion=None)
+
+
 def test_nobody_is_crowned_when_all_entries_failed() -> None:
     failed = contestant("failed", {100: [math.nan] * 3})
     assert decide([]).champion is None

@@ -153,8 +153,6 @@ def _(event: events.ColdStarted, labels: Labels) -> str:
     match begun.way:
         case ColdStart.RECEIPTS:
             how = f"{event.num_rounds} rounds{of} adopted, {event.num_rescored} receipts re-scored"
-        case ColdStart.MANIFESTS:
-            how = f"{event.num_rounds} rounds scored again on the samples{of}"
         case ColdStart.NOTHING:
             how = "with no rounds of the past; the weights on chain stay during the warm-up"
         case ColdStart.FIRST:

@@ -217,5 +217,6 @@ def _metagraph(r: _Registry, account: int) -> int:
             "block_at_registration": counts,
             "incentives": r.sequence(u16),
             "total_stake": counts,
+            "weights_version": u64,
         },
     )

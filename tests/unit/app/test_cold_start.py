@@ -307,6 +307,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         edited(lambda d: d["submissions"][0]["commitment"].update(block=10**6)),
         "it does not tell of every entry once",
     ),
+    "a clock in the future": (
+        edited(lambda d: d["submissions"][0].update(clock_block=10**6)),
+        "or one that it tells of",
+    ),
+    "a clock before the commitment": (
+        edited(lambda d: d["submissions"][0].update(clock_block=1)),
+        "after its clock began",
+    ),
     "a wrong signature": (forged, "not signed by old"),
     "someone without a permit": (signed_by("first"), "no validator permit"),
     "someone without a stake": (signed_by(POOR), "less than 2 % of the validators' stake"),
@@ -434,7 +442,6 @@ def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out()
     ("way", "block", "left"),
     [
         (ColdStart.NOTHING, 700, COLD_ROUNDS - 1),
-        (ColdStart.MANIFESTS, 700, COLD_ROUNDS - 1),
         (ColdStart.RECEIPTS, 700, 0),
         (ColdStart.FIRST, 700, 0),
         (ColdStart.NOTHING, 699, 0),  # the competition began later than the validator

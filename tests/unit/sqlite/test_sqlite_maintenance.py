@@ -279,3 +279,18 @@ class TestCommands:
         assert capsys.readouterr().err == (
             f"error: there is no state database at {tmp_path}/state.sqlite\n"
         )
+
+
+def test_a_database_is_in_use_while_a_validator_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite"
+    assert not maintenance.in_use(path)
+
+    async def while_open() -> bool:
+        store = SqliteStateStore(path)
+        await store.load()
+        used = maintenance.in_use(path)
+        await store.close()
+        return used
+
+    assert asyncio.run(while_open())
+    assert not maintenance.in_use(path)
