@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sn37.app import options
-from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.cli_errors import UsageError
 
 if TYPE_CHECKING:
-    from sn37.app.checking import Repository, Row
-    from sn37.app.settings import Settings
+    from sn37.app.checking import Row
     from sn37.domain.admission import Examined
     from sn37.domain.competition import Competition
 
-_REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SETTINGS = (
     "config",
     "network",
@@ -71,7 +66,8 @@ def check(
     Exit code 1 when it would be refused.
     """
     flags = dict(locals())
-    from sn37.app.checking import Request, run_check  # what it needs takes a second to import
+    from sn37.app.check_target import target_of  # what it needs takes a second to import
+    from sn37.app.checking import Request, run_check
     from sn37.app.rules import competition_of, rules_of_network
     from sn37.app.settings import load_settings
 
@@ -79,15 +75,19 @@ def check(
     rules = competition_of(rules_of_network(settings), competition, at=at)
     if tokenizer is not None and not tokenizer.is_dir():
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
-    request = Request(
-        target=_target(target, settings),
-        rules=rules,
-        settings=settings,
-        tokenizer=tokenizer,
-        weights=not no_weights,
-        loading=not no_loading,
-    )
-    examined, rows = asyncio.run(run_check(request))
+
+    async def checked() -> tuple[Examined, tuple[Row, ...]]:
+        request = Request(
+            target=await target_of(target, settings),
+            rules=rules,
+            settings=settings,
+            tokenizer=tokenizer,
+            weights=not no_weights,
+            loading=not no_loading,
+        )
+        return await run_check(request)
+
+    examined, rows = asyncio.run(checked())
     if as_json:
         typer.echo(json.dumps(_as_json(target, rules, examined, rows), indent=2))
     else:
@@ -95,49 +95,6 @@ def check(
             typer.echo(_line(row))
         typer.echo(_summary(rules, examined))
     return 1 if examined.refusal else 0
-
-
-def _target(text: str, settings: Settings) -> Path | Repository:
-    """What the argument names, once the packages that it needs are found.
-
-    Raises:
-        UsageError: It is neither a folder nor a commit; of a branch, says which commit it is.
-    """
-    folder, match = Path(text), _REPOSITORY.fullmatch(text)
-    needed = ["blake3", "numpy"]
-    if not folder.is_dir():
-        if match is None:
-            raise UsageError(
-                f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT"
-            )
-        needed.append("huggingface_hub")
-    if missing := [name for name in needed if find_spec(name) is None]:
-        raise CommandError(
-            f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
-        )
-    if folder.is_dir() or match is None:
-        return folder
-    from sn37.app.checking import Repository
-
-    repo, name = match.groups()
-    if not _COMMIT.fullmatch(name):
-        raise UsageError(_no_commit(repo, name, settings))
-    return Repository(repo=repo, commit=name)
-
-
-def _no_commit(repo: str, name: str, settings: Settings) -> str:
-    from sn37.app.model_hosts import open_examiner
-    from sn37.ports.errors import Unavailable
-
-    why = f"{name} is no commit of 40 hex digits, and what it points to can change"
-    try:
-        commit = asyncio.run(open_examiner(settings).commit_of(repo, name))
-    except Unavailable as error:
-        return (
-            f"{why}; {error}; where it can be read, this prints its commit: "
-            f"git ls-remote https://huggingface.co/{repo} {name}"
-        )
-    return f"{why}; now it is {commit}: check {repo}@{commit}"
 
 
 def _line(row: Row) -> str:

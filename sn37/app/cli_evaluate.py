@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
-from sn37.app.cli_errors import UsageError
 from sn37.domain.winner import LOG_LEVEL
 
 if TYPE_CHECKING:
@@ -26,30 +25,36 @@ _SETTINGS = (
 )
 
 
+Model = Annotated[
+    str, typer.Argument(metavar="FOLDER|REPO@COMMIT", help="A folder, or a public commit.")
+]
+At = Annotated[
+    int | None,
+    typer.Option(help="On the samples of the round at this block; by default of one now."),
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
+]
+Trained = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Run folder of sn37 miner train, whose rows are not drawn; by default FOLDER.run.",
+    ),
+]
+
+
 def register(parent: typer.Typer) -> None:
     """Add ``evaluate`` to the miner's door."""
     parent.command()(evaluate)
 
 
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(metavar="FOLDER|REPO@COMMIT", help="A folder, or a public commit.")
-    ],
+    model: Model,
     competition: options.Competition,
-    at: Annotated[
-        int | None,
-        typer.Option(help="On the samples of the round at this block; by default of one now."),
-    ] = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
-    ] = None,
-    trained: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Run folder of sn37 miner train, whose rows are not drawn; by default FOLDER.run.",
-        ),
-    ] = None,
+    at: At = None,
+    tokenizer: Tokenizer = None,
+    trained: Trained = None,
     config: options.Config = None,
     network: options.Network = None,
     endpoint: options.Endpoint = None,
@@ -67,21 +72,14 @@ def evaluate(
     Exit code 1 when a validator would refuse it. Commits and uploads nothing.
     """
     flags = dict(locals())
-    from sn37.app.base_sources import Local, Published, source_of
-    from sn37.app.miner_evaluate import EvaluateRequest  # what it needs takes a second to import
+    from sn37.app.miner_evaluate import EvaluateRequest, source_of_model
     from sn37.app.miner_evaluate import evaluate as run
     from sn37.app.settings import load_settings
     from sn37.domain.ids import Block
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
-    source = source_of(model)
-    if not isinstance(source, Local | Published):
-        raise UsageError(
-            f"{model}: evaluate takes a folder or NAMESPACE/NAME@COMMIT; others are brought here "
-            "with: sn37 miner base"
-        )
     request = EvaluateRequest(
-        source=source,
+        source=source_of_model(model),
         competition=competition,
         at=None if at is None else Block(at),
         tokenizer=tokenizer,

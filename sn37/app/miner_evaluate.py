@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sn37.app.base_sources import Local, Published
+from sn37.app.base_sources import Local, Published, source_of
 from sn37.app.champions import Champion, champions, state_of
-from sn37.app.cli_errors import CommandError
+from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.miner_evaluation import Evaluation, duel, first_round
 from sn37.app.miner_network import Sight
 from sn37.app.miner_networks import open_sight
@@ -50,6 +50,21 @@ class EvaluateRequest:
     at: Block | None = None  # a round's sync block; ``None``: as if one began now
     tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
     trained: Path | None = None  # folder of the run that trained it; ``None``: the one beside it
+
+
+def source_of_model(text: str) -> Local | Published:
+    """The folder or commit that is to be evaluated.
+
+    Raises:
+        UsageError: The text names something else, or nothing.
+    """
+    source = source_of(text)
+    if not isinstance(source, Local | Published):
+        raise UsageError(
+            f"{text}: evaluate takes a folder or NAMESPACE/NAME@COMMIT; others are brought here "
+            "with: sn37 miner base"
+        )
+    return source
 
 
 async def evaluate(settings: Settings, request: EvaluateRequest, *, told: Told) -> Evaluation:

@@ -1,0 +1,57 @@
+"""What is to be checked, as a miner names it: a folder, or a commit on the model host."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from sn37.app.checking import Repository
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.model_hosts import open_examiner
+from sn37.app.settings import Settings
+from sn37.ports.errors import Unavailable
+
+_REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+async def target_of(text: str, settings: Settings) -> Path | Repository:
+    """What the text names, once the packages that its check needs are found.
+
+    Raises:
+        CommandError: A package is missing.
+        UsageError: It is neither a folder nor a commit; of a branch, says which commit it is.
+    """
+    target = _named(text)
+    needed = ["blake3", "numpy"]
+    if isinstance(target, Repository):
+        needed.append("huggingface_hub")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise CommandError(
+            f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
+        )
+    if isinstance(target, Repository) and not _COMMIT.fullmatch(target.commit):
+        raise UsageError(await _no_commit(target.repo, target.commit, settings))
+    return target
+
+
+def _named(text: str) -> Path | Repository:
+    """A folder, or a repository at what may be a branch."""
+    if (folder := Path(text)).is_dir():
+        return folder
+    if (match := _REPOSITORY.fullmatch(text)) is None:
+        raise UsageError(f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT")
+    return Repository(repo=match[1], commit=match[2])
+
+
+async def _no_commit(repo: str, name: str, settings: Settings) -> str:
+    why = f"{name} is no commit of 40 hex digits, and what it points to can change"
+    try:
+        commit = await open_examiner(settings).commit_of(repo, name)
+    except Unavailable as error:
+        return (
+            f"{why}; {error}; where it can be read, this prints its commit: "
+            f"git ls-remote https://huggingface.co/{repo} {name}"
+        )
+    return f"{why}; now it is {commit}: check {repo}@{commit}"
