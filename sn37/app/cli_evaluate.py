@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.domain.evidence import NOT_PROVEN
 from sn37.domain.winner import LOG_LEVEL
 
 if TYPE_CHECKING:
@@ -129,11 +130,12 @@ def _duel_lines(duel: Duel) -> Iterator[str]:
     model = duel.champion.model
     yield f"champion    {duel.champion_score:.4f}{_by_task(duel.champion_tasks)}"
     yield f"            {model.repo}@{model.revision}, by {duel.known_from}"
+    proven = "nothing proven" if duel.log_e == NOT_PROVEN else f"evidence ln E = {duel.log_e:.1f}"
     yield (
         f"margin      {duel.rate.relative_gain:+.2%}, standard error "
-        f"{duel.rate.relative_error:.2%}; evidence ln E = {duel.log_e:.1f} of {LOG_LEVEL:.1f}"
+        f"{duel.rate.relative_error:.2%}; {proven}, the crown takes {LOG_LEVEL:.1f}"
     )
-    yield "epsilon     day        of      rounds until the crown"
+    yield "outlook     day     epsilon    rounds until the crown"
     for day in duel.days:
         when = "today" if day.in_days == 0 else f"+{day.in_days}"
         yield f"            {when:<8} {day.epsilon:>6.2%}    {_rounds(day.outlook)}"
@@ -186,7 +188,7 @@ def _duel_as_json(duel: Duel) -> dict[str, object]:
         "tasks": _tasks(duel.champion_tasks),
         "margin": duel.rate.relative_gain,
         "standard_error": duel.rate.relative_error,
-        "log_e": duel.log_e,
+        "log_e": None if duel.log_e == NOT_PROVEN else duel.log_e,
         "log_e_needed": LOG_LEVEL,
         "raced_out": duel.is_hopeless,
         "epsilon": duel.epsilon,

@@ -104,6 +104,12 @@ def test_the_table_and_the_json_say_the_same() -> None:
     assert document["finding"] == found.finding
 
 
+def test_what_proves_nothing_is_valid_json() -> None:
+    found = evaluated(a_duel(-0.1, noise=0.01))
+    assert "; nothing proven, the crown takes 13.8" in "\n".join(_lines(found))
+    assert json.loads(json.dumps(_as_json(found), allow_nan=False))["champion"]["log_e"] is None
+
+
 def test_a_champion_without_any_loss_cannot_be_compared_with() -> None:
     rules = some_rules(FixedEpsilon(0.005))
     with pytest.raises(ValueError, match="no rate"):
