@@ -6,17 +6,45 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from sn37.app.checking import Repository
+from sn37.app.checking import Repository, Request, Row, run_check
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.model_hosts import open_examiner
 from sn37.app.settings import Settings
+from sn37.domain.admission import Examined
+from sn37.domain.competition import Competition
 from sn37.ports.errors import Unavailable
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-async def target_of(text: str, settings: Settings) -> Path | Repository:
+async def check_named(
+    text: str,
+    rules: Competition,
+    settings: Settings,
+    *,
+    tokenizer: Path | None,
+    weights: bool,
+    loading: bool,
+) -> tuple[Examined, tuple[Row, ...]]:
+    """Check what the text names; see ``run_check``.
+
+    Raises:
+        CommandError, UsageError: It names nothing that can be checked here.
+        StoreUnavailable: The host or the disk; the same command goes on.
+    """
+    request = Request(
+        target=await _target(text, settings),
+        rules=rules,
+        settings=settings,
+        tokenizer=tokenizer,
+        weights=weights,
+        loading=loading,
+    )
+    return await run_check(request)
+
+
+async def _target(text: str, settings: Settings) -> Path | Repository:
     """What the text names, once the packages that its check needs are found.
 
     Raises:

@@ -66,8 +66,7 @@ def check(
     Exit code 1 when it would be refused.
     """
     flags = dict(locals())
-    from sn37.app.check_target import target_of  # what it needs takes a second to import
-    from sn37.app.checking import Request, run_check
+    from sn37.app.check_target import check_named  # what it needs takes a second to import
     from sn37.app.rules import competition_of, rules_of_network
     from sn37.app.settings import load_settings
 
@@ -75,19 +74,15 @@ def check(
     rules = competition_of(rules_of_network(settings), competition, at=at)
     if tokenizer is not None and not tokenizer.is_dir():
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
-
-    async def checked() -> tuple[Examined, tuple[Row, ...]]:
-        request = Request(
-            target=await target_of(target, settings),
-            rules=rules,
-            settings=settings,
-            tokenizer=tokenizer,
-            weights=not no_weights,
-            loading=not no_loading,
-        )
-        return await run_check(request)
-
-    examined, rows = asyncio.run(checked())
+    found = check_named(
+        target,
+        rules,
+        settings,
+        tokenizer=tokenizer,
+        weights=not no_weights,
+        loading=not no_loading,
+    )
+    examined, rows = asyncio.run(found)
     if as_json:
         typer.echo(json.dumps(_as_json(target, rules, examined, rows), indent=2))
     else:

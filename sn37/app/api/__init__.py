@@ -40,8 +40,8 @@ from pathlib import Path
 from sn37.app.base_sources import source_of
 from sn37.app.bases import Base, Choice, list_bases
 from sn37.app.bases import fetch_base as _fetch_base
-from sn37.app.check_target import target_of
-from sn37.app.checking import Request, Row, run_check
+from sn37.app.check_target import check_named
+from sn37.app.checking import Row
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.miner_evaluate import EvaluateRequest, source_of_model
 from sn37.app.miner_evaluate import evaluate as _evaluate
@@ -167,15 +167,14 @@ async def check(
         loading: Whether to load the model and score a few texts.
     """
     rules = competition_of(rules_of_network(settings), competition, at=at)
-    request = Request(
-        target=await target_of(os.fspath(model), settings),
-        rules=rules,
-        settings=settings,
+    examined, rows = await check_named(
+        os.fspath(model),
+        rules,
+        settings,
         tokenizer=_path(tokenizer),
         weights=weights,
         loading=loading,
     )
-    examined, rows = await run_check(request)
     return Checked(rows=rows, refusal=examined.refusal, artifact=examined.artifact)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import cli_check, main
+from sn37.app import check_target, main
 from sn37.app.checking import Status, rows_of, try_out
 from sn37.app.cli_errors import run
 from sn37.domain.admission import AdmissionStep, Examined
@@ -107,7 +107,7 @@ def test_what_is_wrong_with_a_call_is_one_line(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli_check, "find_spec", lambda name: None)
+    monkeypatch.setattr(check_target, "find_spec", lambda name: None)
     assert run(main.app, ["check", *arguments], prog_name="sn37") == code
     shown = capsys.readouterr()
     assert shown.out == ""
