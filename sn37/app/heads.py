@@ -81,11 +81,13 @@ class Heads:
 
     async def all_idle(self) -> None:
         """Return when every subscriber waits for a head newer than the newest."""
-        while not self._idle():
+        while self.num_busy:
             await self.wait_for_change()
 
-    def _idle(self) -> bool:
-        return all(s in self._waiting and not s.behind for s in self._subscriptions)
+    @property
+    def num_busy(self) -> int:
+        """Subscribers that have not dealt with the newest head."""
+        return sum(s not in self._waiting or s.behind for s in self._subscriptions)
 
     def note_waiting(self, subscription: Subscription) -> None:
         self._waiting.add(subscription)

@@ -167,8 +167,8 @@ class World:
     async def _drive(self, container: Container, until: int) -> None:
         while self.chain.number < until:
             if self.chain.number < self.stuck_until:
-                for _ in range(100):  # enough turns for everyone but the stuck scorer
-                    await asyncio.sleep(0)
+                while container.heads().num_busy > (self.scorer.num_running > 0):
+                    await asyncio.sleep(0)  # until everyone but the stuck scorer is done
             else:
                 self._get_unstuck()
                 await container.heads().all_idle()
