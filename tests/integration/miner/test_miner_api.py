@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sn37.app import api
+from sn37.app.api import sync
 from tests.integration.miner.miner_world import MinerWorld
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -35,6 +37,20 @@ def test_a_better_model_is_published_and_watched(
     assert said.endswith(f"committed by {other}\n")
     assert main_of("watch_hotkeys.py")([alice, other, *network]) == 0
     assert capsys.readouterr().out == f"{alice}  waiting\n{other}  waiting\n"
+
+
+def test_a_starting_point_is_listed_fetched_and_checked(
+    reigned: MinerWorld, tmp_path: Path
+) -> None:
+    settings = api.settings(network="simnet", state_dir=reigned.state_dir)
+    (choice,) = sync.bases(settings, competition=2)
+    assert choice.source == "champion"
+    base = sync.fetch_base(settings, "champion", competition=2, to=tmp_path / "base")
+    assert base.model == choice.model
+    checked = sync.check(settings, base.folder, competition=2, loading=False)
+    assert checked.refusal is None
+    assert checked.artifact is not None
+    assert checked.artifact.tensor_digest == base.artifact.tensor_digest
 
 
 def test_the_champion_s_own_model_is_not_published_again(

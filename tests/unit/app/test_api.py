@@ -117,6 +117,8 @@ def test_what_is_wrong_is_one_line() -> None:
         sync.evaluate(settings, "nowhere", competition=1)
     with pytest.raises(api.UsageError, match="evaluate takes a folder"):
         sync.evaluate(settings, "uid:7", competition=1)
+    with pytest.raises(api.UsageError, match=r"nowhere\.toml"):
+        sync.train(settings, "nowhere.toml")
     with pytest.raises(api.UsageError, match="netuid"):
         api.settings(network="simnet", netuid="many")
     with pytest.raises(api.UsageError, match="netwrok"):
