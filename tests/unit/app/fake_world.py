@@ -167,8 +167,9 @@ class World:
     async def _drive(self, container: Container, until: int) -> None:
         while self.chain.number < until:
             if self.chain.number < self.stuck_until:
-                while container.heads().num_busy > (self.scorer.num_running > 0):
-                    await asyncio.sleep(0)  # until everyone but the stuck scorer is done
+                # Until everyone but the stuck scorer is done, whose beginning wakes nobody.
+                while container.heads().num_busy > (self.scorer.num_running > 0):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
             else:
                 self._get_unstuck()
                 await container.heads().all_idle()
