@@ -210,7 +210,7 @@ def main() -> None:
     measured = {**phrase_seconds(given.texts), **pool_seconds(given.rows, given.runs)}
     figures = {name: round(value, 4) for name, value in measured.items()}
     print_table("figures", ("figure", "value"), figures.items())
-    write_figures(given.json, figures, libraries=("ahocorasick-rs", "bittensor"))
+    write_figures(given.json, figures, libraries=("hyperscan", "bittensor"))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """Phrases that disqualify a row, found in long texts at one pass.
 
-One Aho-Corasick automaton reads a text once, however many phrases there are. ``ahocorasick_rs``
-does that ten times as fast as a loop of ``in`` tests, Python's ``re`` with the phrases as
-alternatives twice as slowly as the loop.
+Hyperscan looks for all phrases at once, many bytes at a time and in any casing, several times as
+fast as an Aho-Corasick automaton, which takes a text byte by byte and has to be given it in
+lower case. Python's ``re`` with the phrases as alternatives is slower than a loop of ``in`` tests.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation
+import hyperscan
 
 LIST = "data/undesirable_phrases.txt"
 MIN_CHARACTERS = 3  # a shorter phrase is in nearly every text
@@ -43,11 +44,15 @@ class PhraseFilter:
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
         self._phrases = tuple(_spellings(phrases))
-        # Over bytes: the one over text counts characters up to every match, and as far.
-        self._automaton = BytesAhoCorasick(
-            (phrase.text.casefold().encode() for phrase in self._phrases),
-            implementation=Implementation.DFA,
+        folded = dict.fromkeys(phrase.text.casefold() for phrase in self._phrases)
+        self._database = hyperscan.Database()
+        self._database.compile(
+            expressions=[_as_pattern(text) for text in folded],
+            ids=list(range(len(folded))),
+            elements=len(folded),
+            flags=[hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH] * len(folded),
         )
+        self._of_thread = threading.local()  # Hyperscan's work space, which no two may share
 
     @classmethod
     def load(cls) -> PhraseFilter:
@@ -56,14 +61,29 @@ class PhraseFilter:
 
     def is_clean(self, text: str) -> bool:
         """Whether no phrase is in ``text``. One pass, unless one may be."""
-        folded = text.lower() if text.isascii() else text.casefold()  # the same, much faster
-        try:
-            # Folding goes letter by letter, so a phrase in the text is in the folded one too.
-            if not self._automaton.find_matches_as_indexes(folded.encode()):
-                return True
-        except UnicodeEncodeError:  # half of a surrogate pair, which the automaton cannot read
-            pass
+        # Hyperscan folds the letters of ASCII itself. Folding goes letter by letter, so a phrase
+        # in the text is in the folded one too.
+        folded = text if text.isascii() else text.casefold()
+        if not self._may_hold_one(folded):
+            return True
+        folded = text.casefold()
         return not any(phrase.is_in(text, folded) for phrase in self._phrases)
+
+    def _may_hold_one(self, folded: str) -> bool:
+        try:
+            self._database.scan(folded.encode(), _stop, scratch=self._scratch())
+        except hyperscan.ScanTerminated:
+            return True
+        except UnicodeEncodeError:  # half of a surrogate pair, which has no bytes
+            return True
+        return False
+
+    def _scratch(self) -> hyperscan.Scratch:
+        try:
+            scratch: hyperscan.Scratch = self._of_thread.scratch
+        except AttributeError:
+            scratch = self._of_thread.scratch = hyperscan.Scratch(self._database)
+        return scratch
 
 
 def shipped_phrases() -> tuple[Phrase, ...]:
@@ -105,6 +125,16 @@ def _phrase(number: int, line: str) -> Phrase:
             "it would disqualify nearly every text"
         )
     return Phrase(text=text, any_case=casing == "any")
+
+
+def _stop(*_: object) -> bool:
+    """Called with the first match: no other is needed."""
+    return True
+
+
+def _as_pattern(text: str) -> bytes:
+    """Each byte by its number, so that nothing in a text has a meaning of its own."""
+    return "".join(f"\\x{byte:02x}" for byte in text.encode()).encode()
 
 
 def _spellings(phrases: Iterable[Phrase]) -> Iterator[Phrase]:

@@ -115,7 +115,7 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
         raise Unfit("too long")
     if not (is_text(prompt) and is_text(response)):
         raise Unfit("with what is no text")
-    if not (is_clean(prompt) and is_clean(response)):
+    if not is_clean(f"{prompt}\0{response}"):  # one look; no phrase holds the NUL
         raise Unfit("with an undesirable phrase")
     if row.index is None or row.index >= MAX_UIDS:
         raise Unfit("of no uid")
