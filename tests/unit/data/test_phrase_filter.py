@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,3 +123,9 @@ def test_a_list_that_cannot_be_meant_is_refused_with_the_line(text: str, why: st
 
 def test_an_exact_phrase_beside_a_longer_one_in_any_casing_is_needed() -> None:
     assert len(parse_phrases("exact Abc\nany xabc")) == 2
+
+
+def test_threads_may_use_one_filter_at_the_same_time() -> None:
+    texts = ["nothing to see " * 200, "nothing but ChatGPT " * 200] * 50
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(SHIPPED.is_clean, texts)) == [True, False] * 50
