@@ -86,7 +86,8 @@ async def samples_at(
             pools[task.name] = Pool(fresh)
         draws = await Draws(chain=chain, sources=sources, schedule=schedule).draw(key, rules, pools)
     except NotEnoughRows as error:
-        hint = f"; {num_left_out} that were trained on are left out" if num_left_out else ""
+        left_out = f"; {num_left_out} that it was trained on are left out: train on older rows"
+        hint = left_out if num_left_out else ""
         raise CommandError(
             f"too few rows for a round at block {key.sync_block}: {error}{hint}; try another --at"
         ) from error

@@ -119,7 +119,7 @@ async def _live(
     if choice.block is None and settings.is_simnet:
         raise UsageError(
             f"data.sources {source.name}: on simnet say at which block the window ends, as in "
-            "block = 2400"
+            "block = 900"
         )
     async with open_data(settings, block=Block(choice.block or 0)) as (chain, find_plugin):
         head = await chain.head()

@@ -81,12 +81,15 @@ def _source(task: Task, *, is_simnet: bool) -> str:
             "num_samples = 1000         # the same rows in every round, see docs/training.md"
         )
     elif is_simnet:
-        lines.append("block = 2400               # rows until then; the newest are the best")
-        lines.append("hours = 24.0               # and since so long before")
+        lines.append("block = 900                # rows until then; `evaluate` needs newer ones")
+        lines.append(
+            "hours = 3.0                # and since so long before; it has few different texts"
+        )
     else:
         lines.append(
-            "hours = 24.0               # rows of so long until now; or until = 2026-01-02"
+            "hours = 24.0               # rows of so long until now; or until = 2026-01-02, which"
         )
+        lines.append("                           # leaves newer ones to `sn37 miner evaluate`")
     if source.signers_netuid is not None:
         lines.append('#trusted = ["HOTKEY"]      # signers; by default those the chain trusts')
     return "\n".join(lines) + "\n"
