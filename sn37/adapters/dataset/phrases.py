@@ -119,6 +119,8 @@ def _phrase(number: int, line: str) -> Phrase:
     if casing not in ("any", "exact"):
         raise PhraseError(f"line {number}: begins with {casing!r}; write any, exact or #")
     text = rest.strip().replace("\\n", "\n")
+    if "\0" in text:
+        raise PhraseError(f"line {number}: holds a NUL, which no text does")
     if len(text) < MIN_CHARACTERS:
         raise PhraseError(
             f"line {number}: {text!r} has fewer than {MIN_CHARACTERS} characters; "

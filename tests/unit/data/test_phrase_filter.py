@@ -129,3 +129,8 @@ def test_threads_may_use_one_filter_at_the_same_time() -> None:
     texts = ["nothing to see " * 200, "nothing but ChatGPT " * 200] * 50
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(SHIPPED.is_clean, texts)) == [True, False] * 50
+
+
+def test_a_phrase_with_a_nul_is_refused() -> None:
+    with pytest.raises(PhraseError, match="line 1: holds a NUL"):
+        parse_phrases("any one\0two")
