@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.settings import Settings
 from sn37.domain.base_models import rank_base_models
@@ -36,6 +37,21 @@ def state_of(settings: Settings) -> ValidatorState | None:
     """
     file = settings.state_file
     return Container.read_state()(file) if file.is_file() else None
+
+
+def recorded_state(settings: Settings) -> ValidatorState:
+    """What a validator has recorded in its folder.
+
+    Raises:
+        CommandError: None has run there.
+        StateUnreadable, StateUnavailable: There is a state that cannot be read.
+    """
+    state = state_of(settings)
+    if state is None:
+        raise CommandError(
+            f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
+        )
+    return state
 
 
 async def champions(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from sn37.app import options
-from sn37.app.cli_errors import CommandError
 
 if TYPE_CHECKING:
     from sn37.app.settings import Settings
@@ -48,16 +47,12 @@ def models(
 
 
 def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
-    from sn37.app.champions import state_of
+    from sn37.app.champions import recorded_state
     from sn37.app.model_hosts import inventory
     from sn37.app.rules import rules_of_network
     from sn37.domain.holdings import holdings, newest_block
 
-    state = state_of(settings)
-    if state is None:
-        raise CommandError(
-            f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
-        )
+    state = recorded_state(settings)
     loaded = rules_of_network(settings)
     found = asyncio.run(inventory(settings, state))
     return holdings(state, found, loaded.schedule), found, newest_block(state)

@@ -13,6 +13,7 @@ import sn37
 from sn37.app import (
     cli_audit,
     cli_chain,
+    cli_champions,
     cli_check,
     cli_data,
     cli_doctor,
@@ -43,6 +44,7 @@ app.add_typer(cli_upgrade.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)
+cli_champions.register(app)
 
 Door = Callable[[Sequence[str]], int]
 

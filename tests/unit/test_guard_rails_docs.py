@@ -127,7 +127,14 @@ def test_every_command_of_a_block_works(
             parse(words)
         case [
             "sn37",
-            "chain" | "state" | "check" | "models" | "upgrade" | "replay" | "receipts",
+            "chain"
+            | "champions"
+            | "check"
+            | "models"
+            | "receipts"
+            | "replay"
+            | "state"
+            | "upgrade",
             *_,
         ]:
             parse([PLACEHOLDERS.get(word, word) for word in words])
