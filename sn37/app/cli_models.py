@@ -67,7 +67,7 @@ def _state(holding: Holding) -> str:
 def _line(holding: Holding) -> str:
     commitment = holding.submission.commitment
     place = "" if holding.position is None else f", place {holding.position}"
-    size = f"{holding.size_bytes / 1e9:,.2f} GB" if holding.size_bytes else "-"
+    size = _size(holding.size_bytes) if holding.size_bytes else "-"
     return (
         f"competition {commitment.competition}  {_state(holding):<8}  {size:>12}  "
         f"{commitment.hotkey}  {commitment.model.repo}@{commitment.model.revision[:12]}  "
@@ -75,15 +75,21 @@ def _line(holding: Holding) -> str:
     )
 
 
+def _size(size_bytes: int) -> str:
+    """In GB, or in MB where that says more."""
+    number, unit = (size_bytes / 1e9, "GB") if size_bytes >= 1e9 else (size_bytes / 1e6, "MB")
+    return f"{number:,.0f} {unit}" if number >= 100 else f"{number:,.2f} {unit}"
+
+
 def _summary(holdings: tuple[Holding, ...], inventory: Inventory, block: int) -> str:
     used_bytes = inventory.other_bytes + sum(h.size_bytes for h in holdings)
     quota = inventory.quota_bytes
-    of = f" of {quota / 1e9:,.0f} GB" if quota is not None else ", without a limit"
+    of = f" of {_size(quota)}" if quota is not None else ", without a limit"
     other = inventory.other_bytes
-    unknown = f", {other / 1e9:,.2f} GB of it of no known model" if other else ""
+    unknown = f", {_size(other)} of it of no known model" if other else ""
     return (
-        f"{used_bytes / 1e9:,.2f} GB used{of}{unknown}; {inventory.free_bytes / 1e9:,.0f} GB "
-        f"free on the disk; as of block {block}"
+        f"{_size(used_bytes)} used{of}{unknown}; {_size(inventory.free_bytes)} free on the disk; "
+        f"as of block {block}"
     )
 
 

@@ -78,7 +78,7 @@ def test_people_get_a_line_each_and_the_quota(
     assert code == 0
     assert len(models) == 3
     assert "alice/model@" in models[0]
-    assert "of 3,000 GB" in summary
+    assert summary.startswith("0.01 MB used of 3,000 GB, 0.00 MB of it of no known model; ")
 
 
 @pytest.mark.parametrize("made", [False, True])
