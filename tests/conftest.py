@@ -1,4 +1,7 @@
-"""The mark of tests that inject faults, and a record of those that ran: see fault_matrix.py."""
+"""What holds for all tests: no deadlines of a single example, and a record of injected faults.
+
+The record is of the tests that bear the mark; see fault_matrix.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How fast an example is says more about the machine than about the code; bench/ measures.
+settings.register_profile("sn37", settings.default, deadline=None)
+settings.load_profile("sn37")
 
 MARK = "fault(subject, case): fills a cell of the fault matrix in docs/reliability.md"
 _FAULT = "fault"  # the name of the property that marked tests carry through pytest-xdist

@@ -11,6 +11,7 @@ from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
+from sn37.domain.resemblance import resembled
 from sn37.domain.state import EntryOutcome, OpenRound, RoundResult, Submission, Verdict
 from sn37.domain.winner import Contestant, WinnerRule
 
@@ -60,8 +61,15 @@ def conclude(
         epsilon=rules.epsilon,
     )
     outcomes = _retired_after(opened.outcomes, evidence, decision.champion, rules)
+    by_precedence = sorted(opened.journal, key=lambda e: submissions[e].commitment.precedence)
     return Conclusion(
-        result=round_result(replace(opened, outcomes=outcomes), rules, submissions, decision),
+        result=round_result(
+            replace(opened, outcomes=outcomes),
+            rules,
+            submissions,
+            decision,
+            resembles=resembled(opened.journal, by_precedence),
+        ),
         outcomes=outcomes,
         beaten=decision.beaten,
     )

@@ -86,6 +86,7 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str]) -> JsonValue:
             for t in entry.tasks
         },
         "num_samples": entry.num_samples,
+        "resembles": entry.resembles.hotkey if entry.resembles else None,
         "verdict": entry.verdict.value,
         "reason": entry.reason.value if entry.reason else None,
         "detail": entry.detail,

@@ -104,8 +104,14 @@ def round_result(
     rules: Competition,
     submissions: Mapping[EntryKey, Submission],
     decision: Decision,
+    *,
+    resembles: Mapping[EntryKey, EntryKey],
 ) -> RoundResult:
-    """The finished round: scored entries from the best on, then the others."""
+    """The finished round: scored entries from the best on, then the others.
+
+    Args:
+        resembles: Of each entry that is nearly an earlier one's model, the earlier one.
+    """
     plan = opened.plan
     why = {
         c.challenger: "took the crown, and lost it in the same round"
@@ -124,7 +130,7 @@ def round_result(
         )
         for key, outcome in opened.outcomes.items()
     ]
-    scored = [r for r in rows if r.score is not None]
+    scored = [_flagged(r, resembles.get(r.key)) for r in rows if r.score is not None]
     scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
     others = [r for r in (*rows, *plan.listed) if r.score is None]
     others.sort(key=lambda r: (r.key.block, r.key))
@@ -135,6 +141,13 @@ def round_result(
         champion=decision.champion,
         entries=(*scored, *others),
     )
+
+
+def _flagged(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
+    if earlier is None:
+        return row
+    told = f"nearly the model of {earlier.hotkey}, committed at block {earlier.block}"
+    return replace(row, resembles=earlier, detail=f"{row.detail}; {told}" if row.detail else told)
 
 
 def _grace(champion: Submission) -> str:

@@ -116,6 +116,7 @@ class EntryResult:
     score: float | None = None  # sum of the weighted task scores; None when not scored
     tasks: tuple[TaskScore, ...] = ()
     num_samples: int = 0  # scored; fewer than the round's when raced out
+    resembles: EntryKey | None = None  # an earlier entry that it nearly equals, by their losses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,7 @@ def from_entry_result(result: EntryResult) -> JsonValue:
         "score": None if result.score is None else from_float(result.score),
         "tasks": [from_task_score(t) for t in result.tasks],
         "num_samples": result.num_samples,
+        "resembles": None if result.resembles is None else from_key(result.resembles),
     }
 
 
@@ -141,6 +142,8 @@ def to_entry_result(value: JsonValue) -> EntryResult:
         score=optional(to_float, fields["score"]),
         tasks=tuple([to_task_score(t) for t in to_list(fields["tasks"])]),
         num_samples=to_int(fields["num_samples"]),
+        # A row that an older version stored has none.
+        resembles=optional(to_key, fields.get("resembles")),
     )
 
 

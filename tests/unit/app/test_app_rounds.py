@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sn37.app.keeper import StateKeeper
+from sn37.app.report import report
 from sn37.domain.commitment import Commitment
 from sn37.domain.events import RoundSatOut
 from sn37.domain.ids import CompetitionId
@@ -50,6 +51,30 @@ def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
         "better": (Verdict.SCORED, None),
         "first": (Verdict.SCORED, Reason.RACED_OUT),
     }
+
+
+def test_t05_a_near_duplicate_is_flagged_in_the_row_and_the_report_and_changes_no_crown() -> None:
+    world = World()
+    world.miner("original", 1.0, block=100)
+    copy = world.miner("copy", 0.9999, block=110)
+    world.miner("other", 1.2, block=120)
+    state = world.run()
+    assert last(state).winner == "original"
+    found = rows_by_name(last(state))
+    assert {name: row.resembles and row.resembles.hotkey for name, row in found.items()} == {
+        "original": None,
+        "copy": "original",
+        "other": None,
+    }
+    assert found["copy"].verdict is Verdict.SCORED
+    assert found["copy"].detail.endswith("nearly the model of original, committed at block 100")
+    assert state.submissions[copy.key].rejection is None
+    (told,) = report(state, world.schedule, {})
+    assert isinstance(told, dict)
+    entries = told["entries"]
+    assert isinstance(entries, list)
+    flags = {e["hotkey"]: e["resembles"] for e in entries if isinstance(e, dict)}
+    assert flags == {"original": None, "copy": "original", "other": None}
 
 
 def test_the_next_model_is_read_ahead_while_one_is_scored() -> None:

@@ -84,6 +84,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "copier", 1.0, block=130, artifact=replace(original, ref=copy.model), commitment=copy
     )
     world.miner("refused", 1.0, block=140)
+    world.miner("near", 1.0005, block=145)
     revision = a_commitment("refused", 140).model.revision
     world.models.rejections[revision] = Reason.UNSAFE_FILE
     world.miner("better", 0.9, block=450)

@@ -126,6 +126,7 @@ entry_results = st.builds(
     score=st.none() | floats,
     tasks=st.lists(task_scores, max_size=2).map(tuple),
     num_samples=numbers,
+    resembles=st.none() | keys,
 )
 outcomes = st.builds(
     EntryOutcome, key=keys, verdict=st.sampled_from(Verdict), reason=reasons, detail=texts
@@ -185,6 +186,14 @@ def test_a_submission_comes_back_as_it_was(value: Submission) -> None:
 @given(samples)
 def test_a_sample_comes_back_as_it_was(value: Sample) -> None:
     assert returned(value, codec.from_sample, codec.to_sample) == repr(value)
+
+
+def test_a_row_stored_before_near_duplicates_were_flagged_is_read() -> None:
+    row = an_entry_result()
+    encoded = round_codec.from_entry_result(row)
+    assert isinstance(encoded, dict)
+    del encoded["resembles"]
+    assert load(dump(encoded), round_codec.to_entry_result) == row
 
 
 def test_a_sample_stored_before_there_were_choices_and_strata_is_read() -> None:
