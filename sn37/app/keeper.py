@@ -32,8 +32,9 @@ class StateKeeper:
     A change is made in memory at once and then written: two actors that change one
     submission never overwrite each other, and what a crash loses is done again.
 
-    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged:
-    a validator that runs for months must not grow. The store has all of them.
+    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged,
+    and of weights as many rows: a validator that runs for months must not grow. The store has
+    all of them.
     """
 
     def __init__(self, store: StateStore) -> None:
@@ -52,7 +53,7 @@ class StateKeeper:
             c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
             for c, held in state.rounds.items()
         }
-        self._state = replace(state, rounds=rounds)
+        self._state = replace(state, rounds=rounds, weights=state.weights[-WINDOW_ROUNDS:])
 
     def history(self, competition: CompetitionId) -> History:
         """What the recorded rounds say of its entries; counted anew when there is one more."""
@@ -149,7 +150,7 @@ class StateKeeper:
         """Remember weights that are about to be sent, or that the chain has taken."""
         older = tuple(w for w in self._state.weights if w.sync_block != record.sync_block)
         newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
-        self._state = replace(self._state, weights=newest)
+        self._state = replace(self._state, weights=newest[-WINDOW_ROUNDS:])
         await self._store.record_weights(record)
 
     def _apply(self, changes: Mapping[EntryKey, Change]) -> Collection[Submission]:

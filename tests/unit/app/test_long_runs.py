@@ -20,6 +20,7 @@ from sn37.testing.builders import (
     a_schedule,
     a_stage,
     a_task,
+    a_weights_record,
     an_entry_key,
     an_entry_result,
     losses,
@@ -57,6 +58,18 @@ async def test_old_rounds_are_held_as_far_as_rules_ask_for_them() -> None:
         assert history_of(held) == history_of(rounds)
     assert keeper.history(ONE) == history_of(rounds)
     assert (await store.load()).rounds[ONE] == tuple(rounds)
+
+
+async def test_of_weights_the_rows_are_held_that_may_still_count_and_all_are_stored() -> None:
+    store = FakeStateStore()
+    keeper = StateKeeper(store)
+    records = [a_weights_record(360 * n, extrinsic=f"{n}-1") for n in range(1, WINDOW_ROUNDS + 4)]
+    for record in records:
+        await keeper.record_weights(record)
+    restarted = StateKeeper(store)
+    await restarted.load()
+    assert keeper.state.weights == restarted.state.weights == tuple(records[3:])
+    assert (await store.load()).weights == tuple(records)
 
 
 class _Asked(FakeStateStore):
