@@ -20,7 +20,7 @@ from sn37.app.refolding import Refolder
 from sn37.app.room import bring
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import Cautioned, ColdStarted
-from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
@@ -139,7 +139,7 @@ class Starter:
             submissions=submissions,
         )
         self._tell(num_rounds=len(history.records), num_rescored=num_rescored)
-        self._tell_gap(history.name, history.records, metagraph)
+        self._tell_gap(history.name, history.records, metagraph.at)
         return True
 
     async def _score_again(self, metagraph: Metagraph, book: CommitmentBook) -> bool:
@@ -173,7 +173,7 @@ class Starter:
             )
             num_receipts = sum(len(r.published.receipts) for r in records)
             self._tell(num_rounds=len(records), num_rescored=num_receipts)
-            self._tell_gap(offered.name, records, metagraph)
+            self._tell_gap(offered.name, records, await self._chain.head())
             return True
         return False
 
@@ -211,10 +211,10 @@ class Starter:
             ColdStarted(beginning=beginning, num_rounds=num_rounds, num_rescored=num_rescored)
         )
 
-    def _tell_gap(self, name: str, records: Sequence[RoundRecord], metagraph: Metagraph) -> None:
+    def _tell_gap(self, name: str, records: Sequence[RoundRecord], head: BlockRef) -> None:
         timing = self._schedule.timing
         newest = max(r.result.key.sync_block for r in records)
-        missing = (timing.sync_block(metagraph.at.number) - newest) // timing.cadence
+        missing = (timing.sync_block(head.number) - newest) // timing.cadence
         if missing > 0:
             self._caution(
                 f"{name} ends {missing} rounds ago, with that of block {newest}; what was "

@@ -23,7 +23,7 @@ from sn37.domain.queue import plan_entries
 from sn37.domain.racing import MAX_CONTENDERS
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import OpenRound, RoundPlan, Submission
+from sn37.domain.state import OpenRound, RoundPlan, Submission, Verdict
 from sn37.domain.statement import RoundRecord, SignedRound
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -224,8 +224,8 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
     """The round that was just finished, with what it rests on.
 
     Raises:
-        ScorerUnavailable: This machine could not score somebody. A new round goes on without
-            him; here everything can wait.
+        ScorerUnavailable: This machine could score nobody. A new round would end without a crown;
+            here everything can wait.
     """
     opened = await store.recorded(plan.key)
     statement = await store.statement(plan.key)
@@ -243,12 +243,13 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
 
 
 def _require_no_outage(opened: OpenRound) -> None:
-    for outcome in opened.outcomes.values():
-        if is_waited_for(outcome):
-            raise ScorerUnavailable(
-                f"{outcome.key.hotkey} could not be scored in the past round of block "
-                f"{opened.plan.key.sync_block}: {outcome.detail}"
-            )
+    outcomes = opened.outcomes.values()
+    ours = [o for o in outcomes if is_waited_for(o)]
+    if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
+        raise ScorerUnavailable(
+            f"nobody could be scored in the past round of block {opened.plan.key.sync_block}: "
+            f"{ours[0].detail}"
+        )
 
 
 def _with(**values: object) -> Change:
