@@ -15,19 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sn37.adapters.telemetry.wording import line
-from sn37.app.manifests import MIN_ROUNDS
+from sn37.app.manifests import MIN_ROUNDS, ManifestReader
+from sn37.app.offered import RoundReader
 from sn37.app.rounds import DEVICE_ATTEMPTS
 from sn37.domain.canonical import canonical_digest
 from sn37.domain.events import ColdStarted, Degraded, SetUpAdvanced, WarmingUp
-from sn37.domain.ids import Block, Hotkey
+from sn37.domain.ids import Block, Digest, Hotkey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import Beginning, ColdStart, ValidatorState, Verdict
-from sn37.ports.errors import ScorerUnavailable, StoreUnavailable
-from sn37.testing.builders import a_commitment
-from sn37.testing.fakes import FakeStateStore
+from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
+from sn37.testing.builders import a_commitment, a_competition, a_schedule, a_stage
+from sn37.testing.fakes import FakeChain, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World, last, rows
 from tests.unit.app.published_rounds import (
@@ -337,6 +338,49 @@ def test_a_round_that_cannot_be_read_is_left_out(published: Path) -> None:
     assert began(state).num_rescored == ROUNDS - 1
     assert NEWEST.sync_block not in crowns(state)
     assert "ends 1 rounds ago" in cautions(world)[-1]
+
+
+@pytest.mark.parametrize("spoil", ["no receipt", "no receipt at all", "another manifest"])
+def test_a_round_without_its_manifest_is_left_out(spoil: str, published: Path) -> None:
+    folder = published / f"{ONE}-{OLDEST.sync_block}"
+    receipts = [f for f in folder.iterdir() if f.stem != "statement"]
+    for file in receipts:
+        if spoil == "no receipt at all":
+            file.unlink()
+        elif spoil == "no receipt":
+            file.write_bytes(b"{}")
+        else:
+            sign_again(file, change_a_row)
+    state = doubting(published).begin()
+    assert crowns(state).keys() == CROWNS.keys() - {OLDEST.sync_block}
+
+
+def change_a_row(document: Json) -> None:
+    rows = document["manifest"]["text"]
+    rows[0], rows[1] = rows[1], rows[0]
+    document["manifest_digest"] = canonical_digest([["text", *row] for row in rows])
+
+
+def test_a_competition_that_is_young_needs_no_ten_rounds() -> None:
+    old, young = a_competition(1, reward_share=0.5), a_competition(2, reward_share=0.5)
+    schedule = a_schedule(
+        a_stage(replace(old, reward_share=1.0)), a_stage(old, young, from_block=3_600)
+    )
+    reader = ManifestReader(
+        rounds=RoundReader(
+            chain=FakeChain(),
+            schedule=schedule,
+            fingerprint=Digest(""),
+            verify=lambda *signed: True,
+        ),
+        schedule=schedule,
+    )
+    head = Block(5_040)
+    assert reader.is_due(head)
+    assert not reader.is_due(Block(3_000)), "nobody has had ten rounds"
+    reader.require_enough({ONE: MIN_ROUNDS}, head, ())
+    with pytest.raises(OfferRefused, match="9 of its last 20 rounds of competition 1"):
+        reader.require_enough({ONE: MIN_ROUNDS - 1, young.id: 20}, head, ())
 
 
 def test_few_rounds_are_not_enough(tmp_path: Path) -> None:
