@@ -150,12 +150,14 @@ class Starter:
         for origin in self._origins:
             try:
                 found.append(await self._manifests.read(origin, metagraph=metagraph))
-            except (OfferRefused, ReceiptsUnavailable) as error:
+            except ReceiptsUnavailable:
+                continue  # that was told
+            except OfferRefused as error:
                 self._caution(f"the samples of {origin.name} are not used either: {error}")
         for offered in _by_stake(found, metagraph):
             try:
                 folded = await self._refolder.fold(
-                    offered, head=head, book=book, tell=self._caution
+                    offered, metagraph=metagraph, book=book, tell=self._caution
                 )
             except OfferRefused as error:
                 self._caution(f"the samples of {offered.name} are not used either: {error}")

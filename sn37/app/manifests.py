@@ -28,7 +28,7 @@ class OfferedManifests:
     validator: Hotkey  # who signed the newest
     rounds: tuple[OfferedManifest, ...]  # by sync block, then competition
 
-    def names(self, competition: CompetitionId, most: int) -> Sequence[EntryKey]:
+    def names(self, competition: CompetitionId) -> Sequence[EntryKey]:
         """Whom to hear: who held the crown, the newest first, and who is still in the race.
 
         Former champions are scored too: the crowns of the older rounds, which standings go by,
@@ -40,7 +40,7 @@ class OfferedManifests:
         crowned = [s.winner for s in reversed(held) if s.winner is not None]
         newest = {s.commitment.key: s for s in held[-1].submissions}
         racing = [key for key in held[-1].entries if not newest[key].retired]
-        return tuple(dict.fromkeys([*crowned, *racing]))[:most]
+        return (*crowned, *racing)
 
 
 class ManifestReader:

@@ -16,9 +16,11 @@ from sn37.app.rechecking import CannotRecheck
 from sn37.app.results import is_waited_for
 from sn37.app.room import bring, bringing
 from sn37.app.rounds import RoundRunner
+from sn37.domain.base_models import rank_base_models
 from sn37.domain.commitment import Commitment, CommitmentBook
 from sn37.domain.events import Degraded, Event, SetUpAdvanced
 from sn37.domain.ids import Block, EntryKey
+from sn37.domain.metagraph import Metagraph
 from sn37.domain.queue import plan_entries
 from sn37.domain.racing import MAX_CONTENDERS
 from sn37.domain.sampling import manifest_digest
@@ -52,8 +54,8 @@ class Refolder:
     """Plays past rounds as they are played when they are new, in a state on the side.
 
     Who takes part is chosen by the chain at each sync block, who wins by our losses and our
-    rule. So what a manifest's signer can do is to name too few; whoever is missing enters the
-    rounds that follow like any newcomer.
+    rule. So what a manifest's signer can do is to name too few; whoever is missing, and is not
+    paid yet, enters the rounds that follow like any newcomer.
     """
 
     def __init__(
@@ -79,25 +81,26 @@ class Refolder:
         self,
         offered: OfferedManifests,
         *,
-        head: Block,
+        metagraph: Metagraph,
         book: CommitmentBook,
         tell: Callable[[str], None],
     ) -> Refolded:
         """The rounds of the manifests, from no champion on. Takes hours where rounds do.
 
         Args:
-            book: The chain's commitments at ``head``.
+            metagraph: Of this subnet at the newest block, and so ``book``.
             tell: Hears who had to be left out.
 
         Raises:
             OfferRefused: Samples were chosen, or too few rounds can be scored.
             ScorerUnavailable, StoreUnavailable, StateUnavailable: Nothing can be scored now.
         """
+        head = metagraph.at.number
         rounds = await self._readable(offered, head)
         async with self._scratch() as store:
             keeper = StateKeeper(store)
             await keeper.load()
-            named = self._named(offered, head, book)
+            named = self._named(offered, metagraph, book)
             await keeper.add_submissions(
                 Submission(commitment=c, clock_block=c.block) for c in named
             )
@@ -133,13 +136,19 @@ class Refolder:
         self._manifests.require_enough(judged, head, why)
 
     def _named(
-        self, offered: OfferedManifests, head: Block, book: CommitmentBook
+        self, offered: OfferedManifests, metagraph: Metagraph, book: CommitmentBook
     ) -> Sequence[Commitment]:
-        """The commitments of those who are named, as the chain has them."""
+        """The commitments of those who are named, as the chain has them.
+
+        The chain names some too: whom the validators pay holds a crown, or held it lately. So a
+        champion that the source keeps quiet about is heard all the same.
+        """
         most = 1 + MAX_CONTENDERS + self._schedule.max_new_entries  # as a round has at most
         found: list[Commitment] = []
-        for rules in self._schedule.at(head):
-            for key in offered.names(rules.id, most):
+        for rules in self._schedule.at(metagraph.at.number):
+            paid = rank_base_models(book, metagraph, {rules.id})[: 1 + MAX_CONTENDERS]
+            keys = [*(p.commitment.key for p in paid), *offered.names(rules.id)]
+            for key in list(dict.fromkeys(keys))[:most]:
                 commitment = book.well_formed.get(key.hotkey)
                 # Replaced since, never made, or made for another competition.
                 if commitment and commitment.key == key and commitment.competition == rules.id:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def noisy(qualities: dict[str, float]) -> Callable[[ModelArtifact, Sample], floa
     return loss
 
 
+@cache
+def rows(number: int) -> tuple[Sample, ...]:
+    """Of the data source, one every ten seconds."""
+    return tuple(some_samples(number, since=time_of(0), every_s=10))
+
+
 @dataclass(slots=True)
 class Subnet:
     """A chain with two validators and three miners; every validator lives on a copy of it."""
@@ -91,9 +98,7 @@ class Subnet:
             qualities=self.qualities,
             signer=FakeSigner(hotkey=Hotkey(name)),
             cold_start_from=begin_with,
-            dataset=FakeLiveDataset(
-                rows=list(some_samples(num_rows, since=time_of(0), every_s=10))
-            ),
+            dataset=FakeLiveDataset(rows=list(rows(num_rows))),
         )
         world.scorer.loss = noisy(self.qualities)
         return world

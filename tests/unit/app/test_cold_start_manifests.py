@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -27,7 +28,7 @@ from sn37.domain.samples import Sample
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import Beginning, ColdStart, ValidatorState, Verdict
 from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
-from sn37.testing.builders import a_commitment, a_competition, a_schedule, a_stage
+from sn37.testing.builders import a_block_ref, a_commitment, a_competition, a_schedule, a_stage
 from sn37.testing.fakes import FakeChain, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World, last, rows
@@ -284,6 +285,19 @@ def test_a_champion_that_is_not_named_enters_later_and_wins_by_the_rule(tmp_path
         c for c in CROWNS.values() if c and c.hotkey == "better"
     )
     assert audit(world.store.memory).differences == ()
+
+
+def test_a_champion_that_is_not_named_but_paid_is_heard_from_the_first_round_on(
+    tmp_path: Path,
+) -> None:
+    hiding = deepcopy(SUBNET)
+    hiding.chain.records = [r for r in hiding.chain.records if r.hotkey != "better"]
+    memory, _ = first_rounds(hiding)
+    world = doubting(export(memory, tmp_path / "hiding"))
+    members = asyncio.run(world.chain.metagraph(a_block_ref(HEAD))).neurons
+    paid = [replace(n, incentive=1.0) if n.hotkey == "better" else n for n in members]
+    world.chain.set_members(*paid, since=HEAD)
+    assert crowns(world.begin()) == CROWNS
 
 
 # Whose samples are used
