@@ -425,8 +425,11 @@ def test_from_nothing_it_tells_how_long_the_weights_on_chain_stay() -> None:
     assert "--cold-start-from" in cautions(world)[0]
 
 
-def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out() -> None:
-    state = ValidatorState(beginning=a_beginning(ColdStart.NOTHING, block=HEAD))
+@pytest.mark.parametrize("way", [ColdStart.NOTHING, ColdStart.MANIFESTS])
+def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out(
+    way: ColdStart,
+) -> None:
+    state = ValidatorState(beginning=a_beginning(way, block=HEAD))
     judged = 0
     for number in range(40):
         key = a_round_key(ONE, 3_600 + 360 * number)
