@@ -42,6 +42,26 @@ def test_it_is_gone_when_something_fails(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_stop_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    async def stop() -> None:
+        is_open = asyncio.Event()
+
+        async def hold() -> None:
+            async with scratch_store(tmp_path / "scratch.sqlite") as store:
+                await store.save_submissions([a_submission()])
+                is_open.set()
+                await asyncio.Event().wait()
+
+        holding = asyncio.create_task(hold())
+        await is_open.wait()
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+
+    asyncio.run(stop())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_removed_is_the_disk_s_fault(tmp_path: Path) -> None:
     (tmp_path / "scratch.sqlite").mkdir()
     with pytest.raises(StateUnavailable, match="directory"):
