@@ -19,7 +19,7 @@ from sn37.domain.forgetting import Forgotten, forgotten_of
 from sn37.domain.ids import Block, Digest
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import OpenRound, RoundResult, ValidatorState, WeightsRecord
+from sn37.domain.state import ColdStart, OpenRound, RoundResult, ValidatorState, WeightsRecord
 from sn37.domain.winner import WinnerRule
 from sn37.ports.state_store import StateStore
 
@@ -62,7 +62,9 @@ class Auditor:
         state = await self._store.load()
         found: list[Difference] = []
         num_receipts = 0
-        began = state.beginning.block if state.beginning is not None else ALL_ROUNDS
+        beginning, began = state.beginning, ALL_ROUNDS
+        if beginning is not None and beginning.way is ColdStart.RECEIPTS:
+            began = beginning.block  # what came before is another validator's
         for competition, rounds in state.rounds.items():
             past = Past(competition, rounds, since=began)
             for result in rounds:

@@ -1,32 +1,30 @@
 """How a validator with an empty state begins: with what others recorded, or with nothing.
 
-It adopts another validator's rounds once it has checked them. Without any it folds from nothing,
-while the weights on chain stay.
+It adopts another validator's rounds once it has checked them. Where none can be believed, it
+scores the last rounds again on the samples that are named. Without any it folds from nothing, while
+the weights on chain stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from sn37.app.competitions import LoadedSchedule
-from sn37.app.histories import HistoryReader, OfferedHistory
+from sn37.app.histories import HistoryReader, OfferedHistory, without_contradictions
 from sn37.app.keeper import StateKeeper
-from sn37.app.network import Network
-from sn37.app.offered import RoundReader
+from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.plugin_calls import one_line
-from sn37.app.receipts import VerifySignature
-from sn37.app.rechecking import CannotRecheck, Rechecker, Resampler
+from sn37.app.rechecking import CannotRecheck, Rechecker
+from sn37.app.refolding import Refolder
 from sn37.app.room import bring
-from sn37.app.sources import Sources
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import Cautioned, ColdStarted
-from sn37.domain.ids import CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
 from sn37.domain.statement import RoundRecord
-from sn37.domain.winner import WinnerRule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -37,7 +35,6 @@ from sn37.ports.errors import (
 )
 from sn37.ports.model_store import ModelStore
 from sn37.ports.receipt_source import ReceiptSource
-from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
 WHAT = "cold start"  # in what operators read
@@ -61,6 +58,8 @@ class Starter:
         origins: Sequence[ReceiptSource],
         histories: HistoryReader,
         rechecker: Rechecker,
+        manifests: ManifestReader,
+        refolder: Refolder,
         chain: Chain,
         models: ModelStore,
         keeper: StateKeeper,
@@ -71,6 +70,8 @@ class Starter:
         self._origins = origins
         self._histories = histories
         self._rechecker = rechecker
+        self._manifests = manifests
+        self._refolder = refolder
         self._chain = chain
         self._models = models
         self._keeper = keeper
@@ -82,7 +83,7 @@ class Starter:
         """Begin, if this validator has not begun yet.
 
         Raises:
-            ChainUnavailable, ScorerUnavailable: Try again.
+            ChainUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
         """
         if not is_empty(self._keeper.state):
             return
@@ -92,6 +93,8 @@ class Starter:
         for history in await self._offered(metagraph, book):
             if await self._adopt(history, metagraph):
                 return
+        if await self._score_again(metagraph, book):
+            return
         is_first = not any(
             n.validator_permit and n.last_update > n.registered_at for n in metagraph.neurons
         )
@@ -114,11 +117,7 @@ class Starter:
                 found.append(await self._histories.read(origin, metagraph=metagraph, book=book))
             except (OfferRefused, ReceiptsUnavailable) as error:
                 self._caution(f"{origin.name} is not used: {error}")
-        stakes = {n.hotkey: n.stake_rao for n in metagraph.neurons}
-        return sorted(
-            without_contradictions(found, self._caution),
-            key=lambda h: (-stakes.get(h.validator, 0), h.validator),
-        )
+        return _by_stake(without_contradictions(found, self._caution), metagraph)
 
     async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
         try:
@@ -140,8 +139,45 @@ class Starter:
             submissions=submissions,
         )
         self._tell(num_rounds=len(history.records), num_rescored=num_rescored)
-        self._tell_gap(history, metagraph)
+        self._tell_gap(history.name, history.records, metagraph.at)
         return True
+
+    async def _score_again(self, metagraph: Metagraph, book: CommitmentBook) -> bool:
+        """Whether the samples of somebody's rounds were enough to judge them anew."""
+        head, found = metagraph.at.number, list[OfferedManifests]()
+        if not self._manifests.is_due(head):
+            return False  # there have not been enough rounds
+        for origin in self._origins:
+            try:
+                found.append(await self._manifests.read(origin, metagraph=metagraph))
+            except ReceiptsUnavailable:
+                continue  # that was told
+            except OfferRefused as error:
+                self._caution(f"the samples of {origin.name} are not used either: {error}")
+        for offered in _by_stake(found, metagraph):
+            try:
+                folded = await self._refolder.fold(
+                    offered, metagraph=metagraph, book=book, tell=self._caution
+                )
+            except OfferRefused as error:
+                self._caution(f"the samples of {offered.name} are not used either: {error}")
+                continue
+            records = folded.records
+            await self._keeper.begin(
+                Beginning(
+                    way=ColdStart.MANIFESTS,
+                    block=head,
+                    source=offered.validator,
+                    num_rescored=len(records),
+                ),
+                rounds=records,
+                submissions=folded.submissions,
+            )
+            num_receipts = sum(len(r.published.receipts) for r in records)
+            self._tell(num_rounds=len(records), num_rescored=num_receipts)
+            self._tell_gap(offered.name, records, await self._chain.head())
+            return True
+        return False
 
     async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
         """The submissions, with our own look at the models that the next rounds will score.
@@ -177,78 +213,18 @@ class Starter:
             ColdStarted(beginning=beginning, num_rounds=num_rounds, num_rescored=num_rescored)
         )
 
-    def _tell_gap(self, history: OfferedHistory, metagraph: Metagraph) -> None:
+    def _tell_gap(self, name: str, records: Sequence[RoundRecord], head: BlockRef) -> None:
         timing = self._schedule.timing
-        newest = max(r.result.key.sync_block for r in history.records)
-        missing = (timing.sync_block(metagraph.at.number) - newest) // timing.cadence
+        newest = max(r.result.key.sync_block for r in records)
+        missing = (timing.sync_block(head.number) - newest) // timing.cadence
         if missing > 0:
             self._caution(
-                f"{history.name} ends {missing} rounds ago, with that of block {newest}; what was "
+                f"{name} ends {missing} rounds ago, with that of block {newest}; what was "
                 "found in them is missing, and crowns may differ for a while"
             )
 
     def _caution(self, advice: str) -> None:
         self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
-
-
-def build_starter(
-    *,
-    origins: Sequence[ReceiptSource],
-    verify: VerifySignature,
-    network: Network,
-    loaded: LoadedSchedule,
-    sources: Sources,
-    scorer: Scorer,
-    environment: Callable[[], Mapping[str, str]],
-    keeper: StateKeeper,
-    rule: WinnerRule,
-    sink: EventSink,
-) -> Starter:
-    """A starter with all that it needs."""
-    chain, schedule = network.chain, loaded.schedule
-    reader = RoundReader(
-        chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
-    )
-    return Starter(
-        origins=origins,
-        histories=HistoryReader(rounds=reader, schedule=schedule, rule=rule),
-        rechecker=Rechecker(
-            resampler=Resampler(chain=chain, sources=sources, schedule=schedule),
-            models=network.models,
-            keeper=keeper,
-            scorer=scorer,
-            environment=environment,
-            schedule=schedule,
-            sink=sink,
-        ),
-        chain=chain,
-        models=network.models,
-        keeper=keeper,
-        schedule=schedule,
-        hotkey=network.signer.hotkey,
-        sink=sink,
-    )
-
-
-def without_contradictions(
-    found: Sequence[OfferedHistory], tell: Callable[[str], None]
-) -> Sequence[OfferedHistory]:
-    """Those of validators that tell one story. Where two validators differ, that is told."""
-    liars: set[Hotkey] = set()
-    crowns: dict[RoundKey, tuple[OfferedHistory, RoundRecord]] = {}
-    for history in found:
-        for record in history.records:
-            key = record.result.key
-            other, theirs = crowns.setdefault(key, (history, record))
-            where = f"competition {key.competition}, round {key.sync_block}"
-            signers = {r.published.statement.hotkey for r in (record, theirs)}
-            documents = {r.published.statement.document for r in (record, theirs)}
-            if len(signers) == 1 and len(documents) == 2 and not liars & signers:
-                tell(f"{where}: {signers.copy().pop()} signed two different statements")
-                liars |= signers
-            elif record.result.champion != theirs.result.champion:
-                tell(f"{where}: {other.name} and {history.name} have different champions")
-    return [h for h in found if h.validator not in liars]
 
 
 def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:
@@ -257,3 +233,12 @@ def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult
         competition = record.result.key.competition
         found[competition] = (*found.get(competition, ()), record.result)
     return found
+
+
+_Offer = TypeVar("_Offer", OfferedHistory, OfferedManifests)
+
+
+def _by_stake(found: Iterable[_Offer], metagraph: Metagraph) -> Sequence[_Offer]:
+    """What those with the most stake offer first."""
+    stakes = {n.hotkey: n.stake_rao for n in metagraph.neurons}
+    return sorted(found, key=lambda offer: (-stakes.get(offer.validator, 0), offer.validator))

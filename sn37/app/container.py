@@ -12,6 +12,7 @@ from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
+from sn37.adapters.sqlite.scratch import scratch_store
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -23,7 +24,7 @@ from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.adapters.telemetry.sample_tables import render_samples
 from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
-from sn37.app.cold_start import build_starter
+from sn37.app.cold_start_parts import build_starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
@@ -37,7 +38,7 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.lookout import Lookout
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
-from sn37.app.patience import PatientStore
+from sn37.app.patience import PatientStore, patiently
 from sn37.app.pools import Freezer
 from sn37.app.printing import printed
 from sn37.app.pulse import STUCK_S, Pulse
@@ -196,21 +197,24 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         sink=sink,
     )
+    runner = providers.Factory(  # of the rounds in any state
+        RoundRunner,
+        scorer=scorer,
+        environment=scorer.provided.environment,
+        receipts=receipts,
+        statements=statements,
+        rule=rule,
+        schedule=schedule,
+        clock=clock,
+    )
     evaluator = providers.Singleton(
         Evaluator,
         keeper=keeper,
         runner=providers.Singleton(
-            RoundRunner,
+            runner,
             keeper=keeper,
             store=patient_store,
-            scorer=scorer,
-            environment=scorer.provided.environment,
             jobs=providers.Singleton(JobBuilder, models, keeper),
-            receipts=receipts,
-            statements=statements,
-            rule=rule,
-            schedule=schedule,
-            clock=clock,
             sink=sink,
         ),
         heads=subscription,
@@ -235,6 +239,16 @@ class Container(containers.DeclarativeContainer):
     )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
+    scratch = providers.Factory(  # a state for rounds of the past, beside the validator's own
+        patiently,
+        providers.Factory(
+            scratch_store,
+            providers.Callable(_file, settings.provided.state_dir, "cold-start.sqlite"),
+        ),
+        clock=clock,
+        sink=sink,
+        steps=steps,
+    )
     starter = providers.Factory(
         build_starter,
         origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
@@ -246,6 +260,8 @@ class Container(containers.DeclarativeContainer):
         environment=scorer.provided.environment,
         keeper=keeper,
         rule=rule,
+        runner=runner.provider,
+        scratch=scratch.provider,
         sink=sink,
     )
     goal = providers.Factory(

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sn37.app.evidence import past_evidence
+from sn37.app.contenders import champion_of, contenders_of
 from sn37.app.keeper import StateKeeper
 from sn37.app.steps import step
 from sn37.app.track import submissions_of
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS
-from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
+from sn37.domain.ids import BlockRef, EntryKey
 from sn37.domain.models import Availability
-from sn37.domain.queue import EntryPlan, current_submissions, plan_entries
-from sn37.domain.racing import select_contenders
+from sn37.domain.queue import EntryPlan, plan_entries
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
-from sn37.domain.winner import Contestant
+from sn37.domain.state import EntryResult, Submission, Verdict
 from sn37.ports.chain import Chain
 from sn37.ports.errors import StoreUnavailable
 from sn37.ports.model_store import ModelStore
@@ -69,8 +67,15 @@ class EntryChooser:
         await self._keeper.add_submissions(submissions_of(book))
         metagraph = await self._chain.metagraph(sync)
         rounds = self._keeper.state.rounds.get(rules.id, ())
-        champion = next((r.champion for r in reversed(rounds) if r.skipped is None), None)
-        contenders = await self._contenders(rules.id, rounds, sync, book)
+        contenders = await contenders_of(
+            rounds,
+            competition=rules.id,
+            submissions=self._keeper.state.submissions,
+            sync=sync,
+            book=book,
+            store=self._store,
+            schedule=self._schedule,
+        )
         availability: dict[EntryKey, Availability] = {}
         unprobed: set[EntryKey] = set()
         while True:
@@ -80,7 +85,7 @@ class EntryChooser:
                 schedule=self._schedule,
                 sync_block=sync.number,
                 metagraph=metagraph,
-                champion=champion,
+                champion=champion_of(rounds),
                 contenders=contenders,
                 history=self._keeper.history(rules.id),
                 availability=availability,
@@ -99,39 +104,6 @@ class EntryChooser:
             unreadable=frozenset(private),
             unprobed=frozenset(unprobed),
         )
-
-    async def _contenders(
-        self,
-        competition: CompetitionId,
-        rounds: Sequence[RoundResult],
-        sync: BlockRef,
-        book: CommitmentBook,
-    ) -> tuple[EntryKey, ...]:
-        """The newest champion there was, and who gathers evidence against it.
-
-        A round may leave the crown vacant. Those who were scored before stay in all the same:
-        nothing else would ever let them back. A commitment that was replaced since takes nobody's
-        place.
-        """
-        champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
-        if champion is None:
-            return ()
-        submissions = self._keeper.state.submissions
-        known = {
-            s.commitment.key: s.commitment
-            for s in current_submissions(submissions.values(), sync.number, book)
-            if s.commitment.competition == competition and not s.retired
-        }
-        known[champion] = submissions[champion].commitment
-        evidence = await past_evidence(self._store, self._schedule, competition, rounds, known)
-        contestants = {
-            key: Contestant(
-                key=key, precedence=known[key].precedence, evidence=evidence.get(key, {})
-            )
-            for key in known
-        }
-        others = [c for key, c in contestants.items() if key != champion]
-        return (champion, *select_contenders(contestants[champion], others))
 
     async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability | None]:
         """Availability of each, several at a time; ``None`` where the host did not answer."""

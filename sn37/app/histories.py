@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sn37.app.decision import Conclusion, conclude
@@ -12,7 +12,7 @@ from sn37.app.statements import digest_of
 from sn37.domain.commitment import Commitment, CommitmentBook
 from sn37.domain.eligibility import MAX_FAILURES
 from sn37.domain.evidence import Evidence, weigh
-from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
@@ -143,6 +143,27 @@ def believable(metagraph: Metagraph) -> frozenset[Hotkey]:
     """Who may be believed at all: a permit, and a fair part of the stake of those with one."""
     total = sum(n.stake_rao for n in metagraph.neurons if n.validator_permit)
     return metagraph.trusted_signers(min_stake_rao=total * MIN_STAKE_PERCENT // 100)
+
+
+def without_contradictions(
+    found: Sequence[OfferedHistory], tell: Callable[[str], None]
+) -> Sequence[OfferedHistory]:
+    """Those of validators that tell one story. Where two validators differ, that is told."""
+    liars: set[Hotkey] = set()
+    crowns: dict[RoundKey, tuple[OfferedHistory, RoundRecord]] = {}
+    for history in found:
+        for record in history.records:
+            key = record.result.key
+            other, theirs = crowns.setdefault(key, (history, record))
+            where = f"competition {key.competition}, round {key.sync_block}"
+            signers = {r.published.statement.hotkey for r in (record, theirs)}
+            documents = {r.published.statement.document for r in (record, theirs)}
+            if len(signers) == 1 and len(documents) == 2 and not liars & signers:
+                tell(f"{where}: {signers.copy().pop()} signed two different statements")
+                liars |= signers
+            elif record.result.champion != theirs.result.champion:
+                tell(f"{where}: {other.name} and {history.name} have different champions")
+    return [h for h in found if h.validator not in liars]
 
 
 def _require_believable(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sn37.app.audit_receipts import check_receipts
 from sn37.app.receipt_files import UnreadableReceipt, read_receipt, read_signed
 from sn37.app.receipts import VerifySignature
-from sn37.app.rescoring import CannotRescore, blocks_of
+from sn37.app.rescoring import CannotRescore, blocks_of, require_manifest
 from sn37.app.statements import UnreadableStatement, digest_of, read_statement
 from sn37.domain.competition import Competition
-from sn37.domain.ids import Digest, EntryKey, RoundKey
+from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.schedule import Schedule
@@ -39,6 +39,16 @@ class ReadRound:
         return {s.commitment.key: s for s in self.statement.submissions}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedManifest:
+    """Which rows a round was scored on, and with whom. Whatever came of it is not looked at."""
+
+    statement: RoundStatement
+    signer: Hotkey
+    rules: Competition
+    receipt: Receipt  # any of the round's; nothing but its manifest counts
+
+
 class RoundReader:
     """Reads what another validator offers. Whatever is wrong with it ends in ``OfferRefused``."""
 
@@ -57,14 +67,10 @@ class RoundReader:
             OfferRefused: Says what is wrong, and where.
             ChainUnavailable: Its sync block cannot be looked up.
         """
-        where = f"competition {key.competition}, round {key.sync_block}"
-        rules = self._schedule.competition(key.competition, key.sync_block)
-        if rules is None or self._schedule.timing.sync_block(key.sync_block) != key.sync_block:
-            raise OfferRefused(f"{where}: the schedule has no such round")
+        where = _where(key)
+        rules = self._rules(key)
         try:
-            signed = read_signed(offered.statement)
-            statement = read_statement(signed, self._verify)
-            await self._require_this_network(key, statement)
+            signed, statement = await self._statement(key, offered)
             receipts = _in_order(statement, offered.receipts)
             opened = _opened(statement, receipts, rules)
         except (UnreadableReceipt, UnreadableStatement, CannotRescore) as error:
@@ -88,6 +94,50 @@ class RoundReader:
         ):
             raise OfferRefused(str(difference))
         return read
+
+    async def read_manifest(self, key: RoundKey, offered: OfferedRound) -> OfferedManifest:
+        """The rows of the round that was offered as ``key``, and who took part.
+
+        Losses may be whatever they are: of the receipts one that has the statement's manifest
+        is enough.
+
+        Raises:
+            OfferRefused: Its statement is none of this network, or no receipt has its manifest.
+            ChainUnavailable: Its sync block cannot be looked up.
+        """
+        rules = self._rules(key)
+        try:
+            signed, statement = await self._statement(key, offered)
+        except (UnreadableReceipt, UnreadableStatement, OfferRefused) as error:
+            raise OfferRefused(f"{_where(key)}: {error}") from error
+        why = "it has no receipts"
+        for data in sorted(offered.receipts):
+            try:
+                receipt, _ = read_receipt(data)
+                require_manifest(receipt, rules)
+            except (UnreadableReceipt, CannotRescore) as error:
+                why = str(error)
+                continue
+            if receipt.manifest_digest == statement.manifest_digest:
+                return OfferedManifest(
+                    statement=statement, signer=signed.hotkey, rules=rules, receipt=receipt
+                )
+            why = "its receipts have another manifest than its statement"
+        raise OfferRefused(f"{_where(key)}: {why}")
+
+    def _rules(self, key: RoundKey) -> Competition:
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        if rules is None or self._schedule.timing.sync_block(key.sync_block) != key.sync_block:
+            raise OfferRefused(f"{_where(key)}: the schedule has no such round")
+        return rules
+
+    async def _statement(
+        self, key: RoundKey, offered: OfferedRound
+    ) -> tuple[SignedReceipt, RoundStatement]:
+        signed = read_signed(offered.statement)
+        statement = read_statement(signed, self._verify)
+        await self._require_this_network(key, statement)
+        return signed, statement
 
     async def _require_this_network(self, key: RoundKey, statement: RoundStatement) -> None:
         if statement.key != key:
@@ -174,3 +224,7 @@ def _losses(receipt: Receipt, block: SampleBlock) -> BlockLosses:
     """Of tokens and seconds receipts do not tell."""
     losses = receipt.losses[block.task][block.first : block.stop]
     return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0)
+
+
+def _where(key: RoundKey) -> str:
+    return f"competition {key.competition}, round {key.sync_block}"

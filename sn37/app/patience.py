@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sn37.app.steps import Steps
@@ -83,3 +84,12 @@ if TYPE_CHECKING:
 
     def _(store: PatientStore) -> StateStore:
         return store
+
+
+@asynccontextmanager
+async def patiently(
+    opened: AbstractAsyncContextManager[StateStore], *, clock: Clock, sink: EventSink, steps: Steps
+) -> AsyncIterator[PatientStore]:
+    """A store that is open for a while, and waits for its disk."""
+    async with opened as store:
+        yield PatientStore(store, clock=clock, sink=sink, steps=steps)

@@ -174,7 +174,7 @@ class Rechecker:
         except CannotRecheck as error:
             gone[key] = error
             raise
-        _require_drawn(receipt, resampled.draws, where)
+        require_drawn(receipt, resampled.draws, where)
         try:
             artifact = await bring(
                 self._models,
@@ -214,8 +214,16 @@ def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:
     return tuple(sorted((r for h in history.records for r in h.published.receipts), key=rank))
 
 
-def _require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:
+def require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:
+    """Insist on a manifest that is, but for a few rows, what ``draws`` are here.
+
+    Raises:
+        OfferRefused: Too many rows were chosen otherwise.
+    """
     ours = {d.batch.task: manifest(d.batch) for d in draws}
+    for task, rows in receipt.manifest.items():
+        if len(set(rows)) < len(rows):
+            raise OfferRefused(f"{where}: a sample of {task} was scored twice")
     for overlap in overlaps(ours, receipt.manifest):
         if overlap.share < MIN_SHARED:
             raise OfferRefused(

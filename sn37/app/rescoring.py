@@ -149,12 +149,12 @@ class Rescored:
         }
 
 
-def blocks_of(receipt: Receipt, rules: Competition) -> tuple[SampleBlock, ...]:
-    """The blocks of samples that a receipt has losses for, in the order of scoring.
+def require_manifest(receipt: Receipt, rules: Competition) -> None:
+    """Insist on as many rows of each task as the competition draws, and on their digest.
 
     Raises:
-        CannotRescore: It has other tasks than the competition, another number of samples, a
-            manifest that is not its digest's, or losses that are no prefix of a round.
+        CannotRescore: It has other tasks than the competition, another number of samples, or a
+            manifest that is not its digest's.
     """
     names = [task.name for task in rules.tasks]
     if set(receipt.manifest) != set(names) or set(receipt.losses) != set(names):
@@ -171,6 +171,17 @@ def blocks_of(receipt: Receipt, rules: Competition) -> tuple[SampleBlock, ...]:
     rows = [[name, *row] for name in names for row in receipt.manifest[name]]
     if canonical_digest([list(row) for row in rows]) != receipt.manifest_digest:
         raise CannotRescore("its manifest is not the one whose digest it has")
+
+
+def blocks_of(receipt: Receipt, rules: Competition) -> tuple[SampleBlock, ...]:
+    """The blocks of samples that a receipt has losses for, in the order of scoring.
+
+    Raises:
+        CannotRescore: Its manifest is not to be used (``require_manifest``), or its losses are no
+            prefix of a round.
+    """
+    require_manifest(receipt, rules)
+    names = [task.name for task in rules.tasks]
     left = {name: len(receipt.losses[name]) for name in names}
     scored = list[SampleBlock]()
     for block in interleave(tuple((t.name, t.num_samples) for t in rules.tasks)):

@@ -20,6 +20,9 @@ from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
+# Ways to begin without what the others have pooled. Rounds that were scored again count as if
+# they had been judged when they were new: they are as much evidence.
+COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
 RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
 
@@ -30,9 +33,7 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
     A competition that began after the validator did is cold for nobody.
     """
     beginning = state.beginning
-    cold_since = (
-        beginning.block if beginning is not None and beginning.way is ColdStart.NOTHING else None
-    )
+    cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
     left = {
         c.id: warm_up_left(
             state.rounds.get(c.id, ()),

@@ -138,8 +138,8 @@ class ColdStarted(Event):
     """A validator with an empty state has begun."""
 
     beginning: Beginning
-    num_rounds: int = 0  # adopted
-    num_rescored: int = 0  # of their receipts
+    num_rounds: int = 0  # adopted, or judged anew
+    num_rescored: int = 0  # evaluations in them that were made again here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

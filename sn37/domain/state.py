@@ -165,6 +165,7 @@ class ColdStart(StrEnum):
     """What a validator with an empty state began with."""
 
     RECEIPTS = "receipts"  # another validator's rounds, checked and adopted
+    MANIFESTS = "manifests"  # its rounds, scored again here on the same samples and judged anew
     NOTHING = "nothing"  # it folds anew, while the weights on chain stay
     FIRST = "first"  # nobody had set weights yet: there was nothing to begin with
 
@@ -176,6 +177,7 @@ class Beginning:
     way: ColdStart
     block: Block  # the head at that time
     source: Hotkey | None = None  # whose rounds it began with
+    num_rescored: int = 0  # rounds that were scored again here, every entry of them
     # Of rounds adopted before this sync block the crowns rest on the source's word.
     follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sn37.domain.sampling import manifest
 from sn37.domain.state import ColdStart
 from sn37.testing.builders import (
     a_beginning,
@@ -57,6 +59,17 @@ class BeginningsContract(StateStoreHarness):
             assert losses == {entry: {ROUND.sync_block: record.opened.journal[entry]}}
 
         self.run(read)
+
+    def test_of_rounds_that_were_scored_again_the_draws_stay_as_of_any_other(self) -> None:
+        record = a_round_record(ROUND)
+        opened = replace(record.opened, plan=replace(record.opened.plan, draws=PLAN.draws))
+        beginning = a_beginning(ColdStart.MANIFESTS, source="other", num_rescored=1)
+        self.run(lambda store: store.begin(beginning, rounds=[replace(record, opened=opened)]))
+        assert self.load().beginning == beginning
+        (drawn,) = self.run(lambda store: store.drawn(ROUND))
+        (draw,) = PLAN.draws
+        assert (drawn.task, drawn.manifest) == (draw.batch.task, manifest(draw.batch))
+        assert self.run(lambda store: store.recorded(ROUND)) == record.opened
 
     def test_a_state_begins_once(self) -> None:
         beginning = a_beginning(ColdStart.NOTHING)

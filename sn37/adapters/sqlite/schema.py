@@ -127,11 +127,16 @@ _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
     """,
 )
 
+# No table changes, but what a state may have begun with: older programs would take the new word
+# for damage.
+_ROUNDS_SCORED_AGAIN: tuple[str, ...] = ()
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _WHAT_ENTRIES_ARE_SCORED_WITH,
     _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
+    _ROUNDS_SCORED_AGAIN,
 )
 VERSION = len(MIGRATIONS)
 

@@ -153,6 +153,8 @@ def _(event: events.ColdStarted, labels: Labels) -> str:
     match begun.way:
         case ColdStart.RECEIPTS:
             how = f"{event.num_rounds} rounds{of} adopted, {event.num_rescored} receipts re-scored"
+        case ColdStart.MANIFESTS:
+            how = f"{event.num_rounds} rounds{of} scored again here and judged anew"
         case ColdStart.NOTHING:
             how = "with no rounds of the past; the weights on chain stay during the warm-up"
         case ColdStart.FIRST:

@@ -162,6 +162,7 @@ class Validator:
         *,
         rounds: int,
         begin_with: tuple[Path, ...] = (),
+        factor: float = 1.0,  # by which its device has all losses larger
     ) -> None:
         settings = Settings(network="simnet", state_dir=net.root / name, cold_start_from=begin_with)
         settings.state_dir.mkdir(exist_ok=True)
@@ -173,7 +174,7 @@ class Validator:
         self._container = Container(
             settings=providers.Object(settings),
             loaded=providers.Object(schedule_of(settings)),
-            scorer=providers.Object(_Scorer(loss=net.loss)),
+            scorer=providers.Object(_Scorer(loss=lambda m, s: factor * net.loss(m, s))),
             sink=providers.Object(self.sink),
         )
         self.heads: Heads = self._container.heads()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -147,6 +148,7 @@ class World:
             ),
             verify_signature=providers.Object(is_signed_by_fake),
             store=providers.Object(self.disk or self.store),
+            scratch=providers.Factory(_scratch),
             scorer=providers.Object(_WithEnvironment(self.scorer)),
             clock=providers.Object(self.clock),
             sink=providers.Object(self.sink),
@@ -183,6 +185,11 @@ class World:
         gate, self.scorer.gate = self.scorer.gate, None
         if gate is not None:
             gate.release()
+
+
+@asynccontextmanager
+async def _scratch() -> AsyncIterator[FakeStateStore]:
+    yield FakeStateStore()
 
 
 def is_signed_by_fake(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:

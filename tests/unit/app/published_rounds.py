@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,14 @@ from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.samples import Sample
 from sn37.domain.state import ValidatorState
-from sn37.testing.builders import a_neuron
-from sn37.testing.fakes import FakeChain, FakeModelStore, FakeSigner, FakeStateStore
+from sn37.testing.builders import a_neuron, some_samples, time_of
+from sn37.testing.fakes import (
+    FakeChain,
+    FakeLiveDataset,
+    FakeModelStore,
+    FakeSigner,
+    FakeStateStore,
+)
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World
@@ -42,6 +49,12 @@ def noisy(qualities: dict[str, float]) -> Callable[[ModelArtifact, Sample], floa
         return qualities[repo] * (1.5 + spread) + 0.5 * noise
 
     return loss
+
+
+@cache
+def rows(number: int) -> tuple[Sample, ...]:
+    """Of the data source, one every ten seconds."""
+    return tuple(some_samples(number, since=time_of(0), every_s=10))
 
 
 @dataclass(slots=True)
@@ -71,6 +84,7 @@ class Subnet:
         memory: Memory | None = None,
         begin_with: tuple[Path, ...] | None = None,
         at: int | None = None,
+        num_rows: int = 4_000,  # of the data source, one every ten seconds
     ) -> World:
         """A validator with a copy of the chain, at a block, over what it remembers."""
         chain = deepcopy(self.chain)
@@ -84,6 +98,7 @@ class Subnet:
             qualities=self.qualities,
             signer=FakeSigner(hotkey=Hotkey(name)),
             cold_start_from=begin_with,
+            dataset=FakeLiveDataset(rows=list(rows(num_rows))),
         )
         world.scorer.loss = noisy(self.qualities)
         return world
@@ -115,3 +130,24 @@ def sign_again(
     signature = fake_signature(Hotkey(published["hotkey"]), after.encode())
     file.write_bytes(canonical_json({**published, "signature": signature.hex()}))
     return before, after
+
+
+def sign_all_again(
+    folder: Path,
+    *,
+    receipt: Callable[[Json], object] = lambda document: None,
+    statement: Callable[[Json], object] = lambda document: None,
+) -> None:
+    """Other documents in a whole history, which name each other as if nothing had happened."""
+    receipts = sorted(f for f in folder.rglob("*.json") if f.stem != "statement")
+    renamed = dict(sign_again(file, receipt) for file in receipts)
+    previous: dict[str, str] = {}
+    for file in sorted(folder.rglob("statement.json"), key=lambda f: int(f.parent.name[2:])):
+
+        def name_anew(document: Json) -> None:
+            statement(document)
+            document["receipts"] = [renamed.get(d, d) for d in document["receipts"]]
+            document["previous"] = previous.get(document["previous"], document["previous"])
+
+        before, now = sign_again(file, name_anew)
+        previous[before] = now

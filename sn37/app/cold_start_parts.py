@@ -1,0 +1,75 @@
+"""The parts of a cold start, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sn37.app.cold_start import Starter
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.histories import HistoryReader
+from sn37.app.keeper import StateKeeper
+from sn37.app.manifests import ManifestReader
+from sn37.app.network import Network
+from sn37.app.offered import RoundReader
+from sn37.app.past_rounds import PastRounds
+from sn37.app.receipts import VerifySignature
+from sn37.app.rechecking import Rechecker, Resampler
+from sn37.app.refolding import MakeRunner, OpenScratch, Refolder
+from sn37.app.sources import Sources
+from sn37.domain.winner import WinnerRule
+from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.scorer import Scorer
+from sn37.ports.telemetry import EventSink
+
+
+def build_starter(
+    *,
+    origins: Sequence[ReceiptSource],
+    verify: VerifySignature,
+    network: Network,
+    loaded: LoadedSchedule,
+    sources: Sources,
+    scorer: Scorer,
+    environment: Callable[[], Mapping[str, str]],
+    keeper: StateKeeper,
+    rule: WinnerRule,
+    runner: MakeRunner,
+    scratch: OpenScratch,
+    sink: EventSink,
+) -> Starter:
+    """A starter with all that it needs."""
+    chain, schedule = network.chain, loaded.schedule
+    reader = RoundReader(
+        chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
+    )
+    resampler = Resampler(chain=chain, sources=sources, schedule=schedule)
+    manifests = ManifestReader(rounds=reader, schedule=schedule)
+    return Starter(
+        origins=origins,
+        histories=HistoryReader(rounds=reader, schedule=schedule, rule=rule),
+        rechecker=Rechecker(
+            resampler=resampler,
+            models=network.models,
+            keeper=keeper,
+            scorer=scorer,
+            environment=environment,
+            schedule=schedule,
+            sink=sink,
+        ),
+        manifests=manifests,
+        refolder=Refolder(
+            manifests=manifests,
+            past=PastRounds(resampler=resampler, chain=chain),
+            models=network.models,
+            runner=runner,
+            scratch=scratch,
+            schedule=schedule,
+            sink=sink,
+        ),
+        chain=chain,
+        models=network.models,
+        keeper=keeper,
+        schedule=schedule,
+        hotkey=network.signer.hotkey,
+        sink=sink,
+    )

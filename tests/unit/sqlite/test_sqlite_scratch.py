@@ -1,0 +1,82 @@
+"""A state on the side is empty at first and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sn37.adapters.sqlite.scratch import scratch_store
+from sn37.app.patience import patiently
+from sn37.app.steps import Steps
+from sn37.domain.state import ValidatorState
+from sn37.ports.errors import StateUnavailable
+from sn37.testing.builders import a_submission
+from sn37.testing.fakes import FakeClock, RecordingSink
+
+
+def use(path: Path, *, fails: bool = False) -> ValidatorState:
+    async def save_and_load() -> ValidatorState:
+        async with scratch_store(path) as store:
+            before = await store.load()
+            await store.save_submissions([a_submission()])
+            if fails:
+                raise RuntimeError("killed")
+            return before
+
+    return asyncio.run(save_and_load())
+
+
+def test_it_is_empty_whatever_a_killed_process_has_left(tmp_path: Path) -> None:
+    path = tmp_path / "scratch.sqlite"
+    for ending in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + ending).write_bytes(b"left")
+    assert use(path) == ValidatorState()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_gone_when_something_fails(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        use(tmp_path / "scratch.sqlite", fails=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    async def stop() -> None:
+        is_open = asyncio.Event()
+
+        async def hold() -> None:
+            async with scratch_store(tmp_path / "scratch.sqlite") as store:
+                await store.save_submissions([a_submission()])
+                is_open.set()
+                await asyncio.Event().wait()
+
+        holding = asyncio.create_task(hold())
+        await is_open.wait()
+        holding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holding
+
+    asyncio.run(stop())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_removed_is_the_disk_s_fault(tmp_path: Path) -> None:
+    (tmp_path / "scratch.sqlite").mkdir()
+    with pytest.raises(StateUnavailable, match="directory"):
+        use(tmp_path / "scratch.sqlite")
+
+
+def test_it_waits_for_its_disk_like_the_validator_s_own(tmp_path: Path) -> None:
+    async def save() -> ValidatorState:
+        clock = FakeClock()
+        opened = scratch_store(tmp_path / "scratch.sqlite")
+        async with patiently(
+            opened, clock=clock, sink=RecordingSink(), steps=Steps(clock)
+        ) as store:
+            await store.save_submissions([a_submission()])
+            return await store.load()
+
+    assert len(asyncio.run(save()).submissions) == 1
+    assert list(tmp_path.iterdir()) == []
