@@ -38,6 +38,9 @@ from sn37.ports.receipt_source import ReceiptSource
 from sn37.ports.telemetry import EventSink
 
 WHAT = "cold start"  # in what operators read
+# How often an outage that keeps rounds from being checked is waited for, 1, 2, 4, ... up to 300 s:
+# a quarter of an hour in all. What is begun with is begun with for good.
+MAX_WAITS = 10
 
 
 def is_empty(state: ValidatorState) -> bool:
@@ -78,12 +81,13 @@ class Starter:
         self._schedule = schedule
         self._hotkey = hotkey
         self._sink = sink
+        self._num_waits = 0
 
     async def run(self) -> None:
         """Begin, if this validator has not begun yet.
 
         Raises:
-            ChainUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
+            ChainUnavailable, DatasetUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
         """
         if not is_empty(self._keeper.state):
             return
@@ -126,6 +130,7 @@ class Starter:
             )
             submissions = await self._fetched(history)
         except (OfferRefused, CannotRecheck) as error:
+            self._wait_out(error)
             self._caution(f"{history.name} is not used: {error}")
             return False
         await self._keeper.begin(
@@ -159,7 +164,8 @@ class Starter:
                 folded = await self._refolder.fold(
                     offered, metagraph=metagraph, book=book, tell=self._caution
                 )
-            except OfferRefused as error:
+            except (OfferRefused, CannotRecheck) as error:
+                self._wait_out(error)
                 self._caution(f"the samples of {offered.name} are not used either: {error}")
                 continue
             records = folded.records
@@ -178,6 +184,17 @@ class Starter:
             self._tell_gap(offered.name, records, await self._chain.head())
             return True
         return False
+
+    def _wait_out(self, error: OfferRefused | CannotRecheck) -> None:
+        """Have the start tried again for a while, if something did not answer.
+
+        Raises:
+            Unavailable: What did not.
+        """
+        if isinstance(error, CannotRecheck) and error.outage is not None:
+            self._num_waits += 1
+            if self._num_waits <= MAX_WAITS:
+                raise error.outage
 
     async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
         """The submissions, with our own look at the models that the next rounds will score.

@@ -53,8 +53,10 @@ class PastRounds:
             with step(f"reading who was there at block {sync.number}"):
                 metagraph = await self._chain.metagraph(sync)
                 book = await self._chain.commitments(sync)
-        except (MissingSamples, ChainUnavailable) as error:
+        except MissingSamples as error:
             raise CannotRecheck(f"{where}: {error}") from error
+        except ChainUnavailable as error:
+            raise CannotRecheck(f"{where}: {error}", outage=error) from error
         return PastRound(
             key=key, sync=sync, rules=rules, draws=draws, metagraph=metagraph, book=book
         )

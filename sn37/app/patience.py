@@ -26,8 +26,8 @@ class PatientStore:
 
     Calls are carried out in the order in which they are made: what a later one rests on is
     recorded before it, however long that takes. Whoever waits goes no further, so nothing
-    happens that is not recorded. Only ``load`` and ``begin`` give up at once: somebody who has
-    just started the validator can mend it.
+    happens that is not recorded. Only ``load`` gives up at once: somebody who has just
+    started the validator can mend it.
     """
 
     def __init__(self, store: StateStore, *, clock: Clock, sink: EventSink, steps: Steps) -> None:
@@ -36,8 +36,8 @@ class PatientStore:
         self._steps = steps
         self._turn = asyncio.Lock()  # taken in the order of asking
         self.load = store.load
-        self.begin = store.begin
         self.close = store.close
+        self.begin = self._patient(store.begin)
         self.save_submissions = self._patient(store.save_submissions)
         self.freeze_pools = self._patient(store.freeze_pools)
         self.pools = self._patient(store.pools)

@@ -34,6 +34,7 @@ from sn37.ports.errors import (
     ModelRejected,
     OfferRefused,
     StoreUnavailable,
+    Unavailable,
 )
 from sn37.ports.model_store import ModelStore
 from sn37.ports.scorer import Scorer
@@ -48,7 +49,15 @@ MIN_SHARED = 0.9
 
 
 class CannotRecheck(Exception):
-    """Too few receipts can be scored again by now; one line says why."""
+    """Too few receipts can be scored again by now; one line says why.
+
+    ``outage`` is what did not answer, if that was among the causes: it may answer later. A chain
+    that has forgotten a block and a source that has lost its rows often say no more than that.
+    """
+
+    def __init__(self, message: str, *, outage: Unavailable | None = None) -> None:
+        super().__init__(message)
+        self.outage = outage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,8 @@ class Resampler:
         ) as error:
             raise CannotRecheck(
                 f"the samples of competition {key.competition}, round {key.sync_block} cannot be "
-                f"read again: {error}"
+                f"read again: {error}",
+                outage=error if isinstance(error, Unavailable) else None,
             ) from error
         drawn = {d.batch.task: d.batch.samples for d in draws}
         return Resampled(
@@ -143,7 +153,7 @@ class Rechecker:
         receipts = ranked(history, seed=f"{head.hash}|{hotkey}")
         share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
         wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
-        num_done, why = 0, "it has no receipts"
+        num_done, why, outage = 0, "it has no receipts", None
         gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples nobody has any more
         for receipt in receipts:
             if num_done == wanted:
@@ -152,12 +162,14 @@ class Rechecker:
                 await self._check(history, read_receipt(receipt.document)[0], gone)
                 num_done += 1
             except CannotRecheck as error:
-                why = str(error)
+                why, outage = str(error), error.outage or outage
             self._sink.emit(
                 SetUpAdvanced(what="receipts scored again", done=num_done, total=wanted)
             )
         if not num_done or num_done < wanted:
-            raise CannotRecheck(f"{num_done} of {wanted} receipts could be scored again; {why}")
+            raise CannotRecheck(
+                f"{num_done} of {wanted} receipts could be scored again; {why}", outage=outage
+            )
         return num_done
 
     async def _check(
@@ -192,8 +204,10 @@ class Rechecker:
                 scorer=self._scorer,
                 environment=self._environment,
             )
-        except (MissingSamples, ModelNotPublic, StoreUnavailable) as error:
+        except (MissingSamples, ModelNotPublic) as error:
             raise CannotRecheck(f"{where}: {error}") from error
+        except StoreUnavailable as error:
+            raise CannotRecheck(f"{where}: {error}", outage=error) from error
         except (CannotRescore, ModelRejected) as error:
             raise OfferRefused(f"{where}: {error}") from error
         if rescored.agreement is Agreement.BEYOND:

@@ -93,6 +93,7 @@ class Refolder:
 
         Raises:
             OfferRefused: Samples were chosen, or too few rounds can be scored.
+            CannotRecheck: Too few can be scored while something does not answer.
             ScorerUnavailable, StoreUnavailable, StateUnavailable: Nothing can be scored now.
         """
         head = metagraph.at.number
@@ -120,14 +121,20 @@ class Refolder:
 
     async def _readable(self, offered: OfferedManifests, head: Block) -> Sequence[PastRound]:
         """The rounds all of whose rows are still there."""
-        found, gone = list[PastRound](), list[str]()
+        found, gone, outage = list[PastRound](), list[str](), None
         for done, round_ in enumerate(offered.rounds, start=1):
             try:
                 found.append(await self._past.read(round_))
             except CannotRecheck as error:
                 gone.append(str(error))
+                outage = error.outage or outage
             self._tell("samples of past rounds read again", done, len(offered.rounds))
-        self._manifests.require_enough(Counter(r.key.competition for r in found), head, gone)
+        try:
+            self._manifests.require_enough(Counter(r.key.competition for r in found), head, gone)
+        except OfferRefused as error:
+            if outage is not None:
+                raise CannotRecheck(str(error), outage=outage) from error
+            raise
         return found
 
     def _require_enough(self, records: Sequence[RoundRecord], head: Block) -> None:

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from sn37.app.rechecking import MIN_RECEIPTS
 from sn37.app.submit import warm_up, weights_after
 from sn37.domain.canonical import canonical_json
-from sn37.domain.events import ColdStarted, WarmingUp
+from sn37.domain.events import ColdStarted, Degraded, WarmingUp
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import ColdStart, ValidatorState
+from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
@@ -409,6 +410,29 @@ def test_samples_that_nobody_has_any_more_cannot_be_checked(published: Path) -> 
     (line,) = cautions(world)
     assert " receipts could be scored again" in line
     assert "cannot be read again" in line
+
+
+def test_a_source_that_does_not_answer_for_a_while_is_waited_for(published: Path) -> None:
+    world = late(published)
+    world.dataset.failures = [DatasetUnavailable("503")] * (5 * FIRST_ROUNDS)
+    assert world.begin().rounds
+    assert world.dataset.failures == []
+    told = [e.retry_in_s for e in world.sink.events if isinstance(e, Degraded)]
+    assert told[:5] == [1, 2, 4, 8, 16]
+    assert cautions(world) == []
+
+
+def test_a_source_that_never_answers_is_given_up_after_a_quarter_of_an_hour(
+    published: Path,
+) -> None:
+    world = late(published)
+    began = world.clock.monotonic()
+    world.dataset.failures = [DatasetUnavailable("503")] * 1_000
+    state = world.begin()
+    assert (state.beginning and state.beginning.way) is ColdStart.NOTHING
+    assert 600 < world.clock.monotonic() - began < 1_200
+    (line,) = cautions(world)
+    assert " receipts could be scored again" in line
 
 
 # Without anything to begin with

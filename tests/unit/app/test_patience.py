@@ -11,6 +11,7 @@ from sn37.app.steps import BUSY_S, Steps, step
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
+    a_beginning,
     a_round_key,
     a_round_plan,
     an_entry_key,
@@ -54,6 +55,12 @@ async def test_a_start_does_not_wait() -> None:
     with pytest.raises(StateUnavailable):
         await setting.patient.load()
     assert setting.sink.events == []
+
+
+async def test_what_a_start_has_found_out_in_hours_waits_for_the_disk() -> None:
+    setting = Setting(num_refusals=3)
+    await setting.patient.begin(a_beginning(), rounds=(), submissions=())
+    assert (await setting.patient.load()).beginning == a_beginning()
 
 
 async def test_whoever_is_stopped_while_waiting_holds_up_nobody() -> None:
