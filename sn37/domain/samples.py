@@ -62,15 +62,17 @@ class Sample(_Hashed):
 
         An edited row is another row.
         """
-        known: Digest | None = getattr(self, "_content_hash", None)
-        if known is None:
-            hashed = sha256(self.prompt.encode())
-            for text in (self.reference, *self.choices):
-                hashed.update(b"\0")
-                hashed.update(text.encode())
-            known = Digest(hashed.hexdigest())
-            object.__setattr__(self, "_content_hash", known)
-        return known
+        try:
+            return self._content_hash
+        except AttributeError:
+            self.content()
+            return self._content_hash
+
+    def content(self) -> bytes:
+        """What the hash is of, in UTF-8. To make it is half of hashing it: that is done as well."""
+        content = "\0".join((self.prompt, self.reference, *self.choices)).encode()
+        object.__setattr__(self, "_content_hash", Digest(sha256(content).hexdigest()))
+        return content
 
 
 class EmptyWindow(ValueError):

@@ -63,19 +63,23 @@ class PhraseFilter:
 
     def is_clean(self, text: str) -> bool:
         """Whether no phrase is in ``text``. One pass."""
+        return self.is_clean_utf8(text.encode(errors="surrogatepass"))
+
+    def is_clean_utf8(self, raw: bytes) -> bool:
+        """The same of a text in UTF-8."""
         # Hyperscan folds the letters of ASCII itself. Folding goes letter by letter, so a phrase
         # in the text is in the folded one too.
-        folded = text if text.isascii() else text.casefold()
-        raw = folded.encode(errors="surrogatepass")
+        folded = raw if raw.isascii() else _casefold(raw)
         try:
-            self._database.scan(raw, self._disqualifies, 0, text, self._work_space.scratch)
+            self._database.scan(folded, self._disqualifies, 0, raw, self._work_space.scratch)
         except hyperscan.ScanTerminated:
             return False
         return True
 
-    def _disqualifies(self, number: int, start: int, end: int, flags: int, text: object) -> bool:
+    def _disqualifies(self, number: int, start: int, end: int, flags: int, raw: object) -> bool:
         """Whether a phrase found in some casing is meant in that one; if so the search ends."""
-        return any(phrase.any_case or phrase.text in str(text) for phrase in self._spelled[number])
+        assert isinstance(raw, bytes)
+        return any(p.any_case or p.text.encode() in raw for p in self._spelled[number])
 
 
 class _WorkSpace(threading.local):
@@ -126,6 +130,10 @@ def _phrase(number: int, line: str) -> Phrase:
             "it would disqualify nearly every text"
         )
     return Phrase(text=text, any_case=casing == "any")
+
+
+def _casefold(raw: bytes) -> bytes:
+    return raw.decode(errors="surrogatepass").casefold().encode(errors="surrogatepass")
 
 
 def _as_pattern(text: str) -> bytes:
