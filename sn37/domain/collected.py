@@ -66,16 +66,17 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
         ContractBroken: A row is not one that was asked for.
     """
     faults: dict[str, str] = {}
-    sizes: list[tuple[Sample, int]] = []
+    total = 0
     for sample in pool.samples:
         _require_asked_for(sample, request)
         why, size = look_at(sample)
+        total += size
         if why is not None:
             faults[sample.provenance.row_id] = why
-        else:
-            sizes.append((sample, size))
-    if sum(size for _, size in sizes) > MAX_POOL_BYTES:
-        faults |= _beyond_room(sizes, MAX_POOL_BYTES // max(1, len(request.trusted or ())))
+    if total > MAX_POOL_BYTES:  # seldom, since it looks at them again
+        sound = [s for s in pool.samples if s.provenance.row_id not in faults]
+        room = MAX_POOL_BYTES // max(1, len(request.trusted or ()))
+        faults |= _beyond_room(((s, look_at(s)[1]) for s in sound), room)
     ordered = pool.by_row_id()
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
 
@@ -145,7 +146,7 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 
 
 def look_at(sample: Sample) -> tuple[str | None, int]:
-    """What is wrong with it, and the most bytes that it takes in the store."""
+    """What is wrong with it, or else the most bytes that it takes in the store."""
     origin = sample.provenance
     if max(len(origin.row_id), len(origin.stratum or "")) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters", 0
