@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from math import log2
@@ -66,31 +66,19 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
         ContractBroken: A row is not one that was asked for.
     """
     faults: dict[str, str] = {}
-    sizes: list[tuple[Sample, int]] = []  # as they are at most
+    total = 0
     for sample in pool.samples:
         _require_asked_for(sample, request)
-        text = "".join(_texts(sample))
-        if (why := _fault(sample, text)) is not None:
+        why, size = look_at(sample)
+        total += size
+        if why is not None:
             faults[sample.provenance.row_id] = why
-        else:
-            sizes.append((sample, _most_bytes(text)))
-    if not _has_room_for(sizes):
-        faults |= _beyond_room(
-            ((sample, _stored_bytes(sample)) for sample, _ in sizes),
-            MAX_POOL_BYTES // max(1, len(request.trusted or ())),
-        )
-    ordered = Pool(tuple(sorted(pool.samples, key=_row_id)))
+    if total > MAX_POOL_BYTES:  # seldom, since it looks at them again
+        sound = [s for s in pool.samples if s.provenance.row_id not in faults]
+        room = MAX_POOL_BYTES // max(1, len(request.trusted or ()))
+        faults |= _beyond_room(((s, look_at(s)[1]) for s in sound), room)
+    ordered = pool.by_row_id()
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
-
-
-def _has_room_for(sizes: Sequence[tuple[Sample, int]]) -> bool:
-    """Whether the store takes them; only as many are looked through as it takes to tell."""
-    total = sum(most for _, most in sizes)
-    for sample, most in sizes:
-        if total <= MAX_POOL_BYTES:
-            return True
-        total += _stored_bytes(sample) - most
-    return total <= MAX_POOL_BYTES
 
 
 def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, str]:
@@ -117,20 +105,10 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
     if len({s.provenance.row_id for s in samples}) != count or len(samples) != count:
         raise ContractBroken(f"{len(samples)} samples, not {count} distinct ones")
     for sample in samples:
-        if (why := _fault(sample, "".join(_texts(sample)))) is not None:
+        why, _ = look_at(sample)
+        if why is not None:
             raise ContractBroken(f"row {sample.provenance.row_id!r} has {why}")
     return samples
-
-
-def is_unicode(text: str) -> bool:
-    """Whether it can be encoded; JSON may hold half of a surrogate pair."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
@@ -167,43 +145,30 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
     raise ContractBroken(f"row {sample.provenance.row_id!r} {fault}")
 
 
-def _fault(sample: Sample, text: str) -> str | None:
-    """What is wrong with it; ``text`` is all that it holds."""
+def look_at(sample: Sample) -> tuple[str | None, int]:
+    """What is wrong with it, or else the most bytes that it takes in the store."""
     origin = sample.provenance
     if max(len(origin.row_id), len(origin.stratum or "")) > MAX_NAME_CHARACTERS:
-        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters"
+        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters", 0
     if not sample.reference:
-        return "nothing to score"
-    if len(text) > MAX_CHARACTERS:
-        return f"more than {MAX_CHARACTERS:,} characters"
-    if "\0" in text:
-        return "a NUL in the text"
+        return "nothing to score", 0
     # Halves of a pair do not become one by standing side by side: Python joins none.
-    return None if is_unicode(text) else "half of a surrogate pair in the text"
+    text = "".join(
+        (origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices)
+    )
+    if len(text) > MAX_CHARACTERS:
+        return f"more than {MAX_CHARACTERS:,} characters", 0
+    if "\0" in text:
+        return "a NUL in the text", 0
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair in the text", 0
+    return None, len(raw) + (MOST_OF_A_BYTE - 1) * len(raw.translate(None, _PLAIN))
 
 
 def _row_id(sample: Sample) -> str:
     return sample.provenance.row_id
-
-
-def _texts(sample: Sample) -> tuple[str, ...]:
-    origin = sample.provenance
-    return origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices
-
-
-def stored_bytes(text: str) -> int:
-    """Of a text as JSON in ASCII, at most."""
-    raw = text.encode()
-    return len(raw) + (MOST_OF_A_BYTE - 1) * len(raw.translate(None, _PLAIN))
-
-
-def _most_bytes(text: str) -> int:
-    """Of any text of that length."""
-    return MOST_OF_A_BYTE * (len(text) if text.isascii() else len(text.encode()))
-
-
-def _stored_bytes(sample: Sample) -> int:
-    return stored_bytes("".join(_texts(sample)))
 
 
 def _length(sample: Sample) -> float:

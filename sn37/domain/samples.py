@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from operator import attrgetter
 
 from sn37.domain.ids import Digest, Hotkey
 
@@ -61,12 +62,17 @@ class Sample(_Hashed):
 
         An edited row is another row.
         """
-        known: Digest | None = getattr(self, "_content_hash", None)
-        if known is None:
-            text = "\0".join((self.prompt, self.reference, *self.choices))
-            known = Digest(sha256(text.encode()).hexdigest())
-            object.__setattr__(self, "_content_hash", known)
-        return known
+        try:
+            return self._content_hash
+        except AttributeError:
+            self.content()
+            return self._content_hash
+
+    def content(self) -> bytes:
+        """What the hash is of, in UTF-8. To make it is half of hashing it: that is done as well."""
+        content = "\0".join((self.prompt, self.reference, *self.choices)).encode()
+        object.__setattr__(self, "_content_hash", Digest(sha256(content).hexdigest()))
+        return content
 
 
 class EmptyWindow(ValueError):
@@ -119,12 +125,18 @@ class Pool:
         # asyncio spells out the result of a finished task, which may be a gigabyte of text.
         return f"Pool({len(self.samples)} samples)"
 
+    def by_row_id(self) -> Pool:
+        """The same rows, ordered by row id."""
+        ordered = tuple(sorted(self.samples, key=attrgetter("provenance.row_id")))
+        return self if ordered == self.samples else Pool(ordered)
+
     def within(self, window: TimeWindow) -> Pool:
         """The rows produced inside ``window``; rows without a time are left out."""
+        since, until = window.since, window.until
         return Pool(
             tuple(
                 s
                 for s in self.samples
-                if (t := s.provenance.produced_at) is not None and t in window
+                if (t := s.provenance.produced_at) is not None and since <= t < until
             )
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
+from heapq import nsmallest
 from itertools import chain, islice
 from operator import itemgetter
 
@@ -20,6 +21,7 @@ from sn37.domain.scoring import TaskBatch
 AUTHOR_DRIFT = timedelta(seconds=60)
 
 _Ranked = tuple[bytes, Sample]
+_BY_RANK = itemgetter(0)
 
 
 class NotEnoughRows(ValueError):
@@ -43,16 +45,19 @@ def seed_of(*, netuid: Netuid, competition: CompetitionId, task: TaskName, block
 
 def rank(sample: Sample, *, task: TaskName, seed: Seed) -> bytes:
     """A row's place in a draw, by a keyed hash of that row alone; the lowest are taken."""
-    return _rank(sample, _prefix(task, seed))
+    return _ranks(task, seed)(sample)
 
 
-def _prefix(task: TaskName, seed: Seed) -> str:
-    return f"sn37/draw/1|{seed:064x}|{task}|"
+def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
+    """The ranks of one draw; what all its rows begin with is hashed once."""
+    begun = sha256(f"sn37/draw/1|{seed:064x}|{task}|".encode())
 
+    def ranked(sample: Sample) -> bytes:
+        hashed = begun.copy()
+        hashed.update(f"{sample.provenance.row_id}|{sample.content_hash}".encode())
+        return hashed.digest()
 
-def _rank(sample: Sample, prefix: str) -> bytes:
-    text = f"{prefix}{sample.provenance.row_id}|{sample.content_hash}"
-    return sha256(text.encode()).digest()
+    return ranked
 
 
 def draw(
@@ -72,15 +77,19 @@ def draw(
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
     cap = signer_cap(count, signer_share)
-    prefix = _prefix(task, seed)
-    ranked = [(_rank(sample, prefix), sample) for sample in pool.samples]
+    rank_of = _ranks(task, seed)
+    rows: defaultdict[tuple[Hotkey | None, str | None], list[_Ranked]] = defaultdict(list)
+    for sample in pool.samples:
+        origin = sample.provenance
+        rows[origin.signer, origin.stratum].append((rank_of(sample), sample))
     by_signer: defaultdict[Hotkey | None, list[_Ranked]] = defaultdict(list)
-    for row in sorted(ranked, key=itemgetter(0)):
-        by_signer[row[1].provenance.signer].append(row)
+    for (signer, _), found in rows.items():
+        most = count if signer is None else cap  # all could be of this one stratum
+        by_signer[signer] += nsmallest(most, found, key=_BY_RANK)
     capped = by_signer.pop(None, [])
-    for rows in by_signer.values():
-        capped += islice(_spread(rows), cap)
-    taken = tuple(islice(_spread(sorted(capped, key=itemgetter(0))), count))
+    for found in by_signer.values():
+        capped += islice(_spread(sorted(found, key=_BY_RANK)), cap)
+    taken = tuple(islice(_spread(sorted(capped, key=_BY_RANK)), count))
     if len(taken) < count:
         raise NotEnoughRows(requested=count, available=len(taken))
     return tuple(sample for _, sample in taken)

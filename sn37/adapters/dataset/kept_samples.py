@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime
 from hashlib import sha256
 
-from sn37.domain.collected import MAX_POOL_BYTES, is_unicode
+from sn37.domain.collected import MAX_POOL_BYTES
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.samples import Pool, Sample
 
@@ -26,13 +26,13 @@ class KeptSamples:
     def __init__(self, num_signers: int) -> None:
         self.left_out: Counter[str] = Counter()
         self._room = MAX_POOL_BYTES // max(1, num_signers)
-        self._samples: dict[Hotkey | None, list[Sample]] = {}
+        self._samples: defaultdict[Hotkey | None, list[Sample]] = defaultdict(list)
         self._sizes: Counter[Hotkey | None] = Counter()
 
     def add(self, sample: Sample) -> None:
         """Its row id is new, its time is known, and its texts are such as ``is_text`` takes."""
         signer = sample.provenance.signer
-        samples = self._samples.setdefault(signer, [])
+        samples = self._samples[signer]
         samples.append(sample)
         self._sizes[signer] += _num_characters(sample)
         if self._sizes[signer] > 2 * self._room:  # seldom, since it sorts
@@ -73,7 +73,13 @@ class KeptSamples:
 
 def is_text(text: str) -> bool:
     """Whether it can be stored, and digests taken of it."""
-    return "\0" not in text and is_unicode(text)
+    if "\0" in text:
+        return False
+    try:
+        # JSON may hold half of a surrogate pair, which cannot be encoded.
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _num_characters(sample: Sample) -> int:

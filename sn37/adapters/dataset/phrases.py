@@ -30,9 +30,9 @@ class Phrase:
     text: str
     any_case: bool
 
-    def is_in(self, text: str, folded: str) -> bool:
-        """Whether ``text`` holds it; ``folded`` is ``text.casefold()``."""
-        return self.text.casefold() in folded if self.any_case else self.text in text
+    def is_in(self, text: str) -> bool:
+        """Whether ``text`` holds it."""
+        return self.text.casefold() in text.casefold() if self.any_case else self.text in text
 
 
 class PhraseFilter:
@@ -43,16 +43,18 @@ class PhraseFilter:
     """
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
-        self._phrases = tuple(_spellings(phrases))
-        folded = dict.fromkeys(phrase.text.casefold() for phrase in self._phrases)
+        spelled: dict[str, list[Phrase]] = {}
+        for phrase in _spellings(phrases):
+            spelled.setdefault(phrase.text.casefold(), []).append(phrase)
+        self._spelled = tuple(spelled.values())
         self._database = hyperscan.Database()
         self._database.compile(
-            expressions=[_as_pattern(text) for text in folded],
-            ids=list(range(len(folded))),
-            elements=len(folded),
-            flags=[hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH] * len(folded),
+            expressions=[_as_pattern(text) for text in spelled],
+            ids=list(range(len(spelled))),
+            elements=len(spelled),
+            flags=[hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH] * len(spelled),
         )
-        self._of_thread = threading.local()  # Hyperscan's work space, which no two may share
+        self._work_space = _WorkSpace(self._database)
 
     @classmethod
     def load(cls) -> PhraseFilter:
@@ -60,30 +62,31 @@ class PhraseFilter:
         return cls(shipped_phrases())
 
     def is_clean(self, text: str) -> bool:
-        """Whether no phrase is in ``text``. One pass, unless one may be."""
+        """Whether no phrase is in ``text``. One pass."""
+        return self.is_clean_utf8(text.encode(errors="surrogatepass"))
+
+    def is_clean_utf8(self, raw: bytes) -> bool:
+        """The same of a text in UTF-8."""
         # Hyperscan folds the letters of ASCII itself. Folding goes letter by letter, so a phrase
         # in the text is in the folded one too.
-        folded = text if text.isascii() else text.casefold()
-        if not self._may_hold_one(folded):
-            return True
-        folded = text.casefold()
-        return not any(phrase.is_in(text, folded) for phrase in self._phrases)
-
-    def _may_hold_one(self, folded: str) -> bool:
+        folded = raw if raw.isascii() else _casefold(raw)
         try:
-            self._database.scan(folded.encode(), _stop, scratch=self._scratch())
+            self._database.scan(folded, self._disqualifies, 0, raw, self._work_space.scratch)
         except hyperscan.ScanTerminated:
-            return True
-        except UnicodeEncodeError:  # half of a surrogate pair, which has no bytes
-            return True
-        return False
+            return False
+        return True
 
-    def _scratch(self) -> hyperscan.Scratch:
-        try:
-            scratch: hyperscan.Scratch = self._of_thread.scratch
-        except AttributeError:
-            scratch = self._of_thread.scratch = hyperscan.Scratch(self._database)
-        return scratch
+    def _disqualifies(self, number: int, start: int, end: int, flags: int, raw: object) -> bool:
+        """Whether a phrase found in some casing is meant in that one; if so the search ends."""
+        assert isinstance(raw, bytes)
+        return any(p.any_case or p.text.encode() in raw for p in self._spelled[number])
+
+
+class _WorkSpace(threading.local):
+    """What Hyperscan writes to while it looks; no two threads may share one."""
+
+    def __init__(self, database: hyperscan.Database) -> None:  # in each thread, by Python
+        self.scratch = hyperscan.Scratch(database)
 
 
 def shipped_phrases() -> tuple[Phrase, ...]:
@@ -105,7 +108,7 @@ def parse_phrases(text: str) -> tuple[Phrase, ...]:
         raise PhraseError("a list of phrases without a phrase")
     for number, phrase in found.items():
         for other_number, other in found.items():
-            covers = other.is_in(phrase.text, phrase.text.casefold())
+            covers = other.is_in(phrase.text)
             if number != other_number and covers and other.any_case >= phrase.any_case:
                 raise PhraseError(
                     f"line {number}: every text with {phrase.text!r} is found by "
@@ -129,9 +132,8 @@ def _phrase(number: int, line: str) -> Phrase:
     return Phrase(text=text, any_case=casing == "any")
 
 
-def _stop(*_: object) -> bool:
-    """Called with the first match: no other is needed."""
-    return True
+def _casefold(raw: bytes) -> bytes:
+    return raw.decode(errors="surrogatepass").casefold().encode(errors="surrogatepass")
 
 
 def _as_pattern(text: str) -> bytes:

@@ -27,7 +27,7 @@ PAGE_STEPS = 32  # a step may hold 256 prompts and responses, half a megabyte
 _CONFIG = {"type": "validator"}
 _NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
-IsClean = Callable[[str], bool]
+IsClean = Callable[[bytes], bool]  # of a text in UTF-8
 
 
 class Sn18Parameters(Parameters):
@@ -115,11 +115,9 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
         raise Unfit("too long")
     if not (is_text(prompt) and is_text(response)):
         raise Unfit("with what is no text")
-    if not is_clean(f"{prompt}\0{response}"):  # one look; no phrase holds the NUL
-        raise Unfit("with an undesirable phrase")
     if row.index is None or row.index >= MAX_UIDS:
         raise Unfit("of no uid")
-    return Sample(
+    sample = Sample(
         prompt=prompt,
         reference=response,
         provenance=Provenance(
@@ -128,11 +126,14 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
             signer=signer,
         ),
     )
+    if not is_clean(sample.content()):  # one look at both; no phrase holds the NUL between them
+        raise Unfit("with an undesirable phrase")
+    return sample
 
 
 @cache
 def _shipped_filter() -> IsClean:
-    return PhraseFilter.load().is_clean
+    return PhraseFilter.load().is_clean_utf8
 
 
 def build() -> DatasetPlugin:

@@ -34,6 +34,7 @@ from sn37.testing.fakes import (
     FakeStateStore,
     RecordingSink,
 )
+from tests.unit.app.fake_world import World
 
 TASK = TaskName("text")
 
@@ -166,3 +167,11 @@ def test_t17_rows_that_are_set_aside_are_told_and_not_frozen() -> None:
     frozen = validator.pools(sync)
     assert frozen is not None
     assert {s.provenance.row_id[:3] for s in frozen.samples} == {"row"}
+
+
+@pytest.mark.parametrize("begins", [1_080, 1_090])
+def test_t42_a_validator_that_missed_the_freeze_waits_for_the_next_round(begins: int) -> None:
+    world = World(chain=FakeChain(number=Block(begins)))  # 1,080 is a sync block
+    world.miner("honest", 1.0)
+    assert [r.key.sync_block for r in world.run(rounds=1).rounds[CompetitionId(1)]] == [1_440]
+    assert {key.sync_block for key in world.store.memory.plans} == {1_440}

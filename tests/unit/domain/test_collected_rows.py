@@ -15,8 +15,8 @@ from sn37.domain.collected import (
     Collected,
     ContractBroken,
     SetAside,
+    look_at,
     outliers,
-    stored_bytes,
     vet,
     vet_draw,
 )
@@ -129,10 +129,12 @@ def test_an_unsigned_pool_has_the_whole_room(monkeypatch: pytest.MonkeyPatch) ->
     assert len(vet(Pool(rows), REQUEST).pool.samples) == 200
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 @settings(deadline=None, max_examples=60)
 def test_what_a_row_takes_in_the_store_is_never_underestimated(text: str) -> None:
-    assert stored_bytes(text) >= len(json.dumps(text)) - 2
+    why, size = look_at(row("", prompt=text, reference="y"))
+    assert why is None
+    assert size >= len(json.dumps(text + "y")) - 2
 
 
 def test_rows_are_set_aside_by_reason_and_ids_of_no_row_are_ignored() -> None:

@@ -56,6 +56,13 @@ def drawn(samples: list[Sample], count: int, share: float, seed: int = 7) -> tup
     return draw(pool, task=TASK, count=count, seed=Seed(seed), signer_share=share)
 
 
+def spread(samples: list[Sample]) -> list[Sample]:
+    """The first of each stratum, then the second of each, and so on, by rank within a turn."""
+    strata = [s.provenance.stratum for s in samples]
+    turns = [strata[:n].count(stratum) for n, stratum in enumerate(strata)]
+    return [sample for _, sample in sorted(zip(turns, samples, strict=True), key=lambda t: t[0])]
+
+
 def test_the_seed_is_sha256_of_a_text_that_anyone_can_build() -> None:
     seed = seed_of(
         netuid=Netuid(37), competition=CompetitionId(2), task=TASK, block_hash=BLOCK_HASH
@@ -103,6 +110,22 @@ def test_the_order_of_rows_in_the_pool_does_not_matter(
 ) -> None:
     expected = drawn(samples, count, share)
     assert drawn(random.sample(samples, len(samples)), count, share) == expected
+
+
+@given(rows_in_strata(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]))
+@settings(deadline=None, max_examples=100)
+def test_a_draw_is_all_rows_by_rank_spread_cut_at_the_cap_and_spread_again(
+    samples: list[Sample], count: int, share: float
+) -> None:
+    def place(sample: Sample) -> bytes:
+        return rank(sample, task=TASK, seed=SEED)
+
+    by_rank = sorted(samples, key=place)
+    capped = [s for s in by_rank if s.provenance.signer is None]
+    for signer in ("v1", "v2", "v3"):
+        theirs = [s for s in by_rank if s.provenance.signer == signer]
+        capped += spread(theirs)[: signer_cap(count, share)]
+    assert drawn(samples, count, share) == tuple(spread(sorted(capped, key=place))[:count])
 
 
 @given(rows(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.2, 0.34, 1.0]), st.data())
