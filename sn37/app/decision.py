@@ -9,6 +9,7 @@ from sn37.app.results import is_waited_for, may_hold_the_crown, round_result
 from sn37.domain.competition import Competition
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
+from sn37.domain.likeness import alike
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryOutcome, OpenRound, RoundResult, Submission, Verdict
@@ -44,24 +45,28 @@ def conclude(
         else past.get(key, {})
         for key, outcome in opened.outcomes.items()
     }
+    entries = tuple(
+        Contestant(
+            key=entry,
+            precedence=submissions[entry].commitment.precedence,
+            evidence=evidence[entry],
+            is_present=may_hold_the_crown(outcome, plan.champion),
+        )
+        for entry, outcome in opened.outcomes.items()
+    )
     decision = rule.decide(
         champion=plan.champion,
         contestants=tuple(
-            Contestant(
-                key=entry,
-                precedence=submissions[entry].commitment.precedence,
-                evidence=evidence[entry],
-                is_present=may_hold_the_crown(outcome, plan.champion),
-            )
-            for entry, outcome in opened.outcomes.items()
-            if may_hold_the_crown(outcome, plan.champion) or is_waited_for(outcome)
+            e for e in entries if e.is_present or is_waited_for(opened.outcomes[e.key])
         ),
         at=plan.key.sync_block,
         epsilon=rules.epsilon,
     )
     outcomes = _retired_after(opened.outcomes, evidence, decision.champion, rules)
     return Conclusion(
-        result=round_result(replace(opened, outcomes=outcomes), rules, submissions, decision),
+        result=round_result(
+            replace(opened, outcomes=outcomes), rules, submissions, decision, alike(entries)
+        ),
         outcomes=outcomes,
         beaten=decision.beaten,
     )

@@ -17,6 +17,7 @@ from sn37.domain.eligibility import (
 )
 from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.ids import EntryKey
+from sn37.domain.likeness import ALIKE
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
@@ -104,8 +105,13 @@ def round_result(
     rules: Competition,
     submissions: Mapping[EntryKey, Submission],
     decision: Decision,
+    like: Mapping[EntryKey, EntryKey],
 ) -> RoundResult:
-    """The finished round: scored entries from the best on, then the others."""
+    """The finished round: scored entries from the best on, then the others.
+
+    Args:
+        like: Entries with an earlier one whose losses are nearly the same.
+    """
     plan = opened.plan
     why = {
         c.challenger: "took the crown, and lost it in the same round"
@@ -115,6 +121,8 @@ def round_result(
     }
     if plan.champion is not None and plan.champion in plan.unreadable:
         why[plan.champion] = _grace(submissions[plan.champion])
+    for key, earlier in like.items():
+        why[key] = "; ".join(filter(None, (why.get(key), _likeness(earlier))))
     rows = [
         entry_result(
             submissions[key],
@@ -145,6 +153,11 @@ def _grace(champion: Submission) -> str:
         f"{champion.commitment.model.repo} could not be read; the crown passes on if that is so "
         f"in the next {coming} too"
     )
+
+
+def _likeness(earlier: EntryKey) -> str:
+    """Two independent models differ by per cents on a sample: people may want to look."""
+    return f"its losses are within {ALIKE:.1%} of those of {earlier.hotkey}, who committed earlier"
 
 
 def explain(comparison: Comparison) -> str:

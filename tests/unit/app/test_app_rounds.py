@@ -73,6 +73,19 @@ def test_a_hopeless_challenger_is_stopped_early_and_never_scored_again() -> None
     assert sum(repo == "worse/model" for repo, _ in world.scorer.scored) * 16 == entry.num_samples
 
 
+def test_t05_a_near_copy_is_told_whose_losses_it_has_and_the_earlier_one_is_not() -> None:
+    world = World()
+    world.miner("original", 1.0, block=100)
+    world.miner("copy", 1.001, block=110)
+    world.miner("other", 1.2, block=120)
+    state = world.run()
+    assert last(state).winner == "original"
+    details = {row.key.hotkey: row.detail for row in last(state).entries}
+    assert "within 0.5% of those of original, who committed earlier" in details["copy"]
+    assert "committed earlier" not in details["original"] + details["other"]
+    assert rows(last(state))["copy"] == (Verdict.SCORED, Reason.RACED_OUT)
+
+
 def test_each_attacker_gets_its_own_reason_and_no_weight() -> None:
     world = World()
     honest = world.miner("honest", 1.0, block=100)
