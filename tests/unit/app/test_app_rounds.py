@@ -80,7 +80,7 @@ def test_t05_a_near_copy_is_told_whose_losses_it_has_and_the_earlier_one_is_not(
     world.miner("other", 1.2, block=120)
     state = world.run()
     assert last(state).winner == "original"
-    details = {row.key.hotkey: row.detail for row in last(state).entries}
+    details = {str(row.key.hotkey): row.detail for row in last(state).entries}
     assert "within 0.5% of those of original, who committed earlier" in details["copy"]
     assert "committed earlier" not in details["original"] + details["other"]
     assert rows(last(state))["copy"] == (Verdict.SCORED, Reason.RACED_OUT)
