@@ -8,7 +8,7 @@ Both sides are this program, so nothing here is untrusted but the texts inside.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from sn37.domain.canonical import JsonValue, as_json
@@ -36,7 +36,7 @@ class Connection:
     """How to reach the hub. ``None`` means what huggingface_hub takes by itself."""
 
     endpoint: str | None = None  # HF_ENDPOINT, or the public hub
-    token: str | None = None  # HF_TOKEN, or the login of `hf auth login`
+    token: str | None = field(default=None, repr=False)  # HF_TOKEN, or `hf auth login`
     pause_s: float = 1.0  # before the first repetition of a broken transfer; doubled each time
 
 

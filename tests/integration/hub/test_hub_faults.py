@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
+from itertools import count
 from pathlib import Path, PurePath
 
 import pytest
@@ -115,6 +116,30 @@ async def test_a_lasting_fault_of_the_hub_is_never_the_miners(scene: Scene, faul
     assert caught.value.__cause__ is not None
     assert "hf_validator" not in str(caught.value)
     fault.times = 0
+    assert scene.is_whole(await scene.fetch())
+
+
+@pytest.mark.parametrize("extra", [b"", b"more"], ids=["same length", "longer"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+async def test_a_file_that_changes_after_it_was_listed_is_never_the_miners(
+    scene: Scene, name: str, extra: bytes
+) -> None:
+    """A rewritten history, or a cache that answers with another commit's file."""
+    repository = scene.hub.repositories["alice/model"]
+    listed = repository.revisions[repository.head]
+    changed = listed[name].data[:-9] + bytes(9) + extra  # not a header: see decision 31
+    events = count(1)
+
+    def rewrite_after_the_listing() -> None:
+        if next(events) == 2:
+            file = replace(listed[name], data=changed)
+            repository.revisions[repository.head] = {**listed, name: file}
+
+    scene.hub.on_event = rewrite_after_the_listing
+    with pytest.raises(StoreUnavailable):
+        await scene.fetch()
+    assert scene.hub.served[0].path.startswith(LISTING)
+    repository.revisions[repository.head] = listed
     assert scene.is_whole(await scene.fetch())
 
 
@@ -287,6 +312,10 @@ async def test_a_hub_that_hangs_is_given_up_at_the_deadline(hub: Hub) -> None:
     order = ProbeOrder(repo="alice/model", revision="0" * 40)
     with pytest.raises(StoreUnavailable, match="too slow"):
         await carry_out(Connection(endpoint=hub.url), order, timeout_s=0.05)
+
+
+def test_a_token_does_not_show_where_a_connection_is_printed() -> None:
+    assert "hf_secret" not in repr(Connection(token="hf_secret"))
 
 
 async def test_offline_mode_is_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
