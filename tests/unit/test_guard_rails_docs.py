@@ -17,11 +17,10 @@ from sn37.app import main, validator
 from sn37.app.cli_errors import run
 from sn37.app.report import report
 from sn37.app.settings import FLAGS, Settings, load_settings
-from sn37.domain.admission import AdmissionStep
 from sn37.domain.canonical import JsonValue
-from sn37.domain.reasons import Blame, Reason
 from sn37.domain.state import ValidatorState, Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
+from tests import generated_tables
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -201,26 +200,9 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
         assert read(path).startswith(f"# {number}. ")
 
 
-def test_the_table_of_reasons_is_the_program_s() -> None:
-    blame = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
-    rows = [
-        f"| `{r.value}` | {blame[r.blame]} | {r.meaning.removesuffix(f'; {r.remedy}')} "
-        f"| {r.remedy} |"
-        for r in Reason
-    ]
-    table = re.search(
-        r"<!-- reasons -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", read(ROOT / "docs" / "miner.md")
-    )
-    assert table, "docs/miner.md has a table between <!-- reasons --> and <!-- end -->"
-    assert table[1].splitlines() == rows
-
-
-def test_the_table_of_checks_is_the_program_s() -> None:
-    rows = [f"| `{step.value}` | {step.what} |" for step in AdmissionStep]
-    text = read(ROOT / "docs" / "miner.md")
-    shown = re.search(r"<!-- checks -->\n.*\n.*\n((?:\|.*\n)+)<!-- end -->", text)
-    assert shown, "docs/miner.md has a table between <!-- checks --> and <!-- end -->"
-    assert shown[1].splitlines() == rows
+def test_the_tables_of_reasons_and_checks_are_the_program_s() -> None:
+    text = read(generated_tables.DOCUMENT)
+    assert text == generated_tables.generated(text), "run python -m tests.generated_tables"
 
 
 def table(first: str) -> list[list[str]]:
