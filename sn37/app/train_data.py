@@ -123,6 +123,11 @@ async def _live(
         )
     async with open_data(settings, block=Block(choice.block or 0)) as (chain, find_plugin):
         head = await chain.head()
+        if (choice.block or 0) > head.number:
+            raise UsageError(
+                f"data.sources {source.name}: block {choice.block} is not there yet; the newest "
+                f"is {head.number}"
+            )
         at = head if choice.block is None else await chain.block(Block(choice.block))
         window = _window(choice.until or await chain.timestamp(at), length)
         request = PoolRequest(window=window, trusted=await trusted_at(chain, source, at))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app import miner
+from sn37.app import miner, train_data
 from sn37.app.cli_errors import UsageError
-from sn37.app.train_config import load_config
+from sn37.app.rules import competition_of, rules_of_network
+from sn37.app.settings import load_settings
+from sn37.app.train_config import DataTable, SourceTable, load_config
 from sn37.app.train_split import FILE, freeze, frozen, split
 from sn37.domain.ids import TaskName
 from sn37.domain.training import Lora, Precision
 from sn37.ports.errors import TrainerUnavailable
 from sn37.testing.builders.rounds import a_batch
 from sn37.testing.builders.samples import a_sample
+from sn37.testing.fakes.chain import FakeChain
 
 HEAD = 'competition = 1\nbase = "base"\noutput = "model"\n'
 
@@ -92,6 +97,25 @@ def test_a_mistake_in_the_file_is_one_line_that_says_where(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere.toml: No such file"):
         load_config(tmp_path / "nowhere.toml")
+
+
+async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain, settings = FakeChain(), load_settings({"network": "simnet"})
+
+    @asynccontextmanager
+    async def open_data(*_: object, **__: object) -> AsyncIterator[tuple[object, object]]:
+        yield chain, None
+
+    monkeypatch.setattr(train_data, "open_data", open_data)
+    head = (await chain.head()).number
+    rules = competition_of(rules_of_network(settings), 1)
+    data = DataTable(sources=[SourceTable(name="simnet", block=head + 1)])
+    with pytest.raises(
+        UsageError, match=rf"block {head + 1} is not there yet; the newest is {head}"
+    ):
+        await train_data.read_rows(data, settings, rules, seed=0)
 
 
 @given(prompts=st.text("abcdefgh", min_size=1, max_size=40), held_out=st.integers(1, 20))
