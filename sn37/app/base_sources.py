@@ -52,6 +52,17 @@ class Standing(Enum):
 Source = Local | Published | Named | Standing
 
 
+def hotkey_of(text: str) -> Hotkey:
+    """The address that the text is.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if _HOTKEY.fullmatch(text) is None:
+        raise UsageError(f"{text!r} is no hotkey's address, such as 5F...: 48 letters and digits")
+    return Hotkey(text)
+
+
 def source_of(text: str) -> Source:
     """What the text names.
 

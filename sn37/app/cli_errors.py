@@ -1,7 +1,7 @@
 """Running a command line: every known error becomes one line and an exit code.
 
-0 done, 1 failed, 2 wrong usage. Anything else is a bug and keeps its traceback, unless the
-command has a log for it.
+0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. Anything else is a bug and
+keeps its traceback, unless the command has a log for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TextIO
 import typer
 
 from sn37.ports.errors import PortError
+
+INTERRUPTED = 130  # typer's code for Ctrl-C, as shells have it
 
 
 class CommandError(Exception):
@@ -44,6 +46,8 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         return _fail(str(error), 1)
     except typer.Abort:
         return _fail("interrupted", 1)
+    if code == INTERRUPTED:
+        return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.base_sources import hotkey_of
 
 if TYPE_CHECKING:
     from sn37.app.miner_status import Attendance, MinerStatus
@@ -46,11 +47,9 @@ def status(
     flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
     from sn37.app.miner_status import miner_status  # what it needs takes a second to import
     from sn37.app.settings import load_settings
-    from sn37.domain.ids import Hotkey
 
-    found = asyncio.run(
-        miner_status(load_settings(flags), None if hotkey is None else Hotkey(hotkey))
-    )
+    whose = None if hotkey is None else hotkey_of(hotkey)
+    found = asyncio.run(miner_status(load_settings(flags), whose))
     if as_json:
         typer.echo(json.dumps(_as_json(found), indent=2))
         return

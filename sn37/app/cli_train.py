@@ -82,7 +82,10 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
         if data_only:
             prepare(asked, settings, progress)
             return
-        trained = train(asked, settings, progress)
+        try:
+            trained = train(asked, settings, progress)
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; the same command goes on") from None
     if not is_first_process():
         return
     if as_json:
@@ -94,4 +97,4 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
     )
     if trained.score >= trained.base_score:
         typer.echo("training brought nothing: try another learning_rate, or more rows")
-    typer.echo(f"next: sn37 check {trained.folder} --competition {asked.competition}")
+    typer.echo(f"next: sn37 miner evaluate {trained.folder} --competition {asked.competition}")

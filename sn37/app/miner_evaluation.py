@@ -158,7 +158,7 @@ def _in_words(found: Duel) -> str:
             "not take the crown"
         )
     if found.outlook.rounds is not None:
-        return f"{seen}: at this rate the crown takes {_rounds(found.outlook)}; {_needed(found)}"
+        return f"{seen}: at this rate {_rounds(found.outlook)}; {_needed(found)}"
     chance = ""
     if found.outlook.soonest is not None:
         soonest = found.outlook.soonest
@@ -173,17 +173,20 @@ def _in_words(found: Duel) -> str:
 
 def _rounds(found: Outlook) -> str:
     latest = "never" if found.latest is None else f"{found.latest}"
+    if found.soonest == found.latest == found.rounds == 1:
+        return "it takes the crown in its first round"
     plural = "round" if found.rounds == 1 else "rounds"
+    takes = f"the crown takes about {found.rounds} {plural}"
     if found.soonest == found.latest == found.rounds:
-        return f"about {found.rounds} {plural}"
+        return takes
     between = "or" if found.latest is None else "to"
-    return f"about {found.rounds} {plural} ({found.soonest} {between} {latest})"
+    return f"{takes} ({found.soonest} {between} {latest})"
 
 
 def _needed(found: Duel) -> str:
     if math.isclose(found.epsilon, found.epsilon_end):
-        return f"below {found.epsilon:.2%} better it would never"
+        return f"a gain below {found.epsilon:.2%} would never take it"
     return (
-        f"today's epsilon is {found.epsilon:.2%}; below {found.epsilon_end:.2%} better, where it "
-        "ends, it would never"
+        f"epsilon is {found.epsilon:.2%} today and falls to {found.epsilon_end:.2%}, below which "
+        "a gain would never take it"
     )

@@ -54,13 +54,15 @@ def open_scorer(settings: Settings) -> WorkerScorer:
 
 
 def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrainer:
-    """What trains on this machine; by default with every core that this process may use."""
+    """What trains on this machine; by default with every core that this process may use, or
+    with its share of them when several processes were launched here."""
     from sn37.adapters.training.trainer import TransformersTrainer
 
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return TransformersTrainer(
         device=settings.scorer_device,
         dtype=settings.scorer_dtype,
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=threads or max(1, len(os.sched_getaffinity(0)) // beside),
     )
 
 

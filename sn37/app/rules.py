@@ -37,7 +37,7 @@ def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None
         there = sorted({c.id for competitions in running for c in competitions})
         when = "" if at is None else f" at block {at}"
         raise UsageError(
-            f"--competition {number}: {loaded.origin} has none of that number{when}, only "
+            f"competition {number}: {loaded.origin} has none of that number{when}, only "
             f"{', '.join(map(str, there)) or 'none'}"
         )
     return found[-1]
@@ -62,7 +62,7 @@ def running_competition(
     found = next((c for c in running if c.id == number), None)
     if found is None:
         raise UsageError(
-            f"--competition {number}: does not run {where}, only "
+            f"competition {number}: does not run {where}, only "
             f"{', '.join(str(c.id) for c in running)}"
         )
     return found

@@ -16,7 +16,7 @@ from sn37.app.settings import Settings
 from sn37.app.sources import Sources
 from sn37.app.train_config import DataTable, SourceTable
 from sn37.domain.competition import Competition, Freshness, Method, Source
-from sn37.domain.ids import Block, Hotkey, Seed, TaskName
+from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
 from sn37.domain.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.scoring import TaskBatch
 
@@ -64,9 +64,12 @@ def default_sources(rules: Competition) -> Sequence[SourceTable]:
 async def _read(choice: SourceTable, settings: Settings, rules: Competition, seed: int) -> Rows:
     source, batch = _source(choice, rules)
     if source.freshness is Freshness.LIVE:
-        samples, window = await _live(choice, source, settings)
+        samples, window, now = await _live(choice, source, settings)
         since, until = (t.isoformat(timespec="seconds") for t in (window.since, window.until))
         notes = [f"{source.name}: {len(samples)} rows from {since} to {until}"]
+        # Rows of simnet come from a preview that ends where the window does.
+        if not settings.is_simnet and (warning := overlap_note(source, window, rules, now=now)):
+            notes.append(warning)
     else:
         samples = await _static(choice, source, seed)
         notes = [f"{source.name}: {len(samples)} rows", _static_note(source)]
@@ -78,6 +81,23 @@ def _static_note(source: Source) -> str:
     return (
         f"warning: {source.name} has the same rows in every round, so some that are learnt here "
         "may be drawn for an evaluation; a score on them overstates what the model does on new text"
+    )
+
+
+def overlap_note(
+    source: Source, window: TimeWindow, rules: Competition, *, now: datetime
+) -> str | None:
+    """A warning where a round that begins now would draw from the window's rows."""
+    if all(task.source.name != source.name for task in rules.tasks):
+        return None
+    age_s = min(source.max_age_s, rules.delay_blocks * BLOCK_SECONDS)
+    drawn_since = now - timedelta(seconds=age_s)
+    if window.until <= drawn_since:
+        return None
+    return (
+        f"warning: an evaluation now draws rows since {drawn_since.isoformat(timespec='seconds')}, "
+        "and some are learnt here: sn37 miner evaluate leaves those out; rounds of a later "
+        "commitment have newer ones"
     )
 
 
@@ -109,13 +129,15 @@ def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]
 
 async def _live(
     choice: SourceTable, source: Source, settings: Settings
-) -> tuple[tuple[Sample, ...], TimeWindow]:
+) -> tuple[tuple[Sample, ...], TimeWindow, datetime]:
+    """The window's rows, and what time it is."""
     length = timedelta(hours=choice.hours)
     if choice.block is None and (choice.trusted or source.signers_netuid is None):
-        window = _window(choice.until or datetime.now(UTC), length)
+        now = datetime.now(UTC)
+        window = _window(choice.until or now, length)
         trusted = frozenset(map(Hotkey, choice.trusted)) or None
         request = PoolRequest(window=window, trusted=trusted)
-        return await _collect(Sources(dataset_plugin), source, request), window
+        return await _collect(Sources(dataset_plugin), source, request), window, now
     if choice.block is None and settings.is_simnet:
         raise UsageError(
             f"data.sources {source.name}: on simnet say at which block the window ends, as in "
@@ -123,10 +145,16 @@ async def _live(
         )
     async with open_data(settings, block=Block(choice.block or 0)) as (chain, find_plugin):
         head = await chain.head()
+        if (choice.block or 0) > head.number:
+            raise UsageError(
+                f"data.sources {source.name}: block {choice.block} is not there yet; the newest "
+                f"is {head.number}"
+            )
         at = head if choice.block is None else await chain.block(Block(choice.block))
         window = _window(choice.until or await chain.timestamp(at), length)
         request = PoolRequest(window=window, trusted=await trusted_at(chain, source, at))
-        return await _collect(Sources(find_plugin), source, request), window
+        now = await chain.timestamp(head)
+        return await _collect(Sources(find_plugin), source, request), window, now
 
 
 def _window(until: datetime, length: timedelta) -> TimeWindow:

@@ -102,9 +102,9 @@ def train(config: TrainConfig, settings: Settings, progress: Progress) -> Traine
     if config.output.exists() and not config.run_folder.exists():
         raise UsageError(f"output {config.output} is there already; name another folder")
     base = admitted(config.base, rules, "base")
+    tokenizer = asyncio.run(_tokenizer(config, settings, rules))
     data = prepare(config, settings, progress)
     with asyncio.Runner() as runner:
-        tokenizer = runner.run(_tokenizer(config, settings, rules))
         job = _job(config, settings, rules, data, base, tokenizer)
         scorer = open_scorer(settings.model_copy(update={"allow_weak_sandbox": True}))
         with ExitStack() as stack:
@@ -223,6 +223,7 @@ async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> 
             "--data-only, without accelerate"
         )
     rows = await read_rows(config.data, settings, rules, seed=config.training.seed)
+    notes = tuple(note for r in rows for note in r.notes)
     found = split(
         [r.batch for r in rows],
         held_out=config.data.held_out_samples,
@@ -230,10 +231,9 @@ async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> 
     )
     if not found.held_out:
         raise CommandError(
-            "no row of a task of the competition is left to be held out; name more rows, or a "
-            "source that the competition uses"
+            "too few rows of the competition's tasks to hold any out: "
+            f"{'; '.join(notes)}; name more, or a source that the competition uses"
         )
-    notes = tuple(note for r in rows for note in r.notes)
     found = replace(found, asked=_asked(config), notes=notes)
     freeze(found, config.run_folder)
     return found

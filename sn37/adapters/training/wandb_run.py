@@ -7,20 +7,30 @@ from pathlib import Path
 import wandb
 
 from sn37.domain.training import Evaluated, Step
+from sn37.ports.errors import TrainerUnavailable
 
 
 class WandbRun:
-    """One run there, continued after a restart."""
+    """One run there, continued after a restart.
+
+    Raises:
+        TrainerUnavailable: Nobody is logged in, or the service does not answer.
+    """
 
     def __init__(self, *, project: str, folder: Path, fingerprint: str) -> None:
-        self._run = wandb.init(
-            project=project,
-            name=folder.name,
-            id=fingerprint[:16],
-            resume="allow",
-            dir=folder,
-            settings=wandb.Settings(console="off", silent=True),
-        )
+        try:
+            self._run = wandb.init(
+                project=project,
+                name=folder.name,
+                id=fingerprint[:16],
+                resume="allow",
+                dir=folder,
+                settings=wandb.Settings(console="off", silent=True),
+            )
+        except wandb.Error as error:
+            raise TrainerUnavailable(
+                f"wandb: {str(error).rstrip('.')}; or train without wandb_project"
+            ) from error
         self._known = self._run.step  # what was sent before a restart is not sent again
 
     def step(self, step: Step) -> None:

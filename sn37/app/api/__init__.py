@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sn37.app.base_sources import source_of
+from sn37.app.base_sources import hotkey_of, source_of
 from sn37.app.bases import Base, Choice, list_bases
 from sn37.app.bases import fetch_base as _fetch_base
 from sn37.app.check_target import check_named
@@ -56,7 +56,7 @@ from sn37.app.training import Progress, Trained
 from sn37.app.training import train as _train
 from sn37.domain.competition import Competition
 from sn37.domain.constraints import Violation
-from sn37.domain.ids import Block, Hotkey
+from sn37.domain.ids import Block
 from sn37.domain.models import ModelArtifact
 from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, Rejected, Unavailable
@@ -247,7 +247,7 @@ async def publish(
 
 async def status(settings: Settings, hotkey: str | None = None) -> MinerStatus:
     """What has become of a hotkey's commitment; by default of that of the wallet."""
-    return await miner_status(settings, None if hotkey is None else Hotkey(hotkey))
+    return await miner_status(settings, None if hotkey is None else hotkey_of(hotkey))
 
 
 class _Unheard:

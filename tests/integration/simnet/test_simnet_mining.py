@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.integration.simnet.killing import Run
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "examples" / "mining_demo.py"
 TIME_LIMIT_S = 900
+SETTINGS = {"SN37_NETWORK": "simnet", "SN37_STATE_DIR": "simnet-state"}
 
 
 def typed(text: str, prompt: str) -> list[str]:
@@ -50,3 +52,19 @@ def test_a_new_miner_takes_the_crown_while_the_validator_runs(
     guide = (ROOT / "docs" / "miner.md").read_text(encoding="utf-8")
     walk = guide.split("<!-- walk -->")[1].split("<!-- end -->")[0]
     assert typed(walk, "    ") == typed(done.stdout, "$ ")
+
+    # What the guide shows beside the walk, in the folder that the walk leaves.
+    model = after.submissions[king].commitment.model
+    others = [c for c in typed(guide, "    ") if re.match(r"sn37 (check|miner evaluate) ", c)]
+    for command in {*others} - {*typed(walk, "    ")}:
+        words = command.replace("NAMESPACE/NAME@COMMIT", f"{model.repo}@{model.revision}").split()
+        ran = subprocess.run(
+            [sys.executable, "-m", "sn37.app.main", *words[1:]],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | SETTINGS,
+            capture_output=True,
+            text=True,
+            timeout=TIME_LIMIT_S,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"

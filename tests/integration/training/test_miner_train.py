@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import wandb
 
-from sn37.app import miner
+from sn37.app import miner, training
 from sn37.testing.tiny_models import save_model
 
 FREE = """\
@@ -99,6 +100,51 @@ def test_a_base_whose_vocabulary_is_smaller_than_the_competitions_tokenizer_is_r
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 1
     assert err.splitlines()[-1].startswith("error: vocabulary of 200, the competition's has ")
+
+
+def test_who_interrupts_it_is_told_that_it_goes_on(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "held_out_score", interrupt)
+    code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
+    assert code == 1
+    assert err.splitlines()[-1] == "error: interrupted; the same command goes on"
+
+
+def test_curves_that_nobody_may_receive_are_one_line(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise wandb.Error("No API key configured. Use `wandb login` to log in.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    file.write_text(f'wandb_project = "sn37"\n{file.read_text()}')
+    code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("error: wandb: No API key configured. Use `wandb login`")
+
+
+def test_curves_are_sent_to_who_asks_for_them(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    text = file.read_text().replace("steps = 4", "steps = 1")
+    file.write_text(f'wandb_project = "sn37"\n{text}')
+    code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
+    assert code == 0, err
+    assert list((file.parent / "model.run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_too_few_rows_are_counted(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        file.read_text().replace("block = 400\nhours = 1.3", "block = 900\nhours = 0.001")
+    )
+    code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
+    assert code == 1
+    assert "to hold any out: simnet: 0 rows from" in err.splitlines()[-1]
 
 
 def test_an_output_that_is_there_already_is_left_alone(

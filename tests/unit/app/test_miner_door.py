@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import typer
 
 from sn37.app import main, miner
 from sn37.app.cli_errors import run
@@ -26,6 +27,22 @@ def test_the_rules_of_a_block_can_be_asked_for(capsys: pytest.CaptureFixture[str
         assert shown["block"] == block
         samples[block] = [c["tasks"][0]["num_samples"] for c in shown["competitions"]]
     assert samples == {0: [320, 320], 2_000: [320, 352]}
+
+
+def test_a_text_that_is_no_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert miner.main(["status", "--network", "simnet", "--hotkey", "alice"]) == 2
+    assert capsys.readouterr().err.startswith("error: 'alice' is no hotkey's address")
+
+
+def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def wait(hours: int) -> None:
+        raise KeyboardInterrupt
+
+    assert run(app, ["1"], prog_name="wait") == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
 
 
 def test_a_schedule_that_does_not_exist_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

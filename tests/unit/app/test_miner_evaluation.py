@@ -53,7 +53,7 @@ def evaluated(found: Duel | None) -> Evaluation:
     ("gain", "said"),
     [
         (0.02, "2.00% better than the champion, give or take 0.50%: at this rate the crown takes"),
-        (0.02, "about 3 rounds (2 to 5); below 0.50% better it would never"),
+        (0.02, "about 3 rounds (2 to 5); a gain below 0.50% would never take it"),
         (0.0077, "about 15 rounds (6 or never)"),
         (0.003, "at this rate it will never take the crown, which needs more than 0.50%; were it"),
         (-0.001, "0.10% worse than the champion"),
@@ -65,7 +65,7 @@ def test_the_sentence_says_what_the_numbers_mean(gain: float, said: str) -> None
 
 
 def test_a_clear_gain_needs_no_band() -> None:
-    assert "at this rate the crown takes about 1 round;" in evaluated(a_duel(0.3)).finding
+    assert "at this rate it takes the crown in its first round;" in evaluated(a_duel(0.3)).finding
 
 
 def test_an_epsilon_that_decays_is_told_day_by_day() -> None:
@@ -77,7 +77,7 @@ def test_an_epsilon_that_decays_is_told_day_by_day() -> None:
     assert first_round(some_rules(epsilon), TIMING, HEAD) == 9_720
     assert found.outlook.rounds == 13
     said = evaluated(found).finding
-    assert "today's epsilon is 3.88%; below 0.50% better, where it ends, it would never" in said
+    assert "epsilon is 3.88% today and falls to 0.50%, below which a gain would never" in said
 
 
 def test_evidence_that_suffices_at_once_is_one_round_s() -> None:

@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app import miner
+from sn37.app import miner, train_data
 from sn37.app.cli_errors import UsageError
-from sn37.app.train_config import load_config
+from sn37.app.rules import competition_of, rules_of_network
+from sn37.app.settings import load_settings
+from sn37.app.train_config import DataTable, SourceTable, load_config
 from sn37.app.train_split import FILE, freeze, frozen, split
-from sn37.domain.ids import TaskName
+from sn37.domain.ids import BLOCK_SECONDS, TaskName
+from sn37.domain.samples import TimeWindow
 from sn37.domain.training import Lora, Precision
 from sn37.ports.errors import TrainerUnavailable
 from sn37.testing.builders.rounds import a_batch
 from sn37.testing.builders.samples import a_sample
+from sn37.testing.fakes.chain import FakeChain
 
 HEAD = 'competition = 1\nbase = "base"\noutput = "model"\n'
+
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "source", "warns"),
+    [(0, "simnet", True), (3.9, "simnet", True), (4, "simnet", False), (0, "another", False)],
+)
+def test_rows_that_an_evaluation_would_draw_are_warned_of(
+    hours_ago: float, source: str, warns: bool
+) -> None:
+    rules = competition_of(rules_of_network(load_settings({"network": "simnet"})), 1)
+    assert rules.delay_blocks * BLOCK_SECONDS == 4 * 3600
+    until = NOW - timedelta(hours=hours_ago)
+    window = TimeWindow(since=until - timedelta(hours=24), until=until)
+    live = replace(rules.tasks[0].source, name=source)
+    found = train_data.overlap_note(live, window, rules, now=NOW)
+    assert (found is not None) == warns
+    if found:
+        assert found.startswith("warning: an evaluation now draws rows since 2026-01-01T20:00:00")
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -92,6 +121,25 @@ def test_a_mistake_in_the_file_is_one_line_that_says_where(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere.toml: No such file"):
         load_config(tmp_path / "nowhere.toml")
+
+
+async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain, settings = FakeChain(), load_settings({"network": "simnet"})
+
+    @asynccontextmanager
+    async def open_data(*_: object, **__: object) -> AsyncIterator[tuple[object, object]]:
+        yield chain, None
+
+    monkeypatch.setattr(train_data, "open_data", open_data)
+    head = (await chain.head()).number
+    rules = competition_of(rules_of_network(settings), 1)
+    data = DataTable(sources=[SourceTable(name="simnet", block=head + 1)])
+    with pytest.raises(
+        UsageError, match=rf"block {head + 1} is not there yet; the newest is {head}"
+    ):
+        await train_data.read_rows(data, settings, rules, seed=0)
 
 
 @given(prompts=st.text("abcdefgh", min_size=1, max_size=40), held_out=st.integers(1, 20))
