@@ -191,6 +191,7 @@ def _duel_as_json(duel: Duel) -> dict[str, object]:
         "log_e": None if duel.log_e == NOT_PROVEN else duel.log_e,
         "log_e_needed": LOG_LEVEL,
         "raced_out": duel.is_hopeless,
+        "near_duplicate": duel.is_near_duplicate,
         "epsilon": duel.epsilon,
         "rounds": _outlook(duel.outlook),
         "days": [

@@ -29,6 +29,7 @@ from sn37.domain.evidence import is_finite, task_scores, weigh
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
+from sn37.domain.resemblance import distance
 from sn37.domain.schedule import RoundTiming, Schedule
 from sn37.domain.scoring import BlockLosses, ScoringJob, TaskBatch
 from sn37.ports.errors import ModelRejected
@@ -161,6 +162,7 @@ async def _compared(
             known_from=rival.champion.known_from,
             champion_tasks=task_scores(theirs, rules),
             evidence=({found.block: weigh(theirs, rules)}, {found.block: weigh(ours, rules)}),
+            distance=distance(theirs, ours),
             rules=rules,
             timing=timing,
             head=head,

@@ -15,6 +15,7 @@ from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.models import ModelArtifact
 from sn37.domain.outlook import Outlook, Rate, constant, outlook, rate_of
 from sn37.domain.racing import is_hopeless
+from sn37.domain.resemblance import NEAR
 from sn37.domain.schedule import RoundTiming
 from sn37.domain.state import TaskScore
 
@@ -41,6 +42,7 @@ class Duel:
     rate: Rate  # what a round shows, and how sure it is
     log_e: float  # evidence of these samples alone; ln(1e6) = 13.8 takes a crown
     is_hopeless: bool  # a validator would stop it early and retire it
+    distance: float  # of the losses, by which near-duplicates are flagged; see resemblance
     epsilon: float  # now
     epsilon_end: float
     outlook: Outlook  # by epsilon as it will be in each round
@@ -49,6 +51,10 @@ class Duel:
     @property
     def champion_score(self) -> float:
         return total_score(self.champion_tasks)
+
+    @property
+    def is_near_duplicate(self) -> bool:
+        return self.distance < NEAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,10 @@ class Evaluation:
             )
         if self.duel is None:
             return "there is no champion yet: the earliest model that can be scored takes the crown"
-        return _in_words(self.duel)
+        said = _in_words(self.duel)
+        if self.duel.is_near_duplicate:
+            said += "; a validator would flag it as nearly the champion's model"
+        return said
 
 
 def duel(
@@ -97,6 +106,7 @@ def duel(
     known_from: str,
     champion_tasks: tuple[TaskScore, ...],
     evidence: tuple[Evidence, Evidence],
+    distance: float,
     rules: Competition,
     timing: RoundTiming,
     head: Block,
@@ -105,6 +115,7 @@ def duel(
 
     Args:
         evidence: The champion's and the challenger's.
+        distance: Of their losses, see ``sn37.domain.resemblance``.
 
     Raises:
         ValueError: The champion has no loss, which nobody can beat.
@@ -123,6 +134,7 @@ def duel(
         champion_tasks=champion_tasks,
         rate=rate,
         log_e=log_e_value(sums),
+        distance=distance,
         is_hopeless=is_hopeless(*evidence, epsilon_end=rules.epsilon.end),
         epsilon=rules.epsilon.at(committed=champion.block, now=head),
         epsilon_end=rules.epsilon.end,

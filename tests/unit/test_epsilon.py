@@ -28,14 +28,14 @@ def test_linear_decay_equals_that_of_existing_networks(vector: dict[str, float])
     assert value == pytest.approx(vector["epsilon"], rel=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(blocks, blocks)
 def test_a_fixed_margin_ignores_age(committed: Block, now: Block) -> None:
     epsilon = FixedEpsilon(0.005)
     assert epsilon.at(committed=committed, now=now) == epsilon.end == 0.005
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(blocks, blocks, blocks)
 def test_a_linear_margin_never_grows_and_stays_between_its_ends(
     committed: Block, one: Block, other: Block

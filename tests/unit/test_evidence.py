@@ -85,7 +85,7 @@ def single(value: float) -> float:
     return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(round_losses)
 def test_the_mean_evidence_of_a_round_is_the_linear_score(losses: list[float]) -> None:
     blocks = blocks_of(losses)
@@ -100,7 +100,7 @@ def test_the_mean_evidence_of_a_round_is_the_linear_score(losses: list[float]) -
     assert math.fsum(values) / len(values) == pytest.approx(linear, rel=1e-12, abs=1e-300)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(round_losses, st.integers(0, len(ORDER)))
 def test_an_entry_stopped_early_has_a_prefix_of_its_evidence(
     losses: list[float], count: int
@@ -110,7 +110,7 @@ def test_an_entry_stopped_early_has_a_prefix_of_its_evidence(
     assert whole[: len(prefix)] == prefix
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(round_losses, st.randoms(use_true_random=False))
 def test_evidence_does_not_depend_on_how_blocks_were_stored(
     losses: list[float], random: Random
@@ -145,7 +145,7 @@ def test_losses_of_an_unknown_task_are_refused() -> None:
         weigh([stranger], COMPETITION)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(round_losses)
 def test_the_shown_score_is_normalised_on_task_means_and_weighted(losses: list[float]) -> None:
     scores = task_scores(blocks_of(losses), COMPETITION)
@@ -168,7 +168,7 @@ def test_t10_a_loss_that_is_not_finite_shows_as_such_even_under_a_ceiling(bad: f
     assert not math.isfinite(total_score(task_scores(blocks, COMPETITION)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(round_losses)
 def test_ordinary_losses_are_finite(losses: list[float]) -> None:
     assert is_finite(blocks_of(losses))

@@ -23,14 +23,14 @@ def test_inverse_exponential_equals_that_of_existing_networks(vector: dict[str, 
     assert value == pytest.approx(vector["normalised"], rel=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(losses)
 def test_identity_leaves_a_score_as_it_is(raw: float) -> None:
     assert Identity().apply(raw) == raw
     assert Identity().scale == 1.0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(losses, losses)
 def test_inverse_exponential_keeps_the_order_and_ends_at_one(one: float, other: float) -> None:
     norm = InverseExponential(40.0)

@@ -77,7 +77,7 @@ def test_against_a_champion_without_loss_nobody_is_stopped() -> None:
 losses = st.floats(0.0, 1e6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(losses, losses), max_size=80), st.integers(1, 80))
 def test_the_verdict_does_not_depend_on_how_samples_arrive(
     pairs: list[tuple[float, float]], size: int
@@ -105,7 +105,7 @@ def test_different_numbers_of_samples_are_refused() -> None:
         Race(margin=END).extended([1.0, 1.0], [1.0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.sampled_from([0.02, 0.1, 0.3]))
 def test_stopping_the_hopeless_leaves_the_winner(seed: int, noise: float) -> None:
     gains = {"champion": 0.0, "a": -0.4, "b": 0.3, "c": -0.1, "d": 0.5, "e": -1.5}

@@ -210,7 +210,7 @@ def test_t08_commitments_of_one_block_are_heard_by_index_then_hotkey() -> None:
     assert [c.challenger.hotkey for c in decision.comparisons] == ["a", "b"]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests(), st.randoms(use_true_random=False))
 def test_the_order_of_input_is_irrelevant(entries: list[Contestant], random: Random) -> None:
     shuffled = list(entries)
@@ -218,7 +218,7 @@ def test_the_order_of_input_is_irrelevant(entries: list[Contestant], random: Ran
     assert decide(shuffled) == decide(entries)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests(), st.integers(-20, 20))
 def test_the_verdict_does_not_depend_on_the_unit_of_loss(
     entries: list[Contestant], exponent: int
@@ -239,7 +239,7 @@ def test_the_verdict_does_not_depend_on_the_unit_of_loss(
         assert one.log_e == pytest.approx(other.log_e, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests())
 def test_the_crown_only_moves_to_a_lower_pooled_loss(entries: list[Contestant]) -> None:
     for c in decide(entries).comparisons:
@@ -248,7 +248,7 @@ def test_the_crown_only_moves_to_a_lower_pooled_loss(entries: list[Contestant]) 
             assert c.log_e >= LOG_LEVEL
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests(), st.data())
 def test_t06_later_clones_change_nobodys_verdict(
     entries: list[Contestant], data: st.DataObject
@@ -270,7 +270,7 @@ def test_t06_later_clones_change_nobodys_verdict(
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests(), st.data())
 def test_t07_a_withdrawn_entry_that_nobody_waits_for_changes_nothing(
     entries: list[Contestant], data: st.DataObject
@@ -287,7 +287,7 @@ def test_t07_a_withdrawn_entry_that_nobody_waits_for_changes_nothing(
     assert after.comparisons == tuple(c for c in before.comparisons if c.challenger != gone)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(contests())
 def test_t07_on_the_same_samples_a_former_champion_never_returns(
     entries: list[Contestant],
@@ -306,7 +306,7 @@ def test_t07_on_the_same_samples_a_former_champion_never_returns(
     assert all(totals[one] > totals[later] for one, later in pairwise(reign))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.sampled_from([1e-30, 1.0, 1e30]))
 def test_ties_never_take_a_crown(seed: int, unit: float) -> None:
     (first,) = contest({"first": 0.0}, seed=seed)

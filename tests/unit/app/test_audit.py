@@ -83,7 +83,7 @@ def test_after_a_restart_in_the_middle_it_follows_too() -> None:
     assert audit(world.store.memory).differences == ()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_a_changed_digit_of_any_loss_is_found(data: st.DataObject) -> None:
     memory = deepcopy(MEMORY)

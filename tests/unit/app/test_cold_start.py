@@ -347,9 +347,7 @@ def says_the_same(one: bytes, other: bytes) -> bool:
         return False
 
 
-@settings(
-    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_changed_byte_of_a_file_is_adopted(data: st.DataObject, tmp_path: Path) -> None:
     folder = export(MEMORY, tmp_path / str(len(list(tmp_path.iterdir()))))

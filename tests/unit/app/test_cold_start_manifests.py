@@ -185,9 +185,7 @@ def as_it_is() -> Memory:
         return outcome_of(export(MEMORY, Path(folder)))
 
 
-@settings(
-    deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(factor=st.floats(0.1, 10), other=st.sampled_from([None, 0.0, "nan", "inf"]))
 def test_no_loss_that_its_signer_tells_changes_anything(
     factor: float, other: float | str | None, tmp_path: Path

@@ -33,7 +33,7 @@ def test_only_successes_leave_an_upper_bound_of_one() -> None:
     assert high == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_an_interval_holds_the_measured_rate(case: tuple[int, int]) -> None:
     figure = rate("rate", *case)

@@ -67,7 +67,7 @@ def forget(memory: Memory, before: int) -> None:
     asyncio.run(go())
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(
     st.integers(0, 2**24 - 1),
     st.lists(st.integers(0, 3_600), min_size=NUM_ROUNDS, max_size=NUM_ROUNDS),

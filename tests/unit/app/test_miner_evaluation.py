@@ -26,7 +26,9 @@ def some_rules(epsilon: Epsilon) -> Competition:
     return a_competition(tasks=(a_task(num_samples=300),), epsilon=epsilon, delay_blocks=1_200)
 
 
-def a_duel(gain: float, *, epsilon: Epsilon | None = None, noise: float = 0.086) -> Duel:
+def a_duel(
+    gain: float, *, epsilon: Epsilon | None = None, noise: float = 0.086, distance: float = 0.2
+) -> Duel:
     """On 300 samples whose differences have this mean and this deviation."""
     rules = some_rules(epsilon or FixedEpsilon(0.005))
     theirs = tuple(2.0 for _ in range(300))
@@ -37,6 +39,7 @@ def a_duel(gain: float, *, epsilon: Epsilon | None = None, noise: float = 0.086)
         known_from="the round of block 8100",
         champion_tasks=(score,),
         evidence=({HEAD: theirs}, {HEAD: ours}),
+        distance=distance,
         rules=rules,
         timing=TIMING,
         head=HEAD,
@@ -118,7 +121,19 @@ def test_a_champion_without_any_loss_cannot_be_compared_with() -> None:
             known_from="x",
             champion_tasks=(),
             evidence=({HEAD: (0.0, 0.0)}, {HEAD: (1.0, 1.0)}),
+            distance=0.2,
             rules=rules,
             timing=TIMING,
             head=HEAD,
         )
+
+
+@pytest.mark.parametrize(("distance", "is_near"), [(0.001, True), (0.02, False), (0.2, False)])
+def test_a_model_that_is_nearly_the_champion_s_is_told_that_validators_flag_it(
+    distance: float, is_near: bool
+) -> None:
+    found = evaluated(a_duel(0.003, distance=distance))
+    assert ("flag it as nearly the champion's model" in found.finding) == is_near
+    told = _as_json(found)["champion"]
+    assert isinstance(told, dict)
+    assert told["near_duplicate"] == is_near

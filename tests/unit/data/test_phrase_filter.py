@@ -43,13 +43,13 @@ def in_a_loop(phrases: list[Phrase], text: str) -> bool:
     ),
     text=TEXTS,
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_one_pass_finds_what_a_loop_of_tests_finds(phrases: list[Phrase], text: str) -> None:
     assert PhraseFilter(phrases).is_clean(text) == in_a_loop(phrases, text)
 
 
 @given(before=TEXTS, phrase=st.sampled_from(["<|endoftext|>", "GpT", "As an AI"]), after=TEXTS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_phrase_is_found_wherever_it_stands(before: str, phrase: str, after: str) -> None:
     assert not SHIPPED.is_clean(before + phrase + after)
 

@@ -41,7 +41,7 @@ def test_keys_are_sorted_spaces_left_out_and_floats_are_their_repr() -> None:
 
 
 @given(OBJECTS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_equal_values_have_equal_bytes_and_the_bytes_say_the_value(
     value: dict[str, JsonValue],
 ) -> None:

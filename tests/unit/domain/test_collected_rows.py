@@ -130,7 +130,7 @@ def test_an_unsigned_pool_has_the_whole_room(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_a_row_takes_in_the_store_is_never_underestimated(text: str) -> None:
     why, size = look_at(row("", prompt=text, reference="y"))
     assert why is None
@@ -193,7 +193,7 @@ def test_an_empty_pool_has_no_outliers() -> None:
 
 
 @given(st.integers(0, 99), st.sampled_from([4.0, 8.0]))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_t17_one_row_more_or_fewer_changes_no_verdict_on_clear_cases(
     missing: int, max_deviations: float
 ) -> None:

@@ -221,7 +221,7 @@ def test_a_competition_id_has_one_spelling(competition: str) -> None:
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
 @example(b"2:" + b"\x1b[31m:" * 5)
 @example("2:\u202e:name:rev:hash:1")
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_any_bytes_give_a_value_with_a_short_printable_detail(raw: bytes | str) -> None:
     parsed = parse(raw)
     assert isinstance(parsed, MalformedCommitment)
@@ -248,7 +248,7 @@ PART = st.from_regex(r"[a-z0-9]{1,10}([._-][a-z0-9]{1,5})?", fullmatch=True)
     competition=st.integers(0, 99),
     version=st.sampled_from(CommitmentFormat),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_what_is_written_is_read_back(
     namespace: str,
     name: str,

@@ -148,7 +148,7 @@ def queues(draw: st.DrawFn) -> tuple[list[Submission], frozenset[EntryKey]]:
 
 
 @given(queues(), st.integers(1, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_t40_the_expected_are_those_that_the_rounds_will_take(
     queue: tuple[list[Submission], frozenset[EntryKey]], places: int
 ) -> None:

@@ -104,7 +104,7 @@ def test_tasks_draw_independently_from_one_source() -> None:
 
 
 @given(rows(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]), st.randoms())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_order_of_rows_in_the_pool_does_not_matter(
     samples: list[Sample], count: int, share: float, random: Random
 ) -> None:
@@ -113,7 +113,7 @@ def test_the_order_of_rows_in_the_pool_does_not_matter(
 
 
 @given(rows_in_strata(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_draw_is_all_rows_by_rank_spread_cut_at_the_cap_and_spread_again(
     samples: list[Sample], count: int, share: float
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_draw_is_all_rows_by_rank_spread_cut_at_the_cap_and_spread_again(
 
 
 @given(rows(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.2, 0.34, 1.0]), st.data())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too(
     samples: list[Sample], count: int, share: float, data: st.DataObject
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too
 
 
 @given(rows_in_strata(num_unsigned=9), st.integers(1, 8), st.data())
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_late_row_moves_at_most_two_samples_of_strata_without_a_cap(
     samples: list[Sample], count: int, data: st.DataObject
 ) -> None:
@@ -156,7 +156,7 @@ def test_a_late_row_moves_at_most_two_samples_of_strata_without_a_cap(
 @given(
     rows_in_strata(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]), st.data()
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_late_row_moves_at_most_four_samples_of_strata_with_the_signer_cap(
     samples: list[Sample], count: int, share: float, data: st.DataObject
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_late_row_moves_at_most_four_samples_of_strata_with_the_signer_cap(
 
 
 @given(rows_in_strata(num_unsigned=9), st.integers(1, 9))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_strata_have_equal_parts_of_a_draw_while_their_rows_last(
     samples: list[Sample], count: int
 ) -> None:
@@ -179,7 +179,7 @@ def test_strata_have_equal_parts_of_a_draw_while_their_rows_last(
 
 
 @given(rows(num_unsigned=8), st.integers(1, 8), st.sampled_from([0.1, 0.34, 1.0]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_one_stratum_is_drawn_as_if_there_were_none(
     samples: list[Sample], count: int, share: float
 ) -> None:
@@ -197,7 +197,7 @@ def test_one_stratum_is_drawn_as_if_there_were_none(
 
 
 @given(rows(), st.integers(1, 12), st.sampled_from([0.1, 0.2, 0.34, 1.0]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_draw_takes_exactly_as_many_rows_as_asked_and_keeps_the_cap(
     samples: list[Sample], count: int, share: float
 ) -> None:
@@ -341,7 +341,7 @@ def test_t15_the_window_of_a_round_never_reaches_behind_the_delay() -> None:
     lead=st.integers(1, 50),
     delay_s=st.integers(0, 20_000),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_window_that_is_read_holds_the_window_that_counts(
     block_s: float, jitter: float, max_age_s: int, lead: int, delay_s: int
 ) -> None:

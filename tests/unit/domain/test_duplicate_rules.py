@@ -111,7 +111,7 @@ def test_a_copy_between_two_commitments_of_the_author_convicts_the_copier_only()
 
 
 @given(populations(), st.sets(st.sampled_from("abcd")))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_earlier_is_never_convicted_and_the_order_of_arrival_does_not_matter(
     submissions: list[Submission], entered_hotkeys: set[str]
 ) -> None:
@@ -124,7 +124,7 @@ def test_the_earlier_is_never_convicted_and_the_order_of_arrival_does_not_matter
 
 
 @given(populations(), st.integers(10, 99))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_t06_later_clones_change_nobody_elses_outcome(
     submissions: list[Submission], block: int
 ) -> None:

@@ -76,7 +76,7 @@ def test_weights_must_sum_to_one() -> None:
 
 
 @given(SHARES, STANDINGS, st.one_of(st.none(), st.just(BURN)))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_weights_are_finite_positive_and_sum_to_one_whatever_the_standings(
     shares: dict[CompetitionId, float],
     standings: dict[CompetitionId, dict[Hotkey, float]],
@@ -93,7 +93,7 @@ def test_weights_are_finite_positive_and_sum_to_one_whatever_the_standings(
 
 
 @given(SHARES, STANDINGS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_order_of_competitions_and_hotkeys_does_not_matter(
     shares: dict[CompetitionId, float], standings: dict[CompetitionId, dict[Hotkey, float]]
 ) -> None:

@@ -238,7 +238,7 @@ def populations(draw: st.DrawFn) -> list[Submission]:
 
 
 @given(populations(), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_order_in_which_submissions_became_known_does_not_matter(
     submissions: list[Submission], random: Random
 ) -> None:
@@ -247,7 +247,7 @@ def test_the_order_in_which_submissions_became_known_does_not_matter(
 
 
 @given(populations())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_current_commitment_is_an_entry_or_listed_once_with_a_reason(
     submissions: list[Submission],
 ) -> None:
@@ -264,7 +264,7 @@ def test_every_current_commitment_is_an_entry_or_listed_once_with_a_reason(
 
 
 @given(populations(), st.integers(0, 719))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_t06_a_later_clone_changes_no_other_entry(
     submissions: list[Submission], block: int
 ) -> None:

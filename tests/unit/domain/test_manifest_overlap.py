@@ -36,7 +36,7 @@ def test_who_drew_nothing_agrees_with_who_drew_nothing() -> None:
 
 
 @given(st.sets(st.text()), st.sets(st.text()))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_agreement_is_mutual_and_a_share(ours: set[str], theirs: set[str]) -> None:
     (here,) = overlaps({ONE: rows(*ours)}, {ONE: rows(*theirs)})
     (there,) = overlaps({ONE: rows(*theirs)}, {ONE: rows(*ours)})

@@ -72,7 +72,7 @@ def assert_read_back_or_refused(
 
 
 @given(questions(line_texts), st.sampled_from(STYLES))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @example(("Which?", ("E. coli", "B. cereus", "U.S.A."), 2), "{}.")
 def test_options_on_lines_are_read_back_as_they_were_or_not_at_all(
     question: tuple[str, tuple[str, ...], int], style: str
@@ -81,7 +81,7 @@ def test_options_on_lines_are_read_back_as_they_were_or_not_at_all(
 
 
 @given(questions(texts), st.sampled_from(STYLES))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @example(("Which?", ("E. coli", "S. aureus", "B. cereus", "None"), 2), "{}.")
 def test_options_in_one_line_are_read_back_as_they_were_or_not_at_all(
     question: tuple[str, tuple[str, ...], int], style: str
@@ -94,7 +94,7 @@ sentences = st.lists(plain, min_size=1, max_size=5).map(" ".join)
 
 
 @given(questions(sentences), st.sampled_from(STYLES), st.sampled_from(["\n", " ", "\r\n", "\n\n"]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_without_such_letters_in_the_text_every_question_is_read_back(
     question: tuple[str, tuple[str, ...], int], style: str, between: str
 ) -> None:
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(
 
 
 @given(st.text(st.sampled_from("AB.)(:K \n\rx"), max_size=60), st.text(max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_text_is_read_or_refused(challenge: str, reference: str) -> None:
     try:
         found = parse_multiple_choice(challenge, reference)

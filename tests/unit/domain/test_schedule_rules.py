@@ -26,7 +26,7 @@ def test_sync_blocks_are_those_of_the_existing_network(vector: dict[str, int]) -
 
 
 @given(st.integers(0, 10**8), st.integers(0, 10**7))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_block_lies_in_exactly_one_round(block: int, genesis: int) -> None:
     timing = a_timing(genesis=genesis)
     sync = timing.sync_block(Block(block))

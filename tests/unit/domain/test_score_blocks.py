@@ -16,7 +16,7 @@ SIZES = st.lists(st.integers(1, 100), max_size=5).map(
 
 
 @given(SIZES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_sample_is_in_exactly_one_block_in_order(
     tasks: tuple[tuple[TaskName, int], ...],
 ) -> None:
@@ -28,7 +28,7 @@ def test_every_sample_is_in_exactly_one_block_in_order(
 
 
 @given(SIZES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_task_progresses_at_the_same_pace(tasks: tuple[tuple[TaskName, int], ...]) -> None:
     sizes = dict(tasks)
     starts = [b.first / sizes[b.task] for b in interleave(tasks)]

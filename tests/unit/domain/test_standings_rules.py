@@ -103,7 +103,7 @@ def test_when_nobody_reaches_the_threshold_the_largest_share_stays() -> None:
 
 
 @given(histories(), st.randoms())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_validators_with_the_same_rounds_agree_exactly_in_whatever_order_they_have_them(
     rounds: list[RoundResult], random: Random
 ) -> None:
@@ -114,7 +114,7 @@ def test_validators_with_the_same_rounds_agree_exactly_in_whatever_order_they_ha
 
 
 @given(histories())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_validator_that_started_later_agrees_once_the_window_is_full(
     rounds: list[RoundResult],
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_validator_that_started_later_agrees_once_the_window_is_full(
 
 
 @given(histories())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_standings_are_positive_shares_that_sum_to_one_or_there_are_none(
     rounds: list[RoundResult],
 ) -> None:
@@ -134,7 +134,7 @@ def test_standings_are_positive_shares_that_sum_to_one_or_there_are_none(
 
 
 @given(st.integers(0, 10**7))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_standings_do_not_depend_on_when_the_rounds_happened(start: int) -> None:
     rounds = [won("alice", 0), won("bob", 1), won("alice", 2)]
     later = [won("alice", start), won("bob", start + 1), won("alice", start + 2)]

@@ -166,7 +166,7 @@ weights = st.builds(
     extrinsic=st.none() | texts,
 )
 to_plan = partial(round_codec.to_plan, draws=())
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 
 
 def returned(
