@@ -72,7 +72,8 @@ def growth(readings: Sequence[Reading]) -> list[str]:
     """What has grown and should not have.
 
     The first quarter after the warm-up, or what there is before the last one, is compared with
-    that. Medians: a reading may fall into the middle of a round, when a pool is in memory.
+    that. Medians: a reading may fall into the middle of a round, when a pool is in memory, or
+    between a process and its successor. What leaks stays, and so moves them.
     """
     warm = max(WARM_UP, WARM_UP_ROUNDS / readings[-1].rounds)
     early = between(readings, warm, min(warm + 0.25, 0.75))
@@ -82,9 +83,9 @@ def growth(readings: Sequence[Reading]) -> list[str]:
     if after > before * (1 + MAX_MEMORY_GROWTH):
         found.append(f"memory: {before / 2**20:.1f} MiB, then {after / 2**20:.1f} MiB")
     for name in ("files", "threads", "processes"):
-        most, now = (max(getattr(r, name) for r in part) for part in (early, late))
-        if now > most:
-            found.append(f"{name}: at most {most}, then {now}")
+        held, now = (median(getattr(r, name) for r in part) for part in (early, late))
+        if now > held:
+            found.append(f"{name}: {held:g}, then {now:g}")
     if max(r.log_bytes for r in late) > 2 * max(r.log_bytes for r in early):
         found.append("the write-ahead log")
     first, last = (
