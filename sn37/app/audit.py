@@ -164,6 +164,8 @@ class Auditor:
         )
         past.conclude(conclusion)
         derived = conclusion.result
+        if result.near_duplicates is None:
+            derived = replace(derived, near_duplicates=None)
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
 

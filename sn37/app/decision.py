@@ -68,7 +68,7 @@ def conclude(
             rules,
             submissions,
             decision,
-            resembles=resembled(opened.journal, by_precedence),
+            resembled(opened.journal, by_precedence),
         ),
         outcomes=outcomes,
         beaten=decision.beaten,

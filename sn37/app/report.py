@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sn37.app.submit import warm_up, weights_after
 from sn37.domain.canonical import JsonValue
-from sn37.domain.ids import Block, Hotkey
+from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings
 from sn37.domain.state import EntryResult, RoundResult, ValidatorState
@@ -59,6 +59,7 @@ def _round(
     then = until(state, sync)
     held = then.rounds[result.key.competition]
     weights = weights_after(then, schedule, sync)
+    like = dict(result.near_duplicates or ())
     sent = next((w for w in state.weights if w.sync_block == sync), None)
     return {
         "competition": result.key.competition,
@@ -66,7 +67,7 @@ def _round(
         "seed": result.sync.hash,
         "manifest_digest": result.manifest_digest,
         "winner": result.winner,
-        "entries": [_entry(e, labels) for e in result.entries],
+        "entries": [_entry(e, labels, like.get(e.key)) for e in result.entries],
         "standings": _plain(standings(held, timing=schedule.timing)),
         "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
         "weights": _plain(weights.shares) if weights else {},
@@ -74,7 +75,7 @@ def _round(
     }
 
 
-def _entry(entry: EntryResult, labels: Mapping[Hotkey, str]) -> JsonValue:
+def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey | None) -> JsonValue:
     return {
         "hotkey": entry.key.hotkey,
         "label": labels.get(entry.key.hotkey),
@@ -86,7 +87,7 @@ def _entry(entry: EntryResult, labels: Mapping[Hotkey, str]) -> JsonValue:
             for t in entry.tasks
         },
         "num_samples": entry.num_samples,
-        "resembles": entry.resembles.hotkey if entry.resembles else None,
+        "resembles": earlier.hotkey if earlier else None,
         "verdict": entry.verdict.value,
         "reason": entry.reason.value if entry.reason else None,
         "detail": entry.detail,

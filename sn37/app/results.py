@@ -104,7 +104,6 @@ def round_result(
     rules: Competition,
     submissions: Mapping[EntryKey, Submission],
     decision: Decision,
-    *,
     resembles: Mapping[EntryKey, EntryKey],
 ) -> RoundResult:
     """The finished round: scored entries from the best on, then the others.
@@ -130,7 +129,7 @@ def round_result(
         )
         for key, outcome in opened.outcomes.items()
     ]
-    scored = [_flagged(r, resembles.get(r.key)) for r in rows if r.score is not None]
+    scored = [_told(r, resembles.get(r.key)) for r in rows if r.score is not None]
     scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
     others = [r for r in (*rows, *plan.listed) if r.score is None]
     others.sort(key=lambda r: (r.key.block, r.key))
@@ -140,14 +139,15 @@ def round_result(
         manifest_digest=plan.manifest_digest,
         champion=decision.champion,
         entries=(*scored, *others),
+        near_duplicates=tuple(sorted(resembles.items())),
     )
 
 
-def _flagged(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
+def _told(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
     if earlier is None:
         return row
     told = f"nearly the model of {earlier.hotkey}, committed at block {earlier.block}"
-    return replace(row, resembles=earlier, detail=f"{row.detail}; {told}" if row.detail else told)
+    return replace(row, detail=f"{row.detail}; {told}" if row.detail else told)
 
 
 def _grace(champion: Submission) -> str:

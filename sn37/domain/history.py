@@ -47,7 +47,7 @@ def abridged(round_: RoundResult) -> RoundResult:
         for entry in round_.entries
         if entry.verdict in (Verdict.SCORED, Verdict.FAILED)
     )
-    return replace(round_, entries=took_part)
+    return replace(round_, entries=took_part, near_duplicates=None)
 
 
 def _was_tried(entry: EntryResult) -> bool:

@@ -116,7 +116,6 @@ class EntryResult:
     score: float | None = None  # sum of the weighted task scores; None when not scored
     tasks: tuple[TaskScore, ...] = ()
     num_samples: int = 0  # scored; fewer than the round's when raced out
-    resembles: EntryKey | None = None  # an earlier entry that it nearly equals, by their losses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +128,9 @@ class RoundResult:
     champion: EntryKey | None = None  # after the round
     entries: tuple[EntryResult, ...] = ()
     skipped: Reason | None = None
+    # (later, earlier) entries with nearly the same losses; None where nobody looked, as in rounds
+    # of older versions.
+    near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None
     # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
     # of entries that rules may still ask for. ``entries`` are abridged then.
     forgotten_at: datetime | None = None

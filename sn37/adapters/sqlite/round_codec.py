@@ -16,7 +16,16 @@ from sn37.adapters.sqlite.json_values import (
 )
 from sn37.domain.canonical import JsonValue
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import (
+    Block,
+    BlockRef,
+    CompetitionId,
+    Digest,
+    EntryKey,
+    Hotkey,
+    RoundKey,
+    TaskName,
+)
 from sn37.domain.state import (
     Beginning,
     ColdStart,
@@ -127,7 +136,6 @@ def from_entry_result(result: EntryResult) -> JsonValue:
         "score": None if result.score is None else from_float(result.score),
         "tasks": [from_task_score(t) for t in result.tasks],
         "num_samples": result.num_samples,
-        "resembles": None if result.resembles is None else from_key(result.resembles),
     }
 
 
@@ -142,8 +150,6 @@ def to_entry_result(value: JsonValue) -> EntryResult:
         score=optional(to_float, fields["score"]),
         tasks=tuple([to_task_score(t) for t in to_list(fields["tasks"])]),
         num_samples=to_int(fields["num_samples"]),
-        # A row that an older version stored has none.
-        resembles=optional(to_key, fields.get("resembles")),
     )
 
 
@@ -155,6 +161,9 @@ def from_result(result: RoundResult) -> JsonValue:
         "champion": None if result.champion is None else from_key(result.champion),
         "entries": [from_entry_result(r) for r in result.entries],
         "skipped": from_reason(result.skipped),
+        "near_duplicates": None
+        if result.near_duplicates is None
+        else [[from_key(key) for key in pair] for pair in result.near_duplicates],
         "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
 
@@ -169,9 +178,15 @@ def to_result(value: JsonValue) -> RoundResult:
         champion=optional(to_key, fields["champion"]),
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
-        # A result that an older version stored has none.
+        # A result that an older version stored has neither.
+        near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
     )
+
+
+def _to_pairs(value: JsonValue) -> tuple[tuple[EntryKey, EntryKey], ...]:
+    pairs = [to_list(pair) for pair in to_list(value)]
+    return tuple((to_key(later), to_key(earlier)) for later, earlier in pairs)
 
 
 def _to_moment(value: JsonValue) -> datetime:

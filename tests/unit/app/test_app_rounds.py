@@ -55,17 +55,13 @@ def test_the_better_model_takes_the_crown_and_all_the_weight() -> None:
 
 def test_t05_a_near_duplicate_is_flagged_in_the_row_and_the_report_and_changes_no_crown() -> None:
     world = World()
-    world.miner("original", 1.0, block=100)
+    original = world.miner("original", 1.0, block=100)
     copy = world.miner("copy", 0.9999, block=110)
     world.miner("other", 1.2, block=120)
     state = world.run()
     assert last(state).winner == "original"
     found = rows_by_name(last(state))
-    assert {name: row.resembles and row.resembles.hotkey for name, row in found.items()} == {
-        "original": None,
-        "copy": "original",
-        "other": None,
-    }
+    assert last(state).near_duplicates == ((copy.key, original.key),)
     assert found["copy"].verdict is Verdict.SCORED
     assert found["copy"].detail.endswith("nearly the model of original, committed at block 100")
     assert state.submissions[copy.key].rejection is None

@@ -126,7 +126,6 @@ entry_results = st.builds(
     score=st.none() | floats,
     tasks=st.lists(task_scores, max_size=2).map(tuple),
     num_samples=numbers,
-    resembles=st.none() | keys,
 )
 outcomes = st.builds(
     EntryOutcome, key=keys, verdict=st.sampled_from(Verdict), reason=reasons, detail=texts
@@ -152,6 +151,7 @@ results = st.builds(
     champion=st.none() | keys,
     entries=st.lists(entry_results, max_size=2).map(tuple),
     skipped=reasons,
+    near_duplicates=st.none() | st.lists(st.tuples(keys, keys), max_size=2).map(tuple),
 )
 weights = st.builds(
     WeightsRecord,
@@ -188,12 +188,12 @@ def test_a_sample_comes_back_as_it_was(value: Sample) -> None:
     assert returned(value, codec.from_sample, codec.to_sample) == repr(value)
 
 
-def test_a_row_stored_before_near_duplicates_were_flagged_is_read() -> None:
-    row = an_entry_result()
-    encoded = round_codec.from_entry_result(row)
+def test_a_result_stored_before_near_duplicates_were_flagged_is_read() -> None:
+    result = a_round_result()
+    encoded = round_codec.from_result(result)
     assert isinstance(encoded, dict)
-    del encoded["resembles"]
-    assert load(dump(encoded), round_codec.to_entry_result) == row
+    del encoded["near_duplicates"]
+    assert load(dump(encoded), round_codec.to_result) == result
 
 
 def test_a_sample_stored_before_there_were_choices_and_strata_is_read() -> None:
