@@ -82,6 +82,7 @@ class Starter:
         self._hotkey = hotkey
         self._sink = sink
         self._num_waits = 0
+        self._cautioned: set[str] = set()
 
     async def run(self) -> None:
         """Begin, if this validator has not begun yet.
@@ -241,7 +242,10 @@ class Starter:
             )
 
     def _caution(self, advice: str) -> None:
-        self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
+        """Once, however often the start is tried again."""
+        if advice not in self._cautioned:
+            self._cautioned.add(advice)
+            self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
 
 
 def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:

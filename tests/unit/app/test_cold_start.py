@@ -420,6 +420,16 @@ def test_a_source_that_does_not_answer_for_a_while_is_waited_for(published: Path
     assert cautions(world) == []
 
 
+def test_what_is_wrong_with_another_source_is_told_once_however_long_one_waits(
+    published: Path, tmp_path: Path
+) -> None:
+    world = late(tmp_path / "nowhere", published)
+    world.dataset.failures = [DatasetUnavailable("503")] * (3 * FIRST_ROUNDS)
+    assert world.begin().rounds
+    (line,) = cautions(world)
+    assert "No such file" in line
+
+
 def test_a_source_that_never_answers_is_given_up_after_a_quarter_of_an_hour(
     published: Path,
 ) -> None:
