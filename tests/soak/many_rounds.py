@@ -29,6 +29,9 @@ FIRST_ROUND, CADENCE = 1_800, 360  # blocks; see simnet.toml
 SECONDS_A_ROUND = 40 * 60 / 2_000  # allowed, with the scorer that pretends
 LOOK_S = 1.0
 MIN_LOOKS = 40  # to tell growth from chance
+# Of history: 180 rounds, so that old ones are removed while most of the rest runs, as happens to
+# a validator after its first ninety days.
+KEEP_DAYS = 9
 SEED = 0
 
 
@@ -75,6 +78,7 @@ def prepare(state_dir: Path, rounds: int, *, loadable: bool) -> None:
 def watch(module: str, state_dir: Path, rounds: int) -> list[Reading]:
     """Run the validator to its end and look at it once a second."""
     options = ["--network", "simnet", "--seed", str(SEED), "--rounds", str(rounds)]
+    options += ["--keep-history", str(KEEP_DAYS)]
     with (state_dir / "console.log").open("ab") as log:
         began = time.monotonic()
         validator = subprocess.Popen(
