@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sn37.app.champions import state_of
+from sn37.app.contenders import champion_of
 from sn37.app.miner_network import Sight
 from sn37.app.miner_networks import open_hand, open_sight
 from sn37.app.rules import rules_of_network
@@ -194,8 +195,7 @@ def _recorded(
     rounds: tuple[RoundResult, ...] = ()
     if commitment is not None:
         rounds = state.rounds.get(CompetitionId(commitment.competition), ())
-    scored = next((r for r in reversed(rounds) if r.skipped is None), None)
-    crowned = None if scored is None else scored.champion
+    crowned = champion_of(rounds)
     listed = [
         Attendance(sync_block=r.key.sync_block, entry=e, champion=e.key == r.champion)
         for r in rounds
