@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.state import NO_HISTORY, RoundResult, ValidatorState, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ def remembered(
         for key, submission in state.submissions.items()
         if submission.commitment.competition == competition and not submission.retired
     }
-    kept.update([r.champion for r in rounds if r.champion is not None][-1:])
+    kept.update(history_of(rounds, state.past.get(competition, NO_HISTORY)).crowned[-1:])
     for opened in state.open_rounds.values():
         kept.update(opened.plan.entries)
     for round_ in rounds:

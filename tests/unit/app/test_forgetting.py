@@ -36,6 +36,8 @@ from sn37.testing.builders import (
     a_timing,
     an_entry_key,
     an_entry_result,
+    some_samples,
+    time_of,
 )
 from sn37.testing.fakes import FakeClock, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
@@ -94,6 +96,32 @@ def test_whatever_is_forgotten_and_when_every_later_round_ends_alike(
     assert (gone.num_rounds if gone else 0) == sum(
         r.forgotten_at is not None for r in short.store.memory.results.values()
     )
+
+
+def test_rounds_that_are_no_longer_held_change_no_later_one() -> None:
+    whole, short = a_world(0o1234567), a_world(0o1234567)
+    for world in (whole, short):
+        world.dataset.rows = list(some_samples(17_000, since=time_of(0), every_s=10))
+        world.run(rounds=WINDOW_ROUNDS + 6, until=15_000)
+    recorded = sorted(short.store.memory.results)
+    forget(short.store.memory, recorded[-WINDOW_ROUNDS].sync_block)
+    held = asyncio.run(held_by(short.store))
+    assert [r.key for r in held.rounds[ONE]] == recorded[-WINDOW_ROUNDS:]
+    assert held.past[ONE].num_judged == len(recorded) - WINDOW_ROUNDS
+    for world in (whole, short):
+        world.miner("late", 0.5, block=world.chain.number)
+    expected, found = (w.run(rounds=WINDOW_ROUNDS + 10, until=16_000) for w in (whole, short))
+    assert len(found.rounds[ONE]) > WINDOW_ROUNDS
+    assert found.rounds[ONE] == expected.rounds[ONE][-len(found.rounds[ONE]) :]
+    assert found.rounds[ONE][-1].winner == "late"
+    assert (found.submissions, found.weights) == (expected.submissions, expected.weights)
+
+
+async def held_by(store: FakeStateStore) -> ValidatorState:
+    """What a validator that is started now holds of it."""
+    keeper = StateKeeper(store)
+    await keeper.load()
+    return keeper.state
 
 
 def test_an_audit_finds_a_changed_digit_in_what_is_left_of_a_round() -> None:
@@ -198,9 +226,7 @@ def forgetter_of(store: FakeStateStore, *, days: int) -> Callable[[int], None]:
     async def go(num_heads: int) -> None:
         keeper, heads = StateKeeper(store), Heads()
         await keeper.load()
-        actor = Forgetter(
-            keeper=keeper, store=store, heads=heads.subscribe(), clock=FakeClock(), keep_days=days
-        )
+        actor = Forgetter(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
         task = asyncio.create_task(actor.run())
         for number in range(num_heads):
             heads.publish(BlockRef(Block(1_000_000 + number), "0x"))
