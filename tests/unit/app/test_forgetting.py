@@ -102,14 +102,13 @@ def test_rounds_that_are_no_longer_held_change_no_later_one() -> None:
     whole, short = a_world(0o1234567), a_world(0o1234567)
     for world in (whole, short):
         world.dataset.rows = list(some_samples(17_000, since=time_of(0), every_s=10))
+        world.miner("late", 0.5, block=11_600)
         world.run(rounds=WINDOW_ROUNDS + 6, until=15_000)
     recorded = sorted(short.store.memory.results)
     forget(short.store.memory, recorded[-WINDOW_ROUNDS].sync_block)
     held = asyncio.run(held_by(short.store))
     assert [r.key for r in held.rounds[ONE]] == recorded[-WINDOW_ROUNDS:]
     assert held.past[ONE].num_judged == len(recorded) - WINDOW_ROUNDS
-    for world in (whole, short):
-        world.miner("late", 0.5, block=world.chain.number)
     expected, found = (w.run(rounds=WINDOW_ROUNDS + 10, until=16_000) for w in (whole, short))
     assert len(found.rounds[ONE]) > WINDOW_ROUNDS
     assert found.rounds[ONE] == expected.rounds[ONE][-len(found.rounds[ONE]) :]
