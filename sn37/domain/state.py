@@ -149,15 +149,20 @@ class History:
     num_judged: int = 0  # rounds that were not sat out
     champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
     crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
+    _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
+
+    def __post_init__(self) -> None:
+        newest: dict[Hotkey, Block] = {}
+        for key, block in self.entered.items():
+            newest[key.hotkey] = max(block, newest.get(key.hotkey, block))
+        object.__setattr__(self, "_challenges", newest)
 
     def previous_challenge(self, key: EntryKey) -> Block | None:
         """When another commitment of this hotkey last began a challenge.
 
         ``None`` for an entry whose own challenge is under way: it is limited no more.
         """
-        if key in self.entered:
-            return None
-        return max((b for k, b in self.entered.items() if k.hotkey == key.hotkey), default=None)
+        return None if key in self.entered else self._challenges.get(key.hotkey)
 
 
 NO_HISTORY = History()

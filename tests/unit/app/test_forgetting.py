@@ -45,14 +45,17 @@ from tests.unit.app.fake_world import ONE, World, is_signed_by_fake, one_competi
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NUM_ROUNDS = 4
+CHAMPION = an_entry_key("champion", 1)
 
 
 def a_world(seed: int) -> World:
-    """Crowns that pass on, contenders that come and go, one refused, one that fails."""
+    """Crowns that pass on, contenders that come and go or commit again, one that fails."""
     world = World()
     for number in range(8):
         quality = 1 - 0.004 * ((seed >> (3 * number)) & 7)
         world.miner(f"miner-{number}", quality, block=100 + 230 * number)
+    for number in (1, 3):
+        world.miner(f"miner-{number}", world.qualities[f"miner-{number}"], block=1_500 + number)
     world.miner("broken", float("nan"), block=120)
     return world
 
@@ -206,6 +209,18 @@ def test_who_may_still_be_heard_is_remembered_and_who_is_retired_is_not() -> Non
     assert remembered(state, ONE, Block(721)) == {contender, champion}
     assert other not in remembered(state, ONE, Block(0))
     assert retired not in remembered(state, ONE, Block(0))
+
+
+def test_a_commitment_is_remembered_until_a_round_in_which_another_had_replaced_it() -> None:
+    old, new = a_commitment("alice", 100), a_commitment("alice", 800)
+    elsewhere = a_commitment("bob", 100)
+    known = [old, new, elsewhere, a_commitment("bob", 500, competition=2)]
+    for newest, expected in ((360, {old, new, elsewhere}), (720, {old, new}), (1080, {new})):
+        state = ValidatorState(
+            submissions={c.key: a_submission(c) for c in known},
+            rounds={ONE: (a_round_result(a_round_key(1, newest), champion=CHAMPION),)},
+        )
+        assert remembered(state, ONE, Block(10**6)) == {c.key for c in expected} | {CHAMPION}
 
 
 @pytest.mark.parametrize(
