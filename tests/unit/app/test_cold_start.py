@@ -243,6 +243,19 @@ def invent_losses(folder: Path) -> None:
     sign_all_again(folder, receipt=change)
 
 
+def one_loss(value: float) -> Callable[[Json], None]:
+    """Finite as JSON has it, and infinite in float32."""
+
+    def change(document: Json) -> None:
+        document["losses"]["text"][20] = value
+
+    return change
+
+
+def huge_losses(value: float) -> Callable[[Path], None]:
+    return lambda folder: sign_all_again(folder, receipt=one_loss(value))
+
+
 def link(folder: Path) -> None:
     file = newest(folder)
     file.rename(folder / "there")
@@ -320,6 +333,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "1 of 2 receipts are missing",
     ),
     "losses of its own": (invent_losses, "scored again"),
+    "a loss beyond float32": (huge_losses(1e39), "with a loss that is no number"),
+    "a loss near the end of float64": (huge_losses(1e200), "with a loss that is no number"),
 }
 
 
