@@ -61,7 +61,9 @@ def conclude(
         epsilon=rules.epsilon,
     )
     outcomes = _retired_after(opened.outcomes, evidence, decision.champion, rules)
-    by_precedence = sorted(opened.journal, key=lambda e: submissions[e].commitment.precedence)
+    # What was streamed before a failure is removed with it: nothing may rest on it.
+    scored = [key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED]
+    by_precedence = sorted(scored, key=lambda e: submissions[e].commitment.precedence)
     return Conclusion(
         result=round_result(
             replace(opened, outcomes=outcomes),
