@@ -32,11 +32,13 @@ def conclude(
     past: Mapping[EntryKey, Evidence],
     submissions: Mapping[EntryKey, Submission],
     rule: WinnerRule,
+    flags_copies: bool = True,
 ) -> Conclusion:
     """Decide the crown of a round whose entries all have an outcome.
 
     Args:
         past: Each entry's evidence of earlier rounds, see ``past_evidence``.
+        flags_copies: Whether to look for entries that are nearly an earlier one's model.
     """
     plan = opened.plan
     evidence = {
@@ -70,7 +72,7 @@ def conclude(
             rules,
             submissions,
             decision,
-            resembled(opened.journal, by_precedence),
+            resembled(opened.journal, by_precedence) if flags_copies else None,
         ),
         outcomes=outcomes,
         beaten=decision.beaten,

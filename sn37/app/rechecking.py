@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,8 @@ class Rechecker:
             CannotRecheck: Too few can be scored again.
             ScorerUnavailable: This machine cannot score now.
         """
-        receipts = ranked(history, seed=f"{head.hash}|{hotkey}")
+        # Beside the loop: all documents of a long history are gigabytes to hash.
+        receipts = await asyncio.to_thread(ranked, history, seed=f"{head.hash}|{hotkey}")
         share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
         wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
         num_done, why, outage = 0, "it has no receipts", None
