@@ -38,8 +38,8 @@ from sn37.ports.receipt_source import ReceiptSource
 from sn37.ports.telemetry import EventSink
 
 WHAT = "cold start"  # in what operators read
-# How often an outage that keeps rounds from being checked is waited for, 1, 2, 4, ... up to 300 s:
-# a quarter of an hour in all. What is begun with is begun with for good.
+# How often an outage that keeps rounds from being checked, or somebody's model away, is waited for:
+# 1, 2, 4, ... up to 300 s, a quarter of an hour in all. What is begun with is begun with for good.
 MAX_WAITS = 10
 
 
@@ -163,7 +163,11 @@ class Starter:
         for offered in _by_stake(found, metagraph):
             try:
                 folded = await self._refolder.fold(
-                    offered, metagraph=metagraph, book=book, tell=self._caution
+                    offered,
+                    metagraph=metagraph,
+                    book=book,
+                    waits=self._num_waits < MAX_WAITS,
+                    tell=self._caution,
                 )
             except (OfferRefused, CannotRecheck) as error:
                 self._wait_out(error)

@@ -550,6 +550,29 @@ def test_a_model_host_that_is_down_costs_nobody_his_place(published: Path) -> No
     assert (outage.what, outage.error) == ("cold start", "the host is down")
 
 
+def test_a_champion_whose_repository_alone_does_not_answer_is_waited_for(published: Path) -> None:
+    world = doubting(published)
+    num_receipts = sum(map(len, MEMORY.receipts.values()))  # each of which may ask for it first
+    world.models.outages["better/model"] = num_receipts + 2
+    assert crowns(world.begin()) == CROWNS
+    assert not any("better is left out" in told for told in cautions(world))
+    outages = [e for e in world.sink.events if isinstance(e, Degraded)]
+    assert {(e.what, e.error) for e in outages} == {("cold start", "better/model: no answer")}
+
+
+def test_one_that_never_answers_is_done_without_after_a_quarter_of_an_hour(
+    published: Path,
+) -> None:
+    world = doubting(published)
+    world.models.outages["better/model"] = 1_000
+    before = world.clock.monotonic()
+    state = world.begin()
+    assert (began(state).way, champions(state)) == (ColdStart.MANIFESTS, {"first"})
+    assert 600 < world.clock.monotonic() - before < 1_200
+    assert "better is left out: better/model: no answer" in cautions(world)
+    assert audit(world.store.memory).differences == ()
+
+
 class Killed(FakeStateStore):
     """Ends the process at the one write of a beginning."""
 
