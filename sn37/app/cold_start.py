@@ -209,7 +209,7 @@ class Starter:
         """
         rounds = _rounds(history)
         submissions: dict[EntryKey, Submission] = dict(history.submissions)
-        for entry in {e.key for held in rounds.values() for e in held[-1].entries}:
+        for entry in sorted({e.key for held in rounds.values() for e in held[-1].entries}):
             submission = submissions.get(entry)
             if submission is None or submission.retired or submission.artifact is None:
                 continue

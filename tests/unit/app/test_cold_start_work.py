@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from sn37.app import histories, rechecking
+from sn37.app import cold_start, histories, rechecking
+from sn37.app.keeper import StateKeeper
+from sn37.domain.commitment import Commitment
+from sn37.domain.ids import EntryKey
+from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.ports.model_store import ModelStore
 from tests.unit.app.fake_world import ONE, World
-from tests.unit.app.published_rounds import FIRST_ROUNDS, NEW, OLD, export
+from tests.unit.app.published_rounds import FIRST_ROUNDS, NEW, OLD, Subnet, export
 from tests.unit.app.test_audit import audit
 from tests.unit.app.test_cold_start import HEAD, MEMORY, SUBNET, late
 
@@ -83,3 +88,27 @@ def test_who_is_nearly_a_copy_is_not_asked_of_rounds_whose_crowns_are_not_derive
         block for block in flags if block < since
     }
     assert audit(world.store.memory).differences == ()
+
+
+def test_models_are_fetched_in_one_order_whoever_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subnet = Subnet()
+    world = World(chain=subnet.chain, models=subnet.models, qualities=subnet.qualities)
+    for number in range(8):
+        world.miner(f"equal{number}", 1.0, block=130 + number)
+    old = subnet.validator(OLD)
+    old.run(rounds=1)
+    folder = export(old.store.memory, tmp_path / "old")
+    fetched: list[EntryKey] = []
+
+    async def bring(
+        models: ModelStore, keeper: StateKeeper, commitment: Commitment, limits: ModelConstraints
+    ) -> ModelArtifact:
+        fetched.append(commitment.key)
+        return await models.fetch(commitment, limits)
+
+    monkeypatch.setattr(cold_start, "bring", bring)
+    subnet.validator(NEW, begin_with=(folder,), at=old.chain.number).begin()
+    assert len(fetched) > 8
+    assert fetched == sorted(fetched)
