@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,24 @@ import pytest
 
 from sn37.app import cold_start, histories, rechecking
 from sn37.app.keeper import StateKeeper
+from sn37.app.receipt_files import read_receipt
+from sn37.app.rechecking import MIN_RECEIPTS, Resampler
+from sn37.app.sources import Sources
 from sn37.domain.commitment import Commitment
-from sn37.domain.ids import EntryKey
+from sn37.domain.events import Degraded
+from sn37.domain.ids import Digest, EntryKey
 from sn37.domain.models import ModelArtifact, ModelConstraints
+from sn37.domain.samples import PoolRequest
+from sn37.domain.standings import COLD_ROUNDS
+from sn37.domain.state import ColdStart
 from sn37.ports.model_store import ModelStore
+from sn37.testing.fakes import FakePlugin
 from tests.unit.app.fake_world import ONE, World
 from tests.unit.app.published_rounds import FIRST_ROUNDS, NEW, OLD, Subnet, export
 from tests.unit.app.test_audit import audit
 from tests.unit.app.test_cold_start import HEAD, MEMORY, SUBNET, late
+from tests.unit.app.test_cold_start_manifests import MEMORY as MANY_ROUNDS
+from tests.unit.app.test_cold_start_manifests import doubting
 
 
 @pytest.fixture
@@ -112,3 +124,55 @@ def test_models_are_fetched_in_one_order_whoever_starts(
     subnet.validator(NEW, begin_with=(folder,), at=old.chain.number).begin()
     assert len(fetched) > 8
     assert fetched == sorted(fetched)
+
+
+def num_reads(world: World) -> Counter[PoolRequest]:
+    return Counter(world.dataset.requests)
+
+
+def test_the_source_of_a_round_is_read_once_for_all_of_its_receipts(published: Path) -> None:
+    world = late(published)
+    assert world.begin().rounds
+    assert MIN_RECEIPTS > FIRST_ROUNDS, "of some round more than one receipt was scored again"
+    assert set(num_reads(world).values()) == {1}
+
+
+def test_what_was_read_for_receipts_is_not_read_again_to_judge_the_rounds_anew(
+    tmp_path: Path,
+) -> None:
+    world = doubting(export(MANY_ROUNDS, tmp_path / "old"))
+    state = world.begin()
+    assert state.beginning is not None
+    assert state.beginning.way is ColdStart.MANIFESTS
+    assert list(num_reads(world).values()) == [1] * len(state.rounds[ONE])
+
+
+def test_however_long_a_model_is_waited_for_no_source_is_read_again(tmp_path: Path) -> None:
+    world = doubting(export(MANY_ROUNDS, tmp_path / "old"))
+    world.models.outages["better/model"] = 1_000
+    state = world.begin()
+    assert any(isinstance(e, Degraded) for e in world.sink.events)
+    assert list(num_reads(world).values()) == [1] * len(state.rounds[ONE])
+
+
+async def test_of_a_round_only_the_rows_drawn_or_named_are_held_and_of_few_rounds() -> None:
+    world, newest = late(), max(MEMORY.receipts)
+    receipt, _ = read_receipt(MEMORY.receipts[newest][0].document)
+    resampler = Resampler(
+        chain=world.chain,
+        sources=Sources(lambda name: FakePlugin(source=world.dataset)),
+        schedule=world.schedule,
+    )
+    rules = world.schedule.competition(ONE, receipt.round.sync_block)
+    assert rules is not None
+    (task,) = receipt.manifest
+    named = {row for row, _ in receipt.manifest[task]}
+    found = await resampler.read(receipt, rules)
+    assert {s.provenance.row_id for s in found.rows[task]} == named
+    assert await resampler.read(receipt, rules) is found
+    other = replace(receipt, manifest={task: ()}, manifest_digest=Digest("0" * 64))
+    assert (await resampler.read(other, rules)).rows[task] == ()
+    for number in range(COLD_ROUNDS):
+        asked = replace(other, manifest_digest=Digest(f"{number:064}"))
+        await resampler.read(asked, rules)
+    assert await resampler.read(receipt, rules) is not found
