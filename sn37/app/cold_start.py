@@ -126,7 +126,7 @@ class Starter:
 
     async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
         try:
-            num_rescored = await self._rechecker.check(
+            num_receipts = await self._rechecker.check(
                 history, head=metagraph.at, hotkey=self._hotkey
             )
             submissions = await self._fetched(history)
@@ -144,7 +144,7 @@ class Starter:
             rounds=history.records,
             submissions=submissions,
         )
-        self._tell(num_rounds=len(history.records), num_rescored=num_rescored)
+        self._tell(num_rounds=len(history.records), num_evaluations=num_receipts)
         self._tell_gap(history.name, history.records, metagraph.at)
         return True
 
@@ -179,13 +179,13 @@ class Starter:
                     way=ColdStart.MANIFESTS,
                     block=head,
                     source=offered.validator,
-                    num_rescored=len(records),
+                    num_rounds_rescored=len(records),
                 ),
                 rounds=records,
                 submissions=folded.submissions,
             )
-            num_receipts = sum(len(r.published.receipts) for r in records)
-            self._tell(num_rounds=len(records), num_rescored=num_receipts)
+            num_scored = sum(len(r.published.receipts) for r in records)
+            self._tell(num_rounds=len(records), num_evaluations=num_scored)
             self._tell_gap(offered.name, records, await self._chain.head())
             return True
         return False
@@ -228,11 +228,11 @@ class Starter:
             submissions[entry] = replace(submission, artifact=own)
         return submissions.values()
 
-    def _tell(self, *, num_rounds: int = 0, num_rescored: int = 0) -> None:
+    def _tell(self, *, num_rounds: int = 0, num_evaluations: int = 0) -> None:
         beginning = self._keeper.state.beginning
         assert beginning is not None
         self._sink.emit(
-            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_rescored=num_rescored)
+            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_evaluations=num_evaluations)
         )
 
     def _tell_gap(self, name: str, records: Sequence[RoundRecord], head: BlockRef) -> None:

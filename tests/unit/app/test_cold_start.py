@@ -128,7 +128,7 @@ def test_it_says_what_it_began_with(published: Path) -> None:
     assert (beginning.way, beginning.source) == (ColdStart.RECEIPTS, OLD)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
     assert told.num_rounds == FIRST_ROUNDS
-    assert told.num_rescored == min(MIN_RECEIPTS, sum(map(len, MEMORY.receipts.values())))
+    assert told.num_evaluations == min(MIN_RECEIPTS, sum(map(len, MEMORY.receipts.values())))
 
 
 def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -> None:
