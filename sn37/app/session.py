@@ -92,12 +92,12 @@ async def _follow(container: Container) -> None:
         container.sink().emit(
             Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
         )
-    starter = container.starter()
     actors = {**container.actors(), "lookout": container.lookout().run}
     if settings.rounds is not None:
         actors["goal"] = container.goal(rounds=settings.rounds).run
     try:
-        await container.supervisor().run({"cold start": starter.run})
+        # Nothing else holds what a start has read once it is over.
+        await container.supervisor().run({"cold start": container.starter().run})
         await container.supervisor().run(actors)
     finally:
         await network.close()
