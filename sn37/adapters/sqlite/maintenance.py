@@ -212,8 +212,11 @@ def _keep_aside(path: Path) -> Path | None:
     """
     if not path.exists():
         return None
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # a damaged one is kept as it is
+    with suppress(StateUnreadable):  # what is no database is kept as it is
+        with reading(path) as db:
+            db.execute("SELECT count(*) FROM sqlite_schema")
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.replaced-{number}")):
         number += 1
