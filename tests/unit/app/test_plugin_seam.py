@@ -215,7 +215,7 @@ def test_a_static_source_is_asked_in_the_same_way() -> None:
 
 def test_a_live_source_that_says_it_is_exhausted_is_a_defect() -> None:
     feed = FakeLiveDataset(failures=[DatasetExhausted(requested=300, available=2)])
-    with pytest.raises(DatasetUnavailable, match="data set feed: a defect .* 2 qualify"):
+    with pytest.raises(DatasetUnavailable, match=r"data set feed: a defect .* 2 qualify"):
         asyncio.run(sources(FakePlugin(feed)).collect(LIVE, REQUEST))
 
 
