@@ -92,11 +92,13 @@ async def _follow(container: Container) -> None:
         container.sink().emit(
             Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
         )
-    starter = container.starter()
-    actors = {**container.actors(), "lookout": container.lookout().run}
-    if settings.rounds is not None:
-        actors["goal"] = container.goal(rounds=settings.rounds).run
     try:
+        await container.supervisor().run({"chain": container.continuity().run})
+        starter = container.starter()
+        # Whoever subscribes to heads is waited for: not before the chain has come far enough.
+        actors = {**container.actors(), "lookout": container.lookout().run}
+        if settings.rounds is not None:
+            actors["goal"] = container.goal(rounds=settings.rounds).run
         await container.supervisor().run({"cold start": starter.run})
         await container.supervisor().run(actors)
     finally:
