@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -152,11 +153,31 @@ def load_config(file: Path) -> TrainConfig:
         found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
         line = found[1] if found else str(text.count("\n") + 1)
         raise UsageError(f"{file}, line {line}: not TOML: {error}") from error
+    lines = toml_lines.key_lines(text)
     try:
-        return TrainConfig.model_validate(given)
+        config = TrainConfig.model_validate(given)
     except ValidationError as error:
-        lines = toml_lines.key_lines(text)
         problem = min(error.errors(), key=lambda e: toml_lines.line_of(lines, e["loc"]) or 1)
         place = toml_lines.line_of(lines, problem["loc"]) or 1
         key = ".".join(map(str, problem["loc"]))
         raise UsageError(f"{file}, line {place}: {key}: {explain(problem, _KEYS)}") from error
+    for key, folder, other in _overlapping(config):
+        place = toml_lines.line_of(lines, (key,)) or toml_lines.line_of(lines, ("output",))
+        raise UsageError(
+            f"{file}, line {place}: {key}: {folder} must not be or lie in {other}; name another "
+            "folder"
+        )
+    return config
+
+
+def _overlapping(config: TrainConfig) -> Iterator[tuple[str, Path, str]]:
+    """Each folder that is within one it would change, or that would be replaced with it."""
+    base, output, run = (f.resolve() for f in (config.base, config.output, config.run_folder))
+    for key, folder, name, other in (
+        ("run", run, "base", base),
+        ("output", output, "base", base),
+        ("run", run, "output", output),  # which is replaced as a whole
+        ("base", base, "output", output),
+    ):
+        if folder.is_relative_to(other):
+            yield key, folder, f"the {name} {other}"
