@@ -103,13 +103,12 @@ async def fetch_base(settings: Settings, source: Source, competition: int, to: P
 def _local(folder: Path, rules: Competition, to: Path) -> Base:
     try:
         found = examine_folder(folder, rules.constraints, weights=True)
+        readme, licence = folder / "README.md", None
+        if readme.is_file() and readme.stat().st_size <= MAX_README_BYTES:
+            licence = licence_in_readme(readme.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror or error}") from error
     artifact = _admitted(found.artifact, found.refusal, str(folder), rules)
-    readme = folder / "README.md"
-    licence = None
-    if readme.is_file() and readme.stat().st_size <= MAX_README_BYTES:
-        licence = licence_in_readme(readme.read_text(encoding="utf-8", errors="replace"))
     return _delivered(artifact, to, origin=str(folder), model=None, licence=licence)
 
 
@@ -227,7 +226,11 @@ def _admitted(
 
 
 def _require_new(to: Path) -> None:
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+    try:
+        is_taken = to.exists() and (not to.is_dir() or any(to.iterdir()))
+    except OSError as error:
+        raise CommandError(f"{to}: {error.strerror or error}") from error
+    if is_taken:
         raise CommandError(f"{to} is there already; choose another folder with --to")
 
 

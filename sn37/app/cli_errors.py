@@ -31,8 +31,8 @@ class UsageError(CommandError):
 
 
 def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) -> int:
-    """Run ``app`` and return the exit code; without arguments it shows its help."""
-    given = list(sys.argv[1:] if args is None else args) or ["--help"]
+    """Run ``app`` and return the exit code."""
+    given = list(sys.argv[1:] if args is None else args)
     try:
         code = app(given, standalone_mode=False, prog_name=prog_name)
     except typer.TyperException as error:

@@ -39,7 +39,8 @@ def verify(
     )
     if (began := contents.beginning) is not None:
         source = f" of {began.source}" if began.source else ""
-        again = f", {began.num_rescored} rounds scored again" if began.num_rescored else ""
+        num_rounds = began.num_rounds_rescored
+        again = f", {num_rounds} rounds scored again" if num_rounds else ""
         typer.echo(f"began at block {began.block} with: {began.way.value}{source}{again}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")

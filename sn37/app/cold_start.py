@@ -38,8 +38,8 @@ from sn37.ports.receipt_source import ReceiptSource
 from sn37.ports.telemetry import EventSink
 
 WHAT = "cold start"  # in what operators read
-# How often an outage that keeps rounds from being checked is waited for, 1, 2, 4, ... up to 300 s:
-# a quarter of an hour in all. What is begun with is begun with for good.
+# How often an outage that keeps rounds from being checked, or somebody's model away, is waited for:
+# 1, 2, 4, ... up to 300 s, a quarter of an hour in all. What is begun with is begun with for good.
 MAX_WAITS = 10
 
 
@@ -126,7 +126,7 @@ class Starter:
 
     async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
         try:
-            num_rescored = await self._rechecker.check(
+            num_receipts = await self._rechecker.check(
                 history, head=metagraph.at, hotkey=self._hotkey
             )
             submissions = await self._fetched(history)
@@ -144,7 +144,7 @@ class Starter:
             rounds=history.records,
             submissions=submissions,
         )
-        self._tell(num_rounds=len(history.records), num_rescored=num_rescored)
+        self._tell(num_rounds=len(history.records), num_evaluations=num_receipts)
         self._tell_gap(history.name, history.records, metagraph.at)
         return True
 
@@ -163,7 +163,11 @@ class Starter:
         for offered in _by_stake(found, metagraph):
             try:
                 folded = await self._refolder.fold(
-                    offered, metagraph=metagraph, book=book, tell=self._caution
+                    offered,
+                    metagraph=metagraph,
+                    book=book,
+                    waits=self._num_waits < MAX_WAITS,
+                    tell=self._caution,
                 )
             except (OfferRefused, CannotRecheck) as error:
                 self._wait_out(error)
@@ -175,13 +179,13 @@ class Starter:
                     way=ColdStart.MANIFESTS,
                     block=head,
                     source=offered.validator,
-                    num_rescored=len(records),
+                    num_rounds_rescored=len(records),
                 ),
                 rounds=records,
                 submissions=folded.submissions,
             )
-            num_receipts = sum(len(r.published.receipts) for r in records)
-            self._tell(num_rounds=len(records), num_rescored=num_receipts)
+            num_scored = sum(len(r.published.receipts) for r in records)
+            self._tell(num_rounds=len(records), num_evaluations=num_scored)
             self._tell_gap(offered.name, records, await self._chain.head())
             return True
         return False
@@ -205,7 +209,7 @@ class Starter:
         """
         rounds = _rounds(history)
         submissions: dict[EntryKey, Submission] = dict(history.submissions)
-        for entry in {e.key for held in rounds.values() for e in held[-1].entries}:
+        for entry in sorted({e.key for held in rounds.values() for e in held[-1].entries}):
             submission = submissions.get(entry)
             if submission is None or submission.retired or submission.artifact is None:
                 continue
@@ -224,11 +228,11 @@ class Starter:
             submissions[entry] = replace(submission, artifact=own)
         return submissions.values()
 
-    def _tell(self, *, num_rounds: int = 0, num_rescored: int = 0) -> None:
+    def _tell(self, *, num_rounds: int = 0, num_evaluations: int = 0) -> None:
         beginning = self._keeper.state.beginning
         assert beginning is not None
         self._sink.emit(
-            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_rescored=num_rescored)
+            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_evaluations=num_evaluations)
         )
 
     def _tell_gap(self, name: str, records: Sequence[RoundRecord], head: BlockRef) -> None:

@@ -32,11 +32,13 @@ def conclude(
     past: Mapping[EntryKey, Evidence],
     submissions: Mapping[EntryKey, Submission],
     rule: WinnerRule,
+    flags_copies: bool = True,
 ) -> Conclusion:
     """Decide the crown of a round whose entries all have an outcome.
 
     Args:
         past: Each entry's evidence of earlier rounds, see ``past_evidence``.
+        flags_copies: Whether to look for entries that are nearly an earlier one's model.
     """
     plan = opened.plan
     evidence = {
@@ -61,14 +63,16 @@ def conclude(
         epsilon=rules.epsilon,
     )
     outcomes = _retired_after(opened.outcomes, evidence, decision.champion, rules)
-    by_precedence = sorted(opened.journal, key=lambda e: submissions[e].commitment.precedence)
+    # What was streamed before a failure is removed with it: nothing may rest on it.
+    scored = [key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED]
+    by_precedence = sorted(scored, key=lambda e: submissions[e].commitment.precedence)
     return Conclusion(
         result=round_result(
             replace(opened, outcomes=outcomes),
             rules,
             submissions,
             decision,
-            resembled(opened.journal, by_precedence),
+            resembled(opened.journal, by_precedence) if flags_copies else None,
         ),
         outcomes=outcomes,
         beaten=decision.beaten,

@@ -10,10 +10,9 @@ from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.domain.eligibility import CHALLENGE_BLOCKS
 from sn37.domain.forgetting import forget_before, remembered
-from sn37.domain.ids import BLOCK_SECONDS, CompetitionId
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, RoundKey
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import RoundResult
 from sn37.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -56,8 +55,8 @@ class Forgetter:
         self._heads = heads
         self._clock = clock
         self._keep_blocks = keep_days * BLOCKS_PER_DAY
-        # The rounds after which nothing was left to remove: what to keep follows from them.
-        self._done: dict[CompetitionId, tuple[RoundResult, ...]] = {}
+        # The newest round after which nothing was left to remove: what to keep follows from it.
+        self._done: dict[CompetitionId, RoundKey] = {}
 
     async def run(self) -> None:
         async for _ in self._heads:
@@ -66,8 +65,8 @@ class Forgetter:
 
     async def _forget(self, competition: CompetitionId) -> None:
         state = self._keeper.state
-        rounds = state.rounds[competition]
-        if self._done.get(competition) is rounds:
+        newest = state.rounds[competition][-1].key
+        if self._done.get(competition) == newest:
             return
         before = forget_before(state, competition, keep_blocks=self._keep_blocks)
         if before is not None:
@@ -80,4 +79,4 @@ class Forgetter:
                 log.info("competition %s: history of round %s removed", competition, found)
             else:
                 return  # there is more; go on at the next head
-        self._done[competition] = self._keeper.state.rounds[competition]
+        self._done[competition] = newest

@@ -82,8 +82,7 @@ class HistoryReader:
         _require_chain_s_commitments(rounds, book)
         records: list[RoundRecord] = []
         for held in by_competition.values():
-            records += self._derive(held)
-            await asyncio.sleep(0)
+            records += await self._derive(held)
         return OfferedHistory(
             name=source.name,
             validator=validator,
@@ -113,7 +112,7 @@ class HistoryReader:
                     f"{COLD_ROUNDS} rounds ago"
                 )
 
-    def _derive(self, held: Sequence[ReadRound]) -> list[RoundRecord]:
+    async def _derive(self, held: Sequence[ReadRound]) -> list[RoundRecord]:
         """The records of one competition, each following from those before it.
 
         The crowns before the last coronation are taken as they are told: what they rested on
@@ -130,12 +129,14 @@ class HistoryReader:
                 past=past,
                 submissions=read.submissions,
                 rule=self._rule,
+                flags_copies=position >= follows_from,  # nobody asks for older flags
             )
             if position >= follows_from:
                 _require_same(read, derived, progress.retired)
             result = replace(derived.result, champion=read.statement.winner)
             records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
             _advance(progress, read)
+            await asyncio.sleep(0)  # each takes tens of milliseconds, and there may be thousands
         return records
 
 

@@ -22,6 +22,7 @@ from sn37.domain.state import (
     RoundResult,
     Submission,
     ValidatorState,
+    Verdict,
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
@@ -114,9 +115,12 @@ class StateKeeper:
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
-        """Record how one entry's evaluation ended."""
+        """Record how one entry's evaluation ended. Of one that failed no losses are kept."""
         opened = self._state.open_rounds[round_]
-        self._replace_open(replace(opened, outcomes={**opened.outcomes, outcome.key: outcome}))
+        is_kept = outcome.verdict is Verdict.SCORED
+        journal = {k: b for k, b in opened.journal.items() if is_kept or k != outcome.key}
+        outcomes = {**opened.outcomes, outcome.key: outcome}
+        self._replace_open(replace(opened, journal=journal, outcomes=outcomes))
         await self._store.finish_entry(round_, outcome, receipt)
 
     async def finish_round(

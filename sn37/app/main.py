@@ -89,7 +89,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(app, prog_name="sn37"))
+    sys.exit(run(app, sys.argv[1:] or ["--help"], prog_name="sn37"))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sn37.app.cli_errors import CommandError
 from sn37.domain.commitment import CommitmentQuote, StandingCommitment
 from sn37.domain.ids import Block, BlockRef
 from sn37.ports.chain import Chain, CommitmentWriter
@@ -73,14 +75,19 @@ class NotedWriter:
         raise ChainUnavailable("the chain ended")
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See ``CommitmentWriter.commit``; not to be called before ``settled`` has returned."""
+        """See ``CommitmentWriter.commit``; not to be called before ``settled`` has returned.
+
+        Raises:
+            CommandError: The note cannot be written; nothing was sent.
+        """
         await self._until_due(text, reveal_at)
         head = (await self._chain.head()).number
         self._write(_Sent(text=text, head=head))
         try:
             return await self._writer.commit(text, reveal_at=reveal_at)
         except CommitmentRefused:
-            self._note.unlink()  # nothing is under way
+            with suppress(OSError):  # left behind, it is waited for in vain, for five minutes
+                self._note.unlink()  # nothing is under way
             raise
 
     def is_ours(self, standing: StandingCommitment | None, text: str) -> bool:
@@ -110,17 +117,28 @@ class NotedWriter:
                     return _Sent(text=text, head=Block(head))
         except (FileNotFoundError, ValueError):
             pass  # a torn note was written before anything was sent
+        except OSError as error:
+            raise self._failed(error) from error
         return None
 
     def _write(self, sent: _Sent) -> None:
         """On disk for good before the commitment leaves."""
-        self._note.parent.mkdir(parents=True, exist_ok=True)
         partial = self._note.with_name(f"{self._note.name}.partial")
-        with partial.open("w", encoding="utf-8") as file:
-            json.dump(asdict(sent), file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self._note)
+        try:
+            self._note.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("w", encoding="utf-8") as file:
+                json.dump(asdict(sent), file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._note)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> CommandError:
+        return CommandError(
+            f"{self._note}, which remembers what was sent: {error.strerror or error}; nothing was "
+            "committed now: mend it and call again"
+        )
 
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from sn37.app.receipts import VerifySignature
 from sn37.app.rescoring import CannotRescore, blocks_of, require_manifest
 from sn37.app.statements import UnreadableStatement, digest_of, read_statement
 from sn37.domain.competition import Competition
+from sn37.domain.evidence import is_finite
 from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
@@ -216,7 +216,7 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
         raise OfferRefused(f"{who} was scored, and yet {outcome.reason}")
     if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
         raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
-    if not all(math.isfinite(loss) for b in blocks for loss in b.losses):
+    if not is_finite(blocks):
         raise OfferRefused(f"{who} was scored with a loss that is no number")
 
 

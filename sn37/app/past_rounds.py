@@ -45,7 +45,7 @@ class PastRounds:
         """
         key, rules = offered.statement.key, offered.rules
         where = f"competition {key.competition}, round {key.sync_block}"
-        resampled = await self._resampler.read(key, rules)
+        resampled = await self._resampler.read(offered.receipt, rules)
         require_drawn(offered.receipt, resampled.draws, where)
         try:
             draws = _with_rows(offered, resampled)

@@ -10,6 +10,7 @@ from pathlib import Path
 from sn37.app.champions import champions, state_of
 from sn37.app.checking import Request, Status, run_check
 from sn37.app.cli_errors import CommandError
+from sn37.app.folders import require_writable
 from sn37.app.miner_network import Hand
 from sn37.app.miner_networks import open_hand
 from sn37.app.model_hosts import prescribed_tokenizer
@@ -71,6 +72,9 @@ async def publish(
     """
     loaded = rules_of_network(settings)
     competition_of(loaded, request.competition)
+    notes = settings.state_dir / NOTES
+    if not request.dry_run:
+        require_writable(notes)  # before hours of uploading
     async with open_hand(settings) as hand:
         head = await hand.sight.chain.head()
         rules = running_competition(loaded, request.competition, head.number, settings)
@@ -79,7 +83,7 @@ async def publish(
             chain=hand.sight.chain,
             writer=hand.writer,
             publisher=hand.publisher,
-            note=settings.state_dir / NOTES / f"{hand.hotkey}.json",
+            note=notes / f"{hand.hotkey}.json",
             waiting=waiting,
         )
         crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings))

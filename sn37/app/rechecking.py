@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -18,12 +19,13 @@ from sn37.app.sources import Sources
 from sn37.app.statements import digest_of
 from sn37.domain.competition import Competition
 from sn37.domain.events import SetUpAdvanced
-from sn37.domain.ids import BlockRef, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
 from sn37.domain.overlap import overlaps
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import EmptyWindow, Pool, Sample
 from sn37.domain.sampling import NotEnoughRows, manifest
 from sn37.domain.schedule import Schedule
+from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import TaskDraw
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
@@ -65,24 +67,43 @@ class Resampled:
     """A past round's samples as they are read and drawn now."""
 
     draws: tuple[TaskDraw, ...]
-    rows: Mapping[TaskName, Sequence[Sample]]  # to choose a manifest's rows from
+    rows: Mapping[TaskName, Sequence[Sample]]  # those with the ids of the manifest's, if there
 
 
 class Resampler:
-    """Reads the sources of a past round again, for the same window and the same signers."""
+    """Reads the sources of a past round again, for the same window and the same signers.
+
+    Of each competition the last ``COLD_ROUNDS`` answers are held, without the rows that were
+    neither drawn nor named: a source may take minutes for a round, which several receipts are
+    of, which both ways of a cold start ask for, and each attempt at it anew.
+    """
 
     def __init__(self, *, chain: Chain, sources: Sources, schedule: Schedule) -> None:
         self._chain = chain
         self._sources = sources
         self._schedule = schedule
         self._draws = Draws(chain=chain, sources=sources, schedule=schedule)
+        self._held: dict[CompetitionId, dict[tuple[RoundKey, Digest], Resampled]] = {}
 
-    async def read(self, key: RoundKey, rules: Competition) -> Resampled:
-        """The samples of a round whose sync block is long past.
+    async def read(self, receipt: Receipt, rules: Competition) -> Resampled:
+        """The samples of a receipt's round, whose sync block is long past.
+
+        Args:
+            receipt: One whose manifest has its digest, see ``require_manifest``.
 
         Raises:
             CannotRecheck: A source no longer has them, or the chain forgot whom to trust.
         """
+        held = self._held.setdefault(receipt.round.competition, {})
+        asked = (receipt.round, receipt.manifest_digest)
+        found = held.pop(asked, None) or await self._read(receipt, rules)
+        held[asked] = found  # as the newest
+        while len(held) > COLD_ROUNDS:
+            del held[next(iter(held))]
+        return found
+
+    async def _read(self, receipt: Receipt, rules: Competition) -> Resampled:
+        key = receipt.round
         pools: dict[TaskName, Pool] = {}
         try:
             for task in live_tasks(rules):
@@ -108,9 +129,16 @@ class Resampler:
                 outage=error if isinstance(error, Unavailable) else None,
             ) from error
         drawn = {d.batch.task: d.batch.samples for d in draws}
+        known = drawn | {task: pool.samples for task, pool in pools.items()}
         return Resampled(
-            draws=draws, rows=drawn | {task: pool.samples for task, pool in pools.items()}
+            draws=draws,
+            rows={task: _named(receipt, task, rows) for task, rows in known.items()},
         )
+
+
+def _named(receipt: Receipt, task: TaskName, rows: Iterable[Sample]) -> tuple[Sample, ...]:
+    ids = {row for row, _ in receipt.manifest[task]}
+    return tuple(s for s in rows if s.provenance.row_id in ids)
 
 
 class Rechecker:
@@ -150,7 +178,8 @@ class Rechecker:
             CannotRecheck: Too few can be scored again.
             ScorerUnavailable: This machine cannot score now.
         """
-        receipts = ranked(history, seed=f"{head.hash}|{hotkey}")
+        # Beside the loop: all documents of a long history are gigabytes to hash.
+        receipts = await asyncio.to_thread(ranked, history, seed=f"{head.hash}|{hotkey}")
         share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
         wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
         num_done, why, outage = 0, "it has no receipts", None
@@ -182,7 +211,7 @@ class Rechecker:
         if key in gone:
             raise gone[key]
         try:
-            resampled = await self._resampler.read(key, rules)
+            resampled = await self._resampler.read(receipt, rules)
         except CannotRecheck as error:
             gone[key] = error
             raise

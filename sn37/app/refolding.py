@@ -83,17 +83,19 @@ class Refolder:
         *,
         metagraph: Metagraph,
         book: CommitmentBook,
+        waits: bool,
         tell: Callable[[str], None],
     ) -> Refolded:
         """The rounds of the manifests, from no champion on. Takes hours where rounds do.
 
         Args:
             metagraph: Of this subnet at the newest block, and so ``book``.
+            waits: Whether for one model that the host does not give now; else it is left out.
             tell: Hears who had to be left out.
 
         Raises:
             OfferRefused: Samples were chosen, or too few rounds can be scored.
-            CannotRecheck: Too few can be scored while something does not answer.
+            CannotRecheck: Too few can be scored while something does not answer, or not everybody.
             ScorerUnavailable, StoreUnavailable, StateUnavailable: Nothing can be scored now.
         """
         head = metagraph.at.number
@@ -105,7 +107,7 @@ class Refolder:
             await keeper.add_submissions(
                 Submission(commitment=c, clock_block=c.block) for c in named
             )
-            await self._bring(keeper, named, head, tell)
+            await self._bring(keeper, named, head, waits=waits, tell=tell)
             jobs = JobBuilder(self._models, keeper)
             runner = self._runner(keeper=keeper, store=store, jobs=jobs, sink=_Outages(self._sink))
             records: list[RoundRecord] = []
@@ -167,9 +169,14 @@ class Refolder:
         keeper: StateKeeper,
         named: Sequence[Commitment],
         head: Block,
+        *,
+        waits: bool,
         tell: Callable[[str], None],
     ) -> None:
-        """Have the models here. Who has none that is allowed cannot take part."""
+        """Have the models here. Who has none that is allowed cannot take part.
+
+        One that is left out misses all of these rounds: an outage is waited for first.
+        """
         changes: dict[EntryKey, Change] = {}
         problems, outage, num_here = list[str](), None, 0
         for done, commitment in enumerate(named, start=1):
@@ -190,6 +197,8 @@ class Refolder:
             self._tell("models of past rounds fetched", done, len(named))
         if not num_here and outage is not None:
             raise outage  # that is the host's trouble, which will end
+        if waits and outage is not None:
+            raise CannotRecheck(f"a model is missing: {outage}", outage=outage)
         if not num_here:
             raise OfferRefused(
                 problems[-1] if problems else "nobody who took part is on chain any more"

@@ -104,12 +104,13 @@ def round_result(
     rules: Competition,
     submissions: Mapping[EntryKey, Submission],
     decision: Decision,
-    resembles: Mapping[EntryKey, EntryKey],
+    resembles: Mapping[EntryKey, EntryKey] | None,
 ) -> RoundResult:
     """The finished round: scored entries from the best on, then the others.
 
     Args:
-        resembles: Of each entry that is nearly an earlier one's model, the earlier one.
+        resembles: Of each entry that is nearly an earlier one's model, the earlier one; ``None``
+            when nobody looked.
     """
     plan = opened.plan
     why = {
@@ -129,7 +130,7 @@ def round_result(
         )
         for key, outcome in opened.outcomes.items()
     ]
-    scored = [_told(r, resembles.get(r.key)) for r in rows if r.score is not None]
+    scored = [_told(r, (resembles or {}).get(r.key)) for r in rows if r.score is not None]
     scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
     others = [r for r in (*rows, *plan.listed) if r.score is None]
     others.sort(key=lambda r: (r.key.block, r.key))
@@ -139,7 +140,7 @@ def round_result(
         manifest_digest=plan.manifest_digest,
         champion=decision.champion,
         entries=(*scored, *others),
-        near_duplicates=tuple(sorted(resembles.items())),
+        near_duplicates=None if resembles is None else tuple(sorted(resembles.items())),
     )
 
 

@@ -94,12 +94,12 @@ async def _follow(container: Container) -> None:
         )
     try:
         await container.supervisor().run({"chain": container.continuity().run})
-        starter = container.starter()
         # Whoever subscribes to heads is waited for: not before the chain has come far enough.
         actors = {**container.actors(), "lookout": container.lookout().run}
         if settings.rounds is not None:
             actors["goal"] = container.goal(rounds=settings.rounds).run
-        await container.supervisor().run({"cold start": starter.run})
+        # Nothing else holds what a start has read once it is over.
+        await container.supervisor().run({"cold start": container.starter().run})
         await container.supervisor().run(actors)
     finally:
         await network.close()

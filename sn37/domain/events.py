@@ -139,7 +139,7 @@ class ColdStarted(Event):
 
     beginning: Beginning
     num_rounds: int = 0  # adopted, or judged anew
-    num_rescored: int = 0  # evaluations in them that were made again here
+    num_evaluations: int = 0  # made here for it: receipts scored again, or entries judged anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,7 +207,7 @@ class Beginning:
     way: ColdStart
     block: Block  # the head at that time
     source: Hotkey | None = None  # whose rounds it began with
-    num_rescored: int = 0  # rounds that were scored again here, every entry of them
+    num_rounds_rescored: int = 0  # scored again here, every entry of them
     # Of rounds adopted before this sync block the crowns rest on the source's word.
     follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
 

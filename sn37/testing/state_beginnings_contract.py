@@ -63,7 +63,7 @@ class BeginningsContract(StateStoreHarness):
     def test_of_rounds_that_were_scored_again_the_draws_stay_as_of_any_other(self) -> None:
         record = a_round_record(ROUND)
         opened = replace(record.opened, plan=replace(record.opened.plan, draws=PLAN.draws))
-        beginning = a_beginning(ColdStart.MANIFESTS, source="other", num_rescored=1)
+        beginning = a_beginning(ColdStart.MANIFESTS, source="other", num_rounds_rescored=1)
         self.run(lambda store: store.begin(beginning, rounds=[replace(record, opened=opened)]))
         assert self.load().beginning == beginning
         (drawn,) = self.run(lambda store: store.drawn(ROUND))

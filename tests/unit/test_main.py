@@ -7,18 +7,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 import sn37
 from sn37.app.cli_errors import CommandError, run
-from sn37.app.main import app
+from sn37.app.main import main
 from sn37.app.schedule_view import Difference, differences, warnings
 from sn37.ports.errors import ChainUnavailable
 
 
 def sn37_command(*args: str) -> int:
-    return run(app, args, prog_name="sn37")
+    with patch.object(sys, "argv", ["sn37", *args]), pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

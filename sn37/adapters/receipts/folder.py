@@ -101,9 +101,12 @@ def write_round(
     partial = home.with_name(home.name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for entry, content in receipts.items():
-        (partial / f"{entry.hotkey}-{entry.block}.json").write_bytes(content)
-    (partial / STATEMENT).write_bytes(statement)
+    files = {f"{entry.hotkey}-{entry.block}.json": content for entry, content in receipts.items()}
+    for name, content in (*files.items(), (STATEMENT, statement)):
+        with (partial / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a loss of power leaves a whole folder of empty files
     partial.rename(home)
     return True
 

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -207,10 +207,16 @@ def _keep_aside(path: Path) -> Path | None:
     """Give the present database, damaged or not, a second name: the first that is free.
 
     It keeps its own until another file takes that over, so there always is one. What SQLite
-    keeps beside it must not be taken for the other file's, and goes.
+    keeps beside it must not be taken for the other file's, and goes: first into the database, so
+    that a kill leaves all of it under either name.
     """
     if not path.exists():
         return None
+    with suppress(StateUnreadable):  # what is no database is kept as it is
+        with reading(path) as db:
+            db.execute("SELECT count(*) FROM sqlite_schema")
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     number = 1
     while os.path.lexists(aside := path.with_name(f"{path.name}.replaced-{number}")):
         number += 1

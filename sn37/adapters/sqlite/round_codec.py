@@ -221,7 +221,7 @@ def from_beginning(beginning: Beginning) -> JsonValue:
         "way": beginning.way.value,
         "block": beginning.block,
         "source": beginning.source,
-        "num_rescored": beginning.num_rescored,
+        "num_rescored": beginning.num_rounds_rescored,  # as states have it already
         "follows_from": [[c, block] for c, block in sorted(beginning.follows_from.items())],
     }
 
@@ -234,6 +234,6 @@ def to_beginning(value: JsonValue) -> Beginning:
         way=ColdStart(to_str(fields["way"])),
         block=Block(to_int(fields["block"])),
         source=None if source is None else Hotkey(source),
-        num_rescored=to_int(fields.get("num_rescored", 0)),
+        num_rounds_rescored=to_int(fields.get("num_rescored", 0)),
         follows_from={key.competition: key.sync_block for key in rounds},
     )

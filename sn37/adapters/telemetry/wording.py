@@ -152,7 +152,9 @@ def _(event: events.ColdStarted, labels: Labels) -> str:
     of = f" of {miner(source, labels)}" if source is not None else ""
     match begun.way:
         case ColdStart.RECEIPTS:
-            how = f"{event.num_rounds} rounds{of} adopted, {event.num_rescored} receipts re-scored"
+            how = (
+                f"{event.num_rounds} rounds{of} adopted, {event.num_evaluations} receipts re-scored"
+            )
         case ColdStart.MANIFESTS:
             how = f"{event.num_rounds} rounds{of} scored again here and judged anew"
         case ColdStart.NOTHING:

@@ -65,7 +65,9 @@ def every_event() -> tuple[Event, ...]:
         RoundFinished(result=a_round_result(round_)),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
         ColdStarted(
-            beginning=a_beginning(ColdStart.RECEIPTS, source="other"), num_rounds=9, num_rescored=3
+            beginning=a_beginning(ColdStart.RECEIPTS, source="other"),
+            num_rounds=9,
+            num_evaluations=3,
         ),
         WarmingUp(rounds_left={round_.competition: 7}),
         WeightsSubmitted(sync_block=Block(720), weights=some_weights(), extrinsic="731-2"),

@@ -250,14 +250,14 @@ def a_beginning(
     *,
     block: int = 700,
     source: str | None = None,
-    num_rescored: int = 0,
+    num_rounds_rescored: int = 0,
     follows_from: Mapping[int, int] | None = None,
 ) -> Beginning:
     return Beginning(
         way=way,
         block=Block(block),
         source=None if source is None else Hotkey(source),
-        num_rescored=num_rescored,
+        num_rounds_rescored=num_rounds_rescored,
         follows_from={CompetitionId(c): Block(b) for c, b in (follows_from or {}).items()},
     )
 

@@ -21,7 +21,7 @@ from sn37.domain.models import (
     ModelRef,
 )
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders import a_revision, an_artifact, base64_digest
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class FakeModelStore:
     """
 
     failures: list[Exception] = field(default_factory=list)  # raised once each
+    outages: dict[str, int] = field(default_factory=dict)  # by repository: fetches not answered
     rejections: dict[str, Reason] = field(default_factory=dict)  # by revision
     private: set[str] = field(default_factory=set)  # repositories
     cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
@@ -62,6 +63,9 @@ class FakeModelStore:
         if (commitment.hotkey, ref) in self.cached:
             return self.cached[commitment.hotkey, ref]
         self._maybe_fail()
+        if self.outages.get(ref.repo):
+            self.outages[ref.repo] -= 1
+            raise StoreUnavailable(f"{ref.repo}: no answer")
         if not self._readable(ref):
             raise ModelNotPublic(f"{ref.repo} cannot be read")
         hotkey, artifact = self._published[ref.repo, ref.revision]

@@ -56,7 +56,7 @@ def test_it_scores_the_rounds_again_and_agrees_on_every_crown(outcome: Outcome) 
         way=ColdStart.MANIFESTS,
         block=began.block,
         source=outcome.net.hotkey("early"),
-        num_rescored=2 * EARLY_ROUNDS,
+        num_rounds_rescored=2 * EARLY_ROUNDS,
     )
     for competition, rounds in early.rounds.items():
         crowns = [(r.key.sync_block, r.champion) for r in rounds]

@@ -224,6 +224,34 @@ class TestUnit:
         assert not settings.install_dir.is_relative_to(writable)
         assert Path(service["ExecStart"]).is_relative_to(settings.install_dir / "current")
 
+    def test_its_command_starts_a_validator_and_says_when_it_is_ready(
+        self, service: Mapping[str, str], tmp_path: Path
+    ) -> None:
+        python, *command = service["ExecStart"].split()
+        assert python == "/opt/sn37/current/bin/python"
+        config = tmp_path / "validator.toml"
+        config.write_text(f'network = "simnet"\nstate_dir = "{tmp_path / "state"}"\n')
+        with (
+            closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager,
+            (tmp_path / "console.log").open("wb") as log,
+        ):
+            manager.bind(str(tmp_path / "notify"))
+            manager.settimeout(240)
+            with subprocess.Popen(
+                [sys.executable, *command],
+                env={
+                    **os.environ,
+                    "SN37_CONFIG": str(config),
+                    "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                },
+                stdout=log,
+                stderr=log,
+            ) as validator:
+                while b"READY=1" not in manager.recv(4096):
+                    assert validator.poll() is None
+                validator.terminate()
+                assert validator.wait(timeout=60) == 0
+
     def test_its_watchdog_is_more_patient_than_our_own(self, service: Mapping[str, str]) -> None:
         assert int(service["WatchdogSec"]) > STUCK_S
 

@@ -99,6 +99,19 @@ def test_a_changed_digit_of_any_loss_is_found(data: st.DataObject) -> None:
     assert any(f"receipt of {key[1].hotkey}, losses, text {number}: " in line for line in found)
 
 
+@pytest.mark.parametrize("huge", [1e39, 1e200, -1e200, math.inf, math.nan])
+def test_a_loss_that_float32_cannot_hold_is_found_in_any_block(huge: float) -> None:
+    for number in (0, 2):
+
+        def change(memory: Memory, number: int = number) -> None:
+            key = min(k for k in memory.journal if k[1].hotkey == "better")
+            block = memory.journal[key][number]
+            losses = (huge, *block.losses[1:])
+            memory.journal[key][number] = replace(block, losses=losses)
+
+        assert any("receipt of better, losses, text" in line for line in after(change))
+
+
 def receipt(round_: int, name: str, value: object) -> Change:
     """Another value in the first receipt of a round, signed anew."""
 

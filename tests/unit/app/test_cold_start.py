@@ -128,7 +128,7 @@ def test_it_says_what_it_began_with(published: Path) -> None:
     assert (beginning.way, beginning.source) == (ColdStart.RECEIPTS, OLD)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
     assert told.num_rounds == FIRST_ROUNDS
-    assert told.num_rescored == min(MIN_RECEIPTS, sum(map(len, MEMORY.receipts.values())))
+    assert told.num_evaluations == min(MIN_RECEIPTS, sum(map(len, MEMORY.receipts.values())))
 
 
 def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -> None:
@@ -243,6 +243,19 @@ def invent_losses(folder: Path) -> None:
     sign_all_again(folder, receipt=change)
 
 
+def one_loss(value: float) -> Callable[[Json], None]:
+    """Finite as JSON has it, and infinite in float32."""
+
+    def change(document: Json) -> None:
+        document["losses"]["text"][20] = value
+
+    return change
+
+
+def huge_losses(value: float) -> Callable[[Path], None]:
+    return lambda folder: sign_all_again(folder, receipt=one_loss(value))
+
+
 def link(folder: Path) -> None:
     file = newest(folder)
     file.rename(folder / "there")
@@ -320,6 +333,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "1 of 2 receipts are missing",
     ),
     "losses of its own": (invent_losses, "scored again"),
+    "a loss beyond float32": (huge_losses(1e39), "with a loss that is no number"),
+    "a loss near the end of float64": (huge_losses(1e200), "with a loss that is no number"),
 }
 
 

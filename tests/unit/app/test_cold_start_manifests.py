@@ -97,7 +97,7 @@ def test_with_losses_that_it_does_not_believe_it_judges_the_rounds_by_its_own(
     world = doubting(published)
     state = world.begin()
     assert began(state) == Beginning(
-        way=ColdStart.MANIFESTS, block=Block(HEAD), source=Hotkey(OLD), num_rescored=ROUNDS
+        way=ColdStart.MANIFESTS, block=Block(HEAD), source=Hotkey(OLD), num_rounds_rescored=ROUNDS
     )
     assert crowns(state) == CROWNS
     (told,) = cautions(world)
@@ -156,7 +156,7 @@ def test_it_says_how_far_it_is_and_what_it_began_with(published: Path) -> None:
     }
     assert progress["past rounds scored again"] == (ROUNDS, ROUNDS)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
-    assert (told.num_rounds, told.num_rescored) == (
+    assert (told.num_rounds, told.num_evaluations) == (
         ROUNDS,
         sum(map(len, world.store.memory.receipts.values())),
     )
@@ -260,7 +260,7 @@ def test_a_few_rows_may_be_others_as_between_validators_that_read_at_other_momen
 ) -> None:
     other_rows(published, 10)
     world = doubting(published)
-    assert began(world.begin()).num_rescored == ROUNDS
+    assert began(world.begin()).num_rounds_rescored == ROUNDS
     assert audit(world.store.memory).differences == ()
 
 
@@ -347,7 +347,7 @@ def test_a_round_that_cannot_be_read_is_left_out(published: Path) -> None:
     (published / f"{ONE}-{NEWEST.sync_block}" / "statement.json").write_bytes(b"{")
     world = doubting(published)
     state = world.begin()
-    assert began(state).num_rescored == ROUNDS - 1
+    assert began(state).num_rounds_rescored == ROUNDS - 1
     assert NEWEST.sync_block not in crowns(state)
     assert "ends 1 rounds ago" in cautions(world)[-1]
 
@@ -425,7 +425,7 @@ def test_a_round_one_of_whose_rows_is_gone_is_left_out(published: Path) -> None:
     world = doubting(published)
     forget_rows(world, 3, 7)
     state = world.begin()
-    assert began(state).num_rescored == ROUNDS - 2
+    assert began(state).num_rounds_rescored == ROUNDS - 2
     assert crowns(state).keys() == CROWNS.keys() - {OLDEST.sync_block + n * 360 for n in (3, 7)}
     assert crowns(state)[NEWEST.sync_block] == CROWNS[NEWEST.sync_block]
     assert audit(world.store.memory).differences == ()
@@ -511,7 +511,7 @@ def test_a_device_that_scores_nobody_is_waited_for(published: Path) -> None:
 
     world.scorer.loss = loss
     state = world.begin()
-    assert began(state).num_rescored == ROUNDS
+    assert began(state).num_rounds_rescored == ROUNDS
     assert crowns(state) == CROWNS
     told = [(e.what, e.error) for e in world.sink.events if isinstance(e, Degraded)]
     assert told[:-1] == [("scorer", "the device is lost")] * 2 * DEVICE_ATTEMPTS
@@ -548,6 +548,29 @@ def test_a_model_host_that_is_down_costs_nobody_his_place(published: Path) -> No
     assert crowns(state) == CROWNS
     (outage,) = (e for e in world.sink.events if isinstance(e, Degraded))
     assert (outage.what, outage.error) == ("cold start", "the host is down")
+
+
+def test_a_champion_whose_repository_alone_does_not_answer_is_waited_for(published: Path) -> None:
+    world = doubting(published)
+    num_receipts = sum(map(len, MEMORY.receipts.values()))  # each of which may ask for it first
+    world.models.outages["better/model"] = num_receipts + 2
+    assert crowns(world.begin()) == CROWNS
+    assert not any("better is left out" in told for told in cautions(world))
+    outages = [e for e in world.sink.events if isinstance(e, Degraded)]
+    assert {(e.what, e.error) for e in outages} == {("cold start", "better/model: no answer")}
+
+
+def test_one_that_never_answers_is_done_without_after_a_quarter_of_an_hour(
+    published: Path,
+) -> None:
+    world = doubting(published)
+    world.models.outages["better/model"] = 1_000
+    before = world.clock.monotonic()
+    state = world.begin()
+    assert (began(state).way, champions(state)) == (ColdStart.MANIFESTS, {"first"})
+    assert 600 < world.clock.monotonic() - before < 1_200
+    assert "better is left out: better/model: no answer" in cautions(world)
+    assert audit(world.store.memory).differences == ()
 
 
 class Killed(FakeStateStore):

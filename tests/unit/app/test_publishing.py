@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from sn37.app.cli_errors import CommandError
 from sn37.app.noted_writer import IN_FLIGHT_BLOCKS
 from sn37.app.publishing import Publication, Published, Publishing
 from sn37.domain.commitment import StandingCommitment, parse_commitment
@@ -308,6 +309,19 @@ async def test_an_outage_of_the_host_leaves_nothing_committed(miner: Miner) -> N
 async def test_a_torn_note_is_as_none(miner: Miner) -> None:
     (miner.root / "publish.json").write_text('{"text": "2:al')
     assert await miner.publish() is not None
+
+
+async def test_a_note_that_cannot_be_written_is_one_line_and_nothing_is_committed(
+    miner: Miner,
+) -> None:
+    (miner.root / "publish.json.partial").mkdir()
+    with pytest.raises(CommandError, match=r"publish\.json, .*: Is a directory; nothing was comm"):
+        await miner.publish()
+    assert miner.texts == []
+    (miner.root / "publish.json.partial").rmdir()
+    (miner.root / "publish.json").mkdir()
+    with pytest.raises(CommandError, match=r"publish\.json, .*: Is a directory"):
+        await miner.publish()
 
 
 async def test_the_rate_limit_is_waited_for_and_counted_down(miner: Miner) -> None:

@@ -32,6 +32,7 @@ from sn37.domain.models import ModelArtifact, ModelRef
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Provenance, Sample
 from sn37.domain.state import (
+    ColdStart,
     EntryOutcome,
     EntryResult,
     RoundPlan,
@@ -42,6 +43,7 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.testing.builders import (
+    a_beginning,
     a_commitment,
     a_round_plan,
     a_round_result,
@@ -194,6 +196,14 @@ def test_a_result_stored_before_near_duplicates_were_flagged_is_read() -> None:
     assert isinstance(encoded, dict)
     del encoded["near_duplicates"]
     assert load(dump(encoded), round_codec.to_result) == result
+
+
+def test_how_many_rounds_were_scored_again_is_stored_under_the_name_that_states_have() -> None:
+    beginning = a_beginning(ColdStart.MANIFESTS, num_rounds_rescored=12)
+    encoded = round_codec.from_beginning(beginning)
+    assert isinstance(encoded, dict)
+    assert encoded["num_rescored"] == 12
+    assert load(dump(encoded), round_codec.to_beginning) == beginning
 
 
 def test_a_sample_stored_before_there_were_choices_and_strata_is_read() -> None:

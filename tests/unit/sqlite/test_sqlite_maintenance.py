@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 from typer.testing import CliRunner
 
 from sn37.adapters.sqlite import maintenance, versions
@@ -184,6 +186,26 @@ class TestRestore:
         assert aside is not None
         assert (state_of(path), state_of(aside)) == (before, after)
         assert maintenance.restore(copy, path) == path.with_name("state.sqlite.replaced-2")
+
+    def test_killed_before_the_copy_has_its_name_it_has_lost_nothing(
+        self, path: Path, tmp_path: Path, mocker: MockerFixture
+    ) -> None:
+        copy, killed = tmp_path / "copy.sqlite", tmp_path / "killed" / "state.sqlite"
+        maintenance.backup(path, copy)
+        killed.parent.mkdir()
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE weights SET extrinsic = 'in the log only'")
+            for suffix in ("", "-wal"):  # as a validator that was killed leaves them
+                shutil.copy(f"{path}{suffix}", f"{killed}{suffix}")
+        mocker.patch.object(maintenance, "_settle", side_effect=InterruptedError("killed"))
+        with pytest.raises(StateUnavailable):
+            maintenance.restore(copy, killed)
+        (aside,) = killed.parent.glob("*replaced-1")
+        for kept in (killed, aside):
+            with closing(sqlite3.connect(kept)) as db:
+                assert db.execute("SELECT extrinsic FROM weights").fetchone() == (
+                    "in the log only",
+                )
 
     def test_a_damaged_database_is_replaced_and_kept(self, path: Path, tmp_path: Path) -> None:
         copy = tmp_path / "copy.sqlite"
