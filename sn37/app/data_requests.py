@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sn37.app import toml_files
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.pools import pool_request
@@ -166,9 +166,11 @@ def _parameter(text: str) -> tuple[str, ParameterValue]:
     if not sign or not key:
         raise UsageError(f"--parameter {text}: write it as key=value")
     try:
-        return key, parameter(key, tomllib.loads(f"value = {value}")["value"])
-    except (tomllib.TOMLDecodeError, ValueError):
+        return key, parameter(key, toml_files.parse(f"value = {value}")["value"])
+    except (toml_files.NotToml, ValueError):
         return key, value  # text needs no quotes here
+    except toml_files.TooMuchToml as error:
+        raise UsageError(f"--parameter {key}: {error}; put text in quotes") from error
 
 
 def _schedule(asked: Asked, settings: Settings) -> Schedule:

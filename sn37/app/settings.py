@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,7 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from sn37.app import toml_lines
+from sn37.app import toml_files, toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.setting_types import (
     Addresses,
@@ -238,12 +237,10 @@ def _config_file(given: Mapping[str, Any]) -> Path | None:
 
 def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
     try:
-        text = path.read_text(encoding="utf-8")
-        tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--config {path}: not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"--config {path}: not TOML: {error}") from error
+        text = toml_files.read_text(path)
+        toml_files.parse(text)
+    except toml_files.UnreadableToml as error:
+        raise UsageError(f"--config {path}: {error}") from error
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror or error}") from error
     return toml_lines.key_lines(text)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from sn37.app import toml_lines
+from sn37.app import toml_files, toml_lines
 from sn37.app.cli_errors import UsageError
 from sn37.app.toml_tables import Table, explain, keys_of
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
@@ -142,17 +140,13 @@ def load_config(file: Path) -> TrainConfig:
         UsageError: It cannot be read, or a line is wrong; says which and what to write.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: not UTF-8 text ({error.reason})") from error
+        text = toml_files.read_text(file)
+        given = toml_files.parse(text)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from error
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
-        line = found[1] if found else str(text.count("\n") + 1)
-        raise UsageError(f"{file}, line {line}: not TOML: {error}") from error
+    except toml_files.UnreadableToml as error:
+        where = "" if error.line is None else f", line {error.line}"
+        raise UsageError(f"{file}{where}: {error}") from error
     lines = toml_lines.key_lines(text)
     try:
         config = TrainConfig.model_validate(given)
@@ -162,10 +156,9 @@ def load_config(file: Path) -> TrainConfig:
         key = ".".join(map(str, problem["loc"]))
         raise UsageError(f"{file}, line {place}: {key}: {explain(problem, _KEYS)}") from error
     for key, folder, other in _overlapping(config):
-        place = toml_lines.line_of(lines, (key,)) or toml_lines.line_of(lines, ("output",))
+        at = lines.get((key,)) or lines.get(("output",))
         raise UsageError(
-            f"{file}, line {place}: {key}: {folder} must not be or lie in {other}; name another "
-            "folder"
+            f"{file}, line {at}: {key}: {folder} must not be or lie in {other}; name another folder"
         )
     return config
 
