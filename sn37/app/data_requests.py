@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sn37.app import toml_files
+from sn37.app.bounds import YEARS
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.pools import pool_request
@@ -158,6 +159,8 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no time; write it like 2026-01-02T12:00Z") from error
+    if found.year not in YEARS:
+        raise UsageError(f"{text!r}: give a time from {YEARS[0]} to {YEARS[-1]}")
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

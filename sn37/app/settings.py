@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from sn37.app import toml_files, toml_lines
+from sn37.app.bounds import MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.setting_types import (
     Addresses,
@@ -84,15 +85,19 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
     # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=MAX_THREADS)
     allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
     offline: bool = False  # follow and score, and never send anything to the chain
-    seed: int = Field(default=0, ge=0)  # simnet only
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
-    rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
+    rounds: int | None = Field(
+        default=None, ge=1, le=MAX_COUNT
+    )  # stop after so many; None never stops
     schedule: UserPath | None = None  # simnet and local only
-    keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
-    keep_history: int = Field(default=90, ge=1)  # days; of older rounds only crowns are kept
+    keep_texts: int = Field(
+        default=0, ge=0, le=MAX_COUNT
+    )  # rounds of a competition whose samples are kept
+    keep_history: int = Field(default=90, ge=1, le=MAX_DAYS)  # of older rounds only crowns stay
     health: HostAndPort | None = None  # where /healthz and /readyz are served
     # Where other validators publish their rounds: only an empty state begins with them.
     cold_start_from: UserPaths = ()
@@ -273,7 +278,8 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
 
 
 def _shown(value: object) -> str:
-    return repr(str(value) if isinstance(value, Path) else value)
+    shown = repr(str(value) if isinstance(value, Path) else value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
 def _close(name: str, known: Mapping[str, object] | set[str]) -> str:

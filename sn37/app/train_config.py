@@ -11,12 +11,22 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from sn37.app import toml_files, toml_lines
+from sn37.app.bounds import (
+    MAX_BLOCK,
+    MAX_COUNT,
+    MAX_HOURS,
+    MAX_MINUTES,
+    MAX_THREADS,
+    YEARS,
+)
 from sn37.app.cli_errors import UsageError
 from sn37.app.toml_tables import Table, explain, keys_of
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
 
 def _utc(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"give a time from {YEARS[0]} to {YEARS[-1]}, not {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -29,11 +39,13 @@ class SourceTable(Table):
 
     name: str
     method: Literal["reference_loss", "text_loss"] | None = None  # None: as the competition's task
-    block: int | None = Field(default=None, ge=0)  # the window ends there; signers are as then
+    block: int | None = Field(
+        default=None, ge=0, le=MAX_BLOCK
+    )  # the window ends there; signers are as then
     until: Moment | None = None  # or there
-    hours: float = Field(default=24.0, gt=0)
+    hours: float = Field(default=24.0, gt=0, le=MAX_HOURS)
     trusted: list[str] = Field(default_factory=list)  # signers, in place of the chain's
-    num_samples: int = Field(default=1000, ge=2)  # of a source without time
+    num_samples: int = Field(default=1000, ge=2, le=MAX_COUNT)  # of a source without time
     parameters: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -46,7 +58,7 @@ class SourceTable(Table):
 class DataTable(Table):
     """Without sources, those of the competition's tasks."""
 
-    held_out_samples: int = Field(default=64, ge=4)  # of each task; never trained on
+    held_out_samples: int = Field(default=64, ge=4, le=MAX_COUNT)  # of each task; never trained on
     sources: list[SourceTable] = Field(default_factory=list)
 
 
@@ -62,24 +74,26 @@ class LoraTable(Table):
 class TrainingTable(Table):
     """The numbers of a run; see :class:`sn37.domain.training.Recipe`."""
 
-    epochs: float = Field(default=1.0, gt=0)
-    steps: int | None = Field(default=None, ge=1)  # in place of epochs
-    max_minutes: float | None = Field(default=None, gt=0)
-    batch_samples: int = Field(default=16, ge=1)
+    epochs: float = Field(default=1.0, gt=0, le=MAX_COUNT)
+    steps: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # in place of epochs
+    max_minutes: float | None = Field(default=None, gt=0, le=MAX_MINUTES)
+    batch_samples: int = Field(default=16, ge=1, le=MAX_COUNT)
     learning_rate: float = Field(default=2e-5, gt=0)
-    warmup_steps: int = Field(default=10, ge=0)
+    warmup_steps: int = Field(default=10, ge=0, le=MAX_COUNT)
     decay: Decay = Field(default=Decay.COSINE, strict=False)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     weighting: Weighting = Field(default=Weighting.SAMPLE, strict=False)
     precision: Precision = Field(default=Precision.MIXED, strict=False)
-    pack_tokens: int = Field(default=2048, ge=0)
+    pack_tokens: int = Field(default=2048, ge=0, le=MAX_COUNT)
     gradient_checkpointing: bool = False
     seed: int = Field(default=0, ge=0)
-    threads: int | None = Field(default=None, ge=1)  # of the CPU; None for all that there are
-    checkpoint_steps: int = Field(default=100, ge=1)
-    evaluate_steps: int = Field(default=100, ge=1)
-    patience: int = Field(default=5, ge=0)
+    threads: int | None = Field(
+        default=None, ge=1, le=MAX_THREADS
+    )  # of the CPU; None for all that there are
+    checkpoint_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
+    evaluate_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
+    patience: int = Field(default=5, ge=0, le=MAX_COUNT)
     min_gain: float = Field(default=0.0, ge=0, lt=1)
     lora: LoraTable | None = None
 
