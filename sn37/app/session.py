@@ -16,7 +16,7 @@ from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, 
 from sn37.app.container import Container
 from sn37.app.forgetting import require_enough_history
 from sn37.app.garbage import keep_heaps_small, look_less_often
-from sn37.app.installed import require_packages
+from sn37.app.installed import require_device, require_packages
 from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
@@ -45,6 +45,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     loaded = schedule_of(settings)
     require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
+    require_device(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
         folders.require_replaceable(settings.json_file)

@@ -27,8 +27,8 @@ WRONG = {
     ("miner", "publish", "b", "--repo", "a/b", "--competition", "1", "--sealed-minutes"): (
         *("0", "999999999999"),
     ),
-    ("replay", "receipt.json", "--threads"): ("0", "1025", "100000"),
-    ("validator", "--network", "simnet", "--threads"): ("0", "1025"),
+    ("replay", "receipt.json", "--threads"): ("0", "257", "100000"),
+    ("validator", "--network", "simnet", "--threads"): ("0", "257"),
     ("validator", "--network", "simnet", "--rounds"): COUNTS,
     ("validator", "--network", "simnet", "--keep-history"): ("0", "999999999999"),
     ("validator", "--network", "simnet", "--seed"): ("-1", "9" * 30),
