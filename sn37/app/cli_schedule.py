@@ -10,7 +10,7 @@ import typer
 
 from sn37.app import options
 from sn37.app.bounds import MAX_BLOCK
-from sn37.app.cli_errors import CommandError
+from sn37.app.cli_errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def show(
     from sn37.app.schedule_view import competition_lines
     from sn37.domain.ids import Block
 
+    if file is not None and network is not None:
+        raise UsageError(f"{file} or the preset of --network {network}: name one of them")
     loaded = _load(file or preset_of(network or "finney"), None)
     schedule = loaded.schedule
     stages = {stage.from_block: stage.competitions for stage in schedule.stages}

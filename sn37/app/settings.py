@@ -178,6 +178,11 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = _config_file(given)
     lines = _lines_of_file(file) if file else {}
+    if ("config",) in lines:
+        raise UsageError(
+            f"{file}, line {lines['config',]}: config: a file of settings cannot name another; "
+            "use --config or SN37_CONFIG"
+        )
     _refuse_unknown_variables()
     try:
         return Settings.model_validate(given)
