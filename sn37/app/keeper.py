@@ -28,6 +28,8 @@ from sn37.domain.state import (
 from sn37.domain.statement import RoundRecord
 from sn37.ports.state_store import StateStore
 
+THEN = " then "  # between what an entry was scored with and what it is scored with now
+
 Change = Callable[[Submission], Submission]
 
 
@@ -105,10 +107,7 @@ class StateKeeper:
         """Record what an entry is scored with, and what it was before if that has changed."""
         opened = self._state.open_rounds[round_]
         before = opened.environments.get(entry, {})
-        told = {
-            name: text if before.get(name) in (None, text) else f"{before[name]} then {text}"
-            for name, text in environment.items()
-        }
+        told = {name: _told(before.get(name), text) for name, text in environment.items()}
         self._replace_open(replace(opened, environments={**opened.environments, entry: told}))
         await self._store.record_environment(round_, entry, told)
 
@@ -204,3 +203,10 @@ class StateKeeper:
     def _replace_open(self, opened: OpenRound) -> None:
         rounds = {**self._state.open_rounds, opened.plan.key: opened}
         self._state = replace(self._state, open_rounds=rounds)
+
+
+def _told(before: str | None, now: str) -> str:
+    """Both values, unless the newest of those before is that of now."""
+    if before is None:
+        return now
+    return before if before.rpartition(THEN)[2] == now else f"{before}{THEN}{now}"

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Generic, ParamSpec, TypeVar
 
 from sn37.domain.collected import ContractBroken
-from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
+from sn37.ports.errors import DatasetUnavailable, Rejected
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,20 @@ class PluginCalls:
         self._deadline_s = deadline_s
         self._stuck: dict[str, Thread] = {}  # by data set
 
-    async def call(self, name: str, work: Callable[[], Coroutine[object, object, _T]]) -> _T:
+    async def call(
+        self,
+        name: str,
+        work: Callable[[], Coroutine[object, object, _T]],
+        *,
+        answers: tuple[type[Rejected], ...] = (),
+    ) -> _T:
         """What ``work()`` of the data set called ``name`` returns.
+
+        Args:
+            answers: What it may raise besides ``DatasetUnavailable``; it is raised as it is.
 
         Raises:
             DatasetUnavailable: It raised something, or did not return before the deadline.
-            DatasetExhausted: As the plug-in says.
         """
         if (stuck := self._stuck.get(name)) is not None and stuck.is_alive():
             raise DatasetUnavailable(
@@ -63,7 +71,7 @@ class PluginCalls:
             raise DatasetUnavailable(
                 f"data set {name}: no answer within {self._deadline_s:g} s; the call was ended"
             )
-        return _result(name, waiting)
+        return _result(name, waiting, answers)
 
 
 def defect(name: str, error: BaseException) -> str:
@@ -79,13 +87,13 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
-def _result(name: str, outcome: asyncio.Future[_T]) -> _T:
+def _result(name: str, outcome: asyncio.Future[_T], answers: tuple[type[Rejected], ...]) -> _T:
     try:
         return outcome.result()
     except DatasetUnavailable as error:
         said = one_line(str(error))
         raise DatasetUnavailable(said, retry_after_s=error.retry_after_s) from error
-    except DatasetExhausted:
+    except answers:
         raise
     except (Exception, asyncio.CancelledError) as error:
         log.debug("data set %s", name, exc_info=error)

@@ -102,12 +102,25 @@ def _doubts(competition: Competition) -> Iterator[str]:
             f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
             "a copy tuned by a quarter per cent could take the crown"
         )
+    if (doubt := _unpinned(competition)) is not None:
+        yield doubt
+
+
+def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:
+    """A line for each prescribed tokenizer of which validators may hold different ones."""
+    found = (_unpinned(c) for stage in schedule.stages for c in stage.competitions)
+    return tuple(dict.fromkeys(line for line in found if line is not None))
+
+
+def _unpinned(competition: Competition) -> str | None:
     tokenizer = competition.tokenizer
-    if tokenizer and not re.fullmatch(r"[0-9a-f]{40}", tokenizer.revision):
-        yield (
-            f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: "
-            "pin a 40-hex commit"
-        )
+    if tokenizer is None or re.fullmatch(r"[0-9a-f]{40}", tokenizer.revision):
+        return None
+    return (
+        f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: validators "
+        "that fetch it on different days may measure different losses; pin in the schedule the "
+        "40-hex commit that they agree on"
+    )
 
 
 def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:

@@ -20,10 +20,12 @@ from sn37.app.installed import require_device, require_packages
 from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
+from sn37.app.schedule_view import unpinned_tokenizers
 from sn37.app.setting_types import host_and_port
 from sn37.app.settings import Settings, require_wallet
 from sn37.app.stopping import Stopped, StopRequest
 from sn37.domain.events import Cautioned, WorkersConfined
+from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings
 from sn37.domain.state import ValidatorState
 from sn37.ports.errors import PortError
@@ -80,8 +82,8 @@ async def _run(container: Container, stop: StopRequest) -> None:
 
 async def _follow(container: Container) -> None:
     """Everything that a signal may end at any instruction."""
-    settings, keeper = container.settings(), container.keeper()
-    await keeper.load()  # first: it also keeps a second validator off this folder
+    settings = container.settings()
+    await container.keeper().load()  # first: it also keeps a second validator off this folder
     _require_same_schedule(container)
     _require_methods(container)
     sandbox = await container.scorer().sandbox()
@@ -89,10 +91,8 @@ async def _follow(container: Container) -> None:
     network = await open_network(container)
     container.network.override(providers.Object(network))
     _require_sources(container)
-    if settings.offline:
-        container.sink().emit(
-            Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
-        )
+    for caution in cautions(settings, container.loaded().schedule):
+        container.sink().emit(caution)
     try:
         await container.supervisor().run({"chain": container.continuity().run})
         # Whoever subscribes to heads is waited for: not before the chain has come far enough.
@@ -104,6 +104,14 @@ async def _follow(container: Container) -> None:
         await container.supervisor().run(actors)
     finally:
         await network.close()
+
+
+def cautions(settings: Settings, schedule: Schedule) -> Iterator[Cautioned]:
+    """What an operator should know of a run before it begins."""
+    if settings.offline:
+        yield Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
+    for advice in unpinned_tokenizers(schedule):
+        yield Cautioned(what="tokenizer", advice=advice)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from sn37.domain.ids import Seed
 from sn37.domain.samples import PoolRequest, Sample
 from sn37.domain.schedule import Schedule
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
+from sn37.ports.errors import DatasetExhausted
 
 DEADLINE_S = 300.0  # of a read; half of the time between the lead and the sync block
 
@@ -60,7 +61,7 @@ class Sources:
         async def read() -> tuple[Sample, ...]:
             return vet_draw(await dataset.draw(count=count, seed=seed), count)
 
-        return await self._calls.call(source.name, read)
+        return await self._calls.call(source.name, read, answers=(DatasetExhausted,))
 
     def check(self, schedule: Schedule) -> None:
         """Open every source that the schedule names, so that a round is not the first to.

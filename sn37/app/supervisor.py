@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
+# Of a wait that a stranger asks for. What is down for longer is asked again every ten minutes,
+# so that a header that names next year does not stop an actor until then.
+LONGEST_WAIT_S = 600.0
 
 Actor = Callable[[], Awaitable[None]]
 
@@ -58,7 +61,7 @@ class Supervisor:
             except Unavailable as error:
                 if self._clock.monotonic() - began > LONGEST_PAUSE_S:
                     pause_s = FIRST_PAUSE_S
-                wait_s = error.retry_after_s or pause_s
+                wait_s = _wait_s(error.retry_after_s, pause_s)
                 log.warning("%s: %s; again in %.0f s", name, error, wait_s)
                 self._failing.add(name)
                 self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
@@ -71,3 +74,10 @@ class Supervisor:
         if name in self._failing:
             self._failing.remove(name)
             self._sink.emit(Recovered(what=name))
+
+
+def _wait_s(asked_s: float | None, pause_s: float) -> float:
+    """What was asked for within bounds; our own pause where that is no time to wait."""
+    if asked_s is None or not asked_s > 0:  # NaN is not, either
+        return pause_s
+    return min(asked_s, LONGEST_WAIT_S)

@@ -102,7 +102,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.BAD_CONFIG: "a JSON file is malformed, out of bounds or asks for code; correct it",
         Reason.ARCHITECTURE: "the architecture is not among those allowed; see sn37 schedule show",
         Reason.PARAMETERS: "the number of parameters is outside the limits; see sn37 schedule show",
-        Reason.TOKENIZER: "the tokenizer does not fit, or loses text; save the model's own again",
+        Reason.TOKENIZER: "the tokenizer is random, unfit or lossy; save the model's own again",
         Reason.TEMPLATE: "the template must render prompt and response verbatim, in order; mend it",
         Reason.DIGEST_MISMATCH: "the files are not those that were committed; commit again",
         Reason.NON_FINITE: "a weight or a loss is NaN or infinite; lower the rate, clip gradients",

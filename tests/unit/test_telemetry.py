@@ -140,6 +140,18 @@ def test_the_texts_of_samples_stay_out_of_the_record(tmp_path: Path) -> None:
     assert "reference" not in text
 
 
+def test_a_journal_that_is_cut_meanwhile_goes_on_at_its_new_end(tmp_path: Path) -> None:
+    sink, (first, second, *_) = (
+        JsonlSink(tmp_path / "events.jsonl", now=lambda: NOON),
+        every_event(),
+    )
+    sink.emit(first)
+    os.truncate(tmp_path / "events.jsonl", 0)
+    sink.emit(second)
+    (line,) = lines_of(tmp_path / "events.jsonl")
+    assert line["event"] == type(second).__name__
+
+
 def test_a_score_that_is_no_number_is_recorded(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "events.jsonl", now=lambda: NOON)
     result = EntryResult(key=ALICE, repo="a/b", verdict=Verdict.SCORED, score=float("nan"))

@@ -19,7 +19,9 @@ from sn37.domain.reasons import Reason
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
 MAX_DETAIL = 500  # characters of a worker's explanation
+MAX_TOKENS = (1 << 53) - 1  # of a block; JSON, floats and SQLite hold every count up to it
 LENGTH = struct.Struct("!I")
+_FLOAT32 = struct.Struct("f")
 
 REFUSALS = frozenset(
     {
@@ -159,7 +161,8 @@ def decode_reply(body: bytes) -> Reply:
     """The worker's message in a frame's body.
 
     Raises:
-        MalformedMessage: It is none, or a field is missing, unknown or of the wrong type.
+        MalformedMessage: It is none, or a field is missing, unknown, of the wrong type or
+            beyond what a worker can have measured.
     """
     try:
         value = json.loads(body)
@@ -169,7 +172,7 @@ def decode_reply(body: bytes) -> Reply:
         case {"type": "ready", "environment": dict(environment), **rest} if not rest:
             return Ready({_text(k, 64): _text(v, 200) for k, v in environment.items()})
         case {"type": "scored", "losses": list(losses), "tokens": int(tokens), **rest} if not rest:
-            if isinstance(tokens, bool) or tokens < 0:
+            if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
                 raise MalformedMessage("tokens is not a count")
             return Scored(tuple(_loss(x) for x in losses), tokens)
         case {"type": "refused", "reason": str(code), "detail": detail, **rest} if not rest:
@@ -189,10 +192,25 @@ def _text(value: object, limit: int) -> str:
 
 
 def _loss(value: object) -> float:
+    """A float32 that is no less than 0, or NaN or infinity, which are for the round to judge.
+
+    No worker of ours measures less than 0: log-sum-exp takes the maximum off and adds its term,
+    exp(0) = 1, so that it is never below the target's logit, however sums are rounded.
+    """
     match value:
-        case float():
-            return value
         case "nan" | "inf" | "-inf":
             return float(value)
+        case float() if not math.isfinite(value):
+            return value
+        case float() if value >= 0 and _is_float32(value):
+            return value
         case _:
-            raise MalformedMessage("a loss is not a number")
+            raise MalformedMessage("a loss is not a number, or none that can be measured")
+
+
+def _is_float32(value: float) -> bool:
+    try:
+        (held,) = _FLOAT32.unpack(_FLOAT32.pack(value))
+    except OverflowError:
+        return False
+    return bool(held == value)

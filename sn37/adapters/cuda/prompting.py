@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -55,7 +56,8 @@ class Encoder:
         """Args: vocabulary: rows of the model's embedding.
 
         Raises:
-            ModelFault: ``tokenizer``: the vocabulary does not cover a prescribed tokenizer.
+            ModelFault: ``tokenizer``: the vocabulary does not cover a prescribed tokenizer, or
+                one of the model's own has an id that stands for two tokens.
         """
         bos = tokenizer.bos_token_id
         self._bos = bos if isinstance(bos, int) else None
@@ -67,6 +69,10 @@ class Encoder:
             raise ModelFault(
                 Reason.TOKENIZER, f"vocabulary of {vocabulary}, the competition's has {needed}"
             )
+
+        if not prescribed and (twin := _shared_id(tokenizer)) is not None:
+            # Which of them it is decoded to differs from process to process.
+            raise ModelFault(Reason.TOKENIZER, f"two tokens share an id, {twin}")
 
     def pair(self, shape: Shape, prompt: str, response: str) -> Encoded:
         """A sample of reference loss."""
@@ -152,6 +158,13 @@ def _window(context: list[int], room: int, starts_with_bos: bool) -> list[int]:
     if starts_with_bos:
         return [context[0], *context[len(context) - keep + 1 :]]
     return context[len(context) - keep :]
+
+
+def _shared_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """An id that stands for two tokens. Added ones, which take precedence, do not count."""
+    vocabulary: dict[str, int] = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+    counts = Counter(vocabulary.values())
+    return next((number for number, count in counts.items() if count > 1), None)
 
 
 def _nfc(text: str) -> str:

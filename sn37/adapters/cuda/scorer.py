@@ -122,7 +122,7 @@ class WorkerScorer:
                         raise unexpected(other)
                 for block in blocks:
                     match unblamed(await deadline.run(_receive(worker))):
-                        case Scored(losses, tokens) if len(losses) == block.stop - block.first:
+                        case Scored(losses, tokens) as told if _answers(told, block, job):
                             seconds = deadline.stop()
                         case other:
                             raise unexpected(other)
@@ -207,6 +207,13 @@ def _check(job: ScoringJob) -> None:
                 f"task {batch.task}: this scorer cannot do {batch.method}, only "
                 f"{', '.join(sorted(METHODS))}; schedule another method"
             )
+
+
+def _answers(told: Scored, block: SampleBlock, job: ScoringJob) -> bool:
+    """Whether there are as many losses as samples, over no more tokens than their windows hold."""
+    num_samples = block.stop - block.first
+    most_tokens = num_samples * job.constraints.max_tokens
+    return len(told.losses) == num_samples and told.tokens <= most_tokens
 
 
 async def _receive(worker: Child) -> Reply:

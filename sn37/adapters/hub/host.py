@@ -42,6 +42,7 @@ from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUna
 
 MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
 READ_TIMEOUT_S = 30.0  # of silence in the middle of an answer
+LONGEST_RETRY_AFTER_S = 300.0  # the hub counts requests over so long; whoever asks for more errs
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -223,7 +224,9 @@ def _http_error(repo: str, error: HfHubHTTPError) -> PortError:
 
 def _retry_after_s(error: HfHubHTTPError) -> float | None:
     headers = error.response.headers
-    if (text := headers.get("Retry-After", "")).isdecimal():
-        return float(text)
+    if (text := headers.get("Retry-After", "")).isdecimal():  # HTTP allows a date as well
+        return min(float(text), LONGEST_RETRY_AFTER_S)
     limits = parse_ratelimit_headers(headers)
-    return float(limits.reset_in_seconds) if limits and limits.remaining == 0 else None
+    if limits is None or limits.remaining != 0:
+        return None
+    return float(min(limits.reset_in_seconds, LONGEST_RETRY_AFTER_S))

@@ -66,6 +66,7 @@ class ChainReader:
         self._compared: dict[Block, BlockRef] = {}
         self._metagraphs: dict[tuple[BlockRef, Netuid], Metagraph] = {}
         self._orders: dict[Block, Mapping[Hotkey, int]] = {}  # of calls in tied blocks
+        self._bodiless: set[Block] = set()  # of those, what no endpoint kept when it was asked
         self._opened: list[Opened | MalformedCommitment] | None = None
         self._book = CommitmentBook()
         self._computes_hashes = False
@@ -120,6 +121,8 @@ class ChainReader:
             book = decode_book(opened)
             if tied := tied_calls(o for o in opened if o.hotkey in book.well_formed):
                 book = decode_book(opened, await self._positions(tied))
+                if self._bodiless & tied.keys():
+                    return book  # and ask again: other validators may know better
             self._opened, self._book = opened, book
         return self._book
 
@@ -246,24 +249,41 @@ class ChainReader:
         """The extrinsic index of each call that shares its block with another's."""
         positions: dict[tuple[Block, Hotkey], int] = {}
         for block, hotkeys in tied.items():
-            order = await self._order_in(block)
+            order = await self._order_in(block) or {}
             # Whoever is not found, in whatever way he committed, gains nothing by it.
             positions |= {(block, hotkey): order.get(hotkey, LAST_INDEX) for hotkey in hotkeys}
         return positions
 
-    async def _order_in(self, block: Block) -> Mapping[Hotkey, int]:
+    async def _order_in(self, block: Block) -> Mapping[Hotkey, int] | None:
+        """``None`` when no endpoint has kept what stood in the block."""
+        num_bodiless = 0
+
         async def use(client: bt.Client) -> dict[Hotkey, int]:
+            nonlocal num_bodiless
             substrate = substrate_of(client)
             at = a_hash(await substrate.block_hash(block))
             record = await substrate.get_block(block_hash=at)
             if record is None:  # a node may keep the state of a block and not its body
-                log.warning("block %d has no body there; its order is that of hotkeys", block)
-                return {}
+                num_bodiless += 1
+                raise bt.ChainError(f"block {block} is no longer kept there")
             return commit_positions(a_list(a_mapping(record)["extrinsics"]), self._netuid)
 
         if block not in self._orders:
             what = f"order of the commitments in block {block}"
-            order = await self._connection.read(what, use)
+            try:
+                order = await self._connection.read(what, use)
+            except ChainUnavailable:
+                if num_bodiless < len(self._connection.endpoint_names):
+                    raise  # one that is down may have it
+                if block not in self._bodiless:
+                    self._bodiless.add(block)
+                    log.warning(
+                        "block %d is kept by no endpoint: commitments in it are ordered by hotkey, "
+                        "which others may order otherwise; add an archive endpoint with --endpoint",
+                        block,
+                    )
+                return None
+            self._bodiless.discard(block)
             _remember(self._orders, block, order, limit=NUM_ORDERS)
         return self._orders[block]
 

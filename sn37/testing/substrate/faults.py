@@ -15,6 +15,7 @@ class Faults:
     delay_s: float = 0.0  # before every answer
     answers_left: int | None = None  # then the connection is gone, as by ``refused``
     pruned_below: int = 0  # states of blocks under this one are gone
+    bodiless: bool = False  # states are kept, what stood in the blocks is not
     pool_refusals: list[str] = field(default_factory=list)  # what a node says, once each
     lose_inclusion: bool = False  # once: the extrinsic lands, but nobody hears of it
     lose_submission: bool = False  # once: the connection drops before the extrinsic arrives

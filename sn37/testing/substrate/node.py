@@ -115,7 +115,7 @@ class ReadingNode(Genesis):
         number = self.ledger.head if block_number is None else block_number
         if block_hash is not None:
             number = -1 if (known := self.ledger.number_of(block_hash)) is None else known
-        if not 0 <= number <= self.ledger.head:
+        if self.faults.bodiless or not 0 <= number <= self.ledger.head:
             return None
         return {"header": self._header(number), "extrinsics": self.ledger.body(number)}
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
+from sn37.adapters.hub.host import LONGEST_RETRY_AFTER_S
 from sn37.adapters.hub.model_store import HubModelStore
 from sn37.adapters.hub.orders import Connection, ProbeOrder
 from sn37.adapters.hub.process import carry_out
@@ -148,6 +149,13 @@ async def test_a_file_that_changes_after_it_was_listed_is_never_the_miners(
     [
         ({"Retry-After": "17"}, 17.0),
         ({"RateLimit": '"api";r=0;t=55'}, 55.0),
+        ({"Retry-After": "86400"}, LONGEST_RETRY_AFTER_S),
+        ({"Retry-After": "9" * 400}, LONGEST_RETRY_AFTER_S),
+        ({"RateLimit": f'"api";r=0;t={"9" * 400}'}, LONGEST_RETRY_AFTER_S),
+        ({"RateLimit": f'"api";r=0;t={"9" * 5000}'}, None),  # more digits than Python reads
+        ({"Retry-After": "-17"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, None),
         ({}, None),
     ],
 )

@@ -165,6 +165,25 @@ def too_few_losses(stream: socket.socket) -> None:
     stream.sendall(READY + Scored((0.0,), 1).encode())
 
 
+def too_many_tokens(stream: socket.socket) -> None:
+    """Claim more tokens than the windows of the block's samples hold."""
+    order = receive_order(stream)
+    count = len(order.blocks[0].pairs)
+    stream.sendall(READY + Scored((0.0,) * count, count * order.max_tokens + 1).encode())
+
+
+def endless_tokens(stream: socket.socket) -> None:
+    """Claim more tokens than the database can write down."""
+    order = receive_order(stream)
+    stream.sendall(READY + Scored((0.0,) * len(order.blocks[0].pairs), 10**22).encode())
+
+
+def too_good(stream: socket.socket) -> None:
+    """Claim a loss that no model can have."""
+    order = receive_order(stream)
+    stream.sendall(READY + Scored((-1.0,) * len(order.blocks[0].pairs), 1).encode())
+
+
 def no_start(stream: socket.socket) -> None:
     """Give losses without having said that the device is up."""
     order = receive_order(stream)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from sn37.adapters.cuda import scorer as module
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.loading import check_configs
+from sn37.adapters.cuda.loading import check_configs, check_repeatable
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
@@ -146,6 +147,22 @@ def unknown_words(folder: Path) -> None:
     edit_json(folder / "tokenizer.json", model=model, pre_tokenizer=None, decoder=None)
 
 
+def model_of_tokenizer(**fields: object) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        path = folder / "tokenizer.json"
+        edit_json(path, model={**json.loads(path.read_text())["model"], **fields})
+
+    return edit
+
+
+def tokens_that_share_an_id(folder: Path) -> None:
+    """Which of them an id is decoded to, a hash with a random key decides."""
+    path = folder / "tokenizer.json"
+    model = json.loads(path.read_text())["model"]
+    vocab = model["vocab"]
+    edit_json(path, model={**model, "vocab": {**vocab, "twin": max(vocab.values())}})
+
+
 def sentencepiece_only(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer.model").write_bytes(b"\x0a\x05\x0a\x03<s>")
@@ -235,6 +252,40 @@ def test_t12_a_tokenizer_that_is_missing_or_loses_text_is_refused(
     warm_scorer: WorkerScorer, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     assert refused(warm_scorer, tmp_path, spoil) is Reason.TOKENIZER
+
+
+@pytest.mark.parametrize("dropout", [0.5, 1e-6, 1.0])
+def test_t12_a_tokenizer_that_drops_merges_at_random_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, dropout: float
+) -> None:
+    save_model(tmp_path)
+    model_of_tokenizer(dropout=dropout)(tmp_path)
+    refusal = verdict(warm_scorer, a_real_job(tmp_path))
+    assert refusal.reason is Reason.TOKENIZER
+    assert "dropout" in str(refusal)
+
+
+def test_t12_a_tokenizer_that_names_randomness_and_has_none_is_read(
+    warm_scorer: WorkerScorer, tmp_path: Path, llama: Path
+) -> None:
+    save_model(tmp_path)
+    model_of_tokenizer(dropout=0.0)(tmp_path)
+    assert scored(warm_scorer, a_real_job(tmp_path)) == scored(warm_scorer, a_real_job(llama))
+
+
+def test_t12_tokens_that_share_an_id_are_refused(warm_scorer: WorkerScorer, tmp_path: Path) -> None:
+    save_model(tmp_path)
+    tokens_that_share_an_id(tmp_path)
+    refusal = verdict(warm_scorer, a_real_job(tmp_path))
+    assert refusal.reason is Reason.TOKENIZER
+    assert "share an id" in str(refusal)
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha", "nbest_size"])
+def test_t12_whatever_way_a_tokenizer_is_random_it_is_refused(name: str) -> None:
+    backend = SimpleNamespace(model=SimpleNamespace(**{name: 0.1}), encode=str)
+    with pytest.raises(ModelFault, match=name):
+        check_repeatable(backend)  # type: ignore[arg-type]  # as newer libraries could be
 
 
 def test_t12_a_sentencepiece_file_beside_the_tokenizer_changes_nothing(

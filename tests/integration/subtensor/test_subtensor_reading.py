@@ -29,6 +29,19 @@ async def book_of(world: World) -> CommitmentBook:
     return await reader.commitments(await reader.head())
 
 
+def in_order(book: CommitmentBook) -> list[Hotkey]:
+    """Who committed, the first first."""
+    found = sorted(book.well_formed.values(), key=lambda commitment: commitment.precedence)
+    return [commitment.hotkey for commitment in found]
+
+
+def a_twin(node: MemorySubstrate) -> MemorySubstrate:
+    """Another endpoint of the same chain."""
+    twin = MemorySubstrate()
+    twin.ledger = node.ledger
+    return twin
+
+
 class TestRecords:
     async def test_a_sealed_commitment_through_all_its_states(self) -> None:
         world = World()
@@ -182,6 +195,51 @@ class TestAttacks:
             world.substrate.commit_text(BOB.hotkey, text())
             await reader.commitments(await reader.head())
         assert asked["get_block"] == 1
+
+    async def test_t08_an_endpoint_without_the_block_is_passed_over_for_one_that_has_it(
+        self,
+    ) -> None:
+        world = World()
+        for signer in (CAROL, ALICE, BOB):
+            world.substrate.commit_text(signer.hotkey, text())
+        bodiless = a_twin(world.substrate)
+        bodiless.faults.bodiless = True
+        reader = a_reader(world, bodiless, world.substrate)
+        book = await reader.commitments(await reader.head())
+        assert in_order(book) == [CAROL.hotkey, ALICE.hotkey, BOB.hotkey]
+
+    async def test_t08_while_the_endpoint_that_has_the_block_is_down_nobody_is_ordered(
+        self,
+    ) -> None:
+        world = World()
+        for signer in (CAROL, ALICE, BOB):
+            world.substrate.commit_text(signer.hotkey, text())
+        bodiless = a_twin(world.substrate)
+        bodiless.faults.bodiless = True
+        world.substrate.faults.refused = True
+        reader = a_reader(world, bodiless, world.substrate)
+        at = await reader.head()
+        with pytest.raises(ChainUnavailable, match="block 1200 is no longer kept there"):
+            await reader.commitments(at)
+        world.substrate.faults.refused = False
+        await world.clock.sleep(600)
+        assert in_order(await reader.commitments(at)) == [CAROL.hotkey, ALICE.hotkey, BOB.hotkey]
+
+    async def test_t08_an_order_that_no_endpoint_knows_is_asked_for_again(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        world = World()
+        for signer in (CAROL, ALICE, BOB):
+            world.substrate.commit_text(signer.hotkey, text())
+        world.substrate.faults.bodiless = True
+        reader = a_reader(world)
+        at = await reader.head()
+        for _ in range(3):
+            book = await reader.commitments(at)
+            assert in_order(book) == sorted(book.well_formed)
+        assert caplog.text.count("block 1200 is kept by no endpoint") == 1
+        world.substrate.faults.bodiless = False
+        assert in_order(await reader.commitments(at)) == [CAROL.hotkey, ALICE.hotkey, BOB.hotkey]
 
     async def test_t08_a_batch_does_not_get_ahead(self) -> None:
         world = World()

@@ -335,8 +335,12 @@ async def test_versions_that_change_while_an_entry_is_scored_are_both_told() -> 
     keeper, plan = StateKeeper(FakeStateStore()), a_round_plan()
     entry = plan.entries[0]
     await keeper.open_round(plan)
-    for version in ("2.13.0", "2.13.0", "2.14.0"):
+    for version in ("2.13.0", "2.13.0", "2.14.0", "2.14.0", "2.14.0"):
         await keeper.record_environment(plan.key, entry, {"torch": version, "device": "cpu"})
     assert keeper.state.open_rounds[plan.key].environments == {
         entry: {"torch": "2.13.0 then 2.14.0", "device": "cpu"}
+    }
+    await keeper.record_environment(plan.key, entry, {"torch": "2.13.0", "device": "cpu"})
+    assert keeper.state.open_rounds[plan.key].environments == {
+        entry: {"torch": "2.13.0 then 2.14.0 then 2.13.0", "device": "cpu"}
     }

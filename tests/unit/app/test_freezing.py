@@ -16,6 +16,7 @@ from sn37.domain.ids import Block, CompetitionId, RoundKey, TaskName
 from sn37.domain.samples import Pool, PoolRequest
 from sn37.domain.sampling import pool_digest
 from sn37.domain.schedule import Schedule
+from sn37.ports.errors import DatasetExhausted
 from sn37.testing.builders import (
     a_competition,
     a_neuron,
@@ -136,7 +137,10 @@ def test_t42_a_read_that_ends_when_the_sync_block_exists_is_thrown_away() -> Non
     assert validator.sink.of(PoolFrozen) == []
 
 
-@pytest.mark.parametrize("error", [KeyError("rows"), RuntimeError("a\nb")])
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("rows"), RuntimeError("a\nb"), DatasetExhausted(requested=300, available=2)],
+)
 @pytest.mark.fault("data plug-in", "flapping")
 def test_a_plugin_with_a_defect_is_told_and_read_again_at_the_next_block(error: Exception) -> None:
     validator = a_validator()

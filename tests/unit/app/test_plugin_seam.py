@@ -213,6 +213,12 @@ def test_a_static_source_is_asked_in_the_same_way() -> None:
         asyncio.run(rows.draw(STATIC, count=3_000, seed=Seed(1)))
 
 
+def test_a_live_source_that_says_it_is_exhausted_is_a_defect() -> None:
+    feed = FakeLiveDataset(failures=[DatasetExhausted(requested=300, available=2)])
+    with pytest.raises(DatasetUnavailable, match=r"data set feed: a defect .* 2 qualify"):
+        asyncio.run(sources(FakePlugin(feed)).collect(LIVE, REQUEST))
+
+
 def test_a_plugin_that_cannot_be_opened_is_told_in_one_line() -> None:
     class Broken(FakePlugin):
         def open(self, parameters: Mapping[str, ParameterValue]) -> FakeStaticDataset:

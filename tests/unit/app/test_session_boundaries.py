@@ -15,6 +15,7 @@ from pytest_mock import MockerFixture
 
 from sn37.app import folders, installed, session
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.competitions import load_schedule
 from sn37.app.settings import Settings
 from sn37.app.stopping import SIGNALS, Stopped, StopRequest
 from sn37.ports.errors import StateUnavailable
@@ -95,6 +96,24 @@ class TestDevice:
     @pytest.mark.parametrize("device", ["cpu", "auto"])
     def test_nobody_else_needs_it(self, device: Literal["cpu", "auto"]) -> None:
         installed.require_device(Settings(network="finney", device=device))
+
+
+class TestCautions:
+    def test_a_tokenizer_that_can_move_is_told_at_the_start_with_what_to_do(self) -> None:
+        told = session.cautions(
+            Settings(network="simnet"), load_schedule("finney", known_sources=None).schedule
+        )
+        (caution,) = told
+        assert caution.what == "tokenizer"
+        assert caution.advice.startswith("tokenizer Xenova/gpt-4 is at 'main', which can move: ")
+        assert "pin in the schedule the 40-hex commit" in caution.advice
+        assert "\n" not in caution.advice
+
+    def test_a_pinned_one_is_not(self) -> None:
+        schedule = load_schedule("simnet", known_sources=None).schedule
+        assert list(session.cautions(Settings(network="simnet"), schedule)) == []
+        (caution,) = session.cautions(Settings(network="simnet", offline=True), schedule)
+        assert caution.what == "offline"
 
 
 class TestSignals:

@@ -14,10 +14,10 @@ import pytest
 from sn37.app.heads import Heads
 from sn37.app.lookout import FAR_BEHIND, Lookout
 from sn37.app.steps import BUSY_S, Steps, begin, step
-from sn37.app.supervisor import Supervisor
+from sn37.app.supervisor import FIRST_PAUSE_S, LONGEST_WAIT_S, Supervisor
 from sn37.domain.events import Degraded, Recovered
 from sn37.domain.ids import Block
-from sn37.ports.errors import ChainUnavailable
+from sn37.ports.errors import ChainUnavailable, StoreUnavailable
 from sn37.testing.builders import CHAIN_START, a_block_ref
 from sn37.testing.fakes import FakeChain, FakeClock, RecordingSink
 
@@ -137,6 +137,33 @@ class TestSupervisor:
 
         await Supervisor(clock=clock, sink=sink).run({"chain": actor})
         assert [type(e) for e in sink.events] == [Degraded, Degraded, Recovered]
+
+    @pytest.mark.parametrize(
+        ("asked_s", "waited_s"),
+        [
+            (None, FIRST_PAUSE_S),
+            (0.0, FIRST_PAUSE_S),
+            (-17.0, FIRST_PAUSE_S),
+            (math.nan, FIRST_PAUSE_S),
+            (17.0, 17.0),
+            (1e12, LONGEST_WAIT_S),
+            (math.inf, LONGEST_WAIT_S),
+        ],
+    )
+    async def test_whoever_is_down_is_not_waited_for_longer_than_ten_minutes(
+        self, asked_s: float | None, waited_s: float
+    ) -> None:
+        sink, clock = RecordingSink(), FakeClock()
+        tries = iter([False, True])
+
+        async def actor() -> None:
+            if not next(tries):
+                raise StoreUnavailable("busy", retry_after_s=asked_s)
+
+        before = clock.monotonic()
+        await Supervisor(clock=clock, sink=sink).run({"models": actor})
+        assert clock.monotonic() - before == waited_s
+        assert [e.retry_in_s for e in sink.of(Degraded)] == [waited_s]
 
     async def test_what_an_actor_was_doing_is_forgotten_when_it_starts_again(self) -> None:
         steps, clock = Steps(FakeClock()), FakeClock()

@@ -2,45 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import sqlite3
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sn37.adapters.cuda.messages import (
     LENGTH,
     MAX_DETAIL,
     MAX_REPLY_BYTES,
+    MAX_TOKENS,
     REFUSALS,
     BlockOrder,
     Failed,
     MalformedMessage,
     Ready,
     Refused,
+    Reply,
     Scored,
     WorkOrder,
     decode_reply,
+    frame,
 )
+from sn37.adapters.sqlite import journal, rounds
+from sn37.adapters.sqlite.json_values import dump, load, to_record
+from sn37.adapters.sqlite.schema import migrate
 from sn37.domain.competition import Method
+from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.testing.state_store_harness import ALICE, PLAN
 
 
-def body(frame: bytes) -> bytes:
-    (length,) = LENGTH.unpack(frame[: LENGTH.size])
-    assert length == len(frame) - LENGTH.size
-    return frame[LENGTH.size :]
+def journalled(told: BlockLosses) -> tuple[BlockLosses, ...]:
+    """What a database that was told losses of a round tells of them."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        migrate(db, since=0)
+        rounds.open_round(db, PLAN)
+        journal.append(db, PLAN.key, ALICE, told)
+        return journal.journal(db, 1)[ALICE]
 
 
-@given(st.lists(st.floats(width=32), max_size=16), st.integers(0, 2**31))
+def body(sent: bytes) -> bytes:
+    (length,) = LENGTH.unpack(sent[: LENGTH.size])
+    assert length == len(sent) - LENGTH.size
+    return sent[LENGTH.size :]
+
+
+MEASURED = st.floats(min_value=0, width=32) | st.sampled_from((math.nan, math.inf, -math.inf))
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+FIELDS = ("type", "losses", "tokens", "reason", "detail", "environment")
+TYPES = ("scored", "ready", "refused", "failed", "memory")
+NUMBERS = MEASURED | st.integers() | st.sampled_from(("nan", "inf", "-inf")) | ANYTHING
+
+
+@given(st.lists(MEASURED, max_size=16), st.integers(0, MAX_TOKENS))
 def test_losses_arrive_bit_for_bit(losses: list[float], tokens: int) -> None:
-    frame = Scored(tuple(losses), tokens).encode()
-    found = decode_reply(body(frame))
+    sent = Scored(tuple(losses), tokens).encode()
+    found = decode_reply(body(sent))
     assert isinstance(found, Scored)
     assert found.tokens == tokens
     assert [repr(x) for x in found.losses] == [repr(x) for x in losses]
-    assert len(frame) < MAX_REPLY_BYTES
+    assert len(sent) < MAX_REPLY_BYTES
 
 
 def test_other_messages_arrive_as_sent() -> None:
@@ -69,6 +100,14 @@ def test_a_worker_can_only_blame_its_model() -> None:
         {"type": "scored", "losses": [1.0]},
         {"type": "scored", "losses": [1.0], "tokens": True},
         {"type": "scored", "losses": [1.0], "tokens": -1},
+        {"type": "scored", "losses": [1.0], "tokens": 2**53},
+        {"type": "scored", "losses": [1.0], "tokens": 10**22},
+        {"type": "scored", "losses": [1.0], "tokens": 1.0},
+        {"type": "scored", "losses": [-1.0], "tokens": 1},
+        {"type": "scored", "losses": [-1e-45], "tokens": 1},
+        {"type": "scored", "losses": [1e39], "tokens": 1},
+        {"type": "scored", "losses": [0.1], "tokens": 1},
+        {"type": "scored", "losses": [1e-60], "tokens": 1},
         {"type": "scored", "losses": [1.0], "tokens": 1, "more": 1},
         {"type": "scored", "losses": [[1.0]], "tokens": 1},
         {"type": "scored", "losses": ["1e3"], "tokens": 1},
@@ -90,6 +129,54 @@ def test_t24_what_is_no_message_is_refused(value: object) -> None:
 def test_t24_bytes_that_are_no_json_are_refused(raw: bytes) -> None:
     with pytest.raises(MalformedMessage):
         decode_reply(raw)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=4), NUMBERS)
+@example([0.0], 10**22)
+@example([1e300], 1)
+@example([-1e-300], 1)
+def test_t24_the_database_takes_whatever_losses_a_worker_gets_past_the_parent(
+    numbers: list[object], tokens: object
+) -> None:
+    raw = json.dumps({"type": "scored", "losses": numbers, "tokens": tokens}).encode()
+    try:
+        found = decode_reply(raw)
+    except MalformedMessage:
+        return
+    assert isinstance(found, Scored)
+    assert not any(loss < 0 for loss in found.losses if math.isfinite(loss))
+    told = BlockLosses(
+        block=SampleBlock(TaskName("task"), 0, len(numbers)),
+        losses=found.losses,
+        tokens=found.tokens,
+        seconds=0.5,
+    )
+    (kept,) = journalled(told)
+    assert repr(kept) == repr(told)
+
+
+@given(st.dictionaries(st.text(max_size=70), ANYTHING | st.text(max_size=250), max_size=4))
+def test_t24_the_database_takes_whatever_environment_a_worker_gets_past_the_parent(
+    environment: dict[str, object],
+) -> None:
+    try:
+        found = decode_reply(frame({"type": "ready", "environment": environment})[LENGTH.size :])
+    except (MalformedMessage, ValueError):  # ValueError: no JSON says NaN
+        return
+    assert isinstance(found, Ready)
+    assert load(dump(dict(found.environment)), to_record) == found.environment
+
+
+@given(ANYTHING | st.dictionaries(st.sampled_from(FIELDS), ANYTHING | st.sampled_from(TYPES)))
+def test_t24_whatever_a_worker_sends_is_a_reply_or_malformed(value: object) -> None:
+    with contextlib.suppress(MalformedMessage):
+        assert isinstance(decode_reply(json.dumps(value).encode()), Reply)
+
+
+@given(st.binary(max_size=64))
+def test_t24_whatever_bytes_a_worker_sends_are_a_reply_or_malformed(raw: bytes) -> None:
+    with contextlib.suppress(MalformedMessage):
+        assert isinstance(decode_reply(raw), Reply)
 
 
 def test_numbers_that_json_does_not_have_stay_numbers() -> None:
