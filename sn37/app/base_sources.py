@@ -13,6 +13,7 @@ from sn37.domain.ids import Hotkey, Uid
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@([^@\s]+)")
 _HOTKEY = re.compile(r"5[1-9A-HJ-NP-Za-km-z]{47}")  # an ss58 address with Substrate's prefix
 
+MAX_UID = 2**16 - 1
 FORMS = "champion, subnet9, uid:NUMBER, hotkey:ADDRESS, NAMESPACE/NAME@COMMIT or a folder"
 
 
@@ -73,6 +74,8 @@ def source_of(text: str) -> Source:
         return Standing(text)
     kind, _, value = text.partition(":")
     if kind == "uid" and value.isascii() and value.isdecimal():
+        if len(value) > len(str(MAX_UID)) or int(value) > MAX_UID:
+            raise UsageError(f"uid:{value[:20]}: a uid is from 0 to {MAX_UID}")
         return Named(uid=Uid(int(value)))
     if _HOTKEY.fullmatch(text.removeprefix("hotkey:")):
         return Named(hotkey=Hotkey(text.removeprefix("hotkey:")))

@@ -39,9 +39,7 @@ def check(
         str, typer.Argument(metavar="REPO@COMMIT|FOLDER", help="A commit on the hub, or a folder.")
     ],
     competition: options.Competition,
-    at: Annotated[
-        int | None, typer.Option(help="By the rules at this block; by default the newest.")
-    ] = None,
+    at: options.RulesAt = None,
     tokenizer: Annotated[
         Path | None,
         typer.Option(help="Folder of the competition's tokenizer, for a check of a folder."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
@@ -16,9 +15,7 @@ def register(parent: typer.Typer) -> None:
 
 
 def competitions(
-    at: Annotated[
-        int | None, typer.Option(help="By the rules at this block; by default the newest.")
-    ] = None,
+    at: options.RulesAt = None,
     config: options.Config = None,
     network: options.Network = None,
     schedule: options.ScheduleFile = None,

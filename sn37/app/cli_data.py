@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.bounds import MAX_BLOCK, MAX_COUNT
 from sn37.app.cli_errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ ScheduleName = Annotated[
     str | None, typer.Option("--schedule", help="A file or preset that names the source.")
 ]
 AtBlock = Annotated[
-    int | None, typer.Option(help="Ask as before a round at this block; reads the chain.")
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_BLOCK,
+        metavar="BLOCK",
+        help="Ask as before a round at this block; reads the chain.",
+    ),
 ]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Start of the window, UTC.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Its end, which is outside.")]
@@ -48,7 +55,7 @@ def sample(
     seed: Annotated[
         str | None, typer.Option(help="A number or 0x...; by default the round's at --block.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many samples.")] = 10,
+    count: options.Count = 10,
     block: AtBlock = None,
     since: Since = None,
     until: Until = None,
@@ -89,7 +96,9 @@ def sample(
 @app.command()
 def check(
     name: Annotated[str, typer.Argument(metavar="PLUGIN", help="Name of its entry point.")],
-    count: Annotated[int, typer.Option(min=1, help="Samples of a static source.")] = 10,
+    count: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Samples of a static source.")
+    ] = 10,
     block: AtBlock = None,
     since: Since = None,
     until: Until = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.bounds import MAX_BLOCK
 from sn37.domain.evidence import NOT_PROVEN
 from sn37.domain.winner import LOG_LEVEL
 
@@ -31,7 +32,12 @@ Model = Annotated[
 ]
 At = Annotated[
     int | None,
-    typer.Option(help="On the samples of the round at this block; by default of one now."),
+    typer.Option(
+        min=0,
+        max=MAX_BLOCK,
+        metavar="BLOCK",
+        help="On the samples of the round at this block; by default of one now.",
+    ),
 ]
 Tokenizer = Annotated[
     Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")

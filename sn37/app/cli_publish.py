@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.bounds import MAX_MINUTES
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.domain.ids import BLOCK_SECONDS
 
@@ -52,7 +53,10 @@ ReplaceChampion = Annotated[
     ),
 ]
 SealedMinutes = Annotated[
-    int | None, typer.Option(min=1, help="Seal the commitment: nobody can read it for so long.")
+    int | None,
+    typer.Option(
+        min=1, max=MAX_MINUTES, help="Seal the commitment: nobody can read it for so long."
+    ),
 ]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for a seal to open; repeat it later.")

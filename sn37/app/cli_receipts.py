@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.bounds import MAX_BLOCK
 
 if TYPE_CHECKING:
     from sn37.app.settings import Settings
@@ -19,7 +20,10 @@ app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the rounds are put.")]
-Since = Annotated[int, typer.Option(metavar="BLOCK", help="Leave out rounds before this block.")]
+Since = Annotated[
+    int,
+    typer.Option(min=0, max=MAX_BLOCK, metavar="BLOCK", help="Leave out rounds before this block."),
+]
 
 
 @app.callback()

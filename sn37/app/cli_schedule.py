@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
-from sn37.app.cli_errors import CommandError
+from sn37.app.bounds import MAX_BLOCK
+from sn37.app.cli_errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ app = typer.Typer(
 
 SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet."
 File = Annotated[str, typer.Argument(metavar="FILE", help=SCHEDULE_HELP)]
+
+At = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=MAX_BLOCK, metavar="BLOCK", help="Only the rules that hold at this block."
+    ),
+]
 
 
 @app.command()
@@ -60,7 +68,7 @@ def check(
 @app.command()
 def show(
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
-    at: Annotated[int | None, typer.Option(help="Only the rules that hold at this block.")] = None,
+    at: At = None,
     network: options.Network = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -69,6 +77,8 @@ def show(
     from sn37.app.schedule_view import competition_lines
     from sn37.domain.ids import Block
 
+    if file is not None and network is not None:
+        raise UsageError(f"{file} or the preset of --network {network}: name one of them")
     loaded = _load(file or preset_of(network or "finney"), None)
     schedule = loaded.schedule
     stages = {stage.from_block: stage.competitions for stage in schedule.stages}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sn37.app.bounds import MAX_COUNT, MAX_SEED
 from sn37.app.cli_errors import CommandError
 
 if TYPE_CHECKING:
@@ -24,10 +25,18 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Paths = Annotated[int, typer.Option("--paths", min=1, help="Independent repetitions.")]
-Rounds = Annotated[int, typer.Option("--rounds", min=1, help="Rounds of each repetition.")]
-Samples = Annotated[int, typer.Option("--samples", min=16, help="Samples of a round.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same figures.")]
+Paths = Annotated[
+    int, typer.Option("--paths", min=1, max=MAX_COUNT, help="Independent repetitions.")
+]
+Rounds = Annotated[
+    int, typer.Option("--rounds", min=1, max=MAX_COUNT, help="Rounds of each repetition.")
+]
+Samples = Annotated[
+    int, typer.Option("--samples", min=16, max=MAX_COUNT, help="Samples of a round.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="The same seed gives the same figures.")
+]
 Margin = Annotated[float, typer.Option("--epsilon", min=0, max=0.5, help="Fixed relative margin.")]
 ShapeName = Annotated[
     str, typer.Option("--shape", help="Of differences in loss: normal, heavy, skewed or rare.")
@@ -122,7 +131,9 @@ def racing(
     epsilon: Margin = 0.005,
     shape: ShapeName = "heavy",
     correlation: Correlation = 0.98,
-    models: Annotated[int, typer.Option("--models", min=2, help="Models of a round.")] = 20,
+    models: Annotated[
+        int, typer.Option("--models", min=2, max=MAX_COUNT, help="Models of a round.")
+    ] = 20,
     gain_mean: Annotated[float, typer.Option(help="Mean true gain over the champion.")] = -0.05,
     gain_sd: Annotated[float, typer.Option(min=0, help="Its standard deviation.")] = 0.05,
     as_json: AsJson = False,

@@ -50,6 +50,10 @@ def train(
     from sn37.app.settings import load_settings  # what it needs takes time to import
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
+    if example is not None and (file is not None or data_only or as_json):
+        raise UsageError("--example prints a file of TOML: leave out FILE, --data-only and --json")
+    if data_only and as_json:
+        raise UsageError("--data-only prints nothing: leave out --json")
     if example is not None:
         _print_example(example, settings)
     elif file is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.app.bounds import MAX_MINUTES
 from sn37.app.cli_errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -34,10 +35,16 @@ Manager = Annotated[
 ]
 Service = Annotated[str, typer.Option(help="The service's name.")]
 Settle = Annotated[
-    float, typer.Option(min=0, help="Minutes that the new release must be well without a break.")
+    float,
+    typer.Option(
+        min=0, max=MAX_MINUTES, help="Minutes that the new release must be well without a break."
+    ),
 ]
 Deadline = Annotated[
-    float, typer.Option(min=0, help="Minutes after which it is given up, and returned from.")
+    float,
+    typer.Option(
+        min=0, max=MAX_MINUTES, help="Minutes after which it is given up, and returned from."
+    ),
 ]
 
 

@@ -8,7 +8,6 @@ give shares to competitions by that name. A competition may name an earlier one 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from sn37.app import toml_lines
+from sn37.app import toml_files, toml_lines
 from sn37.app.schedule_tables import ScheduleTable
 from sn37.app.toml_tables import explain, keys_of
 from sn37.domain.canonical import as_json, canonical_digest
@@ -67,9 +66,9 @@ def _read(source: Path | str) -> tuple[str, str]:
         return f"preset {source}", (files("sn37.app") / f"schedules/{source}.toml").read_text()
     path = Path(source)
     try:
-        return str(path), path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ScheduleError(f"{path}: not UTF-8 text ({error.reason})") from error
+        return str(path), toml_files.read_text(path)
+    except toml_files.UnreadableToml as error:
+        raise ScheduleError(f"{path}: {error}") from error
     except OSError as error:
         hint = f"; presets: {', '.join(PRESETS)}" if isinstance(error, FileNotFoundError) else ""
         raise ScheduleError(f"{path}: {error.strerror or error}{hint}") from error
@@ -114,12 +113,10 @@ class _Reader:
 
     def _table(self) -> ScheduleTable:
         try:
-            given = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
-            # Its message ends with "(at line L, column C)"; ours begins with it.
-            found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
-            line = found[1] if found else str(self._text.count("\n") + 1)
-            raise ScheduleError(f"{self._origin}, line {line}: not TOML: {error}") from error
+            given = toml_files.parse(self._text)
+        except toml_files.UnreadableToml as error:
+            place = "" if error.line is None else f", line {error.line}"
+            raise ScheduleError(f"{self._origin}{place}: {error}") from error
         self._lines = toml_lines.key_lines(self._text)
         self._inherit(given.get("competitions"))
         try:

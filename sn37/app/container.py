@@ -26,6 +26,7 @@ from sn37.adapters.telemetry.tables import render_report
 from sn37.app.audit import Auditor
 from sn37.app.cold_start_parts import build_starter
 from sn37.app.competitions import LoadedSchedule
+from sn37.app.continuity import Continuity
 from sn37.app.entries import EntryChooser
 from sn37.app.evaluate import Evaluator
 from sn37.app.fetch import Fetcher
@@ -269,6 +270,14 @@ class Container(containers.DeclarativeContainer):
         heads=subscription,
         schedule=schedule,
         offline=settings.provided.offline,
+    )
+    continuity = providers.Factory(
+        Continuity,
+        chain=chain,
+        keeper=keeper,
+        sink=sink,
+        makes_blocks=settings.provided.is_simnet,
+        state=providers.Callable(str, settings.provided.state_dir),
     )
     lookout = providers.Factory(
         Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sn37.app import toml_files
+from sn37.app.bounds import YEARS
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.pools import pool_request
@@ -158,6 +159,8 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is no time; write it like 2026-01-02T12:00Z") from error
+    if found.year not in YEARS:
+        raise UsageError(f"{text!r}: give a time from {YEARS[0]} to {YEARS[-1]}")
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
@@ -166,9 +169,11 @@ def _parameter(text: str) -> tuple[str, ParameterValue]:
     if not sign or not key:
         raise UsageError(f"--parameter {text}: write it as key=value")
     try:
-        return key, parameter(key, tomllib.loads(f"value = {value}")["value"])
-    except (tomllib.TOMLDecodeError, ValueError):
+        return key, parameter(key, toml_files.parse(f"value = {value}")["value"])
+    except (toml_files.NotToml, ValueError):
         return key, value  # text needs no quotes here
+    except toml_files.TooMuchToml as error:
+        raise UsageError(f"--parameter {key}: {error}; put text in quotes") from error
 
 
 def _schedule(asked: Asked, settings: Settings) -> Schedule:

@@ -98,11 +98,11 @@ def open_guest(settings: Settings) -> Guest:
     """The miner of the settings on the simulated network in their state directory.
 
     Raises:
-        CommandError: There is none, or its keys cannot be used.
+        CommandError: There is none, or its chain or keys cannot be used.
     """
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
-    if not (settings.state_dir / "simnet" / "chain.sqlite").is_file():
+    if not (settings.state_dir / "simnet" / "chain.sqlite").exists():
         raise CommandError(
             f"no simulated network in {settings.state_dir}; start one, in another terminal: "
             f"python -m sn37.app.validator --network simnet --state-dir {settings.state_dir}"
@@ -110,14 +110,17 @@ def open_guest(settings: Settings) -> Guest:
     from sn37.adapters.simnet.guests import open_guest
 
     container = Container(settings=providers.Object(settings))
-    return open_guest(
-        settings.state_dir,
-        wallet=settings.wallet or "default",
-        hotkey=settings.wallet_hotkey,
-        cache=settings.state_dir / CACHE,
-        validator_runs=partial(container.state_in_use(), container.state_file()),
-        clock=container.clock(),
-    )
+    try:
+        return open_guest(
+            settings.state_dir,
+            wallet=settings.wallet or "default",
+            hotkey=settings.wallet_hotkey,
+            cache=settings.state_dir / CACHE,
+            validator_runs=partial(container.state_in_use(), container.state_file()),
+            clock=container.clock(),
+        )
+    except ValueError as error:
+        raise CommandError(f"simnet: {error}") from error
 
 
 def _simulated(settings: Settings, guest: Guest) -> Sight:

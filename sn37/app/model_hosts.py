@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from sn37.app.container import Container
+from sn37.app.installed import require_device
 from sn37.app.settings import Settings
 from sn37.domain.admission import Examined
 from sn37.domain.commitment import Commitment, CommitmentFormat
@@ -49,7 +50,12 @@ def open_examiner(settings: Settings) -> ModelExaminer:
 
 
 def open_scorer(settings: Settings) -> WorkerScorer:
-    """What scores on this machine."""
+    """What scores on this machine.
+
+    Raises:
+        CommandError: The settings ask for a device that it does not have.
+    """
+    require_device(settings)
     return Container(settings=providers.Object(settings)).scorer()
 
 
@@ -58,6 +64,7 @@ def open_trainer(settings: Settings, *, threads: int | None) -> TransformersTrai
     with its share of them when several processes were launched here."""
     from sn37.adapters.training.trainer import TransformersTrainer
 
+    require_device(settings)
     beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     return TransformersTrainer(
         device=settings.scorer_device,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sn37.app.bounds import MAX_BLOCK, MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
+
 Config = Annotated[
     Path | None, typer.Option(help="TOML file of settings; flags and SN37_... variables win.")
 ]
@@ -27,7 +29,7 @@ Endpoint = Annotated[
         help="A further ws:// address of the same chain; may be given several times.",
     ),
 ]
-Netuid = Annotated[int | None, typer.Option(help="Number of the subnet.")]
+Netuid = Annotated[int | None, typer.Option(min=0, max=65535, help="Number of the subnet.")]
 Wallet = Annotated[
     str | None, typer.Option("--wallet", "-w", "--wallet.name", help="Name of the wallet.")
 ]
@@ -47,7 +49,9 @@ Offline = Annotated[
     bool | None,
     typer.Option("--offline", help="Follow and score, and never send weights."),
 ]
-Threads = Annotated[int | None, typer.Option(help="CPU threads of the scorer.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads of the scorer.")
+]
 AllowWeakSandbox = Annotated[
     bool | None,
     typer.Option(
@@ -55,22 +59,46 @@ AllowWeakSandbox = Annotated[
     ),
 ]
 Competition = Annotated[int, typer.Option(help="Number of the competition in the schedule.")]
-Seed = Annotated[int | None, typer.Option(help="Makes a simnet run repeatable.")]
+RulesAt = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_BLOCK,
+        metavar="BLOCK",
+        help="By the rules at this block; by default the newest.",
+    ),
+]
+Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="How many samples.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=MAX_SEED, help="Makes a simnet run repeatable.")
+]
 Pace = Annotated[
     str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")
 ]
-Rounds = Annotated[int | None, typer.Option(help="Stop after so many rounds of each competition.")]
+Rounds = Annotated[
+    int | None,
+    typer.Option(min=1, max=MAX_COUNT, help="Stop after so many rounds of each competition."),
+]
 ScheduleFile = Annotated[
     Path | None,
     typer.Option("--schedule", help="Another schedule; only on simnet and local."),
 ]
 KeepTexts = Annotated[
     int | None,
-    typer.Option(help="Keep the samples of so many finished rounds of each competition."),
+    typer.Option(
+        min=0,
+        max=MAX_COUNT,
+        help="Keep the samples of so many finished rounds of each competition.",
+    ),
 ]
 KeepHistory = Annotated[
     int | None,
-    typer.Option(metavar="DAYS", help="Keep losses and receipts for so long; 90 by default."),
+    typer.Option(
+        min=1,
+        max=MAX_DAYS,
+        metavar="DAYS",
+        help="Keep losses and receipts for so long; 90 by default.",
+    ),
 ]
 Health = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sn37.app.champions import champions, state_of
 from sn37.app.checking import Request, Status, run_check
-from sn37.app.cli_errors import CommandError
+from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.folders import require_writable
 from sn37.app.miner_network import Hand
 from sn37.app.miner_networks import open_hand
@@ -19,7 +19,7 @@ from sn37.app.publishing import Preview, Publication, Published, Publishing
 from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep
-from sn37.domain.commitment import CommitmentQuote
+from sn37.domain.commitment import CommitmentQuote, is_repository
 from sn37.domain.competition import Competition
 from sn37.domain.ids import BlockRef, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelArtifact
@@ -65,11 +65,16 @@ async def publish(
         waiting: Told at every block while the chain's rate limit or a seal is waited for.
 
     Raises:
+        UsageError: ``repo`` is no name of a repository.
         CommandError: Refused by us; says why and what to do.
         ModelRejected, PublishRefused, CommitmentRefused: Refused by a validator's rules, the
             host or the chain.
         Unavailable: The same command goes on where this stopped.
     """
+    if not is_repository(request.repo):
+        raise UsageError(
+            f"--repo {request.repo}: write it as NAMESPACE/NAME, of letters, digits, -, _ and ."
+        )
     loaded = rules_of_network(settings)
     competition_of(loaded, request.competition)
     notes = settings.state_dir / NOTES

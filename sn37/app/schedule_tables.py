@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sn37.app.bounds import MAX_BLOCK
 from sn37.app.toml_tables import Table
 from sn37.domain.competition import (
     Competition,
@@ -192,7 +193,7 @@ class CompetitionTable(Table):
 
 
 class StageTable(Table):
-    from_block: int = Field(ge=0)
+    from_block: int = Field(ge=0, le=MAX_BLOCK)
     shares: dict[str, float]  # of the subnet's emission, by the competition's table name
 
     def value(

@@ -16,7 +16,7 @@ from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, 
 from sn37.app.container import Container
 from sn37.app.forgetting import require_enough_history
 from sn37.app.garbage import keep_heaps_small, look_less_often
-from sn37.app.installed import require_packages
+from sn37.app.installed import require_device, require_packages
 from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.report import report, write_report
@@ -47,6 +47,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     loaded = schedule_of(settings)
     require_enough_history(settings.keep_history, loaded.schedule)
     require_packages(settings)
+    require_device(settings)
     folders.require_writable(settings.state_dir)
     if settings.json_file is not None:
         folders.require_replaceable(settings.json_file)
@@ -92,10 +93,12 @@ async def _follow(container: Container) -> None:
     _require_sources(container)
     for caution in cautions(settings, container.loaded().schedule):
         container.sink().emit(caution)
-    actors = {**container.actors(), "lookout": container.lookout().run}
-    if settings.rounds is not None:
-        actors["goal"] = container.goal(rounds=settings.rounds).run
     try:
+        await container.supervisor().run({"chain": container.continuity().run})
+        # Whoever subscribes to heads is waited for: not before the chain has come far enough.
+        actors = {**container.actors(), "lookout": container.lookout().run}
+        if settings.rounds is not None:
+            actors["goal"] = container.goal(rounds=settings.rounds).run
         # Nothing else holds what a start has read once it is over.
         await container.supervisor().run({"cold start": container.starter().run})
         await container.supervisor().run(actors)

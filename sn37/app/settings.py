@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,7 +24,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from sn37.app import toml_lines
+from sn37.app import toml_files, toml_lines
+from sn37.app.bounds import MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
 from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.setting_types import (
     Addresses,
@@ -85,15 +85,19 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
     # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=MAX_THREADS)
     allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
     offline: bool = False  # follow and score, and never send anything to the chain
-    seed: int = Field(default=0, ge=0)  # simnet only
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
-    rounds: int | None = Field(default=None, ge=1)  # stop after so many; None never stops
+    rounds: int | None = Field(
+        default=None, ge=1, le=MAX_COUNT
+    )  # stop after so many; None never stops
     schedule: UserPath | None = None  # simnet and local only
-    keep_texts: int = Field(default=0, ge=0)  # rounds of a competition whose samples are kept
-    keep_history: int = Field(default=90, ge=1)  # days; of older rounds only crowns are kept
+    keep_texts: int = Field(
+        default=0, ge=0, le=MAX_COUNT
+    )  # rounds of a competition whose samples are kept
+    keep_history: int = Field(default=90, ge=1, le=MAX_DAYS)  # of older rounds only crowns stay
     health: HostAndPort | None = None  # where /healthz and /readyz are served
     # Where other validators publish their rounds: only an empty state begins with them.
     cold_start_from: UserPaths = ()
@@ -174,6 +178,11 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     file = _config_file(given)
     lines = _lines_of_file(file) if file else {}
+    if ("config",) in lines:
+        raise UsageError(
+            f"{file}, line {lines['config',]}: config: a file of settings cannot name another; "
+            "use --config or SN37_CONFIG"
+        )
     _refuse_unknown_variables()
     try:
         return Settings.model_validate(given)
@@ -238,12 +247,10 @@ def _config_file(given: Mapping[str, Any]) -> Path | None:
 
 def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
     try:
-        text = path.read_text(encoding="utf-8")
-        tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"--config {path}: not UTF-8 text ({error.reason})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"--config {path}: not TOML: {error}") from error
+        text = toml_files.read_text(path)
+        toml_files.parse(text)
+    except toml_files.UnreadableToml as error:
+        raise UsageError(f"--config {path}: {error}") from error
     except OSError as error:
         raise UsageError(f"--config {path}: {error.strerror or error}") from error
     return toml_lines.key_lines(text)
@@ -276,7 +283,8 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
 
 
 def _shown(value: object) -> str:
-    return repr(str(value) if isinstance(value, Path) else value)
+    shown = repr(str(value) if isinstance(value, Path) else value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
 
 
 def _close(name: str, known: Mapping[str, object] | set[str]) -> str:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-import re
-import tomllib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from sn37.app import toml_lines
+from sn37.app import toml_files, toml_lines
+from sn37.app.bounds import (
+    MAX_BLOCK,
+    MAX_COUNT,
+    MAX_HOURS,
+    MAX_MINUTES,
+    MAX_THREADS,
+    YEARS,
+)
 from sn37.app.cli_errors import UsageError
 from sn37.app.toml_tables import Table, explain, keys_of
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
 
 def _utc(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise ValueError(f"give a time from {YEARS[0]} to {YEARS[-1]}, not {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -30,11 +39,13 @@ class SourceTable(Table):
 
     name: str
     method: Literal["reference_loss", "text_loss"] | None = None  # None: as the competition's task
-    block: int | None = Field(default=None, ge=0)  # the window ends there; signers are as then
+    block: int | None = Field(
+        default=None, ge=0, le=MAX_BLOCK
+    )  # the window ends there; signers are as then
     until: Moment | None = None  # or there
-    hours: float = Field(default=24.0, gt=0)
+    hours: float = Field(default=24.0, gt=0, le=MAX_HOURS)
     trusted: list[str] = Field(default_factory=list)  # signers, in place of the chain's
-    num_samples: int = Field(default=1000, ge=2)  # of a source without time
+    num_samples: int = Field(default=1000, ge=2, le=MAX_COUNT)  # of a source without time
     parameters: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -47,7 +58,7 @@ class SourceTable(Table):
 class DataTable(Table):
     """Without sources, those of the competition's tasks."""
 
-    held_out_samples: int = Field(default=64, ge=4)  # of each task; never trained on
+    held_out_samples: int = Field(default=64, ge=4, le=MAX_COUNT)  # of each task; never trained on
     sources: list[SourceTable] = Field(default_factory=list)
 
 
@@ -63,24 +74,26 @@ class LoraTable(Table):
 class TrainingTable(Table):
     """The numbers of a run; see :class:`sn37.domain.training.Recipe`."""
 
-    epochs: float = Field(default=1.0, gt=0)
-    steps: int | None = Field(default=None, ge=1)  # in place of epochs
-    max_minutes: float | None = Field(default=None, gt=0)
-    batch_samples: int = Field(default=16, ge=1)
+    epochs: float = Field(default=1.0, gt=0, le=MAX_COUNT)
+    steps: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # in place of epochs
+    max_minutes: float | None = Field(default=None, gt=0, le=MAX_MINUTES)
+    batch_samples: int = Field(default=16, ge=1, le=MAX_COUNT)
     learning_rate: float = Field(default=2e-5, gt=0)
-    warmup_steps: int = Field(default=10, ge=0)
+    warmup_steps: int = Field(default=10, ge=0, le=MAX_COUNT)
     decay: Decay = Field(default=Decay.COSINE, strict=False)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     weighting: Weighting = Field(default=Weighting.SAMPLE, strict=False)
     precision: Precision = Field(default=Precision.MIXED, strict=False)
-    pack_tokens: int = Field(default=2048, ge=0)
+    pack_tokens: int = Field(default=2048, ge=0, le=MAX_COUNT)
     gradient_checkpointing: bool = False
     seed: int = Field(default=0, ge=0)
-    threads: int | None = Field(default=None, ge=1)  # of the CPU; None for all that there are
-    checkpoint_steps: int = Field(default=100, ge=1)
-    evaluate_steps: int = Field(default=100, ge=1)
-    patience: int = Field(default=5, ge=0)
+    threads: int | None = Field(
+        default=None, ge=1, le=MAX_THREADS
+    )  # of the CPU; None for all that there are
+    checkpoint_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
+    evaluate_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
+    patience: int = Field(default=5, ge=0, le=MAX_COUNT)
     min_gain: float = Field(default=0.0, ge=0, lt=1)
     lora: LoraTable | None = None
 
@@ -141,22 +154,37 @@ def load_config(file: Path) -> TrainConfig:
         UsageError: It cannot be read, or a line is wrong; says which and what to write.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file}: not UTF-8 text ({error.reason})") from error
+        text = toml_files.read_text(file)
+        given = toml_files.parse(text)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror or error}") from error
+    except toml_files.UnreadableToml as error:
+        where = "" if error.line is None else f", line {error.line}"
+        raise UsageError(f"{file}{where}: {error}") from error
+    lines = toml_lines.key_lines(text)
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+), column \d+\)$", str(error))
-        line = found[1] if found else str(text.count("\n") + 1)
-        raise UsageError(f"{file}, line {line}: not TOML: {error}") from error
-    try:
-        return TrainConfig.model_validate(given)
+        config = TrainConfig.model_validate(given)
     except ValidationError as error:
-        lines = toml_lines.key_lines(text)
         problem = min(error.errors(), key=lambda e: toml_lines.line_of(lines, e["loc"]) or 1)
         place = toml_lines.line_of(lines, problem["loc"]) or 1
         key = ".".join(map(str, problem["loc"]))
         raise UsageError(f"{file}, line {place}: {key}: {explain(problem, _KEYS)}") from error
+    for key, folder, other in _overlapping(config):
+        at = lines.get((key,)) or lines.get(("output",))
+        raise UsageError(
+            f"{file}, line {at}: {key}: {folder} must not be or lie in {other}; name another folder"
+        )
+    return config
+
+
+def _overlapping(config: TrainConfig) -> Iterator[tuple[str, Path, str]]:
+    """Each folder that is within one it would change, or that would be replaced with it."""
+    base, output, run = (f.resolve() for f in (config.base, config.output, config.run_folder))
+    for key, folder, name, other in (
+        ("run", run, "base", base),
+        ("output", output, "base", base),
+        ("run", run, "output", output),  # which is replaced as a whole
+        ("base", base, "output", output),
+    ):
+        if folder.is_relative_to(other):
+            yield key, folder, f"the {name} {other}"

@@ -65,9 +65,12 @@ def _require_pinned(requirements: Path) -> None:
     """Every package by one version and its hashes; no option that would bring others.
 
     Raises:
-        CommandError: A line is not.
+        CommandError: A line is not, or it is no text.
     """
-    text = requirements.read_text(encoding="utf-8")
+    try:
+        text = requirements.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{requirements}: not UTF-8 text ({error.reason})") from error
     for line in text.replace("\\\n", " ").splitlines():
         line = " ".join(re.sub(r"(^|\s)#.*", "", line).split())
         if line and not _PINNED.fullmatch(line):

@@ -178,6 +178,13 @@ def format_commitment(
     return text
 
 
+def is_repository(text: str) -> bool:
+    """Whether a commitment can name it: "namespace/name"."""
+    parts = text.split("/")
+    named = len(parts) == 2 and all(map(_REPO_PART.fullmatch, parts))
+    return named and not text.endswith(".git")
+
+
 def secure_hash(model_hash: Digest, hotkey: Hotkey) -> Digest:
     """Base64 of sha256 over the ASCII of model hash and hotkey.
 

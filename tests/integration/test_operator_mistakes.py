@@ -71,6 +71,20 @@ def test_another_seed_does_not_take_over_a_folder(tmp_path: Path) -> None:
     assert "another seed (4): choose another --state-dir" in said
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1_000, None])
+def test_a_simulated_chain_that_is_none_is_no_outage(content: bytes | None, tmp_path: Path) -> None:
+    chain = tmp_path / "simnet" / "chain.sqlite"
+    chain.parent.mkdir()
+    if content is None:
+        chain.mkdir()
+    else:
+        chain.write_bytes(content)
+    code, said = refused(tmp_path)
+    assert code == 1
+    assert f"{chain} is no chain that can be used" in said
+    assert not (tmp_path / "simnet" / "population").exists()
+
+
 def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
     code, said = refused(tmp_path, "--json", str(tmp_path))
     assert code == 2

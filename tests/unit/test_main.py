@@ -55,6 +55,29 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         (["--nope"], "error: no such option: --nope; see sn37 --help\n"),
         (["nope"], "error: no such command 'nope'; see sn37 --help\n"),
         (["schedule", "check"], "error: missing argument 'FILE'; see sn37 --help\n"),
+        (
+            ["schedule", "show", "finney", "--network", "simnet"],
+            "error: finney or the preset of --network simnet: name one of them\n",
+        ),
+        *(
+            (
+                ["miner", "train", "--example", "1", "--network", "simnet", ignored],
+                "error: --example prints a file of TOML: leave out FILE, --data-only and --json\n",
+            )
+            for ignored in ("--json", "--data-only", "train.toml")
+        ),
+        (
+            ["miner", "train", "train.toml", "--data-only", "--json"],
+            "error: --data-only prints nothing: leave out --json\n",
+        ),
+        *(
+            (
+                ["miner", "publish", ".", "--competition", "1", "--repo", repo],
+                f"error: --repo {repo}: write it as NAMESPACE/NAME, of letters, digits, "
+                "-, _ and .\n",
+            )
+            for repo in ("a", "a/", "a/b/c", "a/b:c", "a/b.git", "ä/b", "a/-b")
+        ),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(

@@ -140,6 +140,10 @@ def test_a_mistake_is_told_with_its_place_and_the_fix(
     [
         ("\nnetuid = 70000\n", ", line 2: netuid: input should be less than or equal to 65535"),
         ("walet = 'x'\n", ", line 1: walet: unknown setting; did you mean wallet?"),
+        (
+            "# of this machine\nconfig = 'x'\n",
+            ", line 2: config: a file of settings cannot name another; use --config or SN37_CONFIG",
+        ),
         ("netuid =\n", ": not TOML: Invalid value (at line 1, column 9)"),
     ],
 )

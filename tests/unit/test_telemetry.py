@@ -110,6 +110,17 @@ def lines_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def test_a_record_that_cannot_be_written_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = JsonlSink(tmp_path, now=lambda: NOON)
+    for event in every_event():
+        sink.emit(event)
+    (record,) = caplog.records
+    assert record.getMessage() == f"{tmp_path}: Is a directory; events are missing from it"
+    assert sink.num_dropped == len(every_event())
+
+
 def test_every_event_is_one_line_of_json(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "new" / "events.jsonl", now=lambda: NOON)
     for event in every_event():

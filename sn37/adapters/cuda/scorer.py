@@ -42,6 +42,7 @@ Dtype = Literal["float32", "bfloat16"]
 WORKER = "sn37.adapters.cuda.worker:main"
 METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
+STACK_BYTES = 16 << 20  # of a thread in both of torch's pools; reserved, hardly used
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
 TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
 DRIVER_BYTES = 4 << 30  # what a GPU's libraries and driver hold on the host
@@ -102,7 +103,8 @@ class WorkerScorer:
             return
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
-        limit = allowance if self._device == "cpu" else None  # a driver reserves at will
+        stacks = self._threads * STACK_BYTES
+        limit = allowance + stacks if self._device == "cpu" else None  # a driver reserves at will
         is_ready = False
         async with AsyncExitStack() as stack:
             worker = await self._launcher.launch(readable=readable, memory_bytes=limit)

@@ -90,13 +90,15 @@ def receipts_in(folders: Iterable[Path]) -> tuple[FolderReceipts, ...]:
 def write_round(
     folder: Path, round_: RoundKey, statement: bytes, receipts: Mapping[EntryKey, bytes]
 ) -> bool:
-    """Put a round into the folder, unless it is there; whether it is new.
+    """Put a round into the folder, unless it is there with its statement; whether it is new.
+
+    What an interrupted copy or a loss of power has left of a round is written anew.
 
     Raises:
         OSError: The folder cannot be written; nothing that looks complete is left.
     """
     home = folder / _folder_name(round_)
-    if home.is_dir():
+    if _is_complete(home):
         return False
     partial = home.with_name(home.name + _PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
@@ -107,8 +109,15 @@ def write_round(
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # or a loss of power leaves a whole folder of empty files
+    if home.is_dir():
+        shutil.rmtree(home)
     partial.rename(home)
     return True
+
+
+def _is_complete(home: Path) -> bool:
+    statement = home / STATEMENT  # written last
+    return statement.is_file() and statement.stat().st_size > 0
 
 
 def _folder_name(round_: RoundKey) -> str:

@@ -17,6 +17,7 @@ from sn37.adapters.simnet.keys import SimnetSigner, keypair
 from sn37.adapters.simnet.ledger import Ledger
 from sn37.adapters.simnet.model_store import FolderModelStore
 from sn37.adapters.simnet.publisher import FolderPublisher
+from sn37.adapters.simnet.schema import require_chain
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE
 from sn37.domain.ids import Block, Coldkey, Uid
 from sn37.ports.clock import Clock
@@ -69,10 +70,12 @@ def open_guest(
         cache: Folder for the guest's own copies of models.
 
     Raises:
-        ChainUnavailable: There is no world yet.
+        ValueError: The file holds no whole chain.
+        ChainUnavailable: It does not answer.
     """
     root = state_dir.absolute() / "simnet"
     path, repos = root / "chain.sqlite", root / "repos"
+    require_chain(path)
     seed = _seed(path)
     signer = SimnetSigner(keypair(seed, f"guest/{wallet}/{hotkey}"))
 

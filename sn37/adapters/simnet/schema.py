@@ -125,6 +125,29 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def require_chain(path: Path) -> None:
+    """Make sure before anything waits for it that an existing file holds a chain, whole.
+
+    Raises:
+        ValueError: It does not; says what to do.
+    """
+    try:
+        connection = open_file(path)
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found != "ok" or connection.execute("SELECT head FROM chain").fetchone() is None:
+                raise sqlite3.DatabaseError("damaged, or without blocks")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return  # somebody writes it
+        raise ValueError(
+            f"{path} is no chain that can be used ({error}); put the file back that was there, or "
+            "remove it together with the state beside it"
+        ) from error
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Everything in the block is written at its end, or nothing is."""

@@ -33,6 +33,7 @@ from sn37.adapters.simnet.recipes import (
 )
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
 from sn37.adapters.simnet.runs import FEED_NETUID, SENDERS
+from sn37.adapters.simnet.schema import require_chain
 from sn37.domain.commitment import format_commitment, secure_hash
 from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Block, Coldkey, Hotkey, Netuid
@@ -94,15 +95,17 @@ def build_world(
     ``keep_going`` is called several times a second meanwhile and ends the call by raising.
 
     Raises:
-        ValueError: The folder holds the world of another seed or recipe.
+        ValueError: The folder holds the world of another seed or recipe, or no whole chain.
         TrainingFailed: A model could not be trained.
         OSError: The folder cannot be written.
     """
     root = state_dir.absolute() / "simnet"
+    repos, chain_path = root / "repos", root / "chain.sqlite"
+    if chain_path.exists():
+        require_chain(chain_path)
     population = prepare(
         root / "population", seed=seed, emit=emit, recipe=recipe, keep_going=keep_going
     )
-    repos, chain_path = root / "repos", root / "chain.sqlite"
     revisions = _published(root / _MARKER, FolderRepositories(repos), population, keep_going)
     if not chain_path.exists():
         _found_chain(chain_path, seed, population, revisions)

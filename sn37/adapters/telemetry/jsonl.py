@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
 
 
+log = logging.getLogger(__name__)
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -23,7 +27,8 @@ def _utc_now() -> datetime:
 class JsonlSink:
     """One canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
 
-    A line is one unbuffered write. What the disk refuses is dropped and counted. Appends to a
+    A line is one unbuffered write. What the disk refuses is dropped and counted,
+    and the first is told in the log. Appends to a
     file that is there already.
     """
 
@@ -42,7 +47,11 @@ class JsonlSink:
         )
         try:
             self._write(line + b"\n")
-        except OSError:
+        except OSError as error:
+            if not self.num_dropped:  # once is enough to know
+                log.warning(
+                    "%s: %s; events are missing from it", self._path, error.strerror or error
+                )
             self.num_dropped += 1
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,13 +103,31 @@ def test_the_wrong_network_has_another_chain(
     refused(said, "has no competition at block 1741", "--endpoint that of another chain?")
 
 
-def test_the_wrong_network_has_no_chain_here(
-    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("make", "parts"),
+    [
+        (None, ("no simulated network", "python -m sn37.app.validator --network simnet")),
+        (Path.mkdir, ("chain.sqlite is no chain that can be used", "put the file back")),
+        (Path.touch, ("chain.sqlite is no chain that can be used", "put the file back")),
+    ],
+)
+@pytest.mark.parametrize("command", ["publish", "status", "register"])
+def test_a_folder_without_a_chain(
+    make: Callable[[Path], object] | None,
+    parts: tuple[str, ...],
+    command: str,
+    tmp_path: Path,
+    model: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    args = ["publish", str(model), "--repo", "alice/model", "--competition", "2"]
+    (tmp_path / "simnet").mkdir()
+    if make is not None:
+        make(tmp_path / "simnet" / "chain.sqlite")
+    more = [str(model), "--repo", "alice/model", "--competition", "2"]
+    args = [command, *(more if command == "publish" else ())]
     code = miner.main([*args, "--network", "simnet", "--state-dir", str(tmp_path)])
     said = Said(code=code, out="", err=capsys.readouterr().err)
-    refused(said, "no simulated network", "python -m sn37.app.validator --network simnet")
+    refused(said, *parts)
 
 
 def test_an_unregistered_hotkey(stranger: MinerWorld, model: Path) -> None:

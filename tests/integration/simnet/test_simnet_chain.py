@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ from sn37.adapters.simnet.extrinsics import (
 )
 from sn37.adapters.simnet.keys import SimnetSigner, keypair, verified
 from sn37.adapters.simnet.ledger import Ledger
-from sn37.adapters.simnet.schema import open_file, transaction
+from sn37.adapters.simnet.schema import open_file, require_chain, transaction
 from sn37.domain.canonical import JsonValue
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
@@ -612,3 +612,44 @@ def test_a_signature_is_checked_whatever_it_looks_like() -> None:
     assert not verified(b"another", signature, ALICE.hotkey)
     assert not verified(b"message", signature[:10], ALICE.hotkey)
     assert not verified(b"message", signature, Hotkey("no address"))
+
+
+def _another_database(path: Path, version: int) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE other (x)")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+
+
+def _damaged(path: Path) -> None:
+    SimnetChain.create(path, seed=7, genesis_time=GENESIS, head=HEAD).close()
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"x" * (len(content) - 8192))
+
+
+NO_CHAINS: Mapping[str, Callable[[Path], object]] = {
+    "garbage": lambda path: path.write_bytes(b"garbage" * 2_000),
+    "empty": Path.touch,
+    "folder": Path.mkdir,
+    "another database": lambda path: _another_database(path, 0),
+    "another of the same version": lambda path: _another_database(path, 1),
+    "damaged": _damaged,
+}
+
+
+@pytest.mark.parametrize("make", NO_CHAINS.values(), ids=NO_CHAINS)
+def test_what_is_no_chain_is_refused_and_left_alone(
+    make: Callable[[Path], object], path: Path
+) -> None:
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(ValueError, match=r"is no chain that can be used .*; put the file back"):
+        require_chain(path)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_a_chain_that_somebody_writes_is_one(chain: SimnetChain, path: Path) -> None:
+    writer = open_file(path)
+    with transaction(writer):
+        require_chain(path)
+    writer.close()

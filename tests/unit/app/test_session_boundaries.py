@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import signal
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pytest_mock import MockerFixture
@@ -73,6 +75,27 @@ class TestPackages:
         installed.require_packages(Settings(network="simnet"))
         with pytest.raises(CommandError, match="huggingface_hub"):
             installed.require_packages(Settings(network="finney"))
+
+
+class TestDevice:
+    @pytest.mark.parametrize("driver", [True, False])
+    @pytest.mark.parametrize("torch", ["2.13.0", "2.13.0+cpu", None])
+    def test_cuda_that_is_not_here_is_told_before_the_work(
+        self, driver: bool, torch: str | None, tmp_path: Path, mocker: MockerFixture
+    ) -> None:
+        mocker.patch.object(installed, "DRIVERS", [tmp_path if driver else tmp_path / "none"])
+        found = PackageNotFoundError() if torch is None else [torch]
+        mocker.patch.object(installed, "version", side_effect=found)
+        settings = Settings(network="simnet", device="cuda")
+        if driver and torch != "2.13.0+cpu":
+            installed.require_device(settings)
+            return
+        with pytest.raises(CommandError, match=r"^--device cuda: .* or use --device cpu$"):
+            installed.require_device(settings)
+
+    @pytest.mark.parametrize("device", ["cpu", "auto"])
+    def test_nobody_else_needs_it(self, device: Literal["cpu", "auto"]) -> None:
+        installed.require_device(Settings(network="finney", device=device))
 
 
 class TestCautions:

@@ -123,6 +123,35 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "nowhere.toml")
 
 
+@pytest.mark.parametrize(
+    ("base", "output", "run", "line", "key"),
+    [
+        ("base", "model", "base", 4, "run"),
+        ("base", "model", "base/run", 4, "run"),
+        ("base", "model", "other/../base", 4, "run"),
+        ("base", "model", "link", 4, "run"),
+        ("link", "model", "base", 4, "run"),
+        ("model.run", "model", None, 3, "run"),
+        ("base", "link", "run", 3, "output"),
+        ("base", "base/model", "run", 3, "output"),
+        ("base", "model", "model", 4, "run"),
+        ("model/base", "model", "run", 2, "base"),
+    ],
+)
+def test_no_folder_lies_in_one_that_it_would_change(
+    tmp_path: Path, base: str, output: str, run: str | None, line: int, key: str
+) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "base")
+    lines = [
+        f'{name} = "{tmp_path / folder}"\n' for name, folder in (("base", base), ("output", output))
+    ]
+    if run is not None:
+        lines.append(f'run = "{tmp_path / run}"\n')
+    with pytest.raises(UsageError, match=rf"line {line}: {key}: .* must not be or lie in the "):
+        load_config(written(tmp_path, "competition = 1\n" + "".join(lines)))
+
+
 async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -234,6 +234,19 @@ class TestDescription:
         with pytest.raises(CommandError, match="is not NAME==VERSION"):
             self.describe(shop, line)
 
+    def test_requirements_that_are_no_text_are_named(self, shop: Shop) -> None:
+        (shop.root / "binary").write_bytes(b"\xff\x00")
+        wheel = shop.root / shop.release.wheel.name
+        with pytest.raises(CommandError, match=r"binary: not UTF-8 text \(invalid start byte\)"):
+            describe(
+                wheel,
+                shop.root / "binary",
+                schema=2,
+                oldest_schema=0,
+                not_before=NOON,
+                valid_days=90,
+            )
+
     @pytest.mark.parametrize(
         "lines",
         [
