@@ -8,9 +8,11 @@ from enum import Enum
 from pathlib import Path
 
 from sn37.app.cli_errors import UsageError
+from sn37.app.folders import is_folder
 from sn37.domain.ids import Hotkey, Uid
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@([^@\s]+)")
+_UID = re.compile(r"[0-9]{1,5}")
 _HOTKEY = re.compile(r"5[1-9A-HJ-NP-Za-km-z]{47}")  # an ss58 address with Substrate's prefix
 
 FORMS = "champion, subnet9, uid:NUMBER, hotkey:ADDRESS, NAMESPACE/NAME@COMMIT or a folder"
@@ -68,15 +70,16 @@ def source_of(text: str) -> Source:
 
     Raises:
         UsageError: Nothing; says how it is written.
+        CommandError: What may be a folder cannot be looked at.
     """
     if text in {standing.value for standing in Standing}:
         return Standing(text)
     kind, _, value = text.partition(":")
-    if kind == "uid" and value.isascii() and value.isdecimal():
+    if kind == "uid" and _UID.fullmatch(value):
         return Named(uid=Uid(int(value)))
     if _HOTKEY.fullmatch(text.removeprefix("hotkey:")):
         return Named(hotkey=Hotkey(text.removeprefix("hotkey:")))
-    if Path(text).is_dir():
+    if is_folder(Path(text)):
         return Local(folder=Path(text))
     if (match := _REPOSITORY.fullmatch(text)) is not None:
         return Published(repo=match[1], name=match[2])

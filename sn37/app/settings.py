@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_file
 from sn37.app.setting_types import (
     Addresses,
     HostAndPort,
@@ -200,7 +201,7 @@ def require_wallet(settings: Settings) -> None:
             f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
             "to try without one: --network simnet"
         )
-    if not settings.hotkey_file.is_file():
+    if not is_file(settings.hotkey_file, "hotkey"):
         raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
 
 
