@@ -36,6 +36,7 @@ from sn37.app.setting_types import (
     PublicKeys,
     UserPath,
     UserPaths,
+    expanded,
 )
 
 ENV_PREFIX = "SN37_"
@@ -50,9 +51,11 @@ FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
 
 def _default_state_dir(given: Mapping[str, Any]) -> Path:
     """One folder per subnet, where programs keep state by the XDG convention."""
+    root = Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
-        root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    except RuntimeError as error:
+        if not root.is_absolute():  # then the convention ignores it
+            root = expanded(Path("~/.local/state"))
+    except ValueError as error:
         raise UsageError(
             "no home folder to keep state in; give --state-dir, or set HOME"
         ) from error
@@ -64,8 +67,8 @@ def _default_wallet_path() -> Path:
     """Where Bittensor keeps wallets; spelled with ~ where nobody has a home and none can be."""
     path = Path("~/.bittensor/wallets")
     try:
-        return path.expanduser()
-    except RuntimeError:
+        return expanded(path)
+    except ValueError:
         return path
 
 
@@ -232,8 +235,8 @@ def _refuse_unknown_variables() -> None:
 def _config_file(given: Mapping[str, Any]) -> Path | None:
     name = given.get("config") or os.environ.get("SN37_CONFIG")
     try:
-        return Path(str(name)).expanduser() if name else None
-    except RuntimeError as error:
+        return expanded(Path(str(name))) if name else None
+    except ValueError as error:
         raise UsageError(f"--config {name}: {error}") from error
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from sn37.app import toml_lines
 from sn37.app.cli_errors import UsageError
+from sn37.app.setting_types import expanded
 from sn37.app.toml_tables import Table, explain, keys_of
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
@@ -22,7 +23,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_utc)]
-Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(expanded)]
 
 
 class SourceTable(Table):
