@@ -13,8 +13,10 @@ import pytest
 import typer
 
 from sn37.app import main
-from sn37.app.cli_errors import CommandError, run
+from sn37.app.cli_errors import CommandError, UsageError, run
 from sn37.app.folders import is_file, is_folder, is_there
+from sn37.app.rules import competition_of, rules_of_network
+from sn37.app.scoring_needs import needed_tokenizer
 from sn37.app.settings import load_settings, require_wallet
 
 LONG = "n" * 300
@@ -53,6 +55,16 @@ def test_a_name_that_is_too_long_is_one_line(
     monkeypatch.chdir(tmp_path)
     assert run(main.app, args, prog_name="sn37") == 1
     assert capsys.readouterr().err == f"error: {named}: File name too long\n"
+
+
+async def test_a_tokenizer_that_is_given_has_to_be_a_folder(tmp_path: Path) -> None:
+    settings = load_settings({"network": "simnet"})
+    rules = competition_of(rules_of_network(settings), 1)
+    with pytest.raises(UsageError, match=rf"^--tokenizer {tmp_path}/nope: no such folder$"):
+        await needed_tokenizer(settings, rules, tmp_path / "nope")
+    with pytest.raises(CommandError, match=rf"^--tokenizer {LONG}: File name too long$"):
+        await needed_tokenizer(settings, rules, Path(LONG))
+    assert await needed_tokenizer(settings, rules, tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize("look", [is_folder, is_file, is_there])
