@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from sn37.app.cli_errors import UsageError
+from sn37.app.folders import is_folder
 from sn37.domain.ids import Hotkey, Uid
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@([^@\s]+)")
@@ -69,6 +70,7 @@ def source_of(text: str) -> Source:
 
     Raises:
         UsageError: Nothing; says how it is written.
+        CommandError: What may be a folder cannot be looked at.
     """
     if text in {standing.value for standing in Standing}:
         return Standing(text)
@@ -79,7 +81,7 @@ def source_of(text: str) -> Source:
         return Named(uid=Uid(int(value)))
     if _HOTKEY.fullmatch(text.removeprefix("hotkey:")):
         return Named(hotkey=Hotkey(text.removeprefix("hotkey:")))
-    if Path(text).is_dir():
+    if is_folder(Path(text)):
         return Local(folder=Path(text))
     if (match := _REPOSITORY.fullmatch(text)) is not None:
         return Published(repo=match[1], name=match[2])

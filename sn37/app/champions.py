@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
+from sn37.app.folders import is_there
 from sn37.app.settings import Settings
 from sn37.domain.base_models import rank_base_models
 from sn37.domain.commitment import Commitment
@@ -33,10 +34,10 @@ def state_of(settings: Settings) -> ValidatorState | None:
     """What a validator has recorded in its folder; ``None`` where none has run.
 
     Raises:
-        StateUnreadable, StateUnavailable: There is a state that cannot be read.
+        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
     """
     file = settings.state_file
-    return Container.read_state()(file) if file.is_file() else None
+    return Container.read_state()(file) if is_there(file) else None
 
 
 def recorded_state(settings: Settings) -> ValidatorState:

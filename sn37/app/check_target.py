@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sn37.app.checking import Repository, Request, Row, run_check
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_folder
 from sn37.app.model_hosts import open_examiner
 from sn37.app.settings import Settings
 from sn37.domain.admission import Examined
@@ -66,7 +67,7 @@ async def _target(text: str, settings: Settings) -> Path | Repository:
 
 def _named(text: str) -> Path | Repository:
     """A folder, or a repository at what may be a branch."""
-    if (folder := Path(text)).is_dir():
+    if is_folder(folder := Path(text)):
         return folder
     if (match := _REPOSITORY.fullmatch(text)) is None:
         raise UsageError(f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT")

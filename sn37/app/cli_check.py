@@ -12,6 +12,7 @@ import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import UsageError
+from sn37.app.folders import is_folder
 
 if TYPE_CHECKING:
     from sn37.app.checking import Row
@@ -70,7 +71,7 @@ def check(
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     rules = competition_of(rules_of_network(settings), competition, at=at)
-    if tokenizer is not None and not tokenizer.is_dir():
+    if tokenizer is not None and not is_folder(tokenizer, "--tokenizer"):
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
     found = check_named(
         target,

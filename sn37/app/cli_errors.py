@@ -1,11 +1,13 @@
 """Running a command line: every known error becomes one line and an exit code.
 
-0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. Anything else is a bug and
-keeps its traceback, unless the command has a log for it.
+0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. What the system says of a file
+is known, whoever asked it: such an error names the file. Anything else is a bug and keeps its
+traceback, unless the command has a log for it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -13,9 +15,12 @@ from typing import TextIO
 
 import typer
 
+from sn37.app import interrupts
+from sn37.app.interrupts import INTERRUPTED
 from sn37.ports.errors import PortError
 
-INTERRUPTED = 130  # typer's code for Ctrl-C, as shells have it
+# What writing to an open file says, without its name.
+_OF_DISKS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 
 class CommandError(Exception):
@@ -34,18 +39,27 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
     """Run ``app`` and return the exit code."""
     given = list(sys.argv[1:] if args is None else args)
     try:
+        interrupts.as_usual()
         code = app(given, standalone_mode=False, prog_name=prog_name)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")
         if not message:  # a group without a command: its help has been printed
             return error.exit_code
-        return _fail(f"{message[:1].lower()}{message[1:]}; see {prog_name} --help", error.exit_code)
+        context = getattr(error, "ctx", None)
+        command = prog_name if context is None else context.command_path
+        return _fail(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
     except CommandError as error:
         return _fail(str(error), error.exit_code)
     except PortError as error:
         return _fail(str(error), 1)
+    except OSError as error:
+        return _fail(_of_file(error), 1)
     except typer.Abort:
         return _fail("interrupted", 1)
+    except KeyboardInterrupt:  # before typer looks out for it
+        code = INTERRUPTED
     if code == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
@@ -57,6 +71,34 @@ def abandon(stream: TextIO | None) -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+
+
+def _of_file(error: OSError) -> str:
+    """What the system says, and of which file.
+
+    Raises:
+        OSError: The same, where it is of no file and of no disk: nobody but us can mend it.
+    """
+    why = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {why}"
+    if error.errno not in _OF_DISKS:
+        raise error
+    if _is_refused(sys.stdout):
+        abandon(sys.stdout)
+        return f"standard output: {why}"
+    return why
+
+
+def _is_refused(stream: TextIO | None) -> bool:
+    """Whether the stream refuses even an empty line."""
+    try:
+        if stream is not None:
+            stream.write("\n")
+            stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _fail(message: str, code: int) -> int:

@@ -14,6 +14,7 @@ import typer
 from sn37.app import options
 from sn37.app.bounds import MAX_MINUTES
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_folder
 from sn37.domain.ids import BLOCK_SECONDS
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def publish(
     from sn37.app.publish import PublishRequest  # what it needs takes a second to import
 
     for where in (folder, tokenizer):
-        if where is not None and not where.is_dir():
+        if where is not None and not is_folder(where):
             raise UsageError(f"{where}: no such folder")
     request = PublishRequest(
         folder=folder,

@@ -1,14 +1,34 @@
-"""Finding out before hours of work, not after, that a place cannot be written to."""
+"""What a place on the disk is, and before hours of work whether it can be written to."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sn37.app.cli_errors import CommandError, UsageError
 
 PROBE_BYTES = 1 << 16  # a full disk often still takes an empty file
+
+
+def is_folder(path: Path, what: str = "") -> bool:
+    """Whether a folder is there; ``what`` says what for, where the path alone does not.
+
+    Raises:
+        CommandError: The system does not tell: it may not be seen, or its name is too long.
+    """
+    return _asked(path.is_dir, path, what)
+
+
+def is_file(path: Path, what: str = "") -> bool:
+    """The same of an ordinary file."""
+    return _asked(path.is_file, path, what)
+
+
+def is_there(path: Path, what: str = "") -> bool:
+    """The same of anything, be it a link to nothing."""
+    return _asked(lambda: _exists(path), path, what)
 
 
 def require_writable(folder: Path) -> None:
@@ -49,6 +69,21 @@ def _write_probe(folder: Path) -> None:
         probe.write_bytes(bytes(PROBE_BYTES))
     finally:
         probe.unlink(missing_ok=True)
+
+
+def _asked(look: Callable[[], bool], path: Path, what: str) -> bool:
+    try:
+        return look()
+    except OSError as error:
+        raise CommandError(f"{what} {path}: {_why(error)}".lstrip()) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _why(error: OSError) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from sn37.app import interrupts
+
+    interrupts.quiet()
+
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +32,7 @@ from sn37.app import (
     miner,
 )
 from sn37.app.cli_errors import run
+from sn37.app.interrupts import leave
 
 app = typer.Typer(
     name="sn37",
@@ -89,7 +95,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run(app, sys.argv[1:] or ["--help"], prog_name="sn37"))
+    leave(run(app, sys.argv[1:] or ["--help"], prog_name="sn37"))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":
+    from sn37.app import interrupts
+
+    interrupts.quiet()
+
 from collections.abc import Sequence
 
 import typer
@@ -17,6 +21,7 @@ from sn37.app import (
     cli_train,
 )
 from sn37.app.cli_errors import run
+from sn37.app.interrupts import leave
 
 app = typer.Typer(
     name="miner",
@@ -47,4 +52,4 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

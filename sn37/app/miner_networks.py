@@ -14,6 +14,7 @@ from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app import networks
 from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
+from sn37.app.folders import is_there
 from sn37.app.miner_network import Hand, Sight
 from sn37.app.model_hosts import open_examiner
 from sn37.app.networks import open_chain, open_signer, require_chain
@@ -102,7 +103,7 @@ def open_guest(settings: Settings) -> Guest:
     """
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
-    if not (settings.state_dir / "simnet" / "chain.sqlite").exists():
+    if not is_there(settings.state_dir / "simnet" / "chain.sqlite"):
         raise CommandError(
             f"no simulated network in {settings.state_dir}; start one, in another terminal: "
             f"python -m sn37.app.validator --network simnet --state-dir {settings.state_dir}"

@@ -20,6 +20,7 @@ from sn37.app.container import Container
 from sn37.app.network import Network
 from sn37.app.plugins import dataset_plugin
 from sn37.app.receipts import VerifySignature
+from sn37.app.setting_types import expanded
 from sn37.app.settings import Settings, require_wallet
 from sn37.domain.ids import Block, Netuid
 from sn37.ports.errors import SignerUnusable
@@ -146,8 +147,8 @@ def _password(hotkey_file: Path) -> str | None:
     """
     if name := os.environ.get(PASSWORD_FILE_VARIABLE):
         try:
-            return Path(name).expanduser().read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
+            return expanded(Path(name)).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
             raise SignerUnusable(f"{PASSWORD_FILE_VARIABLE} {name}: {error}") from error
     if sys.stdin is not None and sys.stdin.isatty():
         return getpass(f"password of {hotkey_file}: ")

@@ -83,13 +83,14 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
     require_scorer(wanted.rules)
     scorer = open_scorer(wanted.settings)
     try:
+        tokenizer = await needed_tokenizer(wanted.settings, wanted.rules, wanted.tokenizer)
         batches = await _batches(wanted, kept)
         return await rescore(
             wanted.receipt,
             rules=wanted.rules,
             batches=batches,
             artifact=await _model(wanted),
-            tokenizer=await needed_tokenizer(wanted.settings, wanted.rules, wanted.tokenizer),
+            tokenizer=tokenizer,
             scorer=scorer,
             environment=scorer.environment,
             told=told,

@@ -10,6 +10,7 @@ from dependency_injector import providers
 from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.draws import Draws
+from sn37.app.folders import is_there
 from sn37.app.pools import live_tasks, pool_request
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
@@ -34,10 +35,10 @@ def kept_pools(settings: Settings, key: RoundKey) -> Mapping[TaskName, Pool]:
     """The pools of a round that a validator's state folder still has.
 
     Raises:
-        StateUnreadable, StateUnavailable: There is a state that cannot be read.
+        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
     """
     container = Container(settings=providers.Object(settings))
-    if not container.state_file().is_file():
+    if not is_there(container.state_file()):
         return {}
     return container.read_pools()(container.state_file(), key)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
-from sn37.app.cli_errors import CommandError
+from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_folder
 from sn37.app.model_hosts import prescribed_tokenizer, scored_methods
 from sn37.app.settings import Settings
 from sn37.domain.competition import Competition
@@ -35,9 +36,12 @@ async def needed_tokenizer(
     ``None`` where models bring their own.
 
     Raises:
+        UsageError: The one given is no folder.
         CommandError: It is not on this machine and cannot be had.
         StoreUnavailable: The hub does not answer.
     """
+    if given is not None and not is_folder(given, "--tokenizer"):
+        raise UsageError(f"--tokenizer {given}: no such folder")
     if rules.tokenizer is None or given is not None:
         return given
     found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +13,30 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
 
+def expanded(path: Path) -> Path:
+    """The path with ~ replaced. A HOME that is no whole path is none; then the system says it.
+
+    Raises:
+        ValueError: No path, or nobody knows what ~ stands for.
+    """
+    if "\0" in str(path):
+        raise ValueError("give a path without a NUL character")
+    try:
+        if path.parts[:1] == ("~",) and not Path(os.environ.get("HOME", "/")).is_absolute():
+            return Path(pwd.getpwuid(os.getuid()).pw_dir, *path.parts[1:])
+        return path.expanduser()
+    except (KeyError, RuntimeError) as error:  # no HOME, and no such user
+        raise ValueError(f"cannot tell what ~ stands for ({error.args[0]}); set HOME") from error
+
+
 def _user_path(path: Path) -> Path:
     if path == Path():  # what an empty shell variable comes to
         raise ValueError("give a path other than the working directory itself")
-    try:
-        return path.expanduser()
-    except RuntimeError as error:  # no HOME, and no such user
-        raise ValueError(f"cannot tell what ~ stands for ({error}); set HOME") from error
+    return expanded(path)
 
 
 def _not_empty(name: str) -> str:
-    if not name or "/" in name or name in (".", ".."):
+    if not name or "/" in name or "\0" in name or name in (".", ".."):
         raise ValueError("give a name, without any folder")
     return name
 
@@ -47,7 +61,12 @@ def _check_network(network: str) -> str:
 
 
 def _is_address(text: str) -> bool:
-    return re.match(r"wss?://[^/\s]\S*$", text) is not None
+    try:
+        parts = urlsplit(text)
+        has_place = bool(parts.hostname) and parts.port != 0  # a port out of range raises
+    except ValueError:
+        return False
+    return has_place and re.fullmatch(r"wss?://[^/\s]\S*", text) is not None
 
 
 def _split(given: object) -> object:

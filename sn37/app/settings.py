@@ -27,6 +27,7 @@ from pydantic_settings import (
 from sn37.app import toml_files, toml_lines
 from sn37.app.bounds import MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_file
 from sn37.app.setting_types import (
     Addresses,
     HostAndPort,
@@ -35,6 +36,7 @@ from sn37.app.setting_types import (
     PublicKeys,
     UserPath,
     UserPaths,
+    expanded,
 )
 
 ENV_PREFIX = "SN37_"
@@ -49,9 +51,11 @@ FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
 
 def _default_state_dir(given: Mapping[str, Any]) -> Path:
     """One folder per subnet, where programs keep state by the XDG convention."""
+    root = Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
-        root = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
-    except RuntimeError as error:
+        if not root.is_absolute():  # then the convention ignores it
+            root = expanded(Path("~/.local/state"))
+    except ValueError as error:
         raise UsageError(
             "no home folder to keep state in; give --state-dir, or set HOME"
         ) from error
@@ -63,8 +67,8 @@ def _default_wallet_path() -> Path:
     """Where Bittensor keeps wallets; spelled with ~ where nobody has a home and none can be."""
     path = Path("~/.bittensor/wallets")
     try:
-        return path.expanduser()
-    except RuntimeError:
+        return expanded(path)
+    except ValueError:
         return path
 
 
@@ -209,7 +213,7 @@ def require_wallet(settings: Settings) -> None:
             f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
             "to try without one: --network simnet"
         )
-    if not settings.hotkey_file.is_file():
+    if not is_file(settings.hotkey_file, "hotkey"):
         raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
 
 
@@ -240,8 +244,8 @@ def _refuse_unknown_variables() -> None:
 def _config_file(given: Mapping[str, Any]) -> Path | None:
     name = given.get("config") or os.environ.get("SN37_CONFIG")
     try:
-        return Path(str(name)).expanduser() if name else None
-    except RuntimeError as error:
+        return expanded(Path(str(name))) if name else None
+    except ValueError as error:
         raise UsageError(f"--config {name}: {error}") from error
 
 

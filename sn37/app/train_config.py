@@ -20,6 +20,7 @@ from sn37.app.bounds import (
     YEARS,
 )
 from sn37.app.cli_errors import UsageError
+from sn37.app.setting_types import expanded
 from sn37.app.toml_tables import Table, explain, keys_of
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
@@ -31,7 +32,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_utc)]
-Folder = Annotated[Path, Field(strict=False), AfterValidator(Path.expanduser)]
+Folder = Annotated[Path, Field(strict=False), AfterValidator(expanded)]
 
 
 class SourceTable(Table):

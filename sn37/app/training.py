@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from sn37.app.cli_errors import CommandError, UsageError
+from sn37.app.folders import is_folder, is_there
 from sn37.app.model_hosts import (
     draw_losses,
     open_scorer,
@@ -97,9 +98,9 @@ def train(config: TrainConfig, settings: Settings, progress: Progress) -> Traine
         PortError: A source, the device or the base does not serve; the message says which.
     """
     rules = competition_of(rules_of_network(settings), config.competition)
-    if not config.base.is_dir():
+    if not is_folder(config.base, "base"):
         raise UsageError(f"base {config.base}: no such folder; see sn37 miner base")
-    if config.output.exists() and not config.run_folder.exists():
+    if is_there(config.output, "output") and not is_there(config.run_folder, "run"):
         raise UsageError(f"output {config.output} is there already; name another folder")
     base = admitted(config.base, rules, "base")
     tokenizer = asyncio.run(_tokenizer(config, settings, rules))
@@ -204,7 +205,7 @@ async def _tokenizer(
     if rules.tokenizer is None:
         return None
     if config.tokenizer is not None:
-        if not config.tokenizer.is_dir():
+        if not is_folder(config.tokenizer, "tokenizer"):
             raise UsageError(f"tokenizer {config.tokenizer}: no such folder")
         return config.tokenizer
     found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)

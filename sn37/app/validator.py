@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":
+    from sn37.app import interrupts
+
+    interrupts.quiet()
+
 from collections.abc import Sequence
 
 import typer
 
 from sn37.app import options
 from sn37.app.cli_errors import run
+from sn37.app.interrupts import leave
 from sn37.app.stopping import StopRequest
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -61,4 +66,4 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -54,7 +54,8 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
     [
         (["--nope"], "error: no such option: --nope; see sn37 --help\n"),
         (["nope"], "error: no such command 'nope'; see sn37 --help\n"),
-        (["schedule", "check"], "error: missing argument 'FILE'; see sn37 --help\n"),
+        (["schedule", "check"], "error: missing argument 'FILE'; see sn37 schedule check --help\n"),
+        (["miner", "base"], "error: missing option '--competition'; see sn37 miner base --help\n"),
         (
             ["schedule", "show", "finney", "--network", "simnet"],
             "error: finney or the preset of --network simnet: name one of them\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -222,7 +223,73 @@ def test_further_endpoints_come_from_flags_a_variable_or_the_file(
     assert load_settings({"endpoint": ["ws://flag"]}).endpoint == ("ws://flag",)
 
 
-@pytest.mark.parametrize("address", ["http://a", "ws://", "finney", "ws://a b"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://a",
+        "ws://",
+        "finney",
+        "ws://a b",
+        "ws://[::1",
+        "ws://a:99999999",
+        "ws://a:port",
+        "ws://a:0",
+        "ws://:9944",
+        "ws://a\n",
+    ],
+)
 def test_an_endpoint_that_is_no_address_is_refused_with_the_flag(address: str) -> None:
     with pytest.raises(UsageError, match=r"--endpoint: give ws:// or wss:// addresses"):
         load_settings({"endpoint": [address]})
+    with pytest.raises(UsageError, match=r"--network: give finney, .* or a ws:// address"):
+        load_settings({"network": address.replace("finney", "finne")})
+
+
+@pytest.mark.parametrize("address", ["ws://[::1]:9944", "wss://user:key@a/path", "ws://a"])
+def test_an_address_may_have_all_that_an_address_has(address: str) -> None:
+    assert load_settings({"network": address}).network == address
+
+
+@pytest.mark.parametrize("name", ["state_dir", "schedule", "json_file", "wallet_path"])
+def test_a_path_with_a_nul_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text(f'network = "simnet"\n{name} = "a\\u0000b"\n')
+    with pytest.raises(UsageError, match=rf"line 2: {name}: give a path without a NUL .*'a\\x00b'"):
+        load_settings({"config": file})
+
+
+def test_of_several_paths_none_has_a_nul(tmp_path: Path) -> None:
+    file = tmp_path / "sn37.toml"
+    file.write_text('cold_start_from = ["a", "b\\u0000"]\n')
+    with pytest.raises(UsageError, match="line 1: cold_start_from: give a path without a NUL"):
+        load_settings({"config": file})
+
+
+@pytest.mark.parametrize("root", ["", "state", "./state", "~/state"])
+def test_a_state_home_that_is_no_whole_path_is_ignored(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", root)
+    monkeypatch.setenv("HOME", "/home/validator")
+    assert load_settings({}).state_dir == Path("/home/validator/.local/state/sn37/finney-37")
+
+
+@pytest.mark.parametrize("home", ["", "validator", "."])
+def test_a_home_that_is_no_whole_path_is_the_one_of_the_system(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    monkeypatch.setenv("HOME", home)
+    (known_file := tmp_path / "sn37.toml").write_text('json_file = "~/rounds.json"\n')
+    settings = load_settings({"config": known_file})
+    assert settings.state_dir == known / ".local/state/sn37/finney-37"
+    assert settings.wallet_path == known / ".bittensor/wallets"
+    assert settings.json_file == known / "rounds.json"
+
+
+def test_without_any_home_it_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    with pytest.raises(UsageError, match="no home folder to keep state in; give --state-dir, or"):
+        load_settings({})
+    assert load_settings({"state_dir": "/s"}).wallet_path == Path("~/.bittensor/wallets")

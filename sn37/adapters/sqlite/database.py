@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -82,7 +83,8 @@ class Database:
                     os.close(lock)
 
     def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._path.parent)
+        is_there(self._path)
         if self._lock is None:
             self._lock = acquire(self._path)
         connection = self._connect(self._path)
@@ -101,6 +103,39 @@ class Database:
         connection.execute("PRAGMA foreign_keys = ON")
         if version < VERSION:
             _in_transaction(connection, Access.WRITE.value, lambda c: migrate(c, since=version))
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file that may be a database.
+
+    Raises:
+        StateUnavailable: Something else has its name.
+        OSError: It may not be looked at, or is a link to itself.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise StateUnavailable(f"{path} is {what}, and no database; move it away, or name another")
+    return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a database, unless it is there.
+
+    Raises:
+        StateUnavailable: A file is in its way.
+        OSError: The disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(there for there in (folder, *folder.parents) if os.path.lexists(there))
+        raise StateUnavailable(
+            f"{file} is no folder; move it away, or choose another state directory"
+        ) from error
 
 
 def lock_file(path: Path) -> Path:
@@ -168,7 +203,9 @@ def translated(path: Path) -> Iterator[None]:
             raise _unreadable(path, error) from error
         raise StateUnavailable(f"{path}: {error}") from error
     except OSError as error:
-        raise StateUnavailable(f"{path}: {error.strerror or error}") from error
+        # It may be of a file beside it, such as the lock.
+        name = path if error.filename is None else os.fsdecode(error.filename)
+        raise StateUnavailable(f"{name}: {error.strerror or error}") from error
 
 
 def _unreadable(path: Path, error: Exception) -> StateUnreadable:

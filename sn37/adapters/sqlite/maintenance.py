@@ -14,8 +14,10 @@ from pathlib import Path
 from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
     acquire,
+    is_there,
     known_version,
     lock_file,
+    make_folder,
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
@@ -78,17 +80,22 @@ def verify(path: Path) -> Contents:
 
 
 def in_use(path: Path) -> bool:
-    """Whether a validator has the database open now."""
-    try:
-        descriptor = os.open(lock_file(path), os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    """Whether a validator has the database open now.
+
+    Raises:
+        StateUnavailable: Its lock cannot be looked at.
+    """
+    with translated(path):
+        try:
+            descriptor = os.open(lock_file(path), os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
     return False
 
 
@@ -106,6 +113,8 @@ def backup(path: Path, copy: Path) -> Contents:
     verify(path)
     partial = copy.with_name(copy.name + ".partial")
     with translated(copy):
+        if not copy.parent.is_dir():
+            raise StateUnavailable(f"{copy.parent}: no such folder; make it, or name another")
         partial.unlink(missing_ok=True)
         try:
             with closing(_create(partial)) as target, reading(path) as source:
@@ -128,7 +137,8 @@ def restore(copy: Path, path: Path) -> Path | None:
     if verify(copy).version == 0:
         raise StateUnreadable(f"{copy} is empty; nothing was changed")
     with translated(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        is_there(path)
         with _locked(path):
             incoming = path.with_name(path.name + ".partial")
             incoming.unlink(missing_ok=True)
@@ -210,7 +220,7 @@ def _keep_aside(path: Path) -> Path | None:
     keeps beside it must not be taken for the other file's, and goes: first into the database, so
     that a kill leaves all of it under either name.
     """
-    if not path.exists():
+    if not is_there(path):
         return None
     with suppress(StateUnreadable):  # what is no database is kept as it is
         with reading(path) as db:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sn37.adapters.sqlite import rounds
-from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, known_version, translated
+from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, is_there, known_version, translated
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.ids import RoundKey, TaskName
@@ -41,12 +42,31 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, for reading only."""
-    if not path.is_file():
-        raise StateUnavailable(f"there is no state database at {path}")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    with translated(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        yield db
+    with translated(path):
+        if not is_there(path):
+            raise StateUnavailable(f"there is no state database at {path}")
+        mode = "mode=ro&immutable=1" if _is_at_rest(path.resolve()) else "mode=ro"
+        uri = f"{path.resolve().as_uri()}?{mode}"
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
+            db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            yield db
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether the file is all there is, in a folder where SQLite cannot put what it locks with.
+
+    Raises:
+        StateUnavailable: It is not all there is, and the rest cannot be read there.
+    """
+    newest, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    if os.access(path.parent, os.W_OK) or (newest.exists() and shared.exists()):
+        return False
+    if newest.exists() and newest.stat().st_size > 0:
+        raise StateUnavailable(
+            f"{path}: its newest writes are in {newest.name}, and can only be read where the "
+            "folder can be written; copy both files to such a folder"
+        )
+    return True
 
 
 @contextmanager

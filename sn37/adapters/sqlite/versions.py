@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sn37.adapters.sqlite.database import Access, Database
+from sn37.adapters.sqlite.database import Access, Database, is_there, translated
 from sn37.adapters.sqlite.maintenance import Contents, verify
 from sn37.adapters.sqlite.reading import reading
 from sn37.adapters.sqlite.schema import version_of
@@ -18,8 +18,9 @@ def schema_version(path: Path) -> int | None:
         StateUnreadable: It is damaged, or not ours.
         StateUnavailable: It cannot be read.
     """
-    if not path.exists():
-        return None
+    with translated(path):
+        if not is_there(path):
+            return None
     with reading(path) as db:
         version = version_of(db)
     if version is None:

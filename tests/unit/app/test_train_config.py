@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app import miner, train_data
-from sn37.app.cli_errors import UsageError
+from sn37.app import miner, train_data, training
+from sn37.app.cli_errors import CommandError, UsageError
 from sn37.app.rules import competition_of, rules_of_network
 from sn37.app.settings import load_settings
 from sn37.app.train_config import DataTable, SourceTable, load_config
@@ -108,6 +109,8 @@ def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
             "line 4: data.sources.0: block says window and signers",
         ),
         (HEAD + "[training\n", "line 4: not TOML"),
+        (HEAD + 'run = "a\\u0000"\n', "line 4: run: give a path without a NUL character"),
+        (HEAD + 'run = "~no one/a"\n', "line 4: run: cannot tell what ~ stands for"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_that_says_where(
@@ -116,6 +119,19 @@ def test_a_mistake_in_the_file_is_one_line_that_says_where(
     with pytest.raises(UsageError) as caught:
         load_config(written(tmp_path, text))
     assert str(caught.value).startswith(f"{tmp_path / 'train.toml'}, {message}")
+
+
+@pytest.mark.parametrize("key", ["base", "output", "run"])
+def test_a_folder_whose_name_is_too_long_is_told_with_its_key(tmp_path: Path, key: str) -> None:
+    for name in ("base", "model"):
+        (tmp_path / name).mkdir()
+    folders = {"base": tmp_path / "base", "output": tmp_path / "model", "run": tmp_path / "run"}
+    folders[key] = tmp_path / ("n" * 300)
+    lines = "".join(f'{name} = "{folder}"\n' for name, folder in folders.items())
+    config = load_config(written(tmp_path, f"competition = 1\n{lines}"))
+    settings = load_settings({"network": "simnet"})
+    with pytest.raises(CommandError, match=rf"^{key} {folders[key]}: File name too long$"):
+        training.train(config, settings, MagicMock())
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+"""The console script ``sn37``, which answers Ctrl-C from its first line on."""
+
+from __future__ import annotations
+
+from sn37.app import interrupts
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    interrupts.quiet()
+    from sn37.app.main import main  # what it needs takes time to import
+
+    main()
