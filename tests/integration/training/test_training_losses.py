@@ -20,6 +20,7 @@ from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Step
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
+from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import SAMPLES, a_model, by_the_book
 from tests.integration.training.runs import PAIRS, a_training_job, validators_score
 
@@ -42,7 +43,7 @@ RECIPE = Recipe(
 def a_learner(folder: Path, family: str, recipe: Recipe = RECIPE, **shape: Any) -> Learner:
     model = a_model(folder, family, **shape)
     model.requires_grad_(requires_grad=True)
-    return Learner(model, model, recipe, Devices(cpu=True))
+    return Learner(model, model, recipe, Devices(cpu=DEVICE == "cpu"))
 
 
 def gradients(learner: Learner) -> dict[str, torch.Tensor]:
@@ -83,7 +84,7 @@ def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: L
         trained = (
             model.requires_grad_(requires_grad=True) if lora is None else add_lora(model, lora)
         )
-        learner = Learner(model, trained, recipe, Devices(cpu=True))
+        learner = Learner(model, trained, recipe, Devices(cpu=DEVICE == "cpu"))
         learner.step(0, ROWS)
         return gradients(learner)
 
@@ -95,7 +96,7 @@ def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: L
 @pytest.mark.parametrize("precision", [Precision.MIXED, Precision.BFLOAT16])
 def test_bfloat16_moves_a_loss_by_little(tmp_path: Path, precision: Precision) -> None:
     save_model(tmp_path, initializer_range=0.2)
-    devices = Devices(cpu=True)
+    devices = Devices(cpu=DEVICE == "cpu")
     found = []
     for each in (Precision.FLOAT32, precision):
         model = load_base(tmp_path, each, devices.device)
@@ -141,7 +142,7 @@ def test_the_reported_loss_is_the_validators_score_of_the_saved_folder(
         tokenizer=tokenizer,
     )
     steps: list[Step] = []
-    trainer = TransformersTrainer(device="cpu", dtype="float32", threads=1)
+    trainer = TransformersTrainer(device=DEVICE, dtype="float32", threads=1)
     evaluations = trainer.train(
         job,
         judge=validators_score(warm_scorer, family, tokenizer=tokenizer),
