@@ -232,7 +232,6 @@ class Container(containers.DeclarativeContainer):
     forgetter = providers.Singleton(
         Forgetter,
         keeper=keeper,
-        store=store,
         heads=subscription,
         clock=clock,
         keep_days=settings.provided.keep_history,

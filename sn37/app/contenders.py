@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sn37.app.evidence import past_evidence
 from sn37.domain.commitment import CommitmentBook
@@ -10,18 +10,13 @@ from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
 from sn37.domain.queue import current_submissions
 from sn37.domain.racing import select_contenders
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import RoundResult, Submission
+from sn37.domain.state import History, Submission
 from sn37.domain.winner import Contestant
 from sn37.ports.state_store import StateStore
 
 
-def champion_of(rounds: Sequence[RoundResult]) -> EntryKey | None:
-    """Who holds the crown after the newest round that was judged."""
-    return next((r.champion for r in reversed(rounds) if r.skipped is None), None)
-
-
 async def contenders_of(
-    rounds: Sequence[RoundResult],
+    history: History,
     *,
     competition: CompetitionId,
     submissions: Mapping[EntryKey, Submission],
@@ -37,19 +32,19 @@ async def contenders_of(
     place.
 
     Args:
-        rounds: Of the competition, finished.
+        history: Of the competition's finished rounds.
         book: The chain's records at ``sync``, the next round's block.
     """
-    champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
-    if champion is None:
+    if not history.crowned:
         return ()
+    champion = history.crowned[-1]
     known = {
         s.commitment.key: s.commitment
         for s in current_submissions(submissions.values(), sync.number, book)
         if s.commitment.competition == competition and not s.retired
     }
     known[champion] = submissions[champion].commitment
-    evidence = await past_evidence(store, schedule, competition, rounds, known)
+    evidence = await past_evidence(store, schedule, competition, known)
     contestants = {
         key: Contestant(key=key, precedence=known[key].precedence, evidence=evidence.get(key, {}))
         for key in known

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sn37.app.contenders import champion_of, contenders_of
+from sn37.app.contenders import contenders_of
 from sn37.app.keeper import StateKeeper
 from sn37.app.steps import step
 from sn37.app.track import submissions_of
@@ -66,9 +66,9 @@ class EntryChooser:
         book = await self._chain.commitments(sync)
         await self._keeper.add_submissions(submissions_of(book))
         metagraph = await self._chain.metagraph(sync)
-        rounds = self._keeper.state.rounds.get(rules.id, ())
+        history = self._keeper.history(rules.id)
         contenders = await contenders_of(
-            rounds,
+            history,
             competition=rules.id,
             submissions=self._keeper.state.submissions,
             sync=sync,
@@ -85,9 +85,9 @@ class EntryChooser:
                 schedule=self._schedule,
                 sync_block=sync.number,
                 metagraph=metagraph,
-                champion=champion_of(rounds),
+                champion=history.champion,
                 contenders=contenders,
-                history=self._keeper.history(rules.id),
+                history=history,
                 availability=availability,
                 book=book,
             )

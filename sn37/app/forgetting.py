@@ -15,7 +15,6 @@ from sn37.domain.schedule import Schedule
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import RoundResult
 from sn37.ports.clock import Clock
-from sn37.ports.state_store import StateStore
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +48,11 @@ class Forgetter:
         self,
         *,
         keeper: StateKeeper,
-        store: StateStore,
         heads: Subscription,
         clock: Clock,
         keep_days: int,
     ) -> None:
         self._keeper = keeper
-        self._store = store
         self._heads = heads
         self._clock = clock
         self._keep_blocks = keep_days * BLOCKS_PER_DAY
@@ -77,10 +74,10 @@ class Forgetter:
             keep = remembered(state, competition, before)
             for _ in range(ROUNDS_PER_HEAD):
                 now = self._clock.now()
-                found = await self._store.forget(competition, before=before, keep=keep, at=now)
+                found = await self._keeper.forget(competition, before=before, keep=keep, at=now)
                 if found is None:
                     break
                 log.info("competition %s: history of round %s removed", competition, found)
             else:
                 return  # there is more; go on at the next head
-        self._done[competition] = rounds
+        self._done[competition] = self._keeper.state.rounds[competition]

@@ -12,7 +12,11 @@ THRESHOLDS = (50_000, 20, 100)
 # glibc gives each thread a heap of its own, which keeps the most that it ever needed. Whichever
 # of a pool's threads gets a large piece of work, its heap grows: over a thousand rounds all do.
 ARENAS = 2
-_M_ARENA_MAX = -8  # of mallopt(3)
+# From this size on, memory is taken from the system and given back alone. By itself glibc raises
+# the limit to the largest piece ever given back, a pool of some megabytes, and such pieces leave
+# holes of megabytes in the heap.
+LARGE_BYTES = 128 * 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 
 def look_less_often() -> None:
@@ -20,8 +24,10 @@ def look_less_often() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def share_heaps() -> None:
+def keep_heaps_small() -> None:
     """For threads that are started from now on. Other C libraries than glibc have one heap."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, ARENAS)
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES)

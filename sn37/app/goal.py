@@ -7,7 +7,7 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.submit import weights_after
 from sn37.domain.ids import Block
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import ValidatorState
+from sn37.domain.state import NO_HISTORY, ValidatorState
 
 
 def is_reached(
@@ -19,16 +19,17 @@ def is_reached(
     the warm-up no weights are due, and offline they never are.
     """
     held = {c.id: state.rounds.get(c.id, ()) for c in schedule.at(block)}
-    if any(len(finished) < rounds for finished in held.values()):
+    wanted = {c: rounds - state.past.get(c, NO_HISTORY).num_judged for c in held}
+    if any(len(finished) < wanted[c] for c, finished in held.items()):
         return False  # asked at every block: without looking at each round
     scored = {
         c: [r.key.sync_block for r in finished if r.skipped is None] for c, finished in held.items()
     }
-    if not scored or any(len(blocks) < rounds for blocks in scored.values()):
+    if not scored or any(len(blocks) < wanted[c] for c, blocks in scored.items()):
         return False
     if offline:
         return True
-    newest = max(b for blocks in scored.values() for b in blocks)
+    newest = max((b for blocks in scored.values() for b in blocks), default=Block(0))
     sent = any(w.sync_block >= newest and w.extrinsic is not None for w in state.weights)
     return sent or weights_after(state, schedule, block) is None
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from sn37.domain.history import History, abridged, history_of
-from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
+from sn37.domain.forgetting import forgotten_of
+from sn37.domain.history import abridged, history_of
+from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import (
+    NO_HISTORY,
     Beginning,
     EntryOutcome,
+    History,
     OpenRound,
     RoundPlan,
     RoundResult,
@@ -32,9 +36,9 @@ class StateKeeper:
     A change is made in memory at once and then written: two actors that change one
     submission never overwrite each other, and what a crash loses is done again.
 
-    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged,
-    and of weights as many rows: a validator that runs for months must not grow. The store has
-    all of them.
+    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged, and
+    those that were forgotten not at all, only what they come to; of weights as many rows: a
+    validator that runs for months must not grow. The store has all of them.
     """
 
     def __init__(self, store: StateStore) -> None:
@@ -54,13 +58,16 @@ class StateKeeper:
             for c, held in state.rounds.items()
         }
         self._state = replace(state, rounds=rounds, weights=state.weights[-WINDOW_ROUNDS:])
+        for gone in forgotten_of(state):
+            self._let_go(gone.competition, gone.newest)
 
     def history(self, competition: CompetitionId) -> History:
-        """What the recorded rounds say of its entries; counted anew when there is one more."""
+        """What all recorded rounds say of its entries; counted anew when there is one more."""
         rounds = self._state.rounds.get(competition, ())
         known = self._histories.get(competition)
         if known is None or known[0] is not rounds:
-            known = self._histories[competition] = (rounds, history_of(rounds))
+            past = self._state.past.get(competition, NO_HISTORY)
+            known = self._histories[competition] = (rounds, history_of(rounds, past))
         return known[1]
 
     async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
@@ -135,6 +142,20 @@ class StateKeeper:
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
         await self._store.finish_round(result, changed, statement)
 
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        """Make the oldest round smaller that is not small yet; see ``StateStore.forget``."""
+        found = await self._store.forget(competition, before=before, keep=keep, at=at)
+        if found is not None:
+            self._let_go(competition, found)
+        return found
+
     async def begin(
         self,
         beginning: Beginning,
@@ -152,6 +173,18 @@ class StateKeeper:
         newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
         self._state = replace(self._state, weights=newest[-WINDOW_ROUNDS:])
         await self._store.record_weights(record)
+
+    def _let_go(self, competition: CompetitionId, newest: Block) -> None:
+        """Hold what the rounds up to ``newest`` come to in their place, but never the last ones."""
+        held = self._state.rounds[competition]
+        gone = [r for r in held[:-WINDOW_ROUNDS] if r.key.sync_block <= newest]
+        if gone:
+            past = history_of(gone, self._state.past.get(competition, NO_HISTORY))
+            self._state = replace(
+                self._state,
+                rounds={**self._state.rounds, competition: held[len(gone) :]},
+                past={**self._state.past, competition: past},
+            )
 
     def _apply(self, changes: Mapping[EntryKey, Change]) -> Collection[Submission]:
         old = self._state.submissions

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sn37.app.champions import state_of
-from sn37.app.contenders import champion_of
 from sn37.app.miner_network import Sight
 from sn37.app.miner_networks import open_hand, open_sight
 from sn37.app.rules import rules_of_network
 from sn37.app.settings import Settings
 from sn37.domain.commitment import Commitment, MalformedCommitment, StandingCommitment
 from sn37.domain.eligibility import Judgement, judge
+from sn37.domain.history import history_of
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Uid
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
@@ -195,7 +195,7 @@ def _recorded(
     rounds: tuple[RoundResult, ...] = ()
     if commitment is not None:
         rounds = state.rounds.get(CompetitionId(commitment.competition), ())
-    crowned = champion_of(rounds)
+    crowned = history_of(rounds).champion
     listed = [
         Attendance(sync_block=r.key.sync_block, entry=e, champion=e.key == r.champion)
         for r in rounds

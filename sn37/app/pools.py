@@ -10,7 +10,16 @@ from sn37.app.windows import window_times
 from sn37.domain.collected import Collected
 from sn37.domain.competition import Competition, Freshness, Source, Task
 from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Hotkey, Netuid, RoundKey, TaskName
+from sn37.domain.ids import (
+    BLOCK_SECONDS,
+    Block,
+    BlockRef,
+    CompetitionId,
+    Hotkey,
+    Netuid,
+    RoundKey,
+    TaskName,
+)
 from sn37.domain.metagraph import RAO_PER_TAO
 from sn37.domain.samples import EmptyWindow, PoolRequest
 from sn37.domain.sampling import collect_window
@@ -52,7 +61,7 @@ class Freezer:
         self._schedule = schedule
         self._timing = schedule.timing
         self._sink = sink
-        self._frozen: set[RoundKey] = set()
+        self._frozen: dict[CompetitionId, Block] = {}  # the newest sync block of each
 
     async def run(self) -> None:
         async for head in self._heads:
@@ -61,12 +70,12 @@ class Freezer:
                 continue
             for rules in self._schedule.at(sync):
                 key = RoundKey(rules.id, sync)
-                if key not in self._frozen and live_tasks(rules):
+                if self._frozen.get(rules.id) != sync and live_tasks(rules):
                     await self._freeze(key, rules)
 
     async def _freeze(self, key: RoundKey, rules: Competition) -> None:
         if await self._store.pools(key):
-            self._frozen.add(key)  # by this validator, before it was restarted
+            self._frozen[rules.id] = key.sync_block  # by this validator, before it was restarted
             return
         try:
             collected = {
@@ -83,7 +92,7 @@ class Freezer:
         if newest >= key.sync_block:
             return  # too late
         await self._store.freeze_pools(key, {task: c.pool for task, c in collected.items()})
-        self._frozen.add(key)
+        self._frozen[rules.id] = key.sync_block
         for task, found in collected.items():
             self._tell(key, task, found)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
-from sn37.app.contenders import champion_of, contenders_of
+from sn37.app.contenders import contenders_of
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import Change, StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
@@ -201,16 +201,16 @@ class Refolder:
     async def _plan(self, past: PastRound, keeper: StateKeeper, store: StateStore) -> RoundPlan:
         """The round as the chain at its sync block fixes it, among those that are named."""
         competition = past.rules.id
-        rounds = keeper.state.rounds.get(competition, ())
+        history = keeper.history(competition)
         chosen = plan_entries(
             submissions=keeper.state.submissions.values(),
             competition=competition,
             schedule=self._schedule,
             sync_block=past.sync.number,
             metagraph=past.metagraph,
-            champion=champion_of(rounds),
+            champion=history.champion,
             contenders=await contenders_of(
-                rounds,
+                history,
                 competition=competition,
                 submissions=keeper.state.submissions,
                 sync=past.sync,
@@ -218,7 +218,7 @@ class Refolder:
                 store=store,
                 schedule=self._schedule,
             ),
-            history=keeper.history(competition),
+            history=history,
             book=past.book,
         )
         return RoundPlan(

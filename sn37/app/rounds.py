@@ -97,9 +97,7 @@ class RoundRunner:
         rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
         if rules is None:
             raise ValueError(f"{plan.key}: the competition does not run at its sync block")
-        competition = plan.key.competition
-        finished = self._keeper.state.rounds.get(competition, ())
-        past = await past_evidence(self._store, self._schedule, competition, finished, plan.entries)
+        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.entries)
         progress = _Progress(plan=plan, rules=rules, past=past)
         if plan.champion is not None:
             progress.reference = plan.champion

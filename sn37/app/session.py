@@ -15,7 +15,7 @@ from sn37.app.cli_errors import CommandError
 from sn37.app.competitions import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.app.container import Container
 from sn37.app.forgetting import require_enough_history
-from sn37.app.garbage import look_less_often, share_heaps
+from sn37.app.garbage import keep_heaps_small, look_less_often
 from sn37.app.installed import require_packages
 from sn37.app.networks import open_network
 from sn37.app.plugins import SIMNET_SOURCE, dataset_names
@@ -52,7 +52,7 @@ def run_validator(settings: Settings, stop: StopRequest) -> int:
     log_file = container.log_file()
     _configure_logging(log_file, settings.log_level)
     look_less_often()
-    share_heaps()
+    keep_heaps_small()
     with _bugs_logged_to(log_file), container.pulse().watched():
         asyncio.run(_run(container, stop))
     return 0

@@ -14,7 +14,7 @@ from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings, warm_up_left
-from sn37.domain.state import ColdStart, ValidatorState, WeightsRecord
+from sn37.domain.state import NO_HISTORY, ColdStart, ValidatorState, WeightsRecord
 from sn37.domain.version import outdated
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
@@ -40,6 +40,7 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
             timing=schedule.timing,
             warmup_rounds=schedule.warmup_rounds,
             is_cold=cold_since is not None and schedule.competition(c.id, cold_since) is not None,
+            num_before=state.past.get(c.id, NO_HISTORY).num_judged,
         )
         for c in schedule.at(block)
     }

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 from sn37.domain.duplicates import duplicates_of
 from sn37.domain.eligibility import judge
-from sn37.domain.history import History
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.queue import current_submissions, evaluate_again
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import OpenRound, Submission
+from sn37.domain.state import NO_HISTORY, History, OpenRound, Submission
 
 # 72 to 144 minutes on the public network, for 40 models a competition at most. One of 15 GiB
 # takes two minutes at 1 Gbit/s.
@@ -79,7 +78,7 @@ def expected_entries(
                 schedule=schedule,
                 sync_block=upcoming,
                 metagraph=metagraph,
-                history=histories.get(competition.id, History()),
+                history=histories.get(competition.id, NO_HISTORY),
                 leave_out=taken | absent,
             )
         ]

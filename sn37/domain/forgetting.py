@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
+from sn37.domain.queue import current_submissions
 from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.state import NO_HISTORY, RoundResult, ValidatorState, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +60,19 @@ def remembered(
     """The entries whose losses are kept from all rounds, also from those before ``before``.
 
     Whoever holds the crown, held it last, or may still be heard; and whoever took part later,
-    since what became of him there follows from all his losses.
+    since what became of him there follows from all his losses. A commitment that another had
+    replaced at the newest round is heard no more.
     """
     rounds = state.rounds.get(competition, ())
+    newest = rounds[-1].key.sync_block if rounds else Block(0)
+    known = state.submissions.values()
+    later = [s for s in known if s.commitment.block > newest]
     kept = {
-        key
-        for key, submission in state.submissions.items()
-        if submission.commitment.competition == competition and not submission.retired
+        s.commitment.key
+        for s in (*current_submissions(known, newest), *later)
+        if s.commitment.competition == competition and not s.retired
     }
-    kept.update([r.champion for r in rounds if r.champion is not None][-1:])
+    kept.update(history_of(rounds, state.past.get(competition, NO_HISTORY)).crowned[-1:])
     for opened in state.open_rounds.values():
         kept.update(opened.plan.entries)
     for round_ in rounds:

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sn37.domain.ids import Block, EntryKey
+from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Blame
-from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.state import (
+    NO_HISTORY,
+    EntryResult,
+    History,
+    RoundResult,
+    ValidatorState,
+    Verdict,
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """Which entries were tried, and since when."""
+def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
+    """The history of one competition.
 
-    entered: Mapping[EntryKey, Block] = field(default_factory=dict)  # first sync block tried
-    scored: frozenset[EntryKey] = frozenset()  # in at least one round, raced out included
-
-    def previous_challenge(self, key: EntryKey) -> Block | None:
-        """When another commitment of this hotkey last began a challenge.
-
-        ``None`` for an entry whose own challenge is under way: it is limited no more.
-        """
-        if key in self.entered:
-            return None
-        return max((b for k, b in self.entered.items() if k.hotkey == key.hotkey), default=None)
-
-
-def history_of(rounds: Iterable[RoundResult]) -> History:
-    """The history of one competition, from its rounds in any order."""
-    entered: dict[EntryKey, Block] = {}
-    scored: set[EntryKey] = set()
+    Args:
+        rounds: By sync block, as they are recorded.
+        past: What the rounds before these come to.
+    """
+    entered: dict[EntryKey, Block] = dict(past.entered)
+    scored = set(past.scored)
     for round_ in rounds:
         for entry in filter(_was_tried, round_.entries):
-            first = entered.get(entry.key, round_.key.sync_block)
-            entered[entry.key] = min(first, round_.key.sync_block)
+            entered.setdefault(entry.key, round_.key.sync_block)
             if entry.verdict is Verdict.SCORED:
                 scored.add(entry.key)
-    return History(entered=entered, scored=frozenset(scored))
+    judged = [r.champion for r in rounds if r.skipped is None]
+    return History(
+        entered=entered,
+        scored=frozenset(scored),
+        num_judged=past.num_judged + len(judged),
+        champion=judged[-1] if judged else past.champion,
+        crowned=_by_last_time((*past.crowned, *judged)),
+    )
+
+
+def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:
+    """The history of each competition."""
+    return {c: history_of(r, state.past.get(c, NO_HISTORY)) for c, r in state.rounds.items()}
 
 
 def abridged(round_: RoundResult) -> RoundResult:
@@ -48,6 +54,12 @@ def abridged(round_: RoundResult) -> RoundResult:
         if entry.verdict in (Verdict.SCORED, Verdict.FAILED)
     )
     return replace(round_, entries=took_part, near_duplicates=None)
+
+
+def _by_last_time(champions: Sequence[EntryKey | None]) -> tuple[EntryKey, ...]:
+    """Each of them once, in the order of its last place."""
+    newest_first = dict.fromkeys(c for c in reversed(champions) if c is not None)
+    return tuple(reversed(newest_first))
 
 
 def _was_tried(entry: EntryResult) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sn37.domain.downloads import expected_entries
-from sn37.domain.history import history_of
+from sn37.domain.history import histories_of
 from sn37.domain.ids import Block, BlockRef, Coldkey, EntryKey, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
 from sn37.domain.models import Inventory, ModelRef
 from sn37.domain.queue import current_submissions
 from sn37.domain.retention import copies_of
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.state import History, RoundResult, Submission, ValidatorState, Verdict
 
 
 class Purpose(StrEnum):
@@ -91,7 +91,7 @@ def _purposes(
     state: ValidatorState, schedule: Schedule
 ) -> tuple[Mapping[EntryKey, Purpose], Mapping[EntryKey, int]]:
     """What each model is for, and the place of those in the queue. Weak purposes first."""
-    block, copies = newest_block(state), copies_of(state)
+    block, copies, histories = newest_block(state), copies_of(state), histories_of(state)
     purposes = {
         s.commitment.key: Purpose.QUEUED
         for s in current_submissions(state.submissions.values(), block)
@@ -102,12 +102,12 @@ def _purposes(
         schedule=schedule,
         block=block,
         metagraph=_everybody(state, block),
-        histories={c: history_of(rounds) for c, rounds in state.rounds.items()},
+        histories=histories,
         open_rounds=state.open_rounds.values(),
     )
     purposes |= {e.key: Purpose.NEXT for e in expected}
-    for rounds in state.rounds.values():
-        purposes |= _incumbents(rounds)
+    for competition, rounds in state.rounds.items():
+        purposes |= _incumbents(rounds, histories[competition])
     purposes |= {
         key: Purpose.IN_ROUND
         for opened in state.open_rounds.values()
@@ -117,17 +117,14 @@ def _purposes(
     return purposes, {e.key: number for number, e in enumerate(expected, 1)}
 
 
-def _incumbents(rounds: tuple[RoundResult, ...]) -> Mapping[EntryKey, Purpose]:
+def _incumbents(rounds: tuple[RoundResult, ...], history: History) -> Mapping[EntryKey, Purpose]:
     newest = next((r for r in reversed(rounds) if r.skipped is None), None)
-    champion = next((r.champion for r in reversed(rounds) if r.champion is not None), None)
     found = {
         row.key: Purpose.CONTENDER
         for row in (newest.entries if newest else ())
         if row.verdict is Verdict.SCORED and row.reason is None
     }
-    if champion is not None:
-        found[champion] = Purpose.CHAMPION
-    return found
+    return found | dict.fromkeys(history.crowned[-1:], Purpose.CHAMPION)
 
 
 def _everybody(state: ValidatorState, block: Block) -> Metagraph:

@@ -9,15 +9,13 @@ from types import MappingProxyType
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.duplicates import mark_duplicates
 from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
-from sn37.domain.history import History
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, Submission, Verdict
+from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
 
-NO_HISTORY = History()
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
 

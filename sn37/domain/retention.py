@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sn37.domain.duplicates import duplicates_of
-from sn37.domain.history import history_of
+from sn37.domain.history import histories_of
 from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.models import ModelRef
 from sn37.domain.state import Submission, ValidatorState, Verdict
@@ -22,13 +22,7 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
     """
     pinned, copies = _pinned(state), copies_of(state)
     current = {key for key, s in _newest(state).items() if key not in copies and _has_a_future(s)}
-    scored = {
-        result.key
-        for rounds in state.rounds.values()
-        for finished in rounds
-        for result in finished.entries
-        if result.verdict is Verdict.SCORED
-    }
+    scored = frozenset().union(*(h.scored for h in histories_of(state).values()))
     return (
         _refs(state, pinned | current),
         _refs(state, pinned | (current - scored) | (current & _in_newest_rounds(state))),
@@ -37,16 +31,15 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
 
 def copies_of(state: ValidatorState) -> Collection[EntryKey]:
     """Entries that repeat the tensors of an earlier one, as far as their files were seen."""
-    entered = {key for rounds in state.rounds.values() for key in history_of(rounds).entered}
+    entered = {key for history in histories_of(state).values() for key in history.entered}
     return duplicates_of(state.submissions.values(), entered=entered).keys()
 
 
 def _pinned(state: ValidatorState) -> set[EntryKey]:
     kept = {key for opened in state.open_rounds.values() for key in opened.plan.entries}
-    for rounds in state.rounds.values():
-        crowned = [r.champion for r in rounds if r.champion is not None]
-        kept.update(crowned[-1:])
-        kept.update(key for key in crowned if _is_gone(state.submissions.get(key)))
+    for history in histories_of(state).values():
+        kept.update(history.crowned[-1:])
+        kept.update(key for key in history.crowned if _is_gone(state.submissions.get(key)))
     return kept
 
 

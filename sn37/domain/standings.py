@@ -43,7 +43,12 @@ def standings(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> Mapping[
 
 
 def warm_up_left(
-    rounds: Sequence[RoundResult], *, timing: RoundTiming, warmup_rounds: int, is_cold: bool = False
+    rounds: Sequence[RoundResult],
+    *,
+    timing: RoundTiming,
+    warmup_rounds: int,
+    is_cold: bool = False,
+    num_before: int = 0,
 ) -> int:
     """How many more rounds must be judged before weights are set on their ground.
 
@@ -52,6 +57,7 @@ def warm_up_left(
 
     Args:
         is_cold: It began without the others' evidence, in a competition that ran already.
+        num_before: Judged rounds before these, all of them older than the window.
 
     Raises:
         ValueError: As ``standings``.
@@ -59,7 +65,7 @@ def warm_up_left(
     judged = sum(round_.skipped is None for round_, _ in _window(rounds, timing))
     left = warmup_rounds - judged
     if is_cold:
-        left = max(left, COLD_ROUNDS - sum(r.skipped is None for r in rounds))
+        left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
     return max(left, 0)
 
 

@@ -141,6 +141,34 @@ class RoundResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the recorded rounds of a competition say: who was tried, and who held the crown."""
+
+    entered: Mapping[EntryKey, Block] = field(default_factory=dict)  # first sync block tried
+    scored: frozenset[EntryKey] = frozenset()  # in at least one round, raced out included
+    num_judged: int = 0  # rounds that were not sat out
+    champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
+    crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
+    _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
+
+    def __post_init__(self) -> None:
+        newest: dict[Hotkey, Block] = {}
+        for key, block in self.entered.items():
+            newest[key.hotkey] = max(block, newest.get(key.hotkey, block))
+        object.__setattr__(self, "_challenges", newest)
+
+    def previous_challenge(self, key: EntryKey) -> Block | None:
+        """When another commitment of this hotkey last began a challenge.
+
+        ``None`` for an entry whose own challenge is under way: it is limited no more.
+        """
+        return None if key in self.entered else self._challenges.get(key.hotkey)
+
+
+NO_HISTORY = History()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
     """A round under way: its plan and what has been finished of it."""
 
@@ -186,10 +214,15 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatorState:
-    """Everything recorded so far, except losses and texts of finished rounds."""
+    """Everything recorded so far, except losses and texts of finished rounds.
+
+    A running validator does not hold its oldest rounds, but what they come to; whoever reads the
+    record has all of them in ``rounds``.
+    """
 
     submissions: Mapping[EntryKey, Submission] = field(default_factory=dict)
     rounds: Mapping[CompetitionId, tuple[RoundResult, ...]] = field(default_factory=dict)
+    past: Mapping[CompetitionId, History] = field(default_factory=dict)  # before ``rounds``
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
     beginning: Beginning | None = None

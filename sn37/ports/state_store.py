@@ -132,6 +132,15 @@ class StateStore(Protocol):
         """
         ...
 
+    async def shared_rounds(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[Block, frozenset[EntryKey]]:
+        """The finished rounds in which at least two of the entries were scored, with who was.
+
+        Of rounds that were forgotten, those entries that were kept.
+        """
+        ...
+
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         """The round's receipts, in the order they were written."""
         ...

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 ONE = CompetitionId(1)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KEYS = tuple(a_round_key(1, block) for block in (360, 720, 1080))
-LISTED = an_entry_result(an_entry_key("carol", 300), verdict=Verdict.WAITING, reason=Reason.QUEUED)
+CAROL = an_entry_key("carol", 300)
+LISTED = an_entry_result(CAROL, verdict=Verdict.WAITING, reason=Reason.QUEUED)
 
 
 def plan_of(key: RoundKey) -> RoundPlan:
@@ -131,6 +132,28 @@ class ForgettingContract(StateStoreHarness):
             found = await store.losses(ONE, [ALICE, BOB])
             assert list(found[BOB]) == [360, 720, 1080, 1440]
             assert list(found[ALICE]) == [1080, 1440]
+
+        self.run(steps)
+
+    def test_rounds_are_shared_by_those_who_were_scored_in_them_and_are_kept(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await three_rounds(store)
+            failed = an_outcome(CAROL, verdict=Verdict.FAILED, reason=Reason.NON_FINITE)
+            await store.finish_entry(a_round_key(1, 1440), failed, None)
+            both = frozenset({ALICE, BOB})
+            everybody = [ALICE, BOB, CAROL]
+            assert await store.shared_rounds(ONE, everybody) == {k.sync_block: both for k in KEYS}
+            assert await store.shared_rounds(ONE, [ALICE, CAROL]) == {}
+            assert await store.shared_rounds(CompetitionId(3), everybody) == {}
+            await store.finish_round(a_round_result(a_round_key(1, 1440)))
+            await forget_all(store, 720, BOB)
+            assert await store.shared_rounds(ONE, everybody) == {
+                Block(block): both for block in (720, 1080, 1440)
+            }
+            await forget_all(store, 1080, ALICE, BOB)
+            assert await store.shared_rounds(ONE, everybody) == {
+                Block(block): both for block in (720, 1080, 1440)
+            }
 
         self.run(steps)
 

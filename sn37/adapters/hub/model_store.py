@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakValueDictionary
 
 from sn37.adapters.admission.facts import StoredFacts, read_facts
 from sn37.adapters.hub.cache import ModelCache
@@ -50,14 +50,15 @@ class HubModelStore:
         # or transfers side by side would together take more than is there.
         self._claims: dict[Path, int] = {}
         # Two calls for one revision take turns: the second finds what the first has fetched.
-        self._turns: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A lock is there as long as somebody holds it or waits for it.
+        self._turns: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
         """See ``ModelStore.fetch``."""
         ref = commitment.model
         home = self._cache.home(ref.repo, ref.revision)
         partial = self._cache.partial(ref.repo, ref.revision)
-        async with self._turns[partial]:
+        async with self._turn(partial):
             facts = await _in_thread(lambda: read_facts(home))
             if facts is None:
                 others = dict(self._claims)
@@ -71,6 +72,9 @@ class HubModelStore:
                     del self._claims[partial]
                 facts = await _in_thread(lambda: _just_fetched(home))
         return facts.artifact(commitment, constraints, home)
+
+    def _turn(self, partial: Path) -> asyncio.Lock:
+        return self._turns.setdefault(partial, asyncio.Lock())
 
     def _order(
         self,
@@ -99,7 +103,7 @@ class HubModelStore:
         """See ``ModelStore.tokenizer``."""
         home = self._cache.tokenizer(ref.repo, ref.revision)
         partial = self._cache.partial(ref.repo, ref.revision)
-        async with self._turns[partial]:
+        async with self._turn(partial):
             if not home.is_dir():
                 order = TokenizerOrder(
                     repo=ref.repo, revision=ref.revision, partial=str(partial), home=str(home)

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 SCHEMA_VERSION = 1
+CACHE_KIB = 512  # of pages in memory: the newest blocks are what is asked for
 
 _TABLES = """
 CREATE TABLE chain (
@@ -117,6 +118,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         if version != SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"schema version {version}, not {SCHEMA_VERSION}")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = {-CACHE_KIB}")
     except sqlite3.Error:
         connection.close()
         raise

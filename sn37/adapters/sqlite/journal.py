@@ -72,6 +72,21 @@ def losses(
     return found
 
 
+def shared_rounds(
+    db: sqlite3.Connection, competition: CompetitionId, entries: Collection[EntryKey]
+) -> dict[Block, frozenset[EntryKey]]:
+    wanted, found = frozenset(entries), dict[Block, set[EntryKey]]()
+    rows = db.execute(
+        "SELECT sync_block, hotkey, block FROM round JOIN outcome ON round_id = round.id"
+        " WHERE competition = ? AND status = 'finished' AND verdict = 'scored'",
+        (competition,),
+    )
+    for sync_block, hotkey, block in rows:
+        if (entry := EntryKey(Hotkey(hotkey), Block(block))) in wanted:
+            found.setdefault(Block(sync_block), set()).add(entry)
+    return {block: frozenset(scored) for block, scored in found.items() if len(scored) > 1}
+
+
 def record_environment(
     db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
 ) -> None:

@@ -132,6 +132,12 @@ class SqliteStateStore:
         step = partial(journal.losses, competition=competition, entries=entries, since=since)
         return await self._run(step, Access.READ)
 
+    async def shared_rounds(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[Block, frozenset[EntryKey]]:
+        step = partial(journal.shared_rounds, competition=competition, entries=entries)
+        return await self._run(step, Access.READ)
+
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         return await self._run(partial(journal.receipts, round_=round_), Access.READ)
 

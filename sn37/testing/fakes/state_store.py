@@ -170,6 +170,21 @@ class FakeStateStore:
                 found[entry][key.sync_block] = tuple(blocks)
         return found
 
+    async def shared_rounds(
+        self, competition: CompetitionId, entries: Collection[EntryKey]
+    ) -> Mapping[Block, frozenset[EntryKey]]:
+        self._check()
+        scored = {
+            key.sync_block: frozenset(
+                entry
+                for entry, outcome in self.memory.outcomes.get(key, {}).items()
+                if entry in entries and outcome.verdict is Verdict.SCORED
+            )
+            for key in self.memory.results
+            if key.competition == competition
+        }
+        return {block: found for block, found in scored.items() if len(found) > 1}
+
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         self._check()
         return tuple(self.memory.receipts.get(round_, ()))

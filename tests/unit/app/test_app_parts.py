@@ -23,7 +23,7 @@ from sn37.domain.emission import WeightVector
 from sn37.domain.events import Cautioned, Degraded, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.state import History, RoundResult, ValidatorState, Verdict
 from sn37.domain.winner import Comparison, Hurdle
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
@@ -194,6 +194,15 @@ class TestWeights:
         state = finished(360)
         assert not is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400))
         assert is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400), offline=True)
+
+    def test_a_goal_counts_rounds_that_are_no_longer_held(self) -> None:
+        state = replace(finished(1080), past={ONE: History(num_judged=4)})
+        held = len(state.rounds[ONE])
+        one = a_schedule(a_stage(a_competition(1, reward_share=1.0)))
+        reached = [
+            is_reached(state, one, rounds=held + n, block=Block(1100), offline=True) for n in (4, 5)
+        ]
+        assert reached == [True, False]
 
     async def test_a_version_that_the_subnet_does_not_take_is_said_before_any_are_due(self) -> None:
         world = Submission(ValidatorState())

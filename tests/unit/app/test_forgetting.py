@@ -36,6 +36,8 @@ from sn37.testing.builders import (
     a_timing,
     an_entry_key,
     an_entry_result,
+    some_samples,
+    time_of,
 )
 from sn37.testing.fakes import FakeClock, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
@@ -43,14 +45,17 @@ from tests.unit.app.fake_world import ONE, World, is_signed_by_fake, one_competi
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NUM_ROUNDS = 4
+CHAMPION = an_entry_key("champion", 1)
 
 
 def a_world(seed: int) -> World:
-    """Crowns that pass on, contenders that come and go, one refused, one that fails."""
+    """Crowns that pass on, contenders that come and go or commit again, one that fails."""
     world = World()
     for number in range(8):
         quality = 1 - 0.004 * ((seed >> (3 * number)) & 7)
         world.miner(f"miner-{number}", quality, block=100 + 230 * number)
+    for number in (1, 3):
+        world.miner(f"miner-{number}", world.qualities[f"miner-{number}"], block=1_500 + number)
     world.miner("broken", float("nan"), block=120)
     return world
 
@@ -94,6 +99,31 @@ def test_whatever_is_forgotten_and_when_every_later_round_ends_alike(
     assert (gone.num_rounds if gone else 0) == sum(
         r.forgotten_at is not None for r in short.store.memory.results.values()
     )
+
+
+def test_rounds_that_are_no_longer_held_change_no_later_one() -> None:
+    whole, short = a_world(0o1234567), a_world(0o1234567)
+    for world in (whole, short):
+        world.dataset.rows = list(some_samples(17_000, since=time_of(0), every_s=10))
+        world.miner("late", 0.5, block=11_600)
+        world.run(rounds=WINDOW_ROUNDS + 6, until=15_000)
+    recorded = sorted(short.store.memory.results)
+    forget(short.store.memory, recorded[-WINDOW_ROUNDS].sync_block)
+    held = asyncio.run(held_by(short.store))
+    assert [r.key for r in held.rounds[ONE]] == recorded[-WINDOW_ROUNDS:]
+    assert held.past[ONE].num_judged == len(recorded) - WINDOW_ROUNDS
+    expected, found = (w.run(rounds=WINDOW_ROUNDS + 10, until=16_000) for w in (whole, short))
+    assert len(found.rounds[ONE]) > WINDOW_ROUNDS
+    assert found.rounds[ONE] == expected.rounds[ONE][-len(found.rounds[ONE]) :]
+    assert found.rounds[ONE][-1].winner == "late"
+    assert (found.submissions, found.weights) == (expected.submissions, expected.weights)
+
+
+async def held_by(store: FakeStateStore) -> ValidatorState:
+    """What a validator that is started now holds of it."""
+    keeper = StateKeeper(store)
+    await keeper.load()
+    return keeper.state
 
 
 def test_an_audit_finds_a_changed_digit_in_what_is_left_of_a_round() -> None:
@@ -181,6 +211,18 @@ def test_who_may_still_be_heard_is_remembered_and_who_is_retired_is_not() -> Non
     assert retired not in remembered(state, ONE, Block(0))
 
 
+def test_a_commitment_is_remembered_until_a_round_in_which_another_had_replaced_it() -> None:
+    old, new = a_commitment("alice", 100), a_commitment("alice", 800)
+    elsewhere = a_commitment("bob", 100)
+    known = [old, new, elsewhere, a_commitment("bob", 500, competition=2)]
+    for newest, expected in ((360, {old, new, elsewhere}), (720, {old, new}), (1080, {new})):
+        state = ValidatorState(
+            submissions={c.key: a_submission(c) for c in known},
+            rounds={ONE: (a_round_result(a_round_key(1, newest), champion=CHAMPION),)},
+        )
+        assert remembered(state, ONE, Block(10**6)) == {c.key for c in expected} | {CHAMPION}
+
+
 @pytest.mark.parametrize(
     ("days", "cadence", "enough"), [(1, 360, 2), (1, 180, 1), (9, 3_600, 12), (11, 3_600, 12)]
 )
@@ -198,9 +240,7 @@ def forgetter_of(store: FakeStateStore, *, days: int) -> Callable[[int], None]:
     async def go(num_heads: int) -> None:
         keeper, heads = StateKeeper(store), Heads()
         await keeper.load()
-        actor = Forgetter(
-            keeper=keeper, store=store, heads=heads.subscribe(), clock=FakeClock(), keep_days=days
-        )
+        actor = Forgetter(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
         task = asyncio.create_task(actor.run())
         for number in range(num_heads):
             heads.publish(BlockRef(Block(1_000_000 + number), "0x"))

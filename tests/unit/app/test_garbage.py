@@ -37,9 +37,9 @@ def test_cycles_are_still_found() -> None:
 # 64 MiB, see malloc/arena.c of glibc.
 HEAPS = """
 import ctypes, sys, threading
-from sn37.app.garbage import share_heaps
+from sn37.app.garbage import keep_heaps_small
 if sys.argv[1] == "shared":
-    share_heaps()
+    keep_heaps_small()
 malloc, together = ctypes.CDLL(None).malloc, threading.Barrier(9)
 def take():
     malloc(1000)

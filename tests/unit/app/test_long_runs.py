@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from sn37.app.evidence import past_evidence
 from sn37.app.keeper import StateKeeper
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
+from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import RoundResult, Verdict
@@ -23,11 +26,13 @@ from sn37.testing.builders import (
     a_weights_record,
     an_entry_key,
     an_entry_result,
+    an_outcome,
     losses,
 )
 from sn37.testing.fakes import FakeStateStore
 from tests.unit.app.fake_world import ONE, World, rows_by_name
 
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KING, RIVAL, NOVICE = (an_entry_key(name, 100) for name in ("king", "rival", "novice"))
 SCHEDULE = a_schedule(a_stage(a_competition(1, tasks=(a_task(num_samples=16),), reward_share=1.0)))
 
@@ -58,6 +63,45 @@ async def test_old_rounds_are_held_as_far_as_rules_ask_for_them() -> None:
         assert history_of(held) == history_of(rounds)
     assert keeper.history(ONE) == history_of(rounds)
     assert (await store.load()).rounds[ONE] == tuple(rounds)
+
+
+async def test_of_forgotten_rounds_what_they_come_to_is_held() -> None:
+    store = FakeStateStore()
+    keeper = StateKeeper(store)
+    rounds = [a_round(n, KING, RIVAL) for n in range(1, 2 * WINDOW_ROUNDS)]
+    rounds[1] = replace(rounds[1], champion=RIVAL)
+    rounds[3] = a_round_result(rounds[3].key, skipped=Reason.OVERRUN)
+    for result in rounds:
+        if result.skipped is None:
+            await keeper.open_round(a_round_plan(result.key, entries=(KING, RIVAL)))
+        await keeper.finish_round(result)
+    before, found = keeper.history(ONE), []
+    while (block := await forget(keeper, 360 * 11)) is not None:
+        found.append(block)
+    assert found == [360 * n for n in (1, 2, 3, 5, 6, 7, 8, 9, 10)]
+    restarted = StateKeeper(store)
+    await restarted.load()
+    for held in (keeper, restarted):
+        assert [r.key for r in held.state.rounds[ONE]] == [r.key for r in rounds[10:]]
+        assert held.state.past[ONE].num_judged == len(found)
+        assert held.history(ONE) == before == history_of(rounds)
+    assert len((await store.load()).rounds[ONE]) == len(rounds)
+
+
+async def test_the_rounds_of_the_standings_are_held_also_when_they_were_forgotten() -> None:
+    store = FakeStateStore()
+    keeper = StateKeeper(store)
+    rounds = [a_round(n, KING) for n in range(1, WINDOW_ROUNDS + 3)]
+    for result in rounds:
+        await keeper.open_round(a_round_plan(result.key, entries=(KING,)))
+        await keeper.finish_round(result)
+    while await forget(keeper, 1_000_000) is not None:
+        pass
+    assert [r.key for r in keeper.state.rounds[ONE]] == [r.key for r in rounds[2:]]
+
+
+async def forget(keeper: StateKeeper, before: int) -> Block | None:
+    return await keeper.forget(ONE, before=Block(before), keep=(), at=NOW)
 
 
 async def test_of_weights_the_rows_are_held_that_may_still_count_and_all_are_stored() -> None:
@@ -97,8 +141,9 @@ async def test_of_a_long_reign_the_rounds_that_somebody_shared_are_read() -> Non
         await store.open_round(a_round_plan(result.key, entries=tuple(scored)))
         for key in scored:
             await store.append(result.key, key, losses())
+            await store.finish_entry(result.key, an_outcome(key), None)
         await store.finish_round(result)
-    found = await past_evidence(store, SCHEDULE, ONE, rounds, [KING, RIVAL, NOVICE])
+    found = await past_evidence(store, SCHEDULE, ONE, [KING, RIVAL, NOVICE])
     assert {key: list(evidence) for key, evidence in found.items()} == {
         KING: [36_000, 36_720],
         RIVAL: [36_000, 36_720],
@@ -106,7 +151,7 @@ async def test_of_a_long_reign_the_rounds_that_somebody_shared_are_read() -> Non
     }
     assert store.since == 36_000
     store.since = None
-    found = await past_evidence(store, SCHEDULE, ONE, rounds, [KING, NOVICE])
+    found = await past_evidence(store, SCHEDULE, ONE, [KING, NOVICE])
     assert (found, store.since) == ({KING: {}, NOVICE: {}}, None)
 
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.downloads import ROUNDS_AHEAD, Expected, expected_entries
-from sn37.domain.history import History, history_of
+from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.queue import plan_entries
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryOutcome, OpenRound, Submission, Verdict
+from sn37.domain.state import EntryOutcome, History, OpenRound, Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.history import History, history_of
+from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.models import Availability
 from sn37.domain.queue import EntryPlan, evaluate_again, plan_entries
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, Submission, Verdict
+from sn37.domain.state import EntryResult, History, RoundResult, Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_commitment_book,

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
-from sn37.domain.history import History, history_of
-from sn37.domain.ids import Block
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.domain.history import histories_of, history_of
+from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.state import EntryResult, History, RoundResult, ValidatorState, Verdict
 from sn37.testing.builders import a_round_key, a_round_result, an_entry_key, an_entry_result
 
-ALICE = an_entry_key("alice", 10)
+ONE = CompetitionId(1)
+ALICE, BOB = an_entry_key("alice", 10), an_entry_key("bob", 10)
 
 
 def round_with(sync_block: int, *entries: EntryResult) -> RoundResult:
     return a_round_result(a_round_key(1, sync_block), entries=entries)
 
 
-def test_an_entry_was_first_tried_in_its_first_round_whatever_the_order_of_rounds() -> None:
-    rounds = [round_with(b, an_entry_result(ALICE)) for b in (720, 360, 1080)]
-    assert history_of(rounds) == history_of(reversed(rounds))
-    assert history_of(rounds) == History(entered={ALICE: Block(360)}, scored=frozenset({ALICE}))
+def crowned(number: int, champion: EntryKey | None) -> RoundResult:
+    return replace(a_round_result(a_round_key(1, 360 * number)), champion=champion)
+
+
+def test_an_entry_was_first_tried_in_its_first_round() -> None:
+    found = history_of([round_with(b, an_entry_result(ALICE)) for b in (360, 720, 1080)])
+    assert (found.entered, found.scored) == ({ALICE: Block(360)}, frozenset({ALICE}))
 
 
 def test_a_raced_out_entry_was_scored() -> None:
@@ -30,7 +38,8 @@ def test_a_raced_out_entry_was_scored() -> None:
 
 def test_a_failure_of_the_models_uses_up_the_challenge_without_a_score() -> None:
     row = an_entry_result(ALICE, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
-    assert history_of([round_with(360, row)]) == History(entered={ALICE: Block(360)})
+    found = history_of([round_with(360, row)])
+    assert (found.entered, found.scored) == ({ALICE: 360}, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -46,7 +55,8 @@ def test_a_failure_of_the_models_uses_up_the_challenge_without_a_score() -> None
 )
 def test_who_was_not_tried_has_used_up_nothing(verdict: Verdict, reason: Reason | None) -> None:
     row = an_entry_result(ALICE, verdict=verdict, reason=reason)
-    assert history_of([round_with(360, row)]) == History()
+    found = history_of([round_with(360, row)])
+    assert (found.entered, found.scored) == ({}, frozenset())
 
 
 def test_the_previous_challenge_is_another_entrys_of_the_same_hotkey() -> None:
@@ -64,3 +74,32 @@ def test_the_previous_challenge_is_another_entrys_of_the_same_hotkey() -> None:
 def test_a_challenge_under_way_is_not_limited_by_others() -> None:
     history = History(entered={ALICE: Block(360), an_entry_key("alice", 5): Block(300)})
     assert history.previous_challenge(ALICE) is None
+
+
+def test_the_crown_is_as_the_newest_round_that_was_judged_left_it() -> None:
+    reigns = [crowned(n, c) for n, c in enumerate((ALICE, BOB, ALICE), start=1)]
+    sat_out = a_round_result(a_round_key(1, 1440), skipped=Reason.OVERRUN)
+    found = history_of([*reigns, sat_out])
+    assert (found.num_judged, found.champion, found.crowned) == (3, ALICE, (BOB, ALICE))
+    vacant = history_of([*reigns, sat_out, crowned(5, None)])
+    assert (vacant.num_judged, vacant.champion, vacant.crowned) == (4, None, (BOB, ALICE))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([None, ALICE, BOB]), st.booleans()), max_size=8),
+    st.integers(0, 8),
+)
+def test_a_history_goes_on_where_an_earlier_part_of_it_ended(
+    rounds: list[tuple[EntryKey | None, bool]], cut: int
+) -> None:
+    held = [
+        replace(
+            crowned(n, champion),
+            entries=() if champion is None else (an_entry_result(champion),),
+            skipped=Reason.OVERRUN if is_skipped else None,
+        )
+        for n, (champion, is_skipped) in enumerate(rounds, start=1)
+    ]
+    assert history_of(held[cut:], history_of(held[:cut])) == history_of(held)
+    shortened = ValidatorState(rounds={ONE: tuple(held[cut:])}, past={ONE: history_of(held[:cut])})
+    assert histories_of(shortened) == {ONE: history_of(held)}

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.domain.forgetting import remembered
+from sn37.domain.history import history_of
 from sn37.domain.ids import CompetitionId
 from sn37.domain.models import ModelRef
 from sn37.domain.reasons import Reason
@@ -20,6 +26,8 @@ from sn37.testing.builders import (
     an_entry_result,
 )
 
+ONE = CompetitionId(1)
+
 
 def a_state(
     *submissions: Submission, rounds: tuple[RoundResult, ...] = (), running: Collection[str] = ()
@@ -27,7 +35,7 @@ def a_state(
     plan = a_round_plan(entries=[an_entry_key(name) for name in running])
     return ValidatorState(
         submissions={s.commitment.key: s for s in submissions},
-        rounds={CompetitionId(1): rounds},
+        rounds={ONE: rounds},
         open_rounds={plan.key: OpenRound(plan=plan)} if running else {},
     )
 
@@ -115,3 +123,21 @@ def test_t28_a_crowned_model_and_those_being_scored_stay_whatever_became_of_them
 
 def test_an_entry_of_which_nothing_is_recorded_is_left_out() -> None:
     assert retained(a_state(running=("unknown",))) == (frozenset(), frozenset())
+
+
+@given(st.integers(0, 3))
+def test_rounds_that_are_no_longer_held_keep_what_they_kept(cut: int) -> None:
+    rounds = (
+        a_finished_round(1, "gone", "gone", "passed"),
+        a_finished_round(2, "king", "king", "lost"),
+        a_round_result(a_round_key(sync_block=2160), skipped=Reason.DATA_UNAVAILABLE),
+        a_finished_round(4, "king", "king", "contender"),
+    )
+    gone = a_submission(a_commitment("gone"), missed_rounds=1)
+    names = ("king", "passed", "lost", "contender", "new")
+    whole = a_state(gone, *map(named, names), rounds=rounds)
+    past = {ONE: history_of(rounds[:cut])}
+    shortened = replace(whole, rounds={ONE: rounds[cut:]}, past=past)
+    assert retained(shortened) == retained(whole)
+    newest = rounds[-1].key.sync_block
+    assert remembered(shortened, ONE, newest) == remembered(whole, ONE, newest)

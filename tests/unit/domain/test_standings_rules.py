@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.standings import WINDOW_ROUNDS, standings, warm_up_left
+from sn37.domain.standings import COLD_ROUNDS, WINDOW_ROUNDS, standings, warm_up_left
 from sn37.domain.state import RoundResult
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
@@ -164,6 +164,17 @@ def test_a_validator_warms_up_until_it_has_judged_enough_rounds() -> None:
     assert warm_up_left([], timing=TIMING, warmup_rounds=1)
     assert warm_up_left(rounds, timing=TIMING, warmup_rounds=3)
     assert not warm_up_left(rounds, timing=TIMING, warmup_rounds=2)
+
+
+def test_rounds_that_are_no_longer_held_count_for_a_cold_validator() -> None:
+    def left(held: int, num_before: int) -> int:
+        rounds = [won("alice", n) for n in range(held)]
+        return warm_up_left(
+            rounds, timing=TIMING, warmup_rounds=1, is_cold=True, num_before=num_before
+        )
+
+    assert [left(2, n) for n in (0, 5, COLD_ROUNDS - 3)] == [COLD_ROUNDS - 2, COLD_ROUNDS - 7, 1]
+    assert [left(1, COLD_ROUNDS), left(0, COLD_ROUNDS)] == [0, 1]
 
 
 def test_a_validator_that_was_away_for_a_day_warms_up_again() -> None:
