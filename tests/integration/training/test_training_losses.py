@@ -51,6 +51,11 @@ def gradients(learner: Learner) -> dict[str, torch.Tensor]:
     return {n: learner.optimizer.state[w]["exp_avg"] for n, w in learner.weights.items()}
 
 
+def test_no_kernel_that_plans_for_each_length_is_taken(tmp_path: Path) -> None:
+    a_learner(tmp_path, "llama")
+    assert not torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+
+
 ROWS = [Row(encoded=s, per_nat=1 / s.num_scored, fixed=0.0) for s in SAMPLES]
 
 
