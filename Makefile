@@ -50,6 +50,7 @@ soak: venv ## hours: SOAK_WORKERS=1000, SOAK_ROUNDS=2000, SOAK_WORKER_ROUNDS=100
 
 bench: venv ## every benchmark in a small size; docs/performance.md has the large ones
 	$(BIN)/python bench/scorer.py --shape tiny --count 20 --runs 3
+	$(BIN)/python bench/block.py --shape tiny
 	$(BIN)/python bench/precision.py --shape tiny --count 20
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python bench/chain.py

@@ -99,6 +99,9 @@ def fused(
         )
     length = query.shape[2]
     mask_LL = visible_keys(0, length, length, window, query.device)
+    if query.is_cuda and _is_grouped(query, key):
+        # No kernel of a GPU's takes groups and a mask: torch would write down all H x L x L scores.
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
     return scaled_dot_product_attention(
         query, key, value, mask_LL, scale=scaling, enable_gqa=_is_grouped(query, key)
     )

@@ -31,6 +31,9 @@ from sn37.adapters.cuda.attention import PACKED
 LINEAR = PACKED | {"FalconForCausalLM"}
 TILE_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 27}  # float32 numbers of one tile: 8 and 512 MiB
 MIN_TILE = 256  # tokens; below, products lose speed
+# A tile's width is a multiple of it: a GPU's fast kernels want rows that begin at 16 bytes, and
+# take a sixth of the time of those for any width. A CPU has no such wish.
+TILE_STEP = {"cpu": 1, "cuda": 64}
 
 
 class Head(Protocol):
@@ -68,6 +71,7 @@ class TiledHead:
         self._softcap = softcap
         self._scale = precision.scale_of(layer.weight) if products is torch.float16 else 1.0
         self._max_elements = tile_elements or TILE_ELEMENTS[layer.weight.device.type]
+        self._step = TILE_STEP[layer.weight.device.type]
         self._buffers: dict[str, Tensor] = {}
 
     def nats(self, hidden_PD: Tensor, targets: Sequence[int]) -> Tensor:
@@ -98,7 +102,8 @@ class TiledHead:
     def _plan(self, targets: Sequence[int]) -> tuple[list[list[int]], int]:
         """The rows whose target lies in each tile, and a tile's width."""
         vocabulary = self._weight_VD.shape[0]
-        width = min(vocabulary, max(MIN_TILE, self._max_elements // len(targets)))
+        width = max(MIN_TILE, self._max_elements // len(targets) // self._step * self._step)
+        width = min(vocabulary, width)
         rows: list[list[int]] = [[] for _ in range(0, vocabulary, width)]
         for row, target in enumerate(targets):
             rows[target // width].append(row)

@@ -35,7 +35,8 @@ def main(stream: socket.socket) -> None:
     try:
         device = determinism.configure(device=order.device, threads=order.threads)
     except RuntimeError as error:
-        stream.sendall(Failed(f"device {order.device}: {error}").encode())
+        what = str(error).partition("\n")[0]  # CUDA adds three lines of advice
+        stream.sendall(Failed(f"device {order.device}: {what}").encode())
         return
     if device.type == "cuda":
         files = Path(order.model).glob("*.safetensors")

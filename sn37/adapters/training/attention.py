@@ -57,9 +57,11 @@ class TrainingAttention:
         Attention's own dropout is left out, as the fused kernels of most recipes do.
         """
         pieces = []
-        for start, stop in self.bounds:
-            query, key, value = (x[:, :, start:stop] for x in (query_1HTD, key_1GTD, value_1GTD))
-            window = sliding_window if (sliding_window or 0) < stop - start else None
+        lengths = [stop - start for start, stop in self.bounds]
+        # Slices would each be given a gradient of the whole row, and those added.
+        parts = (torch.split(x, lengths, dim=2) for x in (query_1HTD, key_1GTD, value_1GTD))
+        for query, key, value in zip(*parts, strict=True):
+            window = sliding_window if (sliding_window or 0) < query.shape[2] else None
             if softcap is None:
                 pieces.append(fused(query, key, value, scaling, window))
             else:

@@ -49,6 +49,8 @@ class Learner:
     ) -> None:
         self.weights = trained_parameters(trained)
         self.optimizer = _optimizer(self.weights, recipe)
+        # It plans for each length that it has not seen, nearly a second for the eight of a step.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         self._recipe = recipe
         self._devices = devices
         self._attention = TrainingAttention(model) if can_pack(model) else None

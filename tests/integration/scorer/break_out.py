@@ -55,6 +55,31 @@ def start_a_thread() -> None:
     thread.join()
 
 
+def write_as_c_does(path: Path) -> None:
+    """Without O_CLOEXEC, as a driver names its threads; twice, for what closing it leaves."""
+    LIBC.fopen.restype = ctypes.c_void_p
+    LIBC.fputs.argtypes = (ctypes.c_char_p, ctypes.c_void_p)
+    LIBC.fclose.argtypes = (ctypes.c_void_p,)
+    for _ in range(2):
+        if not (file := LIBC.fopen(bytes(path), b"w")):
+            raise OSError(ctypes.get_errno(), "fopen")
+        LIBC.fputs(b"owned", file)
+        LIBC.fclose(file)
+
+
+def listen_for(name: str) -> socket.socket:
+    """Wait for others to connect by a name, or by a path."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening.bind(name)
+    listening.listen()
+    return listening
+
+
+def call_out(name: str) -> None:
+    """Connect to whoever has a name."""
+    socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(name)
+
+
 def into(path: Path) -> Callable[[], object]:
     """Write a file."""
     return lambda: path.write_text("owned")
@@ -75,6 +100,8 @@ def attempts(given: Mapping[str, str]) -> Mapping[str, Callable[[], object]]:
         "start a thread": start_a_thread,
         "write into the model": into(model / "model.safetensors"),
         "add to the model": into(model / "more"),
+        "add as C does": lambda: write_as_c_does(model / "more"),
+        "add a link to the model": lambda: (model / "more").symlink_to(home),
         "empty the model": lambda: os.close(os.open(model / "config.json", os.O_TRUNC)),
         "remove the model": (model / "config.json").unlink,
         "rename the model": lambda: (model / "config.json").rename(model / "other.json"),
@@ -107,6 +134,11 @@ def attempts(given: Mapping[str, str]) -> Mapping[str, Callable[[], object]]:
         "hold the validator": lambda: os.pidfd_open(victim),
         "internet socket": socket.socket,
         "unix socket": lambda: socket.socket(socket.AF_UNIX),
+        "unix messages": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
+        "call a name": lambda: call_out("\0sn37"),
+        "call a path": lambda: call_out("/run/systemd/journal/stdout"),
+        "be called": lambda: listen_for("\0sn37-called").accept(),
+        "be called by a path": lambda: listen_for(str(home / "socket")),
         "kernel socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
         "pair of sockets": socket.socketpair,
         "fork": fork_and_leave,

@@ -11,14 +11,15 @@ import torch
 
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.testing.tiny_models import save_model
+from tests.integration.device import DEVICE
 
 torch.set_num_threads(1)  # references are tiny; a second thread would only wait
 
 
 @pytest.fixture(scope="session")
 def warm_scorer() -> Iterator[WorkerScorer]:
-    """A scorer on the CPU in float32; starting one takes seconds, a job a fraction of one."""
-    scorer = WorkerScorer(device="cpu", dtype="float32", threads=1, max_children=10_000)
+    """A scorer in float32; starting one takes seconds, a job a fraction of one."""
+    scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1, max_children=10_000)
     yield scorer
     asyncio.run(scorer.aclose())
 

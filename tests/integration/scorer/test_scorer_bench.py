@@ -59,6 +59,15 @@ def test_a_line_that_is_no_sample_is_named(tmp_path: Path) -> None:
     assert done.stderr.strip().splitlines()[-1].startswith(f"{samples}, line 2:")
 
 
+def test_a_block_is_taken_apart(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    done = bench("--tokens", "20", "--threads", "1", "--json", str(file), script="block.py")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(file.read_text())["figures"]["20_tokens_per_s"] > 0
+    assert "16 samples of 20 tokens" in done.stdout
+    assert "aten::mm" in done.stdout
+
+
 def test_the_distance_between_devices_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     done = bench(

@@ -94,13 +94,21 @@ async def test_t25_a_worker_reaches_nothing_but_its_model(
     assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208
 
 
-async def test_t25_nor_does_one_that_may_use_a_gpu(surroundings: dict[str, str]) -> None:
-    """Its driver needs more calls; files stay closed by Landlock alone. No GPU is touched."""
+async def test_t25_nor_does_one_that_may_use_a_gpu(
+    surroundings: dict[str, str], folder: Path
+) -> None:
+    """Its driver needs more calls, and gets some answers that nothing stands behind. No GPU is
+    touched."""
+    before = what_there_is(folder)
     async with hostile("break_out:main", device="cuda") as scorer:
         await everything(scorer, job_with(surroundings))
         told = dict(scorer.environment())
     assert told.pop("GPU") in ("allowed", "ENOENT")  # with and without one
+    for name in ("remove the model", "add a link to the model"):
+        assert told.pop(name) == "ENOENT"
+    assert told.pop("add as C does") == "allowed", "as if"
     assert_reached_nothing(told, LEGITIMATE | {"shared memory"})
+    assert what_there_is(folder) == before
 
 
 def run_small_validator(

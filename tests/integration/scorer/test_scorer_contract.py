@@ -14,6 +14,7 @@ from sn37.domain.scoring import ScoringJob
 from sn37.ports.scorer import Scorer
 from sn37.testing.scorer_contract import ScorerContract
 from sn37.testing.tiny_models import a_real_job
+from tests.integration.device import DEVICE
 
 LOOPS = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
 
@@ -30,7 +31,7 @@ class TestWorkerScorer(ScorerContract):
 
     @asynccontextmanager
     async def broken_scorer(self) -> AsyncIterator[Scorer]:
-        scorer = WorkerScorer(device="cpu", dtype="float32", threads=1, entry="no_module:main")
+        scorer = WorkerScorer(device=DEVICE, dtype="float32", threads=1, entry="no_module:main")
         try:
             yield scorer
         finally:

@@ -15,9 +15,9 @@ from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.independence import check_independence
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
+from tests.integration.device import DEVICE
 
 WEIGHTS = "model.safetensors"
-CPU = torch.device("cpu")
 YARN = {
     "rope_type": "yarn",
     "factor": 4.0,
@@ -34,13 +34,15 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def load(folder: Path, family: str = "llama", dtype: str = "float32") -> PreTrainedModel:
+def load(
+    folder: Path, family: str = "llama", dtype: str = "float32", device: str = DEVICE
+) -> PreTrainedModel:
     return loading.load_model(
         folder,
         architecture=ARCHITECTURES[family],
         max_parameters=10_000_000,
         dtype=dtype,
-        device=CPU,
+        device=torch.device(device),
     )
 
 
@@ -53,7 +55,7 @@ def contents(model: PreTrainedModel) -> dict[str, tuple[torch.dtype, bytes]]:
     return {
         name: (
             value.dtype,
-            value.detach().flatten().contiguous().view(torch.uint8).numpy().tobytes(),
+            value.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes(),
         )
         for name, value in named
     }
@@ -118,7 +120,7 @@ def test_a_model_is_judged_before_its_tensors_are_read(tmp_path: Path) -> None:
             architecture="LlamaForCausalLM",
             max_parameters=1000,
             dtype="float32",
-            device=CPU,
+            device=torch.device(DEVICE),
         )
     assert caught.value.reason is Reason.PARAMETERS
     with pytest.raises(ModelFault) as caught:
@@ -142,7 +144,7 @@ def test_t21_attention_that_looks_ahead_is_found_by_trying(tmp_path: Path, famil
 def test_weights_of_the_right_dtype_are_the_mapped_file_read_only(tmp_path: Path) -> None:
     save_model(tmp_path)
     for dtype, expected in (("float32", True), ("bfloat16", False)):
-        model = load(tmp_path, dtype=dtype)
+        model = load(tmp_path, dtype=dtype, device="cpu")
         weight = model.get_input_embeddings().weight
         assert isinstance(weight, torch.Tensor)
         assert is_mapped_read_only(weight.data_ptr(), tmp_path / WEIGHTS) is expected

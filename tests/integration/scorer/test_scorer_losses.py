@@ -9,12 +9,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from sn37.adapters.cuda import attention
+from sn37.adapters.cuda import head as head_module
 from sn37.adapters.cuda.head import ForwardHead, TiledHead
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.packing import packs
 from sn37.testing.tiny_models import VOCABULARY
+from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, a_sample, by_the_book
 
 WINDOWED: dict[str, dict[str, Any]] = {
@@ -79,7 +83,8 @@ def test_every_scored_sample_is_in_one_pack_and_no_pack_is_too_long(
 def a_layer(*, bias: bool, vocabulary: int = 1000) -> nn.Linear:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return nn.Linear(32, vocabulary, bias=bias).requires_grad_(requires_grad=False)
+        layer = nn.Linear(32, vocabulary, bias=bias)
+    return layer.requires_grad_(requires_grad=False).to(DEVICE)
 
 
 @pytest.mark.parametrize("tile_elements", [1, 300 * 40, 1 << 20])
@@ -89,7 +94,7 @@ def test_the_head_gives_the_same_whatever_its_tiles(
     tile_elements: int, softcap: float | None, bias: bool
 ) -> None:
     layer = a_layer(bias=bias)
-    hidden = torch.linspace(-4, 4, 40 * 32).sin().view(40, 32)
+    hidden = torch.linspace(-4, 4, 40 * 32, device=DEVICE).sin().view(40, 32)
     targets = [(17 * n) % 1000 for n in range(40)]
     logits = layer.double()(hidden.double())
     if softcap is not None:
@@ -105,10 +110,40 @@ def test_the_head_gives_the_same_whatever_its_tiles(
     )
 
 
+def test_tiles_of_a_gpu_begin_where_its_fast_kernels_want(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = torch.linspace(-4, 4, 40 * 32, device=DEVICE).sin().view(40, 32)
+    targets = [(17 * n) % 1000 for n in range(40)]
+    layer = a_layer(bias=False)
+    expected = TiledHead(layer, products=torch.float32).nats(hidden, targets)
+    monkeypatch.setitem(head_module.TILE_STEP, DEVICE, head_module.TILE_STEP["cuda"])
+    for elements, width in ((300 * 40, 256), (511 * 40, 448), (40, 256), (1 << 20, 1000)):
+        head = TiledHead(layer, products=torch.float32, tile_elements=elements)
+        assert head._plan(targets)[1] == width
+        assert torch.allclose(head.nats(hidden, targets), expected, rtol=1e-6)
+
+
+def test_a_gpu_s_attention_never_has_groups_and_a_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both, torch has no fused kernel and writes down the scores of all heads."""
+    seen: list[tuple[int, bool]] = []
+
+    def look(query: Tensor, key: Tensor, value: Tensor, *_: object, **given: Any) -> Tensor:
+        assert key.shape == value.shape
+        seen.append((key.shape[1], given["enable_gqa"]))
+        return query
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", look)
+    for device in ("cpu", "cuda"):
+        with FakeTensorMode():
+            query, key = (torch.empty(1, heads, 20, 16, device=device) for heads in (8, 2))
+            attention.fused(query, key, key, None, None)
+            attention.fused(query, key, key, None, 5)
+    assert seen == [(2, True), (2, True), (2, True), (8, False)]
+
+
 @pytest.mark.parametrize("products", [torch.float32, torch.float16])
 def test_a_head_in_bfloat16_adds_in_float32(products: torch.dtype) -> None:
     layer = a_layer(bias=False, vocabulary=20_000).bfloat16()
-    hidden = torch.linspace(-9, 9, 50 * 32).sin().view(50, 32)
+    hidden = torch.linspace(-9, 9, 50 * 32, device=DEVICE).sin().view(50, 32)
     targets = [(397 * n) % 20_000 for n in range(50)]
     logits = hidden.double() @ layer.weight.double().t()
     expected = logits.logsumexp(dim=1) - logits[range(50), targets]
@@ -119,7 +154,7 @@ def test_a_head_in_bfloat16_adds_in_float32(products: torch.dtype) -> None:
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_hidden_states_without_a_number_give_losses_without_one(value: float) -> None:
-    hidden = torch.ones(3, 32)
+    hidden = torch.ones(3, 32, device=DEVICE)
     hidden[1] = value
     found = TiledHead(a_layer(bias=False), products=torch.float32).nats(hidden, [1, 2, 3])
     assert not torch.isfinite(found[1])
@@ -139,7 +174,7 @@ def test_the_models_own_head_is_taken_a_few_positions_at_a_time(tmp_path: Path) 
     model = a_model(tmp_path, "llama")
     layer = model.lm_head
     assert isinstance(layer, nn.Linear)
-    hidden = torch.linspace(-4, 4, 40 * 64).sin().view(40, 64)
+    hidden = torch.linspace(-4, 4, 40 * 64, device=DEVICE).sin().view(40, 64)
     targets = [(17 * n) % VOCABULARY for n in range(40)]
     with torch.inference_mode():
         expected = TiledHead(layer, products=torch.float32).nats(hidden, targets)

@@ -26,6 +26,7 @@ from sn37.domain.samples import Sample
 from sn37.domain.scoring import ScoringJob
 from sn37.testing import builders
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer
+from tests.integration.device import DEVICE
 
 WINDOW = 200  # tokens; texts below are shorter, as long, and longer
 LONG = 2_048
@@ -77,7 +78,7 @@ SPREAD: Mapping[str, Any] = {
 
 @pytest.fixture(scope="module")
 def half_scorer() -> Iterator[WorkerScorer]:
-    scorer = WorkerScorer(device="cpu", dtype="bfloat16", threads=1)
+    scorer = WorkerScorer(device=DEVICE, dtype="bfloat16", threads=1)
     yield scorer
     asyncio.run(scorer.aclose())
 
@@ -280,4 +281,5 @@ def test_the_receipt_names_what_the_last_bits_depend_on(
     assert environment["torch"] == torch.__version__
     assert environment["products"] == "float32"
     assert environment["threads"] == "1"
-    assert environment["device"].startswith("cpu ")
+    assert environment["runtime"].startswith(DEVICE)
+    assert environment["device"].startswith("cpu ") == (DEVICE == "cpu")

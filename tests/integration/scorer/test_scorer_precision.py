@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sn37.adapters.cuda import precision
 from sn37.adapters.cuda.losses import LossModel
+from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, by_the_book
 
 # What the mean of five losses may differ by, of itself. Tiny models have few terms to average
@@ -83,9 +84,10 @@ def test_a_layer_is_as_exact_when_its_weights_and_inputs_trade_a_factor(
     bias = torch.randn(24, generator=draw).bfloat16()
     x = torch.randn(2, 5, 256, generator=draw) / moved
     expected = x.double() @ weight.double().t() + bias.double()
-    found = precision.Rounded(a_linear(weight, bias), keep=keep)(x)
+    layer = a_linear(weight.to(DEVICE), bias.to(DEVICE))
+    found = precision.Rounded(layer, keep=keep)(x.to(DEVICE))
     assert found.dtype is torch.float32
-    assert (found - expected).abs().max() < 0.02  # of about 16; bfloat16's inputs are 0.1 off
+    assert (found.cpu() - expected).abs().max() < 0.02  # of about 16; bfloat16's inputs are 0.1 off
 
 
 @given(
@@ -93,7 +95,7 @@ def test_a_layer_is_as_exact_when_its_weights_and_inputs_trade_a_factor(
     st.integers(-120, 120),
 )
 def test_weights_are_exact_in_float16(values: list[float], exponent: int) -> None:
-    weight = torch.tensor(values).bfloat16()
+    weight = torch.tensor(values, device=DEVICE).bfloat16()
     kept = weight.abs() >= weight.abs().max() * 2**-20
     weight = torch.where(kept, weight, 0) * 2.0**exponent
     scale = precision.scale_of(weight)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from sn37.adapters.cuda.prompting import Encoded
 from sn37.testing.tiny_models import VOCABULARY, save_model
+from tests.integration.device import DEVICE
 
 FAMILIES = ("gemma", "gemma2", "gpt_neox", "llama", "mistral", "phi3", "qwen2", "qwen3")
 
@@ -24,8 +26,9 @@ SAMPLES = (a_sample(40), a_sample(2), a_sample(17, first=9), a_sample(61, first=
 
 
 def by_the_book(model: PreTrainedModel, samples: Sequence[Encoded]) -> list[float]:
-    """Each sample alone, full logits, in float64."""
-    model = model.double()
+    """Each sample alone, full logits, in float64 on the CPU."""
+    module: nn.Module = model  # transformers' wrapper of to() has lost its types
+    module.to("cpu", torch.float64)
     found = []
     for sample in samples:
         with torch.no_grad():
@@ -45,4 +48,6 @@ def a_model(
     )
     model.requires_grad_(False)
     model.train(mode=False)
+    module: nn.Module = model  # transformers' wrapper of to() has lost its types
+    module.to(DEVICE)
     return model

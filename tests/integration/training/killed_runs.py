@@ -29,6 +29,7 @@ from sn37.adapters.training.learning import Learner
 from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Lora, Recipe
 from sn37.testing.tiny_models import save_model
+from tests.integration.device import DEVICE
 from tests.integration.training.runs import a_training_job
 
 STEPS = 6
@@ -75,7 +76,7 @@ def train(base: Path, run: Path, method: str, calls: int, report: int) -> None:
         os.write(report, f"{json.dumps({'judged': step, 'weights': weights})}\n".encode())
         return float(STEPS - step)
 
-    trainer = TransformersTrainer(device="cpu", dtype="float32", threads=1)
+    trainer = TransformersTrainer(device=DEVICE, dtype="float32", threads=1)
     trainer.train(a_training_job(base, run, recipe), judge=judge, on_step=lambda _: None)
 
 

@@ -20,6 +20,7 @@ from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Step
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
+from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import SAMPLES, a_model, by_the_book
 from tests.integration.training.runs import PAIRS, a_training_job, validators_score
 
@@ -42,12 +43,17 @@ RECIPE = Recipe(
 def a_learner(folder: Path, family: str, recipe: Recipe = RECIPE, **shape: Any) -> Learner:
     model = a_model(folder, family, **shape)
     model.requires_grad_(requires_grad=True)
-    return Learner(model, model, recipe, Devices(cpu=True))
+    return Learner(model, model, recipe, Devices(cpu=DEVICE == "cpu"))
 
 
 def gradients(learner: Learner) -> dict[str, torch.Tensor]:
     """Those of the first step, as Adam's first moment remembers them."""
     return {n: learner.optimizer.state[w]["exp_avg"] for n, w in learner.weights.items()}
+
+
+def test_no_kernel_that_plans_for_each_length_is_taken(tmp_path: Path) -> None:
+    a_learner(tmp_path, "llama")
+    assert not torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
 
 
 ROWS = [Row(encoded=s, per_nat=1 / s.num_scored, fixed=0.0) for s in SAMPLES]
@@ -83,7 +89,7 @@ def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: L
         trained = (
             model.requires_grad_(requires_grad=True) if lora is None else add_lora(model, lora)
         )
-        learner = Learner(model, trained, recipe, Devices(cpu=True))
+        learner = Learner(model, trained, recipe, Devices(cpu=DEVICE == "cpu"))
         learner.step(0, ROWS)
         return gradients(learner)
 
@@ -95,7 +101,7 @@ def test_computing_activations_again_changes_no_gradient(tmp_path: Path, lora: L
 @pytest.mark.parametrize("precision", [Precision.MIXED, Precision.BFLOAT16])
 def test_bfloat16_moves_a_loss_by_little(tmp_path: Path, precision: Precision) -> None:
     save_model(tmp_path, initializer_range=0.2)
-    devices = Devices(cpu=True)
+    devices = Devices(cpu=DEVICE == "cpu")
     found = []
     for each in (Precision.FLOAT32, precision):
         model = load_base(tmp_path, each, devices.device)
@@ -141,7 +147,7 @@ def test_the_reported_loss_is_the_validators_score_of_the_saved_folder(
         tokenizer=tokenizer,
     )
     steps: list[Step] = []
-    trainer = TransformersTrainer(device="cpu", dtype="float32", threads=1)
+    trainer = TransformersTrainer(device=DEVICE, dtype="float32", threads=1)
     evaluations = trainer.train(
         job,
         judge=validators_score(warm_scorer, family, tokenizer=tokenizer),

@@ -16,6 +16,7 @@ from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Recipe, TrainingJob
 from sn37.ports.errors import TrainerUnavailable, TrainingRefused
 from sn37.testing.tiny_models import save_model
+from tests.integration.device import DEVICE
 from tests.integration.training.runs import a_training_job
 
 # Before which call that changes the disk or takes a step each process dies: between two steps,
@@ -67,7 +68,7 @@ RECIPE = Recipe(steps=1, batch_samples=2, learning_rate=1e-3)
 
 def train(job: TrainingJob) -> list[int]:
     """The steps at which the weights were judged; scores get better."""
-    trainer = TransformersTrainer(device="cpu", dtype="float32", threads=1)
+    trainer = TransformersTrainer(device=DEVICE, dtype="float32", threads=1)
     found = trainer.train(job, judge=lambda _, step: float(-step), on_step=lambda _: None)
     return [evaluated.step for evaluated in found]
 
@@ -95,7 +96,7 @@ def test_a_run_without_gain_stops_early_and_keeps_its_best_model(tmp_path: Path)
     save_model(tmp_path / "base")
     recipe = replace(RECIPE, steps=9, evaluate_steps=1, patience=2)
     job = a_training_job(tmp_path / "base", tmp_path / "run", recipe)
-    trainer = TransformersTrainer(device="cpu", dtype="float32", threads=1)
+    trainer = TransformersTrainer(device=DEVICE, dtype="float32", threads=1)
     scores = [5.0, 4.0, 3.0, 3.5, 3.2, 1.0]
     found = trainer.train(job, judge=lambda _, step: scores[step], on_step=lambda _: None)
     assert [evaluated.score for evaluated in found] == [5.0, 4.0, 3.0, 3.5, 3.2]

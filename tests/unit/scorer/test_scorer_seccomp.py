@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import struct
 
 import pytest
@@ -12,6 +14,7 @@ from sn37.adapters.cuda.confinement.bpf import (
     ABSENT,
     ALLOW,
     AND,
+    ANSWER,
     ARCHITECTURES,
     DENY,
     IF_AT_LEAST,
@@ -119,12 +122,14 @@ def test_t25_every_listed_call_is_refused_on_every_architecture(machine: str, de
 
 
 def test_t25_what_reaches_other_processes_or_the_network_is_on_the_list() -> None:
-    for device in ("cpu", "cuda"):
-        assert {
-            *("socket", "connect", "execve", "execveat", "fork", "vfork", "ptrace", "kill"),
-            *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "mount", "unshare", "setns"),
-            *("io_uring_setup", "bpf", "userfaultfd", "open_by_handle_at", "memfd_create"),
-        } <= set(policy(device, PID).denied)
+    listed = {
+        *("connect", "accept", "accept4", "sendmsg", "sendmmsg", "recvmsg", "recvmmsg"),
+        *("socketpair", "execve", "execveat", "fork", "vfork", "ptrace", "kill"),
+        *("process_vm_readv", "process_vm_writev", "pidfd_getfd", "mount", "unshare", "setns"),
+        *("io_uring_setup", "bpf", "userfaultfd", "open_by_handle_at", "memfd_create"),
+    }
+    assert listed <= set(policy("cuda", PID).denied)
+    assert listed | {"socket", "bind", "listen"} <= set(policy("cpu", PID).denied)
 
 
 def test_a_program_that_loads_and_computes_is_let_through(cpu: Filter) -> None:
@@ -186,6 +191,40 @@ def test_a_gpu_s_files_can_be_opened_for_writing_and_none_can_be_made() -> None:
         assert cuda.call("openat", 0, 0, os.O_RDWR) == ALLOW
         for flag in (os.O_CREAT, os.O_TRUNC, os.O_TMPFILE | os.O_RDWR):
             assert cuda.call("openat", 0, 0, flag) == DENY
+
+
+def test_the_start_of_cuda_gets_the_answers_that_it_waits_for() -> None:
+    """As traced on a machine with an H200 and driver 580, in the order of ``cuInit``."""
+    null = 0
+    for machine in MACHINES:
+        cuda = Filter(machine, "cuda")
+        # fopen("/proc/self/task/2/comm", "w") gives /dev/null, which no fclose closes.
+        assert cuda.call("openat", 0, 0, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) == ANSWER | null
+        assert cuda.call("close", null) == ANSWER
+        assert cuda.call("close", 3) == ALLOW
+        packets = socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
+        assert cuda.call("socket", socket.AF_UNIX, packets, 0) == ALLOW
+        assert cuda.call("connect", 10) == DENY  # to a service for several processes
+        assert cuda.call("unlinkat", 0, 0) == DENY
+        assert cuda.call("bind", 17) == ALLOW
+        assert cuda.call("listen", 17, 128) == ALLOW
+    nothing_there = ANSWER | errno.ENOENT
+    assert {Filter("x86_64", "cuda").call(c, 1, 2) for c in ("unlink", "symlink")} == {
+        nothing_there
+    }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_t25_a_driver_s_calls_serve_nothing_else(machine: str) -> None:
+    cuda, cpu = Filter(machine, "cuda"), Filter(machine)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+        assert cuda.call("socket", socket.AF_UNIX, kind, 0) == DENY
+    for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, 1 << 32 | socket.AF_INET):
+        assert cuda.call("socket", family, socket.SOCK_SEQPACKET, 0) == DENY
+    python = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    assert cuda.call("openat", 0, 0, python) == DENY
+    assert cpu.call("openat", 0, 0, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) == DENY
+    assert cpu.call("close", 0) == ALLOW
 
 
 def test_t24_memory_that_no_limit_counts_is_refused(cpu: Filter) -> None:

@@ -18,8 +18,9 @@ LOAD, AND = 0x20, 0x54  # BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND|BPF_K
 IF_EQUAL, IF_GREATER, IF_AT_LEAST = 0x15, 0x25, 0x35  # BPF_JMP|BPF_K and BPF_JEQ, JGT, JGE
 RETURN = 0x06  # BPF_RET|BPF_K
 ALLOW, KILL_PROCESS = 0x7FFF0000, 0x80000000
-DENY = 0x00050000 | errno.EPERM
-ABSENT = 0x00050000 | errno.ENOSYS
+ANSWER = 0x00050000  # and an error number: the call is not made, and ends in it; 0 is success
+DENY = ANSWER | errno.EPERM
+ABSENT = ANSWER | errno.ENOSYS
 X32_BIT = 0x40000000  # numbers of x86-64's second interface, with 32-bit pointers
 
 
@@ -83,7 +84,7 @@ def _guard(guard: Guard) -> Sequence[Instruction]:
         Instruction(LOAD, 16 + 8 * guard.argument + (4 if guard.high else 0)),
         Instruction(AND, guard.mask),
         Instruction(IF_EQUAL, guard.value, refused, passed),
-        Instruction(RETURN, DENY),
+        Instruction(RETURN, ANSWER | guard.answer),
     )
 
 

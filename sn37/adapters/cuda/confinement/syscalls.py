@@ -24,6 +24,7 @@ NUMBERS: Mapping[str, tuple[int | None, int | None]] = {
     "clock_settime": (227, 112),
     "clone": (56, 220),
     "clone3": (435, 435),
+    "close": (3, 57),
     "connect": (42, 203),
     "creat": (85, None),
     "delete_module": (176, 106),
