@@ -38,7 +38,6 @@ MINER = ("--competition", "1", "--network", "simnet")
         (["check", LONG, *MINER], LONG),
         (["check", ".", *MINER, "--tokenizer", LONG], f"--tokenizer {LONG}"),
         (["miner", "base", LONG, *MINER], LONG),
-        (["miner", "base", f"uid:{'9' * 5000}", *MINER], f"uid:{'9' * 5000}"),
         (["miner", "base", "champion", "--to", LONG, *MINER], LONG),
         (["miner", "evaluate", LONG, *MINER], LONG),
         (["miner", "publish", LONG, "--repo", "a/b", *MINER], LONG),
