@@ -122,7 +122,7 @@ class Auditor:
             found += await self._whole_round(where, state, opened, result, past, receipts, rules)
         else:
             found += compare(f"{where}, sync", as_json(result.sync), as_json(opened.plan.sync))
-            past.is_whole = False
+            past.is_whole, past.forgotten = False, key.sync_block
         past.add(opened, result, rules)
         return found
 

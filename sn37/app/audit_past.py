@@ -29,6 +29,7 @@ class Past:
     since: Block  # the block at which this state began; rounds before were adopted
     newest: RoundResult | None = None  # of those that were judged
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
+    forgotten: Block | None = None  # the newest round of which only what was left is known
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
     retired: set[EntryKey] = field(default_factory=set)
     failures: Counter[EntryKey] = field(default_factory=Counter)
@@ -87,6 +88,10 @@ class Past:
         self.said.update((s.commitment.key, s) for s in statement.submissions)
         self.listed.update((r.key, r) for r in statement.listed)
 
+    def _is_known_since(self, block: Block) -> bool:
+        """Whether all rounds after ``block`` are here, with what they changed."""
+        return self.forgotten is None or block > self.forgotten
+
     def check(self, submissions: Collection[Submission]) -> Iterator[Difference]:
         """Whether the recorded submissions are what the rounds made of them."""
         copies = duplicates_of(submissions, entered=history_of(self.rounds).entered)
@@ -108,7 +113,7 @@ class Past:
                 yield from compare(f"{where}, files of", as_json(files), as_json(committed))
             if key in self.said:
                 yield from _as_said(where, told(submission), self.said[key])
-            elif self.said and key not in self._last:
+            elif self.said and key not in self._last and self._is_known_since(key.block):
                 before = replace(submission, artifact=None)
                 if not is_as_committed(before):
                     yield Difference(where, "changed", "no round changed it")

@@ -2,7 +2,7 @@
 
 ``python -m tests.soak.many_rounds 2000 --state-dir DIR`` takes the fake scorer and every other
 adapter as it is; ``--worker`` the real one. Prints a table and fails when something grows, when
-it takes longer than the rounds may, or when nothing has happened.
+it takes longer than the rounds may, when nothing has happened, or when an audit finds a difference.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = growth(readings) + idleness(
         state, rounds=options.rounds, champions=1 if options.worker else options.rounds // 20
     )
+    faults += audit(options.state_dir)
     if readings[-1].seconds > limit_s:
         faults.append(f"{readings[-1].seconds:.0f} s; {limit_s:.0f} s were allowed")
     tell(table(readings))
@@ -116,6 +117,17 @@ def watch(module: str, state_dir: Path, rounds: int) -> list[Reading]:
             f"{len(seen)} looks at a run are too few; is {state_dir} of an earlier one?"
         )
     return seen
+
+
+def audit(state_dir: Path) -> list[str]:
+    """What does not follow from what was recorded."""
+    command = [sys.executable, "-m", "sn37.app.main", "audit", "--network", "simnet"]
+    done = subprocess.run(
+        [*command, "--state-dir", str(state_dir)], capture_output=True, text=True, check=False
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    tell(f"audit: {lines[-1]}")
+    return [f"audit: {lines[0]}"] if done.returncode else []
 
 
 class Finished:

@@ -49,7 +49,8 @@ CHAMPION = an_entry_key("champion", 1)
 
 
 def a_world(seed: int) -> World:
-    """Crowns that pass on, contenders that come and go or commit again, one that fails."""
+    """Crowns that pass on, contenders that come and go or commit again; one fails, one is refused
+    and one cannot be read, until they commit again."""
     world = World()
     for number in range(8):
         quality = 1 - 0.004 * ((seed >> (3 * number)) & 7)
@@ -57,6 +58,11 @@ def a_world(seed: int) -> World:
     for number in (1, 3):
         world.miner(f"miner-{number}", world.qualities[f"miner-{number}"], block=1_500 + number)
     world.miner("broken", float("nan"), block=120)
+    refused = world.miner("refused", 1.0, block=130)
+    world.models.rejections[refused.model.revision] = Reason.UNSAFE_FILE
+    world.chain.add(a_commitment("hidden", 140))
+    for name in ("refused", "hidden"):
+        world.miner(name, 1.1, block=1_600)
     return world
 
 
