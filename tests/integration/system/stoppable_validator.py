@@ -23,6 +23,7 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.app import pulse, session
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.container import Container
+from sn37.app.continuity import newest_round
 from sn37.app.network import Network
 from sn37.app.settings import Settings
 from sn37.app.stopping import StopRequest
@@ -118,6 +119,8 @@ class Held:
                 chain.number = Block(chain.number + 1)
 
         mock.patch.object(FakeChain, "blocks", blocks).start()
+        newest = newest_round(container.keeper().state)  # the chain went on meanwhile
+        self._world.chain.number = max(self._world.chain.number, newest or Block(0))
         if isinstance(self._scorer, WorkerScorer):
             self._telling = asyncio.create_task(self._tell_worker(self._scorer))
         return Network(
