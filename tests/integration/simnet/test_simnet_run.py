@@ -8,6 +8,7 @@ import math
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from hashlib import sha256
@@ -227,11 +228,14 @@ def test_what_a_replay_lacks_is_one_line(
 
 
 async def read_receipts(path: Path, key: RoundKey) -> tuple[SignedReceipt, ...]:
-    store = SqliteStateStore(path)
-    try:
-        return await store.receipts(key)
-    finally:
-        await store.close()
+    """From a copy: a store is its file's only one, and tests beside this one read it too."""
+    with tempfile.TemporaryDirectory() as folder:
+        maintenance.backup(path, Path(folder, "copy.sqlite"))
+        store = SqliteStateStore(Path(folder, "copy.sqlite"))
+        try:
+            return await store.receipts(key)
+        finally:
+            await store.close()
 
 
 def test_a_finished_run_shows_its_report_again_without_scoring(undisturbed: Run) -> None:
