@@ -29,7 +29,6 @@ MINER = ("--competition", "1", "--network", "simnet")
     [
         (["models", *HERE, LONG], f"{LONG}/state.sqlite"),
         (["champions", *HERE, LONG], f"{LONG}/state.sqlite"),
-        (["audit", *HERE, LONG], f"{LONG}/state.sqlite"),
         (["state", "verify", *HERE, LONG], f"{LONG}/state.sqlite"),
         (["state", "migrate", *HERE, LONG], f"{LONG}/state.sqlite"),
         (["state", "compact", *HERE, LONG], f"{LONG}/state.sqlite"),
