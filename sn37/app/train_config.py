@@ -40,9 +40,8 @@ class SourceTable(Table):
 
     name: str
     method: Literal["reference_loss", "text_loss"] | None = None  # None: as the competition's task
-    block: int | None = Field(
-        default=None, ge=0, le=MAX_BLOCK
-    )  # the window ends there; signers are as then
+    # The window ends there; signers are as then.
+    block: int | None = Field(default=None, ge=0, le=MAX_BLOCK)
     until: Moment | None = None  # or there
     hours: float = Field(default=24.0, gt=0, le=MAX_HOURS)
     trusted: list[str] = Field(default_factory=list)  # signers, in place of the chain's
@@ -89,9 +88,8 @@ class TrainingTable(Table):
     pack_tokens: int = Field(default=2048, ge=0, le=MAX_COUNT)
     gradient_checkpointing: bool = False
     seed: int = Field(default=0, ge=0)
-    threads: int | None = Field(
-        default=None, ge=1, le=MAX_THREADS
-    )  # of the CPU; None for all that there are
+    # Of the CPU; None for all that there are.
+    threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)
     checkpoint_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
     evaluate_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
     patience: int = Field(default=5, ge=0, le=MAX_COUNT)

@@ -91,7 +91,8 @@ def _purposes(
     state: ValidatorState, schedule: Schedule
 ) -> tuple[Mapping[EntryKey, Purpose], Mapping[EntryKey, int]]:
     """What each model is for, and the place of those in the queue. Weak purposes first."""
-    block, copies, histories = newest_block(state), copies_of(state), histories_of(state)
+    block, histories = newest_block(state), histories_of(state)
+    copies = copies_of(state, histories)
     purposes = {
         s.commitment.key: Purpose.QUEUED
         for s in current_submissions(state.submissions.values(), block)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sn37.domain.duplicates import duplicates_of
 from sn37.domain.history import histories_of
-from sn37.domain.ids import EntryKey, Hotkey
+from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
 from sn37.domain.models import ModelRef
-from sn37.domain.state import Submission, ValidatorState, Verdict
+from sn37.domain.state import History, Submission, ValidatorState, Verdict
 
 
 def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[ModelRef]]:
@@ -20,24 +20,27 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
     waits for its first round always stays, it is soon scored (``downloads``), and so do models
     of open rounds, and crowned ones while they reign or cannot be fetched again (attack 28).
     """
-    pinned, copies = _pinned(state), copies_of(state)
+    histories = histories_of(state)
+    pinned, copies = _pinned(state, histories), copies_of(state, histories)
     current = {key for key, s in _newest(state).items() if key not in copies and _has_a_future(s)}
-    scored = frozenset().union(*(h.scored for h in histories_of(state).values()))
+    scored = frozenset().union(*(h.scored for h in histories.values()))
     return (
         _refs(state, pinned | current),
         _refs(state, pinned | (current - scored) | (current & _in_newest_rounds(state))),
     )
 
 
-def copies_of(state: ValidatorState) -> Collection[EntryKey]:
+def copies_of(
+    state: ValidatorState, histories: Mapping[CompetitionId, History]
+) -> Collection[EntryKey]:
     """Entries that repeat the tensors of an earlier one, as far as their files were seen."""
-    entered = {key for history in histories_of(state).values() for key in history.entered}
+    entered = {key for history in histories.values() for key in history.entered}
     return duplicates_of(state.submissions.values(), entered=entered).keys()
 
 
-def _pinned(state: ValidatorState) -> set[EntryKey]:
+def _pinned(state: ValidatorState, histories: Mapping[CompetitionId, History]) -> set[EntryKey]:
     kept = {key for opened in state.open_rounds.values() for key in opened.plan.entries}
-    for history in histories_of(state).values():
+    for history in histories.values():
         kept.update(history.crowned[-1:])
         kept.update(key for key in history.crowned if _is_gone(state.submissions.get(key)))
     return kept

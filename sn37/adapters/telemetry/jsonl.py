@@ -27,9 +27,8 @@ def _utc_now() -> datetime:
 class JsonlSink:
     """One canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
 
-    A line is one unbuffered write. What the disk refuses is dropped and counted,
-    and the first is told in the log. Appends to a
-    file that is there already.
+    A line is one unbuffered write. What the disk refuses is dropped and counted, and the first
+    is told in the log. Appends to a file that is there already.
     """
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
