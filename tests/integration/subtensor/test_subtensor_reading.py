@@ -42,6 +42,16 @@ def a_twin(node: MemorySubstrate) -> MemorySubstrate:
     return twin
 
 
+def three_in_a_block() -> tuple[World, MemorySubstrate]:
+    """Of which one endpoint has kept the block, and a second only the state."""
+    world = World()
+    for signer in (CAROL, ALICE, BOB):
+        world.substrate.commit_text(signer.hotkey, text())
+    bodiless = a_twin(world.substrate)
+    bodiless.faults.bodiless = True
+    return world, bodiless
+
+
 class TestRecords:
     async def test_a_sealed_commitment_through_all_its_states(self) -> None:
         world = World()
@@ -199,11 +209,7 @@ class TestAttacks:
     async def test_t08_an_endpoint_without_the_block_is_passed_over_for_one_that_has_it(
         self,
     ) -> None:
-        world = World()
-        for signer in (CAROL, ALICE, BOB):
-            world.substrate.commit_text(signer.hotkey, text())
-        bodiless = a_twin(world.substrate)
-        bodiless.faults.bodiless = True
+        world, bodiless = three_in_a_block()
         reader = a_reader(world, bodiless, world.substrate)
         book = await reader.commitments(await reader.head())
         assert in_order(book) == [CAROL.hotkey, ALICE.hotkey, BOB.hotkey]
@@ -211,11 +217,7 @@ class TestAttacks:
     async def test_t08_while_the_endpoint_that_has_the_block_is_down_nobody_is_ordered(
         self,
     ) -> None:
-        world = World()
-        for signer in (CAROL, ALICE, BOB):
-            world.substrate.commit_text(signer.hotkey, text())
-        bodiless = a_twin(world.substrate)
-        bodiless.faults.bodiless = True
+        world, bodiless = three_in_a_block()
         world.substrate.faults.refused = True
         reader = a_reader(world, bodiless, world.substrate)
         at = await reader.head()
