@@ -44,6 +44,8 @@ class Reason(StrEnum):
     NON_FINITE = "non_finite"
     NORM = "norm"
     UNLOADABLE = "unloadable"
+    UNSOUND = "unsound"
+    IMPLAUSIBLE = "implausible"
     TIMEOUT = "timeout"
     MEMORY = "memory"
     GATED = "gated"
@@ -108,6 +110,10 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.NON_FINITE: "a weight or a loss is NaN or infinite; lower the rate, clip gradients",
         Reason.NORM: "a weight's norm is beyond the competition's limit; train with weight decay",
         Reason.UNLOADABLE: "transformers cannot load the model exactly as it is; save it again",
+        Reason.UNSOUND: "its losses are not those of a distribution that sees only what precedes; "
+        "score it with sn37 check and train a plain model",
+        Reason.IMPLAUSIBLE: "its loss lies below what any model reaches on such text; "
+        "train on other data than the answers",
         Reason.TIMEOUT: "loading and scoring took longer than allowed; bring a faster model",
         Reason.MEMORY: "the model needs more memory than its size explains; find out what takes it",
         Reason.GATED: "the repository asks readers to apply; turn gating off and commit again",

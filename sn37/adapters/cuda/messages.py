@@ -33,6 +33,7 @@ REFUSALS = frozenset(
         Reason.TEMPLATE,
         Reason.TOKENIZER,
         Reason.UNLOADABLE,
+        Reason.UNSOUND,
     }
 )  # what a worker may say of its model
 
