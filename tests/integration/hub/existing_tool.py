@@ -17,17 +17,17 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def main(folder: str, repo: str, token: str, cache: str) -> None:
     """Push, load again, hash."""
-    AutoTokenizer.from_pretrained(folder).push_to_hub(repo, token=token, private=True)
-    pushed = AutoModelForCausalLM.from_pretrained(folder).push_to_hub(
-        repo, token=token, private=True
-    )
-    commit = pushed.oid
+    for kind in (AutoTokenizer, AutoModelForCausalLM):
+        loaded: Any = kind.from_pretrained(folder)  # its push_to_hub has lost its types
+        pushed = loaded.push_to_hub(repo, token=token, private=True)
+    commit: str = pushed.oid  # of the model, pushed last
     AutoModelForCausalLM.from_pretrained(
         repo, revision=commit, cache_dir=cache, token=token, use_safetensors=True
     )

@@ -205,22 +205,22 @@ class TestFolderPublisher(ModelPublisherContract):
         return FolderRepositories(self.root / "repos").visibility(repo) is Visibility.PUBLIC
 
 
+@pytest.mark.parametrize("form", CommitmentFormat)
 async def test_what_is_published_can_be_fetched_with_the_hash_that_upload_returned(
-    host: Host, tmp_path: Path
+    form: CommitmentFormat, host: Host, tmp_path: Path
 ) -> None:
     (tmp_path / "repos").mkdir()
     publisher = FolderPublisher(tmp_path / "repos")
-    revision, model_hash = await publisher.upload(
-        write_model(tmp_path / "mine"), "alice/model", LIMITS
-    )
+    revision, hashes = await publisher.upload(write_model(tmp_path / "mine"), "alice/model", LIMITS)
     await publisher.make_public("alice/model")
     ref = ModelRef(
         repo="alice/model",
         revision=revision,
-        secure_hash=secure_hash(Digest(model_hash), Hotkey("alice")),
+        secure_hash=secure_hash(hashes.bound_by(form), Hotkey("alice")),
     )
-    artifact = await host.store().fetch(a_commitment("alice", model=ref), LIMITS)
-    assert artifact.content_digest == model_hash
+    commitment = a_commitment("alice", model=ref, format=form)
+    artifact = await host.store().fetch(commitment, LIMITS)
+    assert artifact.content_digest == hashes.bound_by(form)
 
 
 async def test_the_folder_holds_the_admitted_files_and_nothing_else(
