@@ -208,6 +208,8 @@ def _recorded(
         newest_round=rounds[-1].key.sync_block if rounds else None,
         rounds=tuple(listed),
         holds_crown=commitment is not None and crowned == commitment.key,
-        standing=standings(rounds, timing=schedule.timing).get(hotkey, 0.0),
+        standing=standings(rounds, timing=schedule.timing, rule=schedule.standings).get(
+            hotkey, 0.0
+        ),
         weight=shares.get(hotkey, 0.0),
     )

@@ -15,13 +15,14 @@ from sn37.app.miner_network import Hand
 from sn37.app.miner_networks import open_hand
 from sn37.app.model_hosts import prescribed_tokenizer
 from sn37.app.noted_writer import Waiting
-from sn37.app.publishing import Preview, Publication, Published, Publishing
+from sn37.app.publishing import UNKNOWN_HASHES, Preview, Publication, Published, Publishing
 from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep
-from sn37.domain.commitment import CommitmentQuote, is_repository
+from sn37.domain.commitment import CommitmentFormat, CommitmentQuote, is_repository
 from sn37.domain.competition import Competition
-from sn37.domain.ids import BlockRef, Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.digests import ModelHashes
+from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelArtifact
 from sn37.ports.errors import CommitmentRefused
 
@@ -83,7 +84,7 @@ async def publish(
     async with open_hand(settings) as hand:
         head = await hand.sight.chain.head()
         rules = running_competition(loaded, request.competition, head.number, settings)
-        wanted = await _publication(hand, request, rules, head)
+        wanted = await _publication(hand, request, rules, head, loaded.schedule.commitment_format)
         publishing = Publishing(
             chain=hand.sight.chain,
             writer=hand.writer,
@@ -94,13 +95,11 @@ async def publish(
         crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings))
         crowns = [champion.crown for champion in crowned.values()]
         # The chain first: its no is known in a second, and the check takes minutes.
-        first = await publishing.preview(wanted, model_hash=Digest(""), crowns=crowns)
+        first = await publishing.preview(wanted, hashes=UNKNOWN_HASHES, crowns=crowns)
         _require_registered(first.quote, hand, settings)
         tell(f"checking {request.folder} for competition {rules.id} ({rules.name})")
-        artifact = await _checked(settings, request, rules)
-        preview = await publishing.preview(
-            wanted, model_hash=artifact.content_digest, crowns=crowns
-        )
+        artifact, hashes = await _checked(settings, request, rules)
+        preview = await publishing.preview(wanted, hashes=hashes, crowns=crowns)
         published = None
         if not request.dry_run:
             _require_permission(preview, request)
@@ -137,7 +136,11 @@ async def _carry_out(
 
 
 async def _publication(
-    hand: Hand, request: PublishRequest, rules: Competition, head: BlockRef
+    hand: Hand,
+    request: PublishRequest,
+    rules: Competition,
+    head: BlockRef,
+    format_: CommitmentFormat,
 ) -> Publication:
     reveal_at = None
     if request.sealed_for is not None:
@@ -147,6 +150,7 @@ async def _publication(
         repo=request.repo,
         competition=rules,
         hotkey=hand.hotkey,
+        format=format_,
         reveal_at=reveal_at,
     )
 
@@ -170,7 +174,7 @@ def _require_registered(quote: CommitmentQuote, hand: Hand, settings: Settings) 
 
 async def _checked(
     settings: Settings, request: PublishRequest, rules: Competition
-) -> ModelArtifact:
+) -> tuple[ModelArtifact, ModelHashes]:
     """The folder's model, once everything that a validator checks has been checked.
 
     Raises:
@@ -206,6 +210,6 @@ async def _checked(
             f"{request.folder} could not be tried out: {unloaded.detail}; to publish it all the "
             "same: --no-loading"
         )
-    if examined.artifact is None:
+    if examined.artifact is None or examined.hashes is None:
         raise CommandError(f"{request.folder}: the weights were not looked at")
-    return examined.artifact
+    return examined.artifact, examined.hashes

@@ -17,12 +17,14 @@ from sn37.app.committing import Confirm, commit, losses
 from sn37.app.noted_writer import NotedWriter, Waiting, unheard
 from sn37.domain.commitment import (
     Commitment,
+    CommitmentFormat,
     CommitmentQuote,
     format_commitment,
     parse_commitment,
     secure_hash,
 )
 from sn37.domain.competition import Competition
+from sn37.domain.digests import ModelHashes
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.models import ModelRef
 from sn37.ports.chain import Chain, CommitmentWriter
@@ -30,6 +32,7 @@ from sn37.ports.errors import ChainUnavailable, PublishRefused
 from sn37.ports.model_store import ModelPublisher
 
 UNKNOWN_COMMIT = "0" * 40
+UNKNOWN_HASHES = ModelHashes(v1=Digest(""), v2=Digest(""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Publication:
     repo: str  # "namespace/name"
     competition: Competition
     hotkey: Hotkey
+    format: CommitmentFormat = CommitmentFormat.V2  # of the text, as the schedule says
     reveal_at: datetime | None = None  # when a sealed commitment opens; ``None`` for a plain one
 
 
@@ -88,7 +92,7 @@ class Publishing:
         self,
         wanted: Publication,
         *,
-        model_hash: Digest,
+        hashes: ModelHashes,
         crowns: Collection[tuple[RoundKey, EntryKey]],
     ) -> Preview:
         """Look at the chain, and send nothing to anybody.
@@ -97,7 +101,7 @@ class Publishing:
             PublishRefused: The name is too long for the chain.
             CommitmentRefused, ChainUnavailable: As ``CommitmentWriter.quote``.
         """
-        text = _text(wanted, UNKNOWN_COMMIT, model_hash)
+        text = _text(wanted, UNKNOWN_COMMIT, hashes)
         quote = await self._writer.quote(text, reveal_at=wanted.reveal_at)
         standing = await self._writer.standing()
         done = standing is not None and _is_of(self._writer.text_of(standing), text)
@@ -127,12 +131,12 @@ class Publishing:
             CommitmentRefused: The chain does not take the commitment. The upload stays private.
             StoreUnavailable, ChainUnavailable: Call again later; what is done stays done.
         """
-        _text(wanted, UNKNOWN_COMMIT, Digest(""))  # before hours of uploading
-        revision, model_hash = await self._publisher.upload(
+        _text(wanted, UNKNOWN_COMMIT, UNKNOWN_HASHES)  # before hours of uploading
+        revision, hashes = await self._publisher.upload(
             wanted.folder, wanted.repo, wanted.competition.constraints
         )
-        model = _model(wanted, revision, Digest(model_hash))
-        text = _text(wanted, revision, Digest(model_hash))
+        model = _model(wanted, revision, hashes)
+        text = _text(wanted, revision, hashes)
         standing = await self._writer.settled()
         if not self._writer.is_ours(standing, text):
             at = await commit(
@@ -156,19 +160,20 @@ class Publishing:
         return Published(model=model, committed_at=standing.block, public=is_open)
 
 
-def _model(wanted: Publication, revision: str, model_hash: Digest) -> ModelRef:
-    bound = secure_hash(model_hash, wanted.hotkey)
+def _model(wanted: Publication, revision: str, hashes: ModelHashes) -> ModelRef:
+    bound = secure_hash(hashes.bound_by(wanted.format), wanted.hotkey)
     return ModelRef(repo=wanted.repo, revision=revision, secure_hash=bound)
 
 
-def _text(wanted: Publication, revision: str, model_hash: Digest) -> str:
+def _text(wanted: Publication, revision: str, hashes: ModelHashes) -> str:
     """The text to commit to.
 
     Raises:
         PublishRefused: The name is too long for the chain, or is none.
     """
     try:
-        return format_commitment(_model(wanted, revision, model_hash), wanted.competition.id)
+        model = _model(wanted, revision, hashes)
+        return format_commitment(model, wanted.competition.id, wanted.format)
     except ValueError as error:
         raise PublishRefused(str(error)) from error
 

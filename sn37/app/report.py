@@ -68,7 +68,7 @@ def _round(
         "manifest_digest": result.manifest_digest,
         "winner": result.winner,
         "entries": [_entry(e, labels, like.get(e.key)) for e in result.entries],
-        "standings": _plain(standings(held, timing=schedule.timing)),
+        "standings": _plain(standings(held, timing=schedule.timing, rule=schedule.standings)),
         "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
         "weights": _plain(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sn37.app.bounds import MAX_BLOCK
 from sn37.app.toml_tables import Table
+from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.competition import (
     Competition,
     Freshness,
@@ -23,7 +24,7 @@ from sn37.domain.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid, TaskName
 from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.normalization import Identity, InverseExponential, Normalization
-from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage
+from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage, StandingsRule
 
 
 class TimingTable(Table):
@@ -212,6 +213,8 @@ class ScheduleTable(Table):
     max_new_entries: int = 20
     warmup_rounds: int = 8
     burn: str | None = None
+    standings: StandingsRule = StandingsRule.WINDOW
+    commitment_format: CommitmentFormat = CommitmentFormat.V2
     timing: TimingTable = Field(default_factory=TimingTable)
     sources: dict[str, SourceTable]
     competitions: dict[str, CompetitionTable]
@@ -225,6 +228,8 @@ class ScheduleTable(Table):
             max_new_entries=self.max_new_entries,
             warmup_rounds=self.warmup_rounds,
             burn=Hotkey(self.burn) if self.burn is not None else None,
+            standings=self.standings,
+            commitment_format=self.commitment_format,
         )
 
 

@@ -147,7 +147,10 @@ def _show(container: Container) -> None:
                 f"{settings.state_dir}: the same command writes them again"
             ) from error
     results = [r for rounds in state.rounds.values() for r in rounds]
-    placed = {c: standings(r, timing=schedule.timing) for c, r in state.rounds.items()}
+    placed = {
+        c: standings(r, timing=schedule.timing, rule=schedule.standings)
+        for c, r in state.rounds.items()
+    }
     sent = [w.weights for w in state.weights if w.extrinsic is not None]
     container.tables()(results, placed, sent[-1] if sent else None, labels)
 

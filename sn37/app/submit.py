@@ -57,7 +57,10 @@ def weights_after(state: ValidatorState, schedule: Schedule, block: Block) -> We
         return None
     shares = {c.id: c.reward_share for c in schedule.at(block)}
     timing = schedule.timing
-    placed = {c: standings(state.rounds.get(c, ()), timing=timing) for c in shares}
+    placed = {
+        c: standings(state.rounds.get(c, ()), timing=timing, rule=schedule.standings)
+        for c in shares
+    }
     if schedule.burn is None and not any(placed.values()):
         return None
     return split_emission(shares, placed, burn=schedule.burn)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sn37.domain.constraints import Violation
+from sn37.domain.digests import ModelHashes
 from sn37.domain.models import ModelArtifact
 
 
@@ -46,3 +47,4 @@ class Examined:
     passed: tuple[AdmissionStep, ...]
     refusal: Violation | None = None  # of the step after the last that was passed
     artifact: ModelArtifact | None = None  # once its weights are admitted
+    hashes: ModelHashes | None = None  # likewise, of a local folder

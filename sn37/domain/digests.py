@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 from sn37.domain.canonical import JsonValue, canonical_json
+from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.ids import Digest
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
@@ -65,6 +66,29 @@ def directory_hash(sha256_by_path: Mapping[str, str]) -> Digest:
         _check_sha256(path, digest)
         walk.update(b64encode(bytes.fromhex(digest)))
     return Digest(b64encode(walk.digest()).decode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelHashes:
+    """What commitments to one set of admitted files bind, by the form of their text."""
+
+    v1: Digest  # ``directory_hash``, without the documentation beside the files
+    v2: Digest  # ``content_digest``
+
+    def bound_by(self, format: CommitmentFormat) -> Digest:  # noqa: A002 - the field's name
+        """The one that a text of this form binds."""
+        return self.v1 if format is CommitmentFormat.V1 else self.v2
+
+
+def model_hashes(files: Collection[FileDigest]) -> ModelHashes:
+    """The model hashes of the admitted files.
+
+    Raises:
+        ValueError: A path occurs twice.
+    """
+    return ModelHashes(
+        v1=directory_hash({file.path: file.sha256 for file in files}), v2=content_digest(files)
+    )
 
 
 def _walk_order(path: str) -> tuple[tuple[bool, str], ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 
+from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid
 
@@ -60,6 +62,13 @@ class Stage:
             raise ValueError(f"{where}: reward shares sum to {total:g}, not 1")
 
 
+class StandingsRule(StrEnum):
+    """How the crowns of the last rounds become shares of a competition."""
+
+    WINDOW = "window"  # weighted mean of the last rounds: ours
+    MOVING_AVERAGE = "moving_average"  # what validators of the existing network compute
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """What all validators of a subnet must share. Data, never an operator's choice."""
@@ -70,6 +79,10 @@ class Schedule:
     max_new_entries: int = 20  # of a round, besides the incumbents
     warmup_rounds: int = 8  # with fewer, the weights already on chain are kept
     burn: Hotkey | None = None  # gets the share of a competition without standings
+    # A network in transition, where existing validators run beside ours, chooses their rule and
+    # the text that they can read.
+    standings: StandingsRule = StandingsRule.WINDOW
+    commitment_format: CommitmentFormat = CommitmentFormat.V2  # what miners write
 
     def __post_init__(self) -> None:
         if not self.stages:

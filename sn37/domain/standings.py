@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from sn37.domain.ids import Hotkey
-from sn37.domain.schedule import RoundTiming
+from sn37.domain.schedule import RoundTiming, StandingsRule
 from sn37.domain.state import RoundResult
 
 WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
@@ -19,27 +19,60 @@ THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 
 COLD_ROUNDS = 20
 
 
-def standings(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> Mapping[Hotkey, float]:
+def standings(
+    rounds: Sequence[RoundResult],
+    *,
+    timing: RoundTiming,
+    rule: StandingsRule = StandingsRule.WINDOW,
+) -> Mapping[Hotkey, float]:
     """Each hotkey's share of one competition; they sum to 1, or there are none.
 
-    Ages are counted in sync rounds from the newest record, so a gap is a gap for everyone.
-    Rounds sat out and rounds without a champion are left out of the mean. When nobody
-    reaches the threshold, the largest shares stay.
+    Only the last ``WINDOW_ROUNDS`` sync rounds count, whatever the rule, so that validators
+    which started at different times agree. Rounds sat out are left out. When nobody reaches
+    the threshold, the largest shares stay.
 
     Raises:
         ValueError: The rounds are of two competitions, or one occurs twice.
     """
-    weights: dict[Hotkey, Fraction] = {}
-    for round_, age in _window(rounds, timing):
-        if round_.skipped is None and round_.winner is not None:
-            weight = weights.get(round_.winner, Fraction(0)) + DECAY**age
-            weights[round_.winner] = weight
+    judged = [(r, age) for r, age in _window(rounds, timing) if r.skipped is None]
+    weights = _RULES[rule](judged)
     if not weights:
         return {}
     bar = min(THRESHOLD * sum(weights.values()), max(weights.values()))
     kept = {hotkey: weights[hotkey] for hotkey in sorted(weights) if weights[hotkey] >= bar}
     total = sum(kept.values())
     return {hotkey: float(weight / total) for hotkey, weight in kept.items()}
+
+
+def _weighted_mean(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
+    """A round weighs ``DECAY`` to the power of its age in sync rounds, so a gap is a gap for
+    everyone; one without a champion weighs nothing."""
+    weights: dict[Hotkey, Fraction] = {}
+    for round_, age in judged:
+        if round_.winner is not None:
+            weights[round_.winner] = weights.get(round_.winner, Fraction(0)) + DECAY**age
+    return weights
+
+
+def _moving_average(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
+    """0.9 of the average so far and 0.1 of each further round, the first one taken whole.
+
+    As existing validators keep it by uid (docs/protocol.md): ages do not count, and a round
+    without a champion leaves 0.9 of every weight.
+    """
+    weights: dict[Hotkey, Fraction] = {}
+    for number, (round_, _) in enumerate(sorted(judged, key=lambda r: r[0].key.sync_block)):
+        weights = {hotkey: weight * DECAY for hotkey, weight in weights.items()}
+        if round_.winner is not None:
+            share = 1 - DECAY if number else Fraction(1)
+            weights[round_.winner] = weights.get(round_.winner, Fraction(0)) + share
+    return weights
+
+
+_RULES = {
+    StandingsRule.WINDOW: _weighted_mean,
+    StandingsRule.MOVING_AVERAGE: _moving_average,
+}
 
 
 def warm_up_left(

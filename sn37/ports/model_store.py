@@ -9,6 +9,7 @@ from typing import Protocol
 from sn37.domain.admission import Examined
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
+from sn37.domain.digests import ModelHashes
 from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
 
 
@@ -89,10 +90,10 @@ class ModelPublisher(Protocol):
 
     async def upload(
         self, folder: PurePath, repo: str, constraints: ModelConstraints
-    ) -> tuple[str, str]:
-        """Upload to a private repository; return (40-hex revision, v2 model hash).
+    ) -> tuple[str, ModelHashes]:
+        """Upload to a private repository; return (40-hex revision, model hashes).
 
-        The hash is that of what the host then holds. Uploading the same files again changes
+        The hashes are those of what the host then holds. Uploading the same files again changes
         nothing and returns the same pair.
 
         Raises:

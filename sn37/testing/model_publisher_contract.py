@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from sn37.domain.digests import ModelHashes
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Blame, Reason
 from sn37.ports.errors import ModelRejected, StoreUnavailable
@@ -67,14 +68,15 @@ class ModelPublisherContract(ABC):
 
         return asyncio.run(run())
 
-    async def upload(self, publisher: ModelPublisher) -> tuple[str, str]:
+    async def upload(self, publisher: ModelPublisher) -> tuple[str, ModelHashes]:
         """Upload ``folder`` as ``repo``."""
         return await publisher.upload(self.folder(), self.repo(), self.constraints())
 
-    def test_an_upload_returns_a_git_revision_and_a_base64_digest(self) -> None:
-        revision, digest = self.ask(self.upload)
+    def test_an_upload_returns_a_git_revision_and_base64_hashes(self) -> None:
+        revision, hashes = self.ask(self.upload)
         assert re.fullmatch(r"[0-9a-f]{40}", revision)
-        assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", digest)
+        for model_hash in (hashes.v1, hashes.v2):
+            assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", model_hash)
 
     def test_an_upload_is_private_until_made_public(self) -> None:
         async def run(publisher: ModelPublisher) -> tuple[bool, bool]:
@@ -86,7 +88,9 @@ class ModelPublisherContract(ABC):
         assert self.ask(run) == (False, True)
 
     def test_uploading_again_changes_nothing(self) -> None:
-        async def run(publisher: ModelPublisher) -> tuple[tuple[str, str], tuple[str, str]]:
+        async def run(
+            publisher: ModelPublisher,
+        ) -> tuple[tuple[str, ModelHashes], tuple[str, ModelHashes]]:
             first = await self.upload(publisher)
             return first, await self.upload(publisher)
 

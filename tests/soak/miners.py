@@ -26,7 +26,7 @@ from sn37.adapters.simnet.publisher import FolderPublisher
 from sn37.adapters.simnet.recipes import FREE, HEAD, INSTRUCT
 from sn37.adapters.simnet.world import NETUID, World
 from sn37.domain.commitment import format_commitment, secure_hash
-from sn37.domain.ids import Block, Coldkey, CompetitionId, Digest
+from sn37.domain.ids import Block, Coldkey, CompetitionId
 from sn37.domain.models import ModelConstraints, ModelRef
 
 MINERS = 5  # of each competition
@@ -142,12 +142,10 @@ async def _commit(
 ) -> None:
     signer = _signer(seed, move.miner)
     repo = f"{move.miner}/{'hidden' if move.kind is Kind.HIDDEN else 'model'}"
-    revision, model_hash = await publisher.upload(model, repo, LIMITS)
+    revision, hashes = await publisher.upload(model, repo, LIMITS)
     if move.kind is not Kind.HIDDEN:
         await publisher.make_public(repo)
-    ref = ModelRef(
-        repo=repo, revision=revision, secure_hash=secure_hash(Digest(model_hash), signer.hotkey)
-    )
+    ref = ModelRef(repo=repo, revision=revision, secure_hash=secure_hash(hashes.v2, signer.hotkey))
     text = format_commitment(ref, move.competition)
     if move.kind is Kind.SEALED:
         builder.schedule_sealed(signer, text, move.block, Block(move.block + 100))

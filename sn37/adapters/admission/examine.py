@@ -9,6 +9,7 @@ from sn37.adapters.admission.admit import Admitted, Inspected, hash_files, inspe
 from sn37.adapters.admission.digest import HashedFile
 from sn37.domain.admission import AdmissionStep, Examined
 from sn37.domain.constraints import Violation
+from sn37.domain.digests import model_hashes
 from sn37.domain.ids import Digest
 from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
 from sn37.ports.errors import ModelRejected
@@ -24,16 +25,17 @@ def examine(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Ex
         OSError: The folder cannot be read.
     """
     passed: list[AdmissionStep] = []
-    artifact = None
+    artifact, hashes = None, None
     try:
         inspected = inspect(folder, constraints, passed=passed.append)
         if weights:
             hashed = hash_files(folder, inspected.files, norms=True)
-            artifact = artifact_of(admit_weights(inspected, hashed, constraints), folder)
+            admitted = admit_weights(inspected, hashed, constraints)
+            artifact, hashes = artifact_of(admitted, folder), model_hashes(admitted.files)
             passed.append(AdmissionStep.WEIGHTS)
     except ModelRejected as error:
         return Examined(passed=tuple(passed), refusal=refusal_of(error))
-    return Examined(passed=tuple(passed), artifact=artifact)
+    return Examined(passed=tuple(passed), artifact=artifact, hashes=hashes)
 
 
 def admit_weights(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
 from sn37.domain.constraints import ModelFacts, violations
+from sn37.domain.digests import directory_hash
 from sn37.domain.ids import Digest
 from sn37.domain.models import Held, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
@@ -32,18 +33,25 @@ class StoredFacts:
     parameters: int
     architecture: str
     content_digest: str
-    directory_hash: str
+    directory_hash: str  # v1, over the admitted files and the documentation beside them
     tensor_digest: str
+    bare_directory_hash: str = ""  # v1, over the admitted files alone; "" in facts of old versions
 
     @classmethod
-    def of(cls, admitted: Admitted, directory_hash: Digest) -> StoredFacts:
-        """The facts of an admitted model, whose v1 hash covers documentation too."""
+    def of(cls, admitted: Admitted, documentation: Mapping[str, str]) -> StoredFacts:
+        """The facts of an admitted model.
+
+        Args:
+            documentation: Hex sha256 of the documentation files beside it, by path.
+        """
+        files = {file.path: file.sha256 for file in admitted.files}
         return cls(
             size_bytes=admitted.size_bytes,
             parameters=admitted.parameters,
             architecture=admitted.architecture,
             content_digest=admitted.content_digest,
-            directory_hash=directory_hash,
+            directory_hash=directory_hash({**files, **documentation}),
+            bare_directory_hash=directory_hash(files),
             tensor_digest=admitted.tensor_digest,
         )
 
@@ -69,8 +77,8 @@ class StoredFacts:
         for violation in violations(measured, constraints):
             raise ModelRejected(violation.detail, reason=violation.reason)
         v1 = commitment.format is CommitmentFormat.V1
-        model_hash = Digest(self.directory_hash if v1 else self.content_digest)
-        check_bound(commitment, model_hash)
+        accepted = (self.bare_directory_hash, self.directory_hash) if v1 else (self.content_digest,)
+        model_hash = check_bound(commitment, *map(Digest, accepted))
         return ModelArtifact(
             ref=commitment.model,
             path=PurePath(home / FILES),
@@ -82,17 +90,19 @@ class StoredFacts:
         )
 
 
-def check_bound(commitment: Commitment, model_hash: Digest) -> None:
-    """Make sure that the commitment's hash is this model hash bound to its hotkey (attack 1).
+def check_bound(commitment: Commitment, *model_hashes: Digest) -> Digest:
+    """The one of the model hashes that the commitment binds to its hotkey (attack 1).
 
     Raises:
-        ModelRejected: ``digest_mismatch``.
+        ModelRejected: ``digest_mismatch``: it binds none of them.
     """
-    if secure_hash(model_hash, commitment.hotkey) != commitment.model.secure_hash:
-        raise ModelRejected(
-            f"the files of {commitment.model.repo} are not what this hotkey committed",
-            reason=Reason.DIGEST_MISMATCH,
-        )
+    for model_hash in model_hashes:
+        if secure_hash(model_hash, commitment.hotkey) == commitment.model.secure_hash:
+            return model_hash
+    raise ModelRejected(
+        f"the files of {commitment.model.repo} are not what this hotkey committed",
+        reason=Reason.DIGEST_MISMATCH,
+    )
 
 
 def read_facts(home: Path) -> StoredFacts | None:

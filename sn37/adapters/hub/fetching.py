@@ -109,8 +109,7 @@ def _fetch(
     source.complete(weights, norms=True)
     hashed = [source.hashed[file.path] for file in inspected.files]
     admitted = summarize(inspected, hashed)
-    digests = {file.path: file.sha256 for file in source.hashed.values()}
-    facts = StoredFacts.of(admitted, directory_hash(digests))
+    facts = StoredFacts.of(admitted, {d.path: source.hashed[d.path].sha256 for d in documents})
     facts.artifact(order.commitment, order.constraints, partial)  # or it is refused
     check_weights((tensor for file in hashed for tensor in file.tensors), order.constraints.norms)
     return facts
@@ -127,12 +126,16 @@ def _check_listed_commitment(
     Weights outside Git LFS have none; they are found out afterwards.
     """
     v1 = commitment.format is CommitmentFormat.V1
-    digests = [source.digest(file) for file in (*files, *(documents if v1 else ()))]
-    known = [digest for digest in digests if digest is not None]
-    if len(known) < len(digests):
-        return
-    listed = directory_hash({d.path: d.sha256 for d in known}) if v1 else content_digest(known)
-    check_bound(commitment, listed)
+    kinds = (files, (*files, *documents)) if v1 else (files,)
+    accepted = []
+    for kind in kinds:
+        known = [d for d in map(source.digest, kind) if d is not None]
+        if len(known) < len(kind):
+            return
+        accepted.append(
+            directory_hash({d.path: d.sha256 for d in known}) if v1 else content_digest(known)
+        )
+    check_bound(commitment, *accepted)
 
 
 def _check_room(order: FetchOrder, size_bytes: int, present_bytes: int) -> None:

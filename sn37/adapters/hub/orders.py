@@ -99,7 +99,7 @@ class LicenceOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOrder:
-    """Upload a folder to a private repository: the answer is its revision and model hash."""
+    """Upload a folder to a private repository: the answer is its revision, v1 and v2 hash."""
 
     folder: str
     repo: str

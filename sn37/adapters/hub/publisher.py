@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.hub.orders import Connection, PublicOrder, UploadOrder
 from sn37.adapters.hub.process import carry_out
+from sn37.domain.digests import ModelHashes
+from sn37.domain.ids import Digest
 from sn37.domain.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
@@ -25,12 +27,12 @@ class HubPublisher:
 
     async def upload(
         self, folder: PurePath, repo: str, constraints: ModelConstraints
-    ) -> tuple[str, str]:
+    ) -> tuple[str, ModelHashes]:
         """See ``ModelPublisher.upload``."""
         order = UploadOrder(folder=str(folder), repo=repo, constraints=constraints)
         match await carry_out(self._connection, order):
-            case [str(revision), str(model_hash)]:
-                return revision, model_hash
+            case [str(revision), str(v1), str(v2)]:
+                return revision, ModelHashes(v1=Digest(v1), v2=Digest(v2))
             case other:
                 raise StoreUnavailable(f"no answer to an upload: {other}")
 

@@ -16,8 +16,7 @@ from sn37.adapters.admission.digest import chunks_of
 from sn37.adapters.admission.files import ListedFile, documentation, listing
 from sn37.adapters.hub.host import HubHost, RemoteFile, port_error
 from sn37.adapters.hub.orders import Connection, UploadOrder
-from sn37.domain.digests import FileDigest, content_digest
-from sn37.domain.ids import Digest
+from sn37.domain.digests import FileDigest, ModelHashes, model_hashes
 from sn37.domain.models import NormLimits
 from sn37.ports.errors import (
     PortError,
@@ -35,10 +34,12 @@ class HubUploader:
         self._api = HfApi(endpoint=connection.endpoint, token=connection.token, library_name="sn37")
         self._host = HubHost(connection)
 
-    def upload(self, order: UploadOrder, announce: Callable[[int], None]) -> tuple[str, Digest]:
-        """Revision and v2 model hash of the folder's files in the private repository.
+    def upload(
+        self, order: UploadOrder, announce: Callable[[int], None]
+    ) -> tuple[str, ModelHashes]:
+        """Revision and model hashes of the folder's files in the private repository.
 
-        Nothing is sent before all that validators check has been checked. The hash holds for
+        Nothing is sent before all that validators check has been checked. The hashes hold for
         what the hub has, which is compared file by file.
 
         Raises:
@@ -84,7 +85,7 @@ class HubUploader:
 
     def _read_back(
         self, repo: str, revision: str, folder: Path, local: dict[str, FileDigest]
-    ) -> tuple[str, Digest]:
+    ) -> tuple[str, ModelHashes]:
         remote = {file.listed.path: file for file in self._host.listing(repo, revision).files}
         for path, digest in local.items():
             if path not in remote or not _is_same(folder, remote[path], digest):
@@ -92,7 +93,7 @@ class HubUploader:
         tolerated = {file.path for file in documentation([f.listed for f in remote.values()])}
         if others := sorted(remote.keys() - local.keys() - tolerated):
             raise StoreUnavailable(f"{repo} holds {others[0]} as well: run it again")
-        return revision, content_digest(local.values())
+        return revision, model_hashes(local.values())
 
 
 def _measure(

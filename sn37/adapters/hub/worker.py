@@ -71,8 +71,8 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
             # Only uploads wait for it: its import takes half as long as everything else.
             from sn37.adapters.hub.publishing import HubUploader
 
-            revision, model_hash = HubUploader(connection).upload(order, _announce)
-            return Answer(value=[revision, model_hash])
+            revision, hashes = HubUploader(connection).upload(order, _announce)
+            return Answer(value=[revision, hashes.v1, hashes.v2])
         case PublicOrder():
             from sn37.adapters.hub.publishing import HubUploader
 

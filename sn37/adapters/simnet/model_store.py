@@ -16,7 +16,6 @@ from sn37.adapters.simnet.leftovers import own, sweep
 from sn37.adapters.simnet.repositories import FolderRepositories
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
-from sn37.domain.digests import directory_hash
 from sn37.domain.ids import Digest
 from sn37.domain.models import (
     Availability,
@@ -165,10 +164,8 @@ def store_of(state_dir: Path) -> FolderModelStore:
 
 
 def _facts(admitted: Admitted, source: Path) -> StoredFacts:
-    digests = {file.path: file.sha256 for file in admitted.files}
-    for file in documentation(listing(source)):
-        digests[file.path] = hash_file(source, file).sha256
-    return StoredFacts.of(admitted, directory_hash(digests))
+    documents = documentation(listing(source))
+    return StoredFacts.of(admitted, {d.path: hash_file(source, d).sha256 for d in documents})
 
 
 def _key(ref: ModelRef) -> str:

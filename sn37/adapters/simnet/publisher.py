@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.admission.admit import admit
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
+from sn37.domain.digests import ModelHashes, model_hashes
 from sn37.domain.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
@@ -23,7 +24,7 @@ class FolderPublisher:
 
     async def upload(
         self, folder: PurePath, repo: str, constraints: ModelConstraints
-    ) -> tuple[str, str]:
+    ) -> tuple[str, ModelHashes]:
         """See ``ModelPublisher.upload``."""
         return await asyncio.to_thread(self._upload, Path(folder), repo, constraints)
 
@@ -34,13 +35,15 @@ class FolderPublisher:
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"{repo} cannot be made public: {error}") from error
 
-    def _upload(self, folder: Path, repo: str, constraints: ModelConstraints) -> tuple[str, str]:
+    def _upload(
+        self, folder: Path, repo: str, constraints: ModelConstraints
+    ) -> tuple[str, ModelHashes]:
         try:
             admitted = admit(folder, constraints)
             revision = self._repositories.push(repo, folder)
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"{repo} cannot be uploaded: {error}") from error
-        return revision, admitted.content_digest
+        return revision, model_hashes(admitted.files)
 
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import TokenizerRef
+from sn37.domain.digests import ModelHashes
 from sn37.domain.ids import Hotkey
 from sn37.domain.models import (
     Availability,
@@ -143,15 +144,16 @@ class FakePublisher:
     """Repositories that remember the last upload and whether they are public."""
 
     failures: list[Exception] = field(default_factory=list)  # raised once each
-    uploads: dict[str, tuple[str, str]] = field(default_factory=dict)  # revision, model hash
+    uploads: dict[str, tuple[str, ModelHashes]] = field(default_factory=dict)  # and revision
     public: set[str] = field(default_factory=set)
 
     async def upload(
         self, folder: PurePath, repo: str, constraints: ModelConstraints
-    ) -> tuple[str, str]:
+    ) -> tuple[str, ModelHashes]:
         self._maybe_fail()
         digest = _digest(folder, constraints.max_bytes)
-        self.uploads[repo] = (a_revision(f"{repo} {digest}"), base64_digest(digest))
+        hashes = ModelHashes(v1=base64_digest(f"v1 {digest}"), v2=base64_digest(digest))
+        self.uploads[repo] = (a_revision(f"{repo} {digest}"), hashes)
         return self.uploads[repo]
 
     async def make_public(self, repo: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sn37.adapters.hub.orders import Connection
 from sn37.adapters.hub.publisher import HubPublisher
 from sn37.domain.commitment import secure_hash
-from sn37.domain.ids import Digest, Hotkey
+from sn37.domain.ids import Hotkey
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, PublishRefused
@@ -65,11 +65,11 @@ async def test_what_the_hub_holds_is_what_is_committed_and_nothing_else_is_sent(
     hub: Hub, tmp_path: Path
 ) -> None:
     folder = write_model(tmp_path / "model", shards=3)
-    revision, model_hash = await a_publisher(hub).upload(folder, "alice/model", LIMITS)
+    revision, hashes = await a_publisher(hub).upload(folder, "alice/model", LIMITS)
     held = hub.repositories["alice/model"].revisions[revision]
     assert set(held) == {".gitattributes", *content(folder)}  # the hub adds that one
     expected = committed(hub, "alice/model", revision).model.secure_hash
-    assert secure_hash(Digest(model_hash), Hotkey("alice")) == expected
+    assert secure_hash(hashes.v2, Hotkey("alice")) == expected
 
 
 async def test_t02_nothing_is_uploaded_where_everybody_can_read_it(

@@ -64,7 +64,13 @@ class Host:
         return FolderModelStore(self.root / "repos", self.root / cache)
 
     def push(
-        self, owner: str, folder: Path, *, v1: bool = False, public: bool = True
+        self,
+        owner: str,
+        folder: Path,
+        *,
+        v1: bool = False,
+        documented: bool = True,
+        public: bool = True,
     ) -> Commitment:
         """Push as ``owner``, who commits to the very files."""
         repo = f"{owner}/model"
@@ -72,15 +78,12 @@ class Host:
         if public:
             self.repositories.set_visibility(repo, Visibility.PUBLIC)
         hashed = [hash_file(folder, file) for file in listing(folder)]
-        read = documentation(listing(folder))
+        documents = {file.path for file in documentation(listing(folder))}
+        files = [f for f in hashed if f.path not in documents]
         model_hash = (
-            directory_hash({f.path: f.sha256 for f in hashed})
+            directory_hash({f.path: f.sha256 for f in (hashed if documented else files)})
             if v1
-            else content_digest(
-                FileDigest(f.path, f.size_bytes, f.sha256)
-                for f in hashed
-                if f.path not in {d.path for d in read}
-            )
+            else content_digest(FileDigest(f.path, f.size_bytes, f.sha256) for f in files)
         )
         ref = ModelRef(
             repo=repo, revision=revision, secure_hash=secure_hash(model_hash, Hotkey(owner))
@@ -202,22 +205,22 @@ class TestFolderPublisher(ModelPublisherContract):
         return FolderRepositories(self.root / "repos").visibility(repo) is Visibility.PUBLIC
 
 
+@pytest.mark.parametrize("form", CommitmentFormat)
 async def test_what_is_published_can_be_fetched_with_the_hash_that_upload_returned(
-    host: Host, tmp_path: Path
+    form: CommitmentFormat, host: Host, tmp_path: Path
 ) -> None:
     (tmp_path / "repos").mkdir()
     publisher = FolderPublisher(tmp_path / "repos")
-    revision, model_hash = await publisher.upload(
-        write_model(tmp_path / "mine"), "alice/model", LIMITS
-    )
+    revision, hashes = await publisher.upload(write_model(tmp_path / "mine"), "alice/model", LIMITS)
     await publisher.make_public("alice/model")
     ref = ModelRef(
         repo="alice/model",
         revision=revision,
-        secure_hash=secure_hash(Digest(model_hash), Hotkey("alice")),
+        secure_hash=secure_hash(hashes.bound_by(form), Hotkey("alice")),
     )
-    artifact = await host.store().fetch(a_commitment("alice", model=ref), LIMITS)
-    assert artifact.content_digest == model_hash
+    commitment = a_commitment("alice", model=ref, format=form)
+    artifact = await host.store().fetch(commitment, LIMITS)
+    assert artifact.content_digest == hashes.bound_by(form)
 
 
 async def test_the_folder_holds_the_admitted_files_and_nothing_else(
@@ -230,12 +233,13 @@ async def test_the_folder_holds_the_admitted_files_and_nothing_else(
     assert names == ["config.json", "model.safetensors", "tokenizer.json"]
 
 
-async def test_a_v1_directory_hash_covers_documentation_as_existing_tools_do(
-    host: Host, tmp_path: Path
+@pytest.mark.parametrize("documented", [True, False])
+async def test_a_v1_directory_hash_may_cover_documentation_or_leave_it_out(
+    documented: bool, host: Host, tmp_path: Path
 ) -> None:
     folder = write_model(tmp_path / "model")
     (folder / ".gitattributes").write_text("*.safetensors filter=lfs")
-    commitment = host.push("alice", folder, v1=True)
+    commitment = host.push("alice", folder, v1=True, documented=documented)
     artifact = await host.store().fetch(commitment, LIMITS)
     assert secure_hash(artifact.content_digest, Hotkey("alice")) == commitment.model.secure_hash
 

@@ -13,7 +13,14 @@ import pytest
 from sn37.app.cli_errors import CommandError
 from sn37.app.noted_writer import IN_FLIGHT_BLOCKS
 from sn37.app.publishing import Publication, Published, Publishing
-from sn37.domain.commitment import StandingCommitment, parse_commitment
+from sn37.domain.commitment import (
+    Commitment,
+    CommitmentFormat,
+    StandingCommitment,
+    parse_commitment,
+    secure_hash,
+)
+from sn37.domain.digests import ModelHashes
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
@@ -62,7 +69,7 @@ class _Publisher(FakePublisher):
 
     async def upload(
         self, folder: PurePath, repo: str, constraints: ModelConstraints
-    ) -> tuple[str, str]:
+    ) -> tuple[str, ModelHashes]:
         self.trace.enter("upload")
         found = await FakePublisher.upload(self, folder, repo, constraints)
         self.trace.leave()
@@ -111,6 +118,7 @@ class Miner:
         repo: str = REPO,
         reveal_at: datetime | None = None,
         constraints: ModelConstraints | None = None,
+        form: CommitmentFormat = CommitmentFormat.V2,
         answer: bool = False,
     ) -> Published | None:
         def confirm(lines: Collection[str]) -> bool:
@@ -129,6 +137,7 @@ class Miner:
             repo=repo,
             competition=a_competition(1, constraints=constraints or some_constraints()),
             hotkey=ALICE,
+            format=form,
             reveal_at=reveal_at,
         )
         return await publishing.publish(wanted, crowns=(), confirm=confirm)
@@ -158,6 +167,21 @@ async def test_t02_upload_commitment_read_back_and_only_then_public(miner: Miner
     commitment = parse_commitment(text, hotkey=ALICE, block=published.committed_at)
     assert getattr(commitment, "model", None) == published.model
     assert published.committed_at == miner.chain.number
+
+
+async def test_a_schedule_in_transition_has_the_text_written_that_existing_validators_read(
+    miner: Miner,
+) -> None:
+    published = await miner.publish(form=CommitmentFormat.V1)
+    assert published is not None
+    (text,) = miner.texts
+    assert text.count(":") == 4  # no version in front
+    commitment = parse_commitment(text, hotkey=ALICE, block=published.committed_at)
+    assert isinstance(commitment, Commitment)
+    assert commitment.format is CommitmentFormat.V1
+    revision, hashes = miner.publisher.uploads[REPO]
+    assert commitment.model.revision == revision
+    assert commitment.model.secure_hash == secure_hash(hashes.v1, ALICE)
 
 
 async def test_publishing_again_changes_nothing(miner: Miner) -> None:

@@ -8,11 +8,12 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule import StandingsRule
 from sn37.domain.standings import COLD_ROUNDS, WINDOW_ROUNDS, standings, warm_up_left
 from sn37.domain.state import RoundResult
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
@@ -72,6 +73,65 @@ def test_a_round_sat_out_credits_nobody_with_the_crown_of_the_round_before() -> 
 def test_rounds_sat_out_or_without_a_champion_are_left_out() -> None:
     rounds = [won("alice", 0), sat_out(1), won(None, 2), won("alice", 3)]
     assert standings(rounds, timing=TIMING) == {"alice": 1.0}
+
+
+def moving(rounds: list[RoundResult]) -> dict[Hotkey, float]:
+    return dict(standings(rounds, timing=TIMING, rule=StandingsRule.MOVING_AVERAGE))
+
+
+def textbook_average(rounds: list[RoundResult]) -> dict[Hotkey, float]:
+    """The existing validators' rule: average by entry, threshold, normalise."""
+    average: dict[Hotkey, Fraction] = {}
+    judged = [r for r in rounds[-WINDOW_ROUNDS:] if r.skipped is None]
+    for number, round_ in enumerate(judged):
+        new = {round_.winner: Fraction(1)} if round_.winner is not None else {}
+        old, fresh = (Fraction(9, 10), Fraction(1, 10)) if number else (Fraction(0), Fraction(1))
+        average = {
+            key: old * average.get(key, 0) + fresh * new.get(key, 0)
+            for key in average.keys() | new.keys()
+        }
+    total = sum(average.values())
+    kept = {key: x for key, x in average.items() if x and x >= Fraction(18, 100) * total}
+    return {key: float(x / sum(kept.values())) for key, x in kept.items()}
+
+
+def test_the_moving_average_keeps_nine_tenths_of_what_was() -> None:
+    assert moving([won("alice", 0), *(won("bob", n) for n in (1, 2))]) == {
+        "alice": 0.81,
+        "bob": 0.19,
+    }
+
+
+def test_the_moving_average_does_not_age_in_rounds_sat_out() -> None:
+    rounds = [won("alice", 0), won("bob", 1), won("bob", 2)]
+    apart = [won("alice", 0), sat_out(1), won("bob", 9), sat_out(10), won("bob", 20)]
+    assert moving(rounds) == moving(apart)
+
+
+@given(histories())
+def test_the_moving_average_is_that_of_existing_validators(rounds: list[RoundResult]) -> None:
+    expected = textbook_average(rounds)
+    assume(expected or not moving(rounds))  # where nobody reaches the threshold we keep the largest
+    assert moving(rounds) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "pays_after", "dropped_after"),
+    [(StandingsRule.WINDOW, 2, 14), (StandingsRule.MOVING_AVERAGE, 2, 17)],
+)
+def test_a_new_winner_is_paid_and_the_old_one_dropped_after_so_many_rounds(
+    rule: StandingsRule, pays_after: int, dropped_after: int
+) -> None:
+    old = [won("alice", n) for n in range(WINDOW_ROUNDS)]
+    later = [
+        standings(
+            [*old, *(won("bob", WINDOW_ROUNDS + n) for n in range(k))], timing=TIMING, rule=rule
+        )
+        for k in range(WINDOW_ROUNDS)
+    ]
+    paid = next(k for k, shares in enumerate(later) if BOB in shares)
+    dropped = next(k for k, shares in enumerate(later) if ALICE not in shares)
+    assert (paid, dropped) == (pays_after, dropped_after)
 
 
 def test_without_a_champion_there_are_no_standings() -> None:
