@@ -158,6 +158,11 @@ async def _commitments(settings: Settings) -> tuple[BlockRef, CommitmentBook]:
 
     async with open_chain(settings) as chain:
         head = await chain.head()
+        if not (await chain.metagraph(head)).neurons:
+            raise CommandError(
+                f"subnet {settings.netuid} of {settings.network} does not exist or has no members "
+                f"at block {head.number}; name another with --netuid"
+            )
         return head, await chain.commitments(head)
 
 

@@ -105,7 +105,7 @@ class HubHost:
             commit = quote(revision, safe="")
             url = f"{self._endpoint}/api/models/{repo}/revision/{commit}?blobs=true"
             body = b""
-            for chunk in self._get(url, {}):
+            for chunk in self._get(url):
                 body += chunk
                 if len(body) > MAX_LISTING_BYTES:
                     raise ModelRejected(
@@ -129,37 +129,56 @@ class HubHost:
     ) -> Iterator[bytes]:
         """The bytes from ``start`` up to ``stop`` of one file, in order, in pieces.
 
-        Ends early when the connection does; never gives more than was asked for.
+        Ends early when the connection does; never gives more than was asked for. HTTP allows a
+        server to answer with the whole file: what lies before ``start`` is passed over.
         """
         # As hf_hub_url makes it, whose import adds a quarter to a transfer process's start.
         commit, path = quote(revision, safe=""), quote(file.path)
         url = f"{self._endpoint}/{repo}/resolve/{commit}/{path}"
-        with _translated(repo):
-            for chunk in self._get(url, {"Range": f"bytes={start}-{stop - 1}"}, file.size_bytes):
-                start += len(chunk)
-                if start > stop:
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        with _translated(repo), self._opened(url, headers) as response:
+            place = _first_byte(response, start, file.size_bytes)
+            is_whole = response.status_code == 200
+            for chunk in response.iter_raw():
+                wanted = chunk[max(0, start - place) :]
+                place += len(chunk)
+                if place > stop and not is_whole:
                     raise StoreUnavailable(f"{repo}: more of {file.path} than was asked for")
-                yield chunk
+                if place >= stop:
+                    yield wanted[: len(wanted) - (place - stop)]
+                    return
+                if wanted:
+                    yield wanted
 
-    def _get(
-        self, url: str, headers: dict[str, str], file_bytes: int | None = None
-    ) -> Iterator[bytes]:
+    def _get(self, url: str) -> Iterator[bytes]:
+        with self._opened(url, {}) as response:
+            yield from response.iter_raw()
+
+    @contextmanager
+    def _opened(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
         with get_session().stream(
             "GET", url, headers={**self._headers, **headers}, timeout=READ_TIMEOUT_S
         ) as response:
             hf_raise_for_status(response)
-            if file_bytes is not None:
-                _check_range(response, headers["Range"], file_bytes)
-            yield from response.iter_raw()
+            yield response
 
 
-def _check_range(response: httpx2.Response, asked: str, file_bytes: int) -> None:
-    """Before a byte of the body is taken: a hub that sends all, or of another file, is wrong."""
-    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if response.status_code != 206 or found is None or not asked.startswith(f"bytes={found[1]}-"):
-        raise StoreUnavailable(f"the hub did not serve the range {asked}")
-    if int(found[2]) != file_bytes:
-        raise StoreUnavailable(f"a file of {found[2]} bytes is listed with {file_bytes}")
+def _first_byte(response: httpx2.Response, start: int, file_bytes: int) -> int:
+    """Where in the file the body begins, before a byte of it is taken.
+
+    Raises:
+        StoreUnavailable: Neither at ``start`` nor at 0, or it is of another file.
+    """
+    if response.status_code == 200:
+        place, whole = 0, response.headers.get("Content-Length", str(file_bytes))
+    else:
+        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        place, whole = (int(found[1]), found[2]) if found else (-1, "")
+        if response.status_code != 206 or place != start:
+            raise StoreUnavailable(f"the hub did not serve the range from byte {start}")
+    if whole != str(file_bytes):
+        raise StoreUnavailable(f"a file of {whole or '?'} bytes is listed with {file_bytes}")
+    return place
 
 
 def _remote_file(sibling: JsonValue) -> RemoteFile:

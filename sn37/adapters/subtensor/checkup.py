@@ -6,7 +6,7 @@ work with is left out.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,6 +15,7 @@ import bittensor as bt
 import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
+from sn37.adapters.subtensor.errors import RuntimeLacks
 from sn37.adapters.subtensor.permissions import permissions
 from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.rows import compose
@@ -101,7 +102,7 @@ class Checkup:
     async def _subnet(self, connection: Connection) -> AsyncIterator[Check]:
         chain = SubtensorChain(connection, netuid=self.netuid, clock=self.clock, sink=self.sink)
         head = await chain.head()
-        yield await self._head(chain, head)
+        yield await _tried("finalized head", self._head(chain, head))
         yield await self._hashes(connection, chain, head)
         try:
             rules = await rules_of(connection, self.netuid)
@@ -109,6 +110,10 @@ class Checkup:
             yield Check(
                 name="subnet", grade=Grade.FAILED, detail=str(error), remedy="choose another"
             )
+            return
+        except ChainUnavailable as error:
+            yield _lacking("subnet", error)
+            yield await _tried("commitments", self._commitments(chain, head))
             return
         yield Check(
             name="subnet",
@@ -118,12 +123,13 @@ class Checkup:
                 f"an epoch every {rules.tempo + 1} blocks"
             ),
         )
-        yield await self._commitments(chain, head)
+        yield await _tried("commitments", self._commitments(chain, head))
         hotkey = None if self.signer is None else self.signer.hotkey
         for check in permissions(rules, hotkey, sn37.__version__):
             yield check
         if self.signer is not None:
-            yield await self._example(connection, rules, self.signer)
+            example = self._example(connection, rules, self.signer)
+            yield await _tried("weights, not sent", example)
 
     async def _head(self, chain: SubtensorChain, head: BlockRef) -> Check:
         age = self.clock.now() - await chain.timestamp(head)
@@ -210,6 +216,34 @@ class Checkup:
 
     def _connect(self, endpoints: Sequence[Endpoint]) -> Connection:
         return Connection(endpoints, clock=self.clock, pacing=self.pacing)
+
+
+async def _tried(name: str, looking: Coroutine[None, None, Check]) -> Check:
+    """The finding, which is a failed one where the runtime lacks what is looked for.
+
+    Raises:
+        ChainUnavailable: The connection is lost.
+    """
+    try:
+        return await looking
+    except ChainUnavailable as error:
+        return _lacking(name, error)
+
+
+def _lacking(name: str, error: ChainUnavailable) -> Check:
+    """A line for an item that the runtime lacks: the connection works, and the check goes on.
+
+    Raises:
+        ChainUnavailable: It is something else.
+    """
+    if not isinstance(error.__cause__, RuntimeLacks):
+        raise error
+    return Check(
+        name=name,
+        grade=Grade.FAILED,
+        detail=str(error),
+        remedy="use an endpoint of the right network, or install a newer sn37",
+    )
 
 
 def _not_now(name: str, refusal: WeightsRefused) -> Check:

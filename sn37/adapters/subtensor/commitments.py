@@ -30,6 +30,8 @@ from sn37.domain.commitment import (
 from sn37.domain.ids import Block, Hotkey, Netuid
 
 _SEALED, _FAILED = "TimelockEncrypted", "TimelockRevealFailed"
+_TEXT = ("Raw", "BigRaw")  # beginnings of the names of fields that hold plain bytes
+_RESET_BONDS = "ResetBondsFlag"  # asks something of the chain; alone it commits to nothing
 
 
 class Parse(Protocol):
@@ -81,9 +83,9 @@ def newest_opened(
         record = a_mapping(committed)
         block = Block(an_int(record["block"]))
         fields = list(_fields(record))
-        plain = b"".join(some_bytes(v) for name, v in fields if name.startswith(("Raw", "BigRaw")))
-        names = {name for name, _ in fields}
-        if plain or not names & {_SEALED, _FAILED}:
+        plain = _joined(fields)
+        names = {name for name, _ in fields} - {_RESET_BONDS}
+        if plain or (names and not names & {_SEALED, _FAILED}):
             opened.append(Opened(hotkey=hotkey, block=block, data=plain, by_call=True))
         elif _FAILED in names:
             failed = MalformedCommitment(
@@ -130,6 +132,20 @@ def decode_book(
         else:
             malformed[parsed.hotkey] = parsed
     return CommitmentBook(well_formed=well_formed, malformed=malformed)
+
+
+def plain_text(record: object) -> bytes | None:
+    """The plain text of a stored record; ``None`` while it is sealed.
+
+    Raises:
+        TypeError, KeyError: It has another shape.
+    """
+    fields = list(_fields(a_mapping(record)))
+    return None if any(name == _SEALED for name, _ in fields) else _joined(fields)
+
+
+def _joined(fields: Iterable[tuple[str, object]]) -> bytes:
+    return b"".join(some_bytes(value) for name, value in fields if name.startswith(_TEXT))
 
 
 def _fields(record: Mapping[str, object]) -> Iterator[tuple[str, object]]:

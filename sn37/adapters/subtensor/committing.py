@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import bittensor as bt
 
+from sn37.adapters.subtensor.commitments import plain_text
 from sn37.adapters.subtensor.connection import Connection
 from sn37.adapters.subtensor.decoding import (
     a_hash,
@@ -72,9 +73,10 @@ class CommitmentSender:
         """See the port."""
 
         async def read(client: bt.Client) -> StandingCommitment | None:
-            found = await self._record(client)
-            if found is not None:
-                return StandingCommitment(block=found[0], data=_plain(found[1]))
+            record = await client.query(COMMITMENT_OF, [self._netuid, self._signer.hotkey])
+            if record is not None:
+                at = Block(an_int(a_mapping(record)["block"]))
+                return StandingCommitment(block=at, data=plain_text(record))
             revealed = await client.query(REVEALED, [self._netuid, self._signer.hotkey])
             if not revealed:
                 return None
@@ -266,15 +268,6 @@ def _held_back(space: Space, netuid: Netuid) -> HeldBack:
         f"{space.used_bytes} of {space.max_bytes} bytes are used in this epoch of subnet {netuid}"
     )
     return HeldBack(what="commitment", why=used, until_block=space.epoch_ends_at)
-
-
-def _plain(fields: Sequence[object]) -> bytes | None:
-    """The text of plain fields joined; ``None`` while anything is sealed."""
-    parts = [field for field in fields if isinstance(field, Mapping)]
-    if any("TimelockEncrypted" in field for field in parts):
-        return None
-    raw = (v for field in parts for name, v in field.items() if str(name).startswith("Raw"))
-    return b"".join(some_bytes(value) for value in raw)
 
 
 def _holds(fields: Sequence[object], ours: Field) -> bool:

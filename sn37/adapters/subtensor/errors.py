@@ -11,6 +11,7 @@ from math import isfinite
 from urllib.parse import urlsplit
 
 import bittensor as bt
+from bittensor._transport.errors import StorageFunctionNotFound
 
 MAX_ERROR_CHARS = 200  # of a stranger's text in one of our messages
 LONGEST_RETRY_AFTER_S = 600.0  # an endpoint may ask for more; then we ask again before
@@ -19,6 +20,7 @@ LONGEST_RETRY_AFTER_S = 600.0  # an endpoint may ask for more; then we ask again
 NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 ENDPOINT_FAILURES = (bt.RpcConnectionError, bt.ConnectionNotReady, OSError)
 
+_NO_RUNTIME_CALL = "not found in registry"  # what the SDK says before it asks
 _PRUNED = ("State discarded for", "State already discarded")
 _NO_BLOCK = ("no block at height", "no header for", "Block not found", "Header was not found")
 
@@ -45,6 +47,17 @@ def is_answer(error: bt.BittensorError) -> bool:
     cause = error.__cause__
     said = getattr(cause, "payload", None) is not None
     return cause is None or said or lacks_block(error) or _is_pruned(error)
+
+
+class RuntimeLacks(bt.BittensorError):
+    """The chain's runtime has no such storage item or runtime call: an answer, not a failure."""
+
+
+def lacks_item(error: BaseException) -> bool:
+    """Whether the SDK found that the runtime's metadata do not have what was asked for."""
+    return isinstance(error, StorageFunctionNotFound) or (
+        isinstance(error, ValueError) and _NO_RUNTIME_CALL in str(error)
+    )
 
 
 def lacks_block(error: BaseException) -> bool:

@@ -19,8 +19,11 @@ import bittensor as bt
 from sn37.adapters.subtensor.errors import (
     ENDPOINT_FAILURES,
     NONSENSE,
+    RuntimeLacks,
+    clean,
     explain,
     is_answer,
+    lacks_item,
     retry_after_s,
 )
 from sn37.ports.clock import Clock
@@ -131,9 +134,22 @@ class Link:
                 raise
             raise self._blame(client, error) from error
         except (*ENDPOINT_FAILURES, *NONSENSE) as error:
+            if lacks_item(error):
+                raise await self._lacking(client, error) from error
             raise self._blame(client, error) from error
         self._num_failures = 0
         return answer
+
+    async def _lacking(self, client: bt.Client, error: BaseException) -> RuntimeLacks:
+        """What the runtime lacks, with the runtime's version where the endpoint tells it."""
+        try:
+            timeout_s = self._pacing.call_timeout_s
+            version = str(await self._bounded(client, client.spec_version(), timeout_s))
+        except (EndpointFailed, bt.BittensorError, *ENDPOINT_FAILURES, *NONSENSE):
+            version = "of unknown version"
+        return RuntimeLacks(
+            f"the chain's runtime {version} lacks what is asked for: {clean(error)}"
+        )
 
     async def stream(
         self, use: Callable[[bt.Client], AsyncIterator[_T]], silence_s: float

@@ -101,7 +101,7 @@ async def test_a_passing_fault_does_no_harm(scene: Scene, fault: Fault) -> None:
         Fault(WEIGHTS, cut_after=0),
         Fault(WEIGHTS, skip=1, flip=True),  # after the header; see decision 31
         Fault(WEIGHTS, resize=1),
-        Fault(WEIGHTS, ignore_range=True),
+        Fault(WEIGHTS, ignore_range=True, resize=1),
         Fault("config.json", flip=True),
         Fault("config.json", status=429, headers={"Retry-After": "3600"}),
     ],
@@ -117,6 +117,15 @@ async def test_a_lasting_fault_of_the_hub_is_never_the_miners(scene: Scene, faul
     assert caught.value.__cause__ is not None
     assert "hf_validator" not in str(caught.value)
     fault.times = 0
+    assert scene.is_whole(await scene.fetch())
+
+
+@pytest.mark.parametrize("cut_after", [None, 70_000])
+async def test_a_server_that_answers_every_range_with_the_whole_file_is_read(
+    scene: Scene, cut_after: int | None
+) -> None:
+    scene.hub.faults.append(Fault(WEIGHTS, ignore_range=True, skip=1, cut_after=cut_after))
+    scene.hub.faults.append(Fault(FILES, ignore_range=True, times=None))
     assert scene.is_whole(await scene.fetch())
 
 

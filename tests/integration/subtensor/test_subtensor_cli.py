@@ -228,6 +228,13 @@ def test_an_empty_subnet_says_so(cli: Cli) -> None:
     assert "nothing is committed" in out
 
 
+def test_a_subnet_that_does_not_exist_is_said_to(cli: Cli) -> None:
+    code, out = cli.run("commitments --netuid 99", World().substrate)
+    assert code == 1
+    assert "subnet 99 of test does not exist or has no members at block " in out
+    assert "--netuid" in out
+
+
 def test_base_models_are_listed_by_their_incentive(cli: Cli) -> None:
     node = World().substrate
     node.add_subnet(9)

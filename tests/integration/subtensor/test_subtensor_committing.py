@@ -226,6 +226,15 @@ class TestSealed:
         opened = StandingCommitment(block=Block(1212), data=b"sealed", was_sealed=True)
         assert await writer.standing() == opened
 
+    async def test_a_standing_big_field_is_read_as_validators_read_it(self) -> None:
+        world = World()
+        text = f"2:acme:model:{'a' * 40}:{'A' * 43}=:1"
+        world.substrate.commit_fields(ALICE.hotkey, [{"BigRaw": text.encode()}])
+        world.substrate.produce()
+        standing = await sender(world).standing()
+        assert standing is not None
+        assert standing.data == text.encode()
+
 
 class TestLostConnections:
     async def test_one_that_landed_unheard_is_a_success(self) -> None:

@@ -77,6 +77,14 @@ class TestRecords:
         assert record.fault is CommitmentFault.UNOPENED
         assert "commit again" in record.detail
 
+    async def test_a_request_to_reset_bonds_alone_is_no_attempt_at_a_commitment(self) -> None:
+        world = World()
+        world.substrate.commit_fields(ALICE.hotkey, ["ResetBondsFlag"])
+        world.substrate.commit_fields(BOB.hotkey, ["ResetBondsFlag", {"BigRaw": text().encode()}])
+        book = await book_of(world)
+        assert set(book.well_formed) == {BOB.hotkey}
+        assert not book.malformed
+
     async def test_a_failed_seal_does_not_take_an_earlier_record_away(self) -> None:
         world = World()
         world.substrate.commit_sealed(ALICE.hotkey, b"sealed", 99)

@@ -8,14 +8,18 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+import bittensor as bt
 import pytest
 
+from sn37.adapters.subtensor.checkup import Checkup
 from sn37.adapters.subtensor.connection import Connection, Pacing
 from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
 from sn37.adapters.subtensor.reader import ChainReader
+from sn37.domain.checks import Grade
 from sn37.domain.ids import Block, BlockRef
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.fakes.clock import FakeClock
+from sn37.testing.fakes.telemetry import RecordingSink
 from sn37.testing.rpc_node import RpcNode
 from sn37.testing.substrate import MemorySubstrate, a_keypair
 from tests.integration.subtensor.world import SUBNET
@@ -351,3 +355,38 @@ class TestCost:
             assert book.well_formed[revealed].block == chain.ledger.head
             assert set(book.malformed) == {failed}
             assert sealed not in book.malformed
+
+
+class TestWhatTheRuntimeLacks:
+    @pytest.mark.parametrize("what", ["storage", "call"])
+    @pytest.mark.fault("chain", "wrong")
+    async def test_a_missing_item_is_an_answer_that_names_it_and_the_runtime(
+        self, what: str
+    ) -> None:
+        async def use(client: bt.Client) -> object:
+            if what == "storage":
+                return await client.query(("SubtensorModule", "NoSuchMap"), [])
+            return await client.runtime(("NoSuchApi", "get_nothing"), [])
+
+        async with a_network(a_chain()) as network:
+            with pytest.raises(ChainUnavailable, match=r"NoSuch(Map|Api)") as caught:
+                await network.connection.read("a question", use)
+            assert "the chain's runtime 420 lacks" in str(caught.value)
+            assert "nonsense" not in str(caught.value)
+            assert caught.value.retry_after_s is None  # nobody rests
+            assert (await network.reader.head()).number == 1002
+            assert network.nodes[0].num_dialled == 1  # over the connection of before
+
+    async def test_the_check_reports_it_as_one_failed_line_and_goes_on(self) -> None:
+        async with RpcNode(a_chain()) as node:  # its runtime has no thresholds of stake
+            checkup = Checkup(
+                endpoints=endpoints_of(node.url, []),
+                netuid=SUBNET,
+                signer=None,
+                clock=FakeClock(),
+                sink=RecordingSink(),
+            )
+            found = {check.name: check async for check in checkup.run()}
+        assert found["subnet"].grade is Grade.FAILED
+        assert "StakeThreshold" in found["subnet"].detail
+        assert found["commitments"].grade is Grade.OK
