@@ -68,14 +68,18 @@ class Connection:
     async def read_twice(self, what: str, use: Use[_T]) -> tuple[tuple[str, _T], ...]:
         """The answers of two endpoints with their names; of one, when there is but one.
 
+        Two names of one node, which tells its peer id under both, count as one.
+
         Raises:
             ChainUnavailable: Fewer answered.
         """
         link, answer = await self._first_answer(what, self._links, use, None)
         answers = [(link.name, answer)]
-        if others := [other for other in self._links if other is not link]:
+        while others := [other for other in self._links if not link.is_node_of(other)]:
             second, answer = await self._first_answer(what, others, use, None)
-            answers.append((second.name, answer))
+            if not link.is_node_of(second):  # known only once it has been connected
+                answers.append((second.name, answer))
+                break
         return tuple(answers)
 
     async def call(self, what: str, use: Use[_T], *, timeout_s: float | None = None) -> _T:

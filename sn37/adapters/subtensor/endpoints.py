@@ -12,6 +12,7 @@ from pathlib import Path
 
 import bittensor as bt
 from bittensor._transport import SubstrateConnection
+from bittensor._transport.errors import SubstrateRequestException
 from bittensor._transport.rpc import WsConnection, _default_connect
 from bittensor._transport.storage import decode_storage_values
 from websockets.asyncio.client import ClientConnection
@@ -72,6 +73,18 @@ class OneEndpoint(bt.RpcSubstrate):
                 )
                 for entry, of_one in zip(entries, keys, strict=True)
             ]
+
+        return await self._read(read)
+
+    async def peer_id(self) -> str | None:
+        """What the node calls itself among its peers. Public endpoints may not tell."""
+
+        async def read(raw: SubstrateConnection) -> str | None:
+            try:
+                found = await raw.rpc_request("system_localPeerId", [])
+            except SubstrateRequestException:
+                return None
+            return found if isinstance(found, str) else None
 
         return await self._read(read)
 

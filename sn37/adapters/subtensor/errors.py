@@ -46,7 +46,7 @@ def is_answer(error: bt.BittensorError) -> bool:
         return False
     cause = error.__cause__
     said = getattr(cause, "payload", None) is not None
-    return cause is None or said or lacks_block(error) or _is_pruned(error)
+    return cause is None or said or lacks_block(error) or is_pruned(error)
 
 
 class RuntimeLacks(bt.BittensorError):
@@ -68,7 +68,7 @@ def lacks_block(error: BaseException) -> bool:
 def explain(error: BaseException) -> str:
     """One clear line on why a call failed, and what to do where there is something to do."""
     text = str(error)
-    if _is_pruned(error):
+    if is_pruned(error):
         return (
             "the state of this block is no longer kept there (pruned); add an archive endpoint "
             "with --endpoint"
@@ -89,5 +89,6 @@ def retry_after_s(error: BaseException) -> float:
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if isfinite(seconds) else 0.0
 
 
-def _is_pruned(error: BaseException) -> bool:
+def is_pruned(error: BaseException) -> bool:
+    """Whether the endpoint no longer keeps the state of this block."""
     return any(sign in str(error) for sign in _PRUNED)

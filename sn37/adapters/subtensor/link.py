@@ -26,6 +26,7 @@ from sn37.adapters.subtensor.errors import (
     lacks_item,
     retry_after_s,
 )
+from sn37.adapters.subtensor.storage import peer_id_of
 from sn37.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -85,10 +86,15 @@ class Link:
         self._pacing = pacing
         self._jitter = jitter
         self._client: bt.Client | None = None
+        self._peer_id: str | None = None  # of the node that answered last, where it tells
         self._connecting = asyncio.Lock()
         self._num_failures = 0  # in a row
         self._rests_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
+
+    def is_node_of(self, other: Link) -> bool:
+        """Whether both names are known to lead to one node: its peer id is the same."""
+        return other is self or (self._peer_id is not None and self._peer_id == other._peer_id)
 
     @property
     def rest_s(self) -> float:
@@ -107,6 +113,9 @@ class Link:
             self._client = client = self._endpoint.open()
             try:
                 await self._bounded(client, client.connect(), self._pacing.connect_timeout_s)
+                self._peer_id = await self._bounded(
+                    client, peer_id_of(client), self._pacing.call_timeout_s
+                )
             except (bt.BittensorError, *ENDPOINT_FAILURES, *NONSENSE) as error:
                 raise self._blame(client, error) from error
             except asyncio.CancelledError:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import bittensor as bt
 
+from sn37.adapters.subtensor.agreement import agreed, agreed_hash
 from sn37.adapters.subtensor.blocks import commit_positions, header_hash
 from sn37.adapters.subtensor.commitments import (
     Opened,
@@ -20,9 +21,8 @@ from sn37.adapters.subtensor.commitments import (
     newest_opened,
     tied_calls,
 )
-from sn37.adapters.subtensor.connection import Connection
+from sn37.adapters.subtensor.connection import Connection, Use
 from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
-from sn37.adapters.subtensor.errors import lacks_block
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.adapters.subtensor.storage import read_maps, substrate_of
 from sn37.domain.base_models import BaseModel, rank_base_models
@@ -41,13 +41,14 @@ log = logging.getLogger(__name__)
 
 SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
-LAG_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
+NUM_AGREED = 1024  # of blocks; a cold start asks for many while a round is planned
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
 PRE_TRAINING = Netuid(9)
 LAST_INDEX = 1 << 32  # behind every extrinsic of a block
 
 _K = TypeVar("_K")
+_T = TypeVar("_T")
 _V = TypeVar("_V")
 
 
@@ -63,8 +64,8 @@ class ChainReader:
         self._netuid = netuid
         self._clock = clock
         self._final = -1  # highest block known to be final
-        self._compared: dict[Block, BlockRef] = {}
-        self._metagraphs: dict[tuple[BlockRef, Netuid], Metagraph] = {}
+        self._agreed: dict[Block, BlockRef] = {}  # by two endpoints, where there are two
+        self._metagraphs: dict[tuple[BlockRef, Netuid, bool], Metagraph] = {}
         self._orders: dict[Block, Mapping[Hotkey, int]] = {}  # of calls in tied blocks
         self._bodiless: set[Block] = set()  # of those, what no endpoint kept when it was asked
         self._opened: list[Opened | MalformedCommitment] | None = None
@@ -85,13 +86,14 @@ class ChainReader:
 
     async def block(self, number: Block) -> BlockRef:
         """See the port. Two endpoints must agree on the hash, where there are two."""
-        if number not in self._compared:
+        if number not in self._agreed:
             if number < 0:
                 raise ValueError(f"block {number} is negative")
             if number > self._final and number > (head := await self.head()).number:
                 raise ValueError(f"block {number} is above the finalized head {head.number}")
-            _remember(self._compared, number, BlockRef(number, await self._agreed_hash(number)))
-        return self._compared[number]
+            found = BlockRef(number, await self._agreed_hash(number))
+            _remember(self._agreed, number, found, limit=NUM_AGREED)
+        return self._agreed[number]
 
     async def timestamp(self, at: BlockRef) -> datetime:
         async def use(client: bt.Client) -> datetime:
@@ -109,10 +111,11 @@ class ChainReader:
             )
             return decode_metagraph(record, at)
 
-        if (at, netuid) not in self._metagraphs:
+        key = (at, netuid, self._decides(at))
+        if key not in self._metagraphs:
             what = f"metagraph of subnet {netuid} at block {at.number}"
-            _remember(self._metagraphs, (at, netuid), await self._connection.read(what, use))
-        return self._metagraphs[at, netuid]
+            _remember(self._metagraphs, key, await self._read(what, use, at))
+        return self._metagraphs[key]
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
         """See the port. An unchanged book is the same object."""
@@ -156,9 +159,17 @@ class ChainReader:
 
         if not members:
             return []
-        return await self._connection.read(
-            f"commitments of subnet {netuid} at block {at.number}", use
-        )
+        return await self._read(f"commitments of subnet {netuid} at block {at.number}", use, at)
+
+    def _decides(self, at: BlockRef) -> bool:
+        """Whether a round may rest on this block: its hash was agreed on."""
+        return self._agreed.get(at.number) == at
+
+    async def _read(self, what: str, use: Use[_T], at: BlockRef) -> _T:
+        """The state at a block; by two endpoints, where it decides (attack 61)."""
+        if self._decides(at):
+            return await agreed(self._connection, what, use)
+        return await self._connection.read(what, use)
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         """See the port. A lost or mute subscription is opened again."""
@@ -212,36 +223,15 @@ class ChainReader:
 
     async def _agreed_hash(self, number: Block) -> str:
         """The hash of a final block, by two endpoints (attack 43)."""
-
-        async def use(client: bt.Client) -> str | None:
-            try:
-                return a_hash(await substrate_of(client).block_hash(number))
-            except bt.ChainError as error:
-                if lacks_block(error):
-                    return None  # it lags behind
-                raise
-
-        what = f"hash of block {number}"
-        for pause_s in LAG_PAUSES_S:
-            await self._clock.sleep(pause_s)
-            answers = await self._connection.read_twice(what, use)
-            hashes = {block_hash for _, block_hash in answers}
-            if None not in hashes:
-                break
-        if len(answers) == 1 and not self._warned:
+        found, names = await agreed_hash(self._connection, number, self._clock)
+        if len(names) == 1 and not self._warned:
             self._warned = True
             log.warning(
-                "block hashes, which seed the draws, are taken from %s alone; give a second "
-                "endpoint with --endpoint to have them compared",
-                answers[0][0],
+                "what rounds rest on, block hashes, commitments and stake, is taken from %s alone; "
+                "give a second endpoint with --endpoint to have it compared",
+                names[0],
             )
-        agreed = hashes.pop()
-        if hashes or agreed is None:
-            said = "; ".join(f"{name} says {answer or 'nothing yet'}" for name, answer in answers)
-            raise ChainUnavailable(
-                f"{what}: {said}; the round waits until they agree, or the wrong one is removed"
-            )
-        return agreed
+        return found
 
     async def _positions(
         self, tied: Mapping[Block, Sequence[Hotkey]]

@@ -31,6 +31,19 @@ class ManyMaps(Protocol):
     ) -> list[list[object]]: ...
 
 
+@runtime_checkable
+class NamedNode(Protocol):
+    """A substrate whose node may tell which one it is."""
+
+    async def peer_id(self) -> str | None: ...
+
+
+async def peer_id_of(client: bt.Client) -> str | None:
+    """The peer id of the node behind a connected client; ``None`` where it does not tell."""
+    substrate = substrate_of(client)
+    return await substrate.peer_id() if isinstance(substrate, NamedNode) else None
+
+
 def substrate_of(client: bt.Client) -> bt.Substrate:
     """What a client reads through."""
     return client._substrate

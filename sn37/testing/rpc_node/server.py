@@ -33,6 +33,7 @@ class Manners:
     goodbyes: Counter[str] = field(default_factory=Counter)  # the same, politely
     refuse: HTTPStatus | None = None  # at the handshake
     refuse_headers: Mapping[str, str] = field(default_factory=dict)
+    peer_id: str | None = None  # told on request; public endpoints refuse
     heads: bool = True  # whether subscriptions hear of new heads
 
 
@@ -173,6 +174,8 @@ class RpcNode:
             return subscription
         if method == "chain_unsubscribeFinalizedHeads":
             return self._heads.pop(params[0], None) is not None
+        if method == "system_localPeerId" and self.manners.peer_id is not None:
+            return self.manners.peer_id
         return self._state.answer(method, params)
 
     async def _tell(self, subscription: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from asyncio import gather
+from collections.abc import Callable
 
 import pytest
 
@@ -371,6 +373,84 @@ class TestAttacks:
             await reader.block(Block(1101))
         (record,) = caplog.records
         assert "--endpoint" in record.message
+
+
+class TestOneEndpointThatInvents:
+    """Behind a true hash (attack 61): the liar's blocks have the hashes of the chain's."""
+
+    @pytest.mark.parametrize(
+        "invent",
+        [
+            lambda liar: liar.commit_text(ALICE.hotkey, text("invented")),
+            lambda liar: liar.commit_text(CAROL.hotkey, text("another")),
+            lambda liar: liar.register(DAVE.hotkey),
+            lambda liar: liar.register(BOB.hotkey, uid=3, stake_tao=10**6),
+            lambda liar: liar.register(BOB.hotkey, uid=3, permit=True),
+        ],
+        ids=["commitment", "changed commitment", "member", "stake", "permit"],
+    )
+    @pytest.mark.parametrize("liar_first", [True, False])
+    @pytest.mark.fault("chain", "wrong")
+    async def test_t61_what_a_round_rests_on_is_compared_at_its_block(
+        self, invent: Callable[[MemorySubstrate], object], liar_first: bool
+    ) -> None:
+        honest, liar = World(), World()
+        for world in (honest, liar):
+            world.substrate.commit_text(CAROL.hotkey, text("carol"))
+        invent(liar.substrate)
+        for world in (honest, liar):
+            world.substrate.produce(1210 - world.substrate.ledger.head)
+        nodes = [honest.substrate, liar.substrate]
+        reader = a_reader(honest, *(reversed(nodes) if liar_first else nodes))
+        at = await reader.block(Block(1210))  # its hash is one and the same
+        with pytest.raises(ChainUnavailable, match=r"node \d says \w{16}; node \d says") as caught:
+            await gather(reader.metagraph(at), reader.commitments(at))
+        assert "the round waits until they agree" in str(caught.value)
+
+    async def test_t61_members_seen_in_a_poll_are_not_taken_for_a_round(self) -> None:
+        honest, liar = World(), World()
+        liar.substrate.register(DAVE.hotkey)
+        for world in (honest, liar):
+            world.substrate.produce(1210 - world.substrate.ledger.head)
+        reader = a_reader(honest, liar.substrate, honest.substrate)
+        head = await reader.head()
+        assert (await reader.metagraph(head)).find(Hotkey(DAVE.hotkey)) is not None  # one was asked
+        assert await reader.block(head.number) == head
+        with pytest.raises(ChainUnavailable, match="metagraph of subnet 37"):
+            await reader.metagraph(head)
+
+    async def test_t61_a_dead_second_endpoint_is_no_agreement(self) -> None:
+        world = World()
+        twin = a_twin(world.substrate)
+        reader = a_reader(world, world.substrate, twin)
+        at = await reader.block(Block(1200))
+        twin.faults.refused = True
+        with pytest.raises(ChainUnavailable, match="node 1: connection refused"):
+            await reader.commitments(at)
+
+    async def test_t61_endpoints_that_agree_give_a_round_what_one_gives_a_poll(self) -> None:
+        world = World()
+        world.substrate.commit_text(ALICE.hotkey, text())
+        world.substrate.produce()
+        reader = a_reader(world, world.substrate, a_twin(world.substrate))
+        head = await reader.head()
+        polled = await reader.commitments(head), await reader.metagraph(head)
+        at = await reader.block(head.number)
+        assert (await reader.commitments(at), await reader.metagraph(at)) == polled
+
+    @pytest.mark.parametrize("pruned", [0, 1])
+    async def test_t61_a_state_that_only_one_endpoint_keeps_is_read_there(
+        self, pruned: int
+    ) -> None:
+        world = World()
+        nodes = [world.substrate, a_twin(world.substrate)]
+        reader = a_reader(world, *nodes)
+        at = await reader.block(Block(1200))
+        nodes[pruned].faults.pruned_below = 1201
+        assert (await reader.metagraph(at)).neurons
+        nodes[1 - pruned].faults.pruned_below = 1201
+        with pytest.raises(ChainUnavailable, match="archive endpoint"):
+            await reader.commitments(at)
 
 
 class TestPinning:

@@ -390,3 +390,22 @@ class TestWhatTheRuntimeLacks:
         assert found["subnet"].grade is Grade.FAILED
         assert "StakeThreshold" in found["subnet"].detail
         assert found["commitments"].grade is Grade.OK
+
+
+class TestTwoNamesOfOneNode:
+    @pytest.mark.parametrize(
+        ("peers", "num_asked"),
+        [(("one", "one"), 1), (("one", "other"), 2), ((None, None), 2), (("one", None), 2)],
+    )
+    async def test_t61_two_names_that_tell_one_peer_id_count_as_one_endpoint(
+        self, peers: tuple[str | None, str | None], num_asked: int
+    ) -> None:
+        chain = a_chain()
+        async with a_network(chain, chain) as network:
+            for node, peer in zip(network.nodes, peers, strict=True):
+                node.manners.peer_id = peer
+            for _ in range(2):
+                answers = await network.connection.read_twice(
+                    "finalized head", lambda client: client.finalized_block()
+                )
+                assert len(answers) == num_asked
