@@ -16,9 +16,10 @@ from sn37.app.cli_errors import CommandError
 from sn37.app.container import Container
 from sn37.app.folders import is_there
 from sn37.app.miner_network import Hand, Sight
-from sn37.app.model_hosts import open_examiner
+from sn37.app.model_hosts import open_examiner, patience
 from sn37.app.networks import open_chain, open_signer, require_chain
 from sn37.app.plugins import dataset_plugin
+from sn37.app.rate_limits import PatientModels, PatientPublisher
 from sn37.app.settings import Settings
 from sn37.domain.base_models import BaseModel
 from sn37.domain.ids import Netuid
@@ -88,7 +89,7 @@ async def open_hand(settings: Settings) -> AsyncIterator[Hand]:
             writer=CommitmentSender(
                 connection, netuid=netuid, signer=signer, clock=clock, sink=sink
             ),
-            publisher=HubPublisher(),
+            publisher=PatientPublisher(HubPublisher(), patience()),
             how_to_register=f"btcli subnets register --netuid {settings.netuid}",
         )
     finally:
@@ -145,7 +146,7 @@ def _real(settings: Settings, chain: SubtensorChain) -> Sight:
 
     return Sight(
         chain=chain,
-        models=HubModelStore(settings.state_dir / CACHE),
+        models=PatientModels(HubModelStore(settings.state_dir / CACHE), patience()),
         examiner=open_examiner(settings),
         pretrained=pretrained,
         find_source=dataset_plugin,

@@ -12,6 +12,7 @@ from dependency_injector import providers
 
 from sn37.app.container import Container
 from sn37.app.installed import require_device
+from sn37.app.rate_limits import Patience, PatientExaminer, PatientModels
 from sn37.app.settings import Settings
 from sn37.domain.admission import Examined
 from sn37.domain.commitment import Commitment, CommitmentFormat
@@ -46,7 +47,12 @@ def open_examiner(settings: Settings) -> ModelExaminer:
         return FolderExaminer(repos, settings.state_dir / "checks")
     from sn37.adapters.hub.examiner import HubExaminer
 
-    return HubExaminer(settings.state_dir / "checks")
+    return PatientExaminer(HubExaminer(settings.state_dir / "checks"), patience())
+
+
+def patience() -> Patience:
+    """Waits for a hub that limits the rate, and says so on standard error."""
+    return Patience(clock=Container.clock())
 
 
 def open_scorer(settings: Settings) -> WorkerScorer:
@@ -113,7 +119,9 @@ async def prescribed_tokenizer(
     from sn37.adapters.hub.model_store import HubModelStore
 
     cache = HubModelStore(settings.state_dir / "models")
-    return await cache.tokenizer(ref) if online else cache.cached_tokenizer(ref)
+    if not online:
+        return cache.cached_tokenizer(ref)
+    return await PatientModels(cache, patience()).tokenizer(ref)
 
 
 def open_models(settings: Settings) -> ModelStore:
@@ -143,7 +151,7 @@ async def fetch_aside(
     if not settings.is_simnet and (held is None or not held.complete):
         from sn37.adapters.hub.model_store import HubModelStore
 
-        store = HubModelStore(settings.state_dir / "replayed")
+        store = PatientModels(HubModelStore(settings.state_dir / "replayed"), patience())
     try:
         return await store.fetch(commitment, limits)
     except ModelRejected as error:
