@@ -93,6 +93,10 @@ def show(
         f"a round every {schedule.timing.cadence} blocks; "
         f"at most {schedule.max_new_entries} new entries; warm-up {schedule.warmup_rounds} rounds"
     )
+    typer.echo(
+        f"standings by {schedule.standings.value.replace('_', ' ')}; "
+        f"miners write {schedule.commitment_format.value} texts"
+    )
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
         for competition in competitions:

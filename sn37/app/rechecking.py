@@ -1,4 +1,5 @@
-"""Score a random part of an offered history again, on this machine and its own samples."""
+"""Score a part of an offered history again, on this machine and its own samples: what its crowns
+rest on, and of the rest a random share."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ from sn37.ports.model_store import ModelStore
 from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
-SHARE_PERCENT = 5  # of the receipts are scored again,
+SHARE_PERCENT = 5  # of the receipts on which no crown rests are scored again,
 MIN_RECEIPTS = 8  # and so many of a history of few
 # Of a task's rows that are drawn here too. Two validators that read their source at different
 # moments differ by a few rows, and each changes four samples at most; who chose his own rows
@@ -144,8 +145,9 @@ def _named(receipt: Receipt, task: TaskName, rows: Iterable[Sample]) -> tuple[Sa
 class Rechecker:
     """Holds a part of an offered history's receipts against this machine.
 
-    Which ones nobody can foresee: they are ranked by a hash over the newest block and this
-    validator's hotkey.
+    Those that a crown rests on are always among them: one forged receipt at a coronation is
+    enough to steal it (attack 58). Which others nobody can foresee: they are ranked by a hash
+    over the newest block and this validator's hotkey.
     """
 
     def __init__(
@@ -168,10 +170,10 @@ class Rechecker:
         self._sink = sink
 
     async def check(self, history: OfferedHistory, *, head: BlockRef, hotkey: Hotkey) -> int:
-        """Score a random part of its receipts again; how many that was.
+        """Score a part of its receipts again; how many that was.
 
         A drawn receipt whose samples or model nobody can read any more is replaced by the
-        next of the draw.
+        next of the draw; one that a crown rests on is not.
 
         Raises:
             OfferRefused: One is not what this machine finds.
@@ -179,18 +181,25 @@ class Rechecker:
             ScorerUnavailable: This machine cannot score now.
         """
         # Beside the loop: all documents of a long history are gigabytes to hash.
+        crowning = await asyncio.to_thread(crowning_receipts, history)
         receipts = await asyncio.to_thread(ranked, history, seed=f"{head.hash}|{hotkey}")
-        share = math.ceil(len(receipts) * SHARE_PERCENT / 100)
-        wanted = max(share, min(MIN_RECEIPTS, len(receipts)))
+        rest = [r for r in receipts if r not in crowning]
+        share = math.ceil(len(rest) * SHARE_PERCENT / 100)
+        wanted = len(crowning) + max(share, min(MIN_RECEIPTS, len(rest)))
         num_done, why, outage = 0, "it has no receipts", None
         gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples nobody has any more
-        for receipt in receipts:
+        for receipt in (*crowning, *rest):
             if num_done == wanted:
                 break
             try:
                 await self._check(history, read_receipt(receipt.document)[0], gone)
                 num_done += 1
             except CannotRecheck as error:
+                if receipt in crowning:
+                    raise CannotRecheck(
+                        f"a receipt that a crown rests on cannot be scored again: {error}",
+                        outage=error.outage,
+                    ) from error
                 why, outage = str(error), error.outage or outage
             self._sink.emit(
                 SetUpAdvanced(what="receipts scored again", done=num_done, total=wanted)
@@ -246,6 +255,30 @@ class Rechecker:
                 f"{where}: scored again, {first.task} {first.position} has loss "
                 f"{first.rescored:.6g}, not {first.recorded:.6g}"
             )
+
+
+def crowning_receipts(history: OfferedHistory) -> tuple[SignedReceipt, ...]:
+    """The receipts that today's crowns rest on: of each champion and of the entry that it took
+    the crown from, in the round of the coronation and in the newest judged round."""
+    found: list[SignedReceipt] = []
+    for competition in sorted({r.result.key.competition for r in history.records}):
+        judged = [
+            r
+            for r in history.records
+            if r.result.key.competition == competition and r.result.skipped is None
+        ]
+        crowns = [r.result.champion for r in judged]
+        if not crowns or crowns[-1] is None:
+            continue
+        coronation = max(i for i in range(len(crowns)) if not i or crowns[i - 1] != crowns[i])
+        of = {crowns[-1], crowns[coronation - 1] if coronation else None}
+        for record in {r.result.key: r for r in (judged[coronation], judged[-1])}.values():
+            found += [
+                receipt
+                for receipt in record.published.receipts
+                if read_receipt(receipt.document)[0].commitment.key in of
+            ]
+    return tuple(found)
 
 
 def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:

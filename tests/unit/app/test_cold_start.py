@@ -128,7 +128,8 @@ def test_it_says_what_it_began_with(published: Path) -> None:
     assert (beginning.way, beginning.source) == (ColdStart.RECEIPTS, OLD)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
     assert told.num_rounds == FIRST_ROUNDS
-    assert told.num_evaluations == min(MIN_RECEIPTS, sum(map(len, MEMORY.receipts.values())))
+    num_receipts = sum(map(len, MEMORY.receipts.values()))
+    assert num_receipts - MIN_RECEIPTS <= told.num_evaluations <= num_receipts
 
 
 def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -> None:
@@ -421,13 +422,13 @@ def test_samples_that_nobody_has_any_more_cannot_be_checked(published: Path) -> 
     world.dataset.rows.clear()
     assert not world.begin().rounds
     (line,) = cautions(world)
-    assert " receipts could be scored again" in line
+    assert "a receipt that a crown rests on cannot be scored again" in line
     assert "cannot be read again" in line
 
 
 def test_a_source_that_does_not_answer_for_a_while_is_waited_for(published: Path) -> None:
     world = late(published)
-    world.dataset.failures = [DatasetUnavailable("503")] * (5 * FIRST_ROUNDS)
+    world.dataset.failures = [DatasetUnavailable("503")] * 5
     assert world.begin().rounds
     assert world.dataset.failures == []
     told = [e.retry_in_s for e in world.sink.events if isinstance(e, Degraded)]
@@ -439,7 +440,7 @@ def test_what_is_wrong_with_another_source_is_told_once_however_long_one_waits(
     published: Path, tmp_path: Path
 ) -> None:
     world = late(tmp_path / "nowhere", published)
-    world.dataset.failures = [DatasetUnavailable("503")] * (3 * FIRST_ROUNDS)
+    world.dataset.failures = [DatasetUnavailable("503")] * 3
     assert world.begin().rounds
     (line,) = cautions(world)
     assert "No such file" in line
@@ -455,7 +456,7 @@ def test_a_source_that_never_answers_is_given_up_after_a_quarter_of_an_hour(
     assert (state.beginning and state.beginning.way) is ColdStart.NOTHING
     assert 600 < world.clock.monotonic() - began < 1_200
     (line,) = cautions(world)
-    assert " receipts could be scored again" in line
+    assert "a receipt that a crown rests on cannot be scored again" in line
 
 
 # Without anything to begin with

@@ -1,0 +1,108 @@
+"""The receipts that a crown rests on are scored again by everybody who begins with them."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sn37.domain.ids import Hotkey
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.state import ColdStart
+from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.fake_world import ONE
+from tests.unit.app.published_rounds import (
+    NEW,
+    OLD,
+    Subnet,
+    cautions,
+    crowns,
+    export,
+    sign_all_again,
+)
+
+Json = Any  # what json.loads returns
+SUBNET = Subnet()
+NUM_ROWS = 12_000  # of the source, for so many rounds
+NUM_ROUNDS = 24  # far more receipts than the random share takes
+
+
+@cache
+def long_history() -> tuple[Memory, int]:
+    world = SUBNET.validator(OLD, num_rows=NUM_ROWS)
+    world.run(rounds=NUM_ROUNDS, until=12_000)
+    return world.store.memory, world.chain.number
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return export(long_history()[0], tmp_path / "old")
+
+
+def coronation(memory: Memory) -> tuple[int, Hotkey, Hotkey]:
+    """The last one: its sync block, the new champion and the one before."""
+    blocks = sorted(key for key, result in memory.results.items() if result.skipped is None)
+    champions = [memory.results[b].champion for b in blocks]
+    last = max(i for i in range(1, len(champions)) if champions[i] != champions[i - 1])
+    new, old = champions[last], champions[last - 1]
+    assert new is not None
+    assert old is not None
+    return blocks[last].sync_block, new.hotkey, old.hotkey
+
+
+def shave(share: float, *, hotkey: Hotkey, sync_block: int) -> Any:
+    """Lower all losses of one receipt by a share that the derived crowns do not notice."""
+
+    def change(document: Json) -> None:
+        if (document["hotkey"], document["sync_block"]) == (hotkey, sync_block):
+            for task, losses in document["losses"].items():
+                document["losses"][task] = [float32(x * (1 - share)) for x in losses]
+
+    return change
+
+
+def float32(value: float) -> float:
+    (held,) = struct.unpack("f", struct.pack("f", value))
+    return float(held)
+
+
+@pytest.mark.parametrize("whose", ["champion", "dethroned"])
+@pytest.mark.parametrize("later", range(4))
+def test_t58_one_forged_receipt_at_a_coronation_is_found_at_every_start(
+    whose: str, later: int, published: Path
+) -> None:
+    memory, head = long_history()
+    block, champion, dethroned = coronation(memory)
+    forged = champion if whose == "champion" else dethroned
+    sign_all_again(published, receipt=shave(0.001, hotkey=forged, sync_block=block))
+    # Another newest block draws other receipts at random; these are not left to the draw.
+    world = SUBNET.validator(NEW, begin_with=(published,), at=head + later, num_rows=NUM_ROWS)
+    beginning = world.begin().beginning
+    assert beginning is not None
+    assert beginning.way is ColdStart.MANIFESTS  # its word is not taken, its samples are
+    assert f"round {block}, receipt of {forged}: scored again" in " ".join(cautions(world))
+
+
+def test_t58_the_champion_s_newest_receipt_is_found_likewise(published: Path) -> None:
+    memory, head = long_history()
+    newest = max(memory.results).sync_block
+    champion = coronation(memory)[1]
+    sign_all_again(published, receipt=shave(0.001, hotkey=champion, sync_block=newest))
+    world = SUBNET.validator(NEW, begin_with=(published,), at=head, num_rows=NUM_ROWS)
+    beginning = world.begin().beginning
+    assert beginning is not None
+    assert beginning.way is ColdStart.MANIFESTS  # its word is not taken, its samples are
+    assert f"round {newest}, receipt of {champion}: scored again" in " ".join(cautions(world))
+
+
+def test_an_honest_long_history_is_adopted_and_only_a_part_scored_again(published: Path) -> None:
+    memory, head = long_history()
+    world = SUBNET.validator(NEW, begin_with=(published,), at=head, num_rows=NUM_ROWS)
+    state = world.begin()
+    assert len(crowns(state)) == NUM_ROUNDS
+    assert ONE in state.rounds
+    receipts: list[SignedReceipt] = [r for held in memory.receipts.values() for r in held]
+    assert len(world.scorer.jobs) < len(receipts) / 2
