@@ -162,7 +162,7 @@ class Auditor:
             submissions=state.submissions,
             rule=self._rule,
         )
-        past.conclude(conclusion)
+        past.conclude(opened.plan, conclusion)
         derived = conclusion.result
         if result.near_duplicates is None:
             derived = replace(derived, near_duplicates=None)

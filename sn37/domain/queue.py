@@ -12,6 +12,7 @@ from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
+from sn37.domain.newcomers import turns_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
@@ -24,7 +25,7 @@ class EntryPlan:
     """Who is scored in a round, and why the others are not."""
 
     champion: EntryKey | None  # of the rounds before, when it is still eligible
-    entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
+    entries: tuple[EntryKey, ...]  # the champion, then contenders, then newcomers
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
 
 
@@ -38,27 +39,29 @@ def plan_entries(
     champion: EntryKey | None,
     contenders: Collection[EntryKey],
     history: History = NO_HISTORY,
+    hung: Collection[Hotkey] = (),
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in. Of the others, those that are to be evaluated
-    take the schedule's ``max_new_entries`` places in order of precedence; who comes behind
-    waits for a later round.
+    The champion and the contenders stay in, and come first. Of the others, those that are to be
+    evaluated take the schedule's ``max_new_entries`` places by ``newcomers.turns_of``, each
+    group in order of precedence; who comes behind waits for a later round.
 
     Args:
         submissions: All that are known, of all competitions, replaced ones included: they
             count for duplicates.
         contenders: Entries besides the champion that are still gathering evidence.
         history: Of the recorded rounds of this competition.
+        hung: Hotkeys whose last entry, in any competition, ran out of its time.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
-    others, listed = list[EntryKey](), list[EntryResult]()
-    num_new = 0
+    others, candidates = list[EntryKey](), list[Submission]()
+    rows = dict[EntryKey, EntryResult]()
     for submission in current_submissions(known, sync_block, book):
         if submission.commitment.competition != competition:
             continue
@@ -73,19 +76,22 @@ def plan_entries(
             champion=key == champion,
         )
         if judgement.verdict is not None:
-            listed.append(_row(submission, judgement))
+            rows[key] = _row(submission, judgement)
         elif key == champion:
             champion_now = key
         elif key in contenders:
             others.append(key)
-        elif evaluate_again(submission, history) and num_new < schedule.max_new_entries:
-            num_new += 1
-            others.append(key)
+        elif evaluate_again(submission, history):
+            candidates.append(submission)
+            rows[key] = _row(submission, _queued(schedule.max_new_entries))
         else:
-            listed.append(_row(submission, _queued(key in history.scored, num_new)))
-    if champion_now is not None:
-        others.insert(0, champion_now)
-    return EntryPlan(champion=champion_now, entries=tuple(others), listed=tuple(listed))
+            rows[key] = _row(submission, _SCORED_BEFORE)
+    turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung}).in_order
+    champions = () if champion_now is None else (champion_now,)
+    new = (s.commitment.key for s in turns[: schedule.max_new_entries])
+    entries = (*champions, *others, *new)
+    listed = tuple(row for key, row in rows.items() if key not in entries)
+    return EntryPlan(champion=champion_now, entries=entries, listed=listed)
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -124,9 +130,15 @@ def current_submissions(
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
 
 
-def _queued(scored: bool, num_before: int) -> Judgement:
-    why = "scored before, behind the contenders" if scored else f"behind {num_before} others"
-    return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
+_SCORED_BEFORE = Judgement(
+    verdict=Verdict.WAITING, reason=Reason.QUEUED, detail="scored before, behind the contenders"
+)
+
+
+def _queued(num_before: int) -> Judgement:
+    return Judgement(
+        verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=f"behind {num_before} others"
+    )
 
 
 def _row(submission: Submission, judgement: Judgement) -> EntryResult:
