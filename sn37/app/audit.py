@@ -145,7 +145,9 @@ class Auditor:
                 f"{where}, champion before", as_json(opened.plan.champion), as_json(past.crown)
             )
         found += compare(
-            f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
+            f"{where}, entries",
+            as_json(sorted(opened.outcomes)),
+            as_json(sorted(opened.plan.entries)),
         )
         for entry in opened.environments.keys() - opened.outcomes.keys():
             found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))

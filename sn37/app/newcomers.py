@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sn37.app.keeper import StateKeeper
 from sn37.domain.ids import EntryKey, RoundKey
-from sn37.domain.newcomers import left_s
+from sn37.domain.newcomers import left_s, turns_of
 from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import RoundPlan
@@ -31,6 +31,19 @@ class NewcomersTime:
         """Whether it was never scored in this competition, nor is its champion."""
         scored = self._keeper.history(plan.key.competition).scored
         return entry != plan.champion and entry not in scored
+
+    def in_turn(self, plan: RoundPlan) -> tuple[EntryKey, ...]:
+        """The entries in the order in which they are scored: those that were scored before first,
+        and of the newcomers those whose hotkey hung last."""
+        history = self._keeper.history(plan.key.competition)
+        submissions = self._keeper.state.submissions
+        before = tuple(e for e in plan.entries if not self.is_newcomer(plan, e))
+        turns = turns_of(
+            [submissions[e] for e in plan.entries if e not in before],
+            postponed=history.postponed,
+            hung=self._keeper.hung(),
+        )
+        return (*before, *(s.commitment.key for s in turns.in_order))
 
     def is_over(self, key: RoundKey) -> bool:
         """Whether newcomers of the round have used up their part of the sync block's time."""

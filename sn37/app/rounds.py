@@ -111,7 +111,7 @@ class RoundRunner:
         if plan.champion is not None:
             progress.reference = plan.champion
             progress.best = past.get(plan.champion, {})
-        for entry in plan.entries:
+        for entry in self._time.in_turn(plan):
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
         await self._finish(progress)
@@ -203,7 +203,8 @@ class RoundRunner:
     def _upcoming(self, plan: RoundPlan, entry: EntryKey) -> ModelArtifact | None:
         """The model to be scored after ``entry`` in this round."""
         outcomes, submissions = self._opened(plan).outcomes, self._keeper.state.submissions
-        later = plan.entries[plan.entries.index(entry) + 1 :]
+        entries = self._time.in_turn(plan)
+        later = entries[entries.index(entry) + 1 :]
         artifacts = (submissions[key].artifact for key in later if key not in outcomes)
         return next((artifact for artifact in artifacts if artifact is not None), None)
 

@@ -25,7 +25,7 @@ class EntryPlan:
     """Who is scored in a round, and why the others are not."""
 
     champion: EntryKey | None  # of the rounds before, when it is still eligible
-    entries: tuple[EntryKey, ...]  # the champion, then contenders, then newcomers
+    entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
 
 
@@ -45,9 +45,10 @@ def plan_entries(
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in, and come first. Of the others, those that are to be
-    evaluated take the schedule's ``max_new_entries`` places by ``newcomers.turns_of``, each
-    group in order of precedence; who comes behind waits for a later round.
+    The champion and the contenders stay in. Of the others, those that are to be evaluated take
+    the schedule's ``max_new_entries`` places: first who found no time in the round before, last
+    whose hotkey hung (``newcomers.turns_of``), each in order of precedence. Who comes behind
+    waits for a later round.
 
     Args:
         submissions: All that are known, of all competitions, replaced ones included: they
@@ -61,11 +62,12 @@ def plan_entries(
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
     others, candidates = list[EntryKey](), list[Submission]()
-    rows = dict[EntryKey, EntryResult]()
+    rows, place = dict[EntryKey, EntryResult](), dict[EntryKey, int]()
     for submission in current_submissions(known, sync_block, book):
         if submission.commitment.competition != competition:
             continue
         key = submission.commitment.key
+        place[key] = len(place)
         judgement = judge(
             submission,
             sync_block=sync_block,
@@ -87,11 +89,12 @@ def plan_entries(
         else:
             rows[key] = _row(submission, _SCORED_BEFORE)
     turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung}).in_order
-    champions = () if champion_now is None else (champion_now,)
-    new = (s.commitment.key for s in turns[: schedule.max_new_entries])
-    entries = (*champions, *others, *new)
-    listed = tuple(row for key, row in rows.items() if key not in entries)
-    return EntryPlan(champion=champion_now, entries=entries, listed=listed)
+    others += [s.commitment.key for s in turns[: schedule.max_new_entries]]
+    others.sort(key=lambda key: place[key])
+    if champion_now is not None:
+        others.insert(0, champion_now)
+    listed = tuple(row for key, row in rows.items() if key not in others)
+    return EntryPlan(champion=champion_now, entries=tuple(others), listed=listed)
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
