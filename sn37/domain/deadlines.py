@@ -28,7 +28,7 @@ LEAST_S = 10.0  # what each of these stages has at least
 # ever: after so many times its stage's seconds it is ended. For 15 GiB that is 100 MB/s.
 STILL_FACTOR = 3.0
 # One that waits for a processor is ended after so many times its stage's seconds on the wall.
-WALL_FACTOR = 6.0
+WALL_FACTOR = 12.0
 
 _BYTES_PER_TOKEN = 4  # of English text, to tell how much of a sample its window holds
 

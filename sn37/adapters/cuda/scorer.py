@@ -112,7 +112,7 @@ class WorkerScorer:
             try:
                 self._reported = await start(worker, self._order(job, blocks))
                 is_ready = True
-                meter = Meter(worker.pid, device=self._device)
+                meter = Meter(worker.pid, device=self._device, threads=self._threads)
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
                     told = await next_block(worker, deadline)

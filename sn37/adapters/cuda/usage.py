@@ -25,10 +25,11 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Since the reading before: of the worker's threads those that ran, and could run, most.
+    """Since the reading before: how long the worker's busiest thread ran, and could have run.
 
     Not the sum: eight threads that run for a second have used a second of the model's time, and
-    eight that share one processor an eighth.
+    eight that share one processor an eighth. But the sum over as many threads as the worker is
+    to have, if that is more: threads that take turns gain nothing.
     """
 
     ran_s: float
@@ -37,10 +38,22 @@ class Reading:
 
 
 class Meter:
-    """Reads one worker, with whatever processes it may have started."""
+    """Reads one worker, with whatever processes it may have started.
 
-    def __init__(self, pid: int, *, device: str, now: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        threads: That it is to have for its operators.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        *,
+        device: str,
+        threads: int = 1,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pid = pid
+        self._threads = threads
         self._has_gpu = device != "cpu"
         self._now = now
         self._before: Mapping[int, Thread] | None = None
@@ -64,8 +77,9 @@ class Meter:
         if self._has_gpu and self._now() >= self._next_look:
             self._next_look = self._now() + USERS_EVERY_S
             self._owns_device = not has_other_users(self._pid)
+        ran = [t.ran_s - b.ran_s for t, b in spent]
         return Reading(
-            ran_s=max((t.ran_s - b.ran_s for t, b in spent), default=0.0),
+            ran_s=max(max(ran, default=0.0), sum(ran) / self._threads),
             runnable_s=max(
                 (t.ran_s - b.ran_s + t.waited_s - b.waited_s for t, b in spent), default=0.0
             ),

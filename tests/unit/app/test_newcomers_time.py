@@ -153,7 +153,7 @@ def _scores(result: RoundResult) -> Mapping[str, float]:
 def test_a_restart_keeps_the_time_that_was_spent() -> None:
     undisturbed, killed = world_with_a_champion(), world_with_a_champion()
     for world in (undisturbed, killed):
-        slow_newcomers(world, 100.0)  # the first uses up most of the 36 minutes that there are
+        slow_newcomers(world, 300.0)  # the first uses up 30 of the 36 minutes that there are
         crowned(world)
     whole = undisturbed.run(rounds=2)
     assert [k.hotkey for k in last(whole).postponed] == ["new-2", "new-3"]
