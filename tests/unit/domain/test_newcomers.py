@@ -84,7 +84,11 @@ def test_t59_hotkeys_that_hung_come_last_and_those_without_time_first() -> None:
 
 def test_what_ran_out_of_its_time_is_counted_until_a_round_scores_it() -> None:
     found = after(failed(Reason.TIMEOUT), failed(Reason.STALLED), failed(Reason.TIMEOUT))
-    assert (found.timeouts, found.stalls, found.hung) == ({ALICE: 2}, {ALICE: 1}, {Hotkey("alice")})
+    assert (found.timeouts, found.stalls, found.hung) == (
+        {ALICE: 2},
+        {ALICE: 1},
+        frozenset({Hotkey("alice")}),
+    )
     found = after(failed(Reason.TIMEOUT), failed(Reason.STALLED), an_entry_result(ALICE))
     assert (found.timeouts, found.stalls, found.hung) == (
         NO_HISTORY.timeouts,
@@ -99,7 +103,7 @@ def test_another_failure_neither_counts_as_time_nor_forgives_it(reason: Reason) 
     assert (found.timeouts, found.stalls, found.hung) == (
         {ALICE: 1},
         NO_HISTORY.stalls,
-        {Hotkey("alice")},
+        frozenset({Hotkey("alice")}),
     )
 
 
