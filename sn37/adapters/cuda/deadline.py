@@ -126,7 +126,7 @@ class Deadline:
                     return task.result()
         finally:
             task.cancel()
-            await asyncio.wait({task})
+            await asyncio.gather(task, return_exceptions=True)
 
     def stop(self) -> float:
         """Stop the clock; seconds since it last started."""
