@@ -9,6 +9,7 @@ from datetime import datetime
 from sn37.domain.forgetting import forgotten_of
 from sn37.domain.history import abridged, history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.newcomers import newest_times
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
@@ -26,7 +27,7 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
-from sn37.ports.state_store import TIMED_ROUNDS, StateStore
+from sn37.ports.state_store import StateStore
 
 THEN = " then "  # between what an entry was scored with and what it is scored with now
 
@@ -153,8 +154,7 @@ class StateKeeper:
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         """Remember how long the newcomers of a round have been scored, all together."""
         taken = {**self._state.newcomers_s, round_: seconds}
-        newest = sorted(taken, key=lambda key: (key.sync_block, key.competition))[-TIMED_ROUNDS:]
-        self._state = replace(self._state, newcomers_s={key: taken[key] for key in newest})
+        self._state = replace(self._state, newcomers_s=newest_times(taken))
         await self._store.record_newcomers_s(round_, seconds)
 
     async def forget(

@@ -109,12 +109,9 @@ class Refolder:
             )
             await self._bring(keeper, named, head, waits=waits, tell=tell)
             jobs = JobBuilder(self._models, keeper)
+            sink = _Outages(self._sink)
             runner = self._runner(
-                keeper=keeper,
-                store=store,
-                jobs=jobs,
-                sink=_Outages(self._sink),
-                limits_newcomers=False,
+                keeper=keeper, store=store, jobs=jobs, sink=sink, limits_newcomers=False
             )
             records: list[RoundRecord] = []
             for done, past in enumerate(rounds, start=1):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sn37.domain.ids import BLOCK_SECONDS, EntryKey, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, EntryKey, Hotkey, RoundKey
 from sn37.domain.schedule import RoundTiming
 from sn37.domain.state import Submission
 
 # Half of the time between two rounds: 36 minutes at a cadence of 360 blocks. The other half is
 # for those that were scored before, for files that are late, and for the next freeze.
 NEWCOMERS_SHARE = 0.5
+# Rounds, of all competitions together, of which it is remembered: enough for those under way.
+TIMED_ROUNDS = 64
 
 
 def newcomers_s(timing: RoundTiming) -> float:
@@ -21,6 +23,12 @@ def newcomers_s(timing: RoundTiming) -> float:
     a slow machine scores fewer newcomers, and none of them differently.
     """
     return NEWCOMERS_SHARE * timing.cadence * BLOCK_SECONDS
+
+
+def newest_times(taken: Mapping[RoundKey, float]) -> dict[RoundKey, float]:
+    """Those of the newest ``TIMED_ROUNDS`` rounds, the oldest first."""
+    order = sorted(taken, key=lambda key: (key.sync_block, key.competition))
+    return {key: taken[key] for key in order[-TIMED_ROUNDS:]}
 
 
 def left_s(timing: RoundTiming, *, spent_s: float, own_s: float, num_rounds: int) -> float:

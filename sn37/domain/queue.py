@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -88,8 +88,7 @@ def plan_entries(
             rows[key] = _row(submission, _queued(schedule.max_new_entries))
         else:
             rows[key] = _row(submission, _SCORED_BEFORE)
-    turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung}).in_order
-    others += [s.commitment.key for s in turns[: schedule.max_new_entries]]
+    others += _placed(candidates, history, hung, schedule.max_new_entries)
     others.sort(key=lambda key: place[key])
     if champion_now is not None:
         others.insert(0, champion_now)
@@ -131,6 +130,14 @@ def current_submissions(
                 continue
         newest[commitment.hotkey] = submission
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
+
+
+def _placed(
+    candidates: Sequence[Submission], history: History, hung: Collection[Hotkey], places: int
+) -> list[EntryKey]:
+    """Who of those that wait for their first round gets one of the places."""
+    turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung})
+    return [submission.commitment.key for submission in turns.in_order[:places]]
 
 
 _SCORED_BEFORE = Judgement(

@@ -24,10 +24,6 @@ from sn37.domain.state import (
 )
 from sn37.domain.statement import RoundRecord
 
-# Rounds, of all competitions together, of which the time of newcomers is remembered: enough for
-# those under way.
-TIMED_ROUNDS = 64
-
 
 class StateStore(Protocol):
     """Remember every finished step; a crash leaves a step done or not begun.
@@ -173,7 +169,7 @@ class StateStore(Protocol):
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         """Insert or replace how long newcomers of a round were scored, by the clock.
 
-        Kept for the ``TIMED_ROUNDS`` newest rounds.
+        Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
         """
         ...
 

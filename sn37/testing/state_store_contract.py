@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sn37.domain.ids import TaskName
+from sn37.domain.newcomers import TIMED_ROUNDS
 from sn37.domain.reasons import Reason
 from sn37.domain.state import OpenRound, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
-from sn37.ports.state_store import TIMED_ROUNDS
 from sn37.testing.builders import (
     a_commitment,
     a_pool,

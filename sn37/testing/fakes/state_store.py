@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.newcomers import newest_times
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
@@ -27,7 +28,6 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
-from sn37.ports.state_store import TIMED_ROUNDS
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
@@ -221,9 +221,7 @@ class FakeStateStore:
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         self._check()
-        taken = {**self.memory.newcomers_s, round_: seconds}
-        newest = sorted(taken, key=lambda key: (key.sync_block, key.competition))[-TIMED_ROUNDS:]
-        self.memory.newcomers_s = {key: taken[key] for key in newest}
+        self.memory.newcomers_s = newest_times({**self.memory.newcomers_s, round_: seconds})
 
     async def record_weights(self, record: WeightsRecord) -> None:
         self._check()

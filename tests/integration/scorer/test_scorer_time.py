@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from sn37.adapters.cuda.confinement.sandbox import Layer
 from sn37.adapters.cuda.scorer import WorkerScorer
@@ -146,7 +145,7 @@ async def test_t59_a_template_that_loops_costs_its_stage(tmp_path: Path) -> None
 
 
 async def test_t59_a_tokenizer_whose_expression_backtracks_costs_one_block(tmp_path: Path) -> None:
-    """Its time doubles with every letter; no text that a tokenizer is probed with need have it."""
+    """A tenth of a second for each word of sixteen a's, under the library's limit for one match."""
     save_model(tmp_path)
     file = tmp_path / "tokenizer.json"
     settings = json.loads(file.read_text())
@@ -165,30 +164,33 @@ async def test_t59_a_tokenizer_whose_expression_backtracks_costs_one_block(tmp_p
     file.write_text(json.dumps(settings))
     job = a_real_job(tmp_path, timeout_s=2.0)
     samples = tuple(
-        builders.a_sample(f"row-{n}", prompt="", reference="a" * 60 + " 1") for n in range(20)
+        builders.a_sample(f"row-{n}", prompt="", reference=("a" * 16 + " ") * 50) for n in range(20)
     )
     hard = replace(job, batches=(replace(job.batches[1], samples=samples),))
     scorer = WorkerScorer(device="cpu", dtype="float32", threads=1)
     try:
-        # The library may give up first: it counts its steps.
-        assert await refused(scorer, hard) in {Reason.TIMEOUT, Reason.TOKENIZER}
+        assert await refused(scorer, hard) is Reason.TIMEOUT
     finally:
         await scorer.aclose()
 
 
-async def test_t59_a_config_of_a_hundred_thousand_layers_costs_its_stage(tmp_path: Path) -> None:
-    """The files hold two; the others would be built before that is found."""
+@pytest.mark.parametrize("layers", [512, 100_000])
+async def test_t59_a_config_of_absurdly_many_layers_ends_in_its_stage(
+    tmp_path: Path, layers: int
+) -> None:
+    """Its files hold two. 512 are allowed, and built before it is found that the others lack."""
     save_model(tmp_path)
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "num_hidden_layers": 100_000}))
-    tensors = tmp_path / "model.safetensors"
-    save_file(load_file(tensors), tensors, metadata={"format": "pt"})
+    fields = json.loads(config.read_text())
+    fields["num_hidden_layers"] = layers
+    fields.pop("layer_types", None)
+    config.write_text(json.dumps(fields))
     scorer = WorkerScorer(device="cpu", dtype="float32", threads=1)
     try:
-        found = await refused(scorer, a_real_job(tmp_path, timeout_s=3.0))
+        found = await refused(scorer, a_real_job(tmp_path, timeout_s=600.0))
     finally:
         await scorer.aclose()
-    assert found in {Reason.TIMEOUT, Reason.BAD_CONFIG, Reason.MEMORY}
+    assert found in {Reason.BAD_CONFIG, Reason.UNLOADABLE}
 
 
 # reading /proc
