@@ -145,7 +145,9 @@ class Auditor:
                 f"{where}, champion before", as_json(opened.plan.champion), as_json(past.crown)
             )
         found += compare(
-            f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
+            f"{where}, entries",
+            as_json(sorted(opened.outcomes)),
+            as_json(sorted(opened.plan.entries)),
         )
         for entry in opened.environments.keys() - opened.outcomes.keys():
             found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
@@ -162,7 +164,7 @@ class Auditor:
             submissions=state.submissions,
             rule=self._rule,
         )
-        past.conclude(conclusion)
+        past.conclude(opened.plan, conclusion)
         derived = conclusion.result
         if result.near_duplicates is None:
             derived = replace(derived, near_duplicates=None)

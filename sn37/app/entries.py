@@ -88,6 +88,7 @@ class EntryChooser:
                 champion=history.champion,
                 contenders=contenders,
                 history=history,
+                hung=self._keeper.hung(),
                 availability=availability,
                 book=book,
             )

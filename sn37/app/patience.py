@@ -53,6 +53,7 @@ class PatientStore:
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)
         self.record_weights = self._patient(store.record_weights)
+        self.record_newcomers_s = self._patient(store.record_newcomers_s)
         self.forget = self._patient(store.forget)
 
     def _patient(

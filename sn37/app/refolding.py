@@ -109,7 +109,10 @@ class Refolder:
             )
             await self._bring(keeper, named, head, waits=waits, tell=tell)
             jobs = JobBuilder(self._models, keeper)
-            runner = self._runner(keeper=keeper, store=store, jobs=jobs, sink=_Outages(self._sink))
+            sink = _Outages(self._sink)
+            runner = self._runner(
+                keeper=keeper, store=store, jobs=jobs, sink=sink, limits_newcomers=False
+            )
             records: list[RoundRecord] = []
             for done, past in enumerate(rounds, start=1):
                 plan = await self._plan(past, keeper, store)

@@ -106,7 +106,7 @@ class Competition:
     tasks: tuple[Task, ...]
     delay_blocks: int  # a commitment is scored when it is at least this old
     epsilon: Epsilon
-    timeout_s: float  # wall-clock seconds to load and score one model
+    timeout_s: float  # seconds to load and score one model, computing; see ``deadlines``
     tokenizer: TokenizerRef | None = None
     template: str | None = None  # jinja chat template; None takes the model's own
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey
-from sn37.domain.reasons import Blame
+from sn37.domain.reasons import Blame, Reason
 from sn37.domain.state import (
     NO_HISTORY,
     EntryResult,
@@ -25,20 +25,49 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         past: What the rounds before these come to.
     """
     entered: dict[EntryKey, Block] = dict(past.entered)
-    scored = set(past.scored)
+    scored, time = set(past.scored), _Time(past)
     for round_ in rounds:
+        for entry in round_.entries:
+            time.add(entry)
         for entry in filter(_was_tried, round_.entries):
             entered.setdefault(entry.key, round_.key.sync_block)
             if entry.verdict is Verdict.SCORED:
                 scored.add(entry.key)
-    judged = [r.champion for r in rounds if r.skipped is None]
+    held = [r for r in rounds if r.skipped is None]
+    judged = [r.champion for r in held]
     return History(
         entered=entered,
         scored=frozenset(scored),
         num_judged=past.num_judged + len(judged),
         champion=judged[-1] if judged else past.champion,
         crowned=_by_last_time((*past.crowned, *judged)),
+        timeouts=time.timeouts,
+        stalls=time.stalls,
+        hung=frozenset(time.hung),
+        postponed=frozenset(held[-1].postponed) if held else past.postponed,
     )
+
+
+class _Time:
+    """Which entries could not be scored in their time, since they were last scored."""
+
+    def __init__(self, past: History) -> None:
+        self.timeouts = dict(past.timeouts)
+        self.stalls = dict(past.stalls)
+        self.hung = set(past.hung)
+
+    def add(self, entry: EntryResult) -> None:
+        """One row of the next round. An outage of ours neither adds nor forgives."""
+        key = entry.key
+        if entry.verdict is Verdict.SCORED:
+            self.timeouts.pop(key, None)
+            self.stalls.pop(key, None)
+            self.hung.discard(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.TIMEOUT:
+            self.timeouts[key] = self.timeouts.get(key, 0) + 1
+            self.hung.add(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.STALLED:
+            self.stalls[key] = self.stalls.get(key, 0) + 1
 
 
 def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
+from sn37.domain.newcomers import turns_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
@@ -38,13 +39,15 @@ def plan_entries(
     champion: EntryKey | None,
     contenders: Collection[EntryKey],
     history: History = NO_HISTORY,
+    hung: Collection[Hotkey] = (),
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in. Of the others, those that are to be evaluated
-    take the schedule's ``max_new_entries`` places in order of precedence; who comes behind
+    The champion and the contenders stay in. Of the others, those that are to be evaluated take
+    the schedule's ``max_new_entries`` places: first who found no time in the round before, last
+    whose hotkey hung (``newcomers.turns_of``), each in order of precedence. Who comes behind
     waits for a later round.
 
     Args:
@@ -52,17 +55,19 @@ def plan_entries(
             count for duplicates.
         contenders: Entries besides the champion that are still gathering evidence.
         history: Of the recorded rounds of this competition.
+        hung: Hotkeys whose last entry, in any competition, ran out of its time.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
-    others, listed = list[EntryKey](), list[EntryResult]()
-    num_new = 0
+    others, candidates = list[EntryKey](), list[Submission]()
+    rows, place = dict[EntryKey, EntryResult](), dict[EntryKey, int]()
     for submission in current_submissions(known, sync_block, book):
         if submission.commitment.competition != competition:
             continue
         key = submission.commitment.key
+        place[key] = len(place)
         judgement = judge(
             submission,
             sync_block=sync_block,
@@ -73,19 +78,22 @@ def plan_entries(
             champion=key == champion,
         )
         if judgement.verdict is not None:
-            listed.append(_row(submission, judgement))
+            rows[key] = _row(submission, judgement)
         elif key == champion:
             champion_now = key
         elif key in contenders:
             others.append(key)
-        elif evaluate_again(submission, history) and num_new < schedule.max_new_entries:
-            num_new += 1
-            others.append(key)
+        elif evaluate_again(submission, history):
+            candidates.append(submission)
+            rows[key] = _row(submission, _queued(schedule.max_new_entries))
         else:
-            listed.append(_row(submission, _queued(key in history.scored, num_new)))
+            rows[key] = _row(submission, _SCORED_BEFORE)
+    others += _placed(candidates, history, hung, schedule.max_new_entries)
+    others.sort(key=lambda key: place[key])
     if champion_now is not None:
         others.insert(0, champion_now)
-    return EntryPlan(champion=champion_now, entries=tuple(others), listed=tuple(listed))
+    listed = tuple(row for key, row in rows.items() if key not in others)
+    return EntryPlan(champion=champion_now, entries=tuple(others), listed=listed)
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -124,9 +132,23 @@ def current_submissions(
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
 
 
-def _queued(scored: bool, num_before: int) -> Judgement:
-    why = "scored before, behind the contenders" if scored else f"behind {num_before} others"
-    return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
+def _placed(
+    candidates: Sequence[Submission], history: History, hung: Collection[Hotkey], places: int
+) -> list[EntryKey]:
+    """Who of those that wait for their first round gets one of the places."""
+    turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung})
+    return [submission.commitment.key for submission in turns.in_order[:places]]
+
+
+_SCORED_BEFORE = Judgement(
+    verdict=Verdict.WAITING, reason=Reason.QUEUED, detail="scored before, behind the contenders"
+)
+
+
+def _queued(num_before: int) -> Judgement:
+    return Judgement(
+        verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=f"behind {num_before} others"
+    )
 
 
 def _row(submission: Submission, judgement: Judgement) -> EntryResult:

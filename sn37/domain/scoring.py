@@ -43,7 +43,7 @@ class ScoringJob:
     artifact: ModelArtifact
     constraints: ModelConstraints
     batches: tuple[TaskBatch, ...]
-    timeout_s: float  # wall-clock seconds for load plus scoring
+    timeout_s: float  # seconds to load and score, computing; stage by stage: ``deadlines_of``
     tokenizer: PurePath | None = None
     template: str | None = None
     skip_blocks: int = 0

@@ -44,7 +44,7 @@ class Submission:
     rejection: Reason | None = None  # for good
     detail: str = ""  # what exactly, for the miner
     duplicate_of: EntryKey | None = None
-    failures: int = 0  # evaluations that failed by the model's fault
+    failures: int = 0  # evaluations that failed by the model's fault, since it was last scored
     missed_rounds: int = 0  # rounds missed because its repository could not be read
     retired: bool = False  # raced out; never scored again
 
@@ -131,6 +131,8 @@ class RoundResult:
     # (later, earlier) entries with nearly the same losses; None where nobody looked, as in rounds
     # of older versions.
     near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None
+    # Entries of the plan for which no time was left; they come first in the next round.
+    postponed: tuple[EntryKey, ...] = ()
     # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
     # of entries that rules may still ask for. ``entries`` are abridged then.
     forgotten_at: datetime | None = None
@@ -149,6 +151,11 @@ class History:
     num_judged: int = 0  # rounds that were not sat out
     champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
     crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
+    # Rounds that ended so for an entry since it was last scored; none of either kind: not there.
+    timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
+    stalls: Mapping[EntryKey, int] = field(default_factory=dict)
+    hung: frozenset[Hotkey] = frozenset()  # whose last evaluation ran out of its time
+    postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for want of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 
     def __post_init__(self) -> None:
@@ -225,4 +232,6 @@ class ValidatorState:
     past: Mapping[CompetitionId, History] = field(default_factory=dict)  # before ``rounds``
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
+    # Seconds by the clock that the newcomers of the newest rounds have taken.
+    newcomers_s: Mapping[RoundKey, float] = field(default_factory=dict)
     beginning: Beginning | None = None

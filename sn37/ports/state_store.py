@@ -166,6 +166,13 @@ class StateStore(Protocol):
         """
         ...
 
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        """Insert or replace how long newcomers of a round were scored, by the clock.
+
+        Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
+        """
+        ...
+
     async def record_weights(self, record: WeightsRecord) -> None:
         """Insert or replace the weights of a sync block."""
         ...

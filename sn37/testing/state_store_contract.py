@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sn37.domain.ids import TaskName
+from sn37.domain.newcomers import TIMED_ROUNDS
 from sn37.domain.reasons import Reason
 from sn37.domain.state import OpenRound, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
@@ -91,6 +92,29 @@ class StateStoreContract(
     def test_saving_no_submission_is_fine(self) -> None:
         self.run(lambda store: store.save_submissions(()))
         assert self.load() == ValidatorState()
+
+    # the time of newcomers
+
+    def test_the_time_of_newcomers_is_kept_by_round_and_replaced(self) -> None:
+        later = a_round_key(2, 720)
+
+        async def steps(store: StateStore) -> None:
+            await store.record_newcomers_s(ROUND, 30.5)
+            await store.record_newcomers_s(later, 12.0)
+            await store.record_newcomers_s(ROUND, 61.25)
+
+        self.run(steps)
+        assert self.load().newcomers_s == {ROUND: 61.25, later: 12.0}
+
+    def test_only_the_time_of_the_newest_rounds_is_kept(self) -> None:
+        rounds = [a_round_key(1, 360 * n) for n in range(TIMED_ROUNDS + 3)]
+
+        async def steps(store: StateStore) -> None:
+            for round_ in rounds:
+                await store.record_newcomers_s(round_, 1.0)
+
+        self.run(steps)
+        assert list(self.load().newcomers_s) == rounds[3:]
 
     # pools
 

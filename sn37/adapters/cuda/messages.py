@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sn37.domain.competition import Method
+from sn37.domain.deadlines import Stage
 from sn37.domain.reasons import Reason
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
@@ -94,6 +95,16 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """The worker has come to a stage. A worker that a model has taken over may lie."""
+
+    stage: Stage
+
+    def encode(self) -> bytes:
+        return frame({"type": "reached", "stage": self.stage})
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
     """The losses of the next block, and how many tokens they were taken over."""
 
@@ -126,7 +137,7 @@ class Failed:
         return frame({"type": "failed", "detail": clean(self.detail)})
 
 
-Reply = Ready | Scored | Refused | Failed
+Reply = Ready | Reached | Scored | Refused | Failed
 
 
 def frame(value: Mapping[str, object]) -> bytes:
@@ -176,6 +187,10 @@ def decode_reply(body: bytes) -> Reply:
             if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
                 raise MalformedMessage("tokens is not a count")
             return Scored(tuple(_loss(x) for x in losses), tokens)
+        case {"type": "reached", "stage": str(stage), **rest} if not rest:
+            if stage not in set(Stage):
+                raise MalformedMessage("a stage that there is not")
+            return Reached(Stage(stage))
         case {"type": "refused", "reason": str(code), "detail": detail, **rest} if not rest:
             if code not in REFUSALS:
                 raise MalformedMessage("a reason the worker cannot know")

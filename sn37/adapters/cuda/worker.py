@@ -14,6 +14,7 @@ from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
     BlockOrder,
     Failed,
+    Reached,
     Ready,
     Refused,
     Reply,
@@ -23,6 +24,7 @@ from sn37.adapters.cuda.messages import (
 )
 from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
+from sn37.domain import deadlines
 from sn37.domain.competition import Method
 from sn37.domain.reasons import Reason
 
@@ -77,6 +79,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         stage.reason = Reason.TEMPLATE
         shape = shape_of(order.template or loading.own_template(folder), tokenizer)
     stage.reason = Reason.UNLOADABLE
+    stream.sendall(Reached(deadlines.Stage.LOADING).encode())
     model = loading.load_model(
         folder,
         architecture=order.architecture,
@@ -84,6 +87,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         dtype=order.dtype,
         device=device,
     )
+    stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
     check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
     encoder = Encoder(
@@ -93,6 +97,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         vocabulary=vocabulary,
     )
     scorer = LossModel(model)
+    stream.sendall(Reached(deadlines.Stage.SCORING).encode())
     for block in order.blocks:
         stream.sendall(_score(block, shape, encoder, scorer, stage).encode())
 

@@ -164,6 +164,7 @@ def from_result(result: RoundResult) -> JsonValue:
         "near_duplicates": None
         if result.near_duplicates is None
         else [[from_key(key) for key in pair] for pair in result.near_duplicates],
+        "postponed": [from_key(key) for key in result.postponed],
         "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
 
@@ -178,8 +179,9 @@ def to_result(value: JsonValue) -> RoundResult:
         champion=optional(to_key, fields["champion"]),
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
-        # A result that an older version stored has neither.
+        # A result that an older version stored has none of these.
         near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
+        postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
     )
 

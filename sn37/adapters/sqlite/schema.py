@@ -131,12 +131,25 @@ _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
 # for damage.
 _ROUNDS_SCORED_AGAIN: tuple[str, ...] = ()
 
+# Older programs would also take the reason "stalled", or an outcome that waits, for damage.
+_TIME_OF_NEWCOMERS = (
+    """
+    CREATE TABLE newcomer_time (
+        competition INTEGER NOT NULL,
+        sync_block INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (competition, sync_block)
+    ) STRICT
+    """,
+)
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _WHAT_ENTRIES_ARE_SCORED_WITH,
     _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
     _ROUNDS_SCORED_AGAIN,
+    _TIME_OF_NEWCOMERS,
 )
 VERSION = len(MIGRATIONS)
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, forgetting, journal, rounds
+from sn37.adapters.sqlite import beginnings, forgetting, journal, newcomer_time, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
@@ -157,6 +157,9 @@ class SqliteStateStore:
 
         await self._run(begin)
 
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        await self._run(partial(newcomer_time.record, round_=round_, seconds=seconds))
+
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._run(partial(_record_weights, record=record))
 
@@ -202,6 +205,7 @@ def load_state(db: sqlite3.Connection) -> ValidatorState:
             for round_id, plan in rounds.open_plans(db).items()
         },
         weights=tuple([_weights(*row) for row in weights]),
+        newcomers_s=newcomer_time.read(db),
         beginning=beginnings.beginning(db),
     )
 

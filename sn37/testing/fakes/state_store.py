@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.newcomers import newest_times
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
@@ -42,6 +43,7 @@ class Memory:
     results: dict[RoundKey, RoundResult] = field(default_factory=dict)
     journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
     outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
+    newcomers_s: dict[RoundKey, float] = field(default_factory=dict)
     environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
     receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
     statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class FakeStateStore:
             },
             weights=tuple(m.weights[block] for block in sorted(m.weights)),
             beginning=m.beginning,
+            newcomers_s=dict(m.newcomers_s),
         )
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:
@@ -215,6 +218,10 @@ class FakeStateStore:
             m.statements[key] = record.published.statement
         self._save(submissions)
         m.beginning = beginning
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        self._check()
+        self.memory.newcomers_s = newest_times({**self.memory.newcomers_s, round_: seconds})
 
     async def record_weights(self, record: WeightsRecord) -> None:
         self._check()
