@@ -16,6 +16,7 @@ from sn37.adapters.admission.config_keys import FAMILIES
 from sn37.adapters.admission.config_rules import Settings, nearest, shown
 from sn37.adapters.admission.config_shape import misfit
 from sn37.adapters.admission.leftover_keys import LEFTOVERS, OFF, OWN
+from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.adapters.admission.strict_json import StrictJsonError, keys_of, parse_object
 from sn37.domain.canonical import JsonValue
 from sn37.domain.models import ModelConstraints
@@ -112,7 +113,7 @@ def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
 
 
 def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
-    """A JSON file of the repository that asks for nothing dangerous, whatever else it says.
+    """A JSON file of the repository whose keys are known; of config.json, none is forbidden.
 
     Raises:
         ModelRejected: ``bad_config``.
@@ -124,6 +125,9 @@ def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
     for key in keys_of(value):
         if key in FORBIDDEN:
             raise bad(f"{name}: {key} is not accepted: {FORBIDDEN[key]}")
+    rule = SIDE_FILES.get(name)
+    if rule is not None and (why := rule.problem(value)) is not None:
+        raise bad(f"{name}: it {why}")
     return value
 
 

@@ -7,7 +7,6 @@ transformers, which refuse to be built with the other.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,7 +58,7 @@ class Real:
             return f"is not a number{_or_null(self.null)}"
         if isinstance(value, int) and not self.whole:
             return "must be written with a decimal point, or transformers refuses it"
-        if math.isfinite(value) and self.least <= value <= self.most:
+        if self.least <= value <= self.most:  # not so for NaN; infinity is above
             return None
         return f"is not in {self.least:g} .. {self.most:g}{_or_null(self.null)}"
 
