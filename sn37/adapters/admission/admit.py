@@ -41,7 +41,6 @@ from sn37.ports.errors import ModelRejected
 Passed = Callable[[AdmissionStep], None]  # told of every check that a model has passed
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
     """What is known of a folder before a byte of its weights is read."""

@@ -9,7 +9,7 @@ something anew is noticed by a refusal, not by another loss. Child side.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import transformers
 from huggingface_hub.errors import StrictDataclassError
@@ -37,7 +37,7 @@ def build_config(checked: CheckedConfig) -> PreTrainedConfig:
     Raises:
         ModelFault: ``bad_config``: transformers refuses it, or makes something else of it.
     """
-    kind: type[PreTrainedConfig] = getattr(transformers, checked.config_class)
+    kind: Callable[..., PreTrainedConfig] = getattr(transformers, checked.config_class)
     given = {**copy.deepcopy(checked.settings), **_UNUSED}
     try:
         config = kind(**copy.deepcopy(given))
