@@ -6,9 +6,9 @@ it is refused, and a miner removes it. Bart's names the class of a decoder alone
 
 from __future__ import annotations
 
-from sn37.adapters.admission.config_rules import Settings
+Config = dict[str, object]
 
-_LLAMA: Settings = {
+_LLAMA: Config = {
     "architectures": ["LlamaForCausalLM"],
     "hidden_act": "silu",
     "initializer_range": 0.02,
@@ -21,7 +21,7 @@ _LLAMA: Settings = {
     "tie_word_embeddings": False,
     "use_cache": True,
 }
-_PHI3: Settings = {
+_PHI3: Config = {
     "architectures": ["Phi3ForCausalLM"],
     "attention_bias": False,
     "attention_dropout": 0.0,
@@ -67,7 +67,7 @@ _SHORT = [
     2.1, 2.1, 2.2, 2.35, 2.35, 2.35, 2.35, 2.4, 2.4, 2.65, 2.7, 2.9, 2.95, 3.05, 3.05, 3.05,
 ]
 # fmt: on
-_GEMMA: Settings = {
+_GEMMA: Config = {
     "architectures": ["GemmaForCausalLM"],
     "attention_bias": False,
     "attention_dropout": 0.0,
@@ -88,7 +88,7 @@ _GEMMA: Settings = {
     "use_cache": True,
     "vocab_size": 256000,
 }
-_GEMMA2: Settings = {
+_GEMMA2: Config = {
     "architectures": ["Gemma2ForCausalLM"],
     "attention_bias": False,
     "attention_dropout": 0.0,
@@ -112,7 +112,7 @@ _GEMMA2: Settings = {
     "use_cache": True,
     "vocab_size": 256000,
 }
-_FALCON: Settings = {
+_FALCON: Config = {
     "alibi": False,
     "apply_residual_connection_post_layernorm": False,
     "architectures": ["FalconForCausalLM"],
@@ -131,7 +131,7 @@ _FALCON: Settings = {
     "use_cache": True,
     "vocab_size": 65024,
 }
-_QWEN: Settings = {
+_QWEN: Config = {
     "attention_dropout": 0.0,
     "bos_token_id": 151643,
     "eos_token_id": 151645,
@@ -144,7 +144,7 @@ _QWEN: Settings = {
     "use_sliding_window": False,
 }
 
-PUBLISHED: dict[str, Settings] = {
+PUBLISHED: dict[str, Config] = {
     "Llama-2-7b": _LLAMA
     | {
         "_name_or_path": "meta-llama/Llama-2-7b-hf",

@@ -100,20 +100,16 @@ class Rope:
         kind = self.old_kinds.get(kind, kind) if isinstance(kind, str) else kind
         if (why := OneOf(*self.kinds).problem(kind)) is not None or not isinstance(kind, str):
             return {}, f"rope_type {shown(kind)} {why}"
-        theta, why = _agreed(
-            {"rope_theta in rope_parameters": inside.pop("rope_theta", None)}
-            | {name: given.get(name) for name in (self.theta_key, "rope_theta")},
-            _THETA,
-            10_000.0,
-        )
+        theta, why = _agreed(given, self.theta_key, "rope_theta", inside, _THETA, 10_000.0)
         if why is not None:
             return {}, why
         found: Settings = {"rope_type": kind, "rope_theta": theta}
         if self.share_key is not None:
-            share, why = self._share(given, inside)
+            found["partial_rotary_factor"], why = _agreed(
+                given, self.share_key, "partial_rotary_factor", inside, _SHARE, self.share
+            )
             if why is not None:
                 return {}, why
-            found["partial_rotary_factor"] = share
         elif (share := inside.pop("partial_rotary_factor", 1.0)) not in (1, 1.0):
             return {}, f"partial_rotary_factor {shown(share)} is not used by this architecture"
         if kind in _WITH_ORIGINAL:
@@ -124,23 +120,11 @@ class Rope:
         why = _check_inside(kind, inside)
         return found | {k: v for k, v in inside.items() if v is not None}, why
 
-    def _share(self, given: Settings, inside: Settings) -> tuple[JsonValue, str | None]:
-        names = (str(self.share_key), "partial_rotary_factor")
-        values = {name: given.get(name) for name in names}
-        values["partial_rotary_factor in rope_parameters"] = inside.pop(
-            "partial_rotary_factor", None
-        )
-        return _agreed(values, _SHARE, self.share)
-
     def _original(self, inside: Settings, settings: Settings) -> tuple[JsonValue, str | None]:
         name = "original_max_position_embeddings"
-        said = inside.pop(name, None)
-        beside = settings[self.original_key] if self.original_key is not None else None
-        return _agreed(
-            {f"{name} in rope_parameters": said, name: beside},
-            _ORIGINAL,
-            settings["max_position_embeddings"],
-        )
+        beside = {} if self.original_key is None else {name: settings[self.original_key]}
+        default = settings["max_position_embeddings"]
+        return _agreed(beside, name, name, inside, _ORIGINAL, default)
 
 
 def _object(given: Settings) -> tuple[Settings, str | None]:
@@ -161,21 +145,24 @@ def _object(given: Settings) -> tuple[Settings, str | None]:
 
 
 def _agreed(
-    values: Mapping[str, JsonValue], rule: Rule, default: JsonValue
+    beside: Settings, key: str, name: str, inside: Settings, rule: Rule, default: JsonValue
 ) -> tuple[JsonValue, str | None]:
-    """The one value that all spellings give, or the default where none gives any."""
-    found: JsonValue = None
-    first = ""
-    for name, value in values.items():
-        if value is None:
-            continue
-        if (why := rule.problem(value)) is not None:
-            return None, f"{name} {shown(value)} {why}"
-        if found is not None and value != found:
-            return None, f"{first} {shown(found)} and {name} {shown(value)} differ: keep one"
-        if found is None:
-            found, first = value, name
-    return (default if found is None else found), None
+    """The value of ``name`` in the object, or of ``key`` beside it, or the default.
+
+    Where both give one, and where ``name`` itself stands beside the object though another key is
+    read there, they must say the same.
+    """
+    values = {f"{name} in rope_parameters": inside.pop(name, None), key: beside.get(key)}
+    for where, value in values.items():
+        if value is not None and (why := rule.problem(value)) is not None:
+            return None, f"{where} {shown(value)} {why}"
+    within, outside = values.values()
+    if within is not None and outside is not None and within != outside:
+        return None, f"{key} {shown(outside)} and {shown(within)} in rope_parameters differ"
+    found = next((value for value in (within, outside) if value is not None), default)
+    if key != name and beside.get(name) not in (None, found):
+        return None, f"{name} {shown(beside[name])} is not applied by transformers: write {key}"
+    return found, None
 
 
 def _check_inside(kind: str, inside: Settings) -> str | None:
