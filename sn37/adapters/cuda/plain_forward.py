@@ -92,9 +92,10 @@ def check_agreement(
     """
     for row, theirs, ours in zip(rows, plain, scorer.nats(rows), strict=True):
         one, other = theirs / row.num_scored, ours / row.num_scored
-        if not math.isfinite(one) and not math.isfinite(other):
+        finite = math.isfinite(one), math.isfinite(other)
+        if not any(finite):
             continue
-        allowed = TOLERANCE[products] * max(1.0, abs(one), abs(other))
+        allowed = TOLERANCE[products] * max(1.0, abs(one), abs(other)) if all(finite) else 0.0
         if not abs(one - other) <= allowed:
             raise ModelFault(
                 Reason.UNSOUND,
