@@ -27,7 +27,7 @@ from sn37.domain.canonical import JsonValue
 _THETA = Real(2.0, 1e12, whole=True)
 _SHARE = Real(1e-3, 1.0, whole=True)
 _FACTOR = Real(1.0, 1e4, whole=True)
-_SCALE = Real(0.0, 1e2, null=True, whole=True)
+_SCALE = Real(0.0, 10.0, null=True, whole=True)  # of what is rotated; published: 1.0 to 1.5
 _FACTORS = Each(Real(1e-2, 1e5, whole=True), 2048)
 _ORIGINAL = Whole(2, 1 << 24)
 _YARN: Mapping[str, Rule] = {

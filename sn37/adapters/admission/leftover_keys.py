@@ -120,6 +120,7 @@ OFF: Mapping[str, Rule] = MappingProxyType(
         "attn_logit_softcapping": OneOf(None),
         "final_logit_softcapping": OneOf(None),
         "is_causal": OneOf(True),
+        "lm_head_bias": OneOf(False),
         "mlp_bias": OneOf(False),
         "normalize_before": OneOf(False),
         "normalize_embedding": OneOf(True),
@@ -129,6 +130,7 @@ OFF: Mapping[str, Rule] = MappingProxyType(
         "sliding_window": OneOf(None),
         "tie_encoder_decoder": OneOf(False),
         "use_bidirectional_attention": OneOf(False, None),
+        "use_mrope": OneOf(False),
         "use_sliding_window": OneOf(False),
     }
 )
@@ -140,5 +142,6 @@ OWN: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             "hidden_act": OneOf("gelu_pytorch_tanh"),
             "sliding_window_size": Whole(1, 1 << 24, null=True),
         },
+        "phi3": {"full_attn_mod": OneOf(1), "interpolate_factor": OneOf(1)},
     }
 )

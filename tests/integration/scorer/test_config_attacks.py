@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import PreTrainedModel
 
+from sn37.adapters.admission.admit import inspect
 from sn37.adapters.cuda import loading, plain_forward
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.prompting import Encoded
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected
+from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import (
     ARCHITECTURES,
     VOCABULARY,
@@ -65,6 +69,28 @@ def test_t47_a_key_under_another_name_does_not_reach_the_model(
     refusal = verdict(warm_scorer, a_real_job(tmp_path))
     assert refusal.reason is Reason.BAD_CONFIG
     assert any(key in str(refusal) for key in fields)
+
+
+def test_t47_a_bart_that_asks_for_additive_masks_is_not_admitted(
+    warm_scorer: WorkerScorer, tmp_path: Path
+) -> None:
+    """Eager attention adds its mask, and large scores beat it: the way to it was an alias."""
+    save_model(tmp_path / "honest", "bart")
+    architecture = ARCHITECTURES["bart"]
+    limits = some_constraints(
+        max_parameters=10**9, max_bytes=10**9, architectures=frozenset({architecture})
+    )
+    inspect(tmp_path / "honest", limits)
+    alias = {"attribute_map": {"zz": "_attn_implementation_internal"}, "zz": "eager"}
+    for fields in (alias, {"attribute_map": {}}, {"zz": "eager"}, {"num_hidden_layers": 3}):
+        folder = tmp_path / "-".join(fields)
+        shutil.copytree(tmp_path / "honest", folder)
+        edit_json(folder / CONFIG, **fields)
+        with pytest.raises(ModelRejected) as caught:
+            inspect(folder, limits)
+        assert caught.value.reason is Reason.BAD_CONFIG
+        job = a_real_job(folder, architecture=architecture)
+        assert verdict(warm_scorer, job).reason is Reason.BAD_CONFIG
 
 
 @pytest.mark.parametrize("other", ["MistralForCausalLM", "Qwen2ForCausalLM", "GPT2LMHeadModel"])
