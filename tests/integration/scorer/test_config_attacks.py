@@ -81,8 +81,13 @@ def test_t47_a_bart_that_asks_for_additive_masks_is_not_admitted(
         max_parameters=10**9, max_bytes=10**9, architectures=frozenset({architecture})
     )
     inspect(tmp_path / "honest", limits)
-    alias = {"attribute_map": {"zz": "_attn_implementation_internal"}, "zz": "eager"}
-    for fields in (alias, {"attribute_map": {}}, {"zz": "eager"}, {"num_hidden_layers": 3}):
+    tricks: tuple[dict[str, object], ...] = (
+        {"attribute_map": {"zz": "_attn_implementation_internal"}, "zz": "eager"},
+        {"attribute_map": {}},
+        {"zz": "eager"},
+        {"num_hidden_layers": 3},  # an alias of encoder_layers
+    )
+    for fields in tricks:
         folder = tmp_path / "-".join(fields)
         shutil.copytree(tmp_path / "honest", folder)
         edit_json(folder / CONFIG, **fields)
