@@ -207,8 +207,8 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
         elif name in OFF:
             if OFF[name].problem(value) is not None:
                 raise bad(
-                    f"config.json: {name} {shown(value)} is not applied by transformers to this "
-                    "architecture: remove it"
+                    f"config.json: {name} {shown(value)} is not a setting that counts for "
+                    f"{family.model_type} models: remove it"
                 )
         else:
             raise bad(_unknown(name, family))
