@@ -56,3 +56,35 @@ def test_a_prescribed_tokenizer_that_is_not_here_is_asked_for(check: Check, mode
     assert code == 0
     assert rows[-1]["status"] == "not reached"
     assert "give --tokenizer FOLDER" in rows[-1]["detail"]
+
+
+def test_a_snapshot_of_the_hubs_cache_is_told_what_to_do(
+    check: Check, model: Path, tmp_path: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = tmp_path / "hub" / "models--some--body" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for file in model.iterdir():
+        (snapshot / file.name).symlink_to(file)
+    code, rows = check(snapshot, "--competition", "2")
+    assert code == 1
+    assert rows[0]["reason"] == "unsafe_file"
+    assert f"some/body@{commit}" in rows[0]["detail"]
+
+
+def test_what_a_download_leaves_behind_does_not_matter(check: Check, model: Path) -> None:
+    (model / ".cache" / "huggingface").mkdir(parents=True)
+    code, rows = check(model, "--competition", "2")
+    assert code == 0, rows
+
+
+def test_a_key_that_no_model_needs_is_named_before_anything_is_loaded(
+    check: Check, model: Path
+) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"final_logit_softcapping": 30.0}))
+    code, rows = check(model, "--competition", "2")
+    assert code == 1
+    failed = next(row for row in rows if row["status"] == "failed")
+    assert failed["reason"] == "bad_config"
+    assert "final_logit_softcapping" in failed["detail"]

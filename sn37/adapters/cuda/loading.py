@@ -15,7 +15,6 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedConfig,
@@ -23,24 +22,18 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from sn37.adapters.admission.config import check_bounds, check_json
-from sn37.adapters.admission.files import CONFIG, TOKENIZER_CONFIG
+from sn37.adapters.admission.config import CheckedConfig, check_json, read_config
+from sn37.adapters.admission.files import CONFIG
 from sn37.adapters.admission.header import Header
+from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.model_config import build_config
 from sn37.adapters.cuda.tensor_names import match_names
 from sn37.adapters.cuda.weights import read_headers, tensors
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# What the forward pass returns is for us to say. The cache would join packed samples.
-_OUTPUT = {
-    "output_attentions": False,
-    "output_hidden_states": False,
-    "return_dict": True,
-    "use_cache": False,
-}
-CONFIGS = (CONFIG, "generation_config.json", TOKENIZER_CONFIG)
 # What makes the models of the tokenizers library draw random numbers: BPE dropout, and Unigram's
 # sampling, which the library reads from no file so far. In none of its other parts is any.
 _SAMPLING = ("dropout", "alpha", "nbest_size")
@@ -71,22 +64,31 @@ def check_configs(folder: Path) -> None:
     """Look at the model's JSON before transformers does, as admission has: it decides on code.
 
     Raises:
-        ModelFault: ``bad_config``, as ``check_bounds``; or an adapter lies beside the model.
+        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`; or an adapter lies
+            beside the model.
     """
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
-    for name in CONFIGS:
-        path = folder / name
-        if not path.exists():
-            continue
-        try:
-            text = path.read_bytes()
-            if name == CONFIG:
-                check_bounds(text)
-            else:
-                check_json(name, text)
-        except ModelRejected as error:
-            raise ModelFault(error.reason, str(error)) from error
+    if (folder / CONFIG).exists():
+        checked_config(folder)
+    for name in SIDE_FILES:
+        if (folder / name).exists():
+            try:
+                check_json(name, (folder / name).read_bytes())
+            except ModelRejected as error:
+                raise ModelFault(error.reason, str(error)) from error
+
+
+def checked_config(folder: Path) -> CheckedConfig:
+    """What the model's config.json says, key by key.
+
+    Raises:
+        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`.
+    """
+    try:
+        return read_config((folder / CONFIG).read_bytes())
+    except ModelRejected as error:
+        raise ModelFault(error.reason, str(error)) from error
 
 
 def load_model(
@@ -97,15 +99,14 @@ def load_model(
     It is built on the meta device, where it has shapes but no memory, and compared with the
     rules and the files' headers; then each tensor goes from the mapped file to ``device``.
     Attention is transformers' choice for the architecture: sdpa, or eager where sdpa cannot
-    do it (Gemma 2's soft cap). The config has no say.
+    do it (Gemma 2's soft cap). The config has no say: the model is built from the settings that
+    the allow-list makes of it, and of no other file.
 
     Raises:
-        ModelFault: ``architecture``, ``parameters``, ``non_finite``, or ``unloadable``: a
-            tensor is missing, unknown or of another shape.
+        ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, or
+            ``unloadable``: a tensor is missing, unknown or of another shape.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    for name, value in _OUTPUT.items():
-        setattr(config, name, value)
+    config = build_config(checked_config(folder))
     with torch.device("meta"):
         model = _from_config(config, DTYPES[dtype])
     if type(model).__name__ != architecture:

@@ -6,8 +6,9 @@ import socket
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import determinism, device_memory, loading
+from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.independence import check_independence
 from sn37.adapters.cuda.losses import LossModel
@@ -22,6 +23,7 @@ from sn37.adapters.cuda.messages import (
     WorkOrder,
     receive_order,
 )
+from sn37.adapters.cuda.precision import product_dtype
 from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
 from sn37.domain import deadlines
@@ -96,10 +98,25 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         max_tokens=order.max_tokens,
         vocabulary=vocabulary,
     )
-    scorer = LossModel(model)
+    scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
     for block in order.blocks:
         stream.sendall(_score(block, shape, encoder, scorer, stage).encode())
+
+
+def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
+    """The model cut for scoring, once it is seen to be the model that everybody downloads.
+
+    Raises:
+        ModelFault: ``unsound``.
+    """
+    window = min(max_tokens, model.config.max_position_embeddings)
+    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=window)
+    products = product_dtype(model.dtype, model.device)
+    plain = plain_forward.plain_nats(model, rows)  # before the model is changed
+    scorer = LossModel(model)
+    plain_forward.check_agreement(scorer, rows, plain, products)
+    return scorer
 
 
 def _score(
