@@ -21,11 +21,11 @@ from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep, Examined
 from sn37.domain.competition import Competition, Method
 from sn37.domain.constraints import Violation
-from sn37.domain.evidence import is_finite
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Provenance, Sample
 from sn37.domain.scoring import ScoringJob, TaskBatch
+from sn37.domain.worst_loss import are_too_many, bounded, num_lost
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
@@ -220,10 +220,10 @@ async def try_out(
     )
     try:
         async with aclosing(scorer.score(job)) as stream:
-            losses = tuple([block async for block in stream])
+            losses = tuple([bounded(block, rules) async for block in stream])
     except ModelRejected as error:
         return replace(examined, refusal=Violation(reason=error.reason, detail=str(error)))
-    if not is_finite(losses):
-        detail = "a loss is NaN or infinite"
+    if are_too_many(lost := num_lost(losses, rules), sum(len(b.losses) for b in losses)):
+        detail = f"{lost} losses are NaN or infinite"
         return replace(examined, refusal=Violation(reason=Reason.NON_FINITE, detail=detail))
     return replace(examined, passed=(*examined.passed, AdmissionStep.LOADING))

@@ -113,7 +113,7 @@ class WorkerScorer:
             watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
             stack.callback(watchdog.stop)
             try:
-                await deadline.run(worker.send(self._order(job, blocks).encode()))
+                await deadline.run(worker.send(self._order(job).encode()))
                 match unblamed(await deadline.run(_receive(worker))):
                     case Ready(environment):
                         self._reported = environment
@@ -169,7 +169,7 @@ class WorkerScorer:
             "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
-    def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:
+    def _order(self, job: ScoringJob) -> WorkOrder:
         batches = {batch.task: batch for batch in job.batches}
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
@@ -189,8 +189,9 @@ class WorkerScorer:
                         for sample in batches[block.task].samples[block.first : block.stop]
                     ),
                 )
-                for block in blocks
+                for block in job.blocks()
             ),
+            skip_blocks=job.skip_blocks,
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int:

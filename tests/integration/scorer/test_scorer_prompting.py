@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
+from sn37.adapters.cuda.tokenizing import load_tokenizer
 from sn37.testing.tiny_models import TEMPLATE, VOCABULARY, save_tokenizer
 
 PLAIN = Shape(before="", between="", after="")
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def encoder(folder: Path, *, prescribed: bool = True, max_tokens: int = 16) -> Encoder:
     return Encoder(
-        loading.load_tokenizer(folder),
+        load_tokenizer(folder),
         prescribed=prescribed,
         max_tokens=max_tokens,
         vocabulary=VOCABULARY,
@@ -34,13 +34,13 @@ def encoder(folder: Path, *, prescribed: bool = True, max_tokens: int = 16) -> E
 
 
 def test_the_shape_of_a_template_is_the_text_around_prompt_and_response(folder: Path) -> None:
-    shape = shape_of(TEMPLATE, loading.load_tokenizer(folder))
+    shape = shape_of(TEMPLATE, load_tokenizer(folder).special_tokens)
     assert shape == Shape(before="<s><user>", between="\n<assistant>", after="\n")
 
 
 def test_the_date_in_a_template_is_the_same_every_day(folder: Path) -> None:
     template = "\n  {% if true %}{{ strftime_now('%d %b %Y') }}{% endif %}" + TEMPLATE
-    shape = shape_of(template, loading.load_tokenizer(folder))
+    shape = shape_of(template, load_tokenizer(folder).special_tokens)
     assert shape.before == "\n01 Jan 2026<s><user>"
 
 
