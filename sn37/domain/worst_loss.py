@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sn37.domain.competition import Competition, Method
+from sn37.domain.evidence import as_float32
 from sn37.domain.scoring import BlockLosses
 
 WORST_NATS_PER_TOKEN = 24.0
@@ -43,10 +44,11 @@ def worst_loss(method: Method, *, prescribed: bool) -> float:
 
 
 def bounded(losses: BlockLosses, competition: Competition) -> BlockLosses:
-    """Losses as they count: all finite, and the worst one where they were not."""
+    """Losses as they count: all finite, and the worst one where float32 holds none."""
     worst = _worst(losses, competition)
     largest = worst * _LARGEST_SHARE
-    counted = (min(x, largest) if math.isfinite(x) else worst for x in losses.losses)
+    held = zip(losses.losses, as_float32(losses.losses), strict=True)
+    counted = (min(x, largest) if math.isfinite(x32) else worst for x, x32 in held)
     return replace(losses, losses=tuple(counted))
 
 
