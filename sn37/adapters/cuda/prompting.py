@@ -183,7 +183,7 @@ class Encoder:
         known = list(takewhile(lambda number: number < self._vocabulary, target))
         kept = known[: self._reach - len(context)]
         num_lent = 0 if context or not kept else 1
-        lent_bits = num_lent * math.log2(self._vocabulary)
+        lent_bits = math.log2(self._vocabulary) if num_lent else 0.0
         spelt = self._spelt_exactly(kept, body)
         is_cut = len(kept) == self._reach - len(context)  # by the window alone
         if spelt is not None and (spelt == len(body) or is_cut):

@@ -22,9 +22,8 @@ from tokenizers import (
     trainers,
 )
 
-WORDS = "the model and the validator in the round read a text of the subnet twice".split()
 TEXT = [
-    " ".join(WORDS),
+    "the model and the validator in the round read a text of the subnet twice",
     "The quick brown fox jumps over 13 lazy dogs; sphinx of black quartz, judge my vow!",
     "def f(x):\n    if x > 1:\n        return x * 2\n    return '0.5'\n",
     "caf\u00e9 na\u00efve \u6f22\u5b57 \u043c\u0438\u0440 \u03bb",
