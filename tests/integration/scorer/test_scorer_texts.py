@@ -66,13 +66,11 @@ def odd_texts(count: int) -> list[str]:
     ]
 
 
-def blocks_of(texts: list[str], method: Method = Method.REFERENCE_LOSS) -> list[BlockOrder]:
+def blocks_of(texts: list[str], method: Method) -> list[BlockOrder]:
+    pairs = list(zip(reversed(texts), texts, strict=True))
     return [
-        BlockOrder(
-            method=method,
-            pairs=tuple((texts[-i], texts[i]) for i in range(first, first + BLOCK_SAMPLES)),
-        )
-        for first in range(0, len(texts), BLOCK_SAMPLES)
+        BlockOrder(method=method, pairs=tuple(pairs[first : first + BLOCK_SAMPLES]))
+        for first in range(0, len(pairs), BLOCK_SAMPLES)
     ]
 
 
@@ -97,14 +95,19 @@ def model_with(folder: Path, name: str) -> Path:
 def test_t48_no_odd_text_convicts_a_model(tmp_path: Path, name: str, prescribed: bool) -> None:
     tokenizer = load_tokenizer(save_shape(name, tmp_path))
     encode = Encoder(tokenizer, prescribed=prescribed, max_tokens=64, vocabulary=tokenizer.size)
-    for method in (Method.REFERENCE_LOSS, Method.TEXT_LOSS):
-        blocks = encode_blocks(blocks_of(odd_texts(NUM_TEXTS), method), SHAPE, encode)
-        assert sum(map(len, blocks)) == NUM_TEXTS
-        for sample in (sample for block in blocks for sample in block):
-            uniform = encode.loss(sample, sample.num_scored * math.log(tokenizer.size))
-            assert 0 < uniform < 100
-            assert len(sample.ids) <= 64
-            assert prescribed or sample.unscored_bytes <= sample.num_bytes
+    texts = odd_texts(NUM_TEXTS)
+    orders = [
+        *blocks_of(texts[::2], Method.REFERENCE_LOSS),
+        *blocks_of(texts[1::2], Method.TEXT_LOSS),
+    ]
+    samples = [s for block in encode_blocks(orders, SHAPE, encode) for s in block]
+    assert len(samples) == NUM_TEXTS
+    for sample in samples:
+        uniform = encode.loss(sample, sample.num_scored * math.log(tokenizer.size))
+        assert math.isfinite(uniform)
+        assert uniform > 0 or (prescribed and not sample.num_scored)  # nothing to score
+        assert len(sample.ids) <= 64
+        assert prescribed or sample.unscored_bytes <= sample.num_bytes
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -129,7 +132,7 @@ def test_ordinary_text_has_the_ids_of_the_library_and_of_a_download(
     for text in (
         "The model read a text. It has 12,345 words and 0.5 marks.",
         "def f(x):\n    if x:\n\treturn '2'\n\n\n# done",
-        "  two spaces, \u043c\u0438\u0440 \u6f22\u5b57 \u03bb \u0639\u0631\u0628 \U0001f642 caf\u00e9",
+        "  two spaces, \u043c\u0438\u0440 \u6f22\u5b57 \u03bb \u0639\u0631\u0628 \U0001f642",
         "it's we'll I'D\r\nline",
     ):
         ids = library.encode(text, add_special_tokens=False).ids
