@@ -55,7 +55,7 @@ def bounded(losses: BlockLosses, competition: Competition) -> BlockLosses:
 def num_lost(blocks: Iterable[BlockLosses], competition: Competition) -> int:
     """How many losses were not finite, of blocks that are ``bounded``."""
     return sum(
-        x >= worst
+        not x < worst  # a journal of an older version may hold NaN
         for block in blocks
         for worst in (_worst(block, competition),)
         for x in block.losses

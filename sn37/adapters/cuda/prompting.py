@@ -88,13 +88,18 @@ class Encoder:
 
         Raises:
             ModelFault: ``tokenizer``: the vocabulary does not cover a prescribed tokenizer, or
-                one of the model's own has an id that stands for two tokens.
+                one of the model's own has an id that stands for two tokens. ``bad_config``:
+                there are positions for less than two tokens.
         """
         self._tokenizer = tokenizer
         self._prescribed = prescribed
         self._max_tokens = max_tokens
         self._reach = max_tokens if positions is None else min(max_tokens, positions)
         self._vocabulary = vocabulary
+        if self._reach < 2:
+            raise ModelFault(
+                Reason.BAD_CONFIG, f"a table of {self._reach} positions: one token needs another"
+            )
         if prescribed and tokenizer.size > vocabulary:
             raise ModelFault(
                 Reason.TOKENIZER,

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.prompting import Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
 from sn37.adapters.cuda.tokenizing import CannotTokenize, load_tokenizer
+from sn37.domain.reasons import Reason
 from sn37.domain.worst_loss import WORST_NATS_PER_TOKEN
 from sn37.testing.tiny_models import TEMPLATE, VOCABULARY, save_tokenizer
 
@@ -154,3 +156,16 @@ def test_halves_of_surrogate_pairs_are_text(folder: Path) -> None:
     for prescribed in (True, False):
         encode = encoder(folder, prescribed=prescribed)
         assert encode.pair(PLAIN, "a\ud800", "b\udfff") == encode.pair(PLAIN, "a?", "b?")
+
+
+@pytest.mark.parametrize("prescribed", [True, False])
+def test_a_table_of_one_position_is_refused(folder: Path, prescribed: bool) -> None:
+    with pytest.raises(ModelFault, match="positions") as caught:
+        Encoder(
+            load_tokenizer(folder),
+            prescribed=prescribed,
+            max_tokens=16,
+            vocabulary=VOCABULARY,
+            positions=1,
+        )
+    assert caught.value.reason is Reason.BAD_CONFIG

@@ -7,10 +7,12 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
-from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
+from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
 from sn37.adapters.cuda.encoding import encode_blocks
@@ -28,6 +30,7 @@ from sn37.testing.builders.rounds import a_batch
 from sn37.testing.builders.samples import a_sample
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer
 from tests.integration.scorer.test_scorer_attacks import scored, verdict
+from tests.integration.scorer.test_scorer_kraft import ADVERSARIES, ALLOWED
 from tests.integration.scorer.tokenizer_shapes import SHAPES, gpt2, save_shape
 
 NUM_TEXTS = 2000
@@ -337,3 +340,65 @@ def test_bos_is_what_the_settings_name_or_the_tokenizer_puts_in_front(
     save_shape(name, tmp_path)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
     assert load_tokenizer(tmp_path).bos == expected
+
+
+def constant_model(folder: Path, tokenizer: Tokenizer) -> Path:
+    """A model that gives every id the same chance, with this tokenizer and no BOS."""
+    size = max(tokenizer.get_vocab().values()) + 1
+    save_model(folder, vocab_size=size, tie_word_embeddings=False)
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"].zero_()
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text("{}")
+    return folder
+
+
+def texts_job(folder: Path, texts: list[str]) -> ScoringJob:
+    samples = tuple(a_sample(f"s{i}", prompt="", reference=text) for i, text in enumerate(texts))
+    batch = a_batch("texts", method=Method.TEXT_LOSS, samples=samples)
+    return replace(a_real_job(folder), batches=(batch,))
+
+
+LOSE_ALL = {"fails on some", "joins all", "no decoder"}
+
+
+@pytest.mark.parametrize("name", sorted(LOSE_ALL))
+def test_t49_a_tokenizer_that_loses_most_texts_is_refused(
+    warm_scorer: WorkerScorer, tmp_path: Path, name: str
+) -> None:
+    folder = constant_model(tmp_path, ADVERSARIES[name]())
+    texts = ["".join(letters) for letters in product("ab", repeat=6)]
+    assert verdict(warm_scorer, texts_job(folder, texts)).reason is Reason.TOKENIZER
+
+
+@pytest.mark.parametrize("name", sorted(ADVERSARIES.keys() - LOSE_ALL))
+def test_t49_the_losses_of_the_worker_are_those_of_a_distribution(
+    warm_scorer: WorkerScorer, tmp_path: Path, name: str
+) -> None:
+    folder = constant_model(tmp_path, ADVERSARIES[name]())
+    losses = scored(warm_scorer, texts_job(folder, ["".join(t) for t in product("ab", repeat=6)]))
+    assert len(losses) == 64
+    assert sum(2.0 ** (-6 * loss) for loss in losses) <= ALLOWED
+
+
+@pytest.mark.parametrize("is_marked", [False, True])
+def test_t49_a_first_token_that_is_spelt_otherwise_alone_is_paid_for(
+    warm_scorer: WorkerScorer, tmp_path: Path, is_marked: bool
+) -> None:
+    texts = [f"The {word} of all things is number {n}." for n, word in enumerate(PLAIN[:5] * 4)]
+    mark = "\u00a7" if is_marked else ""
+    letters = sorted({c for text in texts for c in text} | {"\u00a7"})
+    pieces = [(c, -10.0) for c in letters] + [(mark + text[:16], -1.0) for text in set(texts)]
+    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), *pieces], unk_id=0))
+    tokenizer.decoder = decoders.Fuse()
+    if is_marked:
+        strip = decoders.Replace(Regex("^\u00a7(?=[\\s\\S]{17,})"), "")
+        tokenizer.normalizer = normalizers.Prepend(mark)
+        tokenizer.decoder = decoders.Sequence([decoders.Fuse(), strip])
+    folder = constant_model(tmp_path, tokenizer)
+    losses = scored(warm_scorer, texts_job(folder, texts))
+    size = len(tokenizer.get_vocab())
+    for text, loss in zip(texts, losses, strict=True):
+        tokens = len(text) - 16 + 1
+        assert loss * len(text.encode()) >= 0.9999 * tokens * math.log2(size)

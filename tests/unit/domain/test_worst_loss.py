@@ -86,6 +86,7 @@ def test_t48_one_lost_sample_in_twenty_convicts_nobody_and_one_more_does() -> No
 def test_t48_the_share_is_of_the_whole_round_and_once_reached_stays() -> None:
     competition = rules(num_samples=300)
     first = bounded(a_block(*[math.nan] * 15, 1.0), competition)
+    assert num_lost([a_block(math.nan, 1.0)], competition) == 1  # as an older version left it
     assert not loses_too_many([first], competition)  # 15 of 300, all of them in the first block
     second = bounded(a_block(math.nan, *[1.0] * 15, first=16), competition)
     third = bounded(a_block(*[1.0] * 16, first=32), competition)
