@@ -19,9 +19,9 @@ import scorer_inputs as inputs
 from scorer_runs import Measurement, Setting, flops, in_a_process, matmul_peak, ours, plain
 from scorer_starts import worker_starts
 
-from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import shape_of
+from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.tokenizing import load_tokenizer
 from sn37.testing.figures import print_table, write_figures
 
 METHODS = ("reference_loss", "text_loss")
@@ -92,12 +92,10 @@ def _encoded(
     setting: Setting, given: Sequence[inputs.Sample] | None, count: int, tokens: int | None
 ) -> dict[str, list[Encoded]]:
     """The samples of each method as token ids, by the worker's own rules."""
-    tokenizer = loading.load_tokenizer(setting.model)
+    tokenizer = load_tokenizer(setting.model)
     samples = given or inputs.make_samples(tokenizer, count, tokens=tokens)
-    encoder = Encoder(
-        tokenizer, prescribed=True, max_tokens=8192, vocabulary=len(tokenizer.get_vocab())
-    )
-    shape = shape_of(loading.own_template(setting.model), tokenizer)
+    encoder = Encoder(tokenizer, prescribed=True, max_tokens=8192, vocabulary=tokenizer.size)
+    shape = shape_of(own_template(setting.model), tokenizer.special_tokens)
     return {
         "reference_loss": [encoder.pair(shape, s.prompt, s.reference) for s in samples if s.prompt],
         "text_loss": [encoder.text(s.reference) for s in samples if not s.prompt],

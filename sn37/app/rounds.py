@@ -25,7 +25,7 @@ from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.competition import Competition
 from sn37.domain.deadlines import WALL_FACTOR
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
-from sn37.domain.evidence import Evidence, is_finite, weigh
+from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.racing import is_hopeless
@@ -34,6 +34,7 @@ from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import EntryOutcome, OpenRound, RoundPlan, Verdict
 from sn37.domain.winner import WinnerRule
+from sn37.domain.worst_loss import bounded, loses_too_many, num_lost
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -190,6 +191,7 @@ class RoundRunner:
                     if upcoming is not None:
                         self._scorer.read_ahead(upcoming)
                     is_first = False
+                losses = bounded(losses, rules)
                 done = (*done, losses)
                 scoring.move_on(f"scoring {entry.hotkey}: {len(done)} of {num_blocks} blocks done")
                 await self._keeper.append(key, entry, losses)
@@ -212,12 +214,13 @@ class RoundRunner:
         self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]
     ) -> EntryOutcome | None:
         """The outcome that the blocks scored so far decide already, if they do."""
-        if not is_finite(done):
+        if loses_too_many(done, progress.rules):
             return EntryOutcome(
                 key=entry,
                 verdict=Verdict.FAILED,
                 reason=Reason.NON_FINITE,
-                detail=f"a loss in block {len(done)} is NaN or infinite",
+                detail=f"{num_lost(done, progress.rules)} losses of the first {len(done)} blocks "
+                "are NaN or infinite, more than one in twenty of the round's samples",
             )
         if progress.reference in (None, entry) or not done:
             return None

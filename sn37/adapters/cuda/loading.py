@@ -7,19 +7,15 @@ config that select code or kernels, attaches adapters it finds. All of it is ref
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
 from sn37.adapters.admission.config import CheckedConfig, check_json, read_config
@@ -34,10 +30,6 @@ from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# What makes the models of the tokenizers library draw random numbers: BPE dropout, and Unigram's
-# sampling, which the library reads from no file so far. In none of its other parts is any.
-_SAMPLING = ("dropout", "alpha", "nbest_size")
-PROBE = "The quick brown fox jumps over 13 lazy dogs, caf\u00e9 and \u6f22\u5b57 too. " * 8
 # The families that schedules allow, and what else miners bring to a competition of one's own.
 _WARM = (
     "bart",
@@ -179,56 +171,3 @@ def vocabulary(model: PreTrainedModel) -> int:
     if not isinstance(embedding, nn.Embedding):
         raise ModelFault(Reason.ARCHITECTURE, "the model's input is no table of tokens")
     return embedding.num_embeddings
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A tokenizer from a folder, without running code from it.
-
-    Raises:
-        ModelFault: ``tokenizer``: it comes as sentencepiece's file alone, or is random.
-    """
-    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
-        # A second library would have to parse tokenizer.model, another untrusted format.
-        raise ModelFault(
-            Reason.TOKENIZER,
-            "no tokenizer.json: load the tokenizer with transformers and save it again",
-        )
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):  # Python's own could be random in ways of their own
-        raise ModelFault(
-            Reason.TOKENIZER,
-            f"{type(tokenizer).__name__} is no fast tokenizer: save one as tokenizer.json",
-        )
-    check_repeatable(backend)
-    return tokenizer
-
-
-def check_repeatable(backend: Tokenizer) -> None:
-    """Nobody could compute again what a tokenizer that draws random numbers was scored with.
-
-    Raises:
-        ModelFault: ``tokenizer``.
-    """
-    for name in _SAMPLING:
-        if value := getattr(backend.model, name, None):
-            raise ModelFault(
-                Reason.TOKENIZER,
-                f"it tokenises at random ({name} {value:g}): remove {name} from tokenizer.json",
-            )
-    if backend.encode(PROBE).ids != backend.encode(PROBE).ids:
-        raise ModelFault(Reason.TOKENIZER, "it gives one text other tokens every time")
-
-
-def own_template(folder: Path) -> str | None:
-    """The chat template that a model brings, as text."""
-    file = folder / "chat_template.jinja"
-    if file.exists():
-        return file.read_text()
-    settings = folder / "tokenizer_config.json"
-    value = json.loads(settings.read_bytes()).get("chat_template") if settings.exists() else None
-    if isinstance(value, list):  # several, by name
-        value = {entry["name"]: entry["template"] for entry in value}.get("default")
-    return value if isinstance(value, str) else None

@@ -53,7 +53,10 @@ class BlockOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOrder:
-    """Everything a worker needs to know. Paths are absolute."""
+    """Everything a worker needs to know. Paths are absolute.
+
+    ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored.
+    """
 
     model: str
     architecture: str
@@ -65,6 +68,7 @@ class WorkOrder:
     dtype: str
     threads: int
     blocks: tuple[BlockOrder, ...]
+    skip_blocks: int = 0
 
     def encode(self) -> bytes:
         """One frame."""

@@ -110,7 +110,7 @@ class WorkerScorer:
             watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
             stack.callback(watchdog.stop)
             try:
-                self._reported = await start(worker, self._order(job, blocks))
+                self._reported = await start(worker, self._order(job))
                 is_ready = True
                 meter = Meter(worker.pid, device=self._device, threads=self._threads)
                 deadline = Deadline(deadlines_of(job), meter)
@@ -167,7 +167,7 @@ class WorkerScorer:
             "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
-    def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:
+    def _order(self, job: ScoringJob) -> WorkOrder:
         batches = {batch.task: batch for batch in job.batches}
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
@@ -187,8 +187,9 @@ class WorkerScorer:
                         for sample in batches[block.task].samples[block.first : block.stop]
                     ),
                 )
-                for block in blocks
+                for block in job.blocks()
             ),
+            skip_blocks=job.skip_blocks,
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int:

@@ -17,8 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from sn37.adapters.cuda import scorer as module
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.loading import check_configs, check_repeatable
+from sn37.adapters.cuda.loading import check_configs
 from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.cuda.tokenizing import check_repeatable
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
 from sn37.ports.errors import ModelRejected
