@@ -1,9 +1,15 @@
 """Attention over packed rows: each sample sees itself only, causally. Child side.
 
-transformers would build a T x T mask for a packed row and compute all of it. Here the row is
-cut at the samples' bounds and each piece goes through torch's fused attention with its causal
-flag, which skips the upper triangle. What an architecture adds is done here: a sliding window
-shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+transformers would build a T x T mask for a packed row and compute all of it; in some paths it
+adds the smallest float to a score, which a lower score of a visible key loses against. Here the
+row is cut at the samples' bounds and each piece goes through torch's fused attention with its
+causal flag, which skips the upper triangle. What an architecture adds is done here: a sliding
+window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+
+A hidden key is not in the product or its score is minus infinity, so its weight is exactly 0
+whatever the scores are. One thing passes through a weight of 0: a value that is infinite or
+NaN, since 0 times it is NaN. That makes losses NaN and no loss better; ``careful`` computes
+without it.
 
 Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
 """
@@ -20,12 +26,14 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.precision import multiply
+from sn37.domain.reasons import Reason
 
 NAME = "sn37_packed"
 # Architectures whose attention, read in transformers 5.23 and checked by tests against
-# float64, is exactly what ``attend`` computes. All others are scored one sample at a time
-# by transformers' own attention.
+# float64, is exactly what ``attend`` computes once it is registered. ``packed_bodies`` does
+# what Bart and Falcon need besides; no other architecture is scored.
 PACKED = frozenset(
     {
         "GPTNeoXForCausalLM",
@@ -47,16 +55,35 @@ Bounds = Sequence[tuple[int, int]]
 class PackedAttention:
     """The attention of one model; ``bounds`` are those of the row it is about to see.
 
+    With ``careful`` a key or value that is no number takes no part before its own place, and
+    makes NaN of all that see it. It is slower and rounds in other places.
+
     Args:
         products: What queries, keys and values are rounded to. The fused kernel adds in
             float32 and rounds its weights and its result to the same.
+        layers: The attention modules in the order in which they are to run.
     """
 
-    def __init__(self, products: torch.dtype) -> None:
+    def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
         self.bounds: Bounds = ()
+        self.careful = False
         self._products = products
+        self._layers = [id(layer) for layer in layers]
+        self._ran: list[int] = []
         AttentionInterface.register(NAME, self.attend)
         AttentionMaskInterface.register(NAME, no_mask)
+
+    def check_all_ran(self) -> None:
+        """Once a row is through: every layer's attention was this one, once.
+
+        Raises:
+            ModelFault: ``unsound``.
+        """
+        ran, self._ran = self._ran, []
+        if ran != self._layers:
+            raise ModelFault(
+                Reason.UNSOUND, f"{len(ran)} of {len(self._layers)} layers ran our attention"
+            )
 
     def attend(
         self,
@@ -72,15 +99,18 @@ class PackedAttention:
         **_: object,
     ) -> tuple[Tensor, None]:
         """transformers' attention interface: (1, T, H, D), and no attention weights."""
+        self._ran.append(id(module))
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
         for start, stop in self.bounds:
             query, key, value = (x[:, :, start:stop] for x in whole)
             window = sliding_window if (sliding_window or 0) < stop - start else None
-            if softcap is None:
+            if self.careful:
+                piece = _careful(query, key, value, scaling, window, softcap)
+            elif softcap is None:
                 piece = fused(query, key, value, scaling, window)
             else:
-                piece = _capped(query, key, value, scaling, window, softcap)
+                piece = _written_out(query, key, value, scaling, window, softcap)
             output_1THD[:, start:stop] = piece.transpose(1, 2)
         return output_1THD, None
 
@@ -107,15 +137,16 @@ def fused(
     )
 
 
-def _capped(
+def _written_out(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     scaling: float | None,
     window: int | None,
-    softcap: float,
+    softcap: float | None,
 ) -> Tensor:
-    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3), some rows at a
+    time; without a cap the plain softmax(q k) v."""
     heads, length = query.shape[1], query.shape[2]
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
     query = query.squeeze(0)
@@ -124,12 +155,34 @@ def _capped(
     for first in range(0, length, CAPPED_ROWS):
         stop = min(first + CAPPED_ROWS, length)
         scores = multiply(query[:, first:stop], key[:, :stop].transpose(1, 2))
-        scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
+        if softcap is None:
+            scores.mul_(scale)
+        else:
+            scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
         visible = visible_keys(first, stop, stop, window, query.device)
         scores.masked_fill_(~visible, -torch.inf)
         weights = scores.softmax(dim=-1).to(value.dtype)
         rows.append(multiply(weights, value[:, :stop]))
     return torch.cat(rows, dim=1).unsqueeze(0)
+
+
+def _careful(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None,
+) -> Tensor:
+    """The same without 0 times infinity: see ``PackedAttention``."""
+    numbers_L = torch.isfinite(key).all(dim=3) & torch.isfinite(value).all(dim=3)
+    broken_L = ~numbers_L.all(dim=1).squeeze(0)
+    seen_L = broken_L.cumsum(dim=0)
+    if window is not None:
+        seen_L[window:] -= broken_L.cumsum(dim=0)[:-window]
+    key, value = (x.nan_to_num(0.0, 0.0, 0.0) for x in (key, value))
+    output = _written_out(query, key, value, scaling, window, softcap)
+    return output.masked_fill_((seen_L > 0).unsqueeze(1), torch.nan)
 
 
 def visible_keys(

@@ -52,7 +52,12 @@ class BlockOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOrder:
-    """Everything a worker needs to know. Paths are absolute."""
+    """Everything a worker needs to know. Paths are absolute.
+
+    Attributes:
+        seed: Hexadecimal; decides which samples are probed (``causality``).
+        first_block: The number that the first of ``blocks`` has among all of the job.
+    """
 
     model: str
     architecture: str
@@ -63,6 +68,8 @@ class WorkOrder:
     device: str
     dtype: str
     threads: int
+    seed: str
+    first_block: int
     blocks: tuple[BlockOrder, ...]
 
     def encode(self) -> bytes:

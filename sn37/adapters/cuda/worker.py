@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from sn37.adapters.cuda import determinism, device_memory, loading
+from sn37.adapters.cuda.causality import Probes
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.independence import check_independence
+from sn37.adapters.cuda.independence import check_positions
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
     BlockOrder,
@@ -21,7 +23,7 @@ from sn37.adapters.cuda.messages import (
     WorkOrder,
     receive_order,
 )
-from sn37.adapters.cuda.prompting import Encoder
+from sn37.adapters.cuda.prompting import Encoded, Encoder
 from sn37.adapters.cuda.template import Shape, shape_of
 from sn37.domain.competition import Method
 from sn37.domain.reasons import Reason
@@ -85,7 +87,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         device=device,
     )
     vocabulary = loading.vocabulary(model)
-    check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
+    check_positions(model, max_tokens=order.max_tokens)
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
@@ -93,19 +95,23 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         vocabulary=vocabulary,
     )
     scorer = LossModel(model)
-    for block in order.blocks:
-        stream.sendall(_score(block, shape, encoder, scorer, stage).encode())
+    probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
+    for number, block in enumerate(order.blocks, start=order.first_block):
+        stage.reason = Reason.TOKENIZER
+        samples = _encode(block, shape, encoder)
+        stage.reason = Reason.UNLOADABLE
+        scored = _score(samples, encoder, scorer)
+        probes.check(number, samples)
+        stream.sendall(scored.encode())
 
 
-def _score(
-    block: BlockOrder, shape: Shape | None, encoder: Encoder, scorer: LossModel, stage: Stage
-) -> Scored:
-    stage.reason = Reason.TOKENIZER
+def _encode(block: BlockOrder, shape: Shape | None, encoder: Encoder) -> list[Encoded]:
     if block.method is Method.TEXT_LOSS or shape is None:
-        samples = [encoder.text(reference) for _, reference in block.pairs]
-    else:
-        samples = [encoder.pair(shape, prompt, reference) for prompt, reference in block.pairs]
-    stage.reason = Reason.UNLOADABLE
+        return [encoder.text(reference) for _, reference in block.pairs]
+    return [encoder.pair(shape, prompt, reference) for prompt, reference in block.pairs]
+
+
+def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel) -> Scored:
     nats = scorer.nats(samples)
     losses = torch.tensor(
         [encoder.loss(s, n) for s, n in zip(samples, nats, strict=True)], dtype=torch.float32
