@@ -55,8 +55,8 @@ Bounds = Sequence[tuple[int, int]]
 class PackedAttention:
     """The attention of one model; ``bounds`` are those of the row it is about to see.
 
-    With ``careful`` a key or value that is no number takes no part before its own place, and
-    makes NaN of all that see it. It is slower and rounds in other places.
+    With ``careful`` a token whose key or value is no number takes no part before its own place,
+    and makes NaN of all places that see it.
 
     Args:
         products: What queries, keys and values are rounded to. The fused kernel adds in
@@ -105,12 +105,15 @@ class PackedAttention:
         for start, stop in self.bounds:
             query, key, value = (x[:, :, start:stop] for x in whole)
             window = sliding_window if (sliding_window or 0) < stop - start else None
+            broken = None
             if self.careful:
-                piece = _careful(query, key, value, scaling, window, softcap)
-            elif softcap is None:
+                key, value, broken = _without_broken(key, value, window)
+            if softcap is None:
                 piece = fused(query, key, value, scaling, window)
             else:
-                piece = _written_out(query, key, value, scaling, window, softcap)
+                piece = _capped(query, key, value, scaling, window, softcap)
+            if broken is not None:
+                piece.masked_fill_(broken, torch.nan)
             output_1THD[:, start:stop] = piece.transpose(1, 2)
         return output_1THD, None
 
@@ -137,16 +140,28 @@ def fused(
     )
 
 
-def _written_out(
+def _without_broken(
+    key: Tensor, value: Tensor, window: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys and values with 0 for what is no number, and where queries (L, 1) see such a token."""
+    numbers_1GL = torch.isfinite(key).all(dim=3) & torch.isfinite(value).all(dim=3)
+    up_to_L = (~numbers_1GL.all(dim=1)).squeeze(0).cumsum(dim=0)
+    seen_L = up_to_L.clone()
+    if window is not None:
+        seen_L[window:] -= up_to_L[:-window]
+    key, value = (x.nan_to_num(0.0, 0.0, 0.0) for x in (key, value))
+    return key, value, (seen_L > 0).unsqueeze(1)
+
+
+def _capped(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     scaling: float | None,
     window: int | None,
-    softcap: float | None,
+    softcap: float,
 ) -> Tensor:
-    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3), some rows at a
-    time; without a cap the plain softmax(q k) v."""
+    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
     heads, length = query.shape[1], query.shape[2]
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
     query = query.squeeze(0)
@@ -155,34 +170,12 @@ def _written_out(
     for first in range(0, length, CAPPED_ROWS):
         stop = min(first + CAPPED_ROWS, length)
         scores = multiply(query[:, first:stop], key[:, :stop].transpose(1, 2))
-        if softcap is None:
-            scores.mul_(scale)
-        else:
-            scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
+        scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
         visible = visible_keys(first, stop, stop, window, query.device)
         scores.masked_fill_(~visible, -torch.inf)
         weights = scores.softmax(dim=-1).to(value.dtype)
         rows.append(multiply(weights, value[:, :stop]))
     return torch.cat(rows, dim=1).unsqueeze(0)
-
-
-def _careful(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    scaling: float | None,
-    window: int | None,
-    softcap: float | None,
-) -> Tensor:
-    """The same without 0 times infinity: see ``PackedAttention``."""
-    numbers_L = torch.isfinite(key).all(dim=3) & torch.isfinite(value).all(dim=3)
-    broken_L = ~numbers_L.all(dim=1).squeeze(0)
-    seen_L = broken_L.cumsum(dim=0)
-    if window is not None:
-        seen_L[window:] -= broken_L.cumsum(dim=0)[:-window]
-    key, value = (x.nan_to_num(0.0, 0.0, 0.0) for x in (key, value))
-    output = _written_out(query, key, value, scaling, window, softcap)
-    return output.masked_fill_((seen_L > 0).unsqueeze(1), torch.nan)
 
 
 def visible_keys(

@@ -120,7 +120,7 @@ def draw(samples: Sequence[Encoded], *, seed: str, block: int, vocabulary: int) 
     """A block's probe, if it has one; ``samples`` are all of the block."""
     phase = next(_numbers(f"{seed}|phase", 1))
     scored = [n for n, sample in enumerate(samples) if sample.num_scored]
-    if not scored or block and (block + phase) % PERIOD:
+    if not scored or (block and (block + phase) % PERIOD):
         return None
     choice, *drawn = _numbers(f"{seed}|{block}", 4)
     number = _sample(samples, scored, choice, is_first=block == 0)

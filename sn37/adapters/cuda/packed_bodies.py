@@ -27,7 +27,7 @@ _UNUSED = "encoder_attn"  # Bart's attention to an encoder, which there is none 
 
 
 class PackedBody:
-    """A model's body, over rows of packed samples."""
+    """A model's body, over rows of packed samples; ``positions`` are the newest row's."""
 
     def __init__(self, model: PreTrainedModel, products: torch.dtype) -> None:
         """Changes ``model``.
@@ -42,7 +42,7 @@ class PackedBody:
         if model.base_model is model:
             raise ModelFault(Reason.UNLOADABLE, f"{name} has no separate body")
         self._body = model.base_model
-        self._positions_T = torch.empty(0)
+        self.positions = torch.empty(0)
         layers = _attention_layers(model)
         self._attention = PackedAttention(products, layers)
         model.config._attn_implementation = NAME
@@ -54,11 +54,6 @@ class PackedBody:
         for module in self._body.modules():
             if isinstance(module, BartLearnedPositionalEmbedding):
                 _replace_forward(module, _BartPositions(module, self))
-
-    @property
-    def positions_T(self) -> Tensor:
-        """Those of the row that is being computed."""
-        return self._positions_T
 
     def __call__(
         self,
@@ -78,7 +73,7 @@ class PackedBody:
             ModelFault: ``unsound``: a layer did not run our attention.
         """
         self._attention.bounds, self._attention.careful = bounds, careful
-        self._positions_T = positions_T
+        self.positions = positions_T
         output = self._body(
             input_ids=ids_T.unsqueeze(0), position_ids=positions_T.unsqueeze(0), use_cache=False
         )
@@ -101,12 +96,15 @@ class _FalconForward:
         self, hidden_1TW: Tensor, *, position_embeddings: tuple[Tensor, Tensor], **_: object
     ) -> tuple[Tensor, None]:
         layer = self._layer
-        groups = layer.num_kv_heads
+        num_heads = layer.query_key_value.out_features // layer.head_dim  # H + 2 G
+        groups = (num_heads - layer.num_heads) // 2
         joined = layer.query_key_value(hidden_1TW)
         joined = joined.unflatten(2, (groups, layer.num_heads // groups + 2, layer.head_dim))
         query_1HTD = joined[:, :, :, :-2].flatten(2, 3).transpose(1, 2)
         key_1GTD, value_1GTD = (joined[:, :, :, n].transpose(1, 2) for n in (-2, -1))
-        query_1HTD, key_1GTD = apply_rotary_pos_emb(query_1HTD, key_1GTD, *position_embeddings)
+        query_1HTD, key_1GTD = apply_rotary_pos_emb(  # type: ignore[no-untyped-call]
+            query_1HTD, key_1GTD, *position_embeddings
+        )
         output_1THD, _none = self._attention.attend(layer, query_1HTD, key_1GTD, value_1GTD, None)
         return layer.dense(output_1THD.flatten(2)), None
 
@@ -119,7 +117,7 @@ class _BartPositions:
         self._row = row
 
     def __call__(self, *_: object, **__: object) -> Tensor:
-        positions_1T = self._row.positions_T.unsqueeze(0)
+        positions_1T = self._row.positions.unsqueeze(0)
         return embedding(positions_1T + self._table.offset, self._table.weight)
 
 
