@@ -21,7 +21,6 @@ from sn37.adapters.cuda.packed_bodies import _attention_layers
 from sn37.testing.tiny_models import VOCABULARY, save_model
 
 WIDTH = 64
-AFTER = 12  # the worker below sees one token ahead from this position on
 ONE_HEAD: dict[str, dict[str, Any]] = {
     "bart": {"decoder_attention_heads": 1, "encoder_attention_heads": 1, "init_std": 0.2},
     "gemma": {"head_dim": WIDTH},
@@ -77,7 +76,7 @@ def one_ahead(after: int) -> Callable[..., Tensor]:
 
 def main(stream: socket.socket) -> None:
     """The worker, with attention that looks ahead."""
-    setattr(attention, "fused", one_ahead(AFTER))  # noqa: B010
+    setattr(attention, "fused", one_ahead(after=0))  # noqa: B010
     worker.main(stream)
 
 
@@ -116,7 +115,7 @@ def a_reader(folder: Path, *, positions: int, start: int, **config: object) -> N
     gain = 1e17
     tensors[decoder + "layers.0.final_layer_norm.weight"].fill_(gain)
     tensors[decoder + "layers.0.final_layer_norm.bias"].fill_(-low * gain)
-    huge, weight = (high - low) * gain, 990 / math.sqrt(positions)
+    huge, weight = (high - low) * gain, 50.0
     for place in range(start, positions - 1):
         tensors[last + "self_attn.q_proj.weight"][place + 1, place] = weight
     for place in range(positions):
@@ -128,5 +127,6 @@ def a_reader(folder: Path, *, positions: int, start: int, **config: object) -> N
     tensors["lm_head.weight"][:, copy:] = 3 * torch.eye(VOCABULARY)
     save_file(tensors, file, {"format": "pt"})
     written = json.loads((folder / "config.json").read_text())
-    written |= {"hidden_size": width, "num_attention_heads": 1, "num_hidden_layers": 2} | config
+    # In this order: an attribute map takes the place of the one that knew these three.
+    written |= config | {"hidden_size": width, "num_attention_heads": 1, "num_hidden_layers": 2}
     (folder / "config.json").write_text(json.dumps(written))

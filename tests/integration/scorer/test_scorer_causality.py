@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,7 @@ def test_of_five_blocks_in_a_row_one_is_probed_besides_the_first() -> None:
             if draw(samples, seed=f"{number:x}", block=n, vocabulary=VOCABULARY)
         ]
         assert probed[0] == 0
-        assert {after - before for before, after in zip(probed[1:], probed[2:], strict=False)} == {
-            5
-        }
+        assert {after - before for before, after in pairwise(probed[1:])} == {5}
 
 
 def test_cuts_are_early_late_and_between() -> None:

