@@ -43,6 +43,8 @@ def turn_away(model: PreTrainedModel, factor: float) -> None:
     layer = _attention_layers(model)[0]
     tensors = dict(layer.named_parameters())
     with torch.no_grad():
+        query: Tensor
+        key: Tensor
         joined = tensors.get("qkv_proj.weight", tensors.get("query_key_value.weight"))
         if joined is None:
             query, key = tensors["q_proj.weight"], tensors["k_proj.weight"]
@@ -87,7 +89,7 @@ def a_reader(folder: Path, *, positions: int, start: int, **config: object) -> N
     A query of position p is large at p + 1, a key of position j is -infinity but at j.
     """
     width = positions + 2 * VOCABULARY
-    shape = {
+    shape: dict[str, Any] = {
         "d_model": width,
         "hidden_size": width,
         "decoder_ffn_dim": 8,

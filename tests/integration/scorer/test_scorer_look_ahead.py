@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 from sn37.adapters.admission.admit import admit
@@ -100,7 +101,9 @@ def test_t46_nor_does_it_where_its_weights_are_admitted(tmp_path: Path) -> None:
         log_p = model(ids, use_cache=False).logits.log_softmax(dim=-1)[0]
     read = -log_p[range(33, 70), ids[0, 34:71]]
     assert read.max() < 0.01
-    found = LossModel(model.to(DEVICE)).row_nats(pack((0,), (sample,)))[33:70]
+    module: nn.Module = model  # transformers' wrapper of to() has lost its types
+    module.to(DEVICE)
+    found = LossModel(model).row_nats(pack((0,), (sample,)))[33:70]
     assert found.min() > 0.9 * UNINFORMED
 
 
@@ -159,8 +162,8 @@ def test_t46_a_later_token_without_a_number_is_the_models_own_cost(
     assert torch.equal(careful[0], careful[1])
     assert torch.allclose(careful[0], found[:cut], rtol=1e-5)
     near = causality._beginning(sample)
-    ids = (*near.ids, *overflow, *near.ids)
-    probe = Probe(row=pack((0, 0, 0), (near, sample, near)), ids=ids, number=0, cut=cut)
+    changed = (*near.ids, *overflow, *near.ids)
+    probe = Probe(row=pack((0, 0, 0), (near, sample, near)), ids=changed, number=0, cut=cut)
     monkeypatch.setattr(causality, "draw", lambda *_, **__: probe)
     Probes(scorer, seed="", vocabulary=VOCABULARY).check(0, [sample])
 
