@@ -90,9 +90,8 @@ def load_model(
 
     It is built on the meta device, where it has shapes but no memory, and compared with the
     rules and the files' headers; then each tensor goes from the mapped file to ``device``.
-    Attention is transformers' choice for the architecture: sdpa, or eager where sdpa cannot
-    do it (Gemma 2's soft cap). The config has no say: the model is built from the settings that
-    the allow-list makes of it, and of no other file.
+    The config has no say: the model is built from the settings that the allow-list makes of it,
+    and of no other file. Its attention is replaced before anything is scored (``packed_bodies``).
 
     Raises:
         ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, or

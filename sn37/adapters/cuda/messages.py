@@ -55,7 +55,8 @@ class BlockOrder:
 class WorkOrder:
     """Everything a worker needs to know. Paths are absolute.
 
-    ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored.
+    ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
+    hexadecimal, decides which samples are probed (``causality``).
     """
 
     model: str
@@ -67,6 +68,7 @@ class WorkOrder:
     device: str
     dtype: str
     threads: int
+    seed: str
     blocks: tuple[BlockOrder, ...]
     skip_blocks: int = 0
 

@@ -28,6 +28,7 @@ from sn37.adapters.cuda.watchdog import Watchdog
 from sn37.domain.competition import Method
 from sn37.domain.deadlines import deadlines_of
 from sn37.domain.models import ModelArtifact
+from sn37.domain.sampling import manifest_digest
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob
 from sn37.ports.errors import ScorerUnavailable
 from sn37.ports.scorer import Scorer
@@ -179,6 +180,7 @@ class WorkerScorer:
             device=self._device,
             dtype=self._dtype,
             threads=self._threads,
+            seed=manifest_digest(job.batches),
             blocks=tuple(
                 BlockOrder(
                     method=batches[block.task].method,

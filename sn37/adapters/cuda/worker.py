@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 
 from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
+from sn37.adapters.cuda.causality import Probes
 from sn37.adapters.cuda.encoding import encode_blocks
 from sn37.adapters.cuda.faults import ModelFault, OurFault
-from sn37.adapters.cuda.independence import check_independence
+from sn37.adapters.cuda.independence import check_positions
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
     Failed,
@@ -97,7 +98,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     )
     stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
-    check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
+    check_positions(model, max_tokens=order.max_tokens)
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
@@ -109,9 +110,14 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     blocks = encode_blocks(order.blocks, shape, encoder)
     stage.reason = Reason.UNLOADABLE
     scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
+    probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
-    for samples in blocks[order.skip_blocks :]:
-        stream.sendall(_score(samples, encoder, scorer).encode())
+    for number, samples in enumerate(blocks):
+        if number < order.skip_blocks:
+            continue
+        scored = _score(samples, encoder, scorer)
+        probes.check(number, samples)
+        stream.sendall(scored.encode())
 
 
 def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
