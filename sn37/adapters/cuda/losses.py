@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import attention, precision
+from sn37.adapters.cuda import attention, precision, soundness
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.head import head_of
 from sn37.adapters.cuda.packing import Pack, packs
@@ -69,18 +69,23 @@ class LossModel:
         """Sum of -log p over each sample's scored tokens, in the order given.
 
         Equal sequences of samples give bit-identical sums. NaN and infinity are returned.
+
+        Raises:
+            ModelFault: ``unsound``: they are not the losses of a distribution.
         """
         sums = [0.0] * len(samples)
         # All packs are queued before the first result is waited for.
-        pending = [(pack, self._pack_nats(pack)) for pack in packs(samples, self._pack_tokens)]
-        for pack, nats_P in pending:
+        pending = [(pack, *self._pack_nats(pack)) for pack in packs(samples, self._pack_tokens)]
+        soundness.check_totals(sums_R for _, _, sums_R in pending)
+        for pack, nats_P, _ in pending:
             counts = [sample.num_scored for sample in pack.samples]
             parts = torch.split(nats_P.double().cpu(), counts)
             for number, part in zip(pack.numbers, parts, strict=True):
                 sums[number] = float(part.sum())
         return sums
 
-    def _pack_nats(self, pack: Pack) -> Tensor:
+    def _pack_nats(self, pack: Pack) -> tuple[Tensor, Tensor]:
+        """Of each target, and the totals of the watched positions."""
         ids_1T = self._indices(pack.ids).unsqueeze(0)
         positions = {}
         if self._attention is not None:
@@ -88,7 +93,11 @@ class LossModel:
             positions["position_ids"] = self._indices(pack.positions).unsqueeze(0)
         body = self._body(input_ids=ids_1T, use_cache=False, **positions)
         hidden_TD: Tensor = body[0].squeeze(0)
-        return self._head.nats(hidden_TD[self._indices(pack.before_scored)], pack.targets)
+        hidden_PD = hidden_TD[self._indices(pack.before_scored)]
+        nats_P, vocabulary_RV = self._head.watched_nats(
+            hidden_PD, pack.targets, soundness.watched(len(pack.targets))
+        )
+        return nats_P, soundness.totals(vocabulary_RV)
 
     def _indices(self, values: Sequence[int]) -> Tensor:
         """On the device, copied while the host goes on."""
