@@ -1,8 +1,9 @@
-"""Checks of the weights themselves, from their bytes alone: finite, and of sane norms.
+"""Checks of the weights themselves, from their bytes alone: finite, and of sane size.
 
 No model is built. Sums are float32 over blocks of fixed size from the start of each tensor
 and float64 over the blocks, so a norm does not depend on how the bytes arrived. It is right to
-one part in 10,000, or to 1e-15 where that is more; limits are hundreds.
+one part in 10,000, or to 1e-15 where that is more; limits are hundreds. The largest absolute
+value is exact: without their signs the bits of floats have the order of what they stand for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
-from sn37.domain.constraints import is_projection, norm_violation
+from sn37.domain.constraints import is_projection, norm_violation, size_violation
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
@@ -30,13 +31,18 @@ _F16_SCALE = np.float32(2.0 ** (127 - 15))
 
 
 class TensorNorm:
-    """Frobenius norms of tensors one after the other, whose bytes arrive in pieces of any size.
+    """Frobenius norms and largest absolute values of tensors one after the other, whose bytes
+    arrive in pieces of any size.
 
     One for many tensors: fresh memory for each costs more than the sums of a small one.
     """
 
     def __init__(self) -> None:
-        self._kinds = {"BF16": self._squares_bf16, "F16": self._squares_f16, "F32": _squares_f32}
+        self._kinds = {
+            "BF16": self._squares_bf16,
+            "F16": self._squares_f16,
+            "F32": self._squares_f32,
+        }
         self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits in 32
         self._block = memoryview(bytearray(BLOCK_BYTES))  # one that has not come whole
         self._held = 0
@@ -47,6 +53,7 @@ class TensorNorm:
         self._squares_of = self._kinds[dtype]
         self._held = 0
         self._squares = 0.0
+        self._largest_bits = 0  # of a float32
 
     def update(self, view: memoryview) -> None:
         """Take the next bytes."""
@@ -68,11 +75,22 @@ class TensorNorm:
             self._flush()
         return math.sqrt(self._squares)
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of the tensor that was finished; has no meaning if its norm
+        is NaN."""
+        return float(np.uint32(self._largest_bits).view(np.float32))
+
     def _flush(self) -> None:
         self._squares += self._squares_of(self._block[: self._held])
         self._held = 0
 
+    def _squares_f32(self, data: memoryview) -> float:
+        self._see(_largest_bits(np.frombuffer(data, dtype="<u4")))
+        return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
+
     def _squares_bf16(self, data: memoryview) -> float:
+        self._see(_largest_bits(np.frombuffer(data, dtype="<u2")) << 16)
         # A bfloat16 is the upper half of a float32, so two neighbours are widened by a mask
         # and a shift of the word that holds both.
         words = _words(data)
@@ -93,14 +111,19 @@ class TensorNorm:
         np.left_shift(lower, _F16_SHIFT, out=lower)
         np.bitwise_and(words, _F16_UPPER, out=upper)
         np.right_shift(upper, _HALF - _F16_SHIFT, out=upper)
-        if bits.max(initial=0) >= _F16_INFINITY:
+        largest = bits.max(initial=0)
+        if largest >= _F16_INFINITY:
             return math.nan
         np.multiply(wide, _F16_SCALE, out=wide)
+        self._see(int((largest.view(np.float32) * _F16_SCALE).view(np.uint32)))
         return _sum_of_squares(wide)
+
+    def _see(self, bits: int) -> None:
+        self._largest_bits = max(self._largest_bits, bits)
 
 
 def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
-    """Refuse weights that are not finite or whose norms are absurd.
+    """Refuse weights that are not finite, or whose numbers or norms are absurd.
 
     Raises:
         ModelRejected: ``non_finite`` or ``norm``.
@@ -113,14 +136,27 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
             raise ModelRejected(
                 f"{tensor.name[:80]} holds NaN or infinity", reason=Reason.NON_FINITE
             )
+        largest = 0.0 if tensor.largest is None else tensor.largest
+        if violation := size_violation(tensor.name, len(tensor.shape), largest, limits):
+            raise ModelRejected(violation.detail, reason=violation.reason)
         if is_projection(tensor.name, len(tensor.shape)):
             projections[tensor.name] = tensor.norm
     if violation := norm_violation(projections, limits):
         raise ModelRejected(violation.detail, reason=violation.reason)
 
 
-def _squares_f32(data: memoryview) -> float:
-    return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
+def _largest_bits(values: npt.NDArray[np.unsignedinteger]) -> int:
+    """The bits of the largest absolute value of floats that are given as their bits.
+
+    As signed numbers the largest are the largest positive floats; as unsigned ones, whose first
+    bit is the sign, the largest negative ones. Two looks cost a third of masking the sign.
+    """
+    if not values.size:
+        return 0
+    width = 8 * values.itemsize
+    above = int(values.view(np.dtype(f"<i{values.itemsize}")).max())
+    below = int(values.max()) & ~(1 << (width - 1))
+    return max(above, below)
 
 
 def _words(data: memoryview) -> npt.NDArray[np.uint32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from sn37.adapters.admission.header import Header
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.tensor_names import match_names
 from sn37.adapters.cuda.weights import read_headers, tensors
+from sn37.domain.constraints import size_violation
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -90,9 +93,15 @@ def check_configs(folder: Path) -> None:
 
 
 def load_model(
-    folder: Path, *, architecture: str, max_parameters: int, dtype: str, device: torch.device
+    folder: Path,
+    *,
+    architecture: str,
+    max_parameters: int,
+    dtype: str,
+    device: torch.device,
+    norms: NormLimits | None = None,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, every parameter from its files and finite.
+    """The model in evaluation mode, every parameter from its files, finite and within limits.
 
     It is built on the meta device, where it has shapes but no memory, and compared with the
     rules and the files' headers; then each tensor goes from the mapped file to ``device``.
@@ -100,8 +109,8 @@ def load_model(
     do it (Gemma 2's soft cap). The config has no say.
 
     Raises:
-        ModelFault: ``architecture``, ``parameters``, ``non_finite``, or ``unloadable``: a
-            tensor is missing, unknown or of another shape.
+        ModelFault: ``architecture``, ``parameters``, ``non_finite``, ``norm``, or
+            ``unloadable``: a tensor is missing, unknown or of another shape.
     """
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     for name, value in _OUTPUT.items():
@@ -117,7 +126,7 @@ def load_model(
     headers = read_headers(folder)
     names = match_names(model, headers)
     _compute_buffers(model)
-    _fill(model, headers, names, device)
+    _fill(model, headers, names, device, norms or NormLimits())
     model.requires_grad_(False)
     model.train(mode=False)  # dropout off
     module: nn.Module = model  # transformers' wrapper of to() has lost its types
@@ -149,6 +158,7 @@ def _fill(
     headers: Mapping[Path, Header],
     names: Mapping[str, str],
     device: torch.device,
+    norms: NormLimits,
 ) -> None:
     """Put the files' tensors in the place of the meta ones.
 
@@ -160,8 +170,13 @@ def _fill(
     found: dict[str, Tensor] = {}
     for theirs, tensor in tensors(headers, dtypes, device):
         # One pass without a copy; both bounds are NaN when any element is.
-        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
+        largest = float(torch.stack(torch.aminmax(tensor)).abs().max())
+        if not math.isfinite(largest):
             raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
+        # Admission has looked at the file's own number, which may have been rounded up since.
+        largest *= 1 - torch.finfo(tensor.dtype).eps
+        if violation := size_violation(theirs, tensor.dim(), largest, norms):
+            raise ModelFault(violation.reason, violation.detail)
         found[names[theirs]] = nn.Parameter(tensor, requires_grad=False)
     for one, other in model.all_tied_weights_keys.items():
         if one in found and other in found and not torch.equal(found[one], found[other]):

@@ -94,10 +94,10 @@ class LossModel:
         body = self._body(input_ids=ids_1T, use_cache=False, **positions)
         hidden_TD: Tensor = body[0].squeeze(0)
         hidden_PD = hidden_TD[self._indices(pack.before_scored)]
-        nats_P, vocabulary_RV = self._head.watched_nats(
-            hidden_PD, pack.targets, soundness.watched(len(pack.targets))
-        )
-        return nats_P, soundness.totals(vocabulary_RV)
+        targets = pack.targets
+        rows = soundness.watched(len(targets))
+        nats_P, vocabulary_RV = self._head.watched_nats(hidden_PD, targets, rows)
+        return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
 
     def _indices(self, values: Sequence[int]) -> Tensor:
         """On the device, copied while the host goes on."""

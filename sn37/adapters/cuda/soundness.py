@@ -8,7 +8,7 @@ gives, from the same tiles, the loss of every token of the vocabulary. Their exp
 float64.
 """
 
-# ruff: noqa: N803  (shape letters)
+# ruff: noqa: N803, N806  (shape letters)
 
 from __future__ import annotations
 
@@ -29,9 +29,22 @@ def watched(num_positions: int) -> Sequence[int]:
     return sorted({0, num_positions // 2, num_positions - 1})
 
 
-def totals(vocabulary_RV: Tensor) -> Tensor:
-    """The sum of exp(-loss) at each watched position, on the device that computed the losses."""
-    return vocabulary_RV.neg().double().exp_().sum(dim=1)
+def totals(
+    nats_P: Tensor, vocabulary_RV: Tensor, rows: Sequence[int], targets: Sequence[int]
+) -> Tensor:
+    """The sum of exp(-loss) at each watched position, on the device that computed the losses.
+
+    The loss that is reported for the target takes the place of the target's entry.
+
+    Args:
+        rows: The watched positions.
+        targets: Of all positions.
+    """
+    device = nats_P.device
+    places_R = torch.tensor(rows, device=device)
+    targets_R = torch.tensor([targets[row] for row in rows], device=device)
+    losses_RV = vocabulary_RV.scatter(1, targets_R.unsqueeze(1), nats_P[places_R].unsqueeze(1))
+    return losses_RV.neg().double().exp_().sum(dim=1)
 
 
 def check_totals(found: Iterable[Tensor]) -> None:

@@ -83,6 +83,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         max_parameters=order.max_parameters,
         dtype=order.dtype,
         device=device,
+        norms=order.norms,
     )
     vocabulary = loading.vocabulary(model)
     check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
