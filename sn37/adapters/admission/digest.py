@@ -45,7 +45,8 @@ class TensorDigest:
     shape: tuple[int, ...]
     blake3: bytes  # of its bytes
     norm: float | None = None  # Frobenius; NaN when not all is finite, None when not asked for
-    largest: float | None = None  # absolute value; None when not asked for
+    # Absolute value, exact above LEAST_LIMIT, else a bound below that; None when not asked for.
+    largest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 No model is built. Sums are float32 over blocks of fixed size from the start of each tensor
 and float64 over the blocks, so a norm does not depend on how the bytes arrived. It is right to
-one part in 10,000, or to 1e-15 where that is more; limits are hundreds. The largest absolute
-value is exact: without their signs the bits of floats have the order of what they stand for.
+one part in 10,000, or to 1e-15 where that is more; limits are hundreds. A largest absolute value is
+exact where limits can lie.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.domain.constraints import is_projection, norm_violation, size_violation
-from sn37.domain.models import NormLimits
+from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -41,7 +41,7 @@ class TensorNorm:
         self._kinds = {
             "BF16": self._squares_bf16,
             "F16": self._squares_f16,
-            "F32": self._squares_f32,
+            "F32": _squares_f32,
         }
         self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits in 32
         self._block = memoryview(bytearray(BLOCK_BYTES))  # one that has not come whole
@@ -53,7 +53,8 @@ class TensorNorm:
         self._squares_of = self._kinds[dtype]
         self._held = 0
         self._squares = 0.0
-        self._largest_bits = 0  # of a float32
+        self._largest = 0.0
+        self._dtype = dtype
 
     def update(self, view: memoryview) -> None:
         """Take the next bytes."""
@@ -61,7 +62,7 @@ class TensorNorm:
             while view:
                 take = min(BLOCK_BYTES - self._held, len(view))
                 if take == BLOCK_BYTES:
-                    self._squares += self._squares_of(view[:take])
+                    self._add(view[:take])
                 else:
                     self._block[self._held : self._held + take] = view[:take]
                     self._held += take
@@ -77,20 +78,24 @@ class TensorNorm:
 
     @property
     def largest(self) -> float:
-        """The largest absolute value of the tensor that was finished; has no meaning if its norm
-        is NaN."""
-        return float(np.uint32(self._largest_bits).view(np.float32))
+        """The largest absolute value of the tensor that was finished, or a bound for it, at most
+        LEAST_LIMIT. It has no meaning if the norm is NaN."""
+        return self._largest
 
     def _flush(self) -> None:
-        self._squares += self._squares_of(self._block[: self._held])
+        self._add(self._block[: self._held])
         self._held = 0
 
-    def _squares_f32(self, data: memoryview) -> float:
-        self._see(_largest_bits(np.frombuffer(data, dtype="<u4")))
-        return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
+    def _add(self, block: memoryview) -> None:
+        squares = self._squares_of(block)
+        self._squares += squares
+        # No number of a block is larger than its norm, whose error is far below these.
+        bound = 1.01 * math.sqrt(squares) + 1e-15
+        if not bound <= LEAST_LIMIT:
+            bound = _largest(block, self._dtype)
+        self._largest = max(self._largest, bound)
 
     def _squares_bf16(self, data: memoryview) -> float:
-        self._see(_largest_bits(np.frombuffer(data, dtype="<u2")) << 16)
         # A bfloat16 is the upper half of a float32, so two neighbours are widened by a mask
         # and a shift of the word that holds both.
         words = _words(data)
@@ -111,15 +116,10 @@ class TensorNorm:
         np.left_shift(lower, _F16_SHIFT, out=lower)
         np.bitwise_and(words, _F16_UPPER, out=upper)
         np.right_shift(upper, _HALF - _F16_SHIFT, out=upper)
-        largest = bits.max(initial=0)
-        if largest >= _F16_INFINITY:
+        if bits.max(initial=0) >= _F16_INFINITY:
             return math.nan
         np.multiply(wide, _F16_SCALE, out=wide)
-        self._see(int((largest.view(np.float32) * _F16_SCALE).view(np.uint32)))
         return _sum_of_squares(wide)
-
-    def _see(self, bits: int) -> None:
-        self._largest_bits = max(self._largest_bits, bits)
 
 
 def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
@@ -145,18 +145,24 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
         raise ModelRejected(violation.detail, reason=violation.reason)
 
 
-def _largest_bits(values: npt.NDArray[np.unsignedinteger]) -> int:
-    """The bits of the largest absolute value of floats that are given as their bits.
+def _squares_f32(data: memoryview) -> float:
+    return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
 
-    As signed numbers the largest are the largest positive floats; as unsigned ones, whose first
-    bit is the sign, the largest negative ones. Two looks cost a third of masking the sign.
+
+def _largest(data: memoryview, dtype: str) -> float:
+    """The largest absolute value of finite floats, by their bits.
+
+    Without their signs the bits of floats have the order of what they stand for. As signed numbers
+    the largest are the largest positive floats; as unsigned ones, whose first bit is the sign, the
+    largest negative ones. Two looks cost a third of masking the sign.
     """
-    if not values.size:
-        return 0
-    width = 8 * values.itemsize
-    above = int(values.view(np.dtype(f"<i{values.itemsize}")).max())
-    below = int(values.max()) & ~(1 << (width - 1))
-    return max(above, below)
+    size = 4 if dtype == "F32" else 2
+    above = int(np.frombuffer(data, f"<i{size}").max())
+    below = int(np.frombuffer(data, f"<u{size}").max()) & ((1 << (8 * size - 1)) - 1)
+    bits = max(above, below)
+    if dtype == "F16":
+        return float(np.uint16(bits).view(np.float16))
+    return float(np.uint32(bits if dtype == "F32" else bits << 16).view(np.float32))
 
 
 def _words(data: memoryview) -> npt.NDArray[np.uint32]:

@@ -30,7 +30,7 @@ from sn37.adapters.admission.header import Header
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.tensor_names import match_names
 from sn37.adapters.cuda.weights import read_headers, tensors
-from sn37.domain.constraints import size_violation
+from sn37.domain.constraints import limit_of, size_violation
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
@@ -174,8 +174,10 @@ def _fill(
         if not math.isfinite(largest):
             raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
         # Admission has looked at the file's own number, which may have been rounded up since.
-        largest *= 1 - torch.finfo(tensor.dtype).eps
-        if violation := size_violation(theirs, tensor.dim(), largest, norms):
+        rounded = largest * (1 - torch.finfo(tensor.dtype).eps)
+        if rounded > limit_of(theirs, tensor.dim(), norms) and (
+            violation := size_violation(theirs, tensor.dim(), largest, norms)
+        ):
             raise ModelFault(violation.reason, violation.detail)
         found[names[theirs]] = nn.Parameter(tensor, requires_grad=False)
     for one, other in model.all_tied_weights_keys.items():

@@ -17,7 +17,7 @@ from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.adapters.admission.files import ListedFile
 from sn37.adapters.admission.weights import TensorNorm, check_weights
-from sn37.domain.models import NormLimits
+from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -114,7 +114,9 @@ def test_t10_finite_numbers_have_a_norm_however_large_or_small(
     patterns = [b | sign * s for b, s in zip(bits, signs, strict=True)]
     text = b"".join(pattern.to_bytes(WIDTH[dtype], "little") for pattern in patterns)
     assert norm_of(dtype, text) == pytest.approx(exact_norm(dtype, text), rel=1e-4, abs=1e-15)
-    assert largest_of(dtype, text) == np.abs(numbers(dtype, text)).max(initial=0.0)
+    exact = np.abs(numbers(dtype, text)).max(initial=0.0)
+    found = largest_of(dtype, text)
+    assert found == exact or exact <= found <= LEAST_LIMIT
 
 
 @dtypes
@@ -178,7 +180,7 @@ def test_norms_and_digests_of_a_file_are_those_of_its_tensors(shift: int, tmp_pa
         dtype, data = tensors[found.name]
         assert found.blake3 == blake3(data).digest()
         assert found.norm == norm_of(dtype, data)
-        assert found.largest == largest_of(dtype, data) == np.abs(numbers(dtype, data)).max()
+        assert found.largest == largest_of(dtype, data) >= np.abs(numbers(dtype, data)).max()
 
 
 def a_tensor(

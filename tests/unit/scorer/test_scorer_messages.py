@@ -192,7 +192,7 @@ def test_an_order_arrives_as_sent() -> None:
         architecture="LlamaForCausalLM",
         max_parameters=1,
         max_tokens=2,
-        norms=NormLimits(largest_bias=7.5),
+        norms=NormLimits(largest_bias=77.5),
         tokenizer=None,
         template="{{ x }}",
         device="cpu",
