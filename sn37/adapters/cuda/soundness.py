@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from sn37.adapters.cuda.check_time import counted
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.domain.reasons import Reason
 
@@ -24,11 +25,13 @@ from sn37.domain.reasons import Reason
 TOLERANCE = 0.01
 
 
+@counted
 def watched(num_positions: int) -> Sequence[int]:
     """The first, the middle and the last position, in ascending order."""
     return sorted({0, num_positions // 2, num_positions - 1})
 
 
+@counted
 def totals(
     nats_P: Tensor, vocabulary_RV: Tensor, rows: Sequence[int], targets: Sequence[int]
 ) -> Tensor:
@@ -47,6 +50,7 @@ def totals(
     return losses_RV.neg().double().exp_().sum(dim=1)
 
 
+@counted
 def check_totals(found: Iterable[Tensor]) -> None:
     """Compare the sums of several packs with 1.
 
