@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 import scorer_inputs as inputs
+from scorer_checks import ROUND_SAMPLES, soundness_share
 from scorer_runs import Measurement, Setting, flops, in_a_process, matmul_peak, ours, plain
 from scorer_starts import worker_starts
 
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
         figures["worker_start_s"] = median(starts)
+        of_a_round = given or in_a_process(_samples, setting, options.tokens)
+        figures["soundness_share"] = in_a_process(soundness_share, setting, of_a_round)
     print_table("figures", ("figure", "value"), sorted(figures.items()))
     write_figures(options.json, figures, libraries=("torch", "transformers", "tokenizers"))
     return 0
@@ -100,6 +103,11 @@ def _encoded(
         "reference_loss": [encoder.pair(shape, s.prompt, s.reference) for s in samples if s.prompt],
         "text_loss": [encoder.text(s.reference) for s in samples if not s.prompt],
     }
+
+
+def _samples(setting: Setting, tokens: int | None) -> list[inputs.Sample]:
+    """As many as a round has."""
+    return inputs.make_samples(loading.load_tokenizer(setting.model), ROUND_SAMPLES, tokens=tokens)
 
 
 def _compare(

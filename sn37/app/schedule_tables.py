@@ -107,14 +107,26 @@ class TaskTable(Table):
 
 
 class NormsTable(Table):
-    """Norm limits; without the table those of the public network."""
+    """Limits of weights; without the table, or a key of ``largest_``, those of the domain."""
 
     soft: float
     soft_share: float
     hard: float
+    largest_matrix: float = NormLimits().largest_matrix
+    largest_embedding: float = NormLimits().largest_embedding
+    largest_scale: float = NormLimits().largest_scale
+    largest_bias: float = NormLimits().largest_bias
 
     def value(self) -> NormLimits:
-        return NormLimits(soft=self.soft, soft_share=self.soft_share, hard=self.hard)
+        return NormLimits(
+            soft=self.soft,
+            soft_share=self.soft_share,
+            hard=self.hard,
+            largest_matrix=self.largest_matrix,
+            largest_embedding=self.largest_embedding,
+            largest_scale=self.largest_scale,
+            largest_bias=self.largest_bias,
+        )
 
 
 class ConstraintsTable(Table):

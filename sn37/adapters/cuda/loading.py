@@ -7,6 +7,7 @@ config that select code or kernels, attaches adapters it finds. All of it is ref
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.model_config import build_config
 from sn37.adapters.cuda.tensor_names import match_names
 from sn37.adapters.cuda.weights import read_headers, tensors
+from sn37.domain.constraints import limit_of, size_violation
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -84,9 +87,15 @@ def checked_config(folder: Path) -> CheckedConfig:
 
 
 def load_model(
-    folder: Path, *, architecture: str, max_parameters: int, dtype: str, device: torch.device
+    folder: Path,
+    *,
+    architecture: str,
+    max_parameters: int,
+    dtype: str,
+    device: torch.device,
+    norms: NormLimits | None = None,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, every parameter from its files and finite.
+    """The model in evaluation mode, every parameter from its files, finite and within limits.
 
     It is built on the meta device, where it has shapes but no memory, and compared with the
     rules and the files' headers; then each tensor goes from the mapped file to ``device``.
@@ -94,7 +103,7 @@ def load_model(
     and of no other file. Its attention is replaced before anything is scored (``packed_bodies``).
 
     Raises:
-        ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, or
+        ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, ``norm``, or
             ``unloadable``: a tensor is missing, unknown or of another shape.
     """
     config = build_config(checked_config(folder))
@@ -109,7 +118,7 @@ def load_model(
     headers = read_headers(folder)
     names = match_names(model, headers)
     _compute_buffers(model)
-    _fill(model, headers, names, device)
+    _fill(model, headers, names, device, norms or NormLimits())
     model.requires_grad_(False)
     model.train(mode=False)  # dropout off
     module: nn.Module = model  # transformers' wrapper of to() has lost its types
@@ -141,6 +150,7 @@ def _fill(
     headers: Mapping[Path, Header],
     names: Mapping[str, str],
     device: torch.device,
+    norms: NormLimits,
 ) -> None:
     """Put the files' tensors in the place of the meta ones.
 
@@ -152,8 +162,15 @@ def _fill(
     found: dict[str, Tensor] = {}
     for theirs, tensor in tensors(headers, dtypes, device):
         # One pass without a copy; both bounds are NaN when any element is.
-        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
+        largest = float(torch.stack(torch.aminmax(tensor)).abs().max())
+        if not math.isfinite(largest):
             raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
+        # Admission has looked at the file's own number, which may have been rounded up since.
+        rounded = largest * (1 - torch.finfo(tensor.dtype).eps)
+        if rounded > limit_of(theirs, tensor.dim(), norms) and (
+            violation := size_violation(theirs, tensor.dim(), largest, norms)
+        ):
+            raise ModelFault(violation.reason, violation.detail)
         found[names[theirs]] = nn.Parameter(tensor, requires_grad=False)
     for one, other in model.all_tied_weights_keys.items():
         if one in found and other in found and not torch.equal(found[one], found[other]):

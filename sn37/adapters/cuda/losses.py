@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import precision
+from sn37.adapters.cuda import precision, soundness
 from sn37.adapters.cuda.head import head_of
 from sn37.adapters.cuda.packed_bodies import PackedBody
 from sn37.adapters.cuda.packing import Pack, packs
@@ -60,11 +60,15 @@ class LossModel:
         """Sum of -log p over each sample's scored tokens, in the order given.
 
         Equal sequences of samples give bit-identical sums. NaN and infinity are returned.
+
+        Raises:
+            ModelFault: ``unsound``: they are not the losses of a distribution.
         """
         sums = [0.0] * len(samples)
         # All packs are queued before the first result is waited for.
-        pending = [(pack, self.row_nats(pack)) for pack in packs(samples, self._pack_tokens)]
-        for pack, nats_P in pending:
+        pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
+        soundness.check_totals(sums_R for _, _, sums_R in pending)
+        for pack, nats_P, _ in pending:
             counts = [sample.num_scored for sample in pack.samples]
             parts = torch.split(nats_P.double().cpu(), counts)
             for number, part in zip(pack.numbers, parts, strict=True):
@@ -81,13 +85,27 @@ class LossModel:
             ids: Put other tokens in the row than the pack's; what is scored stays the same.
             careful: See ``PackedAttention``.
         """
+        hidden_PD = self._hidden(pack, ids, careful=careful)
+        return self._head.nats(hidden_PD, pack.targets)
+
+    def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
+        """-log p of each target, and the totals of the watched positions."""
+        targets = pack.targets
+        rows = soundness.watched(len(targets))
+        nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
+        return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
+
+    def _hidden(
+        self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
+    ) -> Tensor:
+        """The hidden states, P x D, before the scored tokens."""
         hidden_TD = self._body(
             self._indices(pack.ids if ids is None else ids),
             self._indices(pack.positions),
             pack.bounds,
             careful=careful,
         )
-        return self._head.nats(hidden_TD[self._indices(pack.before_scored)], pack.targets)
+        return hidden_TD[self._indices(pack.before_scored)]
 
     def _indices(self, values: Sequence[int]) -> Tensor:
         """On the device, copied while the host goes on."""

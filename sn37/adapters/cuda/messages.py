@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 
 from sn37.domain.competition import Method
 from sn37.domain.deadlines import Stage
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
@@ -30,6 +31,7 @@ REFUSALS = frozenset(
         Reason.BAD_CONFIG,
         Reason.MEMORY,
         Reason.NON_FINITE,
+        Reason.NORM,
         Reason.PARAMETERS,
         Reason.TEMPLATE,
         Reason.TOKENIZER,
@@ -63,6 +65,7 @@ class WorkOrder:
     architecture: str
     max_parameters: int
     max_tokens: int
+    norms: NormLimits
     tokenizer: str | None
     template: str | None
     device: str
@@ -87,7 +90,8 @@ class WorkOrder:
             )
             for block in fields.pop("blocks")
         )
-        return cls(blocks=blocks, **fields)
+        norms = NormLimits(**fields.pop("norms"))
+        return cls(blocks=blocks, norms=norms, **fields)
 
 
 @dataclass(frozen=True, slots=True)

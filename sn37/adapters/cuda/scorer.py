@@ -175,6 +175,7 @@ class WorkerScorer:
             architecture=job.artifact.architecture,
             max_parameters=job.constraints.max_parameters,
             max_tokens=job.constraints.max_tokens,
+            norms=job.constraints.norms,
             tokenizer=None if job.tokenizer is None else str(_absolute(job.tokenizer)),
             template=job.template,
             device=self._device,

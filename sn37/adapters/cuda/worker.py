@@ -95,6 +95,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         max_parameters=order.max_parameters,
         dtype=order.dtype,
         device=device,
+        norms=order.norms,
     )
     stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)

@@ -120,7 +120,7 @@ def test_tiles_of_a_gpu_begin_where_its_fast_kernels_want(monkeypatch: pytest.Mo
     monkeypatch.setitem(head_module.TILE_STEP, DEVICE, head_module.TILE_STEP["cuda"])
     for elements, width in ((300 * 40, 256), (511 * 40, 448), (40, 256), (1 << 20, 1000)):
         head = TiledHead(layer, products=torch.float32, tile_elements=elements)
-        assert head._plan(targets)[1] == width
+        assert head._width(len(targets)) == width
         assert torch.allclose(head.nats(hidden, targets), expected, rtol=1e-6)
 
 
