@@ -14,6 +14,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -169,6 +170,18 @@ class FakeStateStore:
             if key.competition == competition and entry in found and key.sync_block >= since:
                 found[entry][key.sync_block] = tuple(blocks)
         return found
+
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        self._check()
+        return {
+            key.sync_block: plan.signers
+            for key, plan in sorted(self.memory.plans.items())
+            if key.competition == competition
+            and key.sync_block >= since
+            and plan.signers is not None
+        }
 
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]
