@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.ids import Block, CompetitionId, Hotkey, TaskName
+from sn37.domain.ids import Block, CompetitionId
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import OpenRound, ValidatorState, Verdict
@@ -23,7 +23,6 @@ from sn37.testing.builders import (
     an_entry_key,
     an_outcome,
     losses,
-    time_of,
 )
 from sn37.testing.state_store_harness import ALICE, BOB, PLAN, ROUND, StateStoreHarness
 
@@ -270,29 +269,6 @@ class FinishedRoundsContract(StateStoreHarness):
             ]
 
         assert self.run(steps) == [[720, 1080], [1080], []]
-
-    def test_who_signed_the_samples_of_a_round_is_known_for_as_long_as_the_round(self) -> None:
-        signed = {TaskName("text"): (Hotkey("val-b"), None, Hotkey("val-a"))}
-        silent, under_way = a_round_key(1, 1080), a_round_key(1, 1440)
-
-        async def steps(store: StateStore) -> list[object]:
-            await store.open_round(replace(PLAN, signers=signed))
-            await store.finish_round(a_round_result(ROUND))
-            await store.open_round(replace(a_round_plan(silent), signers=None))
-            await store.finish_round(a_round_result(silent))
-            await store.open_round(a_round_plan(under_way))
-            await store.open_round(a_round_plan(a_round_key(2, 720)))
-            one = CompetitionId(1)
-            found: list[object] = [await store.signers(one)]
-            while await store.forget(one, before=Block(1440), keep=(), at=time_of(0)) is not None:
-                pass
-            found.append(await store.signers(one))
-            found.append(list(await store.signers(one, since=Block(721))))
-            return found
-
-        nobody = a_round_plan(under_way).signers
-        expected = {ROUND.sync_block: signed, under_way.sync_block: nobody}
-        assert self.run(steps) == [expected, expected, [under_way.sync_block]]
 
     def test_losses_of_another_competition_stay_there(self) -> None:
         async def steps(store: StateStore) -> None:

@@ -28,26 +28,10 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
+from sn37.testing.fakes.memory import Memory as Memory
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
-
-
-@dataclass(slots=True)
-class Memory:
-    """What outlives a ``FakeStateStore``."""
-
-    submissions: dict[EntryKey, Submission] = field(default_factory=dict)
-    pools: dict[RoundKey, dict[TaskName, Pool]] = field(default_factory=dict)
-    plans: dict[RoundKey, RoundPlan] = field(default_factory=dict)
-    results: dict[RoundKey, RoundResult] = field(default_factory=dict)
-    journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
-    outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
-    environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
-    receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
-    statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
-    weights: dict[Block, WeightsRecord] = field(default_factory=dict)
-    beginning: Beginning | None = None
 
 
 @dataclass(slots=True)
