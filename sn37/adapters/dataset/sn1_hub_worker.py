@@ -48,7 +48,7 @@ class HubRows:
     """The rows of one read: those that were asked for, as samples."""
 
     def __init__(self, order: ReadOrder) -> None:
-        self.kept = KeptSamples(len(order.trusted or ()))
+        self.kept = KeptSamples(len(order.trusted or ()), salt=order.salt)
         self.window = TimeWindow(
             since=datetime.fromisoformat(order.since), until=datetime.fromisoformat(order.until)
         )
