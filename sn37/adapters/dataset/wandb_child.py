@@ -183,7 +183,7 @@ def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> It
         scan._stop_step = stop
         first = next(iter(scan), None)
         is_there = first is not None and scan.page_offset == stop
-        page = list(scan.rows) if is_there else []
+        page: HistoryPage = list(scan.rows) if is_there else []
         if len(page) < stop - start:
             scan = None
         return page
