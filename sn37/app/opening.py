@@ -19,6 +19,7 @@ from sn37.domain.sampling import (
     manifest_digest,
 )
 from sn37.domain.schedule import Schedule
+from sn37.domain.signers import signers_of
 from sn37.domain.state import RoundPlan, RoundResult
 from sn37.ports.chain import Chain
 from sn37.ports.errors import DatasetExhausted
@@ -101,6 +102,7 @@ class RoundOpener:
             listed=choice.plan.listed,
             unreadable=choice.unreadable,
             unprobed=choice.unprobed,
+            signers=signers_of(d.batch for d in draws),
         )
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))

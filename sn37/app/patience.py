@@ -49,6 +49,7 @@ class PatientStore:
         self.recorded = self._patient(store.recorded)
         self.drawn = self._patient(store.drawn)
         self.losses = self._patient(store.losses)
+        self.signers = self._patient(store.signers)
         self.shared_rounds = self._patient(store.shared_rounds)
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)

@@ -26,6 +26,7 @@ from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import EmptyWindow, Pool, Sample
 from sn37.domain.sampling import NotEnoughRows, manifest
 from sn37.domain.schedule import Schedule
+from sn37.domain.signers import signers_of
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import TaskDraw
 from sn37.ports.chain import Chain
@@ -226,6 +227,9 @@ class Rechecker:
             raise
         require_drawn(receipt, resampled.draws, where)
         try:
+            batches = batches_of(receipt, rules, resampled.rows)
+            if receipt.signers is not None and receipt.signers != signers_of(batches):
+                raise OfferRefused(f"{where}: others signed its samples")
             artifact = await bring(
                 self._models,
                 self._keeper,
@@ -236,7 +240,7 @@ class Rechecker:
             rescored = await rescore(
                 receipt,
                 rules=rules,
-                batches=batches_of(receipt, rules, resampled.rows),
+                batches=batches,
                 artifact=artifact,
                 tokenizer=tokenizer,
                 scorer=self._scorer,

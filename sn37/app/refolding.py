@@ -25,6 +25,7 @@ from sn37.domain.queue import plan_entries
 from sn37.domain.racing import MAX_CONTENDERS
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.schedule import Schedule
+from sn37.domain.signers import signers_of
 from sn37.domain.state import OpenRound, RoundPlan, Submission, Verdict
 from sn37.domain.statement import RoundRecord, SignedRound
 from sn37.ports.errors import (
@@ -242,6 +243,7 @@ class Refolder:
             manifest_digest=manifest_digest(d.batch for d in past.draws),
             listed=chosen.listed,
             unprobed=frozenset(chosen.entries),  # nobody asked the host then
+            signers=signers_of(d.batch for d in past.draws),
         )
 
     def _tell(self, what: str, done: int, total: int) -> None:

@@ -50,6 +50,7 @@ class SourceTable(Table):
     signers_netuid: int | None = Field(default=None, ge=0, le=65535)
     min_stake_tao: int = Field(default=0, ge=0)
     signer_share: float = 1.0
+    min_signers: int = 0
     max_deviations: float | None = None
     parameters: dict[str, object] = Field(default_factory=dict)
 
@@ -67,6 +68,7 @@ class SourceTable(Table):
             signers_netuid=self.signers_netuid,
             min_stake_tao=self.min_stake_tao,
             signer_share=self.signer_share,
+            min_signers=self.min_signers,
             max_deviations=self.max_deviations,
             parameters=MappingProxyType(parameters),
         )

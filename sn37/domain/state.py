@@ -22,6 +22,7 @@ from sn37.domain.ids import (
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, TaskBatch
+from sn37.domain.signers import SampleSigners
 
 
 class Verdict(StrEnum):
@@ -82,6 +83,8 @@ class RoundPlan:
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
     unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
     unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
+    # Of every sample of the draws; None where it was not recorded, as in rounds of older versions.
+    signers: SampleSigners | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

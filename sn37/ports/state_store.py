@@ -11,6 +11,7 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -129,6 +130,16 @@ class StateStore(Protocol):
 
         Of the rounds whose sync block is ``since`` or later, those under way included. Every
         given entry has a key, its value may be empty.
+        """
+        ...
+
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        """Who signed the samples of each opened round, by sync block, also once it is forgotten.
+
+        Of the rounds whose sync block is ``since`` or later, those under way included. Rounds
+        whose signers were not recorded, as by older versions, are left out.
         """
         ...
 

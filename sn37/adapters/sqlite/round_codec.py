@@ -26,6 +26,7 @@ from sn37.domain.ids import (
     RoundKey,
     TaskName,
 )
+from sn37.domain.signers import SampleSigners, packed, unpacked
 from sn37.domain.state import (
     Beginning,
     ColdStart,
@@ -69,6 +70,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "listed": [from_entry_result(r) for r in plan.listed],
         "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
         "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
+        "signers": None if plan.signers is None else packed(plan.signers),
     }
 
 
@@ -85,6 +87,18 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
         # A plan that an older version stored has none.
         unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
+        signers=optional(to_signers, fields.get("signers")),
+    )
+
+
+def to_signers(value: JsonValue) -> SampleSigners:
+    fields = to_record(value)
+    return unpacked(
+        [to_str(hotkey) for hotkey in to_list(fields["hotkeys"])],
+        {
+            task: [optional(to_int, place) for place in to_list(places)]
+            for task, places in to_record(fields["samples"]).items()
+        },
     )
 
 

@@ -21,6 +21,7 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -130,6 +131,12 @@ class SqliteStateStore:
         since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
         step = partial(journal.losses, competition=competition, entries=entries, since=since)
+        return await self._run(step, Access.READ)
+
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        step = partial(rounds.signers, competition=competition, since=since)
         return await self._run(step, Access.READ)
 
     async def shared_rounds(

@@ -15,6 +15,7 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -28,27 +29,10 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
+from sn37.testing.fakes.memory import Memory as Memory
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
-
-
-@dataclass(slots=True)
-class Memory:
-    """What outlives a ``FakeStateStore``."""
-
-    submissions: dict[EntryKey, Submission] = field(default_factory=dict)
-    pools: dict[RoundKey, dict[TaskName, Pool]] = field(default_factory=dict)
-    plans: dict[RoundKey, RoundPlan] = field(default_factory=dict)
-    results: dict[RoundKey, RoundResult] = field(default_factory=dict)
-    journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
-    outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
-    newcomers_s: dict[RoundKey, float] = field(default_factory=dict)
-    environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
-    receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
-    statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
-    weights: dict[Block, WeightsRecord] = field(default_factory=dict)
-    beginning: Beginning | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +156,18 @@ class FakeStateStore:
             if key.competition == competition and entry in found and key.sync_block >= since:
                 found[entry][key.sync_block] = tuple(blocks)
         return found
+
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        self._check()
+        return {
+            key.sync_block: plan.signers
+            for key, plan in sorted(self.memory.plans.items())
+            if key.competition == competition
+            and key.sync_block >= since
+            and plan.signers is not None
+        }
 
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]

@@ -144,6 +144,8 @@ plans = st.builds(
     # at most one: the repr of a larger set has no fixed order
     unreadable=st.frozensets(keys, max_size=1),
     unprobed=st.frozensets(keys, max_size=1),
+    signers=st.none()
+    | st.dictionaries(tasks, st.lists(st.none() | hotkeys, max_size=3).map(tuple), max_size=2),
 )
 results = st.builds(
     RoundResult,
