@@ -46,13 +46,11 @@ def plan_entries(
     """The entries of one competition's round, from the chain at its sync block.
 
     The champion and the contenders stay in. Of the others, those that are to be evaluated take
-    the schedule's ``max_new_entries`` places: first who found no time in the round before, last
-    whose hotkey hung (``newcomers.turns_of``), each in order of precedence. Who comes behind
-    waits for a later round.
+    the schedule's ``max_new_entries`` places by ``newcomers.turns_of``, each group in order of
+    precedence; who comes behind waits for a later round.
 
     Args:
-        submissions: All that are known, of all competitions, replaced ones included: they
-            count for duplicates.
+        submissions: All that are known, replaced ones included: they count for duplicates.
         contenders: Entries besides the champion that are still gathering evidence.
         history: Of the recorded rounds of this competition.
         hung: Hotkeys whose last entry, in any competition, ran out of its time.
@@ -61,13 +59,12 @@ def plan_entries(
     """
     known = mark_duplicates(submissions, entered=history.entered)
     champion_now: EntryKey | None = None
-    others, candidates = list[EntryKey](), list[Submission]()
-    rows, place = dict[EntryKey, EntryResult](), dict[EntryKey, int]()
-    for submission in current_submissions(known, sync_block, book):
-        if submission.commitment.competition != competition:
-            continue
+    staying, waiting = list[EntryKey](), list[Submission]()
+    order, rows = list[EntryKey](), dict[EntryKey, EntryResult]()
+    current = current_submissions(known, sync_block, book)
+    for submission in (s for s in current if s.commitment.competition == competition):
         key = submission.commitment.key
-        place[key] = len(place)
+        order.append(key)
         judgement = judge(
             submission,
             sync_block=sync_block,
@@ -82,18 +79,19 @@ def plan_entries(
         elif key == champion:
             champion_now = key
         elif key in contenders:
-            others.append(key)
+            staying.append(key)
         elif evaluate_again(submission, history):
-            candidates.append(submission)
+            waiting.append(submission)
             rows[key] = _row(submission, _queued(schedule.max_new_entries))
         else:
             rows[key] = _row(submission, _SCORED_BEFORE)
-    others += _placed(candidates, history, hung, schedule.max_new_entries)
-    others.sort(key=lambda key: place[key])
-    if champion_now is not None:
-        others.insert(0, champion_now)
-    listed = tuple(row for key, row in rows.items() if key not in others)
-    return EntryPlan(champion=champion_now, entries=tuple(others), listed=listed)
+    chosen = {*staying, *_placed(waiting, history, {*hung, *history.hung}, schedule)}
+    champions = () if champion_now is None else (champion_now,)
+    return EntryPlan(
+        champion=champion_now,
+        entries=(*champions, *(key for key in order if key in chosen)),
+        listed=tuple(row for key, row in rows.items() if key not in chosen),
+    )
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -133,11 +131,11 @@ def current_submissions(
 
 
 def _placed(
-    candidates: Sequence[Submission], history: History, hung: Collection[Hotkey], places: int
+    waiting: Sequence[Submission], history: History, hung: Collection[Hotkey], schedule: Schedule
 ) -> list[EntryKey]:
     """Who of those that wait for their first round gets one of the places."""
-    turns = turns_of(candidates, postponed=history.postponed, hung={*hung, *history.hung})
-    return [submission.commitment.key for submission in turns.in_order[:places]]
+    turns = turns_of(waiting, postponed=history.postponed, hung=hung)
+    return [s.commitment.key for s in turns.in_order[: schedule.max_new_entries]]
 
 
 _SCORED_BEFORE = Judgement(
