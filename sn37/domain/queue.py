@@ -52,13 +52,11 @@ def plan_entries(
     Args:
         submissions: All that are known, replaced ones included: they count for duplicates.
         contenders: Entries besides the champion that are still gathering evidence.
-        history: Of the recorded rounds of this competition.
-        hung: Hotkeys whose last entry, in any competition, ran out of its time.
+        history: Of this competition's rounds; ``hung`` adds hotkeys that hung in any other.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)
-    champion_now: EntryKey | None = None
     staying, waiting = list[EntryKey](), list[Submission]()
     order, rows = list[EntryKey](), dict[EntryKey, EntryResult]()
     current = current_submissions(known, sync_block, book)
@@ -76,9 +74,7 @@ def plan_entries(
         )
         if judgement.verdict is not None:
             rows[key] = _row(submission, judgement)
-        elif key == champion:
-            champion_now = key
-        elif key in contenders:
+        elif key == champion or key in contenders:
             staying.append(key)
         elif evaluate_again(submission, history):
             waiting.append(submission)
@@ -86,10 +82,10 @@ def plan_entries(
         else:
             rows[key] = _row(submission, _SCORED_BEFORE)
     chosen = {*staying, *_placed(waiting, history, {*hung, *history.hung}, schedule)}
-    champions = () if champion_now is None else (champion_now,)
+    entries = sorted((key for key in order if key in chosen), key=lambda key: key != champion)
     return EntryPlan(
-        champion=champion_now,
-        entries=(*champions, *(key for key in order if key in chosen)),
+        champion=champion if champion in staying else None,
+        entries=tuple(entries),
         listed=tuple(row for key, row in rows.items() if key not in chosen),
     )
 
