@@ -12,7 +12,7 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import Change, StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.past_rounds import PastRound, PastRounds
-from sn37.app.rechecking import CannotRecheck
+from sn37.app.resampling import CannotRecheck
 from sn37.app.results import is_waited_for
 from sn37.app.room import bring, bringing
 from sn37.app.rounds import RoundRunner

@@ -11,7 +11,7 @@ import pytest
 
 from sn37.domain.competition import Freshness
 from sn37.domain.events import RoundSatOut, RowsSetAside
-from sn37.domain.ids import Block, Hotkey
+from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
 from sn37.domain.signers import in_scoring_order
@@ -89,8 +89,8 @@ def drawn(world: World) -> tuple[Sample, ...]:
     return draw.batch.samples
 
 
-def signers_of(samples: Sequence[Sample]) -> Counter[Hotkey | None]:
-    return Counter(s.provenance.signer for s in samples)
+def signers_of(samples: Sequence[Sample]) -> Counter[str]:
+    return Counter(str(s.provenance.signer) for s in samples)
 
 
 def test_t51_a_signer_that_floods_gives_no_more_than_twice_an_equal_share() -> None:
