@@ -55,6 +55,8 @@ _NEEDED: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
 )
 _OPTIONAL: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
+        "linear": {"original_max_position_embeddings": _ORIGINAL},  # kept as a note, never read
+        "dynamic": {"original_max_position_embeddings": _ORIGINAL},
         "yarn": _YARN,
         "longrope": {
             "factor": Real(1.0, 1e4, null=True, whole=True),
