@@ -107,7 +107,7 @@ def _encoded(
 
 def _samples(setting: Setting, tokens: int | None) -> list[inputs.Sample]:
     """As many as a round has."""
-    return inputs.make_samples(loading.load_tokenizer(setting.model), ROUND_SAMPLES, tokens=tokens)
+    return inputs.make_samples(load_tokenizer(setting.model), ROUND_SAMPLES, tokens=tokens)
 
 
 def _compare(

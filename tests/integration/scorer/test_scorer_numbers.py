@@ -116,7 +116,8 @@ def reference(folder: Path, job: ScoringJob, *, prescribed: bool = True) -> dict
     tokenizer = PreTrainedTokenizerFast.from_pretrained(job.tokenizer or folder)
 
     def ids(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(found["input_ids"])
 
     def loss(context: list[int], text: str) -> float:
         before, target = cut([0, *context], ids(text), job.constraints.max_tokens)
