@@ -69,7 +69,7 @@ class Deadlines:
                 return self.loading_s
             case Stage.CHECKING:
                 return self.checking_s
-            case Stage.SCORING:
+            case _:
                 return self.blocks_s[num_scored]
 
     @property

@@ -17,7 +17,7 @@ from sn37.domain.eligibility import (
 )
 from sn37.domain.history import history_of
 from sn37.domain.ids import Hotkey
-from sn37.domain.newcomers import left_s, newcomers_s, turns_of
+from sn37.domain.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule import RoundTiming
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Verdict
@@ -120,6 +120,14 @@ def test_who_was_postponed_is_what_the_newest_judged_round_says() -> None:
     assert history_of([late, sat_out]).postponed == {BOB}
     assert history_of([sat_out], history_of([late])).postponed == {BOB}
     assert history_of([late, a_round_result(a_round_key(1, 1080))]).postponed == frozenset()
+
+
+def test_the_time_of_the_newest_rounds_is_remembered_in_their_order() -> None:
+    taken = {a_round_key(c, 360 * n): 1.0 * n for n in range(40, 0, -1) for c in (2, 1)}
+    kept = newest_times(taken)
+    assert list(kept) == sorted(kept, key=lambda key: (key.sync_block, key.competition))
+    assert len(kept) == TIMED_ROUNDS
+    assert kept == {key: s for key, s in taken.items() if key.sync_block > 360 * 8}
 
 
 # failures
