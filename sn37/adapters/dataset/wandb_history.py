@@ -22,7 +22,7 @@ MAX_RUN_CHARACTERS = 1 << 27  # of the columns that are wanted; as much as a who
 MAX_PAGES = 512  # that many steps, and gaps between them; each may take a tenth of a second
 WIDEST = 8  # times the length of a page: what is dense behind a gap must fit into memory too
 # Steps that nobody logged: a run that jumps ahead by billions ends here. With pages of 32 steps
-# these are 15,584; a block number passes them in two days.
+# these are 15,840; a block number passes them in two days.
 MAX_EMPTY_PAGES = 64
 BEFORE_A_GAP = "steps before a gap that is too long"
 MAX_INDEX_DIGITS = 4
