@@ -18,7 +18,6 @@ from sn37.adapters.simnet.keys import verified
 from sn37.adapters.simnet.runs import Row, Run, SimnetRuns
 from sn37.domain.competition import Freshness, ParameterValue
 from sn37.domain.ids import Hotkey
-from sn37.domain.repeats import repeats
 from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
 
@@ -102,7 +101,7 @@ class SignedRuns:
         self._max_chars = max_chars
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Repeats count once (``domain.repeats``).
+        """See the port.
 
         Raises:
             ValueError: The request trusts everybody; rows of this source are signed.
@@ -124,9 +123,7 @@ class SignedRuns:
             for sample in _samples(run, row, signer, window)
             if self._fits(sample)
         ]
-        found = repeats(samples, salt=request.salt)
-        distinct = tuple(s for s in samples if s.provenance.row_id not in found)
-        return Pool(distinct, is_distinct=True).by_row_id()
+        return Pool(tuple(samples)).by_row_id()
 
     def _fits(self, sample: Sample) -> bool:
         size = len(sample.prompt) + len(sample.reference)
@@ -149,9 +146,11 @@ def _samples(run: Run, row: Row, signer: Hotkey, window: TimeWindow) -> Iterator
     step, written = row.get("_step"), row.get("_timestamp")
     if row.get("modality") != MODALITY or not isinstance(step, int):
         return
+    if not isinstance(written, int | float):
+        return
+    produced_at = datetime.fromtimestamp(written, UTC)  # to the microsecond, as it is compared
     # Nobody logs before the run began: such a row is back-dated.
-    since = max(run.created_at, window.since).timestamp()
-    if not isinstance(written, int | float) or not since <= written < window.until.timestamp():
+    if produced_at not in window or produced_at < run.created_at:
         return
     for column, prompt in row.items():
         uid = column.removeprefix(_PROMPTS)
@@ -166,7 +165,7 @@ def _samples(run: Run, row: Row, signer: Hotkey, window: TimeWindow) -> Iterator
                 reference=response,
                 provenance=Provenance(
                     row_id=f"{run.id}/{step:06d}/{int(uid):03d}",
-                    produced_at=datetime.fromtimestamp(written, UTC),
+                    produced_at=produced_at,
                     signer=signer,
                 ),
             )

@@ -115,11 +115,11 @@ class SimnetRuns:
                 yield self._run(index, sender, number)
 
     def rows(self, run: Run, since: datetime, until: datetime) -> Iterator[Row]:
-        """The run's rows with a time in ``[since, until)``, by step."""
+        """The run's rows with a time in ``[since, until)``, by step; perhaps one just before."""
         sender = SENDERS[run.sender]
         period = _ROW_S / sender.share
         steps = floor(RUN_S / period)
-        low, high = since.timestamp(), until.timestamp()
+        low, high = since.timestamp() - 1e-6, until.timestamp()  # times round to a microsecond
         for step in range(steps):
             when = self._time(run, step, period)
             if low <= when < high:
