@@ -152,6 +152,9 @@ def receipt(round_: int, name: str, value: object) -> Change:
         ("schedule_fingerprint", "0" * 64),
         ("version", 1),
         ("signers", {"hotkeys": ["x"], "samples": {"text": [0] * 320}}),
+        ("version", 3),
+        ("controls", []),
+        ("opinion", {"view": "agrees", "detail": "", "samples": []}),
     ],
 )
 def test_a_changed_field_of_a_receipt_is_found(name: str, value: object) -> None:

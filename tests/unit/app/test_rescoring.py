@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 
 from sn37.app.receipt_files import UnreadableReceipt, publish, read_receipt
 from sn37.app.receipts import is_signed
-from sn37.app.rescoring import (
-    SAMPLE_TOLERANCE,
-    TOLERANCE,
-    Agreement,
-    CannotRescore,
-    MissingSamples,
-    Rescored,
-    batches_of,
-    blocks_of,
-    rescore,
-)
+from sn37.app.rescored import SAMPLE_TOLERANCE, TOLERANCE, Agreement, Rescored
+from sn37.app.rescoring import CannotRescore, MissingSamples, batches_of, blocks_of, rescore
 from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Digest, Hotkey, TaskName
