@@ -114,7 +114,11 @@ class OpenRoundsContract(StateStoreHarness):
         with pytest.raises(ValueError, match="no receipt"):
             self.run(steps)
         with pytest.raises(ValueError, match="not open"):
-            self.run(lambda store: store.record_opinion(ROUND, AN_OPINION, a_signed_receipt("a")))
+            self.run(
+                lambda store: store.record_opinion(
+                    a_round_key(1, 9_000), AN_OPINION, a_signed_receipt("alice")
+                )
+            )
 
     def test_what_an_entry_is_scored_with_is_the_newest_that_was_recorded(self) -> None:
         async def steps(store: StateStore) -> None:
