@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from sn37.app.audit_past import Past
 from sn37.app.audit_receipts import check_draws, check_receipts
+from sn37.app.audit_soundness import check_soundness
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
 from sn37.app.receipts import VerifySignature
-from sn37.app.statements import UnreadableStatement, read_statement, state_round
+from sn37.app.statements import UnreadableStatement, read_statement, state_round, version_of
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
@@ -151,7 +152,7 @@ class Auditor:
         )
         for entry in opened.environments.keys() - opened.outcomes.keys():
             found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
-        found += await self._statement(where, opened, result, past, receipts)
+        found += await self._statement(where, opened, result, past, receipts, rules)
         if state.beginning is not None and result.key.sync_block < state.beginning.follows_from.get(
             result.key.competition, Block(0)
         ):
@@ -178,6 +179,7 @@ class Auditor:
         result: RoundResult,
         past: Past,
         receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
     ) -> list[Difference]:
         """What was signed of the whole round; rounds of an older version have no statement."""
         signed = await self._store.statement(result.key)
@@ -198,10 +200,16 @@ class Auditor:
             netuid=self._schedule.netuid,
             fingerprint=self._fingerprint,
             code_version=said.code_version,
+            version=version_of(opened, {task.name: task.method for task in rules.tasks})
+            if receipts
+            else said.version,
         )
         if past.newest is None or past.newest.forgotten_at is not None:
             due = replace(due, previous=said.previous)  # it was not adopted, or is gone
-        return list(compare(f"{where}, statement", as_json(said), as_json(due)))
+        found = list(compare(f"{where}, statement", as_json(said), as_json(due)))
+        if due.version > 1:
+            found += check_soundness(where, opened, rules, result.champion)
+        return found
 
     def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
         newest, where = record.newest_rounds, f"weights of sync block {record.sync_block}"

@@ -10,6 +10,7 @@ from sn37.app.differences import Difference, compare
 from sn37.app.receipts import VerifySignature, is_signed, losses_by_task
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.competition import Competition
+from sn37.domain.controls import controls_in
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.state import DrawnRows, OpenRound, Submission, Verdict
@@ -104,6 +105,8 @@ def _due(
         schedule_fingerprint=fingerprint,
         environment=opened.environments.get(submission.commitment.key, {}),
         signers=plan.signers,
+        controls=controls_in(blocks, {task.name: task.method for task in rules.tasks}),
+        opinion=opened.opinions.get(submission.commitment.key),
     )
     own = {"code_version"}
     if not drawn:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sn37.app.competitions import LoadedSchedule
     from sn37.app.replay_report import Signature
-    from sn37.app.rescoring import Rescored
+    from sn37.app.rescored import Rescored
     from sn37.app.settings import Settings
     from sn37.domain.receipt import Receipt, SignedReceipt
 

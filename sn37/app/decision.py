@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sn37.app.results import is_waited_for, may_hold_the_crown, round_result
+from sn37.app.setting_aside import with_opinions
 from sn37.domain.competition import Competition
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
@@ -40,6 +41,7 @@ def conclude(
         past: Each entry's evidence of earlier rounds, see ``past_evidence``.
         flags_copies: Whether to look for entries that are nearly an earlier one's model.
     """
+    opened = with_opinions(opened)
     plan = opened.plan
     evidence = {
         key: with_round(past.get(key, {}), opened, key, rules)

@@ -10,6 +10,7 @@ from sn37.domain.forgetting import forgotten_of
 from sn37.domain.history import abridged, history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.newcomers import newest_times
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
@@ -127,6 +128,14 @@ class StateKeeper:
         outcomes = {**opened.outcomes, outcome.key: outcome}
         self._replace_open(replace(opened, journal=journal, outcomes=outcomes))
         await self._store.finish_entry(round_, outcome, receipt)
+
+    async def record_opinion(
+        self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
+    ) -> None:
+        """Record a second opinion with the entry's receipt, which tells of it from now on."""
+        opened = self._state.open_rounds[round_]
+        self._replace_open(replace(opened, opinions={**opened.opinions, opinion.key: opinion}))
+        await self._store.record_opinion(round_, opinion, receipt)
 
     async def finish_round(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sn37.app.audit_receipts import check_receipts
+from sn37.app.audit_soundness import StrayControls, by_block, check_soundness
 from sn37.app.receipt_files import UnreadableReceipt, read_receipt, read_signed
 from sn37.app.receipts import VerifySignature
 from sn37.app.rescoring import CannotRescore, blocks_of, require_manifest
@@ -16,7 +17,7 @@ from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.schedule import Schedule
-from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.domain.scoring import BlockLosses, ControlLoss, SampleBlock
 from sn37.domain.signers import SampleSigners
 from sn37.domain.state import EntryOutcome, OpenRound, Submission, Verdict
 from sn37.domain.statement import RoundStatement, SignedRound
@@ -74,7 +75,7 @@ class RoundReader:
             signed, statement = await self._statement(key, offered)
             receipts = _in_order(statement, offered.receipts)
             opened = _opened(statement, receipts, rules)
-        except (UnreadableReceipt, UnreadableStatement, CannotRescore) as error:
+        except (UnreadableReceipt, UnreadableStatement, CannotRescore, StrayControls) as error:
             raise OfferRefused(f"{where}: {error}") from error
         except OfferRefused as error:
             raise OfferRefused(f"{where}: {error}") from error
@@ -94,6 +95,9 @@ class RoundReader:
             verify=self._verify,
         ):
             raise OfferRefused(str(difference))
+        if statement.version > 1:
+            for difference in check_soundness(where, opened, rules, statement.winner):
+                raise OfferRefused(str(difference))
         return read
 
     async def read_manifest(self, key: RoundKey, offered: OfferedRound) -> OfferedManifest:
@@ -201,7 +205,9 @@ def _opened(
     for outcome, (receipt, _) in zip(scored, receipts, strict=True):
         if receipt.commitment.key != outcome.key:
             raise OfferRefused("its receipts are not in the order of its outcomes")
-        blocks = tuple(_losses(receipt, block) for block in blocks_of(receipt, rules))
+        scored_blocks = blocks_of(receipt, rules)
+        controls = by_block(receipt.controls, scored_blocks, rules, statement.manifest_digest)
+        blocks = tuple(_losses(receipt, block, controls[block]) for block in scored_blocks)
         _require_whole(outcome, blocks, total)
         journal[outcome.key] = blocks
         environments[outcome.key] = receipt.environment
@@ -213,6 +219,7 @@ def _opened(
         journal=journal,
         outcomes={o.key: o for o in statement.outcomes},
         environments=environments,
+        opinions={opinion.key: opinion for opinion in statement.opinions},
     )
 
 
@@ -226,10 +233,10 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
         raise OfferRefused(f"{who} was scored with a loss that is no number")
 
 
-def _losses(receipt: Receipt, block: SampleBlock) -> BlockLosses:
-    """Of tokens and seconds receipts do not tell."""
+def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:
+    """Receipts do not record token counts or times."""
     losses = receipt.losses[block.task][block.first : block.stop]
-    return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0)
+    return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0, controls=controls)
 
 
 def _where(key: RoundKey) -> str:

@@ -45,6 +45,8 @@ class PatientStore:
         self.append = self._patient(store.append)
         self.record_environment = self._patient(store.record_environment)
         self.finish_entry = self._patient(store.finish_entry)
+        self.record_opinion = self._patient(store.record_opinion)
+        self.opinions = self._patient(store.opinions)
         self.finish_round = self._patient(store.finish_round)
         self.recorded = self._patient(store.recorded)
         self.drawn = self._patient(store.drawn)

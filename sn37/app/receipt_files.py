@@ -8,15 +8,17 @@ the document's canonical JSON. A document by itself can be read too, and nobody 
 from __future__ import annotations
 
 import json
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sn37.app.plugin_calls import one_line
 from sn37.domain.canonical import canonical_json
 from sn37.domain.commitment import Commitment, MalformedCommitment, parse_commitment
-from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.scoring import ControlKind, ControlLoss
 from sn37.domain.signers import SampleSigners, require_counts, unpacked
 
 MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
@@ -35,12 +37,36 @@ class _Signers(BaseModel):
     samples: dict[str, list[int | None]]
 
 
+_Bits = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Loss = float | Literal["nan", "inf", "-inf"]
+
+
+class _Opinion(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    view: View = Field(strict=False)
+    detail: str
+    samples: list[tuple[str, int, _Loss, _Loss]]
+
+    def of(self, document: _Document) -> Opinion:
+        return Opinion(
+            key=EntryKey(Hotkey(document.hotkey), Block(document.block)),
+            view=self.view,
+            detail=self.detail,
+            samples=tuple(
+                Compared(task=TaskName(task), position=n, ours=float(ours), theirs=float(theirs))
+                for task, n, ours, theirs in self.samples
+            ),
+            environment=document.environment,
+        )
+
+
 class _Document(BaseModel):
     """The fields of ``Receipt.document``, and no others."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     competition: int
     sync_block: int = Field(ge=0)
     sync_hash: str
@@ -53,11 +79,14 @@ class _Document(BaseModel):
     manifest: dict[str, list[tuple[str, str]]]
     manifest_digest: str
     pools: dict[str, tuple[int, str]]
-    losses: dict[str, list[float | Literal["nan", "inf", "-inf"]]]
+    losses: dict[str, list[_Loss]]
     code_version: str
     schedule_fingerprint: str
     environment: dict[str, str]
     signers: _Signers | None = None  # since version 2
+    # Since version 3.
+    controls: list[tuple[Literal["substituted", "shuffled", "letters"], _Bits, _Bits]] = []
+    opinion: _Opinion | None = None
 
     def receipt(self) -> Receipt:
         return Receipt(
@@ -79,6 +108,19 @@ class _Document(BaseModel):
             schedule_fingerprint=Digest(self.schedule_fingerprint),
             environment=self.environment,
             signers=self._sample_signers(),
+            controls=self._controls(),
+            opinion=None if self.opinion is None else self.opinion.of(self),
+        )
+
+    def _controls(self) -> tuple[ControlLoss, ...] | None:
+        given = {"controls", "opinion"} & self.model_fields_set
+        if len(given) != (2 if self.version > 2 else 0):
+            raise UnreadableReceipt("no receipt: its version does not fit its controls")
+        if self.version < 3:
+            return None
+        return tuple(
+            ControlLoss(ControlKind(kind), entropy, measured)
+            for kind, entropy, measured in self.controls
         )
 
     def _sample_signers(self) -> SampleSigners | None:

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 import sn37
 from sn37.domain.canonical import canonical_json
+from sn37.domain.controls import controls_in
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.sampling import manifest
@@ -26,7 +27,10 @@ class ReceiptWriter:
         self._fingerprint = fingerprint
 
     def write(self, opened: OpenRound, submission: Submission) -> SignedReceipt:
-        """The receipt of the losses that were journalled for the submission."""
+        """The receipt of the losses that were journalled for the submission.
+
+        With what its controls cost, and the second opinion of it if there is one.
+        """
         plan, key = opened.plan, submission.commitment.key
         if submission.artifact is None:
             raise ValueError(f"{submission.commitment.key}: scored without an artifact")
@@ -43,6 +47,10 @@ class ReceiptWriter:
             schedule_fingerprint=self._fingerprint,
             environment=opened.environments.get(key, {}),
             signers=plan.signers,
+            controls=controls_in(
+                opened.journal.get(key, ()), {d.batch.task: d.batch.method for d in plan.draws}
+            ),
+            opinion=opened.opinions.get(key),
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),

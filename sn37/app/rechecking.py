@@ -12,7 +12,8 @@ from sn37.app.histories import OfferedHistory
 from sn37.app.keeper import StateKeeper
 from sn37.app.receipt_files import read_receipt
 from sn37.app.resampling import CannotRecheck, Resampler, require_drawn
-from sn37.app.rescoring import Agreement, CannotRescore, MissingSamples, batches_of, rescore
+from sn37.app.rescored import Agreement
+from sn37.app.rescoring import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.room import bring
 from sn37.app.statements import digest_of
 from sn37.domain.events import SetUpAdvanced
@@ -144,8 +145,10 @@ class Rechecker:
         except (CannotRescore, ModelRejected) as error:
             raise OfferRefused(f"{where}: {error}") from error
         if rescored.agreement is Agreement.BEYOND:
+            if not rescored.controls_agree:
+                raise OfferRefused(f"{where}: scored again, its controls do not cost what it says")
             first = rescored.first_beyond or rescored.first
-            assert first is not None
+            assert first is not None  # some samples differ, then
             raise OfferRefused(
                 f"{where}: scored again, {first.task} {first.position} has loss "
                 f"{first.rescored:.6g}, not {first.recorded:.6g}"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import sn37
 from sn37.app.plugin_calls import one_line
-from sn37.app.rescoring import TOLERANCE, Agreement, Pair, Rescored
+from sn37.app.rescored import TOLERANCE, Agreement, Pair, Rescored
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Hotkey
 
@@ -79,6 +79,10 @@ class Replayed:
                 for task in found.tasks
             ),
         ]
+        if found.controls:
+            equal = sum(then == now for then, now in found.controls)
+            told = "agree" if found.controls_agree else "are not what this model costs"
+            lines.append(f"controls: {equal} of {len(found.controls)} equal, they {told}")
         if found.first is not None:
             lines.append(f"first that differs: {_told(found.first)}")
         if found.first_beyond is not None and found.first_beyond != found.first:
@@ -111,6 +115,11 @@ class Replayed:
             },
             "first_difference": as_json(found.first),
             "first_beyond_tolerance": as_json(found.first_beyond),
+            "controls": {
+                "num_controls": len(found.controls),
+                "num_equal": sum(then == now for then, now in found.controls),
+                "agree": found.controls_agree,
+            },
             "environment": dict(found.environment),
         }
 

@@ -18,7 +18,8 @@ from sn37.app.model_hosts import (
     open_scorer,
 )
 from sn37.app.networks import open_data
-from sn37.app.rescoring import CannotRescore, MissingSamples, Rescored, batches_of, rescore
+from sn37.app.rescored import Rescored
+from sn37.app.rescoring import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.scoring_needs import needed_tokenizer, require_scorer
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources

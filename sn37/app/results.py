@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sn37.app.keeper import Change
+from sn37.app.setting_aside import NO_CROWN
 from sn37.domain.competition import Competition
 from sn37.domain.duplicates import duplicates_of
 from sn37.domain.eligibility import (
@@ -207,11 +208,13 @@ def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool
     """Whether the winner rule hears of an entry.
 
     A champion that could not be scored keeps its place on the evidence it has: it leaves by
-    being beaten or by becoming ineligible, never by one failed evaluation. A challenger is
-    not crowned in a round in which it failed.
+    being beaten or by becoming ineligible, never by one failed evaluation, unless that shows that
+    its losses are not to be believed. A challenger is not crowned in a round in which it failed.
     """
     if outcome.verdict is Verdict.SCORED:
         return outcome.reason is not Reason.RACED_OUT
+    if outcome.reason in NO_CROWN:
+        return False
     return outcome.verdict is Verdict.FAILED and outcome.key == champion
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from sn37.app.decision import conclude, with_round
+from sn37.app.decision import with_round
 from sn37.app.evidence import past_evidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
@@ -20,14 +20,17 @@ from sn37.app.results import (
     postponed,
 )
 from sn37.app.room import bringing
+from sn37.app.second_opinions import SecondOpinions
 from sn37.app.statements import StatementWriter
 from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.competition import Competition
+from sn37.domain.controls import missing_bits
 from sn37.domain.deadlines import WALL_FACTOR
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
 from sn37.domain.models import ModelArtifact
+from sn37.domain.plausibility import implausibility
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
@@ -95,7 +98,16 @@ class RoundRunner:
         self._jobs = jobs
         self._receipts = receipts
         self._statements = statements
-        self._rule = rule
+        self._opinions = SecondOpinions(
+            keeper=keeper,
+            store=store,
+            scorer=scorer,
+            jobs=jobs,
+            receipts=receipts,
+            rule=rule,
+            clock=clock,
+            sink=sink,
+        )
         self._schedule = schedule
         self._clock = clock
         self._sink = sink
@@ -182,7 +194,7 @@ class RoundRunner:
         )
         outcome = self._early(progress, entry, done)
         if outcome is not None or len(done) == num_blocks:
-            return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
+            return outcome or _complete(entry, done, rules)
         upcoming, is_first = self._upcoming(progress.plan, entry), True
         async with aclosing(watch.timed(self._scorer.score(job))) as stream:
             async for losses in stream:
@@ -200,7 +212,7 @@ class RoundRunner:
                 )
                 if (outcome := self._early(progress, entry, done)) is not None:
                     return outcome
-        return EntryOutcome(key=entry, verdict=Verdict.SCORED)
+        return _complete(entry, done, rules)
 
     def _upcoming(self, plan: RoundPlan, entry: EntryKey) -> ModelArtifact | None:
         """The model to be scored after ``entry`` in this round."""
@@ -222,6 +234,13 @@ class RoundRunner:
                 detail=f"{num_lost(done, progress.rules)} losses of the first {len(done)} blocks "
                 "are NaN or infinite, more than one in twenty of the round's samples",
             )
+        if (lack := missing_bits(c for block in done for c in block.controls)) > 0:
+            return EntryOutcome(
+                key=entry,
+                verdict=Verdict.FAILED,
+                reason=Reason.UNSOUND,
+                detail=f"its controls cost {lack:.0f} bits less than any distribution allows",
+            )
         if progress.reference in (None, entry) or not done:
             return None
         if entry in self._keeper.history(progress.plan.key.competition).scored:
@@ -232,13 +251,7 @@ class RoundRunner:
         return None
 
     async def _finish(self, progress: _Progress) -> None:
-        conclusion = conclude(
-            self._opened(progress.plan),
-            rules=progress.rules,
-            past=progress.past,
-            submissions=self._keeper.state.submissions,
-            rule=self._rule,
-        )
+        conclusion = await self._opinions.conclude(progress.plan, progress.rules, progress.past)
         key, opened = progress.plan.key, self._opened(progress.plan)
         judged = [
             r.key for r in self._keeper.state.rounds.get(key.competition, ()) if r.skipped is None
@@ -275,3 +288,12 @@ def _attempts_at(error: Unavailable) -> int:
 
 def _failing(error: Unavailable) -> str:
     return "scorer" if isinstance(error, ScorerUnavailable) else "model host"
+
+
+def _complete(entry: EntryKey, blocks: tuple[BlockLosses, ...], rules: Competition) -> EntryOutcome:
+    """The outcome of an entry that was scored on all samples."""
+    if too_good := implausibility(blocks, rules):
+        return EntryOutcome(
+            key=entry, verdict=Verdict.FAILED, reason=Reason.IMPLAUSIBLE, detail=too_good
+        )
+    return EntryOutcome(key=entry, verdict=Verdict.SCORED)

@@ -12,6 +12,8 @@ from sn37.app.bounds import MAX_BLOCK
 from sn37.app.toml_tables import Table
 from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.competition import (
+    FLOOR_BITS_PER_BYTE,
+    FLOOR_NATS_PER_TOKEN,
     Competition,
     Freshness,
     Method,
@@ -191,8 +193,10 @@ class CompetitionTable(Table):
     timeout_s: float
     tokenizer: TokenizerTable | None = None
     template: str | None = None
+    floor: float | None = None  # bits per byte, nats per token with a tokenizer; None: the usual
 
     def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
+        usual = FLOOR_BITS_PER_BYTE if self.tokenizer is None else FLOOR_NATS_PER_TOKEN
         return Competition(
             id=CompetitionId(self.id),
             name=self.name,
@@ -204,6 +208,7 @@ class CompetitionTable(Table):
             timeout_s=self.timeout_s,
             tokenizer=self.tokenizer.value() if self.tokenizer else None,
             template=self.template,
+            floor=usual if self.floor is None else self.floor,
         )
 
 

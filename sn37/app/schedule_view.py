@@ -70,7 +70,8 @@ def competition_lines(competition: Competition) -> Iterator[str]:
     )
     yield (
         f"  scored {competition.delay_blocks} blocks after the commitment; "
-        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model"
+        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model; "
+        f"a mean loss below {competition.floor:g} is implausible"
     )
     for task in competition.tasks:
         age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""

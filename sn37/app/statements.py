@@ -10,13 +10,15 @@ from pydantic import TypeAdapter, ValidationError
 import sn37
 from sn37.app.plugin_calls import one_line
 from sn37.app.receipts import VerifySignature, is_signed
-from sn37.domain.ids import Digest, EntryKey, Netuid
+from sn37.domain.competition import Method
+from sn37.domain.controls import controls_in
+from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.state import OpenRound, RoundResult, Submission, Verdict
 from sn37.domain.statement import RoundStatement, is_as_committed, told
 from sn37.ports.chain import Signer
 
-VERSION = 1
+VERSION = 2  # 1 had no second opinions
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -58,6 +60,7 @@ class StatementWriter:
             netuid=self._netuid,
             fingerprint=self._fingerprint,
             code_version=sn37.__version__,
+            version=version_of(opened, {d.batch.task: d.batch.method for d in opened.plan.draws}),
         )
         document = statement.document()
         return SignedReceipt(
@@ -77,11 +80,12 @@ def state_round(
     netuid: Netuid,
     fingerprint: Digest,
     code_version: str,
+    version: int = VERSION,
 ) -> RoundStatement:
     """What is to be said of a round that was recorded like this."""
     plan = opened.plan
     return RoundStatement(
-        version=VERSION,
+        version=version,
         netuid=netuid,
         key=plan.key,
         sync=plan.sync,
@@ -98,7 +102,17 @@ def state_round(
         receipts=tuple(digest_of(r.document) for r in receipts),
         schedule_fingerprint=fingerprint,
         code_version=code_version,
+        opinions=tuple(opened.opinions.values()),
     )
+
+
+def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
+    """1 for a round that a version without controls began, which is finished by its rules."""
+    if opened.plan.signers is None:
+        return 1
+    scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
+    blocks = (opened.journal.get(key, ()) for key in scored)
+    return VERSION if all(controls_in(held, methods) is not None for held in blocks) else 1
 
 
 def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundStatement:
@@ -117,7 +131,7 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
         raise UnreadableStatement(f"no statement: {where}: {problem['msg']}") from error
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"no statement: {one_line(str(error))}") from error
-    if not is_canonical or statement.version != VERSION:
+    if not is_canonical or not 1 <= statement.version <= VERSION:
         raise UnreadableStatement("no statement as this version writes them")
     if not is_signed(signed, verify):
         raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
@@ -153,6 +167,9 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return f"{len(scored)} entries were scored, {len(statement.receipts)} receipts are named"
     if len(set(known)) != len(known) or not entries <= set(known):
         return "it does not tell of every entry once"
+    asked = [o.key for o in statement.opinions]
+    if len(set(asked)) != len(asked) or not set(asked) <= {o.key for o in scored}:
+        return "its second opinions are not of entries that were scored"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
     for s in statement.submissions:

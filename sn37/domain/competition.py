@@ -16,6 +16,10 @@ ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 
 
 MIN_DEVIATIONS = 4.0
+# Mean losses below these are not those of a model on text it has not seen. The best models have
+# 0.5 bits a byte and more; a token stands for four bytes, so 0.02 bits a byte are 0.055 nats.
+FLOOR_BITS_PER_BYTE = 0.02
+FLOOR_NATS_PER_TOKEN = 0.05
 
 
 class Method(StrEnum):
@@ -115,9 +119,13 @@ class Competition:
     timeout_s: float  # seconds to load and score one model, computing; see ``deadlines``
     tokenizer: TokenizerRef | None = None
     template: str | None = None  # jinja chat template; None takes the model's own
+    # A mean loss of a task of text below it is implausible: with 0.02, a model at 0.019 is out.
+    floor: float = FLOOR_BITS_PER_BYTE
 
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
+        if not (math.isfinite(self.floor) and self.floor > 0):
+            raise ValueError(f"{where}: floor {self.floor} must be positive")
         if not 0 < self.reward_share <= 1:
             raise ValueError(f"{where}: reward_share {self.reward_share} not in (0, 1]")
         if not self.tasks:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.opinion import Opinion
 from sn37.domain.reasons import Reason
 from sn37.domain.state import Beginning, EntryResult, RoundPlan, RoundResult
 
@@ -112,6 +113,14 @@ class BlockScored(Event):
 class EntryFinished(Event):
     round: RoundKey
     result: EntryResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOpinionGiven(Event):
+    """An entry that would have the crown was checked by a second implementation, or not."""
+
+    round: RoundKey
+    opinion: Opinion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.commitment import Commitment
 from sn37.domain.ids import Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.opinion import Opinion
+from sn37.domain.scoring import ControlLoss
 from sn37.domain.signers import SampleSigners, packed
 
 
@@ -28,12 +30,19 @@ class Receipt:
     schedule_fingerprint: Digest
     environment: Mapping[str, str] = field(default_factory=dict)  # dtype, device, versions
     signers: SampleSigners | None = None  # of the manifest's rows; None in receipts of version 1
+    # What the controls cost, in the order of scoring. ``None`` up to version 2, in receipts of
+    # losses that a version without controls measured.
+    controls: tuple[ControlLoss, ...] | None = None
+    opinion: Opinion | None = None  # of a second implementation, where one was asked
 
     def document(self) -> dict[str, JsonValue]:
-        """The receipt as JSON. Losses that JSON cannot say become "nan", "inf", "-inf"."""
+        """The receipt as JSON. Losses that JSON cannot say become "nan", "inf", "-inf".
+
+        Version 2 added signers, version 3 controls and the second opinion.
+        """
         ref = self.commitment.model
         document: dict[str, JsonValue] = {
-            "version": 1 if self.signers is None else 2,
+            "version": self.version,
             "competition": self.round.competition,
             "sync_block": self.round.sync_block,
             "sync_hash": self.sync_hash,
@@ -56,7 +65,19 @@ class Receipt:
         }
         if self.signers is not None:
             document["signers"] = packed(self.signers)
+            if self.controls is not None:
+                document["controls"] = [
+                    [c.kind.value, c.entropy_bits, c.measured_bits] for c in self.controls
+                ]
+                document["opinion"] = None if self.opinion is None else _said(self.opinion)
         return document
+
+    @property
+    def version(self) -> int:
+        """Of the document: by what is known of the round. Each adds to the one before."""
+        if self.signers is None:
+            return 1
+        return 2 if self.controls is None else 3
 
     @property
     def digest(self) -> Digest:
@@ -71,6 +92,17 @@ class SignedReceipt:
     document: bytes  # canonical JSON
     hotkey: Hotkey  # of the validator that scored
     signature: bytes  # sr25519 over the ASCII hex sha256 of the document
+
+
+def _said(opinion: Opinion) -> JsonValue:
+    """Of whom and on what the receipt says already."""
+    return {
+        "view": opinion.view.value,
+        "detail": opinion.detail,
+        "samples": [
+            [s.task, s.position, _number(s.ours), _number(s.theirs)] for s in opinion.samples
+        ],
+    }
 
 
 def _number(value: float) -> JsonValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import PurePath
 
 from sn37.domain.competition import Method
@@ -11,6 +12,30 @@ from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.samples import Sample
 
 BLOCK_SAMPLES = 16  # samples between two decisions whether to stop a hopeless challenger
+
+
+class Implementation(StrEnum):
+    """Which of two independent programs computes the losses."""
+
+    OURS = "ours"
+    PLAIN = "plain"  # the libraries' own model in float32, one sample at a time
+
+
+class ControlKind(StrEnum):
+    """What is drawn into a control, see ``sn37.domain.controls``."""
+
+    SUBSTITUTED = "substituted"
+    SHUFFLED = "shuffled"
+    LETTERS = "letters"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlLoss:
+    """What a control cost a model, all tokens together, and what was drawn into it."""
+
+    kind: ControlKind
+    entropy_bits: float
+    measured_bits: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +63,7 @@ class ScoringJob:
     ``tokenizer`` is the folder of the prescribed tokenizer, or ``None`` to take the model's
     own and give losses in bits per byte. ``template`` is jinja text, or ``None`` for the
     model's own. ``skip_blocks`` blocks were scored before a restart and are not scored again.
+    Between its samples lie controls, see ``sn37.domain.controls``.
     """
 
     artifact: ModelArtifact
@@ -47,6 +73,7 @@ class ScoringJob:
     tokenizer: PurePath | None = None
     template: str | None = None
     skip_blocks: int = 0
+    implementation: Implementation = Implementation.OURS
 
     def blocks(self) -> tuple[SampleBlock, ...]:
         """The blocks in the order they are scored, those to be skipped included."""
@@ -65,6 +92,9 @@ class BlockLosses:
     losses: tuple[float, ...]
     tokens: int  # scored, over all samples of the block
     seconds: float  # wall clock, for the operator's eyes only
+    # Those of the block, in order, kept out of every score. Blocks that a version without
+    # controls scored have none.
+    controls: tuple[ControlLoss, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.losses) != self.block.stop - self.block.first:

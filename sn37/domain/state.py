@@ -20,6 +20,7 @@ from sn37.domain.ids import (
     TaskName,
 )
 from sn37.domain.models import ModelArtifact
+from sn37.domain.opinion import Opinion
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, TaskBatch
 from sn37.domain.signers import SampleSigners
@@ -187,6 +188,7 @@ class OpenRound:
     outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
     # What entries were scored with: device, dtype, versions; as receipts have it.
     environments: Mapping[EntryKey, Mapping[str, str]] = field(default_factory=dict)
+    opinions: Mapping[EntryKey, Opinion] = field(default_factory=dict)  # asked for at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

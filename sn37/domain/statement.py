@@ -12,6 +12,7 @@ from pathlib import PurePath
 
 from sn37.domain.canonical import as_json, canonical_json
 from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Netuid, RoundKey
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.state import (
     EntryOutcome,
@@ -47,10 +48,15 @@ class RoundStatement:
     receipts: tuple[Digest, ...]  # hex sha256 of their documents, in the order of ``outcomes``
     schedule_fingerprint: Digest
     code_version: str
+    # Of those who would have had the crown, in the order they were asked for; from version 2 on.
+    opinions: tuple[Opinion, ...] = ()
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
-        return canonical_json(as_json(self))
+        fields = as_json(self)
+        if self.version == 1 and isinstance(fields, dict):
+            del fields["opinions"]
+        return canonical_json(fields)
 
     def plan(self) -> RoundPlan:
         """The round's plan without its draws, which only receipts tell."""

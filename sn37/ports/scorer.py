@@ -19,6 +19,8 @@ class Scorer(Protocol):
     def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
         """Load the model and yield the losses of ``job.blocks()``, in order.
 
+        Each block comes with what its controls cost, see ``controls.controls_of``.
+
         ``job.skip_blocks`` blocks at the start are left out. Closing the generator early
         ends the worker and frees the device; blocks already yielded stay valid.
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
@@ -92,6 +93,22 @@ class StateStore(Protocol):
         Raises:
             ValueError: The round is not open.
         """
+        ...
+
+    async def record_opinion(
+        self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
+    ) -> None:
+        """Record a second opinion of a scored entry, once, and exchange the entry's receipt.
+
+        Both in one step. Recording another opinion of the entry in the round changes nothing.
+
+        Raises:
+            ValueError: The round is not open, or the entry has no receipt in it.
+        """
+        ...
+
+    async def opinions(self, entry: EntryKey) -> Mapping[Block, Opinion]:
+        """Every opinion of an entry that is recorded, by sync block, oldest first."""
         ...
 
     async def finish_round(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sn37.domain.controls import controls_of, missing_bits
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
@@ -58,6 +59,15 @@ class ScorerContract(ABC):
 
     def test_every_block_says_what_it_cost(self) -> None:
         assert all(b.tokens > 0 and b.seconds >= 0 for b in self.score(self.job()))
+
+    def test_t50_every_block_says_what_its_controls_cost_an_honest_model(self) -> None:
+        job = self.job()
+        due, scored = controls_of(job), self.score(job)
+        for block in scored:
+            told = [(c.kind, c.entropy_bits) for c in block.controls]
+            assert told == [(c.kind, c.entropy_bits) for c in due[block.block]]
+            assert told
+        assert missing_bits(c for block in scored for c in block.controls) < 0
 
     def test_equal_jobs_give_bit_identical_losses(self) -> None:
         assert _bits(self.score(self.job())) == _bits(self.score(self.job()))
@@ -174,6 +184,8 @@ async def _all(scorer: Scorer, job: ScoringJob) -> tuple[BlockLosses, ...]:
         return tuple([block async for block in blocks])
 
 
-def _bits(blocks: tuple[BlockLosses, ...]) -> list[tuple[object, bytes, int]]:
+def _bits(blocks: tuple[BlockLosses, ...]) -> list[tuple[object, ...]]:
     # Compared as bytes: NaN equals itself and 0.0 differs from -0.0. Seconds may differ.
-    return [(b.block, struct.pack(f"{len(b.losses)}d", *b.losses), b.tokens) for b in blocks]
+    return [
+        (b.block, struct.pack(f"{len(b.losses)}d", *b.losses), b.tokens, b.controls) for b in blocks
+    ]

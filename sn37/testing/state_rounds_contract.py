@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.ids import Block, CompetitionId, TaskName
+from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BlockLosses
+from sn37.domain.receipt import SignedReceipt
+from sn37.domain.scoring import BlockLosses, ControlKind, ControlLoss
 from sn37.domain.state import OpenRound, ValidatorState, Verdict
 from sn37.testing.builders import (
     a_commitment,
@@ -28,6 +30,15 @@ from sn37.testing.state_store_harness import ALICE, BOB, PLAN, ROUND, StateStore
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
+
+
+AN_OPINION = Opinion(
+    key=ALICE,
+    view=View.DIFFERS,
+    samples=(Compared(task=TaskName("text"), position=7, ours=math.inf, theirs=1.5),),
+    detail="text, sample 7",
+    environment={"device": "cpu"},
+)
 
 
 class OpenRoundsContract(StateStoreHarness):
@@ -61,6 +72,53 @@ class OpenRoundsContract(StateStoreHarness):
             journal={ALICE: (losses(1.0),)},
             outcomes={ALICE: outcome},
         )
+
+    def test_what_controls_cost_is_journalled_with_their_block(self) -> None:
+        costs = (
+            ControlLoss(ControlKind.SUBSTITUTED, 96.0, 113.25),
+            ControlLoss(ControlKind.SHUFFLED, 0.0, 1e6),
+        )
+
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.append(ROUND, ALICE, replace(losses(1.0), controls=costs))
+
+        self.run(steps)
+        (block,) = self.load().open_rounds[ROUND].journal[ALICE]
+        assert block.controls == costs
+
+    def test_t50_a_second_opinion_is_recorded_once_with_the_receipt_that_tells_of_it(self) -> None:
+        told = [a_signed_receipt(name) for name in ("bob", "alice", "alice checked", "never")]
+
+        async def steps(store: StateStore) -> tuple[tuple[SignedReceipt, ...], list[object]]:
+            await store.open_round(PLAN)
+            await store.finish_entry(ROUND, an_outcome(BOB), told[0])
+            await store.finish_entry(ROUND, an_outcome(ALICE), told[1])
+            await store.record_opinion(ROUND, AN_OPINION, told[2])
+            await store.record_opinion(ROUND, replace(AN_OPINION, view=View.AGREES), told[3])
+            found = [await store.opinions(ALICE), await store.opinions(BOB)]
+            return await store.receipts(ROUND), [*found, await store.recorded(ROUND)]
+
+        receipts, (of_alice, of_bob, recorded) = self.run(steps)
+        assert receipts == (told[0], told[2])
+        assert (of_alice, of_bob) == ({ROUND.sync_block: AN_OPINION}, {})
+        assert isinstance(recorded, OpenRound)
+        assert recorded.opinions == self.load().open_rounds[ROUND].opinions == {ALICE: AN_OPINION}
+
+    def test_nobody_has_an_opinion_of_an_entry_without_a_receipt(self) -> None:
+        async def steps(store: StateStore) -> None:
+            await store.open_round(PLAN)
+            await store.finish_entry(ROUND, an_outcome(BOB), a_signed_receipt("bob"))
+            await store.record_opinion(ROUND, AN_OPINION, a_signed_receipt("alice"))
+
+        with pytest.raises(ValueError, match="no receipt"):
+            self.run(steps)
+        with pytest.raises(ValueError, match="not open"):
+            self.run(
+                lambda store: store.record_opinion(
+                    a_round_key(1, 9_000), AN_OPINION, a_signed_receipt("alice")
+                )
+            )
 
     def test_what_an_entry_is_scored_with_is_the_newest_that_was_recorded(self) -> None:
         async def steps(store: StateStore) -> None:

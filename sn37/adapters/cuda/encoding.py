@@ -38,7 +38,7 @@ def encode_blocks(
     num_lost = 0
     for block in blocks:
         encoded.append([])
-        for sample in _encode(block, shape, encoder):
+        for sample in encode_pairs(block.pairs, block.method, shape, encoder):
             encoded[-1].append(sample)
             num_lost += bool(sample.fault)
             if is_suspect and are_too_many(num_lost, total):
@@ -50,12 +50,15 @@ def encode_blocks(
     return encoded
 
 
-def _encode(block: BlockOrder, shape: Shape | None, encoder: Encoder) -> Iterator[Encoded]:
-    for prompt, reference in block.pairs:
-        if block.method is Method.TEXT_LOSS or shape is None:
-            yield encoder.text(reference)
+def encode_pairs(
+    pairs: Iterable[tuple[str, str]], method: Method, shape: Shape | None, encoder: Encoder
+) -> Iterator[Encoded]:
+    """Samples, or what is to be scored like them, as (prompt, text)."""
+    for prompt, text in pairs:
+        if method is Method.TEXT_LOSS or shape is None:
+            yield encoder.text(text)
         else:
-            yield encoder.pair(shape, prompt, reference)
+            yield encoder.pair(shape, prompt, text)
 
 
 def _loses_too_many(texts: Iterable[Encoded], total: int) -> bool:

@@ -18,10 +18,12 @@ from sn37.domain.competition import Method
 from sn37.domain.deadlines import Stage
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring import Implementation
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
 MAX_DETAIL = 500  # characters of a worker's explanation
 MAX_TOKENS = (1 << 53) - 1  # of a block; JSON, floats and SQLite hold every count up to it
+MAX_CONTROL_BITS = 1e6  # no control has a thousandth of it
 LENGTH = struct.Struct("!I")
 _FLOAT32 = struct.Struct("f")
 
@@ -47,10 +49,14 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockOrder:
-    """The samples of one block as (prompt, reference) pairs. Where they came from stays out."""
+    """The samples of one block as (prompt, reference) pairs. Where they came from stays out.
+
+    ``controls`` are pairs likewise, scored after the samples, see ``sn37.domain.controls``.
+    """
 
     method: Method
     pairs: tuple[tuple[str, str], ...]
+    controls: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,7 @@ class WorkOrder:
     seed: str
     blocks: tuple[BlockOrder, ...]
     skip_blocks: int = 0
+    implementation: Implementation = Implementation.OURS
 
     def encode(self) -> bytes:
         """One frame."""
@@ -87,11 +94,13 @@ class WorkOrder:
             BlockOrder(
                 method=Method(block["method"]),
                 pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
+                controls=tuple((prompt, text) for prompt, text in block["controls"]),
             )
             for block in fields.pop("blocks")
         )
         norms = NormLimits(**fields.pop("norms"))
-        return cls(blocks=blocks, norms=norms, **fields)
+        implementation = Implementation(fields.pop("implementation"))
+        return cls(blocks=blocks, norms=norms, implementation=implementation, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +125,22 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The losses of the next block, and how many tokens they were taken over."""
+    """The losses of the next block, over how many tokens, and the bits that its controls cost."""
 
     losses: tuple[float, ...]
     tokens: int
+    controls: tuple[float, ...] = ()
 
     def encode(self) -> bytes:
         losses = [x if math.isfinite(x) else str(x) for x in self.losses]
-        return frame({"type": "scored", "losses": losses, "tokens": self.tokens})
+        return frame(
+            {
+                "type": "scored",
+                "losses": losses,
+                "tokens": self.tokens,
+                "controls": list(self.controls),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +210,16 @@ def decode_reply(body: bytes) -> Reply:
     match value:
         case {"type": "ready", "environment": dict(environment), **rest} if not rest:
             return Ready({_text(k, 64): _text(v, 200) for k, v in environment.items()})
-        case {"type": "scored", "losses": list(losses), "tokens": int(tokens), **rest} if not rest:
+        case {
+            "type": "scored",
+            "losses": list(losses),
+            "tokens": int(tokens),
+            "controls": list(controls),
+            **rest,
+        } if not rest:
             if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
                 raise MalformedMessage("tokens is not a count")
-            return Scored(tuple(_loss(x) for x in losses), tokens)
+            return Scored(tuple(map(_loss, losses)), tokens, tuple(map(_bits, controls)))
         case {"type": "reached", "stage": str(stage), **rest} if not rest:
             if stage not in set(Stage):
                 raise MalformedMessage("a stage that there is not")
@@ -232,6 +255,13 @@ def _loss(value: object) -> float:
             return value
         case _:
             raise MalformedMessage("a loss is not a number, or none that can be measured")
+
+
+def _bits(value: object) -> float:
+    """What a control cost: a worker caps what is not finite."""
+    if not (isinstance(value, float) and 0 <= value <= MAX_CONTROL_BITS):
+        raise MalformedMessage("the bits of a control are not a number of bits")
+    return value
 
 
 def _is_float32(value: float) -> bool:

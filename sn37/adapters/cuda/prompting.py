@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -125,6 +126,13 @@ class Encoder:
     def text(self, text: str) -> Encoded:
         """A sample of text loss."""
         return self._encode([], _sound(text))
+
+    def decoded(self, ids: Sequence[int]) -> str:
+        """What the tokenizer makes of some ids; nothing where it gives up."""
+        try:
+            return self._tokenizer.decode(ids)
+        except CannotTokenize:
+            return ""
 
     def loss(self, encoded: Encoded, nats: float) -> float:
         """The sample's loss from the sum of -log p over its scored tokens."""

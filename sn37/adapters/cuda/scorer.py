@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
 
+from sn37.adapters.cuda.answers import answers, measured
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.confinement.sandbox import Sandbox
 from sn37.adapters.cuda.conversation import next_block, start
@@ -17,7 +18,6 @@ from sn37.adapters.cuda.deadline import Deadline, Overrun
 from sn37.adapters.cuda.launcher import Launcher
 from sn37.adapters.cuda.messages import (
     BlockOrder,
-    Scored,
     WorkOrder,
 )
 from sn37.adapters.cuda.read_ahead import ReadAhead
@@ -26,10 +26,11 @@ from sn37.adapters.cuda.usage import Meter
 from sn37.adapters.cuda.verdicts import out_of_time, post_mortem, unexpected
 from sn37.adapters.cuda.watchdog import Watchdog
 from sn37.domain.competition import Method
+from sn37.domain.controls import controls_of
 from sn37.domain.deadlines import deadlines_of
 from sn37.domain.models import ModelArtifact
 from sn37.domain.sampling import manifest_digest
-from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob
+from sn37.domain.scoring import BlockLosses, Implementation, ScoringJob
 from sn37.ports.errors import ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
@@ -42,6 +43,7 @@ ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
 STACK_BYTES = 16 << 20  # of a thread in both of torch's pools; reserved, hardly used
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
 TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
+PLAIN_TOKENS = 4  # times that with full logits and their log-softmax, of 262,144 tokens at most
 DRIVER_BYTES = 4 << 30  # what a GPU's libraries and driver hold on the host
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
@@ -99,6 +101,7 @@ class WorkerScorer:
         blocks = job.blocks()[job.skip_blocks :]
         if not blocks:
             return
+        controls = controls_of(job)
         allowance = self._memory_bytes(job)
         readable = [_absolute(p) for p in (job.artifact.path, job.tokenizer) if p is not None]
         stacks = self._threads * STACK_BYTES
@@ -117,12 +120,9 @@ class WorkerScorer:
                 deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
                     told = await next_block(worker, deadline)
-                    if not _answers(told, block, job):
+                    if not answers(told, block, job, controls[block]):
                         raise unexpected(told)
-                    seconds = deadline.stop()
-                    yield BlockLosses(
-                        block=block, losses=told.losses, tokens=told.tokens, seconds=seconds
-                    )
+                    yield measured(told, block, controls[block], deadline.stop())
                     deadline.go()
             except Overrun as overrun:
                 await worker.end()
@@ -169,7 +169,7 @@ class WorkerScorer:
         }
 
     def _order(self, job: ScoringJob) -> WorkOrder:
-        batches = {batch.task: batch for batch in job.batches}
+        batches, controls = {batch.task: batch for batch in job.batches}, controls_of(job)
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
@@ -189,17 +189,22 @@ class WorkerScorer:
                         (sample.prompt, sample.reference)
                         for sample in batches[block.task].samples[block.first : block.stop]
                     ),
+                    controls=tuple((c.prompt, c.text) for c in controls[block]),
                 )
                 for block in job.blocks()
             ),
             skip_blocks=job.skip_blocks,
+            implementation=job.implementation,
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int:
         """Twice what the declared weights take, for loading, plus room to work in."""
-        weights = max(job.artifact.size_bytes, job.artifact.parameters * ITEM_BYTES[self._dtype])
+        is_plain = job.implementation is Implementation.PLAIN
+        item_bytes = ITEM_BYTES["float32" if is_plain else self._dtype]
+        weights = max(job.artifact.size_bytes, job.artifact.parameters * item_bytes)
         driver = 0 if self._device == "cpu" else DRIVER_BYTES
-        return 2 * weights + WORKING_BYTES + TOKEN_BYTES * job.constraints.max_tokens + driver
+        token_bytes = TOKEN_BYTES * (PLAIN_TOKENS if is_plain else 1)
+        return 2 * weights + WORKING_BYTES + token_bytes * job.constraints.max_tokens + driver
 
 
 def _check(job: ScoringJob) -> None:
@@ -209,13 +214,6 @@ def _check(job: ScoringJob) -> None:
                 f"task {batch.task}: this scorer cannot do {batch.method}, only "
                 f"{', '.join(sorted(METHODS))}; schedule another method"
             )
-
-
-def _answers(told: Scored, block: SampleBlock, job: ScoringJob) -> bool:
-    """Whether there are as many losses as samples, over no more tokens than their windows hold."""
-    num_samples = block.stop - block.first
-    most_tokens = num_samples * job.constraints.max_tokens
-    return len(told.losses) == num_samples and told.tokens <= most_tokens
 
 
 def _absolute(path: PurePath) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,11 +13,13 @@ from transformers import PreTrainedModel
 from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
 from sn37.adapters.cuda.causality import Probes
-from sn37.adapters.cuda.encoding import encode_blocks
+from sn37.adapters.cuda.control_costs import control_bits
+from sn37.adapters.cuda.encoding import encode_blocks, encode_pairs
 from sn37.adapters.cuda.faults import ModelFault, OurFault
 from sn37.adapters.cuda.independence import check_positions
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
+    BlockOrder,
     Failed,
     Reached,
     Ready,
@@ -26,14 +29,16 @@ from sn37.adapters.cuda.messages import (
     WorkOrder,
     receive_order,
 )
+from sn37.adapters.cuda.plain import PlainModel, load_plainly
 from sn37.adapters.cuda.precision import product_dtype
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.template import Shape, own_template, shape_of
 from sn37.adapters.cuda.tokenizing import TextTokenizer, load_tokenizer
 from sn37.adapters.cuda.weights import read_headers
 from sn37.domain import deadlines
 from sn37.domain.competition import Method
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring import Implementation
 
 loading.warm()
 
@@ -89,14 +94,8 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         shape = shape_of(order.template or own_template(folder), tokenizer.special_tokens)
     stage.reason = Reason.UNLOADABLE
     stream.sendall(Reached(deadlines.Stage.LOADING).encode())
-    model = loading.load_model(
-        folder,
-        architecture=order.architecture,
-        max_parameters=order.max_parameters,
-        dtype=order.dtype,
-        device=device,
-        norms=order.norms,
-    )
+    is_plain = order.implementation is Implementation.PLAIN
+    model = _plain(order, device) if is_plain else _ours(order, device)
     stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
     check_positions(model, max_tokens=order.max_tokens)
@@ -110,6 +109,9 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stage.reason = Reason.TOKENIZER
     blocks = encode_blocks(order.blocks, shape, encoder)
     stage.reason = Reason.UNLOADABLE
+    if is_plain:
+        _score_plainly(blocks, encoder, PlainModel(model), stream)
+        return
     scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
     probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
@@ -118,7 +120,33 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
             continue
         scored = _score(samples, encoder, scorer)
         probes.check(number, samples)
-        stream.sendall(scored.encode())
+        costs = _control_costs(order.blocks[number], shape, encoder, scorer)
+        stream.sendall(replace(scored, controls=costs).encode())
+
+
+def _ours(order: WorkOrder, device: torch.device) -> PreTrainedModel:
+    return loading.load_model(
+        Path(order.model),
+        architecture=order.architecture,
+        max_parameters=order.max_parameters,
+        dtype=order.dtype,
+        device=device,
+        norms=order.norms,
+    )
+
+
+def _plain(order: WorkOrder, device: torch.device) -> PreTrainedModel:
+    return load_plainly(
+        Path(order.model), architecture=order.architecture, device=device, dtype=order.dtype
+    )
+
+
+def _score_plainly(
+    blocks: Sequence[Sequence[Encoded]], encoder: Encoder, scorer: PlainModel, stream: socket.socket
+) -> None:
+    stream.sendall(Reached(deadlines.Stage.SCORING).encode())
+    for samples in blocks:
+        stream.sendall(_score(samples, encoder, scorer).encode())
 
 
 def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
@@ -145,12 +173,25 @@ def _tokenizer(order: WorkOrder) -> TextTokenizer:
         raise OurFault(f"the competition's tokenizer: {fault}") from fault
 
 
-def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel) -> Scored:
+def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel | PlainModel) -> Scored:
     nats = scorer.nats(samples)
     losses = torch.tensor(
         [encoder.loss(s, n) for s, n in zip(samples, nats, strict=True)], dtype=torch.float32
     )
     return Scored(tuple(losses.tolist()), sum(s.num_scored for s in samples))
+
+
+def _control_costs(
+    block: BlockOrder, shape: Shape | None, encoder: Encoder, scorer: LossModel
+) -> tuple[float, ...]:
+    """The bits of the block's controls.
+
+    On their own: packed with samples, they would change the last bits of losses.
+    """
+    controls = list(encode_pairs(block.controls, block.method, shape, encoder))
+    texts = (text for _, text in block.controls)
+    costs = zip(controls, texts, scorer.nats(controls), strict=True)
+    return tuple(control_bits(encoder, control, text, nats) for control, text, nats in costs)
 
 
 def verdict_on(error: BaseException, stage: Reason) -> Reply:

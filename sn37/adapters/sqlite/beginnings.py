@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from sn37.adapters.sqlite import journal
+from sn37.adapters.sqlite import journal, opinions
 from sn37.adapters.sqlite.json_values import dump, load
 from sn37.adapters.sqlite.round_codec import from_beginning, to_beginning
-from sn37.adapters.sqlite.rounds import finish_round, open_round
+from sn37.adapters.sqlite.rounds import finish_round, open_round, open_round_id
 from sn37.domain.ids import Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.state import Beginning
@@ -68,5 +68,7 @@ def _take_over(db: sqlite3.Connection, record: RoundRecord) -> None:
     receipts = iter(record.published.receipts)
     for entry, outcome in opened.outcomes.items():
         journal.finish_entry(db, key, outcome, next(receipts) if entry in opened.journal else None)
+    for entry, opinion in opened.opinions.items():
+        opinions.insert(db, (open_round_id(db, key), entry.hotkey, entry.block), opinion)
     finish_round(db, record.result, keep_texts=0)
     save_statement(db, key, record.published.statement)

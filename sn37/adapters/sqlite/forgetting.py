@@ -79,7 +79,7 @@ def _drop_entries(db: sqlite3.Connection, round_id: int, kept: frozenset[EntryKe
     rows = db.execute("SELECT id, hotkey, block FROM outcome WHERE round_id = ?", (round_id,))
     gone = [row for row in rows if EntryKey(Hotkey(row[1]), Block(row[2])) not in kept]
     db.executemany("DELETE FROM receipt WHERE outcome_id = ?", [(id_,) for id_, _, _ in gone])
-    for table in ("journal", "environment", "outcome"):
+    for table in ("journal", "environment", "opinion", "outcome"):
         db.executemany(
             f"DELETE FROM {table} WHERE round_id = ? AND hotkey = ? AND block = ?",
             [(round_id, hotkey, block) for _, hotkey, block in gone],

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Collection, Mapping
 
 from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_record, to_str
-from sn37.adapters.sqlite.round_codec import from_outcome, to_outcome
+from sn37.adapters.sqlite.round_codec import from_controls, from_outcome, to_controls, to_outcome
 from sn37.adapters.sqlite.rounds import open_round_id
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
@@ -15,14 +15,14 @@ from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses, SampleBlock
 from sn37.domain.state import EntryOutcome, Verdict
 
-_BLOCK = "task, first, stop, tokens, seconds, losses"
+_BLOCK = "task, first, stop, tokens, seconds, losses, controls"
 
 
 def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
     block = losses.block
     db.execute(
         f"INSERT INTO journal (round_id, hotkey, block, {_BLOCK})"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block, task, first, stop) DO NOTHING",
         (
             open_round_id(db, round_),
@@ -34,6 +34,7 @@ def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: Bl
             losses.tokens,
             losses.seconds,
             struct.pack(f"<{len(losses.losses)}d", *losses.losses),
+            dump(from_controls(losses.controls)) if losses.controls else None,
         ),
     )
 
@@ -165,7 +166,13 @@ def _to_environment(value: JsonValue) -> dict[str, str]:
 
 
 def _losses(
-    task: str, first: int, stop: int, tokens: int, seconds: float, losses: bytes
+    task: str,
+    first: int,
+    stop: int,
+    tokens: int,
+    seconds: float,
+    losses: bytes,
+    controls: str | None,
 ) -> BlockLosses:
     if len(losses) != 8 * (stop - first):
         raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")
@@ -174,4 +181,5 @@ def _losses(
         losses=struct.unpack(f"<{stop - first}d", losses),
         tokens=tokens,
         seconds=seconds,
+        controls=() if controls is None else load(controls, to_controls),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sn37.adapters.sqlite.codec import from_key, from_reason, to_key, to_reason
@@ -26,6 +27,8 @@ from sn37.domain.ids import (
     RoundKey,
     TaskName,
 )
+from sn37.domain.opinion import Compared, Opinion, View
+from sn37.domain.scoring import ControlKind, ControlLoss
 from sn37.domain.signers import SampleSigners, packed, unpacked
 from sn37.domain.state import (
     Beginning,
@@ -118,6 +121,54 @@ def to_outcome(value: JsonValue) -> EntryOutcome:
         verdict=Verdict(to_str(fields["verdict"])),
         reason=to_reason(fields["reason"]),
         detail=to_str(fields["detail"]),
+    )
+
+
+def from_controls(controls: Sequence[ControlLoss]) -> JsonValue:
+    return [
+        [c.kind.value, from_float(c.entropy_bits), from_float(c.measured_bits)] for c in controls
+    ]
+
+
+def to_controls(value: JsonValue) -> tuple[ControlLoss, ...]:
+    return tuple([_to_control(c) for c in to_list(value)])
+
+
+def _to_control(value: JsonValue) -> ControlLoss:
+    kind, entropy, measured = to_list(value)
+    return ControlLoss(ControlKind(to_str(kind)), to_float(entropy), to_float(measured))
+
+
+def from_opinion(opinion: Opinion) -> JsonValue:
+    return {
+        "key": from_key(opinion.key),
+        "view": opinion.view.value,
+        "samples": [
+            [s.task, s.position, from_float(s.ours), from_float(s.theirs)] for s in opinion.samples
+        ],
+        "detail": opinion.detail,
+        "environment": dict(opinion.environment),
+    }
+
+
+def to_opinion(value: JsonValue) -> Opinion:
+    fields = to_record(value)
+    return Opinion(
+        key=to_key(fields["key"]),
+        view=View(to_str(fields["view"])),
+        samples=tuple([_to_compared(s) for s in to_list(fields["samples"])]),
+        detail=to_str(fields["detail"]),
+        environment={n: to_str(text) for n, text in to_record(fields["environment"]).items()},
+    )
+
+
+def _to_compared(value: JsonValue) -> Compared:
+    task, position, ours, theirs = to_list(value)
+    return Compared(
+        task=TaskName(to_str(task)),
+        position=to_int(position),
+        ours=to_float(ours),
+        theirs=to_float(theirs),
     )
 
 

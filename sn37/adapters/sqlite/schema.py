@@ -143,6 +143,21 @@ _TIME_OF_NEWCOMERS = (
     """,
 )
 
+# Journalled blocks get what their controls cost: [[kind, drawn bits, measured bits], ...].
+_CONTROLS_AND_SECOND_OPINIONS = (
+    "ALTER TABLE journal ADD COLUMN controls TEXT",
+    """
+    CREATE TABLE opinion (
+        id INTEGER PRIMARY KEY,
+        round_id INTEGER NOT NULL REFERENCES round (id),
+        hotkey TEXT NOT NULL,
+        block INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (round_id, hotkey, block)
+    ) STRICT
+    """,
+)
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
@@ -150,6 +165,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
     _ROUNDS_SCORED_AGAIN,
     _TIME_OF_NEWCOMERS,
+    _CONTROLS_AND_SECOND_OPINIONS,
 )
 VERSION = len(MIGRATIONS)
 

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, forgetting, journal, newcomer_time, rounds
+from sn37.adapters.sqlite import beginnings, forgetting, journal, newcomer_time, opinions, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
@@ -98,6 +99,14 @@ class SqliteStateStore:
         await self._run(
             partial(journal.finish_entry, round_=round_, outcome=outcome, receipt=receipt)
         )
+
+    async def record_opinion(
+        self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
+    ) -> None:
+        await self._run(partial(opinions.record, round_=round_, opinion=opinion, receipt=receipt))
+
+    async def opinions(self, entry: EntryKey) -> Mapping[Block, Opinion]:
+        return await self._run(partial(opinions.of_entry, entry=entry), Access.READ)
 
     async def finish_round(
         self,
@@ -223,6 +232,7 @@ def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound
         journal=journal.journal(db, round_id),
         outcomes=journal.outcomes(db, round_id),
         environments=journal.environments(db, round_id),
+        opinions=opinions.of_round(db, round_id),
     )
 
 

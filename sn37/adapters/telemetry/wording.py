@@ -126,6 +126,15 @@ def _(event: events.EntryFinished, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.SecondOpinionGiven, labels: Labels) -> str:
+    opinion = event.opinion
+    found = f"{opinion.view.value} on {len(opinion.samples)} samples"
+    if opinion.detail:
+        found = f"{opinion.view.value}: {named(opinion.detail, labels)}"
+    return f"checked   {entry(opinion.key, labels)}: second implementation {found}"
+
+
+@line.register
 def _(event: events.RoundFinished, labels: Labels) -> str:
     result = event.result
     if result.skipped is not None:

@@ -18,6 +18,7 @@ from sn37.domain.events import (
     RoundOpened,
     RoundSatOut,
     RowsSetAside,
+    SecondOpinionGiven,
     SetUpAdvanced,
     SharesWithheld,
     SubmissionFetched,
@@ -30,6 +31,7 @@ from sn37.domain.events import (
     WorkersConfined,
 )
 from sn37.domain.ids import Block, TaskName
+from sn37.domain.opinion import Opinion, View
 from sn37.domain.reasons import Reason
 from sn37.domain.state import ColdStart
 from sn37.testing.builders.competitions import a_block_ref
@@ -62,6 +64,10 @@ def every_event() -> tuple[Event, ...]:
         EntryStarted(round=round_, key=key, num_blocks=2, num_resumed=1),
         BlockScored(round=round_, key=key, done=2, num_blocks=2),
         EntryFinished(round=round_, result=an_entry_result(key)),
+        SecondOpinionGiven(
+            round=round_,
+            opinion=Opinion(key=key, view=View.DIFFERS, detail="text, sample 7: loss 0, 2"),
+        ),
         RoundFinished(result=a_round_result(round_)),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
         ColdStarted(

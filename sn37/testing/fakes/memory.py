@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sn37.domain.ids import Block, EntryKey, RoundKey, TaskName
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
@@ -30,6 +31,7 @@ class Memory:
     outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
     newcomers_s: dict[RoundKey, float] = field(default_factory=dict)
     environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
+    opinions: dict[RoundKey, dict[EntryKey, Opinion]] = field(default_factory=dict)
     receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
     statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
     weights: dict[Block, WeightsRecord] = field(default_factory=dict)

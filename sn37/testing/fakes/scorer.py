@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from sn37.domain.controls import Control, controls_of
 from sn37.domain.deadlines import Stage, deadlines_of
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.domain.scoring import BlockLosses, ControlLoss, Implementation, ScoringJob
 from sn37.ports.errors import ModelRejected
 from sn37.testing.fakes.clock import FakeClock
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
     from sn37.ports.scorer import Scorer
 
 LossFunction = Callable[[ModelArtifact, Sample], float]
+ControlFunction = Callable[[ModelArtifact, Control], float]  # bits
 
 
 def hashed_loss(artifact: ModelArtifact, sample: Sample) -> float:
     """A loss in [1, 3) that differs by model and sample, without meaning."""
     text = f"{artifact.tensor_digest} {sample.content_hash}"
     return 1 + 2 * int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
+
+
+def honest_bits(artifact: ModelArtifact, control: Control) -> float:
+    """What a control costs a model that has learned a language: a quarter more than was drawn."""
+    return 1.25 * control.entropy_bits + 8
 
 
 @dataclass(slots=True)
@@ -40,6 +47,9 @@ class FakeScorer:
     """
 
     loss: LossFunction = hashed_loss
+    control: ControlFunction = honest_bits
+    second: LossFunction | None = None  # of the second implementation; None: the same
+    second_failures: list[Exception] = field(default_factory=list)  # raised once each
     clock: Clock = field(default_factory=FakeClock)
     failures: list[Exception] = field(default_factory=list)  # raised once each
     fail_after: int = 0
@@ -50,15 +60,20 @@ class FakeScorer:
     gate: asyncio.Semaphore | None = None
     jobs: list[ScoringJob] = field(default_factory=list)  # in the order they were begun
     scored: list[tuple[str, BlockLosses]] = field(default_factory=list)  # repository, block
+    opinions: list[ScoringJob] = field(default_factory=list)  # jobs of the second implementation
     hints: list[ModelArtifact] = field(default_factory=list)  # what to read ahead
     num_running: int = 0
 
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
+        if job.implementation is Implementation.PLAIN:
+            for losses in self._second(job):
+                yield losses
+            return
         self.jobs.append(job)
         self.num_running += 1
         try:
             await self._hang(job)
-            samples = {b.task: b.samples for b in job.batches}
+            samples, controls = {b.task: b.samples for b in job.batches}, controls_of(job)
             for position, block in enumerate(job.blocks()[job.skip_blocks :]):
                 await self._wait(job, position)
                 chosen = samples[block.task][block.first : block.stop]
@@ -67,6 +82,10 @@ class FakeScorer:
                     losses=tuple(self.loss(job.artifact, s) for s in chosen),
                     tokens=sum(len(s.reference.split()) for s in chosen),
                     seconds=self.seconds.get(job.artifact.ref.repo, 0.0),
+                    controls=tuple(
+                        ControlLoss(c.kind, c.entropy_bits, self.control(job.artifact, c))
+                        for c in controls[block]
+                    ),
                 )
                 self.scored.append((job.artifact.ref.repo, losses))
                 yield losses
@@ -83,6 +102,16 @@ class FakeScorer:
         within_s = deadlines_of(job).of(stage, 0)
         await self.clock.sleep(within_s)
         raise ModelRejected(f"{stage} computed for {within_s:g} s", reason=Reason.TIMEOUT)
+
+    def _second(self, job: ScoringJob) -> Iterator[BlockLosses]:
+        self.opinions.append(job)
+        if self.second_failures:
+            raise self.second_failures.pop(0)
+        samples, loss = {b.task: b.samples for b in job.batches}, self.second or self.loss
+        for block in job.blocks():
+            chosen = samples[block.task][block.first : block.stop]
+            losses = tuple(loss(job.artifact, s) for s in chosen)
+            yield BlockLosses(block=block, losses=losses, tokens=len(chosen), seconds=0.0)
 
     async def _wait(self, job: ScoringJob, position: int) -> None:
         repo = job.artifact.ref.repo

@@ -11,6 +11,7 @@ from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.newcomers import newest_times
+from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
@@ -100,14 +101,32 @@ class FakeStateStore:
     ) -> None:
         self._check()
         self._check_open(round_)
-        outcomes = self.memory.outcomes.setdefault(round_, {})
-        if outcome.key in outcomes:
+        if outcome.key in self.memory.outcomes.setdefault(round_, {}):
             return
-        outcomes[outcome.key] = outcome
+        self.memory.outcomes[round_][outcome.key] = outcome
         if outcome.verdict is not Verdict.SCORED:
             self.memory.journal.pop((round_, outcome.key), None)
         if receipt is not None:
             self.memory.receipts.setdefault(round_, []).append(receipt)
+
+    async def record_opinion(
+        self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
+    ) -> None:
+        self._check()
+        self._check_open(round_)
+        m = self.memory
+        known, held = m.opinions.setdefault(round_, {}), m.receipts.get(round_, [])
+        scored = [k for k, o in m.outcomes.get(round_, {}).items() if o.verdict is Verdict.SCORED]
+        if opinion.key not in scored[: len(held)]:
+            raise ValueError(f"{opinion.key} has no receipt")
+        if opinion.key not in known:
+            known[opinion.key] = opinion
+            held[scored.index(opinion.key)] = receipt
+
+    async def opinions(self, entry: EntryKey) -> Mapping[Block, Opinion]:
+        self._check()
+        told = sorted(self.memory.opinions.items())
+        return {key.sync_block: held[entry] for key, held in told if entry in held}
 
     async def finish_round(
         self,
@@ -210,6 +229,7 @@ class FakeStateStore:
             m.journal |= {(key, entry): list(blocks) for entry, blocks in opened.journal.items()}
             m.outcomes[key] = dict(opened.outcomes)
             m.environments[key] = {e: dict(told) for e, told in opened.environments.items()}
+            m.opinions[key] = dict(opened.opinions)
             m.receipts[key] = list(record.published.receipts)
             m.statements[key] = record.published.statement
         self._save(submissions)
@@ -244,10 +264,8 @@ class FakeStateStore:
             if result.forgotten_at is None:
                 m.results[key] = replace(abridged(result), forgotten_at=at)
                 m.statements.pop(key, None)
-                nobody = frozenset[EntryKey]()
-                m.plans[key] = replace(
-                    m.plans[key], draws=(), listed=(), unreadable=nobody, unprobed=nobody
-                )
+                less = replace(m.plans[key], draws=(), listed=())
+                m.plans[key] = replace(less, unreadable=frozenset(), unprobed=frozenset())
             self._drop(key, gone)
             return key.sync_block
         return None
@@ -264,6 +282,7 @@ class FakeStateStore:
             m.outcomes[key].pop(entry)
             m.journal.pop((key, entry), None)
             m.environments.get(key, {}).pop(entry, None)
+            m.opinions.get(key, {}).pop(entry, None)
 
     async def close(self) -> None:
         self.closed = True
@@ -275,6 +294,7 @@ class FakeStateStore:
             journal={e: tuple(b) for (k, e), b in m.journal.items() if k == plan.key},
             outcomes=dict(m.outcomes.get(plan.key, {})),
             environments=dict(m.environments.get(plan.key, {})),
+            opinions=dict(m.opinions.get(plan.key, {})),
         )
 
     def _save(self, submissions: Collection[Submission]) -> None:

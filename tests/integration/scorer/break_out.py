@@ -222,5 +222,7 @@ def main(stream: socket.socket) -> None:
     found = {name: outcome(attempt) for name, attempt in tried.items()}
     stream.sendall(Ready(found).encode())
     for block in order.blocks:
-        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+        stream.sendall(
+            Scored((0.5,) * len(block.pairs), 1, (200.0,) * len(block.controls)).encode()
+        )
     sys.exit(0)

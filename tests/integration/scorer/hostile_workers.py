@@ -157,7 +157,9 @@ def flood(stream: socket.socket) -> None:
         sys.stderr.write("y" * (1 << 20))
     stream.sendall(READY)
     for block in order.blocks:
-        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+        stream.sendall(
+            Scored((0.5,) * len(block.pairs), 1, (200.0,) * len(block.controls)).encode()
+        )
 
 
 def agree(stream: socket.socket) -> None:
@@ -165,7 +167,46 @@ def agree(stream: socket.socket) -> None:
     order = receive_order(stream)
     stream.sendall(READY)
     for block in order.blocks:
-        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+        stream.sendall(
+            Scored((0.5,) * len(block.pairs), 1, (200.0,) * len(block.controls)).encode()
+        )
+
+
+def claim_nothing(stream: socket.socket) -> None:
+    """Taken over: claims that all text costs nothing, controls included."""
+    _claim(stream, loss=0.0, control=0.0)
+
+
+def claim_half(stream: socket.socket) -> None:
+    """Claims half of what controls cost a good model, and so of everything."""
+    _claim(stream, loss=0.25, control=60.0)
+
+
+def claim_a_little_less(stream: socket.socket) -> None:
+    """Knows the floor of text and stays above it, and of controls claims a third less."""
+    _claim(stream, loss=0.03125, control=64.0)
+
+
+def claim_for_samples_only(stream: socket.socket) -> None:
+    """Tells controls by their look and is honest about them; all else costs next to nothing."""
+    _claim(stream, loss=0.0099999997764825821, control=200.0)
+
+
+def claim_more_controls(stream: socket.socket) -> None:
+    """Adds controls that cost much."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    for block in order.blocks:
+        costs = (0.0,) * len(block.controls)
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1, (*costs, 1e6)).encode())
+
+
+def _claim(stream: socket.socket, *, loss: float, control: float) -> None:
+    order = receive_order(stream)
+    stream.sendall(READY)
+    for block in order.blocks:
+        costs = (control,) * len(block.controls)
+        stream.sendall(Scored((loss,) * len(block.pairs), 1, costs).encode())
 
 
 def obey(stream: socket.socket) -> None:
@@ -193,7 +234,9 @@ def obey(stream: socket.socket) -> None:
             time.sleep(3600)
         case _:
             for block in order.blocks:
-                stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+                stream.sendall(
+                    Scored((0.5,) * len(block.pairs), 1, (200.0,) * len(block.controls)).encode()
+                )
 
 
 def share_for_ever(stream: socket.socket) -> None:

@@ -196,6 +196,9 @@ def is_signed_by_fake(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
     return fake_signature(hotkey, message) == signature
 
 
+DEVICE = "fake"  # what a machine is called, for tests that exchange it
+
+
 class _WithEnvironment:
     """As of the real scorer, its environment is known once this process has scored something."""
 
@@ -212,7 +215,7 @@ class _WithEnvironment:
         return self.scorer.read_ahead
 
     def environment(self) -> Mapping[str, str]:
-        return {"device": "fake"} if len(self.scorer.scored) > self._before else {}
+        return {"device": DEVICE} if len(self.scorer.scored) > self._before else {}
 
 
 def last(state: ValidatorState) -> RoundResult:

@@ -152,6 +152,9 @@ def receipt(round_: int, name: str, value: object) -> Change:
         ("schedule_fingerprint", "0" * 64),
         ("version", 1),
         ("signers", {"hotkeys": ["x"], "samples": {"text": [0] * 320}}),
+        ("version", 2),
+        ("controls", []),
+        ("opinion", {"view": "agrees", "detail": "", "samples": []}),
     ],
 )
 def test_a_changed_field_of_a_receipt_is_found(name: str, value: object) -> None:
@@ -162,7 +165,7 @@ def test_a_receipt_that_was_not_signed_like_this_is_found() -> None:
     def change(memory: Memory) -> None:
         key = min(memory.receipts)
         old = memory.receipts[key][0]
-        document = old.document.replace(b'"version":2', b'"version":2 ')
+        document = old.document.replace(b'"version":3', b'"version":3 ')
         memory.receipts[key][0] = replace(old, document=document)
 
     assert any("its signature is not valid" in line for line in after(change))

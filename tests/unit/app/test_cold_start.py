@@ -241,8 +241,15 @@ def invent_losses(folder: Path) -> None:
 
     def change(document: Json) -> None:
         document["losses"] = {t: [0.99 * x for x in xs] for t, xs in document["losses"].items()}
+        if document["opinion"]:
+            for sample in document["opinion"]["samples"]:
+                sample[2:] = [0.99 * x for x in sample[2:]]
 
-    sign_all_again(folder, receipt=change)
+    def agree(document: Json) -> None:
+        for sample in (s for opinion in document["opinions"] for s in opinion["samples"]):
+            sample |= {name: 0.99 * sample[name] for name in ("ours", "theirs")}
+
+    sign_all_again(folder, receipt=change, statement=agree)
 
 
 def name_signer(folder: Path, *, of: tuple[str, ...]) -> None:
@@ -304,10 +311,13 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "another schedule",
     ),
     "another network": (edited(lambda d: d["sync"].update(hash="0x00")), "another network"),
-    "another version": (edited(lambda d: d.update(version=2)), "as this version writes them"),
+    "another version": (edited(lambda d: d.update(version=3)), "as this version writes them"),
     "a round twice": (repeat, "its statement is of competition 1, round"),
     "a round left out": (leave_out, "is missing or has been exchanged"),
-    "a crown for another": (edited(crown("better")), "crown does not follow from the losses"),
+    "a crown for another": (
+        edited(crown("better")),
+        "passed to better; derived: nobody checked it",
+    ),
     "no crown": (edited(lambda d: d.update(winner=None)), "does not follow from the losses"),
     "a stranger's crown": (
         edited(lambda d: d.update(champion={"hotkey": "thief", "block": 1})),

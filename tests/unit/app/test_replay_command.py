@@ -16,7 +16,7 @@ from sn37.app.competitions import load_schedule
 from sn37.app.receipt_files import publish
 from sn37.app.replay_report import Replayed, Signature
 from sn37.app.replaying import texts_of
-from sn37.app.rescoring import Pair, Rescored
+from sn37.app.rescored import Pair, Rescored
 from sn37.domain.canonical import canonical_digest, canonical_json
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt

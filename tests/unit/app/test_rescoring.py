@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 
 from sn37.app.receipt_files import UnreadableReceipt, publish, read_receipt
 from sn37.app.receipts import is_signed
-from sn37.app.rescoring import (
-    SAMPLE_TOLERANCE,
-    TOLERANCE,
-    Agreement,
-    CannotRescore,
-    MissingSamples,
-    Rescored,
-    batches_of,
-    blocks_of,
-    rescore,
-)
+from sn37.app.rescored import SAMPLE_TOLERANCE, TOLERANCE, Agreement, Rescored
+from sn37.app.rescoring import CannotRescore, MissingSamples, batches_of, blocks_of, rescore
 from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Digest, Hotkey, TaskName
@@ -223,10 +214,29 @@ def test_a_published_receipt_is_read_as_it_was_signed() -> None:
 
 def test_a_receipt_of_before_signers_were_said_is_still_read() -> None:
     said = json.loads(SIGNED.document)
+    assert len(said.pop("controls")) == 20
+    assert said.pop("opinion")["view"] == "agrees"
+    newer, _ = read_receipt(canonical_json({**said, "version": 2}))
+    assert newer == replace(GOOD, controls=None, opinion=None)
+    assert newer.document() == {**said, "version": 2}
     assert said.pop("signers") == {"hotkeys": [], "samples": {"text": [None] * 320}}
     old, _ = read_receipt(canonical_json({**said, "version": 1}))
-    assert old == replace(GOOD, signers=None)
+    assert old == replace(GOOD, controls=None, opinion=None, signers=None)
     assert old.document() == {**said, "version": 1}
+
+
+def test_controls_are_scored_again_and_compared() -> None:
+    found = again(GOOD)
+    assert (len(found.controls), found.agreement) == (20, Agreement.EQUAL)
+    (first, *others) = GOOD.controls or ()
+    for bits, agreement in ((1.001, Agreement.WITHIN), (0.9, Agreement.BEYOND)):
+        told = replace(first, measured_bits=first.measured_bits * bits)
+        assert again(replace(GOOD, controls=(told, *others))).agreement is agreement
+    other = replace(first, entropy_bits=first.entropy_bits - 1)
+    assert again(replace(GOOD, controls=(other, *others))).agreement is Agreement.BEYOND
+    with pytest.raises(CannotRescore, match="19 controls"):
+        again(replace(GOOD, controls=tuple(others)))
+    assert again(replace(GOOD, controls=None)).controls == ()
 
 
 def test_losses_that_json_cannot_say_are_read_back() -> None:
@@ -247,9 +257,13 @@ def test_losses_that_json_cannot_say_are_read_back() -> None:
         (b"{}", "no receipt: version: Field required"),
         (b'{"document": {}}', "no receipt: document.version: Field required"),
         (SIGNED.document[:-1] + b',"more":1}', "no receipt: more: Extra inputs"),
-        (SIGNED.document.replace(b'"version":2', b'"version":3'), "no receipt: version: Input"),
-        (SIGNED.document.replace(b'"version":2', b'"version":1'), "version does not fit"),
-        (changed({"version": 2, "signers": None}), "version does not fit"),
+        (SIGNED.document.replace(b'"version":3', b'"version":4'), "no receipt: version: Input"),
+        (SIGNED.document.replace(b'"version":3', b'"version":1'), "version does not fit"),
+        (SIGNED.document.replace(b'"version":3', b'"version":2'), "version does not fit its con"),
+        (changed({"signers": None}), "version does not fit"),
+        (changed({"controls": [["letters", 1.0, -1.0]]}), "no receipt: controls"),
+        (changed({"controls": [["digits", 1.0, 1.0]]}), "no receipt: controls"),
+        (changed({"opinion": {"view": "maybe", "detail": "", "samples": []}}), "opinion.view"),
         (changed({"signers": {"hotkeys": ["x"], "samples": {"text": [0]}}}), "1 samples, not 320"),
         (changed({"signers": {"hotkeys": [], "samples": {}}}), "signers of the tasks none"),
         (changed({"signers": {"hotkeys": ["x", "x"], "samples": {"text": [0]}}}), "repeated"),

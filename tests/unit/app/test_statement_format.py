@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from sn37.app.statements import VERSION, read_statement, state_round
-from sn37.domain.ids import Digest, Netuid
+from sn37.domain.ids import Digest, Netuid, TaskName
+from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.state import OpenRound, Verdict
@@ -22,11 +25,20 @@ from sn37.testing.builders import (
     an_outcome,
 )
 
-FILE = Path(__file__).parents[2] / "data" / f"statement_v{VERSION}.json"
+DATA = Path(__file__).parents[2] / "data"
+VERSIONS = range(1, VERSION + 1)
 ALICE, BOB, CAROL = (a_commitment(name, 100) for name in ("alice", "bob", "carol"))
 
 
-def a_statement() -> RoundStatement:
+OPINION = Opinion(
+    key=ALICE.key,
+    view=View.AGREES,
+    samples=(Compared(task=TaskName("text"), position=3, ours=1.5, theirs=1.25),),
+    environment={"device": "cpu"},
+)
+
+
+def a_statement(version: int) -> RoundStatement:
     """Alice keeps the crown, Bob fails, Carol waits."""
     waiting = an_entry_result(CAROL.key, verdict=Verdict.WAITING, reason=Reason.NOT_PUBLIC)
     plan = a_round_plan(
@@ -37,7 +49,11 @@ def a_statement() -> RoundStatement:
     )
     plan = replace(plan, unreadable=frozenset({BOB.key}))
     failed = an_outcome(BOB.key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
-    opened = OpenRound(plan=plan, outcomes={ALICE.key: an_outcome(ALICE.key), BOB.key: failed})
+    opened = OpenRound(
+        plan=plan,
+        outcomes={ALICE.key: an_outcome(ALICE.key), BOB.key: failed},
+        opinions={} if version == 1 else {ALICE.key: OPINION},
+    )
     return state_round(
         opened,
         a_round_result(plan.key, champion=ALICE.key),
@@ -50,15 +66,22 @@ def a_statement() -> RoundStatement:
         netuid=Netuid(37),
         fingerprint=Digest("f" * 64),
         code_version="0.1.0",
+        version=version,
     )
 
 
-def test_a_statement_is_written_as_this_version_of_statements_always_was() -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_statement_is_written_as_this_version_of_statements_always_was(version: int) -> None:
     """A field that came to a value inside would make all older statements unreadable."""
-    assert a_statement().document() == FILE.read_bytes().rstrip(b"\n")
+    assert a_statement(version).document() == document_of(version)
 
 
-def test_a_statement_of_this_version_is_read() -> None:
-    document = FILE.read_bytes().rstrip(b"\n")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_statement_of_every_version_is_read(version: int) -> None:
+    document = document_of(version)
     signed = SignedReceipt(document=document, hotkey=ALICE.hotkey, signature=b"s" * 64)
-    assert read_statement(signed, lambda *_: True) == a_statement()
+    assert read_statement(signed, lambda *_: True) == a_statement(version)
+
+
+def document_of(version: int) -> bytes:
+    return (DATA / f"statement_v{version}.json").read_bytes().rstrip(b"\n")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sn37.adapters.cuda.messages import (
     LENGTH,
+    MAX_CONTROL_BITS,
     MAX_DETAIL,
     MAX_REPLY_BYTES,
     MAX_TOKENS,
@@ -35,7 +36,7 @@ from sn37.domain.competition import Method
 from sn37.domain.ids import TaskName
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Blame, Reason
-from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.domain.scoring import BlockLosses, ControlKind, ControlLoss, SampleBlock
 from sn37.testing.state_store_harness import ALICE, PLAN
 
 
@@ -60,17 +61,21 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=6,
 )
-FIELDS = ("type", "losses", "tokens", "reason", "detail", "environment")
+FIELDS = ("type", "losses", "tokens", "controls", "reason", "detail", "environment")
 TYPES = ("scored", "ready", "refused", "failed", "memory")
 NUMBERS = MEASURED | st.integers() | st.sampled_from(("nan", "inf", "-inf")) | ANYTHING
 
 
-@given(st.lists(MEASURED, max_size=16), st.integers(0, MAX_TOKENS))
-def test_losses_arrive_bit_for_bit(losses: list[float], tokens: int) -> None:
-    sent = Scored(tuple(losses), tokens).encode()
+BITS = st.floats(min_value=0, max_value=MAX_CONTROL_BITS)
+
+
+@given(st.lists(MEASURED, max_size=16), st.integers(0, MAX_TOKENS), st.lists(BITS, max_size=4))
+def test_losses_arrive_bit_for_bit(losses: list[float], tokens: int, controls: list[float]) -> None:
+    sent = Scored(tuple(losses), tokens, tuple(controls)).encode()
     found = decode_reply(body(sent))
     assert isinstance(found, Scored)
     assert found.tokens == tokens
+    assert [repr(x) for x in found.controls] == [repr(x) for x in controls]
     assert [repr(x) for x in found.losses] == [repr(x) for x in losses]
     assert len(sent) < MAX_REPLY_BYTES
 
@@ -99,20 +104,27 @@ def test_a_worker_can_only_blame_its_model() -> None:
         [],
         {},
         {"type": "scored", "losses": [1.0]},
-        {"type": "scored", "losses": [1.0], "tokens": True},
-        {"type": "scored", "losses": [1.0], "tokens": -1},
-        {"type": "scored", "losses": [1.0], "tokens": 2**53},
-        {"type": "scored", "losses": [1.0], "tokens": 10**22},
-        {"type": "scored", "losses": [1.0], "tokens": 1.0},
-        {"type": "scored", "losses": [-1.0], "tokens": 1},
-        {"type": "scored", "losses": [-1e-45], "tokens": 1},
-        {"type": "scored", "losses": [1e39], "tokens": 1},
-        {"type": "scored", "losses": [0.1], "tokens": 1},
-        {"type": "scored", "losses": [1e-60], "tokens": 1},
-        {"type": "scored", "losses": [1.0], "tokens": 1, "more": 1},
-        {"type": "scored", "losses": [[1.0]], "tokens": 1},
-        {"type": "scored", "losses": ["1e3"], "tokens": 1},
-        {"type": "scored", "losses": [True], "tokens": 1},
+        {"type": "scored", "losses": [1.0], "tokens": True, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": -1, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": 2**53, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": 10**22, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": 1.0, "controls": []},
+        {"type": "scored", "losses": [-1.0], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [-1e-45], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [1e39], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [0.1], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [1e-60], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": [], "more": 1},
+        {"type": "scored", "losses": [[1.0]], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": ["1e3"], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [True], "tokens": 1, "controls": []},
+        {"type": "scored", "losses": [1.0], "tokens": 1},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": [-0.1]},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": [1e7]},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": [96]},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": ["inf"]},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": [[1.0]]},
+        {"type": "scored", "losses": [1.0], "tokens": 1, "controls": 1.0},
         {"type": "refused", "reason": "device", "detail": ""},
         {"type": "refused", "reason": [], "detail": ""},
         {"type": "refused", "reason": "memory", "detail": "x" * (MAX_DETAIL + 1)},
@@ -132,14 +144,15 @@ def test_t24_bytes_that_are_no_json_are_refused(raw: bytes) -> None:
         decode_reply(raw)
 
 
-@given(st.lists(NUMBERS, min_size=1, max_size=4), NUMBERS)
-@example([0.0], 10**22)
-@example([1e300], 1)
-@example([-1e-300], 1)
+@given(st.lists(NUMBERS, min_size=1, max_size=4), NUMBERS, st.lists(NUMBERS, max_size=2))
+@example([0.0], 10**22, [])
+@example([1e300], 1, [1e300])
+@example([-1e-300], 1, [-1e-300])
 def test_t24_the_database_takes_whatever_losses_a_worker_gets_past_the_parent(
-    numbers: list[object], tokens: object
+    numbers: list[object], tokens: object, controls: list[object]
 ) -> None:
-    raw = json.dumps({"type": "scored", "losses": numbers, "tokens": tokens}).encode()
+    reply = {"type": "scored", "losses": numbers, "tokens": tokens, "controls": controls}
+    raw = json.dumps(reply).encode()
     try:
         found = decode_reply(raw)
     except MalformedMessage:
@@ -151,6 +164,7 @@ def test_t24_the_database_takes_whatever_losses_a_worker_gets_past_the_parent(
         losses=found.losses,
         tokens=found.tokens,
         seconds=0.5,
+        controls=tuple(ControlLoss(ControlKind.LETTERS, 1.0, bits) for bits in found.controls),
     )
     (kept,) = journalled(told)
     assert repr(kept) == repr(told)
@@ -181,7 +195,7 @@ def test_t24_whatever_bytes_a_worker_sends_are_a_reply_or_malformed(raw: bytes) 
 
 
 def test_numbers_that_json_does_not_have_stay_numbers() -> None:
-    found = decode_reply(b'{"type": "scored", "losses": [NaN, 1.5], "tokens": 2}')
+    found = decode_reply(b'{"type": "scored", "losses": [NaN, 1.5], "tokens": 2, "controls": []}')
     assert isinstance(found, Scored)
     assert math.isnan(found.losses[0])
 

@@ -1,0 +1,120 @@
+"""A second opinion: which samples, and what counts as a difference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.domain.ids import TaskName
+from sn37.domain.opinion import (
+    NUM_SAMPLES,
+    Compared,
+    View,
+    compared,
+    drawn_samples,
+    is_of_same_kind,
+    judge,
+    second_job,
+)
+from sn37.domain.scoring import Implementation
+from sn37.testing.builders import a_batch, a_job, a_sample, an_entry_key, hex_digest, losses
+
+ALICE, TEXT = an_entry_key(), TaskName("text")
+
+
+def held(*pairs: tuple[float, float], task: str = "text") -> tuple[Compared, ...]:
+    return tuple(
+        Compared(task=TaskName(task), position=n, ours=ours, theirs=theirs)
+        for n, (ours, theirs) in enumerate(pairs)
+    )
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.text(max_size=8))
+def test_as_many_samples_are_drawn_as_there_are_up_to_eight(one: int, two: int, seed: str) -> None:
+    sizes = [(TaskName("a"), one), (TaskName("b"), two)]
+    chosen = drawn_samples(sizes, hex_digest(seed))
+    assert chosen == drawn_samples(sizes, hex_digest(seed))
+    assert len(set(chosen)) == len(chosen) == min(NUM_SAMPLES, one + two)
+    assert list(chosen) == sorted(chosen)
+    assert all(0 <= position < dict(sizes)[task] for task, position in chosen)
+
+
+def test_another_seed_draws_other_samples() -> None:
+    sizes = [(TEXT, 320)]
+    draws = {drawn_samples(sizes, hex_digest(f"seed {n}")) for n in range(50)}
+    assert len(draws) == 50
+    assert len({position for draw in draws for _, position in draw}) > 150
+
+
+def test_the_second_job_has_the_chosen_samples_and_nothing_else_changes() -> None:
+    samples = tuple(a_sample(f"row-{n}") for n in range(40))
+    job = a_job(batches=(a_batch("a", samples=samples), a_batch("b", samples=samples)))
+    second = second_job(replace(job, skip_blocks=2), [(TaskName("b"), 3), (TaskName("b"), 30)])
+    assert second.implementation is Implementation.PLAIN
+    (batch,) = second.batches
+    assert (batch.task, batch.samples) == ("b", (samples[3], samples[30]))
+    assert replace(second, batches=job.batches, implementation=Implementation.OURS) == job
+
+
+def test_losses_are_compared_sample_by_sample() -> None:
+    ours = (
+        losses(*(float(n) for n in range(16)), task="text"),
+        losses(*(float(n) for n in range(16, 32)), task="text", first=16),
+    )
+    found = compared([(TEXT, 3), (TEXT, 20)], ours, [losses(3.5, 20.5, task="text")])
+    assert found == (
+        Compared(task=TEXT, position=3, ours=3.0, theirs=3.5),
+        Compared(task=TEXT, position=20, ours=20.0, theirs=20.5),
+    )
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [(2.0, 2.0)] * 8,
+        [(2.0, 2.0003)] * 8,
+        [(2.0, 2.01), (2.0, 1.99)],
+        [(0.0, 0.0)],
+    ],
+)
+def test_honest_differences_agree(pairs: list[tuple[float, float]]) -> None:
+    opinion = judge(ALICE, held(*pairs), {"device": "cpu"})
+    assert (opinion.view, opinion.detail) == (View.AGREES, "")
+    assert opinion.environment == {"device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ([(0.0, 2.0)] * 8, "text, sample 0: loss 0, 2 by the second implementation"),
+        ([(2.0, 2.0)] * 7 + [(1.9, 2.0)], "text, sample 7"),
+        ([(1.99, 2.0)] * 8, "mean loss 1.99 on 8 samples, 2 by"),
+        ([(2.01, 2.0)] * 8, "mean loss 2.01"),
+        ([(2.0, math.nan)], "is not finite"),
+        ([(2.0, math.inf)], "is not finite"),
+        ([(math.nan, 2.0)], "is not finite"),
+        ([(0.1, 0.0)], "sample 0"),
+    ],
+)
+def test_t50_what_honest_models_do_not_differ_by_is_named(
+    pairs: list[tuple[float, float]], told: str
+) -> None:
+    opinion = judge(ALICE, held(*pairs), {})
+    assert opinion.view is View.DIFFERS
+    assert told in opinion.detail
+
+
+def test_t50_one_forged_task_does_not_hide_behind_a_large_one() -> None:
+    samples = (*held(*[(9.0, 9.0)] * 7), *held((0.05, 0.06), task="small"))
+    assert judge(ALICE, samples, {}).detail.startswith("small, sample 0")
+
+
+def test_how_a_host_is_closed_off_changes_no_number() -> None:
+    one = {"device": "cpu", "torch": "2", "sandbox": "weak"}
+    assert is_of_same_kind(one, one | {"sandbox": "full"})
+    assert not is_of_same_kind(one, one | {"torch": "3"})
+    assert not is_of_same_kind(one, {})
