@@ -15,6 +15,7 @@ from sn37.app.miner_evaluation import Evaluation, duel, first_round
 from sn37.app.miner_network import Sight
 from sn37.app.miner_networks import open_sight
 from sn37.app.model_hosts import examine_folder, open_scorer
+from sn37.app.premises import signed_by
 from sn37.app.round_samples import RoundSamples, kept_pools, samples_at
 from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.scoring_needs import needed_tokenizer, require_scorer
@@ -28,6 +29,7 @@ from sn37.domain.constraints import Violation
 from sn37.domain.evidence import is_finite, task_scores, weigh
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.models import ModelArtifact
+from sn37.domain.origins import origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.resemblance import distance
 from sn37.domain.schedule import RoundTiming, Schedule
@@ -162,6 +164,7 @@ async def _compared(
             known_from=rival.champion.known_from,
             champion_tasks=task_scores(theirs, rules),
             evidence=({found.block: weigh(theirs, rules)}, {found.block: weigh(ours, rules)}),
+            origins=origins_of(signed_by(job.batches), rules),
             distance=distance(theirs, ours),
             rules=rules,
             timing=timing,

@@ -191,6 +191,7 @@ def _opened(
         CannotRescore: A receipt does not hold what the competition draws.
         OfferRefused: One is of an entry that was not scored, or scored in part.
     """
+    _require_rows(statement, rules)
     scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
     journal: dict[EntryKey, tuple[BlockLosses, ...]] = {}
     environments: dict[EntryKey, Mapping[str, str]] = {}
@@ -208,6 +209,15 @@ def _opened(
         outcomes={o.key: o for o in statement.outcomes},
         environments=environments,
     )
+
+
+def _require_rows(statement: RoundStatement, rules: Competition) -> None:
+    """Who signed the rows is told of as many rows as the competition draws."""
+    due = {task.name: task.num_samples for task in rules.tasks}
+    signed = statement.premises.signed if statement.premises is not None else ()
+    told = {rows.task: len(rows.rows) for rows in signed}
+    if len(told) != len(signed) or any(due.get(task) != num for task, num in told.items()):
+        raise OfferRefused("it tells of the signers of other rows than the competition draws")
 
 
 def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:

@@ -50,6 +50,7 @@ class PatientStore:
         self.drawn = self._patient(store.drawn)
         self.losses = self._patient(store.losses)
         self.shared_rounds = self._patient(store.shared_rounds)
+        self.signed_rows = self._patient(store.signed_rows)
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)
         self.record_weights = self._patient(store.record_weights)

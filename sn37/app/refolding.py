@@ -12,6 +12,7 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import Change, StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.past_rounds import PastRound, PastRounds
+from sn37.app.premises import premises_of
 from sn37.app.rechecking import CannotRecheck
 from sn37.app.results import is_waited_for
 from sn37.app.room import bring, bringing
@@ -22,9 +23,9 @@ from sn37.domain.events import Degraded, Event, SetUpAdvanced
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.queue import plan_entries
-from sn37.domain.racing import MAX_CONTENDERS
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.schedule import Schedule
+from sn37.domain.slots import MAX_CONTENDERS
 from sn37.domain.state import OpenRound, RoundPlan, Submission, Verdict
 from sn37.domain.statement import RoundRecord, SignedRound
 from sn37.ports.errors import (
@@ -217,13 +218,13 @@ class Refolder:
             schedule=self._schedule,
             sync_block=past.sync.number,
             metagraph=past.metagraph,
-            champion=history.champion,
-            contenders=await contenders_of(
+            contention=await contenders_of(
                 history,
                 competition=competition,
                 submissions=keeper.state.submissions,
                 sync=past.sync,
                 book=past.book,
+                metagraph=past.metagraph,
                 store=store,
                 schedule=self._schedule,
             ),
@@ -239,6 +240,14 @@ class Refolder:
             manifest_digest=manifest_digest(d.batch for d in past.draws),
             listed=chosen.listed,
             unprobed=frozenset(chosen.entries),  # nobody asked the host then
+            premises=premises_of(
+                chosen,
+                sync_block=past.sync.number,
+                unreadable=(),
+                history=history,
+                submissions=keeper.state.submissions,
+                draws=past.draws,
+            ),
         )
 
     def _tell(self, what: str, done: int, total: int) -> None:

@@ -12,11 +12,11 @@ from sn37.app.plugin_calls import one_line
 from sn37.app.receipts import VerifySignature, is_signed
 from sn37.domain.ids import Digest, EntryKey, Netuid
 from sn37.domain.receipt import SignedReceipt
-from sn37.domain.state import OpenRound, RoundResult, Submission, Verdict
+from sn37.domain.state import OpenRound, Premises, RoundResult, Submission, Verdict
 from sn37.domain.statement import RoundStatement, is_as_committed, told
 from sn37.ports.chain import Signer
 
-VERSION = 1
+VERSION = 2  # 1: of rounds of the first rule
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -81,7 +81,7 @@ def state_round(
     """What is to be said of a round that was recorded like this."""
     plan = opened.plan
     return RoundStatement(
-        version=VERSION,
+        version=VERSION if plan.premises is not None else 1,
         netuid=netuid,
         key=plan.key,
         sync=plan.sync,
@@ -98,6 +98,7 @@ def state_round(
         receipts=tuple(digest_of(r.document) for r in receipts),
         schedule_fingerprint=fingerprint,
         code_version=code_version,
+        premises=plan.premises,
     )
 
 
@@ -117,7 +118,7 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
         raise UnreadableStatement(f"no statement: {where}: {problem['msg']}") from error
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"no statement: {one_line(str(error))}") from error
-    if not is_canonical or statement.version != VERSION:
+    if not is_canonical or statement.version != (1 if statement.premises is None else VERSION):
         raise UnreadableStatement("no statement as this version writes them")
     if not is_signed(signed, verify):
         raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
@@ -134,10 +135,11 @@ def digest_of(document: bytes) -> Digest:
 def _of_interest(
     opened: OpenRound, submissions: Mapping[EntryKey, Submission]
 ) -> Iterable[Submission]:
-    entries = opened.plan.entries
-    others = (row.key for row in opened.plan.listed)
+    plan = opened.plan
+    awaited = plan.premises.awaited if plan.premises is not None else ()
+    others = (row.key for row in plan.listed if row.key not in awaited)
     changed = (k for k in others if k in submissions and not is_as_committed(submissions[k]))
-    return (told(submissions[key]) for key in (*entries, *changed))
+    return (told(submissions[key]) for key in (*plan.entries, *awaited, *changed))
 
 
 def _contradiction(statement: RoundStatement) -> str | None:
@@ -151,7 +153,15 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "its outcomes are not those of its entries"
     if len(scored) != len(statement.receipts):
         return f"{len(scored)} entries were scored, {len(statement.receipts)} receipts are named"
-    if len(set(known)) != len(known) or not entries <= set(known):
+    premises = statement.premises or Premises()
+    awaited = set(premises.awaited)
+    if len(awaited) != len(premises.awaited) or awaited & entries:
+        return "it waits for an entry twice, or for one that took part"
+    if premises.num_judged < 0 or any(
+        not key.block <= clock <= statement.key.sync_block for key, clock in premises.clocks
+    ):
+        return "a clock began before its commitment or after the round"
+    if len(set(known)) != len(known) or not entries | awaited <= set(known):
         return "it does not tell of every entry once"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -23,9 +23,24 @@ _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 class EntryPlan:
     """Who is scored in a round, and why the others are not."""
 
-    champion: EntryKey | None  # of the rounds before, when it is still eligible
+    # Of the rounds before, when it is still eligible; else the heir of the vacant crown.
+    champion: EntryKey | None
     entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
+    awaited: tuple[EntryKey, ...] = ()  # leaders without a place, by precedence
+    is_heir: bool = False  # the champion did not hold the crown before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contention:
+    """Who may still take the crown, by the evidence of the rounds before."""
+
+    former: EntryKey | None = None  # who holds it, or held it last
+    contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
+    leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
+
+
+NO_CONTENTION = Contention()
 
 
 def plan_entries(
@@ -35,57 +50,130 @@ def plan_entries(
     schedule: Schedule,
     sync_block: Block,
     metagraph: Metagraph,
-    champion: EntryKey | None,
-    contenders: Collection[EntryKey],
+    contention: Contention = NO_CONTENTION,
     history: History = NO_HISTORY,
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in. Of the others, those that are to be evaluated
-    take the schedule's ``max_new_entries`` places in order of precedence; who comes behind
-    waits for a later round.
+    The champion and the contenders stay in, also those whose hotkey has committed again since.
+    Where the champion is not eligible any more, the first contender that is defends the crown. Of
+    the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
+    ``admitted``; who comes behind waits for a later round.
 
     Args:
         submissions: All that are known, of all competitions, replaced ones included: they
             count for duplicates.
-        contenders: Entries besides the champion that are still gathering evidence.
+        contention: Of the rounds before.
         history: Of the recorded rounds of this competition.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)
-    champion_now: EntryKey | None = None
-    others, listed = list[EntryKey](), list[EntryResult]()
-    num_new = 0
-    for submission in current_submissions(known, sync_block, book):
-        if submission.commitment.competition != competition:
-            continue
+    staying, waiting = set[EntryKey](), list[Submission]()
+    listed = dict[EntryKey, EntryResult]()
+    places = {key: n for n, key in enumerate(contention.contenders)}
+    taking_part = _taking_part(known, competition, sync_block, contention, history, book)
+    for submission in taking_part:
         key = submission.commitment.key
         judgement = judge(
             submission,
             sync_block=sync_block,
             schedule=schedule,
             metagraph=metagraph,
-            previous_challenge=history.previous_challenge(key),
+            previous_challenge=history.previous_challenge(key, submission.clock_block),
             availability=availability.get(key),
-            champion=key == champion,
+            champion=key == history.champion,
+            held=history.is_scored(submission),
         )
         if judgement.verdict is not None:
-            listed.append(_row(submission, judgement))
-        elif key == champion:
-            champion_now = key
-        elif key in contenders:
-            others.append(key)
-        elif evaluate_again(submission, history) and num_new < schedule.max_new_entries:
-            num_new += 1
-            others.append(key)
+            listed[key] = _row(submission, judgement)
+        elif key == history.champion or key in places:
+            staying.add(key)
+        elif evaluate_again(submission, history):
+            waiting.append(submission)
         else:
-            listed.append(_row(submission, _queued(key in history.scored, num_new)))
-    if champion_now is not None:
-        others.insert(0, champion_now)
-    return EntryPlan(champion=champion_now, entries=tuple(others), listed=tuple(listed))
+            listed[key] = _row(submission, _queued("scored before, behind the contenders"))
+    new = admitted(waiting, history, schedule.max_new_entries)
+    behind = _queued(f"behind {len(new)} others")
+    listed |= {s.commitment.key: _row(s, behind) for s in waiting if s.commitment.key not in new}
+    heirs = sorted(staying & places.keys(), key=lambda key: places[key])
+    champion = next((k for k in (history.champion, *heirs) if k in staying), None)
+    order = [s.commitment.key for s in taking_part]
+    entries = [k for k in order if k in staying | new]
+    entries.sort(key=lambda key: key != champion)
+    return EntryPlan(
+        champion=champion,
+        entries=tuple(entries),
+        listed=tuple(listed[k] for k in order if k in listed),
+        awaited=_awaited(contention, entries, listed),
+        is_heir=champion != history.champion,
+    )
+
+
+def _awaited(
+    contention: Contention, entries: Sequence[EntryKey], listed: Mapping[EntryKey, EntryResult]
+) -> tuple[EntryKey, ...]:
+    """Leaders that got no place, but not those that may not take part."""
+    queued = {k for k, row in listed.items() if row.reason is Reason.QUEUED}
+    return tuple(
+        k for k in contention.leading if k not in entries and (k in queued or k not in listed)
+    )
+
+
+def _taking_part(
+    known: Sequence[Submission],
+    competition: CompetitionId,
+    sync_block: Block,
+    contention: Contention,
+    history: History,
+    book: CommitmentBook | None,
+) -> list[Submission]:
+    """Current commitments to the competition, and replaced ones that keep their place.
+
+    A champion keeps it whose hotkey had committed again before it was crowned: who commits
+    afterwards gives the crown up.
+    """
+    current = current_submissions(known, sync_block, book)
+    newest = {s.commitment.hotkey: s.commitment.block for s in current}
+    if book is not None:
+        newest |= {hotkey: record.block for hotkey, record in book.malformed.items()}
+    replaced = set(contention.contenders)
+    champion, crowned_at = history.champion, history.crowned_at
+    if champion and crowned_at and newest.get(champion.hotkey, sync_block) <= crowned_at:
+        replaced.add(champion)
+    found = {s.commitment.key: s for s in current if s.commitment.competition == competition}
+    found |= {s.commitment.key: s for s in known if s.commitment.key in replaced}
+    return sorted(found.values(), key=precedence_of)
+
+
+def precedence_of(submission: Submission) -> tuple[int, int, str]:
+    """The order in which entries are heard: by the block where their clock began."""
+    _, index, hotkey = submission.commitment.precedence
+    return (submission.clock_block, index, hotkey)
+
+
+def admitted(waiting: Sequence[Submission], history: History, places: int) -> frozenset[EntryKey]:
+    """Which entries that wait for their first round get one of the places.
+
+    Half of the places go by age, half to the hotkeys that never challenged, or not for the longest
+    time: neither a backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for
+    long. Hotkeys whose last model was nearly somebody else's come last in both.
+    """
+
+    def is_copier(submission: Submission) -> bool:
+        return submission.commitment.hotkey in history.copiers
+
+    def rest(submission: Submission) -> int:
+        last = history.last_challenge(submission.commitment.hotkey)
+        return -1 if last is None else last
+
+    by_age = sorted(waiting, key=lambda s: (is_copier(s), precedence_of(s)))
+    by_rest = sorted(waiting, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
+    old = by_age[: places // 2]
+    order = dict.fromkeys(s.commitment.key for s in (*old, *by_rest))
+    return frozenset(list(order)[:places])
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -96,7 +184,7 @@ def evaluate_again(submission: Submission, history: History) -> bool:
     Retired: never.
     """
     return (
-        submission.commitment.key not in history.scored
+        not history.is_scored(submission)
         and submission.failures < MAX_FAILURES
         and not submission.retired
     )
@@ -124,8 +212,7 @@ def current_submissions(
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
 
 
-def _queued(scored: bool, num_before: int) -> Judgement:
-    why = "scored before, behind the contenders" if scored else f"behind {num_before} others"
+def _queued(why: str) -> Judgement:
     return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
 
 

@@ -17,6 +17,7 @@ from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
     OpenRound,
+    Premises,
     RoundPlan,
     RoundResult,
     Submission,
@@ -47,10 +48,15 @@ class RoundStatement:
     receipts: tuple[Digest, ...]  # hex sha256 of their documents, in the order of ``outcomes``
     schedule_fingerprint: Digest
     code_version: str
+    premises: Premises | None = None  # none in version 1, of rounds of the first rule
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
-        return canonical_json(as_json(self))
+        fields = as_json(self)
+        assert isinstance(fields, dict)
+        if self.premises is None:
+            del fields["premises"]  # statements of version 1 stay as they were signed
+        return canonical_json(fields)
 
     def plan(self) -> RoundPlan:
         """The round's plan without its draws, which only receipts tell."""
@@ -64,6 +70,7 @@ class RoundStatement:
             listed=self.listed,
             unreadable=self.unreadable,
             unprobed=self.unprobed,
+            premises=self.premises,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.origins import SignedRows
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
@@ -138,6 +139,16 @@ class StateStore(Protocol):
         """The finished rounds in which at least two of the entries were scored, with who was.
 
         Of rounds that were forgotten, those entries that were kept.
+        """
+        ...
+
+    async def signed_rows(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, tuple[SignedRows, ...]]:
+        """Who signed the rows of the opened rounds from ``since`` on, by sync block.
+
+        Rounds without signed rows are left out, and so are those of versions that did not record
+        who signed them.
         """
         ...
 

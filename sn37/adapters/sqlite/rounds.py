@@ -9,10 +9,12 @@ from functools import partial
 
 from sn37.adapters.sqlite.codec import from_samples, to_pool, to_samples
 from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_list, to_str
+from sn37.adapters.sqlite.premises import to_signed
 from sn37.adapters.sqlite.round_codec import from_plan, from_result, to_plan, to_result
 from sn37.domain.canonical import JsonValue
 from sn37.domain.competition import Method
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
+from sn37.domain.origins import SignedRows
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import TaskBatch
 from sn37.domain.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
@@ -105,6 +107,18 @@ def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] |
     if plan.key != round_:
         raise CodecError(f"the plan of {plan.key} is kept as that of {round_}")
     return row[0], plan
+
+
+def signed_rows(
+    db: sqlite3.Connection, competition: CompetitionId, since: Block
+) -> dict[Block, tuple[SignedRows, ...]]:
+    rows = db.execute(
+        "SELECT sync_block, json_extract(plan, '$.premises.signed') FROM round"
+        " WHERE competition = ? AND sync_block >= ? AND plan NOT NULL ORDER BY sync_block",
+        (competition, since),
+    )
+    found = {Block(sync): load(text, to_signed) for sync, text in rows if text is not None}
+    return {sync: signed for sync, signed in found.items() if signed}
 
 
 def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:

@@ -131,12 +131,17 @@ _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
 # for damage.
 _ROUNDS_SCORED_AGAIN: tuple[str, ...] = ()
 
+# No table changes, but plans say what a verdict of revision 2 of the winner rule rests on: older
+# programs would judge the rounds under way by the first rule.
+_SECOND_RULE: tuple[str, ...] = ()
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _WHAT_ENTRIES_ARE_SCORED_WITH,
     _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
     _ROUNDS_SCORED_AGAIN,
+    _SECOND_RULE,
 )
 VERSION = len(MIGRATIONS)
 

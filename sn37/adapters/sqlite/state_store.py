@@ -18,6 +18,7 @@ from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.origins import SignedRows
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
@@ -136,6 +137,12 @@ class SqliteStateStore:
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[Block, frozenset[EntryKey]]:
         step = partial(journal.shared_rounds, competition=competition, entries=entries)
+        return await self._run(step, Access.READ)
+
+    async def signed_rows(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, tuple[SignedRows, ...]]:
+        step = partial(rounds.signed_rows, competition=competition, since=since)
         return await self._run(step, Access.READ)
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:

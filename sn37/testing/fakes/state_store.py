@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.origins import SignedRows
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
@@ -184,6 +185,19 @@ class FakeStateStore:
             if key.competition == competition
         }
         return {block: found for block, found in scored.items() if len(found) > 1}
+
+    async def signed_rows(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, tuple[SignedRows, ...]]:
+        self._check()
+        return {
+            key.sync_block: plan.premises.signed
+            for key, plan in self.memory.plans.items()
+            if key.competition == competition
+            and key.sync_block >= since
+            and plan.premises is not None
+            and plan.premises.signed
+        }
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         self._check()
