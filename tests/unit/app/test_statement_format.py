@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sn37.app.statements import VERSION, read_statement, state_round
-from sn37.domain.ids import Digest, Netuid
+import pytest
+
+from sn37.app.statements import VERSION, UnreadableStatement, read_statement, state_round
+from sn37.domain.ids import Block, Digest, Hotkey, Netuid, TaskName
+from sn37.domain.origins import signed_rows
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
-from sn37.domain.state import OpenRound, Verdict
+from sn37.domain.state import OpenRound, Premises, Verdict
 from sn37.domain.statement import RoundStatement, told
 from sn37.testing.builders import (
     a_commitment,
@@ -22,12 +25,23 @@ from sn37.testing.builders import (
     an_outcome,
 )
 
-FILE = Path(__file__).parents[2] / "data" / f"statement_v{VERSION}.json"
-ALICE, BOB, CAROL = (a_commitment(name, 100) for name in ("alice", "bob", "carol"))
+DATA = Path(__file__).parents[2] / "data"
+ALICE, BOB, CAROL, DAVE = (a_commitment(n, 100) for n in ("alice", "bob", "carol", "dave"))
 
 
-def a_statement() -> RoundStatement:
-    """Alice keeps the crown, Bob fails, Carol waits."""
+PREMISES = Premises(
+    former=ALICE.key,
+    is_shielded=True,
+    num_judged=7,
+    awaited=(DAVE.key,),
+    clocks=((BOB.key, Block(150)),),
+    signed=(signed_rows(TaskName("text"), [Hotkey("one"), None, Hotkey("two"), Hotkey("one")]),),
+)
+
+
+def a_statement(version: int) -> RoundStatement:
+    """Alice keeps the crown, Bob fails, Carol waits; since version 2 Dave is waited for."""
+    is_second = version == VERSION
     waiting = an_entry_result(CAROL.key, verdict=Verdict.WAITING, reason=Reason.NOT_PUBLIC)
     plan = a_round_plan(
         champion=ALICE.key,
@@ -35,7 +49,7 @@ def a_statement() -> RoundStatement:
         draws=(),
         listed=(waiting,),
     )
-    plan = replace(plan, unreadable=frozenset({BOB.key}))
+    plan = replace(plan, unreadable=frozenset({BOB.key}), premises=PREMISES if is_second else None)
     failed = an_outcome(BOB.key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
     opened = OpenRound(plan=plan, outcomes={ALICE.key: an_outcome(ALICE.key), BOB.key: failed})
     return state_round(
@@ -44,6 +58,7 @@ def a_statement() -> RoundStatement:
         submissions=[
             told(a_submission(ALICE, artifact=an_artifact(ALICE))),
             told(a_submission(BOB, failures=1)),
+            *([told(a_submission(DAVE))] if is_second else []),
         ],
         receipts=[a_signed_receipt("alice")],
         previous=a_signed_receipt("the round before"),
@@ -53,12 +68,53 @@ def a_statement() -> RoundStatement:
     )
 
 
-def test_a_statement_is_written_as_this_version_of_statements_always_was() -> None:
-    """A field that came to a value inside would make all older statements unreadable."""
-    assert a_statement().document() == FILE.read_bytes().rstrip(b"\n")
+def document(version: int) -> bytes:
+    return (DATA / f"statement_v{version}.json").read_bytes().rstrip(b"\n")
 
 
-def test_a_statement_of_this_version_is_read() -> None:
-    document = FILE.read_bytes().rstrip(b"\n")
+def read(document: bytes) -> RoundStatement:
     signed = SignedReceipt(document=document, hotkey=ALICE.hotkey, signature=b"s" * 64)
-    assert read_statement(signed, lambda *_: True) == a_statement()
+    return read_statement(signed, lambda *_: True)
+
+
+@pytest.mark.parametrize("version", [1, VERSION])
+def test_a_statement_is_written_as_its_version_of_statements_always_was(version: int) -> None:
+    """A field that came to a value inside would make all older statements unreadable."""
+    assert a_statement(version).document() == document(version)
+
+
+@pytest.mark.parametrize("version", [1, VERSION])
+def test_a_statement_of_any_version_is_read(version: int) -> None:
+    assert read(document(version)) == a_statement(version)
+
+
+@pytest.mark.parametrize(
+    ("premises", "fault"),
+    [
+        (None, "no statement as this version writes them"),
+        (replace(PREMISES, awaited=(DAVE.key, DAVE.key)), "waits for an entry twice"),
+        (replace(PREMISES, awaited=(ALICE.key,)), "for one that took part"),
+        (replace(PREMISES, awaited=(CAROL.key,)), "does not tell of every entry"),
+        (replace(PREMISES, clocks=((BOB.key, Block(99)),)), "a clock began before"),
+        (replace(PREMISES, clocks=((BOB.key, Block(10**6)),)), "or after the round"),
+        (replace(PREMISES, num_judged=-1), "a clock began before"),
+    ],
+)
+def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, fault: str) -> None:
+    with pytest.raises(UnreadableStatement, match=fault):
+        read(replace(a_statement(VERSION), premises=premises).document())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"signers":["one","two"]', b'"signers":["two","one"]'),
+        (b'"rows":[0,-1,1,0]', b'"rows":[0,-1,2,0]'),
+        (b'"rows":[0,-1,1,0]', b'"rows":[0,-2,1,0]'),
+        (b'"is_shielded":true', b'"is_shielded":1'),
+    ],
+)
+def test_signers_in_disorder_are_refused(old: bytes, new: bytes) -> None:
+    assert old in document(VERSION)
+    with pytest.raises(UnreadableStatement):
+        read(document(VERSION).replace(old, new))

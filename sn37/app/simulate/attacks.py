@@ -1,0 +1,388 @@
+"""What choice can do: who commits when, who is readable when, whose rows are drawn.
+
+Each scenario plays one path and says what became of the honest entry, or of the attack. Losses are
+as in ``losses``: a common part of each sample, and an own part of each family of models, so that
+two families correlate by 0.98 and members of one by more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from sn37.app.simulate.estimate import Figure, Progress, rate
+from sn37.app.simulate.losses import Array, LossModel, Shape, champion_losses
+from sn37.app.simulate.network import Network, one_task, sync_block
+from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.domain.evidence import clipped_log_e_value, pooled
+from sn37.domain.ids import Block, EntryKey
+
+CHAMPION = "champion"
+HONEST = "honest"
+WARM = 30  # rounds that the champion has reigned when others come
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model of a family, with a true gain over the first champion, and noise of its own."""
+
+    family: str
+    gain: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a scenario is played with."""
+
+    samples: int = 300
+    epsilon: float = 0.005
+    rounds: int = 40
+    gain: float = 0.01
+    model: LossModel = field(default_factory=lambda: LossModel(shape=Shape.NORMAL))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Who held the crown in the end, and after how many rounds of the honest entry's."""
+
+    winner: str | None  # None: the champion of the beginning
+    rounds: int = 0
+
+
+class Play:
+    """One path: a network, and the models that its entries are."""
+
+    def __init__(self, setting: Setting, seed: int, network: Network | None = None) -> None:
+        self.setting = setting
+        self.rng = np.random.default_rng(seed)
+        self.network = network or Network(
+            epsilon=FixedEpsilon(setting.epsilon), tasks=one_task(setting.samples)
+        )
+        self.models: dict[EntryKey, Model] = {}
+        self._base: Array = np.zeros(0)
+        self._parts: dict[str, Array] = {}
+
+    def commit(self, hotkey: str, block: int, model: Model) -> EntryKey:
+        key = self.network.commit(hotkey, block)
+        self.models[key] = model
+        return key
+
+    def draw(self) -> None:
+        """The samples of the next round."""
+        self._base = champion_losses(self.rng, self.setting.model, (self.setting.samples,))
+        self._parts = {}
+
+    def losses(self, key: EntryKey) -> list[float]:
+        """Of one entry on the drawn samples."""
+        model = self.models[key]
+        if model.family not in self._parts:
+            own = self.setting.model.gain_sd / math.sqrt(2)
+            self._parts[model.family] = own * self.rng.standard_normal(len(self._base))
+        values = self._base * (1 - model.gain) + self._parts[model.family]
+        if model.noise:
+            values = values + model.noise * self.rng.standard_normal(len(values))
+        return np.maximum(values, 1e-6).tolist()  # type: ignore[no-any-return]
+
+    def round(self, number: int, private: Collection[EntryKey] = ()) -> EntryKey | None:
+        """Draw and play; the champion after it."""
+        self.draw()
+        return self.network.play(sync_block(number), self.losses, private=private)
+
+    def warm(self, rounds: int = WARM) -> None:
+        """A champion that has reigned for a while."""
+        self.commit(CHAMPION, 1, Model(family="A"))
+        for number in range(rounds):
+            self.round(number)
+
+    def until_beaten(
+        self, key: EntryKey, first: int, before: Callable[[int, bool], None] = lambda *_: None
+    ) -> Ending:
+        """Rounds until somebody takes the crown; ``before`` is told of each, and whether the
+        entry has been in one."""
+        joined: int | None = None
+        for number in range(first, first + self.setting.rounds):
+            before(number, joined is not None)
+            champion = self.round(number)
+            if joined is None and key in self.network.entries:
+                joined = number
+            if champion is not None and champion.hotkey != CHAMPION:
+                rounds = number - (number if joined is None else joined) + 1
+                return Ending(winner=champion.hotkey, rounds=rounds)
+        return Ending(winner=None)
+
+
+def power(setting: Setting, seed: int) -> Ending:
+    """A truly better model and nobody else."""
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    return play.until_beaten(key, WARM)
+
+
+def clones(
+    setting: Setting,
+    seed: int,
+    *,
+    cohorts: int = 4,
+    size: int = 5,
+    noise: float = 0.002,
+    nulls: int = 0,
+) -> Ending:
+    """Noisy clones of a contender that is not proven yet, in the rounds after its first.
+
+    ``nulls`` models that are no better than the champion come in every round besides.
+    """
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    num_cohorts = 0
+
+    def attack(number: int, has_joined: bool) -> None:
+        nonlocal num_cohorts
+        sync = sync_block(number)
+        if has_joined and num_cohorts < cohorts:
+            num_cohorts += 1
+            for j in range(size):
+                copy = Model(family="H", gain=setting.gain, noise=noise)
+                play.commit(f"clone-{number}-{j}", sync - 200 + j, copy)
+        for j in range(nulls):
+            play.commit(f"null-{number}-{j}", sync - 100 + j, Model(family=f"N{number}-{j}"))
+
+    return play.until_beaten(key, WARM, attack)
+
+
+def successor(setting: Setting, seed: int) -> Ending:
+    """The leading entry's own hotkey commits a better model; a clone of the old one is there."""
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    since: int | None = None
+
+    def attack(number: int, has_joined: bool) -> None:
+        nonlocal since
+        if not has_joined:
+            return
+        since = number if since is None else since
+        sync = sync_block(number)
+        if number == since:
+            copy = Model(family="H", gain=setting.gain, noise=0.002)
+            play.commit("clone", sync - 200, copy)
+        if number == since + 4:
+            better = Model(family="H2", gain=setting.gain * 1.5)
+            play.commit(HONEST, sync - 200, better)
+
+    return play.until_beaten(key, WARM, attack)
+
+
+def abdication(setting: Setting, seed: int, *, sybils: int = 16, alarm: float = 6.0) -> Ending:
+    """A champion about to lose commits again, and has old private copies of itself as heirs."""
+    play = Play(setting, seed)
+    own = Model(family="A", noise=0.002)
+    play.commit("champion-0", 1, own)
+    stock = [play.commit(f"sybil-{j:02d}", 2 + j, own) for j in range(sybils)]
+    key, joined = None, None
+    for number in range(WARM + setting.rounds):
+        sync = sync_block(number)
+        if number == WARM:
+            key = play.commit(HONEST, sync - 300, Model(family="H", gain=setting.gain))
+        champion = play.network.champion
+        if key is not None and champion is not None and champion.hotkey != HONEST:
+            evidence = play.network.evidence
+            ours, theirs = evidence.get(champion, {}), evidence.get(key, {})
+            if theirs and clipped_log_e_value(pooled(ours, theirs)) > alarm:
+                play.commit(champion.hotkey, sync - 1, own)
+        # One more of the stock can be read in each round from when the honest one is in.
+        shown = 0 if joined is None else number - joined + 1
+        winner = play.round(number, private=stock[shown:])
+        if key is not None and joined is None and key in play.network.entries:
+            joined = number
+        if joined is not None and winner is not None and winner.hotkey == HONEST:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
+def attendance(setting: Setting, seed: int, *, threshold: float = 0.8) -> Ending:
+    """An entry whose repository is readable only in rounds whose draw suits it."""
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("chooser", sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    error = setting.model.gain_sd / math.sqrt(setting.samples)
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        drawn = {k: play.losses(k) for k in (champion, key)}
+        lead = 1 - math.fsum(drawn[key]) / math.fsum(drawn[champion])
+        private = {key} if lead < threshold * error else set()
+        winner = play.network.play(sync_block(number), drawn.__getitem__, private=private)
+        if winner == key:
+            return Ending(winner="chooser", rounds=number - 3)
+        if play.network.submissions[key].retired:
+            break
+    return Ending(winner=None)
+
+
+def odd_rows(setting: Setting, seed: int, *, share: float = 0.03, size: float = 8.0) -> Ending:
+    """A truly better model, and rows on which it and the champion differ wildly, either way."""
+    play = Play(setting, seed)
+    play.warm()
+    champion = next(iter(play.models))
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    joined = None
+    for number in range(WARM, WARM + setting.rounds):
+        play.draw()
+        drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
+        odd = play.rng.random(setting.samples) < share
+        swing = play.rng.choice([-size, size], setting.samples) / 2
+        drawn[champion][odd] += size + swing[odd]
+        drawn[key][odd] += (size - swing[odd]) if share else 0.0
+        told = {k: values.tolist() for k, values in drawn.items()}
+        winner = play.network.play(sync_block(number), told.__getitem__)
+        joined = number if joined is None and key in play.network.entries else joined
+        if winner == key and joined is not None:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
+def rare_losses(setting: Setting, seed: int, *, share: float = 0.03) -> Ending:
+    """Equal on average: loses hugely on a few rows, and is better by 0.9 % on all others."""
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("gambler", sync_block(4) - 300, Model(family="A"))
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        values = np.array(play.losses(champion))
+        theirs = values * (1 - 0.009)
+        bad = play.rng.random(setting.samples) < share
+        theirs[bad] = values[bad] * (1 + 0.009 * (1 - share) / share)
+        told = {champion: values.tolist(), key: theirs.tolist()}
+        if play.network.play(sync_block(number), told.__getitem__) == key:
+            return Ending(winner="gambler", rounds=number - 3)
+    return Ending(winner=None)
+
+
+def known_rows(
+    setting: Setting,
+    seed: int,
+    *,
+    signers: int = 5,
+    friends: int = 1,
+    share: float = 0.2,
+    edge: float = 0.5,
+) -> Ending:
+    """A model that knows the rows of some signers: it is no better on all others.
+
+    Args:
+        signers: Of the task, whose other rows are equal parts of the sample.
+        friends: So many of them sign rows that the model knows,
+        share: this part of the sample together,
+        edge: on which its loss is smaller by this share.
+    """
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("friend", sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    num = round(share * setting.samples)
+    names: list[str | None] = [f"signer-{n % friends}" for n in range(num)]
+    names += [f"signer-{friends + n % (signers - friends)}" for n in range(setting.samples - num)]
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        order = play.rng.permutation(setting.samples)
+        drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
+        drawn[key][order < num] *= 1 - edge
+        told = {k: values.tolist() for k, values in drawn.items()}
+        by_row = [names[n] for n in order.tolist()]
+        winner = play.network.play(sync_block(number), told.__getitem__, signers=by_row)
+        if winner == key:
+            return Ending(winner="friend", rounds=number - 3)
+    return Ending(winner=None)
+
+
+def first_comer(setting: Setting, seed: int) -> Ending:
+    """The base model is committed first of all, and a better one a little later."""
+    epsilon = LinearEpsilon(start=0.05, stop=setting.epsilon, decay_blocks=36_000)
+    network = Network(epsilon=epsilon, tasks=one_task(setting.samples))
+    play = Play(setting, seed, network)
+    play.commit(CHAMPION, sync_block(0), Model(family="A"))
+    key = play.commit(HONEST, sync_block(0) + 150, Model(family="H", gain=setting.gain))
+    return play.until_beaten(key, 0)
+
+
+def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
+    """Copies of the champion were committed a block before the honest entry; they are heard of
+    again and again, so their hotkeys have challenged before."""
+    play = Play(setting, seed)
+    play.warm()
+    for j in range(copies):
+        play.commit(f"copy-{j:03d}", sync_block(WARM) - 400, Model(family=f"C{j}"))
+    number = WARM
+    while any(key not in play.network.evidence for key in play.models):
+        play.round(number)
+        number += 1
+    number += 21  # a day later all of them may challenge again
+    for j in range(copies):
+        play.commit(f"copy-{j:03d}", sync_block(number) - 301, Model(family=f"D{j}"))
+    committed = sync_block(number) - 300
+    key = play.commit(HONEST, committed, Model(family="H", gain=setting.gain))
+    due = number
+    while sync_block(due) < Block(committed + play.network.delay_blocks):
+        due += 1
+    for late in range(number, number + setting.rounds):
+        play.round(late)
+        if key in play.network.entries:
+            return Ending(winner=HONEST, rounds=late - due + 1)
+    return Ending(winner=None)
+
+
+Scenario = Callable[[Setting, int], Ending]
+SCENARIOS: Mapping[str, Scenario] = {
+    "power": power,
+    "clones": clones,
+    "successor": successor,
+    "abdication": abdication,
+    "attendance": attendance,
+    "odd-rows": odd_rows,
+    "rare-losses": rare_losses,
+    "known-rows": known_rows,
+    "first-comer": first_comer,
+    "backlog": backlog,
+}
+
+
+def endings(
+    scenario: Scenario, setting: Setting, *, paths: int, seed: int, progress: Progress
+) -> list[Ending]:
+    """So many independent paths. Deterministic in ``seed``."""
+    found = []
+    for path in range(paths):
+        found.append(scenario(setting, 1_000_003 * seed + path))
+        progress(path + 1, paths)
+    return found
+
+
+def figures(
+    scenario: str, setting: Setting, *, paths: int, seed: int, progress: Progress
+) -> list[Figure]:
+    """How often the honest entry, or somebody else, was crowned, and after how many rounds."""
+    found = endings(SCENARIOS[scenario], setting, paths=paths, seed=seed, progress=progress)
+    honest = sorted(e.rounds for e in found if e.winner == HONEST)
+    others = sum(e.winner not in (None, HONEST) for e in found)
+    result = [
+        rate("the honest entry was crowned", len(honest), paths),
+        rate("somebody else was crowned", others, paths),
+    ]
+    if honest:
+        for percent in (50, 90):
+            value = honest[min(len(honest) - 1, math.ceil(len(honest) * percent / 100) - 1)]
+            name = f"rounds of the honest entry, {percent} % of its coronations"
+            result.append(Figure(name=name, value=float(value), trials=len(honest)))
+    return result
+
+
+def at_half_size(setting: Setting) -> Setting:
+    """The same for tests: fewer samples, and larger gains for the same number of rounds."""
+    return replace(setting, samples=setting.samples // 2, gain=setting.gain * math.sqrt(2))

@@ -1,0 +1,337 @@
+"""One competition of one validator, played by the domain's own code; only losses are drawn.
+
+Entries are chosen by ``contention_of`` and ``plan_entries``, stopped by ``is_hopeless``, judged by
+``conclude``, and changed by ``changes_after``, as in a running validator. No chain, hub, device or
+database is asked, so that thousands of rounds can be played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from sn37.app.decision import conclude, with_round
+from sn37.app.evidence import PastEvidence
+from sn37.app.premises import premises_of
+from sn37.app.results import changes_after, missing_outcome
+from sn37.domain.commitment import Commitment, CommitmentFormat
+from sn37.domain.comparing import Comparer
+from sn37.domain.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.contention import candidates_of, contention_of
+from sn37.domain.eligibility import MAX_MISSED_ROUNDS
+from sn37.domain.epsilon import Epsilon
+from sn37.domain.evidence import weigh
+from sn37.domain.history import history_of
+from sn37.domain.ids import (
+    Block,
+    BlockRef,
+    Coldkey,
+    CompetitionId,
+    Digest,
+    EntryKey,
+    Hotkey,
+    Netuid,
+    RoundKey,
+    TaskName,
+    Uid,
+)
+from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.origins import Origin, SignedRows, origins_of, signed_rows
+from sn37.domain.queue import NO_CONTENTION, Contention, EntryPlan, plan_entries
+from sn37.domain.racing import is_hopeless
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule import RoundTiming, Schedule, Stage
+from sn37.domain.scoring import BlockLosses, interleave
+from sn37.domain.state import (
+    EntryOutcome,
+    History,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    Verdict,
+)
+from sn37.domain.winner import KingOfTheHill
+
+ONE = CompetitionId(1)
+TEXT = TaskName("text")
+CADENCE = 360
+FIRST = 3_600  # sync block of round 0
+PLAYED_ROUNDS = 64  # results that are held; older ones are only counted
+
+Losses = Callable[[EntryKey], Sequence[float]]  # of an entry in this round, in the order of scoring
+
+
+def sync_block(number: int) -> Block:
+    """The sync block of a round."""
+    return Block(FIRST + number * CADENCE)
+
+
+def one_task(samples: int) -> tuple[Task, ...]:
+    """The text task that most scenarios have."""
+    source = Source(name="simulated", freshness=Freshness.NONE)
+    return (
+        Task(
+            name=TEXT,
+            source=source,
+            method=Method.TEXT_LOSS,
+            weight=1.0,
+            num_samples=samples,
+        ),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Network:
+    """The state of one validator, replaced round after round."""
+
+    epsilon: Epsilon
+    tasks: tuple[Task, ...]
+    delay_blocks: int = 1_200
+    max_new_entries: int = 20
+    submissions: dict[EntryKey, Submission] = field(default_factory=dict)
+    evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
+    rounds: list[RoundResult] = field(default_factory=list)
+    entries: tuple[EntryKey, ...] = ()  # of the newest round
+    _rules: Competition = field(init=False)
+    _schedule: Schedule = field(init=False)
+    _past: History = field(default_factory=History)
+
+    def __post_init__(self) -> None:
+        constraints = ModelConstraints(
+            min_parameters=0,
+            max_parameters=10**9,
+            max_bytes=10**9,
+            max_tokens=64,
+            architectures=frozenset({"Any"}),
+        )
+        self._rules = Competition(
+            id=ONE,
+            name="simulated",
+            reward_share=1.0,
+            constraints=constraints,
+            tasks=self.tasks,
+            delay_blocks=self.delay_blocks,
+            epsilon=self.epsilon,
+            timeout_s=60.0,
+        )
+        self._schedule = Schedule(
+            netuid=Netuid(37),
+            stages=(Stage(from_block=Block(0), competitions=(self._rules,)),),
+            timing=RoundTiming(genesis=Block(0), cadence=CADENCE),
+            max_new_entries=self.max_new_entries,
+        )
+
+    @property
+    def history(self) -> History:
+        return history_of(self.rounds, self._past)
+
+    @property
+    def champion(self) -> EntryKey | None:
+        return self.rounds[-1].champion if self.rounds else None
+
+    def commit(self, hotkey: str, block: int) -> EntryKey:
+        """A new model of a hotkey, whose files are here."""
+        ref = ModelRef(
+            repo=f"{hotkey}/m{block}",
+            revision=f"{block:040x}",
+            secure_hash=Digest(f"{hotkey} {block}"),
+        )
+        commitment = Commitment(
+            hotkey=Hotkey(hotkey),
+            block=Block(block),
+            competition=ONE,
+            model=ref,
+            format=CommitmentFormat.V2,
+        )
+        artifact = ModelArtifact(
+            ref=ref,
+            path=PurePosixPath("/"),
+            size_bytes=1,
+            parameters=1,
+            architecture="Any",
+            content_digest=Digest(ref.repo),
+            tensor_digest=Digest(ref.repo),
+        )
+        self.submissions[commitment.key] = Submission(
+            commitment=commitment, clock_block=commitment.block, artifact=artifact
+        )
+        return commitment.key
+
+    def play(
+        self,
+        sync: Block,
+        losses: Losses,
+        *,
+        private: Collection[EntryKey] = (),
+        signers: Sequence[str | None] = (),
+    ) -> EntryKey | None:
+        """One round; the champion after it. ``signers`` are those of the rows of the first task."""
+        history = self.history
+        chosen = self._choose(history, sync, private)
+        signed = (signed_rows(self.tasks[0].name, [Hotkey(s) if s else None for s in signers]),)
+        plan = self._plan(chosen, history, sync, private, signed if signers else ())
+        opened = self._score(plan, losses, history)
+        past = PastEvidence(
+            by_entry={key: self.evidence.get(key, {}) for key in plan.heard}, origins=self.origins
+        )
+        done = conclude(
+            opened,
+            rules=self._rules,
+            past=past,
+            submissions=self.submissions,
+            rule=KingOfTheHill(),
+            flags_copies=False,
+        )
+        self.origins[sync] = origins_of(plan.premises.signed if plan.premises else (), self._rules)
+        for key, outcome in done.outcomes.items():
+            if outcome.verdict is Verdict.SCORED:
+                values = weigh(opened.journal[key], self._rules)
+                self.evidence.setdefault(key, {})[sync] = values
+        for key, change in changes_after(plan, done.outcomes, beaten=done.beaten).items():
+            self.submissions[key] = change(self.submissions[key])
+        self._record(done.result)
+        self.entries = plan.entries
+        return done.result.champion
+
+    def _record(self, result: RoundResult) -> None:
+        self.rounds.append(result)
+        if len(self.rounds) > PLAYED_ROUNDS:
+            half = PLAYED_ROUNDS // 2
+            self._past = history_of(self.rounds[:half], self._past)
+            del self.rounds[:half]
+
+    def _choose(self, history: History, sync: Block, private: Collection[EntryKey]) -> EntryPlan:
+        metagraph = self._metagraph(sync)
+        found = candidates_of(
+            history,
+            competition=ONE,
+            submissions=self.submissions,
+            sync_block=sync,
+            metagraph=metagraph,
+            schedule=self._schedule,
+        )
+        contention: Contention = NO_CONTENTION
+        if found is not None:
+            comparer = Comparer(epsilon_end=self.epsilon.end, origins=self.origins)
+            contention = contention_of(found, self.evidence, comparer)
+        return plan_entries(
+            submissions=self.submissions.values(),
+            competition=ONE,
+            schedule=self._schedule,
+            sync_block=sync,
+            metagraph=metagraph,
+            contention=contention,
+            history=history,
+            availability={
+                key: Availability.PRIVATE if key in private else Availability.PUBLIC
+                for key in self.submissions
+            },
+        )
+
+    def _plan(
+        self,
+        chosen: EntryPlan,
+        history: History,
+        sync: Block,
+        private: Collection[EntryKey],
+        signed: tuple[SignedRows, ...],
+    ) -> RoundPlan:
+        # Entries are asked for, and so are those whose clock may restart.
+        asked = {*chosen.entries} | {
+            row.key
+            for row in chosen.listed
+            if row.reason in (Reason.NOT_PUBLIC, Reason.UNAVAILABLE_REPO)
+            or self.submissions[row.key].missed_rounds >= MAX_MISSED_ROUNDS
+        }
+        unreadable = frozenset(asked & set(private))
+        premises = premises_of(
+            chosen,
+            sync_block=sync,
+            unreadable=unreadable,
+            history=history,
+            submissions=self.submissions,
+            draws=(),
+        )
+        return RoundPlan(
+            key=RoundKey(ONE, sync),
+            sync=BlockRef(sync, f"0x{sync:064x}"),
+            champion=chosen.champion,
+            entries=chosen.entries,
+            draws=(),
+            manifest_digest=Digest(""),
+            listed=chosen.listed,
+            unreadable=unreadable,
+            premises=replace(premises, signed=signed),
+        )
+
+    def _score(self, plan: RoundPlan, losses: Losses, history: History) -> OpenRound:
+        sync, opened = plan.key.sync_block, OpenRound(plan=plan)
+        reference = plan.champion
+        best = dict(self.evidence.get(reference, {})) if reference else {}
+        journal, outcomes = (
+            dict[EntryKey, tuple[BlockLosses, ...]](),
+            dict[EntryKey, EntryOutcome](),
+        )
+        for entry in plan.entries:
+            missing = missing_outcome(entry, self.submissions, history.entered)
+            if missing is not None:
+                outcomes[entry] = missing
+                continue
+            is_raced = reference not in (None, entry) and not history.is_scored(
+                self.submissions[entry]
+            )
+            journal[entry], is_out = self._scored(losses(entry), best if is_raced else None, plan)
+            reason = Reason.RACED_OUT if is_out else None
+            outcomes[entry] = EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=reason)
+            if reference in (None, entry):
+                reference = entry
+                held = replace(opened, journal=journal)
+                best = dict(with_round(self.evidence.get(entry, {}), held, entry, self._rules))
+                best = {sync: best[sync], **best}
+        return replace(opened, journal=journal, outcomes=outcomes)
+
+    def _scored(
+        self,
+        values: Sequence[float],
+        best: Mapping[Block, tuple[float, ...]] | None,
+        plan: RoundPlan,
+    ) -> tuple[tuple[BlockLosses, ...], bool]:
+        """The blocks that are scored, and whether the entry was stopped."""
+        blocks, position = list[BlockLosses](), 0
+        sync, premises = plan.key.sync_block, plan.premises
+        origins = {sync: origins_of(premises.signed if premises else (), self._rules)}
+        for block in interleave(tuple((t.name, t.num_samples) for t in self.tasks)):
+            size = block.stop - block.first
+            part = tuple(values[position : position + size])
+            blocks.append(BlockLosses(block=block, losses=part, tokens=1, seconds=0.0))
+            position += size
+            if best is not None and is_hopeless(
+                best,
+                {sync: weigh(blocks, self._rules)},
+                epsilon_end=self.epsilon.end,
+                origins=origins,
+            ):
+                return tuple(blocks), True
+        return tuple(blocks), False
+
+    def _metagraph(self, at: Block) -> Metagraph:
+        hotkeys = sorted({key.hotkey for key in self.submissions})
+        return Metagraph(
+            at=BlockRef(at, f"0x{at:064x}"),
+            neurons=tuple(
+                Neuron(
+                    uid=Uid(uid),
+                    hotkey=hotkey,
+                    coldkey=Coldkey(f"{hotkey} cold"),
+                    stake_rao=0,
+                    validator_permit=False,
+                    registered_at=Block(0),
+                    last_update=Block(0),
+                )
+                for uid, hotkey in enumerate(hotkeys)
+            ),
+        )
