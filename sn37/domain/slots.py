@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sn37.domain.comparing import Comparer, Contestant
-from sn37.domain.waiting import followed_by
+from sn37.domain.ids import EntryKey
+from sn37.domain.waiting import Follows, followed_by
 
 MAX_CONTENDERS = 4  # kept from round to round besides the champion
 MAX_FOLLOWERS = 1  # of them, places for entries that an earlier one is as good as
@@ -37,29 +38,53 @@ def contenders(
     An entry that would have to wait for an earlier one gives its place to that one: however many
     copies there are of it, and however lucky they are, the earlier one stays. One place is kept
     for the follower that is furthest ahead of the entry that it follows, which may be better.
+    Nobody has a place whose forerunner has none, and the first follows nobody.
 
     Args:
         former: Whoever held the crown last.
         others: Scored, not retired, eligible.
     """
     order = ranked(former, others, comparer)
-    heads: list[Contestant] = []
-    followers: list[tuple[float, tuple[int, int, str], Contestant]] = []
+    follows = {
+        entry.key: followed_by(former, entry, order, margin=comparer.epsilon_end, comparer=comparer)
+        for entry in order
+    }
+    heads: dict[EntryKey, Contestant] = {}
     for entry in order:
-        follows = followed_by(former, entry, order, margin=comparer.epsilon_end, comparer=comparer)
-        head = follows.rival if follows else entry
-        if all(head.key != other.key for other in heads):
-            heads.append(head)
-        if follows:
-            ahead = follows.shared.lead if follows.shared else -math.inf
-            followers.append((-ahead, entry.precedence, entry))
-    return _placed(heads, [entry for _, _, entry in sorted(followers, key=lambda row: row[:2])])
+        found = follows[entry.key]
+        for head in reversed(_forerunners(found.rival if found else entry, follows)):
+            heads.setdefault(head.key, head)
+    return _placed(list(heads.values()), order, follows)
 
 
-def _placed(heads: Sequence[Contestant], followers: Sequence[Contestant]) -> tuple[Contestant, ...]:
-    first = {entry.key for entry in heads[: MAX_CONTENDERS - MAX_FOLLOWERS]}
-    num_kept = min(MAX_FOLLOWERS, sum(entry.key not in first for entry in followers))
-    chosen = {entry.key: entry for entry in heads[: MAX_CONTENDERS - num_kept]}
-    for entry in followers:
-        chosen.setdefault(entry.key, entry)
-    return tuple(chosen.values())[:MAX_CONTENDERS]
+def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:
+    """An entry, the one that it follows, whom that one follows, and so on: ever earlier ones."""
+    found = [entry]
+    while following := follows[found[-1].key]:
+        found.append(following.rival)
+    return found
+
+
+def _placed(
+    heads: Sequence[Contestant],
+    order: Sequence[Contestant],
+    follows: Mapping[EntryKey, Follows | None],
+) -> tuple[Contestant, ...]:
+    placed = {head.key: head for head in heads[: MAX_CONTENDERS - MAX_FOLLOWERS]}
+
+    def ahead(entry: Contestant) -> float:
+        following = follows[entry.key]
+        return following.shared.lead if following and following.shared else -math.inf
+
+    waiting = [
+        entry
+        for entry in order
+        if (following := follows[entry.key])
+        and following.rival.key in placed
+        and entry.key not in placed
+    ]
+    waiting.sort(key=lambda entry: (-ahead(entry), entry.precedence))
+    num_kept = min(MAX_FOLLOWERS, len(waiting))
+    for entry in (*heads[: MAX_CONTENDERS - num_kept], *waiting):
+        placed.setdefault(entry.key, entry)
+    return tuple(placed.values())[:MAX_CONTENDERS]
