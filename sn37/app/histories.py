@@ -15,7 +15,7 @@ from sn37.domain.eligibility import MAX_FAILURES
 from sn37.domain.evidence import weigh
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.origins import Origin, origins_of
+from sn37.domain.origins import Origin, SignedRows, origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import COLD_ROUNDS
@@ -40,6 +40,12 @@ class OfferedHistory:
     submissions: Mapping[EntryKey, Submission]  # as the newest round that tells of them left them
     # Per competition the coronation from which on all crowns were derived again.
     follows_from: Mapping[CompetitionId, Block]
+
+    @property
+    def signed(self) -> Mapping[RoundKey, Sequence[SignedRows]]:
+        """Who is said to have signed the rows of each round."""
+        plans = (record.opened.plan for record in self.records)
+        return {p.key: p.premises.signed for p in plans if p.premises is not None}
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ def premises_of(
     plan: EntryPlan,
     *,
     sync_block: Block,
-    unreadable: Collection[EntryKey],
+    unreadable: Collection[EntryKey] = (),
     history: History,
     submissions: Mapping[EntryKey, Submission],
     draws: Sequence[TaskDraw],

@@ -21,6 +21,7 @@ from sn37.app.statements import digest_of
 from sn37.domain.competition import Competition
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.origins import SignedRows
 from sn37.domain.overlap import overlaps
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import EmptyWindow, Pool, Sample
@@ -225,6 +226,7 @@ class Rechecker:
             gone[key] = error
             raise
         require_drawn(receipt, resampled.draws, where)
+        _require_signers(receipt, history.signed.get(key), resampled.rows, where)
         try:
             artifact = await bring(
                 self._models,
@@ -288,6 +290,24 @@ def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:
         return sha256(f"sn37/recheck/1|{seed}|{digest_of(receipt.document)}".encode()).digest()
 
     return tuple(sorted((r for h in history.records for r in h.published.receipts), key=rank))
+
+
+def _require_signers(
+    receipt: Receipt,
+    signed: Sequence[SignedRows] | None,
+    found: Mapping[TaskName, Sequence[Sample]],
+    where: str,
+) -> None:
+    """Insist on the signers that the source has of those rows that are still there."""
+    if signed is None:
+        return  # of a version that did not tell
+    told = {rows.task: rows.by_row for rows in signed}
+    for task, rows in receipt.manifest.items():
+        known = {s.provenance.row_id: s.provenance.signer for s in found.get(task, ())}
+        by_row = told.get(task, (None,) * len(rows))
+        for (row, _), signer in zip(rows, by_row, strict=True):
+            if known.get(row, signer) != signer:
+                raise OfferRefused(f"{where}: row {row} of {task} was signed by another")
 
 
 def require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:

@@ -211,9 +211,9 @@ class Refolder:
     async def _plan(self, past: PastRound, keeper: StateKeeper, store: StateStore) -> RoundPlan:
         """The round as the chain at its sync block fixes it, among those that are named."""
         competition = past.rules.id
-        history = keeper.history(competition)
+        history, submissions = keeper.history(competition), keeper.state.submissions
         chosen = plan_entries(
-            submissions=keeper.state.submissions.values(),
+            submissions=submissions.values(),
             competition=competition,
             schedule=self._schedule,
             sync_block=past.sync.number,
@@ -221,7 +221,7 @@ class Refolder:
             contention=await contenders_of(
                 history,
                 competition=competition,
-                submissions=keeper.state.submissions,
+                submissions=submissions,
                 sync=past.sync,
                 book=past.book,
                 metagraph=past.metagraph,
@@ -243,9 +243,8 @@ class Refolder:
             premises=premises_of(
                 chosen,
                 sync_block=past.sync.number,
-                unreadable=(),
                 history=history,
-                submissions=keeper.state.submissions,
+                submissions=submissions,
                 draws=past.draws,
             ),
         )
@@ -263,8 +262,7 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
     """
     opened = await store.recorded(plan.key)
     statement = await store.statement(plan.key)
-    assert opened is not None  # it is finished
-    assert statement is not None
+    assert opened and statement  # it is finished
     _require_no_outage(opened)
     result = next(r for r in keeper.state.rounds[plan.key.competition] if r.key == plan.key)
     return RoundRecord(
@@ -277,13 +275,10 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
 
 
 def _require_no_outage(opened: OpenRound) -> None:
-    outcomes = opened.outcomes.values()
-    ours = [o for o in outcomes if is_waited_for(o)]
+    outcomes, block = opened.outcomes.values(), opened.plan.key.sync_block
+    ours = [o.detail for o in outcomes if is_waited_for(o)]
     if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
-        raise ScorerUnavailable(
-            f"nobody could be scored in the past round of block {opened.plan.key.sync_block}: "
-            f"{ours[0].detail}"
-        )
+        raise ScorerUnavailable(f"nobody could be scored in the past round of {block}: {ours[0]}")
 
 
 def _with(**values: object) -> Change:

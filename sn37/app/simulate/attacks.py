@@ -1,118 +1,22 @@
 """What choice can do: who commits when, who is readable when, whose rows are drawn.
 
-Each scenario plays one path and says what became of the honest entry, or of the attack. Losses are
-as in ``losses``: a common part of each sample, and an own part of each family of models, so that
-two families correlate by 0.98 and members of one by more.
+Each scenario plays one path and says what became of the honest entry, or of the attack.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from sn37.app.simulate.estimate import Figure, Progress, rate
-from sn37.app.simulate.losses import Array, LossModel, Shape, champion_losses
-from sn37.app.simulate.network import Network, one_task, sync_block
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.app.simulate.members import one_task
+from sn37.app.simulate.network import Network, sync_block
+from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
+from sn37.domain.epsilon import LinearEpsilon
 from sn37.domain.evidence import clipped_log_e_value, pooled
-from sn37.domain.ids import Block, EntryKey
-
-CHAMPION = "champion"
-HONEST = "honest"
-WARM = 30  # rounds that the champion has reigned when others come
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A model of a family, with a true gain over the first champion, and noise of its own."""
-
-    family: str
-    gain: float = 0.0
-    noise: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What a scenario is played with."""
-
-    samples: int = 300
-    epsilon: float = 0.005
-    rounds: int = 40
-    gain: float = 0.01
-    model: LossModel = field(default_factory=lambda: LossModel(shape=Shape.NORMAL))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """Who held the crown in the end, and after how many rounds of the honest entry's."""
-
-    winner: str | None  # None: the champion of the beginning
-    rounds: int = 0
-
-
-class Play:
-    """One path: a network, and the models that its entries are."""
-
-    def __init__(self, setting: Setting, seed: int, network: Network | None = None) -> None:
-        self.setting = setting
-        self.rng = np.random.default_rng(seed)
-        self.network = network or Network(
-            epsilon=FixedEpsilon(setting.epsilon), tasks=one_task(setting.samples)
-        )
-        self.models: dict[EntryKey, Model] = {}
-        self._base: Array = np.zeros(0)
-        self._parts: dict[str, Array] = {}
-
-    def commit(self, hotkey: str, block: int, model: Model) -> EntryKey:
-        key = self.network.commit(hotkey, block)
-        self.models[key] = model
-        return key
-
-    def draw(self) -> None:
-        """The samples of the next round."""
-        self._base = champion_losses(self.rng, self.setting.model, (self.setting.samples,))
-        self._parts = {}
-
-    def losses(self, key: EntryKey) -> list[float]:
-        """Of one entry on the drawn samples."""
-        model = self.models[key]
-        if model.family not in self._parts:
-            own = self.setting.model.gain_sd / math.sqrt(2)
-            self._parts[model.family] = own * self.rng.standard_normal(len(self._base))
-        values = self._base * (1 - model.gain) + self._parts[model.family]
-        if model.noise:
-            values = values + model.noise * self.rng.standard_normal(len(values))
-        return np.maximum(values, 1e-6).tolist()  # type: ignore[no-any-return]
-
-    def round(self, number: int, private: Collection[EntryKey] = ()) -> EntryKey | None:
-        """Draw and play; the champion after it."""
-        self.draw()
-        return self.network.play(sync_block(number), self.losses, private=private)
-
-    def warm(self, rounds: int = WARM) -> None:
-        """A champion that has reigned for a while."""
-        self.commit(CHAMPION, 1, Model(family="A"))
-        for number in range(rounds):
-            self.round(number)
-
-    def until_beaten(
-        self, key: EntryKey, first: int, before: Callable[[int, bool], None] = lambda *_: None
-    ) -> Ending:
-        """Rounds until somebody takes the crown; ``before`` is told of each, and whether the
-        entry has been in one."""
-        joined: int | None = None
-        for number in range(first, first + self.setting.rounds):
-            before(number, joined is not None)
-            champion = self.round(number)
-            if joined is None and key in self.network.entries:
-                joined = number
-            if champion is not None and champion.hotkey != CHAMPION:
-                rounds = number - (number if joined is None else joined) + 1
-                return Ending(winner=champion.hotkey, rounds=rounds)
-        return Ending(winner=None)
+from sn37.domain.ids import Block
 
 
 def power(setting: Setting, seed: int) -> Ending:
@@ -225,20 +129,20 @@ def attendance(setting: Setting, seed: int, *, threshold: float = 0.8) -> Ending
     return Ending(winner=None)
 
 
-def odd_rows(setting: Setting, seed: int, *, share: float = 0.03, size: float = 8.0) -> Ending:
-    """A truly better model, and rows on which it and the champion differ wildly, either way."""
+def odd_rows(setting: Setting, seed: int, *, share: float = 0.05, width: float = 20.0) -> Ending:
+    """A truly better model, and some rows on which it and the champion differ ``width`` times as
+    much as on others, either way."""
     play = Play(setting, seed)
-    play.warm()
+    play.warm(4)
     champion = next(iter(play.models))
-    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    key = play.commit(HONEST, sync_block(4) - 300, Model(family="H", gain=setting.gain))
     joined = None
-    for number in range(WARM, WARM + setting.rounds):
+    for number in range(4, 4 + setting.rounds):
         play.draw()
         drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
         odd = play.rng.random(setting.samples) < share
-        swing = play.rng.choice([-size, size], setting.samples) / 2
-        drawn[champion][odd] += size + swing[odd]
-        drawn[key][odd] += (size - swing[odd]) if share else 0.0
+        swing = width * setting.model.gain_sd * play.rng.standard_normal(setting.samples)
+        drawn[key][odd] += swing[odd]
         told = {k: values.tolist() for k, values in drawn.items()}
         winner = play.network.play(sync_block(number), told.__getitem__)
         joined = number if joined is None and key in play.network.entries else joined
@@ -381,8 +285,3 @@ def figures(
             name = f"rounds of the honest entry, {percent} % of its coronations"
             result.append(Figure(name=name, value=float(value), trials=len(honest)))
     return result
-
-
-def at_half_size(setting: Setting) -> Setting:
-    """The same for tests: fewer samples, and larger gains for the same number of rounds."""
-    return replace(setting, samples=setting.samples // 2, gain=setting.gain * math.sqrt(2))

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
 from sn37.app.decision import conclude, with_round
 from sn37.app.evidence import PastEvidence
 from sn37.app.premises import premises_of
 from sn37.app.results import changes_after, missing_outcome
-from sn37.domain.commitment import Commitment, CommitmentFormat
+from sn37.app.simulate.members import (
+    ONE,
+    a_simulated_competition,
+    a_simulated_submission,
+    members,
+)
 from sn37.domain.comparing import Comparer
-from sn37.domain.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.competition import Competition, Task
 from sn37.domain.contention import candidates_of, contention_of
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.epsilon import Epsilon
@@ -26,18 +30,13 @@ from sn37.domain.history import history_of
 from sn37.domain.ids import (
     Block,
     BlockRef,
-    Coldkey,
-    CompetitionId,
     Digest,
     EntryKey,
     Hotkey,
     Netuid,
     RoundKey,
-    TaskName,
-    Uid,
 )
-from sn37.domain.metagraph import Metagraph, Neuron
-from sn37.domain.models import Availability, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.models import Availability
 from sn37.domain.origins import Origin, SignedRows, origins_of, signed_rows
 from sn37.domain.queue import NO_CONTENTION, Contention, EntryPlan, plan_entries
 from sn37.domain.racing import is_hopeless
@@ -55,8 +54,6 @@ from sn37.domain.state import (
 )
 from sn37.domain.winner import KingOfTheHill
 
-ONE = CompetitionId(1)
-TEXT = TaskName("text")
 CADENCE = 360
 FIRST = 3_600  # sync block of round 0
 PLAYED_ROUNDS = 64  # results that are held; older ones are only counted
@@ -67,20 +64,6 @@ Losses = Callable[[EntryKey], Sequence[float]]  # of an entry in this round, in 
 def sync_block(number: int) -> Block:
     """The sync block of a round."""
     return Block(FIRST + number * CADENCE)
-
-
-def one_task(samples: int) -> tuple[Task, ...]:
-    """The text task that most scenarios have."""
-    source = Source(name="simulated", freshness=Freshness.NONE)
-    return (
-        Task(
-            name=TEXT,
-            source=source,
-            method=Method.TEXT_LOSS,
-            weight=1.0,
-            num_samples=samples,
-        ),
-    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,23 +84,7 @@ class Network:
     _past: History = field(default_factory=History)
 
     def __post_init__(self) -> None:
-        constraints = ModelConstraints(
-            min_parameters=0,
-            max_parameters=10**9,
-            max_bytes=10**9,
-            max_tokens=64,
-            architectures=frozenset({"Any"}),
-        )
-        self._rules = Competition(
-            id=ONE,
-            name="simulated",
-            reward_share=1.0,
-            constraints=constraints,
-            tasks=self.tasks,
-            delay_blocks=self.delay_blocks,
-            epsilon=self.epsilon,
-            timeout_s=60.0,
-        )
+        self._rules = a_simulated_competition(self.tasks, self.epsilon, self.delay_blocks)
         self._schedule = Schedule(
             netuid=Netuid(37),
             stages=(Stage(from_block=Block(0), competitions=(self._rules,)),),
@@ -135,31 +102,9 @@ class Network:
 
     def commit(self, hotkey: str, block: int) -> EntryKey:
         """A new model of a hotkey, whose files are here."""
-        ref = ModelRef(
-            repo=f"{hotkey}/m{block}",
-            revision=f"{block:040x}",
-            secure_hash=Digest(f"{hotkey} {block}"),
-        )
-        commitment = Commitment(
-            hotkey=Hotkey(hotkey),
-            block=Block(block),
-            competition=ONE,
-            model=ref,
-            format=CommitmentFormat.V2,
-        )
-        artifact = ModelArtifact(
-            ref=ref,
-            path=PurePosixPath("/"),
-            size_bytes=1,
-            parameters=1,
-            architecture="Any",
-            content_digest=Digest(ref.repo),
-            tensor_digest=Digest(ref.repo),
-        )
-        self.submissions[commitment.key] = Submission(
-            commitment=commitment, clock_block=commitment.block, artifact=artifact
-        )
-        return commitment.key
+        submission = a_simulated_submission(Hotkey(hotkey), Block(block))
+        self.submissions[submission.commitment.key] = submission
+        return submission.commitment.key
 
     def play(
         self,
@@ -205,7 +150,7 @@ class Network:
             del self.rounds[:half]
 
     def _choose(self, history: History, sync: Block, private: Collection[EntryKey]) -> EntryPlan:
-        metagraph = self._metagraph(sync)
+        metagraph = members(sync, {key.hotkey for key in self.submissions})
         found = candidates_of(
             history,
             competition=ONE,
@@ -317,21 +262,3 @@ class Network:
             ):
                 return tuple(blocks), True
         return tuple(blocks), False
-
-    def _metagraph(self, at: Block) -> Metagraph:
-        hotkeys = sorted({key.hotkey for key in self.submissions})
-        return Metagraph(
-            at=BlockRef(at, f"0x{at:064x}"),
-            neurons=tuple(
-                Neuron(
-                    uid=Uid(uid),
-                    hotkey=hotkey,
-                    coldkey=Coldkey(f"{hotkey} cold"),
-                    stake_rao=0,
-                    validator_permit=False,
-                    registered_at=Block(0),
-                    last_update=Block(0),
-                )
-                for uid, hotkey in enumerate(hotkeys)
-            ),
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ SYNC = Block(100)
 
 
 def rows(
-    num: Mapping[str | None, int],
+    num: Mapping[Any, int],  # rows of each signer, or of nobody
     *,
     gain: float = 0.0,
     edges: Mapping[str, float] | None = None,

@@ -46,9 +46,23 @@ TWO = a_schedule(
 KING, LEAD = an_entry_key("king", 10), an_entry_key("lead", 20)
 
 
-def submission(hotkey: str, block: int, *, competition: int = 1, **values: int) -> Submission:
+def submission(
+    hotkey: str,
+    block: int,
+    *,
+    competition: int = 1,
+    clock_block: int | None = None,
+    missed_rounds: int = 0,
+    failures: int = 0,
+) -> Submission:
     commitment = a_commitment(hotkey, block, competition=competition)
-    return a_submission(commitment, artifact=an_artifact(commitment), **values)
+    return a_submission(
+        commitment,
+        artifact=an_artifact(commitment),
+        clock_block=clock_block,
+        missed_rounds=missed_rounds,
+        failures=failures,
+    )
 
 
 def rounds_with(*keys: EntryKey, newest: int = SYNC - 360) -> tuple[RoundResult, ...]:
