@@ -257,12 +257,12 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
     """The round that was just finished, with what it rests on.
 
     Raises:
-        ScorerUnavailable: This machine could score nobody. A new round would end without a crown;
-            here everything can wait.
+        ScorerUnavailable: This machine could score nobody; here everything can wait.
     """
     opened = await store.recorded(plan.key)
     statement = await store.statement(plan.key)
-    assert opened and statement  # it is finished
+    assert opened is not None  # it is finished
+    assert statement is not None
     _require_no_outage(opened)
     result = next(r for r in keeper.state.rounds[plan.key.competition] if r.key == plan.key)
     return RoundRecord(

@@ -60,21 +60,16 @@ def plan_entries(
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
     the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``; who comes behind waits for a later round.
+    ``admitted``; the others wait for a later round.
 
     Args:
-        submissions: All that are known, of all competitions, replaced ones included: they
-            count for duplicates.
-        contention: Of the rounds before.
-        history: Of the recorded rounds of this competition.
+        submissions: All that are known, of all competitions, replaced ones too: for duplicates.
         availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)
-    staying, waiting = set[EntryKey](), list[Submission]()
-    listed = dict[EntryKey, EntryResult]()
-    places = {key: n for n, key in enumerate(contention.contenders)}
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
+    staying, waiting, listed = set[EntryKey](), list[Submission](), dict[EntryKey, EntryResult]()
     for submission in taking_part:
         key = submission.commitment.key
         judgement = judge(
@@ -89,7 +84,7 @@ def plan_entries(
         )
         if judgement.verdict is not None:
             listed[key] = _row(submission, judgement)
-        elif key == history.champion or key in places:
+        elif key == history.champion or key in contention.contenders:
             staying.add(key)
         elif evaluate_again(submission, history):
             waiting.append(submission)
@@ -98,11 +93,9 @@ def plan_entries(
     new = admitted(waiting, history, schedule.max_new_entries)
     behind = _queued(f"behind {len(new)} others")
     listed |= {s.commitment.key: _row(s, behind) for s in waiting if s.commitment.key not in new}
-    heirs = sorted(staying & places.keys(), key=lambda key: places[key])
-    champion = next((k for k in (history.champion, *heirs) if k in staying), None)
     order = [s.commitment.key for s in taking_part]
-    entries = [k for k in order if k in staying | new]
-    entries.sort(key=lambda key: key != champion)
+    champion = next((k for k in (history.champion, *contention.contenders) if k in staying), None)
+    entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
     return EntryPlan(
         champion=champion,
         entries=tuple(entries),

@@ -190,14 +190,9 @@ class FakeStateStore:
         self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
     ) -> Mapping[Block, tuple[SignedRows, ...]]:
         self._check()
-        return {
-            key.sync_block: plan.premises.signed
-            for key, plan in self.memory.plans.items()
-            if key.competition == competition
-            and key.sync_block >= since
-            and plan.premises is not None
-            and plan.premises.signed
-        }
+        mine = (p for k, p in self.memory.plans.items() if k.competition == competition)
+        of = {p.key.sync_block: p.premises for p in mine}
+        return {b: p.signed for b, p in of.items() if b >= since and p and p.signed}
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         self._check()
@@ -255,9 +250,9 @@ class FakeStateStore:
             if result.forgotten_at is None:
                 m.results[key] = replace(abridged(result), forgotten_at=at)
                 m.statements.pop(key, None)
-                nobody = frozenset[EntryKey]()
+                no = frozenset[EntryKey]()
                 m.plans[key] = replace(
-                    m.plans[key], draws=(), listed=(), unreadable=nobody, unprobed=nobody
+                    m.plans[key], draws=(), listed=(), unreadable=no, unprobed=no
                 )
             self._drop(key, gone)
             return key.sync_block
