@@ -64,7 +64,6 @@ def plan_entries(
 
     Args:
         submissions: All that are known, of all competitions, replaced ones too: for duplicates.
-        availability: Of repositories at the sync block, as far as known.
         book: The chain's records at the sync block; by default each hotkey's newest commitment.
     """
     known = mark_duplicates(submissions, entered=history.entered)

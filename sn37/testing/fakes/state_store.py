@@ -250,10 +250,8 @@ class FakeStateStore:
             if result.forgotten_at is None:
                 m.results[key] = replace(abridged(result), forgotten_at=at)
                 m.statements.pop(key, None)
-                no = frozenset[EntryKey]()
-                m.plans[key] = replace(
-                    m.plans[key], draws=(), listed=(), unreadable=no, unprobed=no
-                )
+                no, plan = frozenset[EntryKey](), m.plans[key]
+                m.plans[key] = replace(plan, draws=(), listed=(), unreadable=no, unprobed=no)
             self._drop(key, gone)
             return key.sync_block
         return None
