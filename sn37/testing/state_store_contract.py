@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.ids import TaskName
+from sn37.domain.ids import CompetitionId, Hotkey, TaskName
+from sn37.domain.origins import signed_rows
 from sn37.domain.reasons import Reason
-from sn37.domain.state import OpenRound, ValidatorState
+from sn37.domain.state import OpenRound, Premises, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 from sn37.testing.builders import (
     a_commitment,
     a_pool,
     a_round_key,
+    a_round_plan,
     a_round_result,
     a_signed_receipt,
     a_submission,
@@ -42,6 +44,23 @@ class StateStoreContract(
 
     def test_a_new_store_is_empty(self) -> None:
         assert self.load() == ValidatorState()
+
+    def test_who_signed_the_rows_of_a_round_stays_known(self) -> None:
+        signed = (signed_rows(TaskName("text"), [Hotkey("one"), None]),)
+        later = a_round_key(1, ROUND.sync_block + 360)
+
+        async def steps(store: StateStore) -> list[object]:
+            await store.open_round(replace(PLAN, premises=Premises(signed=signed)))
+            await store.finish_round(a_round_result(ROUND))
+            await store.open_round(a_round_plan(later, premises=Premises()))
+            await store.open_round(a_round_plan(a_round_key(2, 720)))
+            return [
+                await store.signed_rows(ROUND.competition),
+                await store.signed_rows(ROUND.competition, since=later.sync_block),
+                await store.signed_rows(CompetitionId(2)),
+            ]
+
+        assert self.run(steps) == [{ROUND.sync_block: signed}, {}, {}]
 
     def test_what_was_recorded_is_there_after_a_restart(self) -> None:
         async def steps(store: StateStore) -> ValidatorState:

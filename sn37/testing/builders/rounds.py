@@ -22,6 +22,7 @@ from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
     OpenRound,
+    Premises,
     RoundPlan,
     RoundResult,
     TaskDraw,
@@ -108,6 +109,7 @@ def a_round_plan(
     draws: tuple[TaskDraw, ...] | None = None,
     manifest_digest: str | None = None,
     listed: tuple[EntryResult, ...] = (),
+    premises: Premises | None = None,
 ) -> RoundPlan:
     """By default one entry, one task, no champion yet."""
     key = key or a_round_key()
@@ -123,6 +125,7 @@ def a_round_plan(
         if manifest_digest is None
         else Digest(manifest_digest),
         listed=listed,
+        premises=premises,
     )
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sn37.adapters.sqlite import codec, round_codec
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.premises import from_premises, to_premises
 from sn37.domain.canonical import JsonValue
 from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.emission import WeightVector
@@ -29,12 +30,14 @@ from sn37.domain.ids import (
     TaskName,
 )
 from sn37.domain.models import ModelArtifact, ModelRef
+from sn37.domain.origins import signed_rows
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Provenance, Sample
 from sn37.domain.state import (
     ColdStart,
     EntryOutcome,
     EntryResult,
+    Premises,
     RoundPlan,
     RoundResult,
     Submission,
@@ -132,6 +135,17 @@ entry_results = st.builds(
 outcomes = st.builds(
     EntryOutcome, key=keys, verdict=st.sampled_from(Verdict), reason=reasons, detail=texts
 )
+clocks = st.lists(st.tuples(keys, blocks), max_size=2).map(tuple)
+signed = st.builds(signed_rows, tasks, st.lists(st.none() | hotkeys, max_size=4))
+premises = st.builds(
+    Premises,
+    former=st.none() | keys,
+    is_shielded=st.booleans(),
+    num_judged=numbers,
+    awaited=st.lists(keys, max_size=2).map(tuple),
+    clocks=clocks,
+    signed=st.lists(signed, max_size=2).map(tuple),
+)
 plans = st.builds(
     RoundPlan,
     key=round_keys,
@@ -144,6 +158,7 @@ plans = st.builds(
     # at most one: the repr of a larger set has no fixed order
     unreadable=st.frozensets(keys, max_size=1),
     unprobed=st.frozensets(keys, max_size=1),
+    premises=st.none() | premises,
 )
 results = st.builds(
     RoundResult,
@@ -154,6 +169,8 @@ results = st.builds(
     entries=st.lists(entry_results, max_size=2).map(tuple),
     skipped=reasons,
     near_duplicates=st.none() | st.lists(st.tuples(keys, keys), max_size=2).map(tuple),
+    is_shielded=st.booleans(),
+    clocks=clocks,
 )
 weights = st.builds(
     WeightsRecord,
@@ -250,6 +267,7 @@ def test_weights_come_back_as_they_were(value: WeightsRecord) -> None:
         (ModelArtifact, codec.from_artifact(an_artifact()), set()),
         (Sample, codec.from_sample(a_sample()), set()),
         (RoundPlan, round_codec.from_plan(a_round_plan()), {"draws"}),
+        (Premises, from_premises(Premises()), set()),
         (RoundResult, round_codec.from_result(a_round_result()), set()),
         (EntryResult, round_codec.from_entry_result(an_entry_result()), set()),
         (EntryOutcome, round_codec.from_outcome(an_outcome()), set()),
@@ -277,6 +295,7 @@ READERS: list[Callable[[JsonValue], object]] = [
     codec.to_submission,
     codec.to_samples,
     to_plan,
+    to_premises,
     round_codec.to_outcome,
     round_codec.to_result,
     round_codec.to_weights,
