@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -246,12 +247,15 @@ Scenario = Callable[[Setting, int], Ending]
 SCENARIOS: Mapping[str, Scenario] = {
     "power": power,
     "clones": clones,
+    "noisy-clones": partial(clones, noise=0.02),
+    "crowded-clones": partial(clones, nulls=8),
     "successor": successor,
     "abdication": abdication,
     "attendance": attendance,
     "odd-rows": odd_rows,
     "rare-losses": rare_losses,
-    "known-rows": known_rows,
+    "known-rows": partial(known_rows, edge=0.1),
+    "colluding-rows": partial(known_rows, signers=8, friends=3, share=0.15, edge=0.95),
     "first-comer": first_comer,
     "backlog": backlog,
 }

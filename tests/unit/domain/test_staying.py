@@ -78,7 +78,9 @@ def rounds_with(*keys: EntryKey, newest: int = SYNC - 360) -> tuple[RoundResult,
 
 
 def evidence(gain: float, *blocks: int) -> Evidence:
-    return {Block(b): (1 - gain - 0.1, 1 - gain + 0.1) * 20 for b in blocks}
+    """Samples that swing the other way than the champion's, whose gain is none."""
+    swing = -0.05 if gain == 0.0 else 0.05
+    return {Block(b): (1 - gain - swing, 1 - gain + swing) * 20 for b in blocks}
 
 
 def contend(
@@ -151,8 +153,14 @@ class TestReplaced:
 
     def test_one_that_does_not_lead_gives_it_up(self) -> None:
         old, new = submission("lead", 20), submission("lead", SYNC - 10)
-        found = contend(old, new, rounds=rounds_with(LEAD), gains={LEAD: 0.005})
+        found = contend(old, new, rounds=rounds_with(LEAD), gains={LEAD: -0.05})
         assert found == Contention(former=KING)
+
+    def test_t56_one_that_is_behind_by_luck_keeps_it(self) -> None:
+        """Let go for one unlucky round it would never be scored again."""
+        old, new = submission("lead", 20), submission("lead", SYNC - 10)
+        found = contend(old, new, rounds=rounds_with(LEAD), gains={LEAD: 0.005})
+        assert (found.contenders, found.leading) == ((LEAD,), ())
 
     def test_one_whose_hotkey_left_for_another_competition_is_let_go(self) -> None:
         old, new = submission("lead", 20), submission("lead", SYNC - 10, competition=2)
