@@ -225,9 +225,12 @@ def attack(
     gain: Annotated[float, typer.Option("--gain", help="True gain of the honest entry.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
-    """Whole rounds with an attack by choice: power, clones, noisy-clones, crowded-clones, successor,
-    abdication, attendance, odd-rows, rare-losses, known-rows, colluding-rows, first-comer or
-    backlog; in attendance --gain is the attacker's."""
+    """Play whole rounds against an attack by choice.
+
+    Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
+    attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
+    first-comer, backlog.
+    """
     model = _model("normal", correlation)
     from sn37.app.simulate import attacks
     from sn37.app.simulate.play import Setting
