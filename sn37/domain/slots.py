@@ -19,15 +19,16 @@ def ranked(
     """Entries that share samples with the champion there was last, the most promising first.
 
     By the lead beyond epsilon's end value in its own spread: noise widens the spread as much as
-    the luck, so that variance buys no place. The earlier wins a tie.
+    the luck, so that variance buys no place. The earlier wins a tie. Those without a verdict, since
+    most of their rows are suspect, are last: more rows may give one.
     """
-    found = [
-        (comparer.measure(former, other).lead, other)
-        for other in others
-        if other.key != former.key and other.is_finite
-    ]
-    leading = [(-lead, other.precedence, other) for lead, other in found if lead > -math.inf]
-    return tuple(other for _, _, other in sorted(leading, key=lambda row: row[:2]))
+    rows = []
+    for other in others:
+        if other.key != former.key and other.is_finite:
+            found = comparer.measure(former, other)
+            if found.sums.num_samples or found.is_suspect:
+                rows.append((-found.lead, other.precedence, other))
+    return tuple(other for _, _, other in sorted(rows, key=lambda row: row[:2]))
 
 
 def contenders(

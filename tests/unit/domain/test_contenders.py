@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sn37.domain.comparing import NO_ORIGINS, Comparer, Contestant
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.ids import Block, EntryKey
+from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
+from sn37.domain.origins import Origin
 from sn37.domain.slots import MAX_CONTENDERS, MAX_FOLLOWERS, contenders, ranked
 from sn37.domain.waiting import followed_by, waits_for
 from sn37.domain.winner import UNSHIELDED_ROUNDS, Crown, Decision, Hurdle, KingOfTheHill
@@ -150,6 +151,29 @@ def test_neither_the_champion_nor_an_unpaired_or_broken_entry_has_a_place() -> N
     unpaired = contestant("unpaired", {200: [0.5]})
     broken = replace(unpaired, evidence={Block(100): (math.nan,)})
     assert places(king, [king, unpaired, broken]) == ()
+
+
+def test_one_without_a_verdict_keeps_a_place_that_nobody_else_needs() -> None:
+    """Its rows were suspect so far; never scored again it could never be judged."""
+    names = [f"s{i}" for i in range(6)]
+    of = tuple(Origin(TaskName("text"), Hotkey(n)) for n in names for _ in range(40))
+    king = contestant("champion", {100: [1.0, 1.2] * 120}, block=1)
+    by_signer = [1 - 0.15 * i + 0.01 * (-1) ** j for i in range(6) for j in range(40)]
+    suspect = contestant("suspect", {100: by_signer}, block=2)
+    other = contestant("other", {100: [1.2, 1.0] * 120}, block=3)
+    scales = Comparer(epsilon_end=END, origins={Block(100): of})
+    assert scales.measure(king, suspect).is_suspect
+    assert [c.key.hotkey for c in ranked(king, [suspect, other], scales)] == ["other", "suspect"]
+    decision = KingOfTheHill().decide(
+        crown=Crown(holder=king.key),
+        contestants=[king, suspect],
+        at=Block(500),
+        epsilon=FixedEpsilon(END),
+        origins={Block(100): of},
+    )
+    (comparison,) = decision.comparisons
+    assert comparison.hurdle is Hurdle.SUSPECT
+    assert set(comparison.odd_signers) < set(names)
 
 
 def test_samples_before_the_clock_count_for_nobody() -> None:

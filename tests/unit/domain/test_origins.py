@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -106,6 +107,7 @@ def test_t51_with_most_rows_suspect_there_is_no_verdict() -> None:
     found = measured(rows(dict.fromkeys(names, 200), edges=edges))
     assert found.is_suspect
     assert found.sums.num_samples == 0
+    assert found.lead == -math.inf
     champion, challenger, origins = rows(dict.fromkeys(names, 200), gain=-0.5, edges=edges)
     assert not is_hopeless(
         {SYNC: champion}, {SYNC: challenger}, epsilon_end=END, origins={SYNC: origins}
