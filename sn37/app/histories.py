@@ -10,6 +10,7 @@ from sn37.app.decision import Conclusion, conclude
 from sn37.app.evidence import PastEvidence
 from sn37.app.offered import ReadRound, RoundReader
 from sn37.app.statements import digest_of
+from sn37.app.succession import broken_succession
 from sn37.domain.commitment import Commitment, CommitmentBook
 from sn37.domain.eligibility import MAX_FAILURES
 from sn37.domain.evidence import weigh
@@ -54,6 +55,7 @@ class _Progress:
 
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
+    was_shielded: bool | None = None  # the champion; unknown where its crown was not derived
     before: ReadRound | None = None
     retired: set[EntryKey] = field(default_factory=set)
 
@@ -142,6 +144,8 @@ class HistoryReader:
             )
             if position >= follows_from:
                 _require_same(read, derived, progress.retired)
+            is_derived = derived.result.champion == read.statement.winner
+            progress.was_shielded = derived.result.is_shielded if is_derived else None
             result = replace(derived.result, champion=read.statement.winner)
             records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
             _advance(progress, read)
@@ -223,24 +227,14 @@ def _require_next(progress: _Progress, read: ReadRound) -> None:
             f"{_where(read)}: a round between {before.statement.key.sync_block} and it is missing "
             "or has been exchanged"
         )
-    premises, champion = read.statement.premises, read.statement.champion
-    if before.statement.premises is not None and premises is None:
-        raise OfferRefused(f"{_where(read)}: it is judged by an older rule than the round before")
-    if premises is None:
-        if champion not in (before.statement.winner, None):
-            raise OfferRefused(
-                f"{_where(read)}: the champion before it did not win the round before"
-            )
-        return
-    if before.statement.winner not in (premises.former, None):
-        raise OfferRefused(f"{_where(read)}: it names another former champion than there was")
-    # The crown was vacant: an heir is not shielded, and no stranger while others have evidence.
-    if champion != before.statement.winner:
-        with_evidence = progress.evidence.keys() & set(read.statement.entries)
-        if premises.is_shielded or (with_evidence and champion not in with_evidence):
-            raise OfferRefused(
-                f"{_where(read)}: the vacant crown went to somebody without evidence"
-            )
+    fault = broken_succession(
+        before.statement,
+        read.statement,
+        with_evidence=progress.evidence,
+        was_shielded=progress.was_shielded,
+    )
+    if fault is not None:
+        raise OfferRefused(f"{_where(read)}: {fault}")
 
 
 def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) -> None:

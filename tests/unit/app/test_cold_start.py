@@ -302,6 +302,30 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         edited(lambda d: d.update(champion={"hotkey": "thief", "block": 1})),
         "its champion did not take part",
     ),
+    "an older rule": (
+        edited(lambda d: (d.pop("premises"), d.update(version=1))),
+        "older rule than the round before",
+    ),
+    "another former champion": (
+        edited(lambda d: d["premises"].update(former={"hotkey": "thief", "block": 1})),
+        "another former champion",
+    ),
+    "rounds that were not judged": (
+        edited(lambda d: d["premises"].update(num_judged=99)),
+        "counts the rounds before it wrongly",
+    ),
+    "a shield for nothing": (
+        edited(lambda d: d["premises"].update(is_shielded=True)),
+        "protected otherwise than it was",
+    ),
+    "signers of other rows": (
+        edited(
+            lambda d: d["premises"].update(
+                signed=[{"task": "text", "signers": ["friend"], "rows": [0]}]
+            )
+        ),
+        "signers of other rows",
+    ),
     "retired without cause": (
         edited(lambda d: [s.update(retired=True) for s in d["submissions"]]),
         "retired without cause",
