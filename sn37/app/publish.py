@@ -95,9 +95,7 @@ async def publish(
         )
         state, timing = state_of(settings), loaded.schedule.timing
         crowned = await champions(hand.sight.chain, loaded.schedule, state)
-        if state is not None and (
-            line := warning(state, hand.hotkey, rules=rules, timing=timing, head=head.number)
-        ):
+        if line := warning(state, hand.hotkey, rules=rules, timing=timing, head=head.number):
             tell(line)
         crowns = [champion.crown for champion in crowned.values()]
         # The chain first: its no is known in a second, and the check takes minutes.

@@ -16,16 +16,15 @@ from sn37.app.pools import live_tasks, pool_request
 from sn37.app.receipt_files import read_receipt
 from sn37.app.rescoring import Agreement, CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.room import bring
+from sn37.app.same_rows import require_drawn, require_signers
 from sn37.app.sources import Sources
 from sn37.app.statements import digest_of
 from sn37.domain.competition import Competition
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
-from sn37.domain.origins import SignedRows
-from sn37.domain.overlap import overlaps
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import EmptyWindow, Pool, Sample
-from sn37.domain.sampling import NotEnoughRows, manifest
+from sn37.domain.sampling import NotEnoughRows
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import COLD_ROUNDS
 from sn37.domain.state import TaskDraw
@@ -46,10 +45,6 @@ from sn37.ports.telemetry import EventSink
 
 SHARE_PERCENT = 5  # of the receipts on which no crown rests are scored again,
 MIN_RECEIPTS = 8  # and so many of a history of few
-# Of a task's rows that are drawn here too. Two validators that read their source at different
-# moments differ by a few rows, and each changes four samples at most; who chose his own rows
-# shares hardly any.
-MIN_SHARED = 0.9
 
 
 class CannotRecheck(Exception):
@@ -226,7 +221,7 @@ class Rechecker:
             gone[key] = error
             raise
         require_drawn(receipt, resampled.draws, where)
-        _require_signers(receipt, history.signed.get(key), resampled.rows, where)
+        require_signers(receipt, history.signed.get(key), resampled.rows, where)
         try:
             artifact = await bring(
                 self._models,
@@ -290,39 +285,3 @@ def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:
         return sha256(f"sn37/recheck/1|{seed}|{digest_of(receipt.document)}".encode()).digest()
 
     return tuple(sorted((r for h in history.records for r in h.published.receipts), key=rank))
-
-
-def _require_signers(
-    receipt: Receipt,
-    signed: Sequence[SignedRows] | None,
-    found: Mapping[TaskName, Sequence[Sample]],
-    where: str,
-) -> None:
-    """Insist on the signers that the source has of those rows that are still there."""
-    if signed is None:
-        return  # of a version that did not tell
-    told = {rows.task: rows.by_row for rows in signed}
-    for task, rows in receipt.manifest.items():
-        known = {s.provenance.row_id: s.provenance.signer for s in found.get(task, ())}
-        by_row = told.get(task, (None,) * len(rows))
-        for (row, _), signer in zip(rows, by_row, strict=True):
-            if known.get(row, signer) != signer:
-                raise OfferRefused(f"{where}: row {row} of {task} was signed by another")
-
-
-def require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:
-    """Insist on a manifest that is, but for a few rows, what ``draws`` are here.
-
-    Raises:
-        OfferRefused: Too many rows were chosen otherwise.
-    """
-    ours = {d.batch.task: manifest(d.batch) for d in draws}
-    for task, rows in receipt.manifest.items():
-        if len(set(rows)) < len(rows):
-            raise OfferRefused(f"{where}: a sample of {task} was scored twice")
-    for overlap in overlaps(ours, receipt.manifest):
-        if overlap.share < MIN_SHARED:
-            raise OfferRefused(
-                f"{where}: only {overlap.num_shared} of {overlap.num_ours} samples of "
-                f"{overlap.task} are those that its block's hash draws"
-            )

@@ -12,12 +12,20 @@ from sn37.domain.state import NO_HISTORY, ValidatorState, Verdict
 
 
 def warning(
-    state: ValidatorState, hotkey: Hotkey, *, rules: Competition, timing: RoundTiming, head: Block
+    state: ValidatorState | None,
+    hotkey: Hotkey,
+    *,
+    rules: Competition,
+    timing: RoundTiming,
+    head: Block,
 ) -> str | None:
     """How the entry that a new commitment replaces stands, and when the new one is scored.
 
-    ``None`` while nothing of the hotkey gathers evidence in the newest judged round on record.
+    ``None`` while nothing of the hotkey gathers evidence in the newest judged round on record, or
+    where no validator has run.
     """
+    if state is None:
+        return None
     rounds = state.rounds.get(rules.id, ())
     newest = next((r for r in reversed(rounds) if r.skipped is None), None)
     if newest is None:
