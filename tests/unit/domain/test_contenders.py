@@ -132,6 +132,19 @@ def test_a_follower_has_no_place_while_the_one_that_it_follows_has_none() -> Non
     assert places(king, [*heads, copy]) == ("h4", "h3", "h2", "h1")
 
 
+def test_whom_a_forerunner_follows_has_a_place_before_both() -> None:
+    """Better than the first, but not than the second, which is not better than the first."""
+    king = contestant("champion", spread(1.0), block=1)
+    first, second, third = (
+        contestant(name, spread(mean), block=2 + n)
+        for n, (name, mean) in enumerate((("first", 0.9), ("second", 0.895), ("third", 0.888)))
+    )
+    others = [first, second, third]
+    found = [followed_by(king, e, others, margin=END, comparer=comparer()) for e in others]
+    assert [f.rival.key.hotkey if f else None for f in found] == [None, "first", "second"]
+    assert places(king, others) == ("first", "second", "third")
+
+
 def test_noise_buys_no_place() -> None:
     """The same lead on average, once steady and once with wild swings: the steady one is first."""
     king = contestant("champion", {100: [1.0] * 40}, block=1)

@@ -151,6 +151,10 @@ class TestReplaced:
         assert planned.entries == (KING, LEAD)
         assert [row.key for row in planned.listed] == [new.commitment.key]
 
+    def test_one_that_is_current_stays_although_it_does_not_lead(self) -> None:
+        found = contend(submission("lead", 20), rounds=rounds_with(LEAD), gains={LEAD: -0.05})
+        assert (found.contenders, found.leading) == ((LEAD,), ())
+
     def test_one_that_does_not_lead_gives_it_up(self) -> None:
         old, new = submission("lead", 20), submission("lead", SYNC - 10)
         found = contend(old, new, rounds=rounds_with(LEAD), gains={LEAD: -0.05})
