@@ -229,17 +229,17 @@ def attack(
 
     Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
     attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
-    first-comer, backlog.
+    first-comer, leaders (by a hair, before the honest entry), backlog.
     """
     model = _model("normal", correlation)
-    from sn37.app.simulate import attacks
+    from sn37.app.simulate import attacks, outcomes
     from sn37.app.simulate.play import Setting
 
     if scenario not in attacks.SCENARIOS:
         raise typer.BadParameter(f"{scenario}: choose from {', '.join(attacks.SCENARIOS)}")
     setting = Setting(samples=samples, epsilon=epsilon, rounds=rounds, gain=gain, model=model)
     _measure(
-        lambda progress: attacks.figures(
+        lambda progress: outcomes.figures(
             scenario, setting, paths=paths, seed=seed, progress=progress
         ),
         as_json=as_json,

@@ -15,10 +15,10 @@ from statistics import median
 import pytest
 
 from sn37.app.simulate import attacks
-from sn37.app.simulate.attacks import endings
 from sn37.app.simulate.estimate import clopper_pearson
 from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import Network, sync_block
+from sn37.app.simulate.outcomes import endings, figures
 from sn37.app.simulate.play import HONEST, Ending, Model, Play, Setting
 from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.evidence import LOG_LEVEL, log_e_value, pooled
@@ -172,7 +172,7 @@ def test_the_same_seed_plays_the_same_path() -> None:
 
 def test_figures_tell_who_was_crowned_and_when() -> None:
     setting = replace(SMALL, gain=0.04, rounds=10)
-    found = attacks.figures("power", setting, paths=3, seed=14, progress=lambda *_: None)
+    found = figures("power", setting, paths=3, seed=14, progress=lambda *_: None)
     values = {f.name: f.value for f in found}
     assert values["the honest entry was crowned"] == 1.0
     assert values["somebody else was crowned"] == 0.0

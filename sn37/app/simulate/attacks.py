@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 
-from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
@@ -243,6 +242,23 @@ def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
     return Ending(winner=None)
 
 
+def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006) -> Ending:
+    """Entries that are truly better, by a hair over the margin, before a much better one."""
+    play = Play(setting, seed)
+    play.warm(6)
+    for j in range(number):
+        play.commit(f"leader-{j}", sync_block(6) - 300 + j, Model(family=f"L{j}", gain=lead))
+    joined, key = None, None
+    for number in range(6, 12 + setting.rounds):
+        if number == 12:
+            key = play.commit(HONEST, sync_block(12) - 300, Model(family="H", gain=setting.gain))
+        winner = play.round(number)
+        joined = number if joined is None and key in play.network.entries else joined
+        if joined is not None and winner == key:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
 Scenario = Callable[[Setting, int], Ending]
 SCENARIOS: Mapping[str, Scenario] = {
     "power": power,
@@ -257,35 +273,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "known-rows": partial(known_rows, edge=0.1),
     "colluding-rows": partial(known_rows, signers=8, friends=3, share=0.15, edge=0.95),
     "first-comer": first_comer,
+    "leaders": leaders,
     "backlog": backlog,
 }
-
-
-def endings(
-    scenario: Scenario, setting: Setting, *, paths: int, seed: int, progress: Progress
-) -> list[Ending]:
-    """So many independent paths. Deterministic in ``seed``."""
-    found = []
-    for path in range(paths):
-        found.append(scenario(setting, 1_000_003 * seed + path))
-        progress(path + 1, paths)
-    return found
-
-
-def figures(
-    scenario: str, setting: Setting, *, paths: int, seed: int, progress: Progress
-) -> list[Figure]:
-    """How often the honest entry, or somebody else, was crowned, and after how many rounds."""
-    found = endings(SCENARIOS[scenario], setting, paths=paths, seed=seed, progress=progress)
-    honest = sorted(e.rounds for e in found if e.winner == HONEST)
-    others = sum(e.winner not in (None, HONEST) for e in found)
-    result = [
-        rate("the honest entry was crowned", len(honest), paths),
-        rate("somebody else was crowned", others, paths),
-    ]
-    if honest:
-        for percent in (50, 90):
-            value = honest[min(len(honest) - 1, math.ceil(len(honest) * percent / 100) - 1)]
-            name = f"rounds of the honest entry, {percent} % of its coronations"
-            result.append(Figure(name=name, value=float(value), trials=len(honest)))
-    return result
