@@ -26,8 +26,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from scorer_runs import Setting, in_a_process, ours
 
-from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.prompting import Encoded, Encoder
+from sn37.adapters.cuda.tokenizing import load_tokenizer
 from sn37.testing.figures import print_table, write_figures
 
 Losses = Sequence[float]
@@ -97,10 +97,8 @@ def _damage(model: Path, copy: Path, noise: float) -> None:
 
 
 def _texts(model: Path, count: int) -> list[Encoded]:
-    tokenizer = loading.load_tokenizer(model)
-    encoder = Encoder(
-        tokenizer, prescribed=True, max_tokens=8192, vocabulary=len(tokenizer.get_vocab())
-    )
+    tokenizer = load_tokenizer(model)
+    encoder = Encoder(tokenizer, prescribed=True, max_tokens=8192, vocabulary=tokenizer.size)
     samples = inputs.make_samples(tokenizer, 2 * count, tokens=None)
     return [encoder.text(sample.reference) for sample in samples if not sample.prompt]
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from statistics import fmean, median
 
 import scorer_inputs as inputs
+from scorer_checks import ROUND_SAMPLES, soundness_share
 from scorer_runs import Measurement, Setting, flops, in_a_process, matmul_peak, ours, plain
 from scorer_starts import worker_starts
 
-from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import shape_of
+from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.tokenizing import load_tokenizer
 from sn37.testing.figures import print_table, write_figures
 
 METHODS = ("reference_loss", "text_loss")
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         )
         figures["worker_start_s"] = median(starts)
+        of_a_round = given or in_a_process(_samples, setting, options.tokens)
+        figures["soundness_share"] = in_a_process(soundness_share, setting, of_a_round)
     print_table("figures", ("figure", "value"), sorted(figures.items()))
     write_figures(options.json, figures, libraries=("torch", "transformers", "tokenizers"))
     return 0
@@ -92,16 +95,19 @@ def _encoded(
     setting: Setting, given: Sequence[inputs.Sample] | None, count: int, tokens: int | None
 ) -> dict[str, list[Encoded]]:
     """The samples of each method as token ids, by the worker's own rules."""
-    tokenizer = loading.load_tokenizer(setting.model)
+    tokenizer = load_tokenizer(setting.model)
     samples = given or inputs.make_samples(tokenizer, count, tokens=tokens)
-    encoder = Encoder(
-        tokenizer, prescribed=True, max_tokens=8192, vocabulary=len(tokenizer.get_vocab())
-    )
-    shape = shape_of(loading.own_template(setting.model), tokenizer)
+    encoder = Encoder(tokenizer, prescribed=True, max_tokens=8192, vocabulary=tokenizer.size)
+    shape = shape_of(own_template(setting.model), tokenizer.special_tokens)
     return {
         "reference_loss": [encoder.pair(shape, s.prompt, s.reference) for s in samples if s.prompt],
         "text_loss": [encoder.text(s.reference) for s in samples if not s.prompt],
     }
+
+
+def _samples(setting: Setting, tokens: int | None) -> list[inputs.Sample]:
+    """As many as a round has."""
+    return inputs.make_samples(load_tokenizer(setting.model), ROUND_SAMPLES, tokens=tokens)
 
 
 def _compare(

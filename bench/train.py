@@ -23,9 +23,9 @@ import torch
 from scorer_runs import in_a_process, peak_bytes, reset_peak, wait
 from torch import nn
 
-from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import shape_of
+from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.tokenizing import load_tokenizer
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import BETAS, Learner
 from sn37.adapters.training.models import add_lora, load_base, trained_parameters
@@ -160,10 +160,10 @@ def _measured(
 
 def samples_of(model: Path, num_steps: int, tokens: int | None, longest: int) -> Steps:
     """Pairs and texts of 50 to ``longest`` tokens, most short, in no order; or all alike."""
-    tokenizer = loading.load_tokenizer(model)
-    vocabulary = len(tokenizer.get_vocab())
+    tokenizer = load_tokenizer(model)
+    vocabulary = tokenizer.size
     encoder = Encoder(tokenizer, prescribed=True, max_tokens=MAX_TOKENS, vocabulary=vocabulary)
-    shape = shape_of(loading.own_template(model), tokenizer)
+    shape = shape_of(own_template(model), tokenizer.special_tokens)
     made = inputs.make_samples(tokenizer, BATCH * num_steps, tokens=tokens, longest=longest)
     encoded = [
         encoder.pair(shape, s.prompt, s.reference) if s.prompt else encoder.text(s.reference)

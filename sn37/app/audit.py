@@ -143,7 +143,9 @@ class Auditor:
         if not is_first_adopted:
             found += _crown_before(where, opened, past)
         found += compare(
-            f"{where}, entries", as_json(list(opened.outcomes)), as_json(list(opened.plan.entries))
+            f"{where}, entries",
+            as_json(sorted(opened.outcomes)),
+            as_json(sorted(opened.plan.entries)),
         )
         for entry in opened.environments.keys() - opened.outcomes.keys():
             found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
@@ -160,7 +162,7 @@ class Auditor:
             submissions=state.submissions,
             rule=self._rule,
         )
-        past.conclude(conclusion)
+        past.conclude(opened.plan, conclusion)
         derived = conclusion.result
         if result.near_duplicates is None:
             derived = replace(derived, near_duplicates=None)

@@ -12,12 +12,12 @@ from sn37.app.evidence import PastEvidence
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
 from sn37.domain.duplicates import duplicates_of
-from sn37.domain.eligibility import MAX_MISSED_ROUNDS
+from sn37.domain.eligibility import MAX_MISSED_ROUNDS, failures_after
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.origins import Origin, origins_of
-from sn37.domain.reasons import Blame, Reason
+from sn37.domain.reasons import Reason
 from sn37.domain.state import (
     EntryResult,
     OpenRound,
@@ -45,6 +45,7 @@ class Past:
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)  # of the rounds so far
     retired: set[EntryKey] = field(default_factory=set)
     failures: Counter[EntryKey] = field(default_factory=Counter)
+    timeouts: Counter[EntryKey] = field(default_factory=Counter)  # since it was last scored
     said: dict[EntryKey, Submission] = field(default_factory=dict)  # by the newest statement
     listed: dict[EntryKey, EntryResult] = field(default_factory=dict)  # the newest row of each
     _last: dict[EntryKey, Block] = field(default_factory=dict)  # round in which it took part
@@ -85,8 +86,7 @@ class Past:
             ValueError: Its losses are not those of the blocks of a round.
         """
         self.newest, sync_block = result, result.key.sync_block
-        premises = opened.plan.premises
-        self.origins[sync_block] = origins_of(premises.signed if premises else (), rules)
+        self.origins[sync_block] = origins_of(opened.plan.signers, rules)
         if result.champion is not None:
             self.former = result.champion
         self.num_judged += 1
@@ -98,14 +98,22 @@ class Past:
         for key in [k for k in self.evidence if self._last.get(k, sync_block) <= sync_block]:
             del self.evidence[key]
 
-    def conclude(self, conclusion: Conclusion) -> None:
+    def conclude(self, plan: RoundPlan, conclusion: Conclusion) -> None:
         """What the last round changed of submissions."""
         self.retired.update(conclusion.beaten)
         for key, outcome in conclusion.outcomes.items():
             if outcome.reason is Reason.RACED_OUT:
                 self.retired.add(key)
+            if outcome.verdict is Verdict.SCORED:
+                self.failures[key] = self.timeouts[key] = 0
             elif outcome.verdict is Verdict.FAILED and outcome.reason is not None:
-                self.failures[key] += outcome.reason.blame is Blame.MINER
+                self.failures[key] = failures_after(
+                    self.failures[key],
+                    outcome.reason,
+                    num_timeouts=self.timeouts[key],
+                    champion=key == plan.champion,
+                )
+                self.timeouts[key] += outcome.reason is Reason.TIMEOUT
 
     def hear(self, statement: RoundStatement) -> None:
         """What was signed of submissions after the last round."""

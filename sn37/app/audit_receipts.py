@@ -103,6 +103,7 @@ def _due(
         code_version="",
         schedule_fingerprint=fingerprint,
         environment=opened.environments.get(submission.commitment.key, {}),
+        signers=plan.signers,
     )
     own = {"code_version"}
     if plan.premises is None:

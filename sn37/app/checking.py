@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from sn37.app.cli_errors import CommandError
 from sn37.app.model_hosts import (
     examine_folder,
     open_examiner,
     open_scorer,
+    positions_of,
     prescribed_tokenizer,
     scored_methods,
 )
@@ -21,11 +23,11 @@ from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep, Examined
 from sn37.domain.competition import Competition, Method
 from sn37.domain.constraints import Violation
-from sn37.domain.evidence import is_finite
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Provenance, Sample
 from sn37.domain.scoring import ScoringJob, TaskBatch
+from sn37.domain.worst_loss import are_too_many, bounded, num_lost
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
@@ -87,13 +89,28 @@ async def run_check(request: Request) -> tuple[Examined, tuple[Row, ...]]:
     if not request.weights:
         skipped[AdmissionStep.WEIGHTS] = "left out by --no-weights"
         skipped[AdmissionStep.LOADING] = "needs the weights, which --no-weights leaves out"
+    noted: dict[AdmissionStep, str] = {}
     with ExitStack() as cleanup:
         examined = await _examine(request, cleanup)
         if examined.artifact is not None:
+            positions = positions_of(examined.artifact)
+            noted[AdmissionStep.LIMITS] = window_note(positions, request.rules)
             examined = await _load(request, examined, skipped)
     local = isinstance(request.target, Path)
     leave_out = {AdmissionStep.REPOSITORY} if local else set[AdmissionStep]()
-    return examined, rows_of(examined, leave_out=leave_out, skipped=skipped)
+    return examined, rows_of(examined, leave_out=leave_out, skipped=skipped, noted=noted)
+
+
+def window_note(positions: int | None, rules: Competition) -> str:
+    """What to know of a model that has positions for less than the competition's window."""
+    window = rules.constraints.max_tokens
+    if positions is None or positions >= window:
+        return ""
+    price = "8 bits a byte" if rules.tokenizer is None else "what a uniform guess costs"
+    return (
+        f"it has {positions} positions, the competition's window {window} tokens: what lies "
+        f"beyond its positions costs {price}"
+    )
 
 
 async def _examine(request: Request, cleanup: ExitStack) -> Examined:
@@ -164,19 +181,22 @@ def rows_of(
     *,
     leave_out: Collection[AdmissionStep] = (),
     skipped: Mapping[AdmissionStep, str],
+    noted: Mapping[AdmissionStep, str] = MappingProxyType({}),
 ) -> tuple[Row, ...]:
     """All checks in their order.
 
     Args:
         leave_out: Checks that do not apply.
         skipped: Why a check was not made, where that is not the model's fault.
+        noted: What a miner should know of a check that was passed.
     """
     rows, refusal = list[Row](), examined.refusal
     for step in AdmissionStep:
         if step in leave_out:
             continue
         if step in examined.passed:
-            rows.append(Row(step=step, status=Status.PASSED))
+            note = noted.get(step, "")
+            rows.append(Row(step=step, status=Status.PASSED, detail=note))
         elif refusal is not None:
             rows.append(
                 Row(step=step, status=Status.FAILED, reason=refusal.reason, detail=refusal.detail)
@@ -220,10 +240,10 @@ async def try_out(
     )
     try:
         async with aclosing(scorer.score(job)) as stream:
-            losses = tuple([block async for block in stream])
+            losses = tuple([bounded(block, rules) async for block in stream])
     except ModelRejected as error:
         return replace(examined, refusal=Violation(reason=error.reason, detail=str(error)))
-    if not is_finite(losses):
-        detail = "a loss is NaN or infinite"
+    if are_too_many(lost := num_lost(losses, rules), sum(len(b.losses) for b in losses)):
+        detail = f"{lost} losses are NaN or infinite"
         return replace(examined, refusal=Violation(reason=Reason.NON_FINITE, detail=detail))
     return replace(examined, passed=(*examined.passed, AdmissionStep.LOADING))

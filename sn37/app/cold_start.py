@@ -15,8 +15,9 @@ from sn37.app.histories import HistoryReader, OfferedHistory, without_contradict
 from sn37.app.keeper import StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.plugin_calls import one_line
-from sn37.app.rechecking import CannotRecheck, Rechecker
+from sn37.app.rechecking import Rechecker
 from sn37.app.refolding import Refolder
+from sn37.app.resampling import CannotRecheck
 from sn37.app.room import bring
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.events import Cautioned, ColdStarted

@@ -13,8 +13,9 @@ from sn37.app.network import Network
 from sn37.app.offered import RoundReader
 from sn37.app.past_rounds import PastRounds
 from sn37.app.receipts import VerifySignature
-from sn37.app.rechecking import Rechecker, Resampler
+from sn37.app.rechecking import Rechecker
 from sn37.app.refolding import MakeRunner, OpenScratch, Refolder
+from sn37.app.resampling import Resampler
 from sn37.app.sources import Sources
 from sn37.domain.winner import WinnerRule
 from sn37.ports.receipt_source import ReceiptSource

@@ -105,6 +105,7 @@ async def _draw(
             count=count,
             seed=seed,
             signer_share=source.signer_share,
+            min_signers=source.min_signers,
         )
     except NotEnoughRows as error:
         raise DatasetUnavailable(

@@ -95,7 +95,7 @@ def with_origins(past: Origins, plan: RoundPlan, rules: Competition) -> Origins:
     """The origins of samples with those of this round; the first rule asks for none."""
     if plan.premises is None:
         return NO_ORIGINS
-    return {**past, plan.key.sync_block: origins_of(plan.premises.signed, rules)}
+    return {**past, plan.key.sync_block: origins_of(plan.signers, rules)}
 
 
 def _crown(plan: RoundPlan, past: PastEvidence) -> Crown:

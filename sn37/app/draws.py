@@ -66,6 +66,7 @@ class Draws:
                 count=task.num_samples,
                 seed=seed,
                 signer_share=task.source.signer_share,
+                min_signers=task.source.min_signers,
             )
         else:
             with step(f"drawing from {task.source.name}"):

@@ -88,6 +88,7 @@ class EntryChooser:
                 metagraph=metagraph,
                 contention=contention,
                 history=history,
+                hung=self._keeper.hung(),
                 availability=availability,
                 book=book,
             )

@@ -44,7 +44,7 @@ async def past_evidence(
         return NO_EVIDENCE
     since = min(shared)
     stored = await store.losses(competition, entries, since=since)
-    signed = await store.signed_rows(competition, since=since)
+    signers = await store.signers(competition, since=since)
     return PastEvidence(
         by_entry={
             key: {
@@ -56,7 +56,7 @@ async def past_evidence(
             for key, by_block in stored.items()
         },
         origins={
-            block: origins_of(signed.get(block, ()), rules)
+            block: origins_of(signers.get(block), rules)
             for block in shared
             if (rules := schedule.competition(competition, block)) is not None
         },

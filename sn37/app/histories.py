@@ -16,7 +16,7 @@ from sn37.domain.eligibility import MAX_FAILURES
 from sn37.domain.evidence import weigh
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.origins import Origin, SignedRows, origins_of
+from sn37.domain.origins import Origin, origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import COLD_ROUNDS
@@ -41,12 +41,6 @@ class OfferedHistory:
     submissions: Mapping[EntryKey, Submission]  # as the newest round that tells of them left them
     # Per competition the coronation from which on all crowns were derived again.
     follows_from: Mapping[CompetitionId, Block]
-
-    @property
-    def signed(self) -> Mapping[RoundKey, Sequence[SignedRows]]:
-        """Who is said to have signed the rows of each round."""
-        plans = (record.opened.plan for record in self.records)
-        return {p.key: p.premises.signed for p in plans if p.premises is not None}
 
 
 @dataclass(slots=True)
@@ -254,9 +248,8 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
 
 def _advance(progress: _Progress, read: ReadRound) -> None:
     progress.before = read
-    premises = read.statement.premises
-    signed = premises.signed if premises is not None else ()
-    progress.origins[read.statement.key.sync_block] = origins_of(signed, read.rules)
+    signers = read.opened.plan.signers
+    progress.origins[read.statement.key.sync_block] = origins_of(signers, read.rules)
     progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
     for entry, outcome in read.opened.outcomes.items():
         if outcome.verdict is Verdict.SCORED:

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sn37.domain.forgetting import forgotten_of
 from sn37.domain.history import abridged, history_of
-from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.newcomers import newest_times
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.standings import WINDOW_ROUNDS
@@ -63,6 +64,11 @@ class StateKeeper:
         self._state = replace(state, rounds=rounds, weights=state.weights[-WINDOW_ROUNDS:])
         for gone in forgotten_of(state):
             self._let_go(gone.competition, gone.newest)
+
+    def hung(self) -> frozenset[Hotkey]:
+        """Hotkeys whose last entry, in any competition, ran out of its time."""
+        known = {*self._state.rounds, *self._state.past}
+        return frozenset().union(*(self.history(competition).hung for competition in known))
 
     def history(self, competition: CompetitionId) -> History:
         """What all recorded rounds say of its entries; counted anew when there is one more."""
@@ -144,6 +150,12 @@ class StateKeeper:
         rounds = {**state.rounds, competition: tuple(held)}
         self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
         await self._store.finish_round(result, changed, statement)
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        """Remember how long the newcomers of a round have been scored, all together."""
+        taken = {**self._state.newcomers_s, round_: seconds}
+        self._state = replace(self._state, newcomers_s=newest_times(taken))
+        await self._store.record_newcomers_s(round_, seconds)
 
     async def forget(
         self,

@@ -15,7 +15,6 @@ from sn37.app.miner_evaluation import Evaluation, duel, first_round
 from sn37.app.miner_network import Sight
 from sn37.app.miner_networks import open_sight
 from sn37.app.model_hosts import examine_folder, open_scorer
-from sn37.app.premises import signed_by
 from sn37.app.round_samples import RoundSamples, kept_pools, samples_at
 from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.scoring_needs import needed_tokenizer, require_scorer
@@ -26,7 +25,7 @@ from sn37.app.train_split import frozen
 from sn37.domain.admission import Examined
 from sn37.domain.competition import Competition
 from sn37.domain.constraints import Violation
-from sn37.domain.evidence import is_finite, task_scores, weigh
+from sn37.domain.evidence import task_scores, weigh
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.origins import origins_of
@@ -34,6 +33,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.resemblance import distance
 from sn37.domain.schedule import RoundTiming, Schedule
 from sn37.domain.scoring import BlockLosses, ScoringJob, TaskBatch
+from sn37.domain.signers import signers_of
+from sn37.domain.worst_loss import are_too_many, bounded, num_lost
 from sn37.ports.errors import ModelRejected
 from sn37.ports.scorer import Scorer
 
@@ -141,15 +142,15 @@ async def _compared(
     scorer = open_scorer(settings)
     try:
         if rival is not None:
-            theirs = await _champions_losses(scorer, replace(job, artifact=rival.artifact), told)
-        ours = await _losses(scorer, job, "the model", told)
+            champions_job = replace(job, artifact=rival.artifact)
+            theirs = await _champions_losses(scorer, champions_job, rules, told)
+        ours = await _losses(scorer, job, rules, "the model", told)
     except ModelRejected as error:
         return replace(found, refusal=Violation(reason=error.reason, detail=str(error)))
     finally:
         await scorer.aclose()
-    if not is_finite(ours):
-        lost = Violation(reason=Reason.NON_FINITE, detail="a loss is NaN or infinite")
-        return replace(found, refusal=lost)
+    if detail := _lost(ours, rules):
+        return replace(found, refusal=Violation(reason=Reason.NON_FINITE, detail=detail))
     found = replace(
         found,
         tasks=task_scores(ours, rules),
@@ -164,7 +165,7 @@ async def _compared(
             known_from=rival.champion.known_from,
             champion_tasks=task_scores(theirs, rules),
             evidence=({found.block: weigh(theirs, rules)}, {found.block: weigh(ours, rules)}),
-            origins=origins_of(signed_by(job.batches), rules),
+            origins=origins_of(signers_of(job.batches), rules),
             distance=distance(theirs, ours),
             rules=rules,
             timing=timing,
@@ -236,23 +237,31 @@ def _learnt(request: EvaluateRequest) -> frozenset[Digest]:
     return frozenset(s.content_hash for batch in split.training for s in batch.samples)
 
 
-async def _champions_losses(scorer: Scorer, job: ScoringJob, told: Told) -> tuple[BlockLosses, ...]:
+async def _champions_losses(
+    scorer: Scorer, job: ScoringJob, rules: Competition, told: Told
+) -> tuple[BlockLosses, ...]:
     try:
-        blocks = await _losses(scorer, job, "the champion", told)
+        blocks = await _losses(scorer, job, rules, "the champion", told)
     except ModelRejected as error:
         raise CommandError(f"the champion cannot be scored here: {error}") from error
-    if not is_finite(blocks):
-        raise CommandError("the champion has a loss that is NaN or infinite: no comparison")
+    if detail := _lost(blocks, rules):
+        raise CommandError(f"no comparison with the champion: {detail}")
     return blocks
 
 
+def _lost(blocks: Sequence[BlockLosses], rules: Competition) -> str:
+    """Why a round would refuse such losses, if it would."""
+    lost, total = num_lost(blocks, rules), sum(len(block.losses) for block in blocks)
+    return f"{lost} of {total} losses are NaN or infinite" if are_too_many(lost, total) else ""
+
+
 async def _losses(
-    scorer: Scorer, job: ScoringJob, what: str, told: Told
+    scorer: Scorer, job: ScoringJob, rules: Competition, what: str, told: Told
 ) -> tuple[BlockLosses, ...]:
     blocks, total = list[BlockLosses](), len(job.blocks())
     async with aclosing(scorer.score(job)) as stream:
         async for block in stream:
-            blocks.append(block)
+            blocks.append(bounded(block, rules))
             told(what, len(blocks), total)
     return tuple(blocks)
 

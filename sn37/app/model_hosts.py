@@ -38,6 +38,13 @@ def examine_folder(folder: Path, constraints: ModelConstraints, *, weights: bool
     return examine(folder, constraints, weights=weights)
 
 
+def positions_of(artifact: ModelArtifact) -> int | None:
+    """The longest sequence that an admitted model has positions for, if it has a table."""
+    from sn37.adapters.admission.positions import positions_in
+
+    return positions_in(Path(artifact.path))
+
+
 def open_examiner(settings: Settings) -> ModelExaminer:
     """The admission of repositories: those of the hub, or of the simulated network."""
     if settings.is_simnet:

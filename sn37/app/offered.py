@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sn37.app.audit_receipts import check_receipts
 from sn37.app.receipt_files import UnreadableReceipt, read_receipt, read_signed
@@ -17,6 +17,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import BlockLosses, SampleBlock
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import EntryOutcome, OpenRound, Submission, Verdict
 from sn37.domain.statement import RoundStatement, SignedRound
 from sn37.ports.chain import Chain
@@ -189,12 +190,13 @@ def _opened(
 
     Raises:
         CannotRescore: A receipt does not hold what the competition draws.
-        OfferRefused: One is of an entry that was not scored, or scored in part.
+        OfferRefused: One is of an entry that was not scored, or scored in part, or they name
+            different signers.
     """
-    _require_rows(statement, rules)
     scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
     journal: dict[EntryKey, tuple[BlockLosses, ...]] = {}
     environments: dict[EntryKey, Mapping[str, str]] = {}
+    signers: SampleSigners | None = None
     total = sum(task.num_samples for task in rules.tasks)
     for outcome, (receipt, _) in zip(scored, receipts, strict=True):
         if receipt.commitment.key != outcome.key:
@@ -203,21 +205,15 @@ def _opened(
         _require_whole(outcome, blocks, total)
         journal[outcome.key] = blocks
         environments[outcome.key] = receipt.environment
+        if outcome is not scored[0] and receipt.signers != signers:
+            raise OfferRefused("its receipts disagree on who signed the samples")
+        signers = receipt.signers
     return OpenRound(
-        plan=statement.plan(),
+        plan=replace(statement.plan(), signers=signers),
         journal=journal,
         outcomes={o.key: o for o in statement.outcomes},
         environments=environments,
     )
-
-
-def _require_rows(statement: RoundStatement, rules: Competition) -> None:
-    """Who signed the rows is told of as many rows as the competition draws."""
-    due = {task.name: task.num_samples for task in rules.tasks}
-    signed = statement.premises.signed if statement.premises is not None else ()
-    told = {rows.task: len(rows.rows) for rows in signed}
-    if len(told) != len(signed) or any(due.get(task) != num for task, num in told.items()):
-        raise OfferRefused("it tells of the signers of other rows than the competition draws")
 
 
 def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:

@@ -20,6 +20,7 @@ from sn37.domain.sampling import (
     manifest_digest,
 )
 from sn37.domain.schedule import Schedule
+from sn37.domain.signers import signers_of
 from sn37.domain.state import RoundPlan, RoundResult
 from sn37.ports.chain import Chain
 from sn37.ports.errors import DatasetExhausted
@@ -102,13 +103,13 @@ class RoundOpener:
             listed=choice.plan.listed,
             unreadable=choice.unreadable,
             unprobed=choice.unprobed,
+            signers=signers_of(d.batch for d in draws),
             premises=premises_of(
                 choice.plan,
                 sync_block=sync.number,
                 unreadable=choice.unreadable,
                 history=self._keeper.history(rules.id),
                 submissions=self._keeper.state.submissions,
-                draws=draws,
             ),
         )
         await self._keeper.open_round(plan)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sn37.app.offered import OfferedManifest
-from sn37.app.rechecking import CannotRecheck, Resampled, Resampler
+from sn37.app.resampling import CannotRecheck, Resampled, Resampler, require_drawn
 from sn37.app.rescoring import MissingSamples, batches_of
-from sn37.app.same_rows import require_drawn
 from sn37.app.steps import step
 from sn37.domain.commitment import CommitmentBook
 from sn37.domain.competition import Competition

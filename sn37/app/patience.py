@@ -49,11 +49,12 @@ class PatientStore:
         self.recorded = self._patient(store.recorded)
         self.drawn = self._patient(store.drawn)
         self.losses = self._patient(store.losses)
+        self.signers = self._patient(store.signers)
         self.shared_rounds = self._patient(store.shared_rounds)
-        self.signed_rows = self._patient(store.signed_rows)
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)
         self.record_weights = self._patient(store.record_weights)
+        self.record_newcomers_s = self._patient(store.record_newcomers_s)
         self.forget = self._patient(store.forget)
 
     def _patient(

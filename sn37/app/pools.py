@@ -142,6 +142,7 @@ async def pool_request(
             max_age_s=source.max_age_s,
         ),
         trusted=await trusted_at(chain, source, lead),
+        salt=lead.hash,
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from sn37.domain.eligibility import restart_clock
 from sn37.domain.ids import Block, EntryKey
-from sn37.domain.origins import SignedRows, signed_rows
 from sn37.domain.queue import EntryPlan
-from sn37.domain.scoring import TaskBatch
-from sn37.domain.state import History, Premises, Submission, TaskDraw
+from sn37.domain.state import History, Premises, Submission
 
 
 def premises_of(
@@ -19,7 +17,6 @@ def premises_of(
     unreadable: Collection[EntryKey] = (),
     history: History,
     submissions: Mapping[EntryKey, Submission],
-    draws: Sequence[TaskDraw],
 ) -> Premises:
     """The premises of a round that is planned like this."""
     clocks = {
@@ -32,14 +29,7 @@ def premises_of(
         num_judged=history.num_judged,
         awaited=plan.awaited,
         clocks=tuple((key, clock) for key, clock in clocks.items() if clock != key.block),
-        signed=signed_by(d.batch for d in draws),
     )
-
-
-def signed_by(batches: Iterable[TaskBatch]) -> tuple[SignedRows, ...]:
-    """Who signed the rows that were drawn, of the tasks whose source has signers."""
-    by_task = {b.task: [s.provenance.signer for s in b.samples] for b in batches}
-    return tuple(signed_rows(task, rows) for task, rows in by_task.items() if any(rows))
 
 
 def _clock(

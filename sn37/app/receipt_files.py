@@ -17,6 +17,7 @@ from sn37.domain.canonical import canonical_json
 from sn37.domain.commitment import Commitment, MalformedCommitment, parse_commitment
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, RoundKey, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.signers import SampleSigners, require_counts, unpacked
 
 MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
 
@@ -25,12 +26,21 @@ class UnreadableReceipt(ValueError):
     """A file that is no receipt; one line says what is wrong with it, and where."""
 
 
+class _Signers(BaseModel):
+    """What ``signers.packed`` writes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    hotkeys: list[str]
+    samples: dict[str, list[int | None]]
+
+
 class _Document(BaseModel):
     """The fields of ``Receipt.document``, and no others."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    version: Literal[1]
+    version: Literal[1, 2]
     competition: int
     sync_block: int = Field(ge=0)
     sync_hash: str
@@ -47,6 +57,7 @@ class _Document(BaseModel):
     code_version: str
     schedule_fingerprint: str
     environment: dict[str, str]
+    signers: _Signers | None = None  # since version 2
 
     def receipt(self) -> Receipt:
         return Receipt(
@@ -67,7 +78,20 @@ class _Document(BaseModel):
             code_version=self.code_version,
             schedule_fingerprint=Digest(self.schedule_fingerprint),
             environment=self.environment,
+            signers=self._sample_signers(),
         )
+
+    def _sample_signers(self) -> SampleSigners | None:
+        if (self.signers is None) != (self.version == 1):
+            raise UnreadableReceipt("no receipt: its version does not fit its signers")
+        if self.signers is None:
+            return None
+        try:
+            signers = unpacked(self.signers.hotkeys, self.signers.samples)
+            require_counts(signers, {TaskName(t): len(rows) for t, rows in self.manifest.items()})
+        except ValueError as error:
+            raise UnreadableReceipt(f"no receipt: {one_line(str(error))}") from error
+        return signers
 
     def _commitment(self) -> Commitment:
         """As its text on chain would be read; a receipt does not hold its format."""

@@ -42,6 +42,7 @@ class ReceiptWriter:
             code_version=sn37.__version__,
             schedule_fingerprint=self._fingerprint,
             environment=opened.environments.get(key, {}),
+            signers=plan.signers,
         )
         return SignedReceipt(
             document=canonical_json(receipt.document()),

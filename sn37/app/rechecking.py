@@ -5,39 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from sn37.app.draws import Draws
 from sn37.app.histories import OfferedHistory
 from sn37.app.keeper import StateKeeper
-from sn37.app.pools import live_tasks, pool_request
 from sn37.app.receipt_files import read_receipt
+from sn37.app.resampling import CannotRecheck, Resampler, require_drawn
 from sn37.app.rescoring import Agreement, CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.room import bring
-from sn37.app.same_rows import require_drawn, require_signers
-from sn37.app.sources import Sources
 from sn37.app.statements import digest_of
-from sn37.domain.competition import Competition
 from sn37.domain.events import SetUpAdvanced
-from sn37.domain.ids import BlockRef, CompetitionId, Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.ids import BlockRef, Hotkey, RoundKey
 from sn37.domain.receipt import Receipt, SignedReceipt
-from sn37.domain.samples import EmptyWindow, Pool, Sample
-from sn37.domain.sampling import NotEnoughRows
 from sn37.domain.schedule import Schedule
-from sn37.domain.standings import COLD_ROUNDS
-from sn37.domain.state import TaskDraw
-from sn37.ports.chain import Chain
+from sn37.domain.signers import signers_of
 from sn37.ports.errors import (
-    ChainUnavailable,
-    DatasetExhausted,
-    DatasetUnavailable,
     ModelNotPublic,
     ModelRejected,
     OfferRefused,
     StoreUnavailable,
-    Unavailable,
 )
 from sn37.ports.model_store import ModelStore
 from sn37.ports.scorer import Scorer
@@ -45,97 +32,6 @@ from sn37.ports.telemetry import EventSink
 
 SHARE_PERCENT = 5  # of the receipts on which no crown rests are scored again,
 MIN_RECEIPTS = 8  # and so many of a history of few
-
-
-class CannotRecheck(Exception):
-    """Too few receipts can be scored again by now; one line says why.
-
-    ``outage`` is what did not answer, if that was among the causes: it may answer later. A chain
-    that has forgotten a block and a source that has lost its rows often say no more than that.
-    """
-
-    def __init__(self, message: str, *, outage: Unavailable | None = None) -> None:
-        super().__init__(message)
-        self.outage = outage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resampled:
-    """A past round's samples as they are read and drawn now."""
-
-    draws: tuple[TaskDraw, ...]
-    rows: Mapping[TaskName, Sequence[Sample]]  # those with the ids of the manifest's, if there
-
-
-class Resampler:
-    """Reads the sources of a past round again, for the same window and the same signers.
-
-    Of each competition the last ``COLD_ROUNDS`` answers are held, without the rows that were
-    neither drawn nor named: a source may take minutes for a round, which several receipts are
-    of, which both ways of a cold start ask for, and each attempt at it anew.
-    """
-
-    def __init__(self, *, chain: Chain, sources: Sources, schedule: Schedule) -> None:
-        self._chain = chain
-        self._sources = sources
-        self._schedule = schedule
-        self._draws = Draws(chain=chain, sources=sources, schedule=schedule)
-        self._held: dict[CompetitionId, dict[tuple[RoundKey, Digest], Resampled]] = {}
-
-    async def read(self, receipt: Receipt, rules: Competition) -> Resampled:
-        """The samples of a receipt's round, whose sync block is long past.
-
-        Args:
-            receipt: One whose manifest has its digest, see ``require_manifest``.
-
-        Raises:
-            CannotRecheck: A source no longer has them, or the chain forgot whom to trust.
-        """
-        held = self._held.setdefault(receipt.round.competition, {})
-        asked = (receipt.round, receipt.manifest_digest)
-        found = held.pop(asked, None) or await self._read(receipt, rules)
-        held[asked] = found  # as the newest
-        while len(held) > COLD_ROUNDS:
-            del held[next(iter(held))]
-        return found
-
-    async def _read(self, receipt: Receipt, rules: Competition) -> Resampled:
-        key = receipt.round
-        pools: dict[TaskName, Pool] = {}
-        try:
-            for task in live_tasks(rules):
-                request = await pool_request(
-                    self._chain,
-                    sync_block=key.sync_block,
-                    rules=rules,
-                    source=task.source,
-                    timing=self._schedule.timing,
-                )
-                pools[task.name] = (await self._sources.collect(task.source, request)).pool
-            draws = await self._draws.draw(key, rules, pools)
-        except (
-            ChainUnavailable,
-            DatasetUnavailable,
-            DatasetExhausted,
-            EmptyWindow,
-            NotEnoughRows,
-        ) as error:
-            raise CannotRecheck(
-                f"the samples of competition {key.competition}, round {key.sync_block} cannot be "
-                f"read again: {error}",
-                outage=error if isinstance(error, Unavailable) else None,
-            ) from error
-        drawn = {d.batch.task: d.batch.samples for d in draws}
-        known = drawn | {task: pool.samples for task, pool in pools.items()}
-        return Resampled(
-            draws=draws,
-            rows={task: _named(receipt, task, rows) for task, rows in known.items()},
-        )
-
-
-def _named(receipt: Receipt, task: TaskName, rows: Iterable[Sample]) -> tuple[Sample, ...]:
-    ids = {row for row, _ in receipt.manifest[task]}
-    return tuple(s for s in rows if s.provenance.row_id in ids)
 
 
 class Rechecker:
@@ -221,8 +117,10 @@ class Rechecker:
             gone[key] = error
             raise
         require_drawn(receipt, resampled.draws, where)
-        require_signers(receipt, history.signed.get(key), resampled.rows, where)
         try:
+            batches = batches_of(receipt, rules, resampled.rows)
+            if receipt.signers is not None and receipt.signers != signers_of(batches):
+                raise OfferRefused(f"{where}: others signed its samples")
             artifact = await bring(
                 self._models,
                 self._keeper,
@@ -233,7 +131,7 @@ class Rechecker:
             rescored = await rescore(
                 receipt,
                 rules=rules,
-                batches=batches_of(receipt, rules, resampled.rows),
+                batches=batches,
                 artifact=artifact,
                 tokenizer=tokenizer,
                 scorer=self._scorer,

@@ -13,7 +13,7 @@ from sn37.app.keeper import Change, StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.past_rounds import PastRound, PastRounds
 from sn37.app.premises import premises_of
-from sn37.app.rechecking import CannotRecheck
+from sn37.app.resampling import CannotRecheck
 from sn37.app.results import is_waited_for
 from sn37.app.room import bring, bringing
 from sn37.app.rounds import RoundRunner
@@ -25,6 +25,7 @@ from sn37.domain.metagraph import Metagraph
 from sn37.domain.queue import plan_entries
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.schedule import Schedule
+from sn37.domain.signers import signers_of
 from sn37.domain.slots import MAX_CONTENDERS
 from sn37.domain.state import OpenRound, RoundPlan, Submission, Verdict
 from sn37.domain.statement import RoundRecord, SignedRound
@@ -110,7 +111,10 @@ class Refolder:
             )
             await self._bring(keeper, named, head, waits=waits, tell=tell)
             jobs = JobBuilder(self._models, keeper)
-            runner = self._runner(keeper=keeper, store=store, jobs=jobs, sink=_Outages(self._sink))
+            sink = _Outages(self._sink)
+            runner = self._runner(
+                keeper=keeper, store=store, jobs=jobs, sink=sink, limits_newcomers=False
+            )
             records: list[RoundRecord] = []
             for done, past in enumerate(rounds, start=1):
                 plan = await self._plan(past, keeper, store)
@@ -240,12 +244,12 @@ class Refolder:
             manifest_digest=manifest_digest(d.batch for d in past.draws),
             listed=chosen.listed,
             unprobed=frozenset(chosen.entries),  # nobody asked the host then
+            signers=signers_of(d.batch for d in past.draws),
             premises=premises_of(
                 chosen,
                 sync_block=past.sync.number,
                 history=history,
                 submissions=submissions,
-                draws=past.draws,
             ),
         )
 

@@ -21,6 +21,7 @@ from sn37.domain.models import ModelArtifact
 from sn37.domain.receipt import Receipt
 from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch, interleave
+from sn37.domain.worst_loss import bounded
 from sn37.ports.scorer import Scorer
 
 # Of a task's mean loss, between any two devices; docs/decisions/0033 has measured it.
@@ -263,7 +264,7 @@ async def rescore(
     pairs: list[Pair] = []
     async with aclosing(scorer.score(job)) as stream:
         for done, block in enumerate(blocks, start=1):
-            pairs += _pairs(receipt, block, await anext(stream))
+            pairs += _pairs(receipt, block, bounded(await anext(stream), rules))
             told(done, len(blocks))
         used = dict(environment())
     return Rescored(receipt=receipt, pairs=tuple(pairs), environment=used)

@@ -10,7 +10,9 @@ from sn37.domain.competition import Competition
 from sn37.domain.duplicates import duplicates_of
 from sn37.domain.eligibility import (
     MAX_MISSED_ROUNDS,
+    MAX_STALLS,
     attended_round,
+    forgive_failures,
     missed_round,
     record_failure,
     restart_clock,
@@ -20,8 +22,10 @@ from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import (
+    NO_HISTORY,
     EntryOutcome,
     EntryResult,
+    History,
     OpenRound,
     RoundPlan,
     RoundResult,
@@ -67,10 +71,27 @@ def missing_outcome(
     )
 
 
-def our_failure(key: EntryKey, error: Unavailable) -> EntryOutcome:
-    """The entry could not be scored by no fault of its own; it keeps its place."""
+def our_failure(key: EntryKey, error: Unavailable, *, num_stalls: int = 0) -> EntryOutcome:
+    """The entry could not be scored by no fault of its own; it keeps its place.
+
+    Unless its worker stood still once too often: in ``MAX_STALLS`` rounds before this one,
+    without having been scored since.
+    """
     reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
+    if reason is Reason.STALLED and num_stalls >= MAX_STALLS:
+        detail = f"{error}; so it was in {num_stalls} rounds before"
+        return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT, detail=detail)
     return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
+
+
+def postponed(key: EntryKey) -> EntryOutcome:
+    """The time for newcomers was used up before it was this entry's turn."""
+    return EntryOutcome(
+        key=key,
+        verdict=Verdict.WAITING,
+        reason=Reason.QUEUED,
+        detail="no time was left for it in this round; it comes first in the next",
+    )
 
 
 def entry_result(
@@ -147,6 +168,7 @@ def round_result(
         champion=decision.champion,
         entries=(*scored, *others),
         near_duplicates=None if resembles is None else tuple(sorted(resembles.items())),
+        postponed=tuple(k for k, o in opened.outcomes.items() if o.verdict is Verdict.WAITING),
         is_shielded=decision.is_shielded,
         clocks=() if plan.premises is None else plan.premises.clocks,
     )
@@ -232,12 +254,19 @@ def is_waited_for(outcome: EntryOutcome) -> bool:
 
 
 def changes_after(
-    plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome], *, beaten: Collection[EntryKey]
+    plan: RoundPlan,
+    outcomes: Mapping[EntryKey, EntryOutcome],
+    *,
+    beaten: Collection[EntryKey],
+    history: History = NO_HISTORY,
 ) -> Mapping[EntryKey, Change]:
     """What a round changes of the submissions that took part, waited or could not be read.
 
     Entries that are ``beaten`` lost the crown; they never return. The clock of one that was
     unreadable for too long restarts at the first sync block at which it is public again.
+
+    Args:
+        history: Of the rounds before this one.
     """
     changes: dict[EntryKey, Change] = {
         row.key: _restart(plan)
@@ -246,7 +275,8 @@ def changes_after(
     }
     changes |= dict.fromkeys(plan.unreadable, missed_round)
     for key, outcome in outcomes.items():
-        changes[key] = _change(outcome, plan, retires=key in beaten)
+        timeouts = history.timeouts.get(key, 0)
+        changes[key] = _change(outcome, plan, retires=key in beaten, num_timeouts=timeouts)
     return changes
 
 
@@ -266,16 +296,23 @@ def _restarted(submission: Submission, plan: RoundPlan) -> Submission:
     return replace(submission, clock_block=plan.premises.clock_of(submission.commitment.key))
 
 
-def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool) -> Change:
+def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeouts: int) -> Change:
     def change(submission: Submission) -> Submission:
         if outcome.key in plan.unreadable:
             submission = missed_round(submission)
         elif outcome.key not in plan.unprobed:  # an outage neither adds a miss nor forgives one
             submission = attended_round(_restarted(submission, plan))
         if retires or outcome.reason is Reason.RACED_OUT:
-            return replace(submission, retired=True)
+            submission = replace(submission, retired=True)
         if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
-            return record_failure(submission, outcome.reason, outcome.detail)
-        return submission
+            return record_failure(
+                submission,
+                outcome.reason,
+                outcome.detail,
+                num_timeouts=num_timeouts,
+                champion=outcome.key == plan.champion,
+            )
+        is_scored = outcome.verdict is Verdict.SCORED
+        return forgive_failures(submission) if is_scored else submission
 
     return change

@@ -10,19 +10,22 @@ from sn37.app.decision import conclude, with_origins, with_round
 from sn37.app.evidence import PastEvidence, past_evidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
+from sn37.app.newcomers import NewcomersTime, Stopwatch
 from sn37.app.receipts import ReceiptWriter
 from sn37.app.results import (
     changes_after,
     entry_result,
     missing_outcome,
     our_failure,
+    postponed,
 )
 from sn37.app.room import bringing
 from sn37.app.statements import StatementWriter
 from sn37.app.steps import BUSY_S, Step, step
 from sn37.domain.competition import Competition
+from sn37.domain.deadlines import WALL_FACTOR
 from sn37.domain.events import BlockScored, Degraded, EntryFinished, EntryStarted, RoundFinished
-from sn37.domain.evidence import Evidence, is_finite, weigh
+from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.ids import EntryKey
 from sn37.domain.models import ModelArtifact
 from sn37.domain.racing import is_hopeless
@@ -31,18 +34,21 @@ from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import BlockLosses
 from sn37.domain.state import EntryOutcome, OpenRound, RoundPlan, Verdict
 from sn37.domain.winner import WinnerRule
+from sn37.domain.worst_loss import bounded, loses_too_many, num_lost
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,
     ModelRejected,
     ScorerUnavailable,
     StoreUnavailable,
+    Unavailable,
 )
 from sn37.ports.scorer import Scorer
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
 DEVICE_ATTEMPTS = 3  # at one entry in one round, when the device or worker fails
+STALL_ATTEMPTS = 2  # when its worker stood still, which takes minutes each time
 DEVICE_PAUSE_S = 5.0
 
 
@@ -62,7 +68,8 @@ class RoundRunner:
 
     After a crash the same plan goes on at the first block that was not journalled; entries
     that have an outcome are not touched again. ``environment`` names what the scorer runs on,
-    known once it runs.
+    known once it runs. A round of the past does not limit the time of newcomers: there is no
+    next round in which they would come first.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class RoundRunner:
         schedule: Schedule,
         clock: Clock,
         sink: EventSink,
+        limits_newcomers: bool = True,
     ) -> None:
         self._keeper = keeper
         self._store = store
@@ -91,6 +99,8 @@ class RoundRunner:
         self._schedule = schedule
         self._clock = clock
         self._sink = sink
+        self._limits_newcomers = limits_newcomers
+        self._time = NewcomersTime(keeper=keeper, schedule=schedule, clock=clock)
 
     async def run(self, plan: RoundPlan) -> None:
         """Score what is left of the round, decide it and record it."""
@@ -102,7 +112,7 @@ class RoundRunner:
         if plan.champion is not None:
             progress.reference = plan.champion
             progress.best = past.of(plan.champion)
-        for entry in plan.entries:
+        for entry in self._time.in_turn(plan):
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
         await self._finish(progress)
@@ -115,27 +125,35 @@ class RoundRunner:
             progress.best = with_round(progress.past.of(entry), opened, entry, progress.rules)
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
-        entered = self._keeper.history(progress.plan.key.competition).entered
-        outcome = missing_outcome(entry, self._keeper.state.submissions, entered)
-        attempts = 0
+        key, history = progress.plan.key, self._keeper.history(progress.plan.key.competition)
+        submissions, opened = self._keeper.state.submissions, self._opened(progress.plan)
+        outcome = missing_outcome(entry, submissions, history.entered)
+        is_timed = self._limits_newcomers and self._time.is_newcomer(progress.plan, entry)
+        if outcome is None and is_timed and entry not in opened.journal and self._time.is_over(key):
+            outcome = postponed(entry)
+        attempts, watch = 0, Stopwatch(self._clock)
+        # What was scored before a restart took its time as well.
+        watch.seconds = sum(block.seconds for block in opened.journal.get(entry, ()))
         while outcome is None:
             attempts += 1
             try:
-                within_s = progress.rules.timeout_s + BUSY_S  # the scorer ends it before
+                within_s = WALL_FACTOR * progress.rules.timeout_s + BUSY_S  # it is ended before
                 with step(f"scoring {entry.hotkey}", within_s=within_s) as scoring:
-                    outcome = await self._stream(progress, entry, scoring)
+                    outcome = await self._stream(progress, entry, scoring, watch)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
                 self._sink.emit(
-                    Degraded(what="scorer", error=str(error), retry_in_s=DEVICE_PAUSE_S)
+                    Degraded(what=_failing(error), error=str(error), retry_in_s=DEVICE_PAUSE_S)
                 )
-                if attempts == DEVICE_ATTEMPTS:
-                    outcome = our_failure(entry, error)
+                if attempts >= _attempts_at(error) or (is_timed and self._time.is_over(key)):
+                    outcome = our_failure(entry, error, num_stalls=history.stalls.get(entry, 0))
                 else:
                     await self._clock.sleep(DEVICE_PAUSE_S)
             except ModelRejected as error:
                 outcome = EntryOutcome(
                     key=entry, verdict=Verdict.FAILED, reason=error.reason, detail=str(error)
                 )
+            if is_timed:
+                await self._time.record(key, watch.lap())
         await self._record(progress, outcome)
         return outcome
 
@@ -150,7 +168,9 @@ class RoundRunner:
         result = entry_result(submission, outcome, blocks, progress.rules, on_curve=on_curve)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
-    async def _stream(self, progress: _Progress, entry: EntryKey, scoring: Step) -> EntryOutcome:
+    async def _stream(
+        self, progress: _Progress, entry: EntryKey, scoring: Step, watch: Stopwatch
+    ) -> EntryOutcome:
         """Score the blocks that are not journalled yet; stop when the entry is hopeless."""
         key, rules = progress.plan.key, progress.rules
         done = self._opened(progress.plan).journal.get(entry, ())
@@ -165,13 +185,14 @@ class RoundRunner:
         if outcome is not None or len(done) == num_blocks:
             return outcome or EntryOutcome(key=entry, verdict=Verdict.SCORED)
         upcoming, is_first = self._upcoming(progress.plan, entry), True
-        async with aclosing(self._scorer.score(job)) as stream:
+        async with aclosing(watch.timed(self._scorer.score(job))) as stream:
             async for losses in stream:
                 if is_first:  # this model is loaded: the disk is free for the next
                     await self._keeper.record_environment(key, entry, self._environment())
                     if upcoming is not None:
                         self._scorer.read_ahead(upcoming)
                     is_first = False
+                losses = bounded(losses, rules)
                 done = (*done, losses)
                 scoring.move_on(f"scoring {entry.hotkey}: {len(done)} of {num_blocks} blocks done")
                 await self._keeper.append(key, entry, losses)
@@ -185,7 +206,8 @@ class RoundRunner:
     def _upcoming(self, plan: RoundPlan, entry: EntryKey) -> ModelArtifact | None:
         """The model to be scored after ``entry`` in this round."""
         outcomes, submissions = self._opened(plan).outcomes, self._keeper.state.submissions
-        later = plan.entries[plan.entries.index(entry) + 1 :]
+        entries = self._time.in_turn(plan)
+        later = entries[entries.index(entry) + 1 :]
         artifacts = (submissions[key].artifact for key in later if key not in outcomes)
         return next((artifact for artifact in artifacts if artifact is not None), None)
 
@@ -193,12 +215,13 @@ class RoundRunner:
         self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]
     ) -> EntryOutcome | None:
         """The outcome that the blocks scored so far decide already, if they do."""
-        if not is_finite(done):
+        if loses_too_many(done, progress.rules):
             return EntryOutcome(
                 key=entry,
                 verdict=Verdict.FAILED,
                 reason=Reason.NON_FINITE,
-                detail=f"a loss in block {len(done)} is NaN or infinite",
+                detail=f"{num_lost(done, progress.rules)} losses of the first {len(done)} blocks "
+                "are NaN or infinite, more than one in twenty of the round's samples",
             )
         if progress.reference in (None, entry) or not done:
             return None
@@ -229,7 +252,12 @@ class RoundRunner:
         previous = await self._store.statement(judged[-1]) if judged else None
         await self._keeper.finish_round(
             conclusion.result,
-            changes_after(progress.plan, conclusion.outcomes, beaten=conclusion.beaten),
+            changes_after(
+                progress.plan,
+                conclusion.outcomes,
+                beaten=conclusion.beaten,
+                history=self._keeper.history(key.competition),
+            ),
             lambda state: self._statements.write(
                 opened,
                 conclusion.result,
@@ -242,3 +270,13 @@ class RoundRunner:
 
     def _opened(self, plan: RoundPlan) -> OpenRound:
         return self._keeper.state.open_rounds[plan.key]
+
+
+def _attempts_at(error: Unavailable) -> int:
+    """How often an entry is tried in one round whose last try failed like this."""
+    is_stall = isinstance(error, ScorerUnavailable) and error.reason is Reason.STALLED
+    return STALL_ATTEMPTS if is_stall else DEVICE_ATTEMPTS
+
+
+def _failing(error: Unavailable) -> str:
+    return "scorer" if isinstance(error, ScorerUnavailable) else "model host"

@@ -50,6 +50,7 @@ class SourceTable(Table):
     signers_netuid: int | None = Field(default=None, ge=0, le=65535)
     min_stake_tao: int = Field(default=0, ge=0)
     signer_share: float = 1.0
+    min_signers: int = 0
     max_deviations: float | None = None
     parameters: dict[str, object] = Field(default_factory=dict)
 
@@ -67,6 +68,7 @@ class SourceTable(Table):
             signers_netuid=self.signers_netuid,
             min_stake_tao=self.min_stake_tao,
             signer_share=self.signer_share,
+            min_signers=self.min_signers,
             max_deviations=self.max_deviations,
             parameters=MappingProxyType(parameters),
         )
@@ -109,14 +111,26 @@ class TaskTable(Table):
 
 
 class NormsTable(Table):
-    """Norm limits; without the table those of the public network."""
+    """Limits of weights; without the table, or a key of ``largest_``, those of the domain."""
 
     soft: float
     soft_share: float
     hard: float
+    largest_matrix: float = NormLimits().largest_matrix
+    largest_embedding: float = NormLimits().largest_embedding
+    largest_scale: float = NormLimits().largest_scale
+    largest_bias: float = NormLimits().largest_bias
 
     def value(self) -> NormLimits:
-        return NormLimits(soft=self.soft, soft_share=self.soft_share, hard=self.hard)
+        return NormLimits(
+            soft=self.soft,
+            soft_share=self.soft_share,
+            hard=self.hard,
+            largest_matrix=self.largest_matrix,
+            largest_embedding=self.largest_embedding,
+            largest_scale=self.largest_scale,
+            largest_bias=self.largest_bias,
+        )
 
 
 class ConstraintsTable(Table):

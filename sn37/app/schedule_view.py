@@ -62,6 +62,13 @@ def competition_lines(competition: Competition) -> Iterator[str]:
         f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "
         f"{', '.join(sorted(limits.architectures))}"
     )
+    norms = limits.norms
+    yield (
+        f"  norms at most {norms.hard:g}, {norms.soft_share:.0%} of them above {norms.soft:g}; "
+        f"numbers at most {norms.largest_matrix:g} in a matrix, {norms.largest_embedding:g} in an "
+        f"embedding or output layer, {norms.largest_scale:g} in a scale, {norms.largest_bias:g} "
+        "in a bias"
+    )
     yield (
         f"  scored {competition.delay_blocks} blocks after the commitment; "
         f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model"

@@ -8,6 +8,7 @@ from sn37.app.plugin_calls import PluginCalls, defect
 from sn37.domain.collected import Collected, outliers, vet, vet_draw
 from sn37.domain.competition import Freshness, Source
 from sn37.domain.ids import Seed
+from sn37.domain.repeats import repeats
 from sn37.domain.samples import PoolRequest, Sample
 from sn37.domain.schedule import Schedule
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
@@ -39,6 +40,9 @@ class Sources:
 
         async def read() -> Collected:
             collected = vet(await dataset.collect(request), request)
+            if not collected.pool.is_distinct:
+                found = repeats(collected.pool.samples, salt=request.salt)
+                collected = collected.without(found)
             if source.max_deviations is not None:
                 rows = collected.pool.samples
                 found = outliers(rows, max_deviations=source.max_deviations)

@@ -13,6 +13,7 @@ from sn37.domain.evidence import task_scores, total_score
 from sn37.domain.models import ModelArtifact
 from sn37.domain.scoring import ScoringJob
 from sn37.domain.training import TrainingJob
+from sn37.domain.worst_loss import bounded
 from sn37.ports.errors import ModelRejected
 from sn37.ports.scorer import Scorer
 
@@ -57,5 +58,5 @@ async def held_out_score(
         template=job.template,
     )
     async with aclosing(scorer.score(order)) as stream:
-        blocks = [block async for block in stream]
+        blocks = [bounded(block, rules) async for block in stream]
     return total_score(task_scores(blocks, rules))

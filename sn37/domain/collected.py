@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from heapq import nlargest
 from math import log2
 from statistics import median
 
@@ -66,17 +68,19 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
         ContractBroken: A row is not one that was asked for.
     """
     faults: dict[str, str] = {}
-    total = 0
+    sizes: Counter[Hotkey | None] = Counter()
     for sample in pool.samples:
         _require_asked_for(sample, request)
         why, size = look_at(sample)
-        total += size
+        sizes[sample.provenance.signer] += size
         if why is not None:
             faults[sample.provenance.row_id] = why
-    if total > MAX_POOL_BYTES:  # seldom, since it looks at them again
+    room = MAX_POOL_BYTES // max(1, len(request.trusted or ()))
+    # Whatever the others have: nobody's flood takes rows from those who keep to their part.
+    if beyond := {signer for signer, size in sizes.items() if size > room}:
         sound = [s for s in pool.samples if s.provenance.row_id not in faults]
-        room = MAX_POOL_BYTES // max(1, len(request.trusted or ()))
-        faults |= _beyond_room(((s, look_at(s)[1]) for s in sound), room)
+        theirs = (s for s in sound if s.provenance.signer in beyond)  # seldom: a second look
+        faults |= _beyond_room(((s, look_at(s)[1]) for s in theirs), room)
     ordered = pool.by_row_id()
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
 
@@ -84,7 +88,7 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
 def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, str]:
     """Rows of signers with more text than their part of the store: which ones a hash says.
 
-    One row more or fewer therefore changes little, and who floods loses his own rows only.
+    One row more or fewer therefore changes little, and who floods loses its own rows only.
     """
     left: defaultdict[Hotkey | None, int] = defaultdict(lambda: room)
     beyond: dict[str, str] = {}
@@ -112,10 +116,15 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
 
 
 def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
-    """Rows far longer or far more repetitive than the median row: why, by row id.
+    """Rows far longer or far more repetitive than others: why, by row id.
 
     Length is counted in doublings. Repetition is the share of a text's chunks of 8 characters
     that were there before: next to nothing in prose, nearly all of a text that goes in circles.
+
+    Each signer's rows have a limit, their median plus ``max_deviations`` units. A signer's row is
+    set aside beyond the second highest limit of the other signers: whatever one signer writes, it
+    sets no other's rows aside, nor excuses its own. With fewer than three signers, and for rows
+    that nobody signed, the limit is that of all rows together.
     """
     rows = tuple(samples)
     found: dict[str, str] = {}
@@ -123,13 +132,33 @@ def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, s
         ("length", [_length(s) for s in rows], LEAST_LENGTH_UNIT),
         ("repetition", [_repetition(s) for s in rows], LEAST_REPETITION_UNIT),
     ):
-        middle = median(values) if values else 0.0
-        mad = median(abs(v - middle) for v in values) if values else 0.0
-        unit = max(NORMAL_MAD * mad, least_unit)
+        by_signer: defaultdict[Hotkey | None, list[float]] = defaultdict(list)
         for sample, value in zip(rows, values, strict=True):
-            if value - middle > max_deviations * unit:
+            by_signer[sample.provenance.signer].append(value)
+        limits = {
+            signer: _limit(theirs, max_deviations, least_unit)
+            for signer, theirs in by_signer.items()
+            if signer is not None
+        }
+        for_all = _limit(values, max_deviations, least_unit)
+        highest = nlargest(3, limits.values())
+        for sample, value in zip(rows, values, strict=True):
+            own = limits.get(sample.provenance.signer) if sample.provenance.signer else None
+            limit = for_all
+            if own is not None and len(highest) == 3:
+                limit = highest[2] if own >= highest[1] else highest[1]
+            if value > limit:
                 found.setdefault(sample.provenance.row_id, f"outlier by {name}")
     return found
+
+
+def _limit(values: Sequence[float], max_deviations: float, least_unit: float) -> float:
+    """Beyond which a value is an outlier of ``values``."""
+    if not values:
+        return math.inf
+    middle = median(values)
+    mad = median(abs(v - middle) for v in values)
+    return middle + max_deviations * max(NORMAL_MAD * mad, least_unit)
 
 
 def _require_asked_for(sample: Sample, request: PoolRequest) -> None:

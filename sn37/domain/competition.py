@@ -47,6 +47,7 @@ class Source:
     signers_netuid: int | None = None  # subnet whose validators sign the rows
     min_stake_tao: int = 0  # a signer needs more than this
     signer_share: float = 1.0  # no signer gives more than this share of a sample
+    min_signers: int = 0  # with rows of fewer a round is postponed
     # Rows this far above the pool's median length or repetition are set aside; None keeps all.
     max_deviations: float | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
@@ -58,6 +59,11 @@ class Source:
             raise ValueError(f"source {self.name}: max_age_s is for live sources")
         if not 0 < self.signer_share <= 1:
             raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
+        if self.min_signers < 0 or (self.min_signers and self.signers_netuid is None):
+            raise ValueError(
+                f"source {self.name}: min_signers {self.min_signers} is for signed sources; "
+                "name signers_netuid or leave it out"
+            )
         if self.max_deviations is not None and self.max_deviations < MIN_DEVIATIONS:
             raise ValueError(
                 f"source {self.name}: max_deviations {self.max_deviations:g} is under "
@@ -116,7 +122,7 @@ class Competition:
     tasks: tuple[Task, ...]
     delay_blocks: int  # a commitment is scored when it is at least this old
     epsilon: Epsilon
-    timeout_s: float  # wall-clock seconds to load and score one model
+    timeout_s: float  # seconds to load and score one model, computing; see ``deadlines``
     tokenizer: TokenizerRef | None = None
     template: str | None = None  # jinja chat template; None takes the model's own
 

@@ -78,6 +78,29 @@ def is_projection(tensor: str, num_dimensions: int) -> bool:
     return num_dimensions >= 2 and _IN_A_LAYER.search(tensor) is not None
 
 
+def limit_of(tensor: str, num_dimensions: int, limits: NormLimits) -> float:
+    """The largest absolute value that a tensor may hold, by its name and shape."""
+    if is_projection(tensor, num_dimensions):
+        return limits.largest_matrix
+    if num_dimensions >= 2:
+        return limits.largest_embedding
+    return limits.largest_bias if tensor.endswith("bias") else limits.largest_scale
+
+
+def size_violation(
+    tensor: str, num_dimensions: int, largest: float, limits: NormLimits
+) -> Violation | None:
+    """The limit that a tensor breaks, from the largest absolute value in it."""
+    limit = limit_of(tensor, num_dimensions, limits)
+    if largest <= limit:
+        return None
+    return Violation(
+        reason=Reason.NORM,
+        detail=f"{tensor[:80]} holds {largest:.6g}, at most {limit:g} is allowed in size; save "
+        "the weights as they were trained, without scaling them",
+    )
+
+
 def norm_violation(norms: Mapping[str, float], limits: NormLimits) -> Violation | None:
     """The limit that a model's projections break, from the Frobenius norm of each."""
     for name, norm in sorted(norms.items()):

@@ -18,6 +18,10 @@ from sn37.domain.schedule import Schedule
 from sn37.domain.state import Submission, Verdict
 
 MAX_FAILURES = 2  # the second evaluation that fails by the model's fault is the last
+# A champion is not ended by time before so many rounds of it in a row: 3.6 hours.
+MAX_CHAMPION_TIMEOUTS = 3
+# In so many rounds in a row it is ours that a worker stands still while the machine does not.
+MAX_STALLS = 2
 MAX_MISSED_ROUNDS = 2  # after so many unreadable rounds a clock restarts, a crown passes on
 CHALLENGE_BLOCKS = 7_200  # a day: one hotkey begins one challenge per competition in it
 
@@ -109,20 +113,53 @@ def _lasting(
     )
 
 
-def record_failure(submission: Submission, reason: Reason, detail: str) -> Submission:
+def record_failure(
+    submission: Submission,
+    reason: Reason,
+    detail: str,
+    *,
+    num_timeouts: int = 0,
+    champion: bool = False,
+) -> Submission:
     """The submission after an evaluation that failed. Our own failures leave no trace.
 
-    One retry after a failure that was the model's; the second one is for good.
+    One retry after a failure that was the model's; the second one is for good. See
+    ``failures_after``.
     """
-    if reason.blame is not Blame.MINER:
+    failures = failures_after(
+        submission.failures, reason, num_timeouts=num_timeouts, champion=champion
+    )
+    if failures == submission.failures:
         return submission
-    failures = submission.failures + 1
     return replace(
         submission,
         failures=failures,
         rejection=reason if failures >= MAX_FAILURES else submission.rejection,
         detail=detail,
     )
+
+
+def forgive_failures(submission: Submission) -> Submission:
+    """The submission after a round in which it was scored."""
+    return replace(submission, failures=0, detail="") if submission.failures else submission
+
+
+def failures_after(
+    failures: int, reason: Reason, *, num_timeouts: int = 0, champion: bool = False
+) -> int:
+    """Failures that count against an entry after an evaluation that failed.
+
+    Args:
+        num_timeouts: Rounds since it was last scored that ended by ``timeout`` for it, without
+            this one.
+        champion: It held the crown before the round. It was scored well then, so time alone does
+            not end it before it has run out ``MAX_CHAMPION_TIMEOUTS`` times in a row.
+    """
+    if reason.blame is not Blame.MINER:
+        return failures
+    if champion and reason is Reason.TIMEOUT:
+        return MAX_FAILURES if num_timeouts + 1 >= MAX_CHAMPION_TIMEOUTS else failures
+    return failures + 1
 
 
 def missed_round(submission: Submission) -> Submission:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
-from sn37.domain.reasons import Blame
+from sn37.domain.reasons import Blame, Reason
 from sn37.domain.state import (
     NO_HISTORY,
     EntryResult,
@@ -24,10 +24,12 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         rounds: By sync block, as they are recorded.
         past: What the rounds before these come to.
     """
-    entered, scored = dict(past.entered), set(past.scored)
+    entered, scored, time = dict(past.entered), set(past.scored), _Time(past)
     last_tried, clocks = dict(past.last_tried), dict(past.clocks)
     for round_ in rounds:
         of_round = dict(round_.clocks)
+        for entry in round_.entries:
+            time.add(entry)
         for entry in filter(_was_tried, round_.entries):
             key, sync = entry.key, round_.key.sync_block
             clock = of_round.get(key, key.block)
@@ -52,6 +54,10 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         crowned_at=_crowned_at(judged, past),
         crowned=_by_last_time((*past.crowned, *(r.champion for r in judged))),
         copiers=_copiers(rounds, past),
+        timeouts=time.timeouts,
+        stalls=time.stalls,
+        hung=frozenset(time.hung),
+        postponed=frozenset(newest.postponed) if newest else past.postponed,
     )
 
 
@@ -72,6 +78,28 @@ def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
         for entry in filter(_was_tried, round_.entries):
             (found.add if entry.key in flagged else found.discard)(entry.key.hotkey)
     return frozenset(found)
+
+
+class _Time:
+    """Which entries could not be scored in their time, since they were last scored."""
+
+    def __init__(self, past: History) -> None:
+        self.timeouts = dict(past.timeouts)
+        self.stalls = dict(past.stalls)
+        self.hung = set(past.hung)
+
+    def add(self, entry: EntryResult) -> None:
+        """One row of the next round. An outage of ours neither adds nor forgives."""
+        key = entry.key
+        if entry.verdict is Verdict.SCORED:
+            self.timeouts.pop(key, None)
+            self.stalls.pop(key, None)
+            self.hung.discard(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.TIMEOUT:
+            self.timeouts[key] = self.timeouts.get(key, 0) + 1
+            self.hung.add(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.STALLED:
+            self.stalls[key] = self.stalls.get(key, 0) + 1
 
 
 def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.scoring import interleave
+from sn37.domain.signers import SampleSigners
 
 # Robust standard deviations between a signer's rows and all others'. Of ten honest signers, looked
 # at in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and the verdict
@@ -39,41 +40,14 @@ Origins: TypeAlias = Mapping[Block, tuple[Origin, ...]]
 NOWHERE = Origin(TaskName(""), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedRows:
-    """Who signed the rows of one task, in manifest order."""
+def origins_of(signers: SampleSigners | None, competition: Competition) -> tuple[Origin, ...]:
+    """The origin of each sample of a round, in the order in which samples are scored.
 
-    task: TaskName
-    signers: tuple[Hotkey, ...]  # each once, sorted
-    rows: tuple[int, ...]  # of each row, its signer's place in ``signers``; -1 for nobody
-
-    def __post_init__(self) -> None:
-        if list(self.signers) != sorted(set(self.signers)):
-            raise ValueError(f"task {self.task}: its signers are not in order, each once")
-        if not all(-1 <= row < len(self.signers) for row in self.rows):
-            raise ValueError(f"task {self.task}: a row has none of its {len(self.signers)} signers")
-
-    @property
-    def by_row(self) -> tuple[Hotkey | None, ...]:
-        """The signer of each row."""
-        return tuple(None if row < 0 else self.signers[row] for row in self.rows)
-
-
-def signed_rows(task: TaskName, by_row: Sequence[Hotkey | None]) -> SignedRows:
-    """The rows of a task with these signers."""
-    signers = tuple(sorted({s for s in by_row if s is not None}))
-    place = {signer: n for n, signer in enumerate(signers)}
-    return SignedRows(
-        task=task, signers=signers, rows=tuple(-1 if s is None else place[s] for s in by_row)
-    )
-
-
-def origins_of(signed: Iterable[SignedRows], competition: Competition) -> tuple[Origin, ...]:
-    """The origin of each sample of a round, in the order in which samples are scored."""
-    by_task = {rows.task: rows.by_row for rows in signed}
+    ``None`` for a round whose signers were not recorded: nobody signed its rows.
+    """
     found = []
     for block in interleave(tuple((t.name, t.num_samples) for t in competition.tasks)):
-        rows = by_task.get(block.task, ())[block.first : block.stop]
+        rows = (signers or {}).get(block.task, ())[block.first : block.stop]
         missing = block.stop - block.first - len(rows)
         found += [Origin(block.task, signer) for signer in (*rows, *(None,) * missing)]
     return tuple(found)

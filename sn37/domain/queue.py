@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from sn37.domain.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
+from sn37.domain.newcomers import turns_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
@@ -52,6 +53,7 @@ def plan_entries(
     metagraph: Metagraph,
     contention: Contention = NO_CONTENTION,
     history: History = NO_HISTORY,
+    hung: Collection[Hotkey] = (),
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
@@ -60,11 +62,8 @@ def plan_entries(
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
     the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``; the others wait for a later round.
-
-    Args:
-        submissions: All that are known, of all competitions, replaced ones too: for duplicates.
-        book: The chain's records at the sync block; by default each hotkey's newest commitment.
+    ``admitted``; the others wait for a later round. Without a ``book`` of the chain's records each
+    hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
@@ -81,7 +80,7 @@ def plan_entries(
             champion=key == history.champion,
             held=history.is_scored(submission),
         )
-        if judgement.verdict is not None:
+        if not judgement.eligible:
             listed[key] = _row(submission, judgement)
         elif key == history.champion or key in contention.contenders:
             staying.add(key)
@@ -89,9 +88,10 @@ def plan_entries(
             waiting.append(submission)
         else:
             listed[key] = _row(submission, _queued("scored before, behind the contenders"))
-    new = admitted(waiting, history, schedule.max_new_entries)
-    behind = _queued(f"behind {len(new)} others")
-    listed |= {s.commitment.key: _row(s, behind) for s in waiting if s.commitment.key not in new}
+    new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
+    listed |= {
+        s.commitment.key: _behind(s, len(new)) for s in waiting if s.commitment.key not in new
+    }
     order = [s.commitment.key for s in taking_part]
     champion = next((k for k in (history.champion, *contention.contenders) if k in staying), None)
     entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
@@ -146,12 +146,19 @@ def precedence_of(submission: Submission) -> tuple[int, int, str]:
     return (submission.clock_block, index, hotkey)
 
 
-def admitted(waiting: Sequence[Submission], history: History, places: int) -> frozenset[EntryKey]:
+def admitted(
+    waiting: Sequence[Submission],
+    history: History,
+    places: int,
+    *,
+    hung: Collection[Hotkey] = (),
+) -> frozenset[EntryKey]:
     """Which entries that wait for their first round get one of the places.
 
-    Half of the places go by age, half to the hotkeys that never challenged, or not for the longest
-    time: neither a backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for
-    long. Hotkeys whose last model was nearly somebody else's come last in both.
+    Those that had a place in the round before and no time come first. Half of the other places go
+    by age, half to the hotkeys that never challenged, or not for the longest time: neither a
+    backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
+    whose last model was nearly somebody else's come after the others, those that hung last.
     """
 
     def is_copier(submission: Submission) -> bool:
@@ -162,10 +169,11 @@ def admitted(waiting: Sequence[Submission], history: History, places: int) -> fr
         return -1 if last is None else last
 
     by_age = sorted(waiting, key=lambda s: (is_copier(s), precedence_of(s)))
-    by_rest = sorted(waiting, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
-    old = by_age[: places // 2]
-    order = dict.fromkeys(s.commitment.key for s in (*old, *by_rest))
-    return frozenset(list(order)[:places])
+    turns = turns_of(by_age, postponed=history.postponed, hung={*hung, *history.hung})
+    left = max(places - len(turns.postponed), 0)
+    by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
+    order = (*turns.postponed, *turns.others[: left // 2], *by_rest, *turns.hung)
+    return frozenset(list(dict.fromkeys(s.commitment.key for s in order))[:places])
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -202,6 +210,10 @@ def current_submissions(
                 continue
         newest[commitment.hotkey] = submission
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
+
+
+def _behind(submission: Submission, num_others: int) -> EntryResult:
+    return _row(submission, _queued(f"behind {num_others} others"))
 
 
 def _queued(why: str) -> Judgement:

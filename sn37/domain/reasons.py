@@ -55,6 +55,7 @@ class Reason(StrEnum):
     DEVICE = "device"
     OVERRUN = "overrun"
     DISK = "disk"
+    STALLED = "stalled"
     RACED_OUT = "raced_out"
     QUEUED = "queued"
 
@@ -81,6 +82,7 @@ _BLAME: Mapping[Reason, Blame] = MappingProxyType(
         Reason.DEVICE: Blame.OURS,
         Reason.OVERRUN: Blame.OURS,
         Reason.DISK: Blame.OURS,
+        Reason.STALLED: Blame.OURS,
         Reason.RACED_OUT: Blame.NOBODY,
         Reason.QUEUED: Blame.NOBODY,
     }
@@ -114,7 +116,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "score it with sn37 check and train a plain model",
         Reason.IMPLAUSIBLE: "its loss lies below what any model reaches on such text; "
         "train on other data than the answers",
-        Reason.TIMEOUT: "loading and scoring took longer than allowed; bring a faster model",
+        Reason.TIMEOUT: "a stage computed longer than it may; bring a faster model",
         Reason.MEMORY: "the model needs more memory than its size explains; find out what takes it",
         Reason.GATED: "the repository asks readers to apply; turn gating off and commit again",
         Reason.UNAVAILABLE_REPO: "the repository was deleted or made private; restore it",
@@ -123,6 +125,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.DEVICE: "the validator's device or worker failed; nothing to do",
         Reason.OVERRUN: "the validator still scored the round before; nothing to do",
         Reason.DISK: "the validator's disk refused; nothing to do",
+        Reason.STALLED: "the worker stood still on a validator that did not; nothing to do",
         Reason.RACED_OUT: "it can no longer take the crown; commit another model",
         Reason.QUEUED: "eligible, behind others in the queue; nothing to do",
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.commitment import Commitment
 from sn37.domain.ids import Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.signers import SampleSigners, packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,13 @@ class Receipt:
     code_version: str
     schedule_fingerprint: Digest
     environment: Mapping[str, str] = field(default_factory=dict)  # dtype, device, versions
+    signers: SampleSigners | None = None  # of the manifest's rows; None in receipts of version 1
 
     def document(self) -> dict[str, JsonValue]:
         """The receipt as JSON. Losses that JSON cannot say become "nan", "inf", "-inf"."""
         ref = self.commitment.model
-        return {
-            "version": 1,
+        document: dict[str, JsonValue] = {
+            "version": 1 if self.signers is None else 2,
             "competition": self.round.competition,
             "sync_block": self.round.sync_block,
             "sync_hash": self.sync_hash,
@@ -52,6 +54,9 @@ class Receipt:
             "schedule_fingerprint": self.schedule_fingerprint,
             "environment": dict(self.environment),
         }
+        if self.signers is not None:
+            document["signers"] = packed(self.signers)
+        return document
 
     @property
     def digest(self) -> Digest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from operator import attrgetter
@@ -100,11 +100,13 @@ class TimeWindow:
 class PoolRequest:
     """What a live source is asked for: every row of the window by a trusted signer.
 
-    ``trusted`` is ``None`` when the source has no signers.
+    ``trusted`` is ``None`` when the source has no signers. ``salt`` is a block hash that did not
+    exist when the rows were written: a key for choices among them that nobody can prepare for.
     """
 
     window: TimeWindow
     trusted: frozenset[Hotkey] | None = None
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,6 +118,8 @@ class Pool:
     """
 
     samples: tuple[Sample, ...]
+    # Whether repeats have been taken out already, by ``domain.repeats`` and the request's salt.
+    is_distinct: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if len({s.provenance.row_id for s in self.samples}) != len(self.samples):
@@ -128,7 +132,7 @@ class Pool:
     def by_row_id(self) -> Pool:
         """The same rows, ordered by row id."""
         ordered = tuple(sorted(self.samples, key=attrgetter("provenance.row_id")))
-        return self if ordered == self.samples else Pool(ordered)
+        return self if ordered == self.samples else Pool(ordered, self.is_distinct)
 
     def within(self, window: TimeWindow) -> Pool:
         """The rows produced inside ``window``; rows without a time are left out."""

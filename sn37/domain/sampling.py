@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
@@ -24,13 +24,26 @@ _Ranked = tuple[bytes, Sample]
 _BY_RANK = itemgetter(0)
 
 
+# A signer counts in full towards the cap when its rows are so large a part of a draw.
+FULL_PART = Fraction(1, 20)
+
+
 class NotEnoughRows(ValueError):
     """The pool holds fewer drawable rows than a task needs."""
 
-    def __init__(self, requested: int, available: int) -> None:
-        super().__init__(f"asked for {requested} samples, {available} qualify")
+    def __init__(self, requested: int, available: int, message: str = "") -> None:
+        super().__init__(message or f"asked for {requested} samples, {available} qualify")
         self.requested = requested
         self.available = available
+
+
+class TooFewSigners(NotEnoughRows):
+    """The pool has rows of fewer signers than its source must have."""
+
+    def __init__(self, requested: int, available: int) -> None:
+        super().__init__(
+            requested, available, f"rows of {available} signers, at least {requested} are needed"
+        )
 
 
 def seed_of(*, netuid: Netuid, competition: CompetitionId, task: TaskName, block_hash: str) -> Seed:
@@ -61,9 +74,15 @@ def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
 
 
 def draw(
-    pool: Pool, *, task: TaskName, count: int, seed: Seed, signer_share: float = 1.0
+    pool: Pool,
+    *,
+    task: TaskName,
+    count: int,
+    seed: Seed,
+    signer_share: float = 1.0,
+    min_signers: int = 0,
 ) -> tuple[Sample, ...]:
-    """Take ``count`` rows by rank, spread over strata, each signer up to its share of them.
+    """Take ``count`` rows by rank, spread over strata, each signer up to its cap.
 
     Each signer's rows are spread (:func:`_spread`) and cut at the cap; what is left is spread
     together with the unsigned rows, and the first ``count`` are drawn. Rows of one stratum, or
@@ -71,12 +90,18 @@ def draw(
 
     A row that only one validator saw moves at most two samples: itself, and the one it
     displaces; with more than one stratum and a signer at its cap, four. docs/decisions/0037
-    has the proof. The cap depends on ``count`` alone for this reason, never on the pool's mix.
+    has the proof. It moves the cap (``signer_cap``) only where its signer has few rows, or all
+    rows are needed; each signer at the cap then moves by a row or two (docs/decisions/0055).
 
     Raises:
+        TooFewSigners: The rows are of fewer than ``min_signers`` signers.
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
-    cap = signer_cap(count, signer_share)
+    num_rows = Counter(s.provenance.signer for s in pool.samples)
+    num_unsigned = num_rows.pop(None, 0)
+    if len(num_rows) < min_signers:
+        raise TooFewSigners(min_signers, len(num_rows))
+    cap = signer_cap(count, signer_share, num_rows.values(), num_unsigned=num_unsigned)
     rank_of = _ranks(task, seed)
     rows: defaultdict[tuple[Hotkey | None, str | None], list[_Ranked]] = defaultdict(list)
     for sample in pool.samples:
@@ -113,13 +138,39 @@ def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
     return chain.from_iterable(turns.values())  # in the order of their turn
 
 
-def signer_cap(count: int, signer_share: float) -> int:
-    """Most rows of one signer among ``count``: its share rounded down, but at least 1.
+def signer_cap(
+    count: int, signer_share: float, num_rows: Collection[int] = (), *, num_unsigned: int = 0
+) -> int:
+    """Most rows of one signer among ``count``: twice an equal share, at most ``signer_share``.
+
+    Nine signers with rows enough give 66 of 300 at most, each. A signer with fewer rows than a
+    twentieth of the draw counts in part: with one row it hardly lowers the cap of the others.
+    Where twice an equal share is too little to fill the draw, because some have few rows, the
+    least cap that fills it holds, so that nobody's rows postpone a round by lowering the cap.
 
     The share is read as the decimal that the schedule wrote: 0.29 of 100 is 29, though the
-    nearest binary number is smaller.
+    nearest binary number is smaller. Caps are rounded down, but at least 1.
+
+    Args:
+        num_rows: Of each signer in the pool.
     """
-    return max(1, int(Fraction(repr(signer_share)) * count))
+    most = max(1, int(Fraction(repr(signer_share)) * count))
+    num_signers = sum((min(Fraction(1), n / (count * FULL_PART)) for n in num_rows), Fraction(0))
+    if not num_signers:
+        return most
+    least = _least_cap(count - num_unsigned, num_rows)
+    return min(most, max(1, int(2 * count / num_signers), least))
+
+
+def _least_cap(count: int, num_rows: Collection[int]) -> int:
+    """The least cap with which the signers' rows are ``count``; ``count`` if none is enough."""
+    left = count
+    for place, n in enumerate(sorted(num_rows)):
+        num_others = len(num_rows) - place  # with at least as many
+        if n * num_others >= left:
+            return -(-left // num_others)
+        left -= n
+    return count
 
 
 def pool_digest(pool: Pool) -> Digest:

@@ -43,7 +43,7 @@ class ScoringJob:
     artifact: ModelArtifact
     constraints: ModelConstraints
     batches: tuple[TaskBatch, ...]
-    timeout_s: float  # wall-clock seconds for load plus scoring
+    timeout_s: float  # seconds to load and score, computing; stage by stage: ``deadlines_of``
     tokenizer: PurePath | None = None
     template: str | None = None
     skip_blocks: int = 0
@@ -58,7 +58,7 @@ class BlockLosses:
     """Losses of one block of samples, in sample order.
 
     Nats per token under a prescribed tokenizer, bits per byte otherwise, 0 or 1 for multiple
-    choice. May hold NaN or infinity: what that means is for the winner rule to say.
+    choice. A scorer's may be NaN or infinite; ``worst_loss`` says what that costs.
     """
 
     block: SampleBlock

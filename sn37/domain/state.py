@@ -20,9 +20,9 @@ from sn37.domain.ids import (
     TaskName,
 )
 from sn37.domain.models import ModelArtifact
-from sn37.domain.origins import SignedRows
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, TaskBatch
+from sn37.domain.signers import SampleSigners
 
 
 class Verdict(StrEnum):
@@ -45,7 +45,7 @@ class Submission:
     rejection: Reason | None = None  # for good
     detail: str = ""  # what exactly, for the miner
     duplicate_of: EntryKey | None = None
-    failures: int = 0  # evaluations that failed by the model's fault
+    failures: int = 0  # evaluations that failed by the model's fault, since it was last scored
     missed_rounds: int = 0  # rounds missed because its repository could not be read
     retired: bool = False  # raced out; never scored again
 
@@ -84,7 +84,6 @@ class Premises:
     awaited: tuple[EntryKey, ...] = ()
     # Where evidence and precedence of entries count from, if it is not their commitment.
     clocks: tuple[tuple[EntryKey, Block], ...] = ()
-    signed: tuple[SignedRows, ...] = ()  # of the tasks whose rows are signed
 
     def clock_of(self, entry: EntryKey) -> Block:
         """Where an entry's evidence counts from."""
@@ -104,6 +103,8 @@ class RoundPlan:
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
     unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
     unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
+    # Of every sample of the draws; None where it was not recorded, as in rounds of older versions.
+    signers: SampleSigners | None = None
     premises: Premises | None = None  # None: of a version with the first rule
 
     @property
@@ -111,8 +112,8 @@ class RoundPlan:
         """The entries whose evidence of earlier rounds the verdict rests on."""
         if self.premises is None:
             return frozenset(self.entries)
-        former = {self.premises.former} - {None}
-        return frozenset({*self.entries, *self.premises.awaited, *(k for k in former if k)})
+        former = self.premises.former
+        return frozenset((*self.entries, *self.premises.awaited, *((former,) if former else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,8 @@ class RoundResult:
     # (later, earlier) entries with nearly the same losses; None where nobody looked, as in rounds
     # of older versions.
     near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None
+    # Entries of the plan for which no time was left; they come first in the next round.
+    postponed: tuple[EntryKey, ...] = ()
     is_shielded: bool = False  # whether more than epsilon's end value protects the champion now
     clocks: tuple[tuple[EntryKey, Block], ...] = ()  # of its entries, as in ``Premises``
     # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
@@ -191,6 +194,11 @@ class History:
     crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
     # Hotkeys whose newest entry was nearly an earlier one's model, as far as it is still known.
     copiers: frozenset[Hotkey] = frozenset()
+    # Rounds that ended so for an entry since it was last scored; none of either kind: not there.
+    timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
+    stalls: Mapping[EntryKey, int] = field(default_factory=dict)
+    hung: frozenset[Hotkey] = frozenset()  # whose last evaluation ran out of its time
+    postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for want of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 
     def __post_init__(self) -> None:
@@ -285,4 +293,6 @@ class ValidatorState:
     past: Mapping[CompetitionId, History] = field(default_factory=dict)  # before ``rounds``
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
+    # Seconds by the clock that the newcomers of the newest rounds have taken.
+    newcomers_s: Mapping[RoundKey, float] = field(default_factory=dict)
     beginning: Beginning | None = None

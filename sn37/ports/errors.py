@@ -68,7 +68,7 @@ class DatasetUnavailable(Unavailable):
 
 
 class ScorerUnavailable(Unavailable):
-    """The device, its driver or the worker failed; ``reason`` is device or disk."""
+    """The device, its driver or the worker failed; ``reason`` is device, disk or stalled."""
 
     def __init__(self, message: str, *, reason: Reason = Reason.DEVICE) -> None:
         super().__init__(message)

@@ -24,8 +24,9 @@ class Scorer(Protocol):
 
         Raises:
             ModelRejected: The model is at fault (``unloadable``, ``tokenizer``, ``template``,
-                ``memory``, ``timeout``: ``job.timeout_s`` elapsed, ...).
-            ScorerUnavailable: The device or worker failed; the model keeps its place.
+                ``memory``, ``timeout``: it computed longer than ``deadlines_of(job)`` has it, ...).
+            ScorerUnavailable: The device or worker failed, or stood still (``stalled``); the model
+                keeps its place.
         """
         ...
 

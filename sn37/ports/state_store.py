@@ -8,10 +8,10 @@ from typing import Protocol
 
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.origins import SignedRows
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -133,22 +133,22 @@ class StateStore(Protocol):
         """
         ...
 
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        """Who signed the samples of each opened round, by sync block, also once it is forgotten.
+
+        Of the rounds whose sync block is ``since`` or later, those under way included. Rounds
+        whose signers were not recorded, as by older versions, are left out.
+        """
+        ...
+
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[Block, frozenset[EntryKey]]:
         """The finished rounds in which at least two of the entries were scored, with who was.
 
         Of rounds that were forgotten, those entries that were kept.
-        """
-        ...
-
-    async def signed_rows(
-        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
-    ) -> Mapping[Block, tuple[SignedRows, ...]]:
-        """Who signed the rows of the opened rounds from ``since`` on, by sync block.
-
-        Rounds without signed rows are left out, and so are those of versions that did not record
-        who signed them.
         """
         ...
 
@@ -174,6 +174,13 @@ class StateStore(Protocol):
 
         Raises:
             ValueError: There are rounds already, or a beginning.
+        """
+        ...
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        """Insert or replace how long newcomers of a round were scored, by the clock.
+
+        Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
         """
         ...
 

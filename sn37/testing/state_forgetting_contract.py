@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sn37.domain.history import abridged
-from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.sampling import manifest
 from sn37.domain.state import DrawnRows, OpenRound, RoundPlan, Verdict
@@ -188,3 +188,24 @@ class ForgettingContract(StateStoreHarness):
             assert await store.pools(next_) == POOLS
 
         self.run(steps)
+
+    def test_who_signed_the_samples_of_a_round_is_known_for_as_long_as_the_round(self) -> None:
+        signed = {TaskName("text"): (Hotkey("val-b"), None, Hotkey("val-a"))}
+        silent, under_way = KEYS[2], a_round_key(1, 1440)
+
+        async def steps(store: StateStore) -> list[object]:
+            await store.open_round(replace(a_round_plan(KEYS[1]), signers=signed))
+            await store.finish_round(a_round_result(KEYS[1]))
+            await store.open_round(replace(a_round_plan(silent), signers=None))
+            await store.finish_round(a_round_result(silent))
+            await store.open_round(a_round_plan(under_way))
+            await store.open_round(a_round_plan(a_round_key(2, 720)))
+            found: list[object] = [await store.signers(ONE)]
+            await forget_all(store, 1440)
+            found.append(await store.signers(ONE))
+            found.append(list(await store.signers(ONE, since=Block(721))))
+            return found
+
+        nobody = a_round_plan(under_way).signers
+        expected = {KEYS[1].sync_block: signed, under_way.sync_block: nobody}
+        assert self.run(steps) == [expected, expected, [under_way.sync_block]]

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.ids import CompetitionId, Hotkey, TaskName
-from sn37.domain.origins import signed_rows
+from sn37.domain.ids import TaskName
+from sn37.domain.newcomers import TIMED_ROUNDS
 from sn37.domain.reasons import Reason
-from sn37.domain.state import OpenRound, Premises, ValidatorState
+from sn37.domain.state import OpenRound, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 from sn37.testing.builders import (
     a_commitment,
     a_pool,
     a_round_key,
-    a_round_plan,
     a_round_result,
     a_signed_receipt,
     a_submission,
@@ -44,23 +43,6 @@ class StateStoreContract(
 
     def test_a_new_store_is_empty(self) -> None:
         assert self.load() == ValidatorState()
-
-    def test_who_signed_the_rows_of_a_round_stays_known(self) -> None:
-        signed = (signed_rows(TaskName("text"), [Hotkey("one"), None]),)
-        later = a_round_key(1, ROUND.sync_block + 360)
-
-        async def steps(store: StateStore) -> list[object]:
-            await store.open_round(replace(PLAN, premises=Premises(signed=signed)))
-            await store.finish_round(a_round_result(ROUND))
-            await store.open_round(a_round_plan(later, premises=Premises()))
-            await store.open_round(a_round_plan(a_round_key(2, 720)))
-            return [
-                await store.signed_rows(ROUND.competition),
-                await store.signed_rows(ROUND.competition, since=later.sync_block),
-                await store.signed_rows(CompetitionId(2)),
-            ]
-
-        assert self.run(steps) == [{ROUND.sync_block: signed}, {}, {}]
 
     def test_what_was_recorded_is_there_after_a_restart(self) -> None:
         async def steps(store: StateStore) -> ValidatorState:
@@ -110,6 +92,29 @@ class StateStoreContract(
     def test_saving_no_submission_is_fine(self) -> None:
         self.run(lambda store: store.save_submissions(()))
         assert self.load() == ValidatorState()
+
+    # the time of newcomers
+
+    def test_the_time_of_newcomers_is_kept_by_round_and_replaced(self) -> None:
+        later = a_round_key(2, 720)
+
+        async def steps(store: StateStore) -> None:
+            await store.record_newcomers_s(ROUND, 30.5)
+            await store.record_newcomers_s(later, 12.0)
+            await store.record_newcomers_s(ROUND, 61.25)
+
+        self.run(steps)
+        assert self.load().newcomers_s == {ROUND: 61.25, later: 12.0}
+
+    def test_only_the_time_of_the_newest_rounds_is_kept(self) -> None:
+        rounds = [a_round_key(1, 360 * n) for n in range(TIMED_ROUNDS + 3)]
+
+        async def steps(store: StateStore) -> None:
+            for round_ in rounds:
+                await store.record_newcomers_s(round_, 1.0)
+
+        self.run(steps)
+        assert list(self.load().newcomers_s) == rounds[3:]
 
     # pools
 

@@ -3,11 +3,13 @@ transformers."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     PreTrainedModel,
@@ -112,7 +114,9 @@ def save_model(
         family: transformers' ``model_type``.
         shape: Fields of the config that differ from the tiny default.
     """
-    fields = {**_SHAPE, **_EXTRA.get(family, {}), **shape}
+    known = {field.name for field in dataclasses.fields(CONFIG_MAPPING[family])}
+    common = {name: value for name, value in _SHAPE.items() if name in known}
+    fields = {**common, **_EXTRA.get(family, {}), **shape}
     config = AutoConfig.for_model(family, **{k: v for k, v in fields.items() if v is not None})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

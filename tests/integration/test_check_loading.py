@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from sn37.app import main
+from sn37.app.checking import Request, run_check
 from sn37.app.cli_errors import run
+from sn37.app.settings import load_settings
+from sn37.domain.admission import AdmissionStep
+from sn37.domain.competition import TokenizerRef
+from sn37.testing.builders.competitions import a_competition
+from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import save_model, save_tokenizer
 
 Check = Callable[..., tuple[int, list[dict[str, str]]]]
@@ -56,3 +63,59 @@ def test_a_prescribed_tokenizer_that_is_not_here_is_asked_for(check: Check, mode
     assert code == 0
     assert rows[-1]["status"] == "not reached"
     assert "give --tokenizer FOLDER" in rows[-1]["detail"]
+
+
+def test_a_snapshot_of_the_hubs_cache_is_told_what_to_do(
+    check: Check, model: Path, tmp_path: Path
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    snapshot = tmp_path / "hub" / "models--some--body" / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    for file in model.iterdir():
+        (snapshot / file.name).symlink_to(file)
+    code, rows = check(snapshot, "--competition", "2")
+    assert code == 1
+    assert rows[0]["reason"] == "unsafe_file"
+    assert f"some/body@{commit}" in rows[0]["detail"]
+
+
+def test_what_a_download_leaves_behind_does_not_matter(check: Check, model: Path) -> None:
+    (model / ".cache" / "huggingface").mkdir(parents=True)
+    code, rows = check(model, "--competition", "2")
+    assert code == 0, rows
+
+
+def test_a_key_that_no_model_needs_is_named_before_anything_is_loaded(
+    check: Check, model: Path
+) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"final_logit_softcapping": 30.0}))
+    code, rows = check(model, "--competition", "2")
+    assert code == 1
+    failed = next(row for row in rows if row["status"] == "failed")
+    assert failed["reason"] == "bad_config"
+    assert "final_logit_softcapping" in failed["detail"]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_t48_a_model_with_fewer_positions_than_the_window_is_told_what_that_costs(
+    tmp_path: Path, is_own: bool
+) -> None:
+    save_model(tmp_path / "model", "bart", max_position_embeddings=48)
+    rules = a_competition(
+        tokenizer=None if is_own else TokenizerRef(repo="a/b", revision="main"),
+        constraints=some_constraints(architectures=frozenset({"BartForCausalLM"}), max_tokens=256),
+    )
+    request = Request(
+        target=tmp_path / "model",
+        rules=rules,
+        settings=load_settings({"network": "simnet", "state_dir": tmp_path / "state"}),
+        tokenizer=None,
+        weights=True,
+        loading=False,
+    )
+    examined, rows = asyncio.run(run_check(request))
+    assert examined.refusal is None
+    (noted,) = (row.detail for row in rows if row.step is AdmissionStep.LIMITS)
+    assert noted.startswith("it has 48 positions, the competition's window 256 tokens")
+    assert ("8 bits a byte" in noted) is is_own

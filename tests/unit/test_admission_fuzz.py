@@ -35,8 +35,17 @@ LIMITS = ModelConstraints(
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "hidden_size": 64,
+    "id2label": {"0": "a", "1": [1, 2.5, None]},
+    "model_type": "llama",
+    "num_attention_heads": 4,
     "num_hidden_layers": 2,
-    "rope_scaling": {"factor": 8.0, "rope_type": "llama3", "low": [1, 2.5, None]},
+    "rope_scaling": {
+        "factor": 8.0,
+        "high_freq_factor": 4.0,
+        "low_freq_factor": 1,
+        "original_max_position_embeddings": 512,
+        "rope_type": "llama3",
+    },
     "tie_word_embeddings": False,
     "vocab_size": 384,
 }

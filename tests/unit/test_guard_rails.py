@@ -12,7 +12,7 @@ from sn37.domain.reasons import MEANINGS, Reason
 
 PACKAGE = Path(sn37.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MAX_MODULE_LINES = 300
+MAX_MODULE_LINES = 500  # beyond, a module does more than one thing
 MAX_FUNCTION_LINES = 60
 
 

@@ -29,6 +29,7 @@ from sn37.adapters.admission.files import (
     weight_files,
 )
 from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, read_header
+from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.domain.admission import AdmissionStep
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import FileDigest, content_digest
@@ -38,8 +39,6 @@ from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 Passed = Callable[[AdmissionStep], None]  # told of every check that a model has passed
-
-_CHECKED_JSON = ("generation_config.json", "tokenizer_config.json", "special_tokens_map.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,7 @@ def inspect_listed(
     passed(AdmissionStep.FILES)
     by_name = {file.path: file for file in files}
     config = check_config(source.text(by_name[CONFIG]), constraints)
-    for name in _CHECKED_JSON:
+    for name in SIDE_FILES:
         if name in by_name:
             check_json(name, source.text(by_name[name]))
     passed(AdmissionStep.CONFIG)

@@ -1,84 +1,48 @@
-"""config.json of a submission: parsed and bounded before anything is built from it."""
+"""config.json of a submission: an allow-list of keys, and the settings that they make.
+
+What is not in the tables is refused by name, so that no key reaches transformers that we do not
+know: transformers makes an attribute of every key, reads some of them in places that no
+architecture's code shows, and lets ``attribute_map`` give any of them another name.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from sn37.adapters.admission.config_family import Family
+from sn37.adapters.admission.config_keys import FAMILIES
+from sn37.adapters.admission.config_rules import Settings, nearest, shown
+from sn37.adapters.admission.config_shape import misfit
+from sn37.adapters.admission.leftover_keys import LEFTOVERS, OFF, OWN
+from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.adapters.admission.strict_json import StrictJsonError, keys_of, parse_object
 from sn37.domain.canonical import JsonValue
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
-# Keys by which a repository asks for code, for another loader or for hidden size. Transformers
-# honours the underscored attention key even against an explicit argument.
-_FORBIDDEN = frozenset(
-    {
-        "auto_map",
-        "trust_remote_code",
-        "custom_pipelines",
-        "quantization_config",
-        "compression_config",
-        "attn_implementation",
-        "_attn_implementation",
-        "_attn_implementation_internal",
-        "experts_implementation",
-        "_experts_implementation",
-        "transformers_weights",
-        "peft_config",
-    }
-)
-# Keys that every family obeys and whose other values let a model read the text that it is to
-# predict. What is not named here but has the effect, the worker finds by trying.
-_CAUSAL = {"is_causal": (True,), "use_bidirectional_attention": (False, None)}
-# Largest value of each size at any depth, well above every published model of 15 GiB. Nothing
-# is built before this: a layer costs a millisecond even without memory, an expert or label too.
-_SIZES = {
-    "vocab_size": 1 << 20,
-    "hidden_size": 1 << 16,
-    "intermediate_size": 1 << 18,
-    "num_hidden_layers": 512,
-    "num_attention_heads": 1024,
-    "num_key_value_heads": 1024,
-    "head_dim": 4096,
-    "max_position_embeddings": 1 << 24,
-    "sliding_window": 1 << 24,
-    "num_labels": 4096,
-    # mixtures of experts
-    "num_experts": 1024,
-    "num_local_experts": 1024,
-    "n_routed_experts": 1024,
-    # other families' names of the same things
-    "d_model": 1 << 16,
-    "decoder_attention_heads": 1024,
-    "decoder_ffn_dim": 1 << 18,
-    "decoder_layers": 512,
-    "encoder_attention_heads": 1024,
-    "encoder_ffn_dim": 1 << 18,
-    "encoder_layers": 512,
-    "ffn_hidden_size": 1 << 18,
-    "num_hidden_groups": 512,
-    "num_kv_heads": 1024,
-    "n_embd": 1 << 16,
-    "n_layer": 512,
-    "n_head": 1024,
-    "n_positions": 1 << 24,
+# Keys by which a repository asks for code, for another loader or for another kernel, and what to
+# do about them. Refused at any depth, in every JSON file.
+FORBIDDEN: Mapping[str, str] = {
+    "attribute_map": "it gives other keys new names: remove it",
+    "auto_map": "it asks for code: remove it",
+    "trust_remote_code": "it asks for code: remove it",
+    "custom_pipelines": "it asks for code: remove it",
+    "custom_generate": "it asks for code: remove it",
+    "quantization_config": "save the weights unquantised, in bfloat16",
+    "compression_config": "save the weights uncompressed, in bfloat16",
+    "attn_implementation": "the validator chooses the kernel: remove it",
+    "_attn_implementation": "the validator chooses the kernel: remove it",
+    "_attn_implementation_internal": "the validator chooses the kernel: remove it",
+    "experts_implementation": "the validator chooses the kernel: remove it",
+    "_experts_implementation": "the validator chooses the kernel: remove it",
+    "transformers_weights": "the weights are in the safetensors files: remove it",
+    "peft_config": "merge the adapter into the weights",
 }
 _MAX_NUMBER = 1e12  # anywhere in config.json: rope factors, token ids, epsilons
-
-# Where config.json does not say whether input and output embeddings are one tensor,
-# transformers takes the default of the architecture: these have them tied.
-_TIED_BY_DEFAULT = frozenset(
-    {
-        "BartForCausalLM",
-        "FalconForCausalLM",
-        "GPT2LMHeadModel",
-        "Gemma2ForCausalLM",
-        "GemmaForCausalLM",
-    }
-)
+_ALWAYS = frozenset({"architectures", "model_type"})
 # Tensors of old checkpoints that transformers leaves aside without a word.
 _LEFT_ASIDE = re.compile(
     r"rotary_emb\.inv_freq|attention.bias|attention.masked_bias|(^|\.)(cross)?attn.bias"
@@ -92,32 +56,39 @@ class CheckedConfig:
 
     architecture: str
     tied: bool  # input and output embeddings are one tensor
+    config_class: str  # of transformers
+    # Every key of the architecture's table, with transformers' default where the file is silent.
+    # Nothing else of the file is in them, and the model is built from nothing else.
+    settings: Settings
 
 
 def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
-    """What config.json says, once the file is found harmless.
+    """What config.json says, once every key of it is known and within bounds.
 
     Raises:
         ModelRejected: ``bad_config``, or ``architecture`` when the competition does not
             allow the one it names.
     """
-    config = check_bounds(text)
-    match config.get("architectures"):
-        case [str(architecture)]:
-            pass
-        case other:
-            raise _bad(f"architectures must name one class, not {ascii(other)[:60]}")
+    config = check_json("config.json", text)
+    _check_numbers(config)
+    architecture = _architecture(config)
     if architecture not in constraints.architectures:
         allowed = ", ".join(sorted(constraints.architectures))
         raise ModelRejected(
             f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE
         )
-    tied = config.get("tie_word_embeddings")
-    if tied is None:
-        tied = architecture in _TIED_BY_DEFAULT
-    if not isinstance(tied, bool):
-        raise _bad(f"tie_word_embeddings {ascii(tied)[:40]} is neither true nor false")
-    return CheckedConfig(architecture=architecture, tied=tied)
+    return _checked(config, architecture)
+
+
+def read_config(text: bytes) -> CheckedConfig:
+    """The same for a model whose competition is not asked.
+
+    Raises:
+        ModelRejected: As ``check_config``.
+    """
+    config = check_json("config.json", text)
+    _check_numbers(config)
+    return _checked(config, _architecture(config))
 
 
 def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
@@ -141,19 +112,8 @@ def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
             )
 
 
-def check_bounds(text: bytes) -> dict[str, JsonValue]:
-    """A config.json that asks for nothing dangerous and nothing absurd.
-
-    Raises:
-        ModelRejected: ``bad_config``.
-    """
-    config = check_json("config.json", text)
-    _check_values(config)
-    return config
-
-
 def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
-    """A JSON file of the repository that asks for nothing dangerous.
+    """A JSON file of the repository whose keys are known; of config.json, none is forbidden.
 
     Raises:
         ModelRejected: ``bad_config``.
@@ -161,34 +121,121 @@ def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
     try:
         value = parse_object(text)
     except StrictJsonError as error:
-        raise _bad(f"{name}: {error}") from error
+        raise bad(f"{name}: {error}") from error
     for key in keys_of(value):
-        if key in _FORBIDDEN:
-            raise _bad(f"{name}: {key} is not accepted")
+        if key in FORBIDDEN:
+            raise bad(f"{name}: {key} is not accepted: {FORBIDDEN[key]}")
+    rule = SIDE_FILES.get(name)
+    if rule is not None and (why := rule.problem(value)) is not None:
+        raise bad(f"{name}: it {why}")
     return value
 
 
-def _check_values(value: JsonValue) -> None:
+def bad(message: str) -> ModelRejected:
+    """A refusal of a JSON file."""
+    return ModelRejected(message, reason=Reason.BAD_CONFIG)
+
+
+def _architecture(config: Settings) -> str:
+    match config.get("architectures"):
+        case [str(architecture)]:
+            return architecture
+        case other:
+            raise bad(f"architectures must name one class, not {shown(other)}")
+
+
+def _checked(config: Settings, architecture: str) -> CheckedConfig:
+    family = FAMILIES.get(architecture)
+    if family is None:
+        raise ModelRejected(
+            f"{architecture[:60]!a} is not an architecture that validators can score; they can "
+            f"score {', '.join(FAMILIES)}",
+            reason=Reason.ARCHITECTURE,
+        )
+    _check_type(config, architecture, family)
+    settings: Settings = {}
+    for name, key in family.keys.items():
+        if name in config and (why := key.rule.problem(config[name])) is not None:
+            raise bad(f"config.json: {name} {shown(config[name])} {why}")
+        settings[name] = key.meant(config, name, settings)
+    if family.rope is not None:
+        settings["rope_parameters"], why = family.rope.parameters(config, settings)
+        if why is not None:
+            raise bad(f"config.json: {why}")
+    _check_others(config, family, settings)
+    if (why := misfit(family, settings)) is not None:
+        raise bad(f"config.json: {why}")
+    return CheckedConfig(
+        architecture=architecture,
+        tied=settings["tie_word_embeddings"] is True,
+        config_class=family.config_class,
+        settings=settings,
+    )
+
+
+def _check_type(config: Settings, architecture: str, family: Family) -> None:
+    given = config.get("model_type")
+    if given is None:
+        raise bad(f'config.json: model_type is missing: write "{family.model_type}"')
+    if given != family.model_type:
+        raise ModelRejected(
+            f"config.json: model_type {shown(given)} is not that of {architecture}, which is "
+            f'"{family.model_type}"',
+            reason=Reason.ARCHITECTURE,
+        )
+
+
+def _check_others(config: Settings, family: Family, settings: Settings) -> None:
+    """Every key that makes no setting is a known leftover, is off, or repeats a setting."""
+    own = OWN.get(family.model_type, {})
+    rope = family.rope.keys if family.rope is not None else frozenset()
+    for name, value in config.items():
+        if name in family.keys or name in rope or name in _ALWAYS:
+            continue
+        if name in family.echoes:
+            meant = family.echoes[name](settings)
+            if value is not None and (value != meant or isinstance(value, bool)):
+                raise bad(
+                    f"config.json: {name} {shown(value)} contradicts other keys, which make it "
+                    f"{meant}: remove it"
+                )
+            continue
+        rule = own.get(name) or LEFTOVERS.get(name)
+        if rule is not None:
+            if (why := rule.problem(value)) is not None:
+                raise bad(f"config.json: {name} {shown(value)} {why}")
+        elif name in OFF:
+            if OFF[name].problem(value) is not None:
+                raise bad(
+                    f"config.json: {name} {shown(value)} is not a setting that counts for "
+                    f"{family.model_type} models: remove it"
+                )
+        else:
+            raise bad(_unknown(name, family))
+    padding = config.get("pad_token_id")
+    vocabulary = settings["vocab_size"]
+    if isinstance(padding, int) and isinstance(vocabulary, int) and padding >= vocabulary:
+        raise bad(f"config.json: pad_token_id {padding} is not below vocab_size {vocabulary}")
+
+
+def _unknown(name: str, family: Family) -> str:
+    known = {*family.keys, *LEFTOVERS, *(family.rope.keys if family.rope is not None else ())}
+    if meant := nearest(name, known):
+        return f"config.json: {shown(name)} is not a key: write {meant}"
+    if name.startswith("_"):
+        return f"config.json: {shown(name)} is internal to transformers: remove it"
+    return (
+        f"config.json: {shown(name)} is not a key that {family.model_type} models need: remove it "
+        "(if it changes what the model computes, it would not count)"
+    )
+
+
+def _check_numbers(value: JsonValue) -> None:
     if isinstance(value, dict):
-        for key, child in value.items():
-            _check_key(key, child)
-            _check_values(child)
+        for child in value.values():
+            _check_numbers(child)
     elif isinstance(value, list):
         for child in value:
-            _check_values(child)
-    elif isinstance(value, int | float) and abs(value) > _MAX_NUMBER:  # 1e999 reads as infinity
-        raise _bad(f"number {ascii(value)[:40]} is out of bounds")
-
-
-def _check_key(key: str, value: JsonValue) -> None:
-    if key in _CAUSAL and not any(value is allowed for allowed in _CAUSAL[key]):
-        raise _bad(f"{key} {ascii(value)[:40]} lets the model see the tokens that follow")
-    largest = _SIZES.get(key)
-    if largest is None or value is None:
-        return  # null as for "no sliding window"
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= largest:
-        raise _bad(f"{key} {ascii(value)[:40]} is not in 1 .. {largest}")
-
-
-def _bad(message: str) -> ModelRejected:
-    return ModelRejected(message, reason=Reason.BAD_CONFIG)
+            _check_numbers(child)
+    elif isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:  # 1e999 is infinity
+        raise bad(f"config.json: number {shown(value)} is out of bounds")

@@ -45,6 +45,8 @@ class TensorDigest:
     shape: tuple[int, ...]
     blake3: bytes  # of its bytes
     norm: float | None = None  # Frobenius; NaN when not all is finite, None when not asked for
+    # Absolute value, exact above LEAST_LIMIT, else a bound below that; None when not asked for.
+    largest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class FileHasher:
     Args:
         path: Of the file in its repository.
         size_bytes: As the host has announced it.
-        norms: Measure the norm of every tensor too, which needs numpy.
+        norms: Measure the norm and the largest number of every tensor too, which needs numpy.
     """
 
     def __init__(self, path: str, size_bytes: int, *, norms: bool = False) -> None:
@@ -179,17 +181,19 @@ class _TensorHasher:
             offset += take
             view = view[take:]
             if offset == span.end:
-                self._digests.append(
-                    TensorDigest(
-                        name=span.name,
-                        dtype=span.dtype,
-                        shape=span.shape,
-                        blake3=self._current.digest(),
-                        norm=None if self._norm is None else self._norm.finish(),
-                    )
-                )
+                self._digests.append(self._finished(span))
                 self._current = blake3()
                 self._begin_norm()
+
+    def _finished(self, span: TensorSpan) -> TensorDigest:
+        return TensorDigest(
+            name=span.name,
+            dtype=span.dtype,
+            shape=span.shape,
+            blake3=self._current.digest(),
+            norm=None if self._norm is None else self._norm.finish(),
+            largest=None if self._norm is None else self._norm.largest,
+        )
 
     def finish(self) -> tuple[TensorDigest, ...]:
         return tuple(self._digests)

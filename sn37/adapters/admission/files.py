@@ -19,6 +19,7 @@ from sn37.ports.errors import ModelRejected
 
 MAX_FILES = 128  # listed in a repository; a 15 GiB model comes in 4 shards, a 1 GiB-sharded in 16
 MAX_NAME_CHARS = 96
+HUB_SCRATCH = ".cache"  # that huggingface_hub leaves in a folder it has downloaded to
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -46,6 +47,8 @@ _TOLERATED = re.compile(
     re.IGNORECASE,
 )
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
+# A revision in the cache of huggingface_hub, whose files are links to blobs beside it.
+_SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,6 +93,10 @@ def select(listing: Sequence[ListedFile], *, max_bytes: int) -> tuple[ListedFile
 def listing(folder: Path) -> tuple[ListedFile, ...]:
     """The regular files of a local folder, sorted by path.
 
+    Links are not followed, those of the hub's cache neither: the worker that loads the model may
+    read its folder and nothing beside. The folder in which a download keeps its own notes is left
+    out.
+
     Raises:
         ModelRejected: ``unsafe_file`` for a subfolder, a link, a device or an odd name, and
             ``too_many_files`` before the rest is even looked at.
@@ -98,9 +105,13 @@ def listing(folder: Path) -> tuple[ListedFile, ...]:
     found: list[ListedFile] = []
     for entry in folder.iterdir():
         mode = entry.lstat()
+        if entry.name == HUB_SCRATCH and stat.S_ISDIR(mode.st_mode):
+            continue
+        if stat.S_ISLNK(mode.st_mode):
+            raise ModelRejected(_advice(folder, entry.name), reason=Reason.UNSAFE_FILE)
         if not stat.S_ISREG(mode.st_mode):
             raise ModelRejected(
-                f"{_quote(entry.name)} is no regular file of the top folder",
+                f"{_quote(entry.name)} is not a regular file of the top folder: remove it",
                 reason=Reason.UNSAFE_FILE,
             )
         found.append(ListedFile(entry.name, mode.st_size))
@@ -110,6 +121,18 @@ def listing(folder: Path) -> tuple[ListedFile, ...]:
                 reason=Reason.TOO_MANY_FILES,
             )
     return tuple(sorted(found))
+
+
+def _advice(folder: Path, name: str) -> str:
+    """What to do about a link: most often the folder is one of the hub's cache."""
+    copy = "copy the folder with cp -rL and name the copy"
+    if (match := _SNAPSHOT.search(folder.absolute().as_posix())) is None:
+        return f"{_quote(name)} is a link, and links are not followed: {copy}"
+    repo = f"{match[1]}/{match[2]}@{match[3]}"
+    return (
+        f"{_quote(name)} is a link into the cache of huggingface_hub, and links are not followed: "
+        f"{copy}, or name {repo}"
+    )
 
 
 def documentation(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:

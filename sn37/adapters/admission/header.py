@@ -74,9 +74,11 @@ def parse_header(text: bytes, file_bytes: int) -> Header:
         document = parse_object(text, max_depth=4)
     except StrictJsonError as error:
         raise _bad(str(error)) from error
-    _check_metadata(document.pop("__metadata__", {}))
-    if not 0 < len(document) <= MAX_TENSORS:
-        raise _bad(f"{len(document)} tensors, need 1 .. {MAX_TENSORS}")
+    _check_metadata(document.pop("__metadata__", None))
+    if not document:
+        raise _bad("it holds no tensor")
+    if len(document) > MAX_TENSORS:
+        raise _bad(f"{len(document)} tensors, at most {MAX_TENSORS} are read")
     start = PREFIX_BYTES + len(text)
     tensors = sorted(
         (_tensor(name, value, start) for name, value in document.items()), key=lambda t: t.begin
@@ -112,12 +114,17 @@ def check_index(text: bytes, headers: dict[str, Header]) -> None:
     """The index must name every tensor of every shard, and nothing else.
 
     Raises:
-        ModelRejected: ``bad_header``.
+        ModelRejected: ``bad_header``, naming the first tensor that does not match.
     """
     try:
-        claimed = parse_object(text, max_depth=4).get("weight_map")
+        document = parse_object(text, max_depth=4)
     except StrictJsonError as error:
         raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
+    if unknown := sorted(document.keys() - {"metadata", "weight_map"}):
+        raise _bad(f"{INDEX}: key {ascii(unknown[0])[:60]} is not known: save the model again")
+    claimed = document.get("weight_map")
+    if not isinstance(claimed, dict):
+        raise _bad(f"{INDEX}: weight_map must map the name of each tensor to its file")
     actual: dict[str, str] = {}
     for name, header in headers.items():
         for tensor in header.tensors:
@@ -126,22 +133,46 @@ def check_index(text: bytes, headers: dict[str, Header]) -> None:
                     f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
                 )
             actual[tensor.name] = name
-    if claimed != actual:
-        raise ModelRejected(f"{INDEX} does not match the shards", reason=Reason.BAD_HEADER)
+    for tensor_name in sorted(claimed.keys() | actual.keys()):
+        if claimed.get(tensor_name) != actual.get(tensor_name):
+            raise _bad(_mismatch(tensor_name, claimed, actual))
+
+
+def _mismatch(tensor: str, claimed: dict[str, JsonValue], actual: dict[str, str]) -> str:
+    name, again = ascii(tensor[:MAX_NAME_CHARS]), "save the model again"
+    if tensor not in claimed:
+        return f"{INDEX} does not name {name}, which is in {actual[tensor]}: {again}"
+    where = ascii(claimed[tensor])[:MAX_NAME_CHARS]
+    if tensor not in actual:
+        return f"{INDEX} puts {name} in {where}, but no shard has it: {again}"
+    return f"{INDEX} puts {name} in {where}, but it is in {actual[tensor]}: {again}"
 
 
 def _tensor(name: str, value: JsonValue, start: int) -> TensorSpan:
     where = ascii(name[:60])
     if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable() or not name.isascii():
-        raise _bad(f"odd tensor name {where}")
+        raise _bad(
+            f"odd tensor name {where}: need 1 .. {MAX_NAME_CHARS} printable ASCII characters"
+        )
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
-        raise _bad(f"tensor {where} needs dtype, shape and data_offsets, nothing else")
+        raise _bad(
+            f"tensor {where} needs dtype, shape and data_offsets, nothing else: save the file "
+            "again with safetensors"
+        )
     dtype = value["dtype"]
     if not isinstance(dtype, str) or dtype not in DTYPE_BYTES:
-        raise _bad(f"tensor {where}: dtype {ascii(dtype)[:20]} is not one of F32, F16, BF16")
-    shape = _integers(value["shape"], where, smallest=1)
+        raise _bad(
+            f"tensor {where}: dtype {ascii(dtype)[:20]} is not one of F32, F16, BF16: save the "
+            "model in bfloat16"
+        )
+    shape = _integers(value["shape"], where, smallest=0)
+    if 0 in shape:
+        raise _bad(
+            f"tensor {where} has no elements (shape {list(shape)}): no model that is scored has "
+            "such a tensor, remove it"[:200]
+        )
     if len(shape) > MAX_DIMENSIONS:
-        raise _bad(f"tensor {where}: {len(shape)} dimensions")
+        raise _bad(f"tensor {where}: {len(shape)} dimensions, at most {MAX_DIMENSIONS}")
     offsets = _integers(value["data_offsets"], where, smallest=0)
     if len(offsets) != 2:
         raise _bad(f"tensor {where}: data_offsets must be [begin, end]")
@@ -158,12 +189,14 @@ def _integers(value: JsonValue, where: str, *, smallest: int) -> tuple[int, ...]
     for item in value:
         # No tensor has 2^48 elements or bytes; the bound also keeps products small.
         if not isinstance(item, int) or isinstance(item, bool) or not smallest <= item < 1 << 48:
-            raise _bad(f"tensor {where}: {ascii(item)[:40]} is no size or offset")
+            raise _bad(f"tensor {where}: {ascii(item)[:40]} is not a size or an offset")
         found.append(item)
     return tuple(found)
 
 
 def _check_metadata(value: JsonValue) -> None:
+    if value is None:  # as the format's own library reads it
+        return
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise _bad("__metadata__ must map text to text")
 

@@ -1,8 +1,9 @@
-"""Checks of the weights themselves, from their bytes alone: finite, and of sane norms.
+"""Checks of the weights themselves, from their bytes alone: finite, and of sane size.
 
 No model is built. Sums are float32 over blocks of fixed size from the start of each tensor
 and float64 over the blocks, so a norm does not depend on how the bytes arrived. It is right to
-one part in 10,000, or to 1e-15 where that is more; limits are hundreds.
+one part in 10,000, or to 1e-15 where that is more; limits are hundreds. A largest absolute value is
+exact where limits can lie.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
-from sn37.domain.constraints import is_projection, norm_violation
-from sn37.domain.models import NormLimits
+from sn37.domain.constraints import is_projection, norm_violation, size_violation
+from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -30,13 +31,18 @@ _F16_SCALE = np.float32(2.0 ** (127 - 15))
 
 
 class TensorNorm:
-    """Frobenius norms of tensors one after the other, whose bytes arrive in pieces of any size.
+    """Frobenius norms and largest absolute values of tensors one after the other, whose bytes
+    arrive in pieces of any size.
 
     One for many tensors: fresh memory for each costs more than the sums of a small one.
     """
 
     def __init__(self) -> None:
-        self._kinds = {"BF16": self._squares_bf16, "F16": self._squares_f16, "F32": _squares_f32}
+        self._kinds = {
+            "BF16": self._squares_bf16,
+            "F16": self._squares_f16,
+            "F32": _squares_f32,
+        }
         self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits in 32
         self._block = memoryview(bytearray(BLOCK_BYTES))  # one that has not come whole
         self._held = 0
@@ -47,6 +53,8 @@ class TensorNorm:
         self._squares_of = self._kinds[dtype]
         self._held = 0
         self._squares = 0.0
+        self._largest = 0.0
+        self._dtype = dtype
 
     def update(self, view: memoryview) -> None:
         """Take the next bytes."""
@@ -54,7 +62,7 @@ class TensorNorm:
             while view:
                 take = min(BLOCK_BYTES - self._held, len(view))
                 if take == BLOCK_BYTES:
-                    self._squares += self._squares_of(view[:take])
+                    self._add(view[:take])
                 else:
                     self._block[self._held : self._held + take] = view[:take]
                     self._held += take
@@ -68,9 +76,24 @@ class TensorNorm:
             self._flush()
         return math.sqrt(self._squares)
 
+    @property
+    def largest(self) -> float:
+        """The largest absolute value of the tensor that was finished, or a bound for it, at most
+        LEAST_LIMIT. It has no meaning if the norm is NaN."""
+        return self._largest
+
     def _flush(self) -> None:
-        self._squares += self._squares_of(self._block[: self._held])
+        self._add(self._block[: self._held])
         self._held = 0
+
+    def _add(self, block: memoryview) -> None:
+        squares = self._squares_of(block)
+        self._squares += squares
+        # No number of a block is larger than its norm, whose error is far below these.
+        bound = 1.01 * math.sqrt(squares) + 1e-15
+        if not bound <= LEAST_LIMIT:
+            bound = _largest(block, self._dtype)
+        self._largest = max(self._largest, bound)
 
     def _squares_bf16(self, data: memoryview) -> float:
         # A bfloat16 is the upper half of a float32, so two neighbours are widened by a mask
@@ -100,7 +123,7 @@ class TensorNorm:
 
 
 def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
-    """Refuse weights that are not finite or whose norms are absurd.
+    """Refuse weights that are not finite, or whose numbers or norms are absurd.
 
     Raises:
         ModelRejected: ``non_finite`` or ``norm``.
@@ -113,6 +136,9 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
             raise ModelRejected(
                 f"{tensor.name[:80]} holds NaN or infinity", reason=Reason.NON_FINITE
             )
+        largest = 0.0 if tensor.largest is None else tensor.largest
+        if violation := size_violation(tensor.name, len(tensor.shape), largest, limits):
+            raise ModelRejected(violation.detail, reason=violation.reason)
         if is_projection(tensor.name, len(tensor.shape)):
             projections[tensor.name] = tensor.norm
     if violation := norm_violation(projections, limits):
@@ -121,6 +147,22 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
 
 def _squares_f32(data: memoryview) -> float:
     return _sum_of_squares(np.frombuffer(data, dtype="<f4"))
+
+
+def _largest(data: memoryview, dtype: str) -> float:
+    """The largest absolute value of finite floats, by their bits.
+
+    Without their signs the bits of floats have the order of what they stand for. As signed numbers
+    the largest are the largest positive floats; as unsigned ones, whose first bit is the sign, the
+    largest negative ones. Two looks cost a third of masking the sign.
+    """
+    size = 4 if dtype == "F32" else 2
+    above = int(np.frombuffer(data, f"<i{size}").max())
+    below = int(np.frombuffer(data, f"<u{size}").max()) & ((1 << (8 * size - 1)) - 1)
+    bits = max(above, below)
+    if dtype == "F16":
+        return float(np.uint16(bits).view(np.float16))
+    return float(np.uint32(bits if dtype == "F32" else bits << 16).view(np.float32))
 
 
 def _words(data: memoryview) -> npt.NDArray[np.uint32]:

@@ -1,4 +1,4 @@
-"""How the worker's own modules say that a model is at fault."""
+"""How the worker's own modules say that a model is at fault, or that we are."""
 
 from __future__ import annotations
 
@@ -11,3 +11,7 @@ class ModelFault(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class OurFault(Exception):
+    """What the competition prescribes does not work; becomes ``ScorerUnavailable``."""

@@ -1,14 +1,18 @@
 """From hidden states to -log p without tokens x vocabulary logits. Child side.
 
-Shapes: P scored positions, D hidden, V vocabulary, C tokens of the vocabulary in one tile.
+Shapes: P scored positions, D hidden, V vocabulary, C tokens of the vocabulary in one tile, R
+positions that are watched.
 
 For an architecture whose logits are one linear map, with or without a soft cap, the
 log-sum-exp runs over tiles of the vocabulary with a running maximum and sum in float32
 (Milakov and Gimelshein, arXiv 1805.02867), in two buffers that are kept: fresh ones cost more
-than the tiles save. The weights of a tile are converted for their product (``precision``). The
-target's logit is taken in float32 and put into its tile, so that numerator and denominator
-hold the same number. Every other architecture goes through its own
-``forward``, a few positions at a time.
+than the tiles save. The weights of a tile are converted for their product (``precision``). Every
+other architecture goes through its own ``forward``, a few positions at a time.
+
+A target's logit is read out of the tile that enters the sum. Nothing is computed for the target
+alone: a second computation of one number differs from the first, and weights can be chosen so
+that it differs by any number of nats. For the same reason no product depends on the targets, and
+no product has few rows: libraries add those in another order (``ROW_STEP``).
 """
 
 # ruff: noqa: N803, N806, N815  (shape letters)
@@ -20,20 +24,27 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from sn37.adapters.cuda import precision
 from sn37.adapters.cuda.attention import PACKED
 
-# Architectures whose logits are lm_head(hidden), read in transformers 5.23 and checked by
-# tests against float64; Gemma 2 then caps them.
+# Architectures whose logits are lm_head(hidden), capped or not, read in transformers 5.23 and
+# checked by tests against float64.
 LINEAR = PACKED | {"FalconForCausalLM"}
+# Those whose code in transformers caps the logits. In the config of others the key has no effect.
+SOFT_CAPPED = frozenset({"Gemma2ForCausalLM"})
 TILE_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 27}  # float32 numbers of one tile: 8 and 512 MiB
 MIN_TILE = 256  # tokens; below, products lose speed
 # A tile's width is a multiple of it: a GPU's fast kernels want rows that begin at 16 bytes, and
 # take a sixth of the time of those for any width. A CPU has no such wish.
 TILE_STEP = {"cpu": 1, "cuda": 64}
+# Positions are padded to a multiple of it. MKL takes products of fewer than 12 rows, and the last
+# rows of such products, by kernels that add in another order: a model would see how many tokens
+# are still to come.
+ROW_STEP = 16
 
 
 class Head(Protocol):
@@ -43,14 +54,71 @@ class Head(Protocol):
         """-log p of each target, float32, on the model's device."""
         ...
 
+    def watched_nats(
+        self, hidden_PD: Tensor, targets: Sequence[int], watched: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """The same, and -log p of every token of the vocabulary at the positions ``watched``.
+
+        Both are read from the same tiles: a target's loss is its entry, bit for bit. ``watched``
+        ascends.
+        """
+        ...
+
 
 def head_of(model: PreTrainedModel, products: torch.dtype) -> Head:
     """The head for the architecture of ``model``."""
     output: object = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    if type(model).__name__ in LINEAR and isinstance(output, nn.Linear):
-        softcap = getattr(model.config, "final_logit_softcapping", None)
+    name = type(model).__name__
+    if name in LINEAR and isinstance(output, nn.Linear):
+        softcap = model.config.final_logit_softcapping if name in SOFT_CAPPED else None
         return TiledHead(output, products=products, softcap=softcap)
     return ForwardHead(model)
+
+
+class LogSumExp:
+    """-log p from logits that come tile by tile, for each position's target and for the
+    vocabulary of a few positions.
+
+    Args:
+        targets_P: Each position's.
+        watched_R: Positions.
+        vocabulary: How many tokens have logits.
+    """
+
+    def __init__(self, targets_P: Tensor, watched_R: Tensor, vocabulary: int) -> None:
+        count, device = targets_P.shape[0], targets_P.device
+        self._targets_P = targets_P
+        self._watched_R = watched_R
+        self._watched_RV = torch.empty(watched_R.shape[0], vocabulary, device=device)
+        # A target that is no token of the vocabulary has a loss that is no number.
+        self._chosen_P = torch.full((count,), torch.nan, device=device)
+        # The least number, not -inf: a tile of -inf alone is one of zero probabilities.
+        self._top_P = torch.full((count,), torch.finfo(torch.float32).min, device=device)
+        self._sum_P = torch.zeros(count, device=device)
+
+    def add(self, logits_PC: Tensor, first: int) -> None:
+        """Take the logits of the tokens from ``first`` on; they are overwritten."""
+        count = logits_PC.shape[1]
+        place_P = self._targets_P - first
+        is_here_P = (place_P >= 0) & (place_P < count)
+        here_P = logits_PC.gather(1, place_P.clamp(0, count - 1).unsqueeze(1)).squeeze(1)
+        self._chosen_P = torch.where(is_here_P, here_P, self._chosen_P)
+        self._watched_RV[:, first : first + count] = logits_PC[self._watched_R]
+        new_P = torch.maximum(self._top_P, logits_PC.amax(dim=1))
+        self._sum_P.mul_(torch.exp(self._top_P - new_P))
+        self._sum_P.add_(logits_PC.sub_(new_P.unsqueeze(1)).exp_().sum(dim=1))
+        self._top_P = new_P
+
+    def nats(self) -> tuple[Tensor, Tensor]:
+        """Of the targets, and of every token at the watched positions.
+
+        The logits are subtracted from each other first. Added to a large one, the logarithm of
+        the sum would vanish, and with it the difference between sure and undecided.
+        """
+        log_P = self._sum_P.log()
+        targets_P = (self._top_P - self._chosen_P) + log_P
+        top_R1 = self._top_P[self._watched_R].unsqueeze(1)
+        return targets_P, (top_R1 - self._watched_RV) + log_P[self._watched_R].unsqueeze(1)
 
 
 class TiledHead:
@@ -76,45 +144,27 @@ class TiledHead:
 
     def nats(self, hidden_PD: Tensor, targets: Sequence[int]) -> Tensor:
         """See :meth:`Head.nats`."""
-        device = hidden_PD.device
-        rows_by_tile, width = self._plan(targets)
-        targets_P = torch.tensor(targets, device=device)
-        input_PD = hidden_PD
+        return self.watched_nats(hidden_PD, targets, ())[0]
+
+    def watched_nats(
+        self, hidden_PD: Tensor, targets: Sequence[int], watched: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`Head.watched_nats`."""
+        input_PD, targets_P = _padded(hidden_PD, targets)
         if self._products is torch.float16:
-            input_PD = precision.to_half(hidden_PD, 1 / self._scale)
-            # The target sees the same rounding: what moves all logits alike cancels.
-            hidden_PD = input_PD.float().mul_(self._scale)
-        chosen_P = self._target_logits(hidden_PD, targets_P)
-        top_P = torch.full_like(chosen_P, -torch.inf)
-        sum_P = torch.zeros_like(chosen_P)
-        for tile, rows in enumerate(rows_by_tile):
-            first = tile * width
-            logits_PC = self._tile(input_PD, first, first + width)
-            if rows:
-                row = torch.tensor(rows, device=device)
-                logits_PC[row, targets_P[row] - first] = chosen_P[row]
-            new_P = torch.maximum(top_P, logits_PC.amax(dim=1))
-            sum_P.mul_(torch.exp(top_P - new_P))
-            sum_P.add_(logits_PC.sub_(new_P.unsqueeze(1)).exp_().sum(dim=1))
-            top_P = new_P
-        return top_P + sum_P.log() - chosen_P
-
-    def _plan(self, targets: Sequence[int]) -> tuple[list[list[int]], int]:
-        """The rows whose target lies in each tile, and a tile's width."""
+            input_PD = precision.to_half(input_PD, 1 / self._scale)
         vocabulary = self._weight_VD.shape[0]
-        width = max(MIN_TILE, self._max_elements // len(targets) // self._step * self._step)
-        width = min(vocabulary, width)
-        rows: list[list[int]] = [[] for _ in range(0, vocabulary, width)]
-        for row, target in enumerate(targets):
-            rows[target // width].append(row)
-        return rows, width
+        total = LogSumExp(targets_P, _indices(watched, hidden_PD), vocabulary)
+        width = self._width(len(targets_P))
+        for first in range(0, vocabulary, width):
+            total.add(self._tile(input_PD, first, first + width), first)
+        nats_P, vocabulary_RV = total.nats()
+        return nats_P[: len(targets)], vocabulary_RV
 
-    def _target_logits(self, hidden_PD: Tensor, targets_P: Tensor) -> Tensor:
-        chosen_PD = self._weight_VD[targets_P].float()
-        logits_P = chosen_PD.mul_(hidden_PD).sum(dim=1)
-        if self._bias_V is not None:
-            logits_P += self._bias_V[targets_P]
-        return self._cap(logits_P)
+    def _width(self, num_rows: int) -> int:
+        """Tokens of a tile."""
+        width = max(MIN_TILE, self._max_elements // num_rows // self._step * self._step)
+        return min(self._weight_VD.shape[0], width)
 
     def _tile(self, input_PD: Tensor, first: int, stop: int) -> Tensor:
         """float32 logits of the vocabulary's tokens ``[first, stop)``, in a buffer."""
@@ -130,13 +180,10 @@ class TiledHead:
         precision.multiply(input_PD, weight_CD.t(), out=logits_PC)
         if self._bias_V is not None:
             logits_PC += self._bias_V[first:stop]
-        return self._cap(logits_PC)
-
-    def _cap(self, logits: Tensor) -> Tensor:
-        """cap * tanh(logits / cap) (Gemma 2, arXiv 2408.00118, section 2.3), in place."""
-        if self._softcap is None:
-            return logits
-        return logits.div_(self._softcap).tanh_().mul_(self._softcap)
+        if self._softcap is not None:
+            # cap * tanh(logits / cap) (Gemma 2, arXiv 2408.00118, section 2.3)
+            logits_PC.div_(self._softcap).tanh_().mul_(self._softcap)
+        return logits_PC
 
     def _buffer(self, use: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """Memory that is kept from tile to tile and pack to pack."""
@@ -164,17 +211,41 @@ class ForwardHead:
 
     def nats(self, hidden_PD: Tensor, targets: Sequence[int]) -> Tensor:
         """See :meth:`Head.nats`."""
-        targets_P = torch.tensor(targets, device=hidden_PD.device)
-        step = max(1, self._max_elements // self._model.config.vocab_size)
+        return self.watched_nats(hidden_PD, targets, ())[0]
+
+    def watched_nats(
+        self, hidden_PD: Tensor, targets: Sequence[int], watched: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """See :meth:`Head.watched_nats`."""
+        hidden_PD, targets_P = _padded(hidden_PD, targets)
+        vocabulary = self._model.config.vocab_size
+        step = max(1, self._max_elements // vocabulary // ROW_STEP) * ROW_STEP
         pieces = []
-        for first in range(0, len(targets), step):
-            target = targets_P[first : first + step]
-            self._given.hidden_1PD = hidden_PD[first : first + step].unsqueeze(0)
-            logits = self._model(input_ids=target.unsqueeze(0), use_cache=False).logits
-            logits_PV = logits.squeeze(0).float()
-            chosen_P = logits_PV.gather(1, target.unsqueeze(1)).squeeze(1)
-            pieces.append(logits_PV.logsumexp(dim=1) - chosen_P)
-        return torch.cat(pieces)
+        for first in range(0, len(targets_P), step):
+            piece_PD = hidden_PD[first : first + step]
+            self._given.hidden_1PD = piece_PD.unsqueeze(0)
+            # Any ids: what follows the body is given the targets by nobody.
+            ids_1P = torch.zeros_like(targets_P[first : first + step]).unsqueeze(0)
+            logits_PV = self._model(input_ids=ids_1P, use_cache=False).logits.squeeze(0).float()
+            rows = [row - first for row in watched if 0 <= row - first < step]
+            total = LogSumExp(
+                targets_P[first : first + step], _indices(rows, hidden_PD), logits_PV.shape[1]
+            )
+            total.add(logits_PV, 0)
+            pieces.append(total.nats())
+        nats_P, vocabulary_RV = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+        return nats_P[: len(targets)], vocabulary_RV
+
+
+def _padded(hidden_PD: Tensor, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Both with rows of zeros behind, up to a multiple of ``ROW_STEP``."""
+    missing = -len(targets) % ROW_STEP
+    targets_P = _indices([*targets, *(0,) * missing], hidden_PD)
+    return (pad(hidden_PD, (0, 0, 0, missing)) if missing else hidden_PD), targets_P
+
+
+def _indices(values: Sequence[int], beside: Tensor) -> Tensor:
+    return torch.tensor(values, dtype=torch.long, device=beside.device)
 
 
 class _Given(nn.Module):

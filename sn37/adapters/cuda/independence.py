@@ -1,8 +1,8 @@
-"""A token's loss depends on what precedes it in its own sample, on nothing else. Child side.
+"""A position's frequencies depend on the position, on nothing else. Child side.
 
-Two ways were found by which a config alone breaks this, with any weights, in every family:
-attention that sees what follows, where a trained model copies the answer, and rotary
-frequencies that follow the longest sequence seen so far.
+Two of the rotary types change all frequencies with the longest sequence that the model has seen
+in the row, or so far: a sample's losses would follow from its neighbours and predecessors, and
+from its own length, which tells the beginning how far away the end is.
 """
 
 from __future__ import annotations
@@ -10,26 +10,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.domain.reasons import Reason
 
-_PROBE_TOKENS = 32
-_STRIDE = 7919  # a prime: spreads the probe over the vocabulary
+_FEW = 16  # positions
 
 
-def check_independence(model: PreTrainedModel, *, vocabulary: int, max_tokens: int) -> None:
-    """Look at the config's frequencies, and at what the loaded model does.
+def check_positions(model: PreTrainedModel, *, max_tokens: int) -> None:
+    """Look at the config's frequencies, and at what the loaded model does with them.
 
     Raises:
         ModelFault: ``bad_config``.
     """
-    _check_frequencies(model.config, max_tokens)
-    _check_causal(model, vocabulary)
+    _check_types(model.config, max_tokens)
+    for module in model.modules():
+        if hasattr(module, "inv_freq"):
+            _check_tables(module, max_tokens, model.device)
 
 
-def _check_frequencies(config: PreTrainedConfig, max_tokens: int) -> None:
+def _check_types(config: PreTrainedConfig, max_tokens: int) -> None:
     # Within the original length both types are plain; beyond it a sample would be scored
     # with the frequencies of its neighbours in the batch or of its predecessors.
     parameters = getattr(config, "rope_parameters", None) or {}
@@ -50,17 +52,14 @@ def _check_frequencies(config: PreTrainedConfig, max_tokens: int) -> None:
 
 
 @torch.inference_mode()
-def _check_causal(model: PreTrainedModel, vocabulary: int) -> None:
-    half = _PROBE_TOKENS // 2
-    one = torch.arange(_PROBE_TOKENS) * _STRIDE % vocabulary
-    other = torch.cat([one[:half], (one[half:] + 1) % vocabulary])
-    seen, changed = (
-        model.base_model(input_ids=ids.unsqueeze(0).to(model.device), use_cache=False)[0][0, :half]
-        for ids in (one, other)
-    )
-    # Kernels treat positions alike whatever the others hold: the same bits are expected, one
-    # unit in the last place is granted. NaN has no opinion; its loss will be NaN.
-    largest = seen.abs().nan_to_num().max()
-    difference = (seen - changed).abs().nan_to_num().max()
-    if difference > torch.finfo(seen.dtype).eps * largest:
-        raise ModelFault(Reason.BAD_CONFIG, "attention sees the tokens that follow")
+def _check_tables(module: nn.Module, max_tokens: int, device: torch.device) -> None:
+    """The first positions have the same table before, within and after a row of full length."""
+    like = torch.empty(0, device=device)
+    positions = torch.arange(max_tokens, device=device).unsqueeze(0)
+    tables = [module(like, positions[:, :stop]) for stop in (_FEW, max_tokens, _FEW)]
+    for other in tables[1:]:
+        for one, changed in zip(tables[0], other, strict=True):
+            if not torch.equal(one, changed[:, : one.shape[1]]):
+                raise ModelFault(
+                    Reason.BAD_CONFIG, f"rotary positions change within {max_tokens} tokens"
+                )

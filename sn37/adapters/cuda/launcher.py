@@ -98,7 +98,7 @@ class Launcher:
                 raise ScorerUnavailable(str(error)) from error
             if found.is_weak and not self._allow_weak:
                 raise ScorerUnavailable(_too_weak(found))
-            self._found = found
+            self._found = found.on(self._device)
         return self._found
 
     async def launch(self, *, readable: Sequence[Path], memory_bytes: int | None) -> Child:

@@ -7,44 +7,32 @@ config that select code or kernels, attaches adapters it finds. All of it is ref
 from __future__ import annotations
 
 import importlib
-import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
-from sn37.adapters.admission.config import check_bounds, check_json
-from sn37.adapters.admission.files import CONFIG, TOKENIZER_CONFIG
+from sn37.adapters.admission.config import CheckedConfig, check_json, read_config
+from sn37.adapters.admission.files import CONFIG
 from sn37.adapters.admission.header import Header
+from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.model_config import build_config
 from sn37.adapters.cuda.tensor_names import match_names
 from sn37.adapters.cuda.weights import read_headers, tensors
+from sn37.domain.constraints import limit_of, size_violation
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# What the forward pass returns is for us to say. The cache would join packed samples.
-_OUTPUT = {
-    "output_attentions": False,
-    "output_hidden_states": False,
-    "return_dict": True,
-    "use_cache": False,
-}
-CONFIGS = (CONFIG, "generation_config.json", TOKENIZER_CONFIG)
-# What makes the models of the tokenizers library draw random numbers: BPE dropout, and Unigram's
-# sampling, which the library reads from no file so far. In none of its other parts is any.
-_SAMPLING = ("dropout", "alpha", "nbest_size")
-PROBE = "The quick brown fox jumps over 13 lazy dogs, caf\u00e9 and \u6f22\u5b57 too. " * 8
 # The families that schedules allow, and what else miners bring to a competition of one's own.
 _WARM = (
     "bart",
@@ -71,41 +59,54 @@ def check_configs(folder: Path) -> None:
     """Look at the model's JSON before transformers does, as admission has: it decides on code.
 
     Raises:
-        ModelFault: ``bad_config``, as ``check_bounds``; or an adapter lies beside the model.
+        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`; or an adapter lies
+            beside the model.
     """
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
-    for name in CONFIGS:
-        path = folder / name
-        if not path.exists():
-            continue
-        try:
-            text = path.read_bytes()
-            if name == CONFIG:
-                check_bounds(text)
-            else:
-                check_json(name, text)
-        except ModelRejected as error:
-            raise ModelFault(error.reason, str(error)) from error
+    if (folder / CONFIG).exists():
+        checked_config(folder)
+    for name in SIDE_FILES:
+        if (folder / name).exists():
+            try:
+                check_json(name, (folder / name).read_bytes())
+            except ModelRejected as error:
+                raise ModelFault(error.reason, str(error)) from error
+
+
+def checked_config(folder: Path) -> CheckedConfig:
+    """What the model's config.json says, key by key.
+
+    Raises:
+        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`.
+    """
+    try:
+        return read_config((folder / CONFIG).read_bytes())
+    except ModelRejected as error:
+        raise ModelFault(error.reason, str(error)) from error
 
 
 def load_model(
-    folder: Path, *, architecture: str, max_parameters: int, dtype: str, device: torch.device
+    folder: Path,
+    *,
+    architecture: str,
+    max_parameters: int,
+    dtype: str,
+    device: torch.device,
+    norms: NormLimits | None = None,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, every parameter from its files and finite.
+    """The model in evaluation mode, every parameter from its files, finite and within limits.
 
     It is built on the meta device, where it has shapes but no memory, and compared with the
     rules and the files' headers; then each tensor goes from the mapped file to ``device``.
-    Attention is transformers' choice for the architecture: sdpa, or eager where sdpa cannot
-    do it (Gemma 2's soft cap). The config has no say.
+    The config has no say: the model is built from the settings that the allow-list makes of it,
+    and of no other file. Its attention is replaced before anything is scored (``packed_bodies``).
 
     Raises:
-        ModelFault: ``architecture``, ``parameters``, ``non_finite``, or ``unloadable``: a
-            tensor is missing, unknown or of another shape.
+        ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, ``norm``, or
+            ``unloadable``: a tensor is missing, unknown or of another shape.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    for name, value in _OUTPUT.items():
-        setattr(config, name, value)
+    config = build_config(checked_config(folder))
     with torch.device("meta"):
         model = _from_config(config, DTYPES[dtype])
     if type(model).__name__ != architecture:
@@ -117,7 +118,7 @@ def load_model(
     headers = read_headers(folder)
     names = match_names(model, headers)
     _compute_buffers(model)
-    _fill(model, headers, names, device)
+    _fill(model, headers, names, device, norms or NormLimits())
     model.requires_grad_(False)
     model.train(mode=False)  # dropout off
     module: nn.Module = model  # transformers' wrapper of to() has lost its types
@@ -149,6 +150,7 @@ def _fill(
     headers: Mapping[Path, Header],
     names: Mapping[str, str],
     device: torch.device,
+    norms: NormLimits,
 ) -> None:
     """Put the files' tensors in the place of the meta ones.
 
@@ -160,8 +162,15 @@ def _fill(
     found: dict[str, Tensor] = {}
     for theirs, tensor in tensors(headers, dtypes, device):
         # One pass without a copy; both bounds are NaN when any element is.
-        if not torch.isfinite(torch.stack(torch.aminmax(tensor))).all():
+        largest = float(torch.stack(torch.aminmax(tensor)).abs().max())
+        if not math.isfinite(largest):
             raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
+        # Admission has looked at the file's own number, which may have been rounded up since.
+        rounded = largest * (1 - torch.finfo(tensor.dtype).eps)
+        if rounded > limit_of(theirs, tensor.dim(), norms) and (
+            violation := size_violation(theirs, tensor.dim(), largest, norms)
+        ):
+            raise ModelFault(violation.reason, violation.detail)
         found[names[theirs]] = nn.Parameter(tensor, requires_grad=False)
     for one, other in model.all_tied_weights_keys.items():
         if one in found and other in found and not torch.equal(found[one], found[other]):
@@ -178,56 +187,3 @@ def vocabulary(model: PreTrainedModel) -> int:
     if not isinstance(embedding, nn.Embedding):
         raise ModelFault(Reason.ARCHITECTURE, "the model's input is no table of tokens")
     return embedding.num_embeddings
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A tokenizer from a folder, without running code from it.
-
-    Raises:
-        ModelFault: ``tokenizer``: it comes as sentencepiece's file alone, or is random.
-    """
-    if not any((folder / name).exists() for name in ("tokenizer.json", "vocab.json")):
-        # A second library would have to parse tokenizer.model, another untrusted format.
-        raise ModelFault(
-            Reason.TOKENIZER,
-            "no tokenizer.json: load the tokenizer with transformers and save it again",
-        )
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False
-    )
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):  # Python's own could be random in ways of their own
-        raise ModelFault(
-            Reason.TOKENIZER,
-            f"{type(tokenizer).__name__} is no fast tokenizer: save one as tokenizer.json",
-        )
-    check_repeatable(backend)
-    return tokenizer
-
-
-def check_repeatable(backend: Tokenizer) -> None:
-    """Nobody could compute again what a tokenizer that draws random numbers was scored with.
-
-    Raises:
-        ModelFault: ``tokenizer``.
-    """
-    for name in _SAMPLING:
-        if value := getattr(backend.model, name, None):
-            raise ModelFault(
-                Reason.TOKENIZER,
-                f"it tokenises at random ({name} {value:g}): remove {name} from tokenizer.json",
-            )
-    if backend.encode(PROBE).ids != backend.encode(PROBE).ids:
-        raise ModelFault(Reason.TOKENIZER, "it gives one text other tokens every time")
-
-
-def own_template(folder: Path) -> str | None:
-    """The chat template that a model brings, as text."""
-    file = folder / "chat_template.jinja"
-    if file.exists():
-        return file.read_text()
-    settings = folder / "tokenizer_config.json"
-    value = json.loads(settings.read_bytes()).get("chat_template") if settings.exists() else None
-    if isinstance(value, list):  # several, by name
-        value = {entry["name"]: entry["template"] for entry in value}.get("default")
-    return value if isinstance(value, str) else None

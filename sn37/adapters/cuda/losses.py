@@ -2,7 +2,7 @@
 
 Shapes: T tokens of a pack, P of them followed by a scored token, D hidden.
 
-The body runs over packed rows (``packing``, ``attention``) without key/value cache; the head,
+The body runs over packed rows (``packing``, ``packed_bodies``) without key/value cache; the head,
 which for small models costs the most, sees only positions whose next token is scored
 (``head``). Products are taken in the precision of ``precision``, sums of loss in float64.
 """
@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import attention, precision
-from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda import precision, soundness
 from sn37.adapters.cuda.head import head_of
+from sn37.adapters.cuda.packed_bodies import PackedBody
 from sn37.adapters.cuda.packing import Pack, packs
 from sn37.adapters.cuda.prompting import Encoded
-from sn37.domain.reasons import Reason
 
 # Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gains nothing, and costs
 # memory and cache.
@@ -46,20 +45,12 @@ class LossModel:
             pack_tokens: Likewise.
 
         Raises:
-            ModelFault: ``unloadable``: the model has no body of its own.
+            ModelFault: As ``PackedBody``.
         """
-        body = model.base_model
-        if body is model:
-            raise ModelFault(Reason.UNLOADABLE, f"{type(model).__name__} has no separate body")
-        self._body = body
         self._device = model.device
-        self._attention: attention.PackedAttention | None = None
-        self._pack_tokens = 0
+        self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
         products = products or precision.product_dtype(model.dtype, self._device)
-        if type(model).__name__ in attention.PACKED:
-            self._attention = attention.PackedAttention(products)
-            model.config._attn_implementation = attention.NAME
-            self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
+        self._body = PackedBody(model, products)
         if products is not model.dtype:
             precision.prepare(model, products)
         self._head = head_of(model, products)
@@ -69,26 +60,52 @@ class LossModel:
         """Sum of -log p over each sample's scored tokens, in the order given.
 
         Equal sequences of samples give bit-identical sums. NaN and infinity are returned.
+
+        Raises:
+            ModelFault: ``unsound``: they are not the losses of a distribution.
         """
         sums = [0.0] * len(samples)
         # All packs are queued before the first result is waited for.
-        pending = [(pack, self._pack_nats(pack)) for pack in packs(samples, self._pack_tokens)]
-        for pack, nats_P in pending:
+        pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
+        soundness.check_totals(sums_R for _, _, sums_R in pending)
+        for pack, nats_P, _ in pending:
             counts = [sample.num_scored for sample in pack.samples]
             parts = torch.split(nats_P.double().cpu(), counts)
             for number, part in zip(pack.numbers, parts, strict=True):
                 sums[number] = float(part.sum())
         return sums
 
-    def _pack_nats(self, pack: Pack) -> Tensor:
-        ids_1T = self._indices(pack.ids).unsqueeze(0)
-        positions = {}
-        if self._attention is not None:
-            self._attention.bounds = pack.bounds
-            positions["position_ids"] = self._indices(pack.positions).unsqueeze(0)
-        body = self._body(input_ids=ids_1T, use_cache=False, **positions)
-        hidden_TD: Tensor = body[0].squeeze(0)
-        return self._head.nats(hidden_TD[self._indices(pack.before_scored)], pack.targets)
+    @torch.inference_mode()
+    def row_nats(
+        self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
+    ) -> Tensor:
+        """-log p of the pack's P scored tokens, float32, on the device.
+
+        Args:
+            ids: Put other tokens in the row than the pack's; what is scored stays the same.
+            careful: See ``PackedAttention``.
+        """
+        hidden_PD = self._hidden(pack, ids, careful=careful)
+        return self._head.nats(hidden_PD, pack.targets)
+
+    def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
+        """-log p of each target, and the totals of the watched positions."""
+        targets = pack.targets
+        rows = soundness.watched(len(targets))
+        nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
+        return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
+
+    def _hidden(
+        self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
+    ) -> Tensor:
+        """The hidden states, P x D, before the scored tokens."""
+        hidden_TD = self._body(
+            self._indices(pack.ids if ids is None else ids),
+            self._indices(pack.positions),
+            pack.bounds,
+            careful=careful,
+        )
+        return hidden_TD[self._indices(pack.before_scored)]
 
     def _indices(self, values: Sequence[int]) -> Tensor:
         """On the device, copied while the host goes on."""

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from sn37.domain.competition import Method
+from sn37.domain.deadlines import Stage
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
@@ -29,6 +31,7 @@ REFUSALS = frozenset(
         Reason.BAD_CONFIG,
         Reason.MEMORY,
         Reason.NON_FINITE,
+        Reason.NORM,
         Reason.PARAMETERS,
         Reason.TEMPLATE,
         Reason.TOKENIZER,
@@ -52,18 +55,25 @@ class BlockOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOrder:
-    """Everything a worker needs to know. Paths are absolute."""
+    """Everything a worker needs to know. Paths are absolute.
+
+    ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
+    hexadecimal, decides which samples are probed (``causality``).
+    """
 
     model: str
     architecture: str
     max_parameters: int
     max_tokens: int
+    norms: NormLimits
     tokenizer: str | None
     template: str | None
     device: str
     dtype: str
     threads: int
+    seed: str
     blocks: tuple[BlockOrder, ...]
+    skip_blocks: int = 0
 
     def encode(self) -> bytes:
         """One frame."""
@@ -80,7 +90,8 @@ class WorkOrder:
             )
             for block in fields.pop("blocks")
         )
-        return cls(blocks=blocks, **fields)
+        norms = NormLimits(**fields.pop("norms"))
+        return cls(blocks=blocks, norms=norms, **fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,16 @@ class Ready:
 
     def encode(self) -> bytes:
         return frame({"type": "ready", "environment": dict(self.environment)})
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The worker has come to a stage. A worker that a model has taken over may lie."""
+
+    stage: Stage
+
+    def encode(self) -> bytes:
+        return frame({"type": "reached", "stage": self.stage})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +147,7 @@ class Failed:
         return frame({"type": "failed", "detail": clean(self.detail)})
 
 
-Reply = Ready | Scored | Refused | Failed
+Reply = Ready | Reached | Scored | Refused | Failed
 
 
 def frame(value: Mapping[str, object]) -> bytes:
@@ -176,6 +197,10 @@ def decode_reply(body: bytes) -> Reply:
             if isinstance(tokens, bool) or not 0 <= tokens <= MAX_TOKENS:
                 raise MalformedMessage("tokens is not a count")
             return Scored(tuple(_loss(x) for x in losses), tokens)
+        case {"type": "reached", "stage": str(stage), **rest} if not rest:
+            if stage not in set(Stage):
+                raise MalformedMessage("a stage that there is not")
+            return Reached(Stage(stage))
         case {"type": "refused", "reason": str(code), "detail": detail, **rest} if not rest:
             if code not in REFUSALS:
                 raise MalformedMessage("a reason the worker cannot know")

@@ -64,19 +64,19 @@ def packs(samples: Sequence[Encoded], max_tokens: int) -> Iterator[Pack]:
         if not sample.num_scored:
             continue
         if numbers and total + len(sample.ids) > max_tokens:
-            yield _pack(numbers, samples)
+            yield pack(numbers, [samples[n] for n in numbers])
             numbers, total = [], 0
         numbers.append(number)
         total += len(sample.ids)
     if numbers:
-        yield _pack(numbers, samples)
+        yield pack(numbers, [samples[n] for n in numbers])
 
 
-def _pack(numbers: Sequence[int], samples: Sequence[Encoded]) -> Pack:
-    chosen = tuple(samples[n] for n in numbers)
-    ends = tuple(accumulate(len(sample.ids) for sample in chosen))
+def pack(numbers: Sequence[int], samples: Sequence[Encoded]) -> Pack:
+    """One row of these samples, numbered as given."""
+    ends = tuple(accumulate(len(sample.ids) for sample in samples))
     return Pack(
         numbers=tuple(numbers),
-        samples=chosen,
+        samples=tuple(samples),
         bounds=tuple(zip((0, *ends[:-1]), ends, strict=True)),
     )

@@ -10,30 +10,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
 from typing import Literal
 
-from sn37.adapters.cuda.child import Child
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
 from sn37.adapters.cuda.confinement.sandbox import Sandbox
-from sn37.adapters.cuda.deadline import Deadline
+from sn37.adapters.cuda.conversation import next_block, start
+from sn37.adapters.cuda.deadline import Deadline, Overrun
 from sn37.adapters.cuda.launcher import Launcher
 from sn37.adapters.cuda.messages import (
-    LENGTH,
-    MAX_REPLY_BYTES,
     BlockOrder,
-    MalformedMessage,
-    Ready,
-    Reply,
     Scored,
     WorkOrder,
-    decode_reply,
 )
 from sn37.adapters.cuda.read_ahead import ReadAhead
-from sn37.adapters.cuda.verdicts import post_mortem, unblamed, unexpected
+from sn37.adapters.cuda.reference import Reference
+from sn37.adapters.cuda.usage import Meter
+from sn37.adapters.cuda.verdicts import out_of_time, post_mortem, unexpected
 from sn37.adapters.cuda.watchdog import Watchdog
 from sn37.domain.competition import Method
+from sn37.domain.deadlines import deadlines_of
 from sn37.domain.models import ModelArtifact
-from sn37.domain.reasons import Reason
+from sn37.domain.sampling import manifest_digest
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob
-from sn37.ports.errors import ModelRejected, ScorerUnavailable
+from sn37.ports.errors import ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
 Device = Literal["cpu", "cuda"]
@@ -89,13 +86,14 @@ class WorkerScorer:
             max_children=max_children,
         )
         self._ahead = ReadAhead()
+        self._reference = Reference()
         self._reported: Mapping[str, str] = {}
 
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
         """See :meth:`sn37.ports.scorer.Scorer.score`.
 
-        The deadline starts when the worker has been forked and stands still while the caller
-        holds a block, so that a slow caller is never the model's fault.
+        Its time, stage by stage (see ``deadlines``), starts when the worker comes to the model,
+        and stands still while the caller holds a block: a slow caller is never the model's fault.
         """
         _check(job)
         blocks = job.blocks()[job.skip_blocks :]
@@ -109,25 +107,26 @@ class WorkerScorer:
         async with AsyncExitStack() as stack:
             worker = await self._launcher.launch(readable=readable, memory_bytes=limit)
             stack.push_async_callback(worker.end)
-            deadline = Deadline(job.timeout_s)
+            await self._reference.learn()
             watchdog = await Watchdog.start(worker, allowance_bytes=allowance)
             stack.callback(watchdog.stop)
             try:
-                await deadline.run(worker.send(self._order(job, blocks).encode()))
-                match unblamed(await deadline.run(_receive(worker))):
-                    case Ready(environment):
-                        self._reported = environment
-                        is_ready = True
-                    case other:
-                        raise unexpected(other)
+                self._reported = await start(worker, self._order(job))
+                is_ready = True
+                meter = Meter(worker.pid, device=self._device, threads=self._threads)
+                deadline = Deadline(deadlines_of(job), meter)
                 for block in blocks:
-                    match unblamed(await deadline.run(_receive(worker))):
-                        case Scored(losses, tokens) as told if _answers(told, block, job):
-                            seconds = deadline.stop()
-                        case other:
-                            raise unexpected(other)
-                    yield BlockLosses(block=block, losses=losses, tokens=tokens, seconds=seconds)
+                    told = await next_block(worker, deadline)
+                    if not _answers(told, block, job):
+                        raise unexpected(told)
+                    seconds = deadline.stop()
+                    yield BlockLosses(
+                        block=block, losses=told.losses, tokens=told.tokens, seconds=seconds
+                    )
                     deadline.go()
+            except Overrun as overrun:
+                await worker.end()
+                raise out_of_time(overrun, await self._reference.pace()) from overrun
             except ConnectionError as error:
                 ended = await worker.end(gently=True)
                 # Files of the model that are mapped count, though the kernel can drop them.
@@ -169,18 +168,20 @@ class WorkerScorer:
             "sandbox": found.label if (found := self._launcher.found) else "unknown",
         }
 
-    def _order(self, job: ScoringJob, blocks: Sequence[SampleBlock]) -> WorkOrder:
+    def _order(self, job: ScoringJob) -> WorkOrder:
         batches = {batch.task: batch for batch in job.batches}
         return WorkOrder(
             model=str(_absolute(job.artifact.path)),
             architecture=job.artifact.architecture,
             max_parameters=job.constraints.max_parameters,
             max_tokens=job.constraints.max_tokens,
+            norms=job.constraints.norms,
             tokenizer=None if job.tokenizer is None else str(_absolute(job.tokenizer)),
             template=job.template,
             device=self._device,
             dtype=self._dtype,
             threads=self._threads,
+            seed=manifest_digest(job.batches),
             blocks=tuple(
                 BlockOrder(
                     method=batches[block.task].method,
@@ -189,8 +190,9 @@ class WorkerScorer:
                         for sample in batches[block.task].samples[block.first : block.stop]
                     ),
                 )
-                for block in blocks
+                for block in job.blocks()
             ),
+            skip_blocks=job.skip_blocks,
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int:
@@ -214,26 +216,6 @@ def _answers(told: Scored, block: SampleBlock, job: ScoringJob) -> bool:
     num_samples = block.stop - block.first
     most_tokens = num_samples * job.constraints.max_tokens
     return len(told.losses) == num_samples and told.tokens <= most_tokens
-
-
-async def _receive(worker: Child) -> Reply:
-    """The worker's next message.
-
-    Raises:
-        ConnectionError: It is gone.
-        ModelRejected: What it sent is no message.
-    """
-    try:
-        (length,) = LENGTH.unpack(await worker.reader.readexactly(LENGTH.size))
-        if length > MAX_REPLY_BYTES:
-            raise MalformedMessage(f"{length} bytes long")
-        return decode_reply(await worker.reader.readexactly(length))
-    except asyncio.IncompleteReadError as error:
-        raise ConnectionError("the worker closed its stream") from error
-    except MalformedMessage as error:
-        raise ModelRejected(
-            f"the worker sent a malformed message: {error}", reason=Reason.UNLOADABLE
-        ) from error
 
 
 def _absolute(path: PurePath) -> Path:

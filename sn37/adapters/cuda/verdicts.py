@@ -6,12 +6,14 @@ import os
 import signal
 
 from sn37.adapters.cuda.child import Ended
-from sn37.adapters.cuda.messages import Failed, Ready, Refused, Reply, Scored
+from sn37.adapters.cuda.deadline import How, Overrun
+from sn37.adapters.cuda.messages import Failed, Reached, Ready, Refused, Reply, Scored
+from sn37.adapters.cuda.reference import Pace
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 
 
-def unblamed(reply: Reply) -> Ready | Scored:
+def unblamed(reply: Reply) -> Ready | Reached | Scored:
     """The message, unless it blames somebody.
 
     Raises:
@@ -32,6 +34,29 @@ def unexpected(reply: Reply) -> ModelRejected:
     return ModelRejected(
         f"the worker sent {type(reply).__name__.lower()} out of turn", reason=Reason.UNLOADABLE
     )
+
+
+def out_of_time(overrun: Overrun, pace: Pace) -> ModelRejected | ScorerUnavailable:
+    """Whose fault it is that a worker ran out of its time.
+
+    The model's, if it used the time up on a machine that did a second's work in a second. Time of
+    a processor is held against the reference's time of a processor, so that a machine that is
+    busy with other things convicts nobody and excuses nobody; time of the clock against the clock.
+
+    Args:
+        pace: Of the reference, as soon as the worker was gone.
+    """
+    keeps_pace = pace.keeps_work and (pace.keeps_time or not overrun.by_device)
+    match overrun.how:
+        case How.COMPUTED if keeps_pace:
+            return ModelRejected(str(overrun), reason=Reason.TIMEOUT)
+        case How.STOOD_STILL if pace.keeps_time:
+            return ScorerUnavailable(str(overrun), reason=Reason.STALLED)
+        case _:
+            return ScorerUnavailable(
+                f"{overrun}, and a reference that needs 1 s at best needed {pace.wall:.1f} s, "
+                f"{pace.processor:.1f} s of them computing: this machine is too busy or too slow"
+            )
 
 
 def post_mortem(

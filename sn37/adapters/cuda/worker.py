@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import determinism, device_memory, loading
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.independence import check_independence
+from sn37.adapters.admission.positions import positions_of
+from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
+from sn37.adapters.cuda.causality import Probes
+from sn37.adapters.cuda.encoding import encode_blocks
+from sn37.adapters.cuda.faults import ModelFault, OurFault
+from sn37.adapters.cuda.independence import check_positions
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
-    BlockOrder,
     Failed,
+    Reached,
     Ready,
     Refused,
     Reply,
@@ -21,8 +26,12 @@ from sn37.adapters.cuda.messages import (
     WorkOrder,
     receive_order,
 )
-from sn37.adapters.cuda.prompting import Encoder
-from sn37.adapters.cuda.template import Shape, shape_of
+from sn37.adapters.cuda.precision import product_dtype
+from sn37.adapters.cuda.prompting import Encoded, Encoder
+from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.tokenizing import TextTokenizer, load_tokenizer
+from sn37.adapters.cuda.weights import read_headers
+from sn37.domain import deadlines
 from sn37.domain.competition import Method
 from sn37.domain.reasons import Reason
 
@@ -50,6 +59,8 @@ def main(stream: socket.socket) -> None:
         work(order, device, stream, stage)
     except ModelFault as fault:
         stream.sendall(Refused(fault.reason, str(fault)).encode())
+    except OurFault as fault:
+        stream.sendall(Failed(str(fault)).encode())
     except ConnectionError:
         return  # nobody listens any more
     except BaseException as error:  # noqa: BLE001  # a tokenizer's panic is no Exception
@@ -71,41 +82,70 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     folder = Path(order.model)
     loading.check_configs(folder)
     stage.reason = Reason.TOKENIZER
-    tokenizer = loading.load_tokenizer(Path(order.tokenizer or order.model))
+    tokenizer = _tokenizer(order)
     shape = None
     if any(block.method is Method.REFERENCE_LOSS for block in order.blocks):
         stage.reason = Reason.TEMPLATE
-        shape = shape_of(order.template or loading.own_template(folder), tokenizer)
+        shape = shape_of(order.template or own_template(folder), tokenizer.special_tokens)
     stage.reason = Reason.UNLOADABLE
+    stream.sendall(Reached(deadlines.Stage.LOADING).encode())
     model = loading.load_model(
         folder,
         architecture=order.architecture,
         max_parameters=order.max_parameters,
         dtype=order.dtype,
         device=device,
+        norms=order.norms,
     )
+    stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
-    check_independence(model, vocabulary=vocabulary, max_tokens=order.max_tokens)
+    check_positions(model, max_tokens=order.max_tokens)
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
         max_tokens=order.max_tokens,
         vocabulary=vocabulary,
+        positions=positions_of(read_headers(folder).values()),
     )
-    scorer = LossModel(model)
-    for block in order.blocks:
-        stream.sendall(_score(block, shape, encoder, scorer, stage).encode())
-
-
-def _score(
-    block: BlockOrder, shape: Shape | None, encoder: Encoder, scorer: LossModel, stage: Stage
-) -> Scored:
     stage.reason = Reason.TOKENIZER
-    if block.method is Method.TEXT_LOSS or shape is None:
-        samples = [encoder.text(reference) for _, reference in block.pairs]
-    else:
-        samples = [encoder.pair(shape, prompt, reference) for prompt, reference in block.pairs]
+    blocks = encode_blocks(order.blocks, shape, encoder)
     stage.reason = Reason.UNLOADABLE
+    scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
+    probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
+    stream.sendall(Reached(deadlines.Stage.SCORING).encode())
+    for number, samples in enumerate(blocks):
+        if number < order.skip_blocks:
+            continue
+        scored = _score(samples, encoder, scorer)
+        probes.check(number, samples)
+        stream.sendall(scored.encode())
+
+
+def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
+    """The model cut for scoring, once it is seen to be the model that everybody downloads.
+
+    Raises:
+        ModelFault: ``unsound``.
+    """
+    window = min(max_tokens, model.config.max_position_embeddings)
+    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=window)
+    products = product_dtype(model.dtype, model.device)
+    plain = plain_forward.plain_nats(model, rows)  # before the model is changed
+    scorer = LossModel(model)
+    plain_forward.check_agreement(scorer, rows, plain, products)
+    return scorer
+
+
+def _tokenizer(order: WorkOrder) -> TextTokenizer:
+    if order.tokenizer is None:
+        return load_tokenizer(Path(order.model))
+    try:
+        return load_tokenizer(Path(order.tokenizer))
+    except ModelFault as fault:
+        raise OurFault(f"the competition's tokenizer: {fault}") from fault
+
+
+def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel) -> Scored:
     nats = scorer.nats(samples)
     losses = torch.tensor(
         [encoder.loss(s, n) for s, n in zip(samples, nats, strict=True)], dtype=torch.float32

@@ -1,13 +1,13 @@
-"""The samples of one read: each text once, and no signer beyond his share of a full pool."""
+"""The samples of one read: each text once, and no signer beyond its share of a full pool."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import datetime
 from hashlib import sha256
 
 from sn37.domain.collected import MAX_POOL_BYTES
-from sn37.domain.ids import Digest, Hotkey
+from sn37.domain.ids import Hotkey
+from sn37.domain.repeats import repeats
 from sn37.domain.samples import Pool, Sample
 
 
@@ -18,12 +18,16 @@ class Unfit(ValueError):
 class KeptSamples:
     """Takes samples in any order and makes a pool of them.
 
-    Of a signer who has more text than his part of the room only some rows are kept, which are
+    Of a signer with more text than its part of the room only some rows are kept, which are
     the same ones for every reader. ``left_out`` counts the rows that are not, by reason, and
     is for the reader's own reasons too.
+
+    Args:
+        salt: Of the request.
     """
 
-    def __init__(self, num_signers: int) -> None:
+    def __init__(self, num_signers: int, *, salt: str = "") -> None:
+        self._salt = salt
         self.left_out: Counter[str] = Counter()
         self._room = MAX_POOL_BYTES // max(1, num_signers)
         self._samples: defaultdict[Hotkey | None, list[Sample]] = defaultdict(list)
@@ -40,17 +44,14 @@ class KeptSamples:
             self._sizes[signer] = sum(map(_num_characters, self._samples[signer]))
 
     def pool(self) -> Pool:
-        """What was kept, ordered by row id; of equal texts the earliest row counts."""
+        """What was kept, ordered by row id, without repeats (``domain.repeats``)."""
         kept: list[Sample] = []
         for signer, samples in self._samples.items():
             kept += samples if self._sizes[signer] <= self._room else self._most(samples)
-        first: dict[Digest, Sample] = {}  # by content, of which the draw needs the hash too
-        for sample in kept:
-            known = first.setdefault(sample.content_hash, sample)
-            if known is not sample and _age(sample) < _age(known):
-                first[sample.content_hash] = sample
-        self.left_out["repeated"] += len(kept) - len(first)
-        return Pool(tuple(sorted(first.values(), key=lambda s: s.provenance.row_id)))
+        found = repeats(kept, salt=self._salt)
+        self.left_out.update(f"with {why}" for why in found.values())
+        distinct = (s for s in kept if s.provenance.row_id not in found)
+        return Pool(tuple(sorted(distinct, key=lambda s: s.provenance.row_id)), is_distinct=True)
 
     def told(self) -> str:
         """What was left out, for a line of the log; begins with a comma."""
@@ -89,9 +90,3 @@ def _num_characters(sample: Sample) -> int:
 
 def _rank(sample: Sample) -> bytes:
     return sha256(sample.provenance.row_id.encode()).digest()
-
-
-def _age(sample: Sample) -> tuple[datetime, str]:
-    written = sample.provenance.produced_at
-    assert written is not None
-    return written, sample.provenance.row_id

@@ -33,22 +33,24 @@ async def signed_pool(
     runs: SignedRuns,
     to_sample: ToSample,
     *,
+    salt: str,
     timeout_s: float,
     read: ReadRuns,
 ) -> Pool:
-    """The rows of the runs that trusted hotkeys signed; of equal texts the earliest counts.
+    """The rows of the runs that trusted hotkeys signed, without repeats (``domain.repeats``).
 
-    Of a signer who logs more than his share of a full pool only some rows count, which are the
+    Of a signer that logs more than its share of a full pool only some rows count, which are the
     same ones for every reader.
 
     Args:
         name: Of the source, for the log.
+        salt: Of the request.
         timeout_s: Of the whole read.
 
     Raises:
         DatasetUnavailable: wandb did not answer, or not completely.
     """
-    kept = KeptSamples(len(runs.trusted))
+    kept = KeptSamples(len(runs.trusted), salt=salt)
 
     def take(row: RowFound) -> None:
         try:

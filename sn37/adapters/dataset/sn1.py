@@ -93,6 +93,7 @@ class RunQuestions:
             self._query(request, request.trusted),
             SignedRuns(trusted=request.trusted, hotkey=_HOTKEY, signature=_SIGNATURE),
             self._sample,
+            salt=request.salt,
             timeout_s=self._timeout_s,
             read=self._read,
         )

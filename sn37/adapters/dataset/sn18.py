@@ -82,6 +82,7 @@ class Sn18:
                 trusted=request.trusted, required=_CONFIG, hotkey="hotkey", signature="signature"
             ),
             partial(_sample, self._parameters.modality, self._is_clean or _shipped_filter()),
+            salt=request.salt,
             timeout_s=self._timeout_s,
             read=self._read,
         )

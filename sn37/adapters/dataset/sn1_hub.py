@@ -62,7 +62,7 @@ class HubQuestions:
         self._timeout_s = timeout_s
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Of equal rows under several ids the first id counts."""
+        """See the port. Repeats count once (``domain.repeats``)."""
         order = ReadOrder(
             repo=self._repo,
             endpoint=self._endpoint,
@@ -71,6 +71,7 @@ class HubQuestions:
             until=request.window.until.isoformat(),
             trusted=None if request.trusted is None else sorted(request.trusted),
             tasks=self._tasks,
+            salt=request.salt,
         )
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -95,7 +96,7 @@ class HubQuestions:
                         raise error
                     case End(left_out=left_out):
                         log.info("%s: %d rows%s", order.repo, len(samples), left_out)
-                        return Pool(tuple(samples))
+                        return Pool(tuple(samples), is_distinct=True)
             raise child.death()
 
 

@@ -33,6 +33,7 @@ class ReadOrder:
     until: str
     trusted: Sequence[str] | None
     tasks: Sequence[str]
+    salt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ import resource
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from sn37.adapters.dataset.hub_repository import HubRepository, RemoteFile
 from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit, is_text
 from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
-from sn37.adapters.dataset.parquet_rows import Cell, UnreadableParquet, parquet_rows
+from sn37.adapters.dataset.parquet_cells import Cell, Kind
+from sn37.adapters.dataset.parquet_rows import UnreadableParquet, parquet_rows
 from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
 from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
 from sn37.domain.ids import Hotkey
@@ -27,7 +28,14 @@ from sn37.ports.errors import DatasetUnavailable
 MAX_FILES = 32  # of a window
 MAX_BYTES = 256 << 20  # of them all; a day has a few MB
 MAX_MEMORY_BYTES = 1 << 30  # a file that unpacks to more ends this process only
-_COLUMNS = ("id", "hotkey", "timestamp", "challenge", "reference")
+_COLUMNS = {
+    "id": Kind.TEXT,
+    "hotkey": Kind.TEXT,
+    "timestamp": Kind.TIME,
+    "challenge": Kind.TEXT,
+    "reference": Kind.TEXT,
+}
+_PERHAPS = {"task": Kind.TEXT, "topic": Kind.TEXT}
 _DATE = re.compile(r"(?<!\d)(20\d\d)[-_]?([01]\d)[-_]?([0-3]\d)(?!\d)")
 
 
@@ -48,7 +56,7 @@ class HubRows:
     """The rows of one read: those that were asked for, as samples."""
 
     def __init__(self, order: ReadOrder) -> None:
-        self.kept = KeptSamples(len(order.trusted or ()))
+        self.kept = KeptSamples(len(order.trusted or ()), salt=order.salt)
         self.window = TimeWindow(
             since=datetime.fromisoformat(order.since), until=datetime.fromisoformat(order.until)
         )
@@ -96,7 +104,7 @@ def read(order: ReadOrder, folder: Path) -> HubRows:
     for file in files_of(repository.files(commit), pacific_dates(rows.window), order.repo):
         repository.download(commit, file, path)
         try:
-            for row in parquet_rows(path, required=_COLUMNS, optional=("task", "topic")):
+            for row in parquet_rows(path, required=_COLUMNS, optional=_PERHAPS):
                 rows.take(row)
         except UnreadableParquet as error:
             raise DatasetUnavailable(f"{order.repo}, {file.path[:200]!a}: {error}") from error
@@ -128,9 +136,14 @@ def _moment(written: Cell) -> datetime | None:
             written = datetime.fromisoformat(written)
         except ValueError:
             return None
-    if not isinstance(written, datetime) or written.tzinfo is not None:
+    if not isinstance(written, datetime):
         return None
-    return pacific_to_utc(written)
+    if written.tzinfo is None:
+        return pacific_to_utc(written)
+    try:
+        return written.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _dates(path: str) -> Iterator[date]:

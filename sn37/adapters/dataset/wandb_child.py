@@ -31,7 +31,7 @@ from sn37.adapters.dataset.wandb_messages import (
 
 if TYPE_CHECKING:
     from wandb import Api
-    from wandb.apis.public import Run
+    from wandb.apis.public import HistoryScan, Run
 
 MAX_MEMORY_BYTES = 3 << 29  # of this process and of the native one, each; 150 MB are usual
 MAX_FILE_BYTES = 1 << 30
@@ -170,15 +170,23 @@ def _run_found(run: Run, query: Query) -> RunFound | None:
 
 def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
     last_step = run.lastHistoryStep
-    # One scan for all pages: each new one asks for the run's steps and its archive again.
-    scan = run.scan_history(max_step=last_step + 1, page_size=query.page_steps)
+    scan: HistoryScan | None = None
 
     def read(start: int, stop: int) -> HistoryPage:
-        scan.min_step = start
+        nonlocal scan
+        # A new scan asks for the run's steps and archives again, so full pages share one. It does
+        # not find older rows any more when it has come to the end of an archive, as in a gap.
+        if scan is None:
+            scan = run.scan_history(max_step=last_step + 1, page_size=query.page_steps)
+        scan.min_step, scan.page_size = start, stop - start
+        # Else it would go on from an empty page to the next ones, which were read before.
+        scan._stop_step = stop
         first = next(iter(scan), None)
-        # Where a page is empty the scan has gone on to the next one.
-        is_there = first is not None and scan.page_offset == start + query.page_steps
-        return list(scan.rows) if is_there else []
+        is_there = first is not None and scan.page_offset == stop
+        page: HistoryPage = list(scan.rows) if is_there else []
+        if len(page) < stop - start:
+            scan = None
+        return page
 
     for row in rows_of(found, last_step, query, read, left_out):
         line = encode_report(row)

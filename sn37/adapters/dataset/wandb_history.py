@@ -1,8 +1,8 @@
 """A run's history inside a time window: which steps are asked for, and which rows count.
 
 Steps are read backwards in pages, from the newest one to the first page whose rows are all
-older than the window. Pages begin at multiples of their length, so two readers of a run that
-grows ask for the same ones.
+older than the window. Pages begin at multiples of their length. Where steps are far apart, as
+when they are block numbers, pages become wider.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from sn37.domain.samples import TimeWindow
 # A validator logs a step every few seconds at most; in four hours these are one in two.
 MAX_STEPS = 8192
 MAX_RUN_CHARACTERS = 1 << 27  # of the columns that are wanted; as much as a whole pool
-# Steps that nobody logged: a run that jumps ahead by billions ends here.
-MAX_EMPTY_PAGES = 16
+MAX_PAGES = 512  # that many steps, and gaps between them; each may take a tenth of a second
+WIDEST = 8  # times the length of a page: what is dense behind a gap must fit into memory too
+# Steps that nobody logged: a run that jumps ahead by billions ends here. With pages of 32 steps
+# these are 15,840; a block number passes them in two days.
+MAX_EMPTY_PAGES = 64
+BEFORE_A_GAP = "steps before a gap that is too long"
 MAX_INDEX_DIGITS = 4
 
 HistoryPage = list[Mapping[str, JsonValue]]
@@ -49,28 +53,42 @@ def rows_of(
     def read_wanted(start: int, stop: int) -> HistoryPage:
         return _without_copies([_wanted(row, query) for row in read(start, stop)])
 
-    pages = _pages(last_step, query.page_steps, window, read_wanted)
+    pages = _pages(last_step, query.page_steps, window, read_wanted, left_out)
     return _rows(run, chain.from_iterable(pages), query, window, left_out)
 
 
 def _pages(
-    last_step: int, length: int, window: TimeWindow, read: ReadPage
+    last_step: int, length: int, window: TimeWindow, read: ReadPage, left_out: Counter[str]
 ) -> Iterable[HistoryPage]:
     """Pages up to the one before the window, the oldest first."""
     pages: list[HistoryPage] = []
     empty = steps = characters = 0
-    for start in range(last_step // length * length, -1, -length):
-        page = _page(start, min(start + length, last_step + 1), read)
+    width, stop = length, last_step + 1
+    while stop > 0:
+        start = max(0, (stop - 1) // length * length + length - width)
+        page = _page(start, stop, read)
         times = [t for row in page if (t := moment(row.get("_timestamp"))) is not None]
+        if times and max(times) < window.since:
+            break
         empty = 0 if times else empty + 1
-        if empty == MAX_EMPTY_PAGES or (times and max(times) < window.since):
+        if empty == MAX_EMPTY_PAGES and start:
+            left_out[BEFORE_A_GAP] += start
             break
         pages.append(page)
         steps += len(page)
         characters += sum(map(_size, page))
-        if steps > MAX_STEPS or characters > MAX_RUN_CHARACTERS:
+        if max(steps - MAX_STEPS, characters - MAX_RUN_CHARACTERS, len(pages) - MAX_PAGES) > 0:
             raise Flooded
+        width = _next_width(width, len(page), length)
+        stop = start
     return reversed(pages)
+
+
+def _next_width(width: int, num_rows: int, length: int) -> int:
+    """Twice as wide after a page without rows; narrower where rows come closer again."""
+    if not num_rows:
+        return min(2 * width, WIDEST * length)
+    return max(length, width // 2) if num_rows <= length // 2 else length
 
 
 def _wanted(row: Mapping[str, JsonValue], query: Query) -> dict[str, JsonValue]:

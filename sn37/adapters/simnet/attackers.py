@@ -52,7 +52,7 @@ def forge(miner: Miner, source: Path, target: Path) -> None:
             (target / SINGLE).unlink()
             write_sharded(target, {"weights.safetensors": tensors})
         case Trick.EDIT:
-            _edit_config(target, {"model_name": "entirely-my-own-work", "use_cache": False})
+            _edit_config(target, {"_name_or_path": "entirely-my-own-work", "use_cache": False})
         case Trick.NON_FINITE:
             first, *rest = read_tensors(target / SINGLE)
             nan = _NAN[first.dtype]

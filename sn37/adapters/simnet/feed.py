@@ -17,7 +17,8 @@ from sn37.adapters.simnet.corpus import split, standard_library_pairs
 from sn37.adapters.simnet.keys import verified
 from sn37.adapters.simnet.runs import Row, Run, SimnetRuns
 from sn37.domain.competition import Freshness, ParameterValue
-from sn37.domain.ids import Digest, Hotkey
+from sn37.domain.ids import Hotkey
+from sn37.domain.repeats import repeats
 from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
 
@@ -101,7 +102,7 @@ class SignedRuns:
         self._max_chars = max_chars
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Of equal texts under several row ids the first id counts.
+        """See the port. Repeats count once (``domain.repeats``).
 
         Raises:
             ValueError: The request trusts everybody; rows of this source are signed.
@@ -123,10 +124,9 @@ class SignedRuns:
             for sample in _samples(run, row, signer, window)
             if self._fits(sample)
         ]
-        first: dict[Digest, Sample] = {}
-        for sample in sorted(samples, key=lambda s: s.provenance.row_id):
-            first.setdefault(sample.content_hash, sample)
-        return Pool(tuple(first.values()))
+        found = repeats(samples, salt=request.salt)
+        distinct = tuple(s for s in samples if s.provenance.row_id not in found)
+        return Pool(distinct, is_distinct=True).by_row_id()
 
     def _fits(self, sample: Sample) -> bool:
         size = len(sample.prompt) + len(sample.reference)

@@ -11,11 +11,9 @@ from sn37.adapters.sqlite.json_values import (
     to_int,
     to_list,
     to_record,
-    to_str,
 )
 from sn37.domain.canonical import JsonValue
-from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
-from sn37.domain.origins import SignedRows
+from sn37.domain.ids import Block, EntryKey
 from sn37.domain.state import Premises
 
 
@@ -26,10 +24,6 @@ def from_premises(premises: Premises) -> JsonValue:
         "num_judged": premises.num_judged,
         "awaited": [from_key(key) for key in premises.awaited],
         "clocks": from_clocks(premises.clocks),
-        "signed": [
-            {"task": rows.task, "signers": list(rows.signers), "rows": list(rows.rows)}
-            for rows in premises.signed
-        ],
     }
 
 
@@ -41,7 +35,6 @@ def to_premises(value: JsonValue) -> Premises:
         num_judged=to_int(fields["num_judged"]),
         awaited=tuple(to_key(key) for key in to_list(fields["awaited"])),
         clocks=to_clocks(fields["clocks"]),
-        signed=to_signed(fields["signed"]),
     )
 
 
@@ -52,16 +45,3 @@ def from_clocks(clocks: Sequence[tuple[EntryKey, Block]]) -> JsonValue:
 def to_clocks(value: JsonValue) -> tuple[tuple[EntryKey, Block], ...]:
     pairs = [to_list(pair) for pair in to_list(value)]
     return tuple((to_key(key), Block(to_int(block))) for key, block in pairs)
-
-
-def to_signed(value: JsonValue) -> tuple[SignedRows, ...]:
-    return tuple(_to_rows(rows) for rows in to_list(value))
-
-
-def _to_rows(value: JsonValue) -> SignedRows:
-    fields = to_record(value)
-    return SignedRows(
-        task=TaskName(to_str(fields["task"])),
-        signers=tuple([Hotkey(to_str(s)) for s in to_list(fields["signers"])]),
-        rows=tuple([to_int(row) for row in to_list(fields["rows"])]),
-    )

@@ -28,6 +28,7 @@ from sn37.domain.ids import (
     RoundKey,
     TaskName,
 )
+from sn37.domain.signers import SampleSigners, packed, unpacked
 from sn37.domain.state import (
     Beginning,
     ColdStart,
@@ -72,6 +73,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
         "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
         "premises": None if plan.premises is None else from_premises(plan.premises),
+        "signers": None if plan.signers is None else packed(plan.signers),
     }
 
 
@@ -88,7 +90,19 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
         # A plan that an older version stored has neither.
         unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
+        signers=optional(to_signers, fields.get("signers")),
         premises=optional(to_premises, fields.get("premises")),
+    )
+
+
+def to_signers(value: JsonValue) -> SampleSigners:
+    fields = to_record(value)
+    return unpacked(
+        [to_str(hotkey) for hotkey in to_list(fields["hotkeys"])],
+        {
+            task: [optional(to_int, place) for place in to_list(places)]
+            for task, places in to_record(fields["samples"]).items()
+        },
     )
 
 
@@ -170,6 +184,7 @@ def from_result(result: RoundResult) -> JsonValue:
         else [[from_key(key) for key in pair] for pair in result.near_duplicates],
         "is_shielded": result.is_shielded,
         "clocks": from_clocks(result.clocks),
+        "postponed": [from_key(key) for key in result.postponed],
         "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
 
@@ -186,6 +201,7 @@ def to_result(value: JsonValue) -> RoundResult:
         skipped=to_reason(fields["skipped"]),
         # A result that an older version stored has none of these. Its rule shielded everybody.
         near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
+        postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
         is_shielded=to_bool(fields.get("is_shielded", fields["champion"] is not None)),
         clocks=to_clocks(fields.get("clocks", [])),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),

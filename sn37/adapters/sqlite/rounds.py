@@ -9,14 +9,19 @@ from functools import partial
 
 from sn37.adapters.sqlite.codec import from_samples, to_pool, to_samples
 from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_list, to_str
-from sn37.adapters.sqlite.premises import to_signed
-from sn37.adapters.sqlite.round_codec import from_plan, from_result, to_plan, to_result
+from sn37.adapters.sqlite.round_codec import (
+    from_plan,
+    from_result,
+    to_plan,
+    to_result,
+    to_signers,
+)
 from sn37.domain.canonical import JsonValue
 from sn37.domain.competition import Method
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
-from sn37.domain.origins import SignedRows
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import TaskBatch
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
 
 
@@ -109,18 +114,6 @@ def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] |
     return row[0], plan
 
 
-def signed_rows(
-    db: sqlite3.Connection, competition: CompetitionId, since: Block
-) -> dict[Block, tuple[SignedRows, ...]]:
-    rows = db.execute(
-        "SELECT sync_block, json_extract(plan, '$.premises.signed') FROM round"
-        " WHERE competition = ? AND sync_block >= ? AND plan NOT NULL ORDER BY sync_block",
-        (competition, since),
-    )
-    found = {Block(sync): load(text, to_signed) for sync, text in rows if text is not None}
-    return {sync: signed for sync, signed in found.items() if signed}
-
-
 def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:
     """What an opened round drew, without the texts."""
     rows = db.execute(
@@ -144,6 +137,17 @@ def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:
 def _to_manifest(value: JsonValue) -> tuple[tuple[str, Digest], ...]:
     pairs = [to_list(pair) for pair in to_list(value)]
     return tuple((to_str(row), Digest(to_str(content))) for row, content in pairs)
+
+
+def signers(
+    db: sqlite3.Connection, competition: CompetitionId, since: Block
+) -> dict[Block, SampleSigners]:
+    rows = db.execute(
+        "SELECT sync_block, json_extract(plan, '$.signers') FROM round"
+        " WHERE competition = ? AND sync_block >= ? AND plan NOT NULL ORDER BY sync_block",
+        (competition, since),
+    )
+    return {Block(sync): load(text, to_signers) for sync, text in rows if text is not None}
 
 
 def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:

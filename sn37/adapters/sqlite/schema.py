@@ -131,6 +131,17 @@ _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
 # for damage.
 _ROUNDS_SCORED_AGAIN: tuple[str, ...] = ()
 
+# Older programs would also take the reason "stalled", or an outcome that waits, for damage.
+_TIME_OF_NEWCOMERS = (
+    """
+    CREATE TABLE newcomer_time (
+        competition INTEGER NOT NULL,
+        sync_block INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        PRIMARY KEY (competition, sync_block)
+    ) STRICT
+    """,
+)
 # No table changes, but plans say what a verdict of revision 2 of the winner rule rests on: older
 # programs would judge the rounds under way by the first rule.
 _SECOND_RULE: tuple[str, ...] = ()
@@ -141,6 +152,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _WHAT_ENTRIES_ARE_SCORED_WITH,
     _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM,
     _ROUNDS_SCORED_AGAIN,
+    _TIME_OF_NEWCOMERS,
     _SECOND_RULE,
 )
 VERSION = len(MIGRATIONS)

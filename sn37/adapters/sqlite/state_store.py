@@ -11,17 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, forgetting, journal, rounds
+from sn37.adapters.sqlite import beginnings, forgetting, journal, newcomer_time, rounds
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.origins import SignedRows
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -133,16 +133,16 @@ class SqliteStateStore:
         step = partial(journal.losses, competition=competition, entries=entries, since=since)
         return await self._run(step, Access.READ)
 
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        step = partial(rounds.signers, competition=competition, since=since)
+        return await self._run(step, Access.READ)
+
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[Block, frozenset[EntryKey]]:
         step = partial(journal.shared_rounds, competition=competition, entries=entries)
-        return await self._run(step, Access.READ)
-
-    async def signed_rows(
-        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
-    ) -> Mapping[Block, tuple[SignedRows, ...]]:
-        step = partial(rounds.signed_rows, competition=competition, since=since)
         return await self._run(step, Access.READ)
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
@@ -163,6 +163,9 @@ class SqliteStateStore:
             _save_submissions(db, submissions)
 
         await self._run(begin)
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        await self._run(partial(newcomer_time.record, round_=round_, seconds=seconds))
 
     async def record_weights(self, record: WeightsRecord) -> None:
         await self._run(partial(_record_weights, record=record))
@@ -209,6 +212,7 @@ def load_state(db: sqlite3.Connection) -> ValidatorState:
             for round_id, plan in rounds.open_plans(db).items()
         },
         weights=tuple([_weights(*row) for row in weights]),
+        newcomers_s=newcomer_time.read(db),
         beginning=beginnings.beginning(db),
     )
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
-
-from sn37.adapters.cuda import loading
+from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import shape_of
+from sn37.adapters.cuda.template import own_template, shape_of
+from sn37.adapters.cuda.tokenizing import TextTokenizer, load_tokenizer
+from sn37.adapters.cuda.weights import read_headers
 from sn37.domain.competition import Method
 from sn37.domain.scoring import TaskBatch
 from sn37.domain.training import TrainingJob, Weighting
@@ -36,12 +36,13 @@ def rows_of(job: TrainingJob, *, vocabulary: int) -> tuple[Row, ...]:
     Raises:
         ModelFault: ``tokenizer`` or ``template``: a validator could not encode them.
     """
-    tokenizer = loading.load_tokenizer(Path(job.tokenizer or job.base))
+    tokenizer = load_tokenizer(Path(job.tokenizer or job.base))
     encoder = Encoder(
         tokenizer,
         prescribed=job.tokenizer is not None,
         max_tokens=job.constraints.max_tokens,
         vocabulary=vocabulary,
+        positions=positions_of(read_headers(Path(job.base)).values()),
     )
     encoded = (e for batch in job.batches for e in _encode(batch, job, encoder, tokenizer))
     return tuple(
@@ -56,11 +57,11 @@ def rows_of(job: TrainingJob, *, vocabulary: int) -> tuple[Row, ...]:
 
 
 def _encode(
-    batch: TaskBatch, job: TrainingJob, encoder: Encoder, tokenizer: PreTrainedTokenizerBase
+    batch: TaskBatch, job: TrainingJob, encoder: Encoder, tokenizer: TextTokenizer
 ) -> Iterable[Encoded]:
     if batch.method is Method.TEXT_LOSS:
         return [encoder.text(sample.reference) for sample in batch.samples]
-    shape = shape_of(job.template or loading.own_template(Path(job.base)), tokenizer)
+    shape = shape_of(job.template or own_template(Path(job.base)), tokenizer.special_tokens)
     return [encoder.pair(shape, s.prompt, s.reference) for s in batch.samples]
 
 

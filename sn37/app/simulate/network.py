@@ -37,12 +37,13 @@ from sn37.domain.ids import (
     RoundKey,
 )
 from sn37.domain.models import Availability
-from sn37.domain.origins import Origin, SignedRows, origins_of, signed_rows
+from sn37.domain.origins import Origin, origins_of
 from sn37.domain.queue import NO_CONTENTION, Contention, EntryPlan, plan_entries
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import RoundTiming, Schedule, Stage
 from sn37.domain.scoring import BlockLosses, interleave
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     EntryOutcome,
     History,
@@ -117,8 +118,9 @@ class Network:
         """One round; the champion after it. ``signers`` are those of the rows of the first task."""
         history = self.history
         chosen = self._choose(history, sync, private)
-        signed = (signed_rows(self.tasks[0].name, [Hotkey(s) if s else None for s in signers]),)
-        plan = self._plan(chosen, history, sync, private, signed if signers else ())
+        by_row = tuple(Hotkey(s) if s else None for s in signers)
+        signed = {self.tasks[0].name: by_row} if by_row else None
+        plan = self._plan(chosen, history, sync, private, signed)
         opened = self._score(plan, losses, history)
         past = PastEvidence(
             by_entry={key: self.evidence.get(key, {}) for key in plan.heard}, origins=self.origins
@@ -131,7 +133,7 @@ class Network:
             rule=KingOfTheHill(),
             flags_copies=False,
         )
-        self.origins[sync] = origins_of(plan.premises.signed if plan.premises else (), self._rules)
+        self.origins[sync] = origins_of(plan.signers, self._rules)
         for key, outcome in done.outcomes.items():
             if outcome.verdict is Verdict.SCORED:
                 values = weigh(opened.journal[key], self._rules)
@@ -183,7 +185,7 @@ class Network:
         history: History,
         sync: Block,
         private: Collection[EntryKey],
-        signed: tuple[SignedRows, ...],
+        signers: SampleSigners | None,
     ) -> RoundPlan:
         # Entries are asked for, and so are those whose clock may restart.
         asked = {*chosen.entries} | {
@@ -199,7 +201,6 @@ class Network:
             unreadable=unreadable,
             history=history,
             submissions=self.submissions,
-            draws=(),
         )
         return RoundPlan(
             key=RoundKey(ONE, sync),
@@ -210,7 +211,8 @@ class Network:
             manifest_digest=Digest(""),
             listed=chosen.listed,
             unreadable=unreadable,
-            premises=replace(premises, signed=signed),
+            premises=premises,
+            signers=signers,
         )
 
     def _score(self, plan: RoundPlan, losses: Losses, history: History) -> OpenRound:
@@ -247,8 +249,8 @@ class Network:
     ) -> tuple[tuple[BlockLosses, ...], bool]:
         """The blocks that are scored, and whether the entry was stopped."""
         blocks, position = list[BlockLosses](), 0
-        sync, premises = plan.key.sync_block, plan.premises
-        origins = {sync: origins_of(premises.signed if premises else (), self._rules)}
+        sync = plan.key.sync_block
+        origins = {sync: origins_of(plan.signers, self._rules)}
         for block in interleave(tuple((t.name, t.num_samples) for t in self.tasks)):
             size = block.stop - block.first
             part = tuple(values[position : position + size])

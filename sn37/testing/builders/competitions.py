@@ -64,6 +64,7 @@ def a_source(
     signers_netuid: int | None = None,
     min_stake_tao: int = 0,
     signer_share: float = 1.0,
+    min_signers: int = 0,
     max_deviations: float | None = None,
     parameters: Mapping[str, ParameterValue] | None = None,
 ) -> Source:
@@ -76,6 +77,7 @@ def a_source(
         signers_netuid=signers_netuid,
         min_stake_tao=min_stake_tao,
         signer_share=signer_share,
+        min_signers=min_signers,
         max_deviations=max_deviations,
         parameters=parameters or {},
     )

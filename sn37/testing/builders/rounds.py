@@ -16,6 +16,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
+from sn37.domain.signers import signers_of
 from sn37.domain.state import (
     Beginning,
     ColdStart,
@@ -115,16 +116,18 @@ def a_round_plan(
     key = key or a_round_key()
     if entries is None:
         entries = (champion or an_entry_key(),)
+    draws = (a_draw(),) if draws is None else draws
     return RoundPlan(
         key=key,
         sync=sync or a_block_ref(key.sync_block),
         champion=champion,
         entries=tuple(entries),
-        draws=(a_draw(),) if draws is None else draws,
+        draws=draws,
         manifest_digest=hex_digest(f"manifest {key}")
         if manifest_digest is None
         else Digest(manifest_digest),
         listed=listed,
+        signers=signers_of(d.batch for d in draws),
         premises=premises,
     )
 

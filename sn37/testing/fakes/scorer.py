@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from sn37.domain.deadlines import Stage, deadlines_of
 from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Sample
@@ -33,8 +34,9 @@ class FakeScorer:
     """Yields ``loss(model, sample)`` for every block of the job.
 
     A failure is raised instead of block number ``fail_after`` (counted in each run from 0).
-    A model whose repository is in ``slow`` yields so many blocks and then nothing until its
-    time is up. With a ``gate``, every block waits until the test has released it.
+    A model whose repository is in ``slow`` yields so many blocks and then nothing until the next
+    block's time is up; one in ``hangs`` uses up a stage before the first. With a ``gate``, every
+    block waits until the test has released it.
     """
 
     loss: LossFunction = hashed_loss
@@ -43,6 +45,8 @@ class FakeScorer:
     fail_after: int = 0
     faults: dict[str, Exception] = field(default_factory=dict)  # by repository, raised always
     slow: dict[str, int] = field(default_factory=dict)  # repository: blocks before it hangs
+    hangs: dict[str, Stage] = field(default_factory=dict)  # by repository
+    seconds: dict[str, float] = field(default_factory=dict)  # by repository, of each block
     gate: asyncio.Semaphore | None = None
     jobs: list[ScoringJob] = field(default_factory=list)  # in the order they were begun
     scored: list[tuple[str, BlockLosses]] = field(default_factory=list)  # repository, block
@@ -53,6 +57,7 @@ class FakeScorer:
         self.jobs.append(job)
         self.num_running += 1
         try:
+            await self._hang(job)
             samples = {b.task: b.samples for b in job.batches}
             for position, block in enumerate(job.blocks()[job.skip_blocks :]):
                 await self._wait(job, position)
@@ -61,7 +66,7 @@ class FakeScorer:
                     block=block,
                     losses=tuple(self.loss(job.artifact, s) for s in chosen),
                     tokens=sum(len(s.reference.split()) for s in chosen),
-                    seconds=0.0,
+                    seconds=self.seconds.get(job.artifact.ref.repo, 0.0),
                 )
                 self.scored.append((job.artifact.ref.repo, losses))
                 yield losses
@@ -70,6 +75,14 @@ class FakeScorer:
 
     def read_ahead(self, artifact: ModelArtifact) -> None:
         self.hints.append(artifact)
+
+    async def _hang(self, job: ScoringJob) -> None:
+        stage = self.hangs.get(job.artifact.ref.repo)
+        if stage is None:
+            return
+        within_s = deadlines_of(job).of(stage, 0)
+        await self.clock.sleep(within_s)
+        raise ModelRejected(f"{stage} computed for {within_s:g} s", reason=Reason.TIMEOUT)
 
     async def _wait(self, job: ScoringJob, position: int) -> None:
         repo = job.artifact.ref.repo
@@ -82,8 +95,10 @@ class FakeScorer:
             if repo in self.faults:
                 raise self.faults[repo]
         if self.slow.get(repo) == position:
-            await self.clock.sleep(job.timeout_s)
-            raise ModelRejected(f"not done within {job.timeout_s:g} s", reason=Reason.TIMEOUT)
+            within_s = deadlines_of(job).of(Stage.SCORING, position)
+            await self.clock.sleep(within_s)
+            raise ModelRejected(f"scoring computed for {within_s:g} s", reason=Reason.TIMEOUT)
+        await self.clock.sleep(self.seconds.get(repo, 0.0))
 
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from sn37.domain.evidence import ALL_ROUNDS
 from sn37.domain.history import abridged
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.origins import SignedRows
+from sn37.domain.newcomers import newest_times
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.samples import Pool
 from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import (
     Beginning,
     DrawnRows,
@@ -28,26 +29,10 @@ from sn37.domain.state import (
     WeightsRecord,
 )
 from sn37.domain.statement import RoundRecord
+from sn37.testing.fakes.memory import Memory as Memory
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore
-
-
-@dataclass(slots=True)
-class Memory:
-    """What outlives a ``FakeStateStore``."""
-
-    submissions: dict[EntryKey, Submission] = field(default_factory=dict)
-    pools: dict[RoundKey, dict[TaskName, Pool]] = field(default_factory=dict)
-    plans: dict[RoundKey, RoundPlan] = field(default_factory=dict)
-    results: dict[RoundKey, RoundResult] = field(default_factory=dict)
-    journal: dict[tuple[RoundKey, EntryKey], list[BlockLosses]] = field(default_factory=dict)
-    outcomes: dict[RoundKey, dict[EntryKey, EntryOutcome]] = field(default_factory=dict)
-    environments: dict[RoundKey, dict[EntryKey, dict[str, str]]] = field(default_factory=dict)
-    receipts: dict[RoundKey, list[SignedReceipt]] = field(default_factory=dict)
-    statements: dict[RoundKey, SignedReceipt] = field(default_factory=dict)
-    weights: dict[Block, WeightsRecord] = field(default_factory=dict)
-    beginning: Beginning | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +59,7 @@ class FakeStateStore:
             },
             weights=tuple(m.weights[block] for block in sorted(m.weights)),
             beginning=m.beginning,
+            newcomers_s=dict(m.newcomers_s),
         )
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:
@@ -171,6 +157,18 @@ class FakeStateStore:
                 found[entry][key.sync_block] = tuple(blocks)
         return found
 
+    async def signers(
+        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
+    ) -> Mapping[Block, SampleSigners]:
+        self._check()
+        return {
+            key.sync_block: plan.signers
+            for key, plan in sorted(self.memory.plans.items())
+            if key.competition == competition
+            and key.sync_block >= since
+            and plan.signers is not None
+        }
+
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[Block, frozenset[EntryKey]]:
@@ -185,14 +183,6 @@ class FakeStateStore:
             if key.competition == competition
         }
         return {block: found for block, found in scored.items() if len(found) > 1}
-
-    async def signed_rows(
-        self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
-    ) -> Mapping[Block, tuple[SignedRows, ...]]:
-        self._check()
-        mine = (p for k, p in self.memory.plans.items() if k.competition == competition)
-        of = {p.key.sync_block: p.premises for p in mine}
-        return {b: p.signed for b, p in of.items() if b >= since and p and p.signed}
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
         self._check()
@@ -224,6 +214,10 @@ class FakeStateStore:
             m.statements[key] = record.published.statement
         self._save(submissions)
         m.beginning = beginning
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        self._check()
+        self.memory.newcomers_s = newest_times({**self.memory.newcomers_s, round_: seconds})
 
     async def record_weights(self, record: WeightsRecord) -> None:
         self._check()

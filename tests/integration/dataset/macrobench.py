@@ -11,7 +11,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from sn37.adapters.dataset import sn1_hub_worker
-from sn37.adapters.dataset.parquet_rows import Cell
+from sn37.adapters.dataset.parquet_cells import Cell
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
 from sn37.domain.ids import Hotkey

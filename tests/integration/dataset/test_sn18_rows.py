@@ -214,7 +214,7 @@ def test_a_clock_an_hour_off_loses_the_rows_its_run_cannot_have_written(found: R
     assert found.of("fast-clock").keys() == ids("fast-clock", range(31))
 
 
-def test_t18_replayed_rows_count_once_and_for_who_was_first(found: Read) -> None:
+def test_t52_replayed_rows_count_once_and_for_the_signer_with_fewer_rows(found: Read) -> None:
     assert not found.of("replayed")
     assert found.of("twin-a").keys() == ids("twin-a", range(5))
     assert not found.of("twin-b")
@@ -232,7 +232,7 @@ def test_what_was_left_out_is_counted_by_reason_in_one_line(found: Read) -> None
         "2 empty",
         "1 too long",
         "1 of another modality",
-        "50 repeated",
+        "50 with the text of a signer with fewer rows",
         "5 rows older than the row before",
         "119 rows from outside their run's time",
     ):

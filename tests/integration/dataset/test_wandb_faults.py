@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sn37.adapters.dataset.wandb_history import BEFORE_A_GAP, WIDEST
 from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound
 from sn37.adapters.dataset.wandb_rows import read_rows
 from sn37.domain.canonical import JsonValue
@@ -185,7 +186,7 @@ async def test_malformed_runs_and_rows_are_left_out_and_counted(wandb_host: Wand
     assert len(rows) == 2 * (ROWS + 3) - 2
 
 
-@pytest.mark.parametrize("num_archived", [30, ROWS])
+@pytest.mark.parametrize("num_archived", [30, 32, ROWS])
 async def test_rows_in_a_runs_archive_are_the_same_rows(
     wandb_host: WandbHost, num_archived: int
 ) -> None:
@@ -195,6 +196,36 @@ async def test_rows_in_a_runs_archive_are_the_same_rows(
     run.num_archived = num_archived
     assert await read(wandb_host) == before
     assert times_asked(wandb_host, "archive") == 1
+
+
+@pytest.mark.parametrize("num_archived", [0, 12])
+@pytest.mark.parametrize("gap", [300, 512, 1_999])
+async def test_no_row_is_lost_where_steps_are_block_numbers(
+    wandb_host: WandbHost, gap: int, num_archived: int
+) -> None:
+    run = fill(wandb_host)
+    run.rows = run.rows[:20]
+    for row in run.rows:
+        step = row["_step"]
+        assert isinstance(step, int)
+        row["_step"] = 5_000 + gap * step
+    run.num_archived = num_archived
+    rows, left_out = await read(wandb_host)
+    found = [row.step for row in rows if row.run == "run"]
+    assert found == [5_000 + gap * step for step in range(20) for _ in range(2)]
+    assert left_out == {}
+    # Nothing is read again to find the end of a gap: an empty page is asked for twice.
+    assert times_asked(wandb_host, PAGE) <= 2 * 20 * (gap / (16 * WIDEST) + 8)
+
+
+async def test_what_lies_before_a_gap_that_is_too_long_is_reported(wandb_host: WandbHost) -> None:
+    run = fill(wandb_host)
+    newest = run.rows[-1]
+    newest["_step"] = 10**9
+    rows, left_out = await read(wandb_host)
+    assert {row.step for row in rows if row.run == "run"} == {10**9}
+    assert set(left_out) == {BEFORE_A_GAP}
+    assert left_out[BEFORE_A_GAP] > 10**9 - 16 * WIDEST * 64
 
 
 async def test_only_runs_with_a_sign_of_life_in_the_window_are_asked_for(

@@ -54,7 +54,8 @@ def write_model(
         write_tensors(folder / "model.safetensors", tensors)
     else:
         write_sharded(folder, {f"shard-{i}.safetensors": tensors[i::shards] for i in range(shards)})
-    settings = {"architectures": ["LlamaForCausalLM"], "hidden_size": size} | config
+    family = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    settings = {**family, "hidden_size": size, "num_attention_heads": 4, **config}
     (folder / "config.json").write_text(json.dumps(settings))
     (folder / "tokenizer.json").write_text("{}")
     (folder / "README.md").write_text("# A model\n")

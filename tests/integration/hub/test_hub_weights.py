@@ -17,7 +17,7 @@ from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.adapters.admission.files import ListedFile
 from sn37.adapters.admission.weights import TensorNorm, check_weights
-from sn37.domain.models import NormLimits
+from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
@@ -43,25 +43,37 @@ def encoded(dtype: str, values: np.ndarray) -> bytes:
             return (values.astype("<f4").view("<u4") >> np.uint32(16)).astype("<u2").tobytes()
 
 
-def exact_norm(dtype: str, data: bytes) -> float:
+def numbers(dtype: str, data: bytes) -> np.ndarray:
     """Every element in float64, by numpy's own conversions."""
     match dtype:
         case "F32":
-            values = np.frombuffer(data, "<f4").astype(np.float64)
+            return np.frombuffer(data, "<f4").astype(np.float64)
         case "F16":
-            values = np.frombuffer(data, "<f2").astype(np.float64)
+            return np.frombuffer(data, "<f2").astype(np.float64)
         case _:
             bits = np.frombuffer(data, "<u2").astype("<u4") << np.uint32(16)
-            values = bits.view("<f4").astype(np.float64)
+            return bits.view("<f4").astype(np.float64)
+
+
+def exact_norm(dtype: str, data: bytes) -> float:
+    values = numbers(dtype, data)
     return math.sqrt(math.fsum((values * values).tolist()))
 
 
-def norm_of(dtype: str, data: bytes, *, step: int = 1 << 20) -> float:
+def measured(dtype: str, data: bytes, *, step: int = 1 << 20) -> tuple[float, float]:
     norm = TensorNorm()
     norm.begin(dtype)
     for start in range(0, len(data), step):
         norm.update(memoryview(data)[start : start + step])
-    return norm.finish()
+    return norm.finish(), norm.largest
+
+
+def norm_of(dtype: str, data: bytes, *, step: int = 1 << 20) -> float:
+    return measured(dtype, data, step=step)[0]
+
+
+def largest_of(dtype: str, data: bytes, *, step: int = 1 << 20) -> float:
+    return measured(dtype, data, step=step)[1]
 
 
 @dtypes
@@ -99,9 +111,24 @@ def test_t10_finite_numbers_have_a_norm_however_large_or_small(
     sign = 1 << 8 * WIDTH[dtype] - 1
     bits = data.draw(st.lists(st.integers(0, GREATEST[dtype]), max_size=9))
     signs = data.draw(st.lists(st.booleans(), min_size=len(bits), max_size=len(bits)))
-    numbers = [b | sign * s for b, s in zip(bits, signs, strict=True)]
-    text = b"".join(number.to_bytes(WIDTH[dtype], "little") for number in numbers)
+    patterns = [b | sign * s for b, s in zip(bits, signs, strict=True)]
+    text = b"".join(pattern.to_bytes(WIDTH[dtype], "little") for pattern in patterns)
     assert norm_of(dtype, text) == pytest.approx(exact_norm(dtype, text), rel=1e-4, abs=1e-15)
+    exact = np.abs(numbers(dtype, text)).max(initial=0.0)
+    found = largest_of(dtype, text)
+    assert found == exact or exact <= found <= LEAST_LIMIT
+
+
+@dtypes
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("step", [BLOCK_BYTES - 2, 1 << 20])
+def test_t45_the_largest_number_shows_wherever_it_is(dtype: str, sign: int, step: int) -> None:
+    count = len(VALUES)
+    per_block = BLOCK_BYTES // WIDTH[dtype]
+    for position in (0, 1, count // 3, per_block - 1, per_block, count - 2, count - 1):
+        values = -np.abs(VALUES)
+        values[position] = sign * 332.0
+        assert largest_of(dtype, encoded(dtype, values), step=step) == 332.0
 
 
 @dtypes
@@ -153,10 +180,15 @@ def test_norms_and_digests_of_a_file_are_those_of_its_tensors(shift: int, tmp_pa
         dtype, data = tensors[found.name]
         assert found.blake3 == blake3(data).digest()
         assert found.norm == norm_of(dtype, data)
+        assert found.largest == largest_of(dtype, data) >= np.abs(numbers(dtype, data)).max()
 
 
-def a_tensor(norm: float | None, name: str = "model.layers.0.q.weight") -> TensorDigest:
-    return TensorDigest(name=name, dtype="BF16", shape=(2, 2), blake3=b"", norm=norm)
+def a_tensor(
+    norm: float | None, name: str = "model.layers.0.q.weight", largest: float = 1.0
+) -> TensorDigest:
+    return TensorDigest(
+        name=name, dtype="BF16", shape=(2, 2), blake3=b"", norm=norm, largest=largest
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,6 +197,8 @@ def a_tensor(norm: float | None, name: str = "model.layers.0.q.weight") -> Tenso
         (a_tensor(math.nan, "lm_head.weight"), Reason.NON_FINITE),
         (a_tensor(1001.0), Reason.NORM),
         (a_tensor(300.0), Reason.NORM),
+        (a_tensor(150.0, largest=100.5), Reason.NORM),
+        (a_tensor(150.0, "lm_head.weight", largest=100.5), Reason.NORM),
     ],
 )
 def test_t10_weights_are_refused_with_a_reason(tensor: TensorDigest, reason: Reason) -> None:

@@ -85,6 +85,42 @@ def into(path: Path) -> Callable[[], object]:
     return lambda: path.write_text("owned")
 
 
+def access(path: Path) -> None:
+    """Ask for a right over a file."""
+    if not os.access(path, os.F_OK):
+        raise FileNotFoundError(errno.ENOENT, str(path))
+
+
+def statx(path: Path) -> None:
+    """Ask the newer call, by number."""
+    buffer = ctypes.create_string_buffer(256)
+    number = {"x86_64": 332}.get(os.uname().machine, 291)
+    name = ctypes.create_string_buffer(bytes(path))
+    kernel.syscall("statx", number, -100, name, 0, 0x7FF, buffer)
+
+
+def glances(given: Mapping[str, str]) -> Mapping[str, Callable[[], object]]:
+    """Questions that open nothing: does it exist, how large is it, who owns it."""
+    home, wallet, other = (Path(given[n]) for n in ("home", "wallet", "other"))
+    return {
+        "size of the wallet": (wallet / "hotkeys" / "default").stat,
+        "size of another model": (other / "config.json").stat,
+        "look at home": home.lstat,
+        "look at users": Path("/etc/passwd").stat,
+        "look at a temporary folder": Path("/var/tmp").stat,
+        "look at the validator": Path("/proc", given["pid"]).stat,
+        "look at the first process": Path("/proc/1").stat,
+        "look at the interpreter's home": Path("/root/.bashrc").lstat,
+        "right over the wallet": lambda: access(wallet),
+        "newer call on the wallet": lambda: statx(wallet / "hotkeys" / "default"),
+        "link to the host": lambda: os.stat("/proc/self/root/etc/passwd"),  # noqa: PTH116
+        "up from the model": Path(given["model"], "../other/config.json").stat,
+        "room on the disk of home": lambda: os.statvfs(home),
+        "go home": lambda: os.chdir(home),
+        "call a program": lambda: os.stat("/bin/true"),  # noqa: PTH116
+    }
+
+
 def attempts(given: Mapping[str, str]) -> Mapping[str, Callable[[], object]]:
     """By name. ``given``: the validator's pid; paths of home, wallet, model, other_model."""
     victim = int(given["pid"])
@@ -182,7 +218,8 @@ def main(stream: socket.socket) -> None:
     """Try everything, tell what became of it, then do the job."""
     order = receive_order(stream)
     given = json.loads(order.template or "")
-    found = {name: outcome(attempt) for name, attempt in attempts(given).items()}
+    tried = {**glances(given), **attempts(given)}
+    found = {name: outcome(attempt) for name, attempt in tried.items()}
     stream.sendall(Ready(found).encode())
     for block in order.blocks:
         stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())

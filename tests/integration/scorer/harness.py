@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 from sn37.adapters.cuda.confinement.probe import probe as probe_host
-from sn37.adapters.cuda.confinement.sandbox import Sandbox
+from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
 from sn37.adapters.cuda.scorer import Device, WorkerScorer
 from sn37.domain.scoring import BlockLosses, ScoringJob
 
@@ -66,3 +66,10 @@ def wait_until_gone(pid: int) -> None:
         assert select.select([descriptor], [], [], 10.0)[0], f"{pid} is still alive"
     finally:
         os.close(descriptor)
+
+
+def without(*layers: Layer) -> Callable[[], Sandbox]:
+    """This host, had it less."""
+    found = probe_host()
+    version = 0 if Layer.LANDLOCK in layers else found.landlock_abi
+    return lambda: Sandbox(layers=found.layers - {*layers}, landlock_abi=version)

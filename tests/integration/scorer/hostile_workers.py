@@ -11,7 +11,16 @@ import threading
 import time
 from pathlib import Path
 
-from sn37.adapters.cuda.messages import LENGTH, Failed, Ready, Scored, frame, receive_order
+from sn37.adapters.cuda.messages import (
+    LENGTH,
+    Failed,
+    Reached,
+    Ready,
+    Scored,
+    frame,
+    receive_order,
+)
+from sn37.domain.deadlines import Stage
 
 threading.stack_size(1 << 15)
 READY = Ready({}).encode()
@@ -54,6 +63,76 @@ def hang(stream: socket.socket) -> None:
     status = own_status()
     stream.sendall(pids(int(status["PPid"])))
     time.sleep(3600)
+
+
+def spin(stream: socket.socket) -> None:
+    """Tell its pid and its parent's, compute for ever."""
+    receive_order(stream)
+    stream.sendall(pids(int(own_status()["PPid"])))
+    _compute()
+
+
+def spin_in_turns(stream: socket.socket) -> None:
+    """Sleep, while two threads that never rest compute."""
+    receive_order(stream)
+    stream.sendall(READY)
+    for _ in range(2):
+        threading.Thread(target=_compute).start()
+    time.sleep(3600)
+
+
+def spin_in_a_child(stream: socket.socket) -> None:
+    """Sleep, while a grandchild computes."""
+    receive_order(stream)
+    stream.sendall(READY)
+    if os.fork() == 0 and os.fork() == 0:
+        _compute()
+    time.sleep(3600)
+
+
+def lie_about_stages(stream: socket.socket) -> None:
+    """Claim to be at the last stage at once, and compute for ever."""
+    receive_order(stream)
+    stream.sendall(READY + b"".join(Reached(stage).encode() for stage in list(Stage)[1:]))
+    _compute()
+
+
+def score_a_little(stream: socket.socket) -> None:
+    """Give one block after the other, each just in time, of samples that were never read."""
+    order = receive_order(stream)
+    stream.sendall(READY)
+    for block in order.blocks:
+        end = time.process_time() + 0.5
+        while time.process_time() < end:
+            pass
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+
+
+def go_back(stream: socket.socket) -> None:
+    """Claim a stage that was left."""
+    receive_order(stream)
+    stages = (Stage.SCORING, Stage.LOADING)
+    stream.sendall(READY + b"".join(Reached(stage).encode() for stage in stages))
+    time.sleep(3600)
+
+
+def repeat_a_stage(stream: socket.socket) -> None:
+    """Begin the same stage again and again, for its time to begin again."""
+    receive_order(stream)
+    stream.sendall(READY)
+    while True:
+        stream.sendall(Reached(Stage.LOADING).encode())
+
+
+def invent_a_stage(stream: socket.socket) -> None:
+    """Claim a stage that there is not."""
+    receive_order(stream)
+    stream.sendall(READY + frame({"type": "reached", "stage": "resting"}))
+
+
+def _compute() -> None:
+    while True:
+        pass
 
 
 def hang_in_a_session(stream: socket.socket) -> None:
@@ -101,7 +180,7 @@ def obey(stream: socket.socket) -> None:
         case "leave":
             os._exit(0)
         case "hang":
-            time.sleep(3600)
+            _compute()
         case "fill the memory":
             filled = []
             while True:

@@ -17,8 +17,10 @@ from safetensors.torch import load_file, save_file
 
 from sn37.adapters.cuda import scorer as module
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.loading import check_configs, check_repeatable
+from sn37.adapters.cuda.loading import check_configs
 from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.cuda.tokenizing import check_repeatable
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, ScoringJob
 from sn37.ports.errors import ModelRejected
@@ -216,7 +218,10 @@ def test_t10_a_loss_that_overflows_is_handed_over_as_it_is(
     tensors = load_file(tmp_path / WEIGHTS)
     tensors["lm_head.weight"] = tensors["lm_head.weight"].sign() * 3e38
     save_file(tensors, tmp_path / WEIGHTS, {"format": "pt"})
-    losses = scored(warm_scorer, a_real_job(tmp_path))
+    job = a_real_job(tmp_path)
+    norms = NormLimits(largest_embedding=3.1e38)
+    job = replace(job, constraints=replace(job.constraints, norms=norms))
+    losses = scored(warm_scorer, job)
     assert losses
     assert not any(math.isfinite(loss) for loss in losses)
 

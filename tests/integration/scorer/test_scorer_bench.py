@@ -15,6 +15,7 @@ PROMISED = {
     "peak_fraction",
     "peak_memory_ratio",
     "reference_loss_speedup",
+    "soundness_share",
     "text_loss_speedup",
     "worker_start_s",
 }

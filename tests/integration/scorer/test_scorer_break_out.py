@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 import sn37
+from sn37.adapters.cuda.confinement.probe import probe
+from sn37.adapters.cuda.confinement.sandbox import Layer
 from sn37.domain.scoring import ScoringJob
 from sn37.testing import builders
+from tests.integration.scorer.break_out import glances
 from tests.integration.scorer.harness import HERE, everything, hostile
 
 LEGITIMATE = frozenset(
@@ -22,6 +25,9 @@ LEGITIMATE = frozenset(
 )
 VERSIONS = {"device", "dtype", "sandbox", "threads", "torch", "transformers", "tokenizers"}
 REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
+ABSENT = "ENOENT"
+NOWHERE = {"pid": "1", **dict.fromkeys(("home", "wallet", "model", "other"), "/")}
+GLANCES = frozenset(glances(NOWHERE))
 
 
 @pytest.fixture
@@ -74,10 +80,14 @@ def what_there_is(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def assert_reached_nothing(told: Mapping[str, str], allowed: frozenset[str] = LEGITIMATE) -> None:
-    names = set(told) - VERSIONS
+    names = set(told) - VERSIONS - GLANCES
+    has_own_root = "mount" in told["sandbox"].split(",")
+    refusals = REFUSALS | {ABSENT} if has_own_root else REFUSALS
     assert {name for name in names if told[name] == "allowed"} == allowed
-    assert {told[name] for name in names - allowed} <= REFUSALS, told
+    assert {told[name] for name in names - allowed} <= refusals, told
     assert len(names) > 50
+    if has_own_root:
+        assert {told[name] for name in GLANCES} == {ABSENT}, told
 
 
 async def test_t25_a_worker_reaches_nothing_but_its_model(
@@ -89,6 +99,7 @@ async def test_t25_a_worker_reaches_nothing_but_its_model(
         blocks = await everything(scorer, job)
         told = scorer.environment()
     assert_reached_nothing(told)
+    assert ("mount" in told["sandbox"].split(",")) == (Layer.MOUNT in probe().layers)
     assert len(blocks) == len(job.blocks()), "it scored as if nothing had happened"
     assert what_there_is(folder) == before
     assert not {"sn37-owned"} & {*os.listdir("/tmp"), *os.listdir("/dev/shm")}  # noqa: PTH208

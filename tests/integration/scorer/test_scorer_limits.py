@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from sn37.adapters.cuda import scorer as scorer_module
-from sn37.adapters.cuda.confinement.probe import probe
-from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer, Sandbox
+from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
 from tests.integration.processes import children_of
-from tests.integration.scorer.harness import everything, hostile, told_pids, wait_until_gone
+from tests.integration.scorer.harness import (
+    everything,
+    hostile,
+    told_pids,
+    wait_until_gone,
+    without,
+)
 
 NUM_STARTS = 50
 
@@ -29,13 +34,6 @@ def a_small_job() -> ScoringJob:
         artifact=builders.an_artifact(size_bytes=64 << 20, parameters=1),
         constraints=builders.some_constraints(max_tokens=256),
     )
-
-
-def without(*layers: Layer) -> Callable[[], Sandbox]:
-    """This host, had it less."""
-    found = probe()
-    version = 0 if Layer.LANDLOCK in layers else found.landlock_abi
-    return lambda: Sandbox(layers=found.layers - {*layers}, landlock_abi=version)
 
 
 def open_files(pid: int | str) -> int:
@@ -115,9 +113,8 @@ async def test_t24_whatever_a_worker_started_ends_with_it() -> None:
     async with hostile(
         "hang_in_a_session", probe=without(Layer.SECCOMP), allow_weak_sandbox=True
     ) as scorer:
-        with pytest.raises(ModelRejected) as caught:
-            await everything(scorer, builders.a_job(timeout_s=1.0))
-        assert caught.value.reason is Reason.TIMEOUT
+        with pytest.raises(ScorerUnavailable):  # it only sleeps
+            await everything(scorer, builders.a_job(timeout_s=0.5))
         for pid in await told_pids(scorer):
             wait_until_gone(pid)
 

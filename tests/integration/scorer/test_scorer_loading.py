@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import loading
+from sn37.adapters.cuda import independence, loading
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.independence import check_independence
+from sn37.adapters.cuda.independence import check_positions
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 from tests.integration.device import DEVICE
@@ -129,16 +129,28 @@ def test_a_model_is_judged_before_its_tensors_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
-def test_t21_attention_that_looks_ahead_is_found_by_trying(tmp_path: Path, family: str) -> None:
-    for is_causal in (True, False):
-        save_model(tmp_path, family, initializer_range=0.2, init_std=0.2, is_causal=is_causal)
-        model = load(tmp_path, family)
-        vocabulary = loading.vocabulary(model)
-        if is_causal:
-            check_independence(model, vocabulary=vocabulary, max_tokens=256)
-        else:
-            with pytest.raises(ModelFault, match="follow"):
-                check_independence(model, vocabulary=vocabulary, max_tokens=256)
+def test_positions_depend_on_nothing_but_themselves(tmp_path: Path, family: str) -> None:
+    save_model(tmp_path, family)
+    check_positions(load(tmp_path, family), max_tokens=512)
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_t46_frequencies_that_follow_the_longest_sample_are_found(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scale = {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+    rope = {"rope_type": kind, "factor": 4.0, "rope_theta": 1e4}
+    if kind == "longrope":
+        rope |= scale | {"original_max_position_embeddings": 200}
+    save_model(tmp_path, max_position_embeddings=200, rope_parameters=rope)
+    check_positions(load(tmp_path), max_tokens=200)
+    with pytest.raises(ModelFault, match="beyond 200 tokens"):
+        check_positions(load(tmp_path), max_tokens=201)
+    # Whatever name a config gives it, what the loaded model does is tried.
+    monkeypatch.setattr(independence, "_check_types", lambda *_: None)
+    check_positions(load(tmp_path), max_tokens=200)
+    with pytest.raises(ModelFault, match="rotary positions change within 201"):
+        check_positions(load(tmp_path), max_tokens=201)
 
 
 def test_weights_of_the_right_dtype_are_the_mapped_file_read_only(tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sn37.adapters.cuda import attention
 from sn37.adapters.cuda import head as head_module
+from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.head import ForwardHead, TiledHead
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.packing import packs
+from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, a_sample, by_the_book
@@ -118,7 +120,7 @@ def test_tiles_of_a_gpu_begin_where_its_fast_kernels_want(monkeypatch: pytest.Mo
     monkeypatch.setitem(head_module.TILE_STEP, DEVICE, head_module.TILE_STEP["cuda"])
     for elements, width in ((300 * 40, 256), (511 * 40, 448), (40, 256), (1 << 20, 1000)):
         head = TiledHead(layer, products=torch.float32, tile_elements=elements)
-        assert head._plan(targets)[1] == width
+        assert head._width(len(targets)) == width
         assert torch.allclose(head.nats(hidden, targets), expected, rtol=1e-6)
 
 
@@ -161,13 +163,12 @@ def test_hidden_states_without_a_number_give_losses_without_one(value: float) ->
     assert torch.isfinite(found[[0, 2]]).all()
 
 
-def test_an_unknown_architecture_is_scored_by_its_own_forward_pass(tmp_path: Path) -> None:
+def test_an_architecture_without_attention_of_ours_is_not_scored(tmp_path: Path) -> None:
     model = a_model(tmp_path, "llama")
-    expected = LossModel(a_model(tmp_path, "llama")).nats(SAMPLES)
     model.__class__ = type("OtherForCausalLM", (type(model),), {})
-    scorer = LossModel(model)
-    assert isinstance(model.base_model, nn.Module)
-    assert scorer.nats(SAMPLES) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ModelFault, match="OtherForCausalLM is not scored") as caught:
+        LossModel(model)
+    assert caught.value.reason is Reason.ARCHITECTURE
 
 
 def test_the_models_own_head_is_taken_a_few_positions_at_a_time(tmp_path: Path) -> None:

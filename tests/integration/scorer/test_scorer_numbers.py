@@ -35,7 +35,14 @@ ROPE = {"rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings"
 ALTERNATING = ["sliding_attention", "full_attention"]
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{family: (family, {}) for family in ARCHITECTURES},
-    "falcon, alibi": ("falcon", {"alibi": True}),
+    "falcon, a key for each head": ("falcon", {"multi_query": False}),
+    "falcon, grouped": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon, grouped, one norm": (
+        "falcon",
+        {"new_decoder_architecture": True, "num_kv_heads": 2, "num_ln_in_parallel_attn": 1},
+    ),
+    "falcon, biases, in turn": ("falcon", {"bias": True, "parallel_attn": False}),
+    "bart, scaled": ("bart", {"scale_embedding": True, "activation_function": "relu"}),
     "gemma, untied": ("gemma", {"tie_word_embeddings": False}),
     "gemma2, window": (
         "gemma2",
@@ -66,8 +73,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"use_sliding_window": True, "sliding_window": SLIDING, "layer_types": ALTERNATING},
     ),
 }
-# Where transformers' eager attention computes something else than its choice for the family.
-OWN_ATTENTION = {"falcon, alibi": "sdpa"}
 # A wide initialisation makes logits, and with them losses, far from uniform.
 SPREAD: Mapping[str, Any] = {
     "initializer_range": 0.2,
@@ -103,17 +108,16 @@ def losses(scorer: WorkerScorer, job: ScoringJob) -> dict[str, list[float]]:
     return asyncio.run(run())
 
 
-def reference(
-    folder: Path, job: ScoringJob, *, prescribed: bool = True, attention: str = "eager"
-) -> dict[str, list[float]]:
+def reference(folder: Path, job: ScoringJob, *, prescribed: bool = True) -> dict[str, list[float]]:
     """Each sample's loss by the textbook."""
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float64, attn_implementation=attention
+        folder, dtype=torch.float64, attn_implementation="eager"
     )
     tokenizer = PreTrainedTokenizerFast.from_pretrained(job.tokenizer or folder)
 
     def ids(text: str) -> list[int]:
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        found = tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        return list(found["input_ids"])
 
     def loss(context: list[int], text: str) -> float:
         before, target = cut([0, *context], ids(text), job.constraints.max_tokens)
@@ -205,7 +209,7 @@ def test_losses_are_those_of_a_plain_loop_whatever_else_is_in_the_job(
     mixed = [sample for pair in zip(others, reversed(samples), strict=True) for sample in pair]
     again = losses(warm_scorer, a_numbers_job(tmp_path, family, mixed, tokenizer=tokenizer))
     rounded = losses(half_scorer, job)
-    expected = reference(tmp_path, job, attention=OWN_ATTENTION.get(variant, "eager"))
+    expected = reference(tmp_path, job)
     for task, exact in expected.items():
         assert found[task] == pytest.approx(exact, rel=1e-5, abs=1e-12)
         assert again[task][1::2][::-1] == pytest.approx(exact, rel=1e-5, abs=1e-12)

@@ -57,7 +57,7 @@ async def test_a_worker_that_crashes_before_it_read_the_model_is_our_fault() -> 
 @pytest.mark.fault("worker", "slow")
 @pytest.mark.fault("worker", "will not die")
 async def test_t24_a_worker_is_killed_at_the_deadline() -> None:
-    async with hostile("hang") as scorer:
+    async with hostile("spin") as scorer:
         with pytest.raises(ModelRejected) as caught:
             await everything(scorer, builders.a_job(timeout_s=0.5))
         assert caught.value.reason is Reason.TIMEOUT
@@ -90,7 +90,7 @@ async def test_closing_early_kills_the_worker_at_once() -> None:
 
 @pytest.mark.fault("worker", "flapping")
 async def test_a_warm_parent_that_is_killed_is_our_fault_and_replaced() -> None:
-    async with hostile("hang") as scorer:
+    async with hostile("spin") as scorer:
         task = asyncio.create_task(everything(scorer, builders.a_job(timeout_s=3600)))
         worker, zygote = await told_pids(scorer)
         os.kill(zygote, signal.SIGKILL)

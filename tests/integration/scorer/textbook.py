@@ -11,10 +11,10 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from sn37.adapters.cuda.prompting import Encoded
-from sn37.testing.tiny_models import VOCABULARY, save_model
+from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, save_model
 from tests.integration.device import DEVICE
 
-FAMILIES = ("gemma", "gemma2", "gpt_neox", "llama", "mistral", "phi3", "qwen2", "qwen3")
+FAMILIES = tuple(ARCHITECTURES)
 
 
 def a_sample(length: int, first: int = 1, step: int = 7) -> Encoded:

@@ -139,7 +139,8 @@ class SharedSimnet:
             for tensor in ("model.embed_tokens.weight", "model.norm.weight")
         ]
         write_tensors(folder / "model.safetensors", tensors)
-        config = {"architectures": ["LlamaForCausalLM"], "hidden_size": 2}
+        family = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+        config = {**family, "hidden_size": 2, "num_attention_heads": 1}
         (folder / "config.json").write_text(json.dumps(config))
         (folder / "tokenizer.json").write_text("{}")
         host = FolderRepositories(self.root / "repos")

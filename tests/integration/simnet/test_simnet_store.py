@@ -47,7 +47,8 @@ def write_model(folder: Path, fill: int = 1, *, size: int = 16, **config: object
         for name in ("model.embed_tokens.weight", "model.norm.weight")
     ]
     write_tensors(folder / "model.safetensors", tensors)
-    settings = {"architectures": ["LlamaForCausalLM"], "hidden_size": 2} | config
+    family = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    settings = {**family, "hidden_size": 2, "num_attention_heads": 1, **config}
     (folder / "config.json").write_text(json.dumps(settings))
     (folder / "tokenizer.json").write_text("{}")
     return folder

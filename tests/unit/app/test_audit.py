@@ -74,6 +74,15 @@ def test_what_was_recorded_follows() -> None:
     assert result.receipts == sum(map(len, MEMORY.receipts.values())) >= 5
 
 
+def test_rounds_of_before_signers_were_recorded_follow_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sn37.app.opening.signers_of", lambda batches: None)
+    memory = three_rounds()
+    documents = [json.loads(r.document) for rs in memory.receipts.values() for r in rs]
+    assert [d["version"] for d in documents] == [1] * len(documents)
+    assert not any("signers" in d for d in documents)
+    assert audit(memory).differences == ()
+
+
 def test_after_a_restart_in_the_middle_it_follows_too() -> None:
     world = World()
     world.miner("first", 1.0)
@@ -141,7 +150,8 @@ def receipt(round_: int, name: str, value: object) -> Change:
         ("manifest_digest", "0" * 64),
         ("losses", {"text": [1.0]}),
         ("schedule_fingerprint", "0" * 64),
-        ("version", 2),
+        ("version", 1),
+        ("signers", {"hotkeys": ["x"], "samples": {"text": [0] * 320}}),
     ],
 )
 def test_a_changed_field_of_a_receipt_is_found(name: str, value: object) -> None:
@@ -152,7 +162,7 @@ def test_a_receipt_that_was_not_signed_like_this_is_found() -> None:
     def change(memory: Memory) -> None:
         key = min(memory.receipts)
         old = memory.receipts[key][0]
-        document = old.document.replace(b'"version":1', b'"version":1 ')
+        document = old.document.replace(b'"version":2', b'"version":2 ')
         memory.receipts[key][0] = replace(old, document=document)
 
     assert any("its signature is not valid" in line for line in after(change))

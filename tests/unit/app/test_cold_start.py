@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,17 @@ def invent_losses(folder: Path) -> None:
     sign_all_again(folder, receipt=change)
 
 
+def name_signer(folder: Path, *, of: tuple[str, ...]) -> None:
+    """Say in some entries' receipts that somebody signed the samples, which nobody did."""
+
+    def change(document: Json) -> None:
+        if document["hotkey"] in of:
+            (count,) = map(len, document["signers"]["samples"].values())
+            document["signers"] = {"hotkeys": ["x"], "samples": {"text": [0] * count}}
+
+    sign_all_again(folder, receipt=change)
+
+
 def one_loss(value: float) -> Callable[[Json], None]:
     """Finite as JSON has it, and infinite in float32."""
 
@@ -318,14 +330,6 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         edited(lambda d: d["premises"].update(is_shielded=True)),
         "protected otherwise than it was",
     ),
-    "signers of other rows": (
-        edited(
-            lambda d: d["premises"].update(
-                signed=[{"task": "text", "signers": ["friend"], "rows": [0]}]
-            )
-        ),
-        "signers of other rows",
-    ),
     "retired without cause": (
         edited(lambda d: [s.update(retired=True) for s in d["submissions"]]),
         "retired without cause",
@@ -359,6 +363,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "1 of 2 receipts are missing",
     ),
     "losses of its own": (invent_losses, "scored again"),
+    "other signers": (
+        partial(name_signer, of=("first", "better", "worse", "broken")),
+        "others signed its samples",
+    ),
+    "signers that differ": (
+        partial(name_signer, of=("better",)),
+        "its receipts disagree on who signed the samples",
+    ),
     "a loss beyond float32": (huge_losses(1e39), "with a loss that is no number"),
     "a loss near the end of float64": (huge_losses(1e200), "with a loss that is no number"),
 }

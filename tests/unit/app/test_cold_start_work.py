@@ -14,7 +14,8 @@ import pytest
 from sn37.app import cold_start, histories, rechecking
 from sn37.app.keeper import StateKeeper
 from sn37.app.receipt_files import read_receipt
-from sn37.app.rechecking import MIN_RECEIPTS, Resampler
+from sn37.app.rechecking import MIN_RECEIPTS
+from sn37.app.resampling import Resampler
 from sn37.app.sources import Sources
 from sn37.domain.commitment import Commitment
 from sn37.domain.events import Degraded

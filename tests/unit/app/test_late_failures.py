@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from sn37.app.keeper import StateKeeper
@@ -39,6 +41,27 @@ def test_a_loss_beyond_float32_in_a_later_block_fails_its_entry_and_not_the_roun
     assert rows(last(state))["hijacked"] == (Verdict.FAILED, Reason.NON_FINITE)
     assert last(state).winner == "first"
     assert hijacked.key not in dict(last(state).near_duplicates or ())
+    assert audit(world.store.memory).differences == ()
+
+
+@pytest.mark.parametrize("lost", [math.nan, math.inf, 1e39, -math.inf, 1e30])
+@pytest.mark.parametrize("at", [0, 17, 299])
+def test_t48_one_lost_loss_costs_its_model_and_does_not_convict_it(lost: float, at: int) -> None:
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("odd", 0.9, block=110)
+    exact, num_scored = by_quality(world.qualities), 0
+
+    def loss(artifact: ModelArtifact, sample: Sample) -> float:
+        nonlocal num_scored
+        if artifact.ref.repo != "odd/model":
+            return exact(artifact, sample)
+        num_scored += 1
+        return lost if num_scored == at + 1 else exact(artifact, sample)
+
+    world.scorer.loss = loss
+    state = world.run()
+    assert rows(last(state))["odd"][0] is Verdict.SCORED
     assert audit(world.store.memory).differences == ()
 
 

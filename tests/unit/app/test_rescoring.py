@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from sn37.app.rescoring import (
     blocks_of,
     rescore,
 )
-from sn37.domain.canonical import canonical_digest, canonical_json
+from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
 from sn37.domain.competition import Competition
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.models import ModelArtifact
@@ -54,6 +55,10 @@ def played() -> tuple[World, dict[str, tuple[SignedReceipt, Receipt]]]:
 WORLD, RECEIPTS = played()
 SIGNED, GOOD = RECEIPTS["good"]
 _, POOR = RECEIPTS["poor"]
+
+
+def changed(fields: dict[str, JsonValue]) -> bytes:
+    return canonical_json({**json.loads(SIGNED.document), **fields})
 
 
 def artifact_of(receipt: Receipt) -> ModelArtifact:
@@ -216,6 +221,14 @@ def test_a_published_receipt_is_read_as_it_was_signed() -> None:
     assert read_receipt(SIGNED.document) == (receipt, None)
 
 
+def test_a_receipt_of_before_signers_were_said_is_still_read() -> None:
+    said = json.loads(SIGNED.document)
+    assert said.pop("signers") == {"hotkeys": [], "samples": {"text": [None] * 320}}
+    old, _ = read_receipt(canonical_json({**said, "version": 1}))
+    assert old == replace(GOOD, signers=None)
+    assert old.document() == {**said, "version": 1}
+
+
 def test_losses_that_json_cannot_say_are_read_back() -> None:
     receipt = with_loss(with_loss(GOOD, 0, math.inf), 1, math.nan)
     document = receipt.document()
@@ -234,7 +247,13 @@ def test_losses_that_json_cannot_say_are_read_back() -> None:
         (b"{}", "no receipt: version: Field required"),
         (b'{"document": {}}', "no receipt: document.version: Field required"),
         (SIGNED.document[:-1] + b',"more":1}', "no receipt: more: Extra inputs"),
-        (SIGNED.document.replace(b'"version":1', b'"version":2'), "no receipt: version: Input"),
+        (SIGNED.document.replace(b'"version":2', b'"version":3'), "no receipt: version: Input"),
+        (SIGNED.document.replace(b'"version":2', b'"version":1'), "version does not fit"),
+        (changed({"version": 2, "signers": None}), "version does not fit"),
+        (changed({"signers": {"hotkeys": ["x"], "samples": {"text": [0]}}}), "1 samples, not 320"),
+        (changed({"signers": {"hotkeys": [], "samples": {}}}), "signers of the tasks none"),
+        (changed({"signers": {"hotkeys": ["x", "x"], "samples": {"text": [0]}}}), "repeated"),
+        (changed({"signers": {"hotkeys": ["x"], "samples": {"text": [True]}}}), "signers.samples"),
         (SIGNED.document.replace(b'"repo":"', b'"repo":"-'), "its commitment: namespace"),
         (publish(SIGNED).replace(b'"signature":"', b'"signature":"zz'), "no receipt: signature"),
         (publish(SIGNED)[:-1] + b',"a":NaN}', "no receipt: a: Extra inputs"),

@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.adapters.dataset.wandb_history import (
+    BEFORE_A_GAP,
     MAX_EMPTY_PAGES,
+    MAX_PAGES,
     MAX_STEPS,
+    WIDEST,
     Flooded,
     HistoryChanged,
     HistoryPage,
@@ -155,8 +158,56 @@ def test_t42_rows_appended_with_an_older_time_do_not_count() -> None:
 def test_a_run_that_jumps_ahead_ends_at_the_gap() -> None:
     history = one_a_minute(10)
     history.rows[10**12] = {"_step": 10**12, "_timestamp": SINCE + 700.0}
-    assert history.steps() == [10**12]
+    found, left_out = history.found()
+    assert [row.step for row in found] == [10**12]
     assert len(history.asked) <= 2 * MAX_EMPTY_PAGES + 2
+    (why,) = left_out
+    assert why == BEFORE_A_GAP
+    assert 10**12 - PAGE * WIDEST * MAX_EMPTY_PAGES < left_out[why] < 10**12
+
+
+@pytest.mark.parametrize("gap", [PAGE, 16 * PAGE, 17 * PAGE, 512, 513, 3_000])
+def test_no_row_is_lost_behind_a_gap(gap: int) -> None:
+    early = {step: SINCE + 60.0 * step for step in range(20)}
+    late = {19 + gap + step: SINCE + 3600 + 60.0 * step for step in range(20)}
+    found, left_out = History(early | late).found()
+    assert [row.step for row in found] == [*early, *late]
+    assert left_out == {}
+
+
+@given(
+    st.lists(st.integers(1, 2_500), min_size=1, max_size=60),
+    st.integers(0, 4_000_000),
+    st.floats(1.0, 400.0),
+)
+def test_no_row_is_lost_where_steps_are_block_numbers(
+    gaps: list[int], first: int, seconds: float
+) -> None:
+    blocks = [first + sum(gaps[:n]) for n in range(len(gaps))]
+    times = {block: SINCE - 3_000 + seconds * n for n, block in enumerate(blocks)}
+    history = History(dict(times))
+    assert history.steps() == [step for step, time in times.items() if SINCE <= time < UNTIL]
+    # An empty page is asked for twice, and a wide one covers 64 steps.
+    assert len(history.asked) <= 2 * sum(gap / (PAGE * WIDEST) + 6 for gap in gaps) + 200
+
+
+def test_pages_are_narrow_again_where_rows_come_close_together() -> None:
+    sparse = {10_000 + 500 * n: SINCE + 1_000 + n for n in range(5)}
+    dense = {step: SINCE + step / 10 for step in range(9_000, 9_900)}
+    history = History(dense | sparse)
+    history.found()
+    widths = [stop - start for start, stop in history.asked if stop in dense and start in dense]
+    assert max(stop - start for start, stop in history.asked) == PAGE * WIDEST
+    assert set(widths[2:]) == {PAGE}
+    assert len(widths) > 100
+
+
+def test_t17_a_run_with_more_pages_than_anybody_needs_is_given_up() -> None:
+    far_apart = PAGE * WIDEST * 6
+    history = History({step * far_apart: SINCE + step for step in range(MAX_PAGES)})
+    with pytest.raises(Flooded):
+        history.found()
+    assert len(history.asked) <= 2 * MAX_PAGES + 2
 
 
 def test_t17_a_run_with_more_steps_than_anybody_needs_is_given_up() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.collected import (
@@ -20,6 +21,7 @@ from sn37.domain.collected import (
     vet,
     vet_draw,
 )
+from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, Sample
 from sn37.testing.builders import a_pool_request, a_sample, a_window, time_of
 
@@ -181,6 +183,77 @@ def test_t17_an_endless_and_a_circular_row_are_outliers_and_ordinary_ones_are_no
     circular = row("circular", reference="I am stuck. " * 70)
     found = outliers((*ORDINARY, endless, circular), max_deviations=8.0)
     assert found == {"endless": "outlier by length", "circular": "outlier by repetition"}
+
+
+def signed(signer: str, num_rows: int, *, words: int = 100, seed: int = 0) -> list[Sample]:
+    return [
+        row(f"{signer}-{n:03}", signer=signer, reference=prose(words + n, 1000 * seed + n))
+        for n in range(num_rows)
+    ]
+
+
+HONEST = [s for v in range(3) for s in signed(f"h{v}", 30, words=80 + 20 * v, seed=v)]
+
+
+def test_t52_a_flood_of_short_rows_does_not_make_outliers_of_the_others() -> None:
+    flood = [row(f"f{n}", signer="flood", prompt="", reference="Yes.") for n in range(2000)]
+    long = row("long", signer="h0", reference=prose(350, 9))
+    assert outliers((*HONEST, long, *flood), max_deviations=4.0) == {}
+    # As one signer's rows, and by their own median, they would be.
+    mine = [a_sample(s.provenance.row_id, reference=s.reference) for s in (*HONEST, long, *flood)]
+    assert len(outliers(mine, max_deviations=4.0)) > 80
+
+
+def test_t17_a_signers_odd_rows_are_no_excuse_for_themselves() -> None:
+    odd = [row(f"o{n}", signer="odd", reference="I am stuck. " * 300) for n in range(500)]
+    found = outliers((*HONEST, *odd), max_deviations=8.0)
+    assert set(found) == {f"o{n}" for n in range(500)}
+    half = [
+        replace(s, provenance=replace(s.provenance, signer=Hotkey("v" + s.provenance.row_id[-1])))
+        for s in odd
+    ]
+    two = [s for s in half if s.provenance.signer in ("v1", "v2")]
+    assert set(outliers((*HONEST, *two), max_deviations=8.0)) == {s.provenance.row_id for s in two}
+
+
+def test_rows_of_two_signers_are_held_against_all_rows() -> None:
+    endless = row("endless", signer="h1", reference=prose(20_000, 1))
+    some = [s for s in HONEST if s.provenance.signer != "h2"]
+    assert outliers((*some, endless), max_deviations=8.0) == {"endless": "outlier by length"}
+
+
+lengths = st.lists(st.integers(0, 9), max_size=8)
+
+
+@given(st.lists(lengths, min_size=3, max_size=5), lengths)
+@settings(max_examples=100)
+def test_t52_no_rows_of_one_signer_set_a_row_of_the_others_aside(
+    honest: list[list[int]], added: list[int]
+) -> None:
+    def rows_of(signer: str, doublings: list[int]) -> list[Sample]:
+        return [
+            row(f"{signer}-{n}", signer=signer, prompt="", reference="x" * 2**d)
+            for n, d in enumerate(doublings)
+        ]
+
+    rows = [s for v, theirs in enumerate(honest) for s in rows_of(f"h{v}", theirs)]
+    assume(len({s.provenance.signer for s in rows}) >= 3)
+    before = outliers(rows, max_deviations=4.0)
+    after = outliers((*rows, *rows_of("adder", added)), max_deviations=4.0)
+    assert {name for name in after if not name.startswith("adder")} <= set(before)
+
+
+def test_t52_a_flood_takes_no_room_from_a_signer_that_keeps_to_its_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sn37.domain.collected.MAX_POOL_BYTES", 20_000)
+    request = a_pool_request(window=REQUEST.window, trusted=["v1", "v2"])
+    large = [row(f"h{n:03}", signer="v1", prompt="", reference="y" * 196) for n in range(70)]
+    flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 196) for n in range(200)]
+    alone, beside = vet(Pool(tuple(large)), request), vet(Pool((*large, *flood)), request)
+    kept = {s.provenance.row_id for s in alone.pool.samples}
+    assert len(kept) == 50
+    assert kept <= {s.provenance.row_id for s in beside.pool.samples}
 
 
 def test_short_rows_are_no_outliers() -> None:

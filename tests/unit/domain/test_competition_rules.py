@@ -80,6 +80,15 @@ def test_a_signer_gives_some_share_of_a_sample(share: float) -> None:
         a_source(signer_share=share)
 
 
+def test_only_signed_rows_can_be_of_too_few_signers() -> None:
+    signed = a_source(freshness=Freshness.LIVE, max_age_s=60, signers_netuid=18, min_signers=5)
+    assert signed.min_signers == 5
+    with pytest.raises(ValueError, match="min_signers 5 is for signed sources; name signers_netu"):
+        a_source(min_signers=5)
+    with pytest.raises(ValueError, match="min_signers -1"):
+        a_source(freshness=Freshness.LIVE, max_age_s=60, signers_netuid=18, min_signers=-1)
+
+
 def test_a_quarantine_that_would_take_ordinary_rows_is_refused() -> None:
     assert a_source(max_deviations=4.0).max_deviations == 4.0
     with pytest.raises(ValueError, match=r"max_deviations 3\.9 is under 4, where ordinary"):

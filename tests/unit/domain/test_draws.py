@@ -18,6 +18,7 @@ from sn37.domain.samples import Pool, Sample
 from sn37.domain.sampling import (
     AUTHOR_DRIFT,
     NotEnoughRows,
+    TooFewSigners,
     collect_window,
     draw,
     manifest,
@@ -54,6 +55,12 @@ def rows_in_strata(draw_: st.DrawFn, *, num_unsigned: int = 0) -> list[Sample]:
 def drawn(samples: list[Sample], count: int, share: float, seed: int = 7) -> tuple[Sample, ...]:
     pool = Pool(tuple(samples))
     return draw(pool, task=TASK, count=count, seed=Seed(seed), signer_share=share)
+
+
+def cap_of(samples: list[Sample], count: int, share: float) -> int:
+    num_rows = Counter(s.provenance.signer for s in samples)
+    num_unsigned = num_rows.pop(None, 0)
+    return signer_cap(count, share, num_rows.values(), num_unsigned=num_unsigned)
 
 
 def spread(samples: list[Sample]) -> list[Sample]:
@@ -124,7 +131,7 @@ def test_a_draw_is_all_rows_by_rank_spread_cut_at_the_cap_and_spread_again(
     capped = [s for s in by_rank if s.provenance.signer is None]
     for signer in ("v1", "v2", "v3"):
         theirs = [s for s in by_rank if s.provenance.signer == signer]
-        capped += spread(theirs)[: signer_cap(count, share)]
+        capped += spread(theirs)[: cap_of(samples, count, share)]
     assert drawn(samples, count, share) == tuple(spread(sorted(capped, key=place))[:count])
 
 
@@ -134,8 +141,9 @@ def test_a_late_or_missing_row_moves_at_most_two_samples_with_the_signer_cap_too
     samples: list[Sample], count: int, share: float, data: st.DataObject
 ) -> None:
     missing = data.draw(st.sampled_from(samples))
-    whole = set(drawn(samples, count, share))
-    part = set(drawn([s for s in samples if s != missing], count, share))
+    others = [s for s in samples if s != missing]
+    assume(cap_of(samples, count, share) == cap_of(others, count, share))
+    whole, part = set(drawn(samples, count, share)), set(drawn(others, count, share))
     assert len(whole ^ part) <= 2
     assert whole - part <= {missing}
 
@@ -161,8 +169,9 @@ def test_a_late_row_moves_at_most_four_samples_of_strata_with_the_signer_cap(
     samples: list[Sample], count: int, share: float, data: st.DataObject
 ) -> None:
     missing = data.draw(st.sampled_from(samples))
-    whole = set(drawn(samples, count, share))
-    part = set(drawn([s for s in samples if s != missing], count, share))
+    others = [s for s in samples if s != missing]
+    assume(cap_of(samples, count, share) == cap_of(others, count, share))
+    whole, part = set(drawn(samples, count, share)), set(drawn(others, count, share))
     assert len(whole ^ part) <= 4
     assert len(whole - part - {missing}) <= 1
 
@@ -187,7 +196,7 @@ def test_one_stratum_is_drawn_as_if_there_were_none(
     ids = [s.provenance.row_id for s in drawn(named, count, share)]
     assert ids == [s.provenance.row_id for s in drawn(samples, count, share)]
     # What decision 18 says: one walk by rank, a signer at the cap is passed over.
-    cap, walked, given_ = signer_cap(count, share), [], Counter[str | None]()
+    cap, walked, given_ = cap_of(samples, count, share), [], Counter[str | None]()
     for sample in sorted(samples, key=lambda s: rank(s, task=TASK, seed=SEED)):
         signer = sample.provenance.signer
         given_[signer] += 1
@@ -201,7 +210,7 @@ def test_one_stratum_is_drawn_as_if_there_were_none(
 def test_a_draw_takes_exactly_as_many_rows_as_asked_and_keeps_the_cap(
     samples: list[Sample], count: int, share: float
 ) -> None:
-    cap = signer_cap(count, share)
+    cap = cap_of(samples, count, share)
     signers = [s.provenance.signer for s in samples]
     num_drawable = sum(
         n if signer is None else min(n, cap)
@@ -238,6 +247,80 @@ def test_a_signers_share_is_rounded_down_but_at_least_one(
     count: int, share: float, cap: int
 ) -> None:
     assert signer_cap(count, share) == cap
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "cap"),
+    [
+        ([250] * 9, 66),  # twice an equal share of 300
+        ([250] * 6, 100),
+        ([250] * 5, 120),  # the schedule's share
+        ([2000], 120),
+        ([], 120),
+        ([250] * 9 + [1], 66),  # a fifteenth of a signer
+        ([250] * 9 + [5], 64),
+        ([250] * 9 + [15], 60),  # a twentieth of the draw: a whole one
+        ([250] * 9 + [1] * 15, 60),
+        ([100, 100, 30, 15, 15, 15, 15, 10], 100),  # only this fills the draw
+        ([100, 100, 30, 15, 15, 15, 15, 9], 120),  # nothing does
+    ],
+)
+def test_a_signers_cap_is_twice_an_equal_share_where_that_fills_the_draw(
+    num_rows: list[int], cap: int
+) -> None:
+    assert signer_cap(300, 0.4, num_rows) == cap
+
+
+def test_unsigned_rows_fill_a_draw_as_well() -> None:
+    assert signer_cap(300, 0.4, [90] * 3 + [15] * 5, num_unsigned=30) == 75
+    assert signer_cap(300, 0.4, [90] * 3 + [15] * 5) == 75
+    assert signer_cap(300, 0.4, [150] * 2 + [15] * 6, num_unsigned=0) == 105
+    assert signer_cap(300, 0.4, [150] * 2 + [15] * 6, num_unsigned=300) == 75
+
+
+many_rows = st.lists(st.integers(1, 400), min_size=1, max_size=20)
+
+
+@given(many_rows, st.integers(1, 2000), st.integers(1, 400), st.sampled_from([0.2, 0.4, 1.0]))
+@settings(max_examples=300)
+def test_t52_no_signer_that_is_added_makes_a_draw_impossible(
+    num_rows: list[int], added: int, count: int, share: float
+) -> None:
+    def drawable(rows_: list[int]) -> int:
+        return sum(min(n, signer_cap(count, share, rows_)) for n in rows_)
+
+    if drawable(num_rows) >= count:
+        assert drawable([*num_rows, added]) >= count
+    # The cap is never above the share, nor below what a draw from equals needs.
+    cap = signer_cap(count, share, num_rows)
+    assert count // len(num_rows) <= cap or cap == signer_cap(count, share)
+    assert cap <= signer_cap(count, share)
+
+
+@given(st.lists(st.integers(1, 400), min_size=6, max_size=20), st.data())
+@settings(max_examples=300)
+def test_a_row_more_or_fewer_moves_the_cap_by_little(
+    num_rows: list[int], data: st.DataObject
+) -> None:
+    """A signer with 15 rows or more counts in full; below, each row is a fifteenth of one."""
+    assume(sum(min(n, 100) for n in num_rows) > 300)
+    place = data.draw(st.integers(0, len(num_rows) - 1))
+    fewer = [n - (p == place) for p, n in enumerate(num_rows)]
+    before, after = signer_cap(300, 0.4, num_rows), signer_cap(300, 0.4, fewer)
+    assert abs(before - after) <= 2
+    if num_rows[place] > 15 and sum(min(n, after) for n in fewer) > 300:
+        assert before == after
+
+
+@pytest.mark.parametrize(("num_signers", "is_enough"), [(4, False), (5, True), (6, True)])
+def test_rows_of_too_few_signers_are_not_drawn(num_signers: int, is_enough: bool) -> None:
+    names = [f"v{n % num_signers}" for n in range(60)]
+    pool = Pool(tuple(a_sample(f"r{n}", signer=v) for n, v in enumerate(names)))
+    if is_enough:
+        assert len(draw(pool, task=TASK, count=30, seed=SEED, min_signers=5)) == 30
+        return
+    with pytest.raises(TooFewSigners, match="rows of 4 signers, at least 5 are needed"):
+        draw(pool, task=TASK, count=30, seed=SEED, min_signers=5)
 
 
 def test_too_few_rows_are_said_with_numbers() -> None:

@@ -290,3 +290,23 @@ def test_t06_a_later_clone_changes_no_other_entry(
 )
 def test_who_is_evaluated_again(submission: Submission, history: History, again: bool) -> None:
     assert evaluate_again(submission, history) is again
+
+
+def test_t59_places_go_to_a_hotkey_that_hung_when_nobody_else_wants_them() -> None:
+    row = an_entry_result(key("a", 50), verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
+    hung = a_round_result(a_round_key(1, 360), entries=(row,))
+    # It commits again, the first of all; the day between two challenges has passed.
+    entries = (fetched("a", 100), fetched("b", 101), fetched("c", 102))
+    late = SYNC + 20 * 360
+    planned = plan(*entries, rounds=(hung,), sync_block=late)
+    assert planned.entries == (key("b", 101), key("c", 102))
+    assert reasons(planned) == {"a": Reason.QUEUED}
+    planned = plan(*entries[:2], rounds=(hung,), sync_block=late)
+    assert planned.entries == (key("a", 100), key("b", 101))
+
+
+def test_who_had_no_time_in_the_round_before_has_the_first_place_in_the_next() -> None:
+    before = replace(scored(360), postponed=(key("c", 102),))
+    planned = plan(*(fetched(h, 100 + n) for n, h in enumerate("abc")), rounds=(before,))
+    assert planned.entries == (key("a", 100), key("c", 102))
+    assert reasons(planned) == {"b": Reason.QUEUED}

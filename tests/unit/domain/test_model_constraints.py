@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from sn37.domain.constraints import ModelFacts, is_projection, norm_violation, violations
+from sn37.domain.constraints import (
+    ModelFacts,
+    is_projection,
+    limit_of,
+    norm_violation,
+    size_violation,
+    violations,
+)
 from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.reasons import Reason
 from sn37.testing.builders import an_artifact
@@ -126,3 +135,42 @@ def test_t10_few_norms_may_be_large_and_none_may_be_huge(
 def test_norm_limits_must_make_sense(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="are no limits"):
         NormLimits(**changes)
+
+
+@pytest.mark.parametrize("value", [0.0, 15.9, -20.0, math.inf, math.nan])
+@pytest.mark.parametrize(
+    "name", ["largest_matrix", "largest_embedding", "largest_scale", "largest_bias"]
+)
+def test_limits_of_single_numbers_must_make_sense(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} .* is not a limit"):
+        NormLimits(**{name: value})
+
+
+SIZES = NormLimits(largest_matrix=16, largest_embedding=20, largest_scale=30, largest_bias=40)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "num_dimensions", "limit"),
+    [
+        ("model.layers.17.self_attn.q_proj.weight", 2, 16),
+        ("h.0.self_attention.query_key_value.weight", 2, 16),
+        ("model.embed_tokens.weight", 2, 20),
+        ("transformer.wpe.weight", 2, 20),
+        ("lm_head.weight", 2, 20),
+        ("model.norm.weight", 1, 30),
+        ("model.layers.0.input_layernorm.weight", 1, 30),
+        ("model.layers.0.self_attn.q_norm.weight", 1, 30),
+        ("model.layers.17.self_attn.k_proj.bias", 1, 40),
+        ("lm_head.bias", 1, 40),
+        ("gpt_neox.layers.0.input_layernorm.bias", 1, 40),
+    ],
+)
+def test_t45_every_tensor_has_a_limit_of_its_kind(
+    tensor: str, num_dimensions: int, limit: float
+) -> None:
+    assert limit_of(tensor, num_dimensions, SIZES) == limit
+    assert size_violation(tensor, num_dimensions, limit, SIZES) is None
+    broken = size_violation(tensor, num_dimensions, limit + 0.25, SIZES)
+    assert broken is not None
+    assert broken.reason is Reason.NORM
+    assert broken.detail.startswith(f"{tensor} holds {limit + 0.25:g}, at most {limit} is allowed")

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sn37.domain.comparing import Measured, measure
 from sn37.domain.evidence import LOG_LEVEL
@@ -17,10 +15,8 @@ from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.origins import (
     MIN_SIGNED,
     Origin,
-    SignedRows,
     odd_origins,
     origins_of,
-    signed_rows,
 )
 from sn37.domain.racing import is_hopeless
 from sn37.testing.builders import a_competition, a_task
@@ -150,35 +146,16 @@ def test_each_tasks_differences_are_clipped_at_its_own_mean_loss() -> None:
     assert measured((champion, challenger, origins)).sums.clipped_gain == 4 * 1 + 4 * 5
 
 
-@settings(max_examples=25)
-@given(st.lists(st.sampled_from([None, "a", "b", "c"]), max_size=40))
-def test_who_signed_is_told_row_by_row(names: list[str | None]) -> None:
-    by_row = tuple(None if n is None else Hotkey(n) for n in names)
-    assert signed_rows(TEXT, by_row).by_row == by_row
-
-
-@pytest.mark.parametrize(
-    ("signers", "of"),
-    [(("b", "a"), (0, 1)), (("a", "a"), (0, 1)), (("a",), (1,)), (("a",), (-2,))],
-)
-def test_signers_that_contradict_their_rows_are_refused(
-    signers: tuple[str, ...], of: tuple[int, ...]
-) -> None:
-    with pytest.raises(ValueError, match="task text"):
-        SignedRows(task=TEXT, signers=tuple(map(Hotkey, signers)), rows=of)
-
-
 def test_origins_come_in_the_order_of_scoring() -> None:
     """Blocks of sixteen, interleaved over the tasks; what is not told has no signer."""
     rules = a_competition(
         tasks=(a_task("text", weight=0.5, num_samples=32), a_task("choice", weight=0.5))
     )
-    signed = [signed_rows(TEXT, [Hotkey("a")] * 16 + [Hotkey("b")] * 16)]
-    found = origins_of(signed, rules)
+    found = origins_of({TEXT: (Hotkey("a"),) * 16 + (Hotkey("b"),) * 16}, rules)
     assert found == (
         *(Origin(TEXT, Hotkey("a")),) * 16,
         *(Origin(CHOICE, None),) * 16,
         *(Origin(TEXT, Hotkey("b")),) * 16,
         *(Origin(CHOICE, None),) * 16,
     )
-    assert {o.signer for o in origins_of((), rules)} == {None}
+    assert {o.signer for o in origins_of(None, rules)} == {None}

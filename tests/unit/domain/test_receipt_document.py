@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from sn37.domain.canonical import canonical_digest, canonical_json
-from sn37.domain.ids import Digest, TaskName
+from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.receipt import Receipt
 from sn37.testing.builders import a_commitment, a_round_key, hex_digest
 
@@ -46,6 +46,14 @@ def test_a_document_names_everything_that_the_losses_depend_on() -> None:
         "code_version": "0.1.0",
         "schedule_fingerprint": "f" * 64,
         "environment": {"dtype": "bfloat16", "device": "cpu"},
+    }
+
+
+def test_a_receipt_that_knows_who_signed_its_samples_is_of_version_2() -> None:
+    signed = replace(RECEIPT, signers={TEXT: (Hotkey("val-b"), None, Hotkey("val-b"))})
+    assert signed.document() == RECEIPT.document() | {
+        "version": 2,
+        "signers": {"hotkeys": ["val-b"], "samples": {"text": [0, None, 0]}},
     }
 
 

@@ -33,6 +33,7 @@ from sn37.adapters.sqlite.json_values import dump, load, to_record
 from sn37.adapters.sqlite.schema import migrate
 from sn37.domain.competition import Method
 from sn37.domain.ids import TaskName
+from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses, SampleBlock
 from sn37.testing.state_store_harness import ALICE, PLAN
@@ -191,11 +192,14 @@ def test_an_order_arrives_as_sent() -> None:
         architecture="LlamaForCausalLM",
         max_parameters=1,
         max_tokens=2,
+        norms=NormLimits(largest_bias=77.5),
         tokenizer=None,
         template="{{ x }}",
         device="cpu",
         dtype="float32",
         threads=1,
+        seed="5" * 64,
+        skip_blocks=3,
         blocks=(BlockOrder(method=Method.TEXT_LOSS, pairs=(("", "é🙂\0"),)),),
     )
     assert WorkOrder.decode(body(order.encode())) == order

@@ -31,7 +31,7 @@ def test_t25_a_host_without_landlock_or_seccomp_is_weak_and_no_other() -> None:
 
 def test_the_label_names_the_layers_in_their_order() -> None:
     assert Sandbox(layers=frozenset(Layer), landlock_abi=6).label == (
-        "user,pid,net,ipc,capabilities,landlock6,seccomp"
+        "user,pid,net,ipc,mount,capabilities,landlock6,seccomp"
     )
     assert Sandbox(layers=frozenset()).label == "none"
 

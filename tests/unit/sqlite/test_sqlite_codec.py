@@ -30,7 +30,6 @@ from sn37.domain.ids import (
     TaskName,
 )
 from sn37.domain.models import ModelArtifact, ModelRef
-from sn37.domain.origins import signed_rows
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Provenance, Sample
 from sn37.domain.state import (
@@ -136,7 +135,6 @@ outcomes = st.builds(
     EntryOutcome, key=keys, verdict=st.sampled_from(Verdict), reason=reasons, detail=texts
 )
 clocks = st.lists(st.tuples(keys, blocks), max_size=2).map(tuple)
-signed = st.builds(signed_rows, tasks, st.lists(st.none() | hotkeys, max_size=4))
 premises = st.builds(
     Premises,
     former=st.none() | keys,
@@ -144,7 +142,6 @@ premises = st.builds(
     num_judged=numbers,
     awaited=st.lists(keys, max_size=2).map(tuple),
     clocks=clocks,
-    signed=st.lists(signed, max_size=2).map(tuple),
 )
 plans = st.builds(
     RoundPlan,
@@ -158,6 +155,8 @@ plans = st.builds(
     # at most one: the repr of a larger set has no fixed order
     unreadable=st.frozensets(keys, max_size=1),
     unprobed=st.frozensets(keys, max_size=1),
+    signers=st.none()
+    | st.dictionaries(tasks, st.lists(st.none() | hotkeys, max_size=3).map(tuple), max_size=2),
     premises=st.none() | premises,
 )
 results = st.builds(
@@ -169,6 +168,7 @@ results = st.builds(
     entries=st.lists(entry_results, max_size=2).map(tuple),
     skipped=reasons,
     near_duplicates=st.none() | st.lists(st.tuples(keys, keys), max_size=2).map(tuple),
+    postponed=st.lists(keys, max_size=2).map(tuple),
     is_shielded=st.booleans(),
     clocks=clocks,
 )

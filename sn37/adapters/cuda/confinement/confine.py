@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from sn37.adapters.cuda.confinement import landlock, limits, privileges, seccomp
+from sn37.adapters.cuda.confinement import landlock, limits, privileges, root, seccomp
 from sn37.adapters.cuda.confinement.paths import OWN_PROCESS
 from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
 
@@ -17,7 +17,7 @@ def confine(
     allowed: Sequence[tuple[str, int]],
     memory_bytes: int | None,
 ) -> None:
-    """Apply every layer but the namespaces, which the process is in already. One thread only.
+    """Apply every layer; of namespaces those that the process is in already. One thread only.
 
     Args:
         allowed: Paths with Landlock's rights over them.
@@ -26,6 +26,8 @@ def confine(
     Raises:
         OSError: A layer that the host was found to have cannot be applied.
     """
+    if Layer.MOUNT in sandbox.layers:
+        root.build(path for path, _ in allowed)
     limits.limit(memory_bytes=memory_bytes)
     privileges.gain_no_more()
     if Layer.LANDLOCK in sandbox.layers:

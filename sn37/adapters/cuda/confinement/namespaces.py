@@ -1,4 +1,4 @@
-"""New namespaces for the next child: its own users, processes, network and shared memory."""
+"""New namespaces for the next child: its own users, processes, network, shared memory, mounts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ _FLAGS = {
     Layer.PID: 0x20000000,
     Layer.NET: 0x40000000,
     Layer.IPC: 0x08000000,
+    Layer.MOUNT: 0x00020000,
 }
 _NOBODY = 65534  # who the worker believes to be; files are still judged by the real user
 

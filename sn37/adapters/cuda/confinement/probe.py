@@ -13,7 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement import landlock, namespaces, privileges, seccomp
+from sn37.adapters.cuda.confinement import landlock, namespaces, privileges, root, seccomp
+from sn37.adapters.cuda.confinement.kernel import own_status
+from sn37.adapters.cuda.confinement.paths import system_paths
 from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer, Sandbox
 
 TIMEOUT_S = 60.0
@@ -78,8 +80,21 @@ def _enter(wanted: set[Layer]) -> bool:
     namespaces.enter(wanted)
     child = os.fork()  # as the first process of its namespace
     if child == 0:
-        os._exit(0 if Layer.PID not in wanted or os.getpid() == 1 else 1)
+        status = 1
+        try:
+            has_own_root = Layer.MOUNT not in wanted or _hide_files()
+            status = 0 if has_own_root and (Layer.PID not in wanted or os.getpid() == 1) else 1
+        except OSError:
+            pass  # this host does not offer it
+        finally:
+            os._exit(status)
     return os.waitpid(child, 0)[1] == 0
+
+
+def _hide_files() -> bool:
+    """With all that a worker would find, since one path that cannot be mounted ends its start."""
+    root.build(path for path, _ in system_paths("cpu"))
+    return bool(own_status("Pid")) and not Path("/etc/passwd").exists()
 
 
 def _drop() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -15,12 +15,13 @@ class Layer(StrEnum):
     PID = "pid"
     NET = "net"
     IPC = "ipc"
+    MOUNT = "mount"
     CAPABILITIES = "capabilities"
     LANDLOCK = "landlock"
     SECCOMP = "seccomp"
 
 
-NAMESPACES = (Layer.USER, Layer.PID, Layer.NET, Layer.IPC)
+NAMESPACES = (Layer.USER, Layer.PID, Layer.NET, Layer.IPC, Layer.MOUNT)
 ESSENTIAL = frozenset({Layer.LANDLOCK, Layer.SECCOMP})
 
 
@@ -53,13 +54,21 @@ class Sandbox:
 
     @property
     def label(self) -> str:
-        """Short, for receipts: ``user,pid,net,ipc,capabilities,landlock6,seccomp``."""
+        """Short, for receipts: ``user,pid,net,ipc,mount,capabilities,landlock6,seccomp``."""
         names = (
             f"{layer}{self.landlock_abi}" if layer is Layer.LANDLOCK else layer.value
             for layer in Layer
             if layer in self.layers
         )
         return ",".join(names) or "none"
+
+    def on(self, device: str) -> Sandbox:
+        """What of it confines workers on a device.
+
+        A GPU's driver asks for paths that nobody has listed for us: it keeps the host's root.
+        """
+        kept = self.layers if device == "cpu" else self.layers - {Layer.MOUNT}
+        return replace(self, layers=kept)
 
     def rows(self) -> tuple[LayerRow, ...]:
         """Every layer, for people."""
@@ -116,6 +125,11 @@ LOSSES: Mapping[Layer, Loss] = {
     ),
     Layer.IPC: Loss(
         lost="that a worker uses no shared memory of others rests on seccomp alone",
+        fix=_NAMESPACES_FIX,
+    ),
+    Layer.MOUNT: Loss(
+        lost="a worker sees which paths exist and how large files are, though not what is in them; "
+        "a worker on a GPU sees that in any case",
         fix=_NAMESPACES_FIX,
     ),
     Layer.CAPABILITIES: Loss(

@@ -1,0 +1,43 @@
+"""How long a sequence a model has positions for, from the headers of its weights.
+
+Rotary models reckon positions and have no end. Bart, GPT-2 and OPT look theirs up in a table
+of the weights: a token beyond it cannot be scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sn37.adapters.admission.files import listing, weight_files
+from sn37.adapters.admission.header import Header, read_header
+
+# By the last part of a table's module. Bart's and OPT's first two rows are never a token's.
+_RESERVED_ROWS = {"wpe": 0, "embed_positions": 2}
+
+
+def positions_of(headers: Iterable[Header]) -> int | None:
+    """Positions of the shortest table; ``None`` where the weights hold none."""
+    found = [
+        max(0, tensor.shape[0] - _RESERVED_ROWS[module])
+        for header in headers
+        for tensor in header.tensors
+        if tensor.shape and (module := _module(tensor.name)) in _RESERVED_ROWS
+    ]
+    return min(found, default=None)
+
+
+def positions_in(folder: Path) -> int | None:
+    """The same of an admitted folder.
+
+    Raises:
+        ModelRejected: Its files changed since.
+        OSError: It cannot be read.
+    """
+    names = weight_files([file.path for file in listing(folder)])
+    return positions_of(read_header(folder / name) for name in names)
+
+
+def _module(name: str) -> str:
+    parts = name.split(".")
+    return parts[-2] if len(parts) > 1 and parts[-1] == "weight" else ""

@@ -1,0 +1,41 @@
+"""How long the newcomers of each of the newest rounds were scored."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+
+from sn37.adapters.sqlite.json_values import CodecError
+from sn37.domain.ids import Block, CompetitionId, RoundKey
+from sn37.domain.newcomers import TIMED_ROUNDS
+
+
+def record(db: sqlite3.Connection, round_: RoundKey, seconds: float) -> None:
+    """Insert or replace one round's seconds; forget those of old rounds."""
+    db.execute(
+        "INSERT INTO newcomer_time (competition, sync_block, seconds) VALUES (?, ?, ?)"
+        " ON CONFLICT (competition, sync_block) DO UPDATE SET seconds = excluded.seconds",
+        (round_.competition, round_.sync_block, seconds),
+    )
+    db.execute(
+        "DELETE FROM newcomer_time WHERE rowid NOT IN (SELECT rowid FROM newcomer_time"
+        " ORDER BY sync_block DESC, competition DESC LIMIT ?)",
+        (TIMED_ROUNDS,),
+    )
+
+
+def read(db: sqlite3.Connection) -> dict[RoundKey, float]:
+    """The seconds of all rounds that are remembered, the oldest first.
+
+    Raises:
+        CodecError: One is not a time.
+    """
+    rows = db.execute(
+        "SELECT competition, sync_block, seconds FROM newcomer_time"
+        " ORDER BY sync_block, competition"
+    )
+    found = {RoundKey(CompetitionId(c), Block(b)): seconds for c, b, seconds in rows}
+    for key, seconds in found.items():
+        if not 0 <= seconds < math.inf:
+            raise CodecError(f"newcomers of {key} were scored for {seconds} s")
+    return found

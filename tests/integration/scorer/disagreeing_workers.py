@@ -1,0 +1,22 @@
+"""Workers whose scorer is not the model that everybody downloads."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from sn37.adapters.cuda import worker
+from sn37.adapters.cuda.losses import LossModel
+from sn37.adapters.cuda.prompting import Encoded
+
+_NATS = LossModel.nats
+
+
+def off_by_three_percent(stream: socket.socket) -> None:
+    """What a soft cap on logits did that transformers did not apply."""
+
+    def nats(self: LossModel, samples: Sequence[Encoded]) -> list[float]:
+        return [1.029 * loss for loss in _NATS(self, samples)]
+
+    LossModel.nats = nats  # type: ignore[method-assign]  # in a forked worker of its own
+    worker.main(stream)

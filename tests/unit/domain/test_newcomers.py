@@ -1,0 +1,171 @@
+"""Time for newcomers, and their turns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.domain.eligibility import (
+    MAX_CHAMPION_TIMEOUTS,
+    MAX_FAILURES,
+    failures_after,
+    forgive_failures,
+    record_failure,
+)
+from sn37.domain.history import history_of
+from sn37.domain.ids import Hotkey
+from sn37.domain.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
+from sn37.domain.reasons import Blame, Reason
+from sn37.domain.schedule import RoundTiming
+from sn37.domain.state import NO_HISTORY, EntryResult, History, Verdict
+from sn37.testing.builders import (
+    a_commitment,
+    a_round_key,
+    a_round_result,
+    a_submission,
+    an_entry_key,
+    an_entry_result,
+)
+
+ALICE, BOB = an_entry_key("alice", 10), an_entry_key("bob", 10)
+TIMING = RoundTiming()
+
+
+def failed(reason: Reason) -> EntryResult:
+    return an_entry_result(ALICE, verdict=Verdict.FAILED, reason=reason)
+
+
+def after(*rows: EntryResult) -> History:
+    return history_of(
+        [a_round_result(a_round_key(1, 360 * n), entries=(r,)) for n, r in enumerate(rows)]
+    )
+
+
+def test_newcomers_have_half_of_the_time_between_two_rounds() -> None:
+    assert newcomers_s(TIMING) == 36 * 60
+
+
+def test_rounds_of_one_sync_block_share_the_time_and_the_last_has_what_is_left() -> None:
+    assert left_s(TIMING, spent_s=0, own_s=0, num_rounds=2) == 18 * 60
+    assert left_s(TIMING, spent_s=600, own_s=600, num_rounds=2) == 8 * 60
+    assert left_s(TIMING, spent_s=600, own_s=0, num_rounds=1) == 26 * 60
+
+
+@given(
+    spent=st.lists(st.floats(0, 5_000), min_size=1, max_size=4),
+    num_rounds=st.integers(1, 4),
+)
+def test_time_that_is_spent_never_comes_back(spent: list[float], num_rounds: int) -> None:
+    total, own = sum(spent), spent[0]
+    before = left_s(TIMING, spent_s=total, own_s=own, num_rounds=num_rounds)
+    later = left_s(TIMING, spent_s=total + 60, own_s=own + 60, num_rounds=num_rounds)
+    assert later == pytest.approx(before - 60)
+
+
+def test_t59_hotkeys_that_hung_come_last_and_those_without_time_first() -> None:
+    names = ["hung-and-late", "old", "late", "hung", "young"]
+    candidates = [a_submission(a_commitment(name, 100 + n)) for n, name in enumerate(names)]
+    turns = turns_of(
+        candidates,
+        postponed={s.commitment.key for s in candidates if "late" in s.commitment.hotkey},
+        hung={s.commitment.hotkey for s in candidates if "hung" in s.commitment.hotkey},
+    )
+    assert [s.commitment.hotkey for s in turns.in_order] == [
+        "late",
+        "old",
+        "young",
+        "hung-and-late",
+        "hung",
+    ]
+
+
+def test_what_ran_out_of_its_time_is_counted_until_a_round_scores_it() -> None:
+    found = after(failed(Reason.TIMEOUT), failed(Reason.STALLED), failed(Reason.TIMEOUT))
+    assert (found.timeouts, found.stalls, found.hung) == (
+        {ALICE: 2},
+        {ALICE: 1},
+        frozenset({Hotkey("alice")}),
+    )
+    found = after(failed(Reason.TIMEOUT), failed(Reason.STALLED), an_entry_result(ALICE))
+    assert (found.timeouts, found.stalls, found.hung) == (
+        NO_HISTORY.timeouts,
+        NO_HISTORY.stalls,
+        frozenset(),
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.DEVICE, Reason.HUB_UNAVAILABLE, Reason.UNLOADABLE])
+def test_another_failure_neither_counts_as_time_nor_forgives_it(reason: Reason) -> None:
+    found = after(failed(Reason.TIMEOUT), failed(reason))
+    assert (found.timeouts, found.stalls, found.hung) == (
+        {ALICE: 1},
+        NO_HISTORY.stalls,
+        frozenset({Hotkey("alice")}),
+    )
+
+
+def test_what_older_rounds_come_to_is_carried_on() -> None:
+    past = after(failed(Reason.TIMEOUT), failed(Reason.STALLED))
+    found = history_of([a_round_result(a_round_key(1, 900), entries=())], past)
+    assert (found.timeouts, found.stalls, found.hung) == (past.timeouts, past.stalls, past.hung)
+
+
+def test_who_was_postponed_is_what_the_newest_judged_round_says() -> None:
+    late = replace(a_round_result(a_round_key(1, 360)), postponed=(BOB,))
+    sat_out = replace(a_round_result(a_round_key(1, 720)), skipped=Reason.DATA_UNAVAILABLE)
+    assert history_of([late]).postponed == {BOB}
+    assert history_of([late, sat_out]).postponed == {BOB}
+    assert history_of([sat_out], history_of([late])).postponed == {BOB}
+    assert history_of([late, a_round_result(a_round_key(1, 1080))]).postponed == frozenset()
+
+
+def test_the_time_of_the_newest_rounds_is_remembered_in_their_order() -> None:
+    taken = {a_round_key(c, 360 * n): 1.0 * n for n in range(40, 0, -1) for c in (2, 1)}
+    kept = newest_times(taken)
+    assert list(kept) == sorted(kept, key=lambda key: (key.sync_block, key.competition))
+    assert len(kept) == TIMED_ROUNDS
+    assert kept == {key: s for key, s in taken.items() if key.sync_block > 360 * 8}
+
+
+# failures
+
+
+@pytest.mark.parametrize("num_timeouts", range(MAX_CHAMPION_TIMEOUTS + 1))
+def test_time_ends_a_champion_in_its_third_round_in_a_row(num_timeouts: int) -> None:
+    found = failures_after(0, Reason.TIMEOUT, num_timeouts=num_timeouts, champion=True)
+    is_over = num_timeouts + 1 >= MAX_CHAMPION_TIMEOUTS
+    assert found == (MAX_FAILURES if is_over else 0)
+
+
+def test_anything_else_of_its_own_ends_a_champion_as_it_does_others() -> None:
+    assert failures_after(1, Reason.NON_FINITE, champion=True) == MAX_FAILURES
+    assert failures_after(1, Reason.TIMEOUT, num_timeouts=1) == MAX_FAILURES
+
+
+@given(
+    failures=st.integers(0, 3),
+    reason=st.sampled_from([r for r in Reason if r.blame is not Blame.MINER]),
+    num_timeouts=st.integers(0, 9),
+    champion=st.booleans(),
+)
+def test_what_is_not_the_models_fault_never_counts(
+    failures: int, reason: Reason, num_timeouts: int, champion: bool
+) -> None:
+    assert (
+        failures_after(failures, reason, num_timeouts=num_timeouts, champion=champion) == failures
+    )
+
+
+def test_a_champion_whose_time_is_forgiven_has_nothing_on_record() -> None:
+    champion = a_submission(a_commitment("alice", 10))
+    assert record_failure(champion, Reason.TIMEOUT, "40 s", champion=True) == champion
+
+
+def test_a_round_that_scores_an_entry_forgives_its_failures() -> None:
+    entry = a_submission(a_commitment("alice", 10))
+    once = record_failure(entry, Reason.TIMEOUT, "40 s")
+    assert once.failures == 1
+    assert forgive_failures(once) == forgive_failures(entry) == entry
