@@ -10,6 +10,7 @@ from sn37.app.audit_receipts import check_draws, check_receipts
 from sn37.app.audit_soundness import check_soundness
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
+from sn37.app.evidence import NO_EVIDENCE, PastEvidence, past_evidence
 from sn37.app.receipts import VerifySignature
 from sn37.app.statements import UnreadableStatement, read_statement, state_round, version_of
 from sn37.app.submit import weights_after
@@ -140,11 +141,8 @@ class Auditor:
         """How it ended, from what it rests on."""
         found: list[Difference] = []
         is_first_adopted = past.previous is None and state.beginning is not None
-        # It may have become ineligible in between.
-        if opened.plan.champion is not None and not is_first_adopted:
-            found += compare(
-                f"{where}, champion before", as_json(opened.plan.champion), as_json(past.crown)
-            )
+        if not is_first_adopted:
+            found += _crown_before(where, opened, past)
         found += compare(
             f"{where}, entries",
             as_json(sorted(opened.outcomes)),
@@ -161,7 +159,7 @@ class Auditor:
         conclusion = conclude(
             opened,
             rules=rules,
-            past=past.of(opened.plan.entries),
+            past=past.of(opened.plan, await self._absent(opened)),
             submissions=state.submissions,
             rule=self._rule,
         )
@@ -171,6 +169,16 @@ class Auditor:
             derived = replace(derived, near_duplicates=None)
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
+
+    async def _absent(self, opened: OpenRound) -> PastEvidence:
+        """Evidence of those that are heard without taking part; they may have left long ago."""
+        plan = opened.plan
+        absent = plan.heard - set(plan.entries)
+        if not absent:
+            return NO_EVIDENCE
+        competition = plan.key.competition
+        found = await past_evidence(self._store, self._schedule, competition, plan.heard)
+        return PastEvidence(by_entry={key: found.of(key) for key in absent})
 
     async def _statement(
         self,
@@ -198,7 +206,7 @@ class Auditor:
             receipts=receipts,
             previous=previous,
             netuid=self._schedule.netuid,
-            fingerprint=self._fingerprint,
+            fingerprint=said.schedule_fingerprint if said.premises is None else self._fingerprint,
             code_version=said.code_version,
             version=version_of(opened, {task.name: task.method for task in rules.tasks})
             if receipts
@@ -222,6 +230,26 @@ class Auditor:
         }
         derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
         yield from compare(where, as_json(record.weights), as_json(derived))
+
+
+def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:
+    """The round began with the crown that the one before left, or with that of an heir."""
+    plan, premises = opened.plan, opened.plan.premises
+    told: list[tuple[str, object, object]] = []
+    if premises is not None:
+        told.append(("former champion", premises.former, past.former))
+        if past.is_whole:
+            told.append(("rounds judged before", premises.num_judged, past.num_judged))
+        is_kept = plan.champion == past.crown
+        shielded = past.newest is not None and past.newest.is_shielded and is_kept
+        told.append(("shielded", premises.is_shielded, shielded))
+        # It may have become ineligible in between: the heir has evidence, or nobody has.
+        if not is_kept and plan.champion not in {*past.evidence, None}:
+            told.append(("champion before", plan.champion, past.crown))
+    elif plan.champion is not None:
+        told.append(("champion before", plan.champion, past.crown))
+    for what, recorded, due in told:
+        yield from compare(f"{where}, {what}", as_json(recorded), as_json(due))
 
 
 def _without_words(result: RoundResult) -> RoundResult:

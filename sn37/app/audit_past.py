@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sn37.app.decision import Conclusion
 from sn37.app.differences import Difference, compare
+from sn37.app.evidence import PastEvidence
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
 from sn37.domain.duplicates import duplicates_of
@@ -15,6 +16,7 @@ from sn37.domain.eligibility import MAX_MISSED_ROUNDS, failures_after
 from sn37.domain.evidence import Evidence, weigh
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.domain.origins import Origin, origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.state import (
     EntryResult,
@@ -35,9 +37,12 @@ class Past:
     rounds: Sequence[RoundResult]
     since: Block  # the block at which this state began; rounds before were adopted
     newest: RoundResult | None = None  # of those that were judged
+    former: EntryKey | None = None  # who held the crown last
+    num_judged: int = 0
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
     forgotten: Block | None = None  # the newest round of which only what was left is known
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)  # of the rounds so far
     retired: set[EntryKey] = field(default_factory=set)
     failures: Counter[EntryKey] = field(default_factory=Counter)
     timeouts: Counter[EntryKey] = field(default_factory=Counter)  # since it was last scored
@@ -61,9 +66,18 @@ class Past:
     def previous(self) -> RoundKey | None:
         return self.newest.key if self.newest is not None else None
 
-    def of(self, entries: Iterable[EntryKey]) -> Mapping[EntryKey, Evidence]:
-        """Evidence of the rounds so far."""
-        return {key: self.evidence.get(key, {}) for key in entries}
+    def of(self, plan: RoundPlan, stored: PastEvidence) -> PastEvidence:
+        """Evidence of the rounds so far, for those that are heard in the next.
+
+        Args:
+            stored: Evidence of those that do not take part any more, later rounds included.
+        """
+        held: dict[EntryKey, Evidence] = {
+            key: self.evidence.get(key, {}) for key in plan.heard - stored.by_entry.keys()
+        }
+        for key, rounds in stored.by_entry.items():
+            held[key] = {b: values for b, values in rounds.items() if b < plan.key.sync_block}
+        return PastEvidence(by_entry=held, origins=self.origins)
 
     def add(self, opened: OpenRound, result: RoundResult, rules: Competition) -> None:
         """One more round, as it was recorded.
@@ -72,6 +86,10 @@ class Past:
             ValueError: Its losses are not those of the blocks of a round.
         """
         self.newest, sync_block = result, result.key.sync_block
+        self.origins[sync_block] = origins_of(opened.plan.signers, rules)
+        if result.champion is not None:
+            self.former = result.champion
+        self.num_judged += 1
         scored = (key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
         for key in scored:
             if self._last.get(key, sync_block) > sync_block:

@@ -109,6 +109,8 @@ def _due(
         opinion=opened.opinions.get(submission.commitment.key),
     )
     own = {"code_version"}
+    if plan.premises is None:
+        own.add("schedule_fingerprint")  # of a version before, whose schedules had other fields
     if not drawn:
         own |= {"manifest", "pools"}
     if submission.commitment.key not in opened.environments:

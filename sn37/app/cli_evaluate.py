@@ -13,8 +13,7 @@ import typer
 
 from sn37.app import options
 from sn37.app.bounds import MAX_BLOCK
-from sn37.domain.evidence import NOT_PROVEN
-from sn37.domain.winner import LOG_LEVEL
+from sn37.domain.evidence import LOG_LEVEL, NOT_PROVEN
 
 if TYPE_CHECKING:
     from sn37.app.miner_evaluation import Duel, Evaluation

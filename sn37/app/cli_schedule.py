@@ -45,7 +45,10 @@ def check(
 
     known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     loaded = _load(file, known)
+    if undecided := schedule_view.undecided_lines(loaded.schedule):
+        raise CommandError(f"{loaded.origin}: {undecided[0]}")
     doubts = schedule_view.warnings(loaded.schedule)
+    worth = schedule_view.leverage_lines(loaded.schedule)
     stale = schedule_view.sources_without_freshness(loaded.schedule)
     if as_json:
         _print_json(
@@ -54,9 +57,12 @@ def check(
                 "fingerprint": loaded.fingerprint,
                 "warnings": list(doubts),
                 "sources_without_freshness": list(stale),
+                "gains": list(worth),
             }
         )
         return
+    for line in worth:
+        typer.echo(line)
     for doubt in doubts:
         typer.echo(f"warning: {doubt}")
     if stale:
@@ -104,6 +110,38 @@ def show(
                 typer.echo(f"  {line}")
         if not competitions:
             typer.echo("  no competition runs")
+
+
+@app.command()
+def levels(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Propose each task's level: the champion's mean loss when the newest stage began.
+
+    From the record of a validator in --state-dir; by default for the network's preset.
+    """
+    from sn37.app.champions import recorded_state
+    from sn37.app.competitions import preset_of
+    from sn37.app.schedule_levels import propose_levels
+    from sn37.app.settings import load_settings
+
+    flags = {"config": config, "network": network, "state_dir": state_dir}
+    settings = load_settings(flags)
+    loaded = _load(file or preset_of(settings.network), None)
+    found = propose_levels(recorded_state(settings), loaded.schedule)
+    if not found:
+        raise CommandError(f"{settings.state_dir} has no scored champion of {loaded.origin}")
+    if as_json:
+        _print_json([as_json_value(proposed) for proposed in found])
+        return
+    for proposed in found:
+        typer.echo(f"# {proposed.name}: {proposed.num_rounds} rounds from {proposed.from_block} on")
+        for task, level in proposed.levels.items():
+            typer.echo(f"{task}: level = {level:g}")
 
 
 @app.command()

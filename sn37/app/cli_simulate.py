@@ -213,6 +213,39 @@ def multi_task(
     )
 
 
+@app.command()
+def attack(
+    scenario: Annotated[str, typer.Argument(help="One of those that --help lists below.")],
+    paths: Paths = 60,
+    rounds: Rounds = 60,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    correlation: Correlation = 0.98,
+    gain: Annotated[float, typer.Option("--gain", help="True gain of the honest entry.")] = 0.01,
+    as_json: AsJson = False,
+) -> None:
+    """Play whole rounds against an attack by choice.
+
+    Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
+    attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
+    first-comer, leaders (by a hair, before the honest entry), backlog.
+    """
+    model = _model("normal", correlation)
+    from sn37.app.simulate import attacks, outcomes
+    from sn37.app.simulate.play import Setting
+
+    if scenario not in attacks.SCENARIOS:
+        raise typer.BadParameter(f"{scenario}: choose from {', '.join(attacks.SCENARIOS)}")
+    setting = Setting(samples=samples, epsilon=epsilon, rounds=rounds, gain=gain, model=model)
+    _measure(
+        lambda progress: outcomes.figures(
+            scenario, setting, paths=paths, seed=seed, progress=progress
+        ),
+        as_json=as_json,
+    )
+
+
 def _model(shape: str, correlation: float) -> LossModel:
     """Check what every command needs before anything is imported that needs numpy.
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from sn37.app.evidence import past_evidence
 from sn37.domain.commitment import CommitmentBook
+from sn37.domain.comparing import Comparer
+from sn37.domain.contention import candidates_of, contention_of
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey
-from sn37.domain.queue import current_submissions
-from sn37.domain.racing import select_contenders
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.queue import NO_CONTENTION, Contention
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import History, Submission
-from sn37.domain.winner import Contestant
 from sn37.ports.state_store import StateStore
 
 
@@ -22,32 +23,31 @@ async def contenders_of(
     submissions: Mapping[EntryKey, Submission],
     sync: BlockRef,
     book: CommitmentBook,
+    metagraph: Metagraph,
     store: StateStore,
     schedule: Schedule,
-) -> tuple[EntryKey, ...]:
+) -> Contention:
     """The newest champion there was, and who gathers evidence against it.
 
-    A round may leave the crown vacant. Those who were scored before stay in all the same:
-    nothing else would ever let them back. A commitment that was replaced since takes nobody's
-    place.
+    A round may leave the crown vacant. Those who were scored before stay in all the same: nothing
+    else would ever let them back.
 
     Args:
         history: Of the competition's finished rounds.
-        book: The chain's records at ``sync``, the next round's block.
+        book: The chain's records at ``sync``, the next round's block, and so ``metagraph``.
     """
-    if not history.crowned:
-        return ()
-    champion = history.crowned[-1]
-    known = {
-        s.commitment.key: s.commitment
-        for s in current_submissions(submissions.values(), sync.number, book)
-        if s.commitment.competition == competition and not s.retired
-    }
-    known[champion] = submissions[champion].commitment
-    evidence = await past_evidence(store, schedule, competition, known)
-    contestants = {
-        key: Contestant(key=key, precedence=known[key].precedence, evidence=evidence.get(key, {}))
-        for key in known
-    }
-    others = [c for key, c in contestants.items() if key != champion]
-    return (champion, *select_contenders(contestants[champion], others))
+    rules = schedule.competition(competition, sync.number)
+    found = candidates_of(
+        history,
+        competition=competition,
+        submissions=submissions,
+        sync_block=sync.number,
+        metagraph=metagraph,
+        schedule=schedule,
+        book=book,
+    )
+    if found is None or rules is None:
+        return NO_CONTENTION
+    past = await past_evidence(store, schedule, competition, found.keys)
+    comparer = Comparer(epsilon_end=rules.epsilon.end, origins=past.origins)
+    return contention_of(found, past.by_entry, comparer)

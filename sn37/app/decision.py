@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from sn37.app.evidence import PastEvidence
 from sn37.app.results import is_waited_for, may_hold_the_crown, round_result
 from sn37.app.setting_aside import with_opinions
+from sn37.domain.comparing import NO_ORIGINS, Contestant
 from sn37.domain.competition import Competition
-from sn37.domain.evidence import Evidence, weigh
+from sn37.domain.evidence import ALL_ROUNDS, Evidence, weigh
+from sn37.domain.first_rule import FirstRule
 from sn37.domain.ids import EntryKey
+from sn37.domain.origins import Origins, origins_of
 from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
 from sn37.domain.resemblance import resembled
-from sn37.domain.state import EntryOutcome, OpenRound, RoundResult, Submission, Verdict
-from sn37.domain.winner import Contestant, WinnerRule
+from sn37.domain.state import (
+    EntryOutcome,
+    OpenRound,
+    Premises,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    Verdict,
+)
+from sn37.domain.winner import Crown, WinnerRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +42,7 @@ def conclude(
     opened: OpenRound,
     *,
     rules: Competition,
-    past: Mapping[EntryKey, Evidence],
+    past: PastEvidence,
     submissions: Mapping[EntryKey, Submission],
     rule: WinnerRule,
     flags_copies: bool = True,
@@ -38,33 +50,28 @@ def conclude(
     """Decide the crown of a round whose entries all have an outcome.
 
     Args:
-        past: Each entry's evidence of earlier rounds, see ``past_evidence``.
+        past: Evidence of earlier rounds of those that are heard, see ``RoundPlan.heard``.
+        rule: Of rounds whose plan has premises; others are decided by the first rule, as they were
+            when they were made.
         flags_copies: Whether to look for entries that are nearly an earlier one's model.
     """
     opened = with_opinions(opened)
-    plan = opened.plan
+    plan, premises = opened.plan, opened.plan.premises
     evidence = {
-        key: with_round(past.get(key, {}), opened, key, rules)
+        key: with_round(past.of(key), opened, key, rules)
         if outcome.verdict is Verdict.SCORED
-        else past.get(key, {})
+        else past.of(key)
         for key, outcome in opened.outcomes.items()
     }
-    decision = rule.decide(
-        champion=plan.champion,
-        contestants=tuple(
-            Contestant(
-                key=entry,
-                precedence=submissions[entry].commitment.precedence,
-                evidence=evidence[entry],
-                is_present=may_hold_the_crown(outcome, plan.champion),
-            )
-            for entry, outcome in opened.outcomes.items()
-            if may_hold_the_crown(outcome, plan.champion) or is_waited_for(outcome)
-        ),
+    origins = with_origins(past.origins, plan, rules)
+    decision = (FirstRule() if premises is None else rule).decide(
+        crown=_crown(plan, past),
+        contestants=_contestants(opened, evidence, past, submissions),
         at=plan.key.sync_block,
         epsilon=rules.epsilon,
+        origins=origins,
     )
-    outcomes = _retired_after(opened.outcomes, evidence, decision.champion, rules)
+    outcomes = _retired_after(opened, evidence, decision.champion, rules, origins)
     # What was streamed before a failure is removed with it: nothing may rest on it.
     scored = [key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED]
     by_precedence = sorted(scored, key=lambda e: submissions[e].commitment.precedence)
@@ -86,21 +93,85 @@ def with_round(past: Evidence, opened: OpenRound, entry: EntryKey, rules: Compet
     return {**past, opened.plan.key.sync_block: weigh(opened.journal.get(entry, ()), rules)}
 
 
+def with_origins(past: Origins, plan: RoundPlan, rules: Competition) -> Origins:
+    """The origins of samples with those of this round; the first rule asks for none."""
+    if plan.premises is None:
+        return NO_ORIGINS
+    return {**past, plan.key.sync_block: origins_of(plan.signers, rules)}
+
+
+def _crown(plan: RoundPlan, past: PastEvidence) -> Crown:
+    premises = plan.premises or Premises()
+    former = None
+    if (key := premises.former) is not None:
+        former = Contestant(
+            key=key,
+            precedence=(key.block, 0, key.hotkey),  # it is not heard
+            evidence=past.of(key),
+            since=key.block,
+            is_present=False,
+        )
+    return Crown(
+        holder=plan.champion,
+        former=former,
+        is_shielded=premises.is_shielded,
+        num_judged=premises.num_judged,
+    )
+
+
+def _contestants(
+    opened: OpenRound,
+    evidence: Mapping[EntryKey, Evidence],
+    past: PastEvidence,
+    submissions: Mapping[EntryKey, Submission],
+) -> tuple[Contestant, ...]:
+    plan, premises = opened.plan, opened.plan.premises or Premises()
+
+    def contestant(entry: EntryKey, values: Evidence, *, is_present: bool) -> Contestant:
+        clock = premises.clock_of(entry)
+        _, index, hotkey = submissions[entry].commitment.precedence
+        return Contestant(
+            key=entry,
+            precedence=(clock, index, hotkey),
+            evidence=values,
+            since=clock,
+            is_present=is_present,
+            is_readable=entry not in plan.unreadable,
+        )
+
+    taking_part = [
+        contestant(entry, evidence[entry], is_present=may_hold_the_crown(outcome, plan.champion))
+        for entry, outcome in opened.outcomes.items()
+        if may_hold_the_crown(outcome, plan.champion) or is_waited_for(outcome)
+    ]
+    absent = [contestant(e, past.of(e), is_present=False) for e in premises.awaited]
+    return (*taking_part, *absent)
+
+
 def _retired_after(
-    outcomes: Mapping[EntryKey, EntryOutcome],
+    opened: OpenRound,
     evidence: Mapping[EntryKey, Evidence],
     champion: EntryKey | None,
     rules: Competition,
+    origins: Origins,
 ) -> Mapping[EntryKey, EntryOutcome]:
     """The outcomes, with those raced out that can no longer beat the new champion either."""
     if champion is None:
-        return outcomes
-    best = evidence.get(champion, {})
+        return opened.outcomes
+    best, premises = evidence.get(champion, {}), opened.plan.premises
+
+    def hopeless(entry: EntryKey) -> bool:
+        return is_hopeless(
+            best,
+            evidence[entry],
+            epsilon_end=rules.epsilon.end,
+            since=ALL_ROUNDS if premises is None else premises.clock_of(entry),
+            origins=origins,
+        )
+
     return {
         entry: replace(outcome, reason=Reason.RACED_OUT)
-        if entry != champion
-        and outcome.verdict is Verdict.SCORED
-        and is_hopeless(best, evidence[entry], epsilon_end=rules.epsilon.end)
+        if entry != champion and outcome.verdict is Verdict.SCORED and hopeless(entry)
         else outcome
-        for entry, outcome in outcomes.items()
+        for entry, outcome in opened.outcomes.items()
     }

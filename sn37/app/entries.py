@@ -67,12 +67,13 @@ class EntryChooser:
         await self._keeper.add_submissions(submissions_of(book))
         metagraph = await self._chain.metagraph(sync)
         history = self._keeper.history(rules.id)
-        contenders = await contenders_of(
+        contention = await contenders_of(
             history,
             competition=rules.id,
             submissions=self._keeper.state.submissions,
             sync=sync,
             book=book,
+            metagraph=metagraph,
             store=self._store,
             schedule=self._schedule,
         )
@@ -85,8 +86,7 @@ class EntryChooser:
                 schedule=self._schedule,
                 sync_block=sync.number,
                 metagraph=metagraph,
-                champion=history.champion,
-                contenders=contenders,
+                contention=contention,
                 history=history,
                 hung=self._keeper.hung(),
                 availability=availability,

@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sn37.app.decision import Conclusion, conclude
+from sn37.app.evidence import PastEvidence
 from sn37.app.offered import ReadRound, RoundReader
 from sn37.app.statements import digest_of
+from sn37.app.succession import broken_succession
 from sn37.domain.commitment import Commitment, CommitmentBook
 from sn37.domain.eligibility import MAX_FAILURES
-from sn37.domain.evidence import Evidence, weigh
+from sn37.domain.evidence import weigh
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
+from sn37.domain.origins import Origin, origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import COLD_ROUNDS
@@ -45,6 +48,8 @@ class _Progress:
     """One competition, as far as it was derived."""
 
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
+    was_shielded: bool | None = None  # the champion; unknown where its crown was not derived
     before: ReadRound | None = None
     retired: set[EntryKey] = field(default_factory=set)
 
@@ -121,8 +126,8 @@ class HistoryReader:
         progress, records = _Progress(), list[RoundRecord]()
         follows_from = _last_coronation(held)
         for position, read in enumerate(held):
-            _require_next(progress.before, read)
-            past: Mapping[EntryKey, Evidence] = progress.evidence
+            _require_next(progress, read)
+            past = PastEvidence(by_entry=dict(progress.evidence), origins=progress.origins)
             derived = conclude(
                 read.opened,
                 rules=read.rules,
@@ -133,6 +138,8 @@ class HistoryReader:
             )
             if position >= follows_from:
                 _require_same(read, derived, progress.retired)
+            is_derived = derived.result.champion == read.statement.winner
+            progress.was_shielded = derived.result.is_shielded if is_derived else None
             result = replace(derived.result, champion=read.statement.winner)
             records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
             _advance(progress, read)
@@ -204,8 +211,9 @@ def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBo
                 )
 
 
-def _require_next(before: ReadRound | None, read: ReadRound) -> None:
+def _require_next(progress: _Progress, read: ReadRound) -> None:
     """The statement before is the one that this one names; the crown is handed on."""
+    before = progress.before
     if before is None:
         return
     if read.statement.previous != digest_of(before.published.statement.document):
@@ -213,8 +221,14 @@ def _require_next(before: ReadRound | None, read: ReadRound) -> None:
             f"{_where(read)}: a round between {before.statement.key.sync_block} and it is missing "
             "or has been exchanged"
         )
-    if read.statement.champion not in (before.statement.winner, None):
-        raise OfferRefused(f"{_where(read)}: the champion before it did not win the round before")
+    fault = broken_succession(
+        before.statement,
+        read.statement,
+        with_evidence=progress.evidence,
+        was_shielded=progress.was_shielded,
+    )
+    if fault is not None:
+        raise OfferRefused(f"{_where(read)}: {fault}")
 
 
 def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) -> None:
@@ -234,6 +248,8 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
 
 def _advance(progress: _Progress, read: ReadRound) -> None:
     progress.before = read
+    signers = read.opened.plan.signers
+    progress.origins[read.statement.key.sync_block] = origins_of(signers, read.rules)
     progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
     for entry, outcome in read.opened.outcomes.items():
         if outcome.verdict is Verdict.SCORED:

@@ -28,10 +28,12 @@ from sn37.domain.constraints import Violation
 from sn37.domain.evidence import task_scores, weigh
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.models import ModelArtifact
+from sn37.domain.origins import origins_of
 from sn37.domain.reasons import Reason
 from sn37.domain.resemblance import distance
 from sn37.domain.schedule import RoundTiming, Schedule
 from sn37.domain.scoring import BlockLosses, ScoringJob, TaskBatch
+from sn37.domain.signers import signers_of
 from sn37.domain.worst_loss import are_too_many, bounded, num_lost
 from sn37.ports.errors import ModelRejected
 from sn37.ports.scorer import Scorer
@@ -163,6 +165,7 @@ async def _compared(
             known_from=rival.champion.known_from,
             champion_tasks=task_scores(theirs, rules),
             evidence=({found.block: weigh(theirs, rules)}, {found.block: weigh(ours, rules)}),
+            origins=origins_of(signers_of(job.batches), rules),
             distance=distance(theirs, ours),
             rules=rules,
             timing=timing,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sn37.domain.commitment import Commitment
+from sn37.domain.comparing import measure
 from sn37.domain.competition import Competition
 from sn37.domain.constraints import Violation
 from sn37.domain.epsilon import Epsilon
-from sn37.domain.evidence import Evidence, log_e_value, pooled, total_score
+from sn37.domain.evidence import Evidence, total_score
 from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.models import ModelArtifact
+from sn37.domain.origins import Origin
 from sn37.domain.outlook import Outlook, Rate, constant, outlook, rate_of
 from sn37.domain.racing import is_hopeless
 from sn37.domain.resemblance import NEAR
@@ -106,6 +108,7 @@ def duel(
     known_from: str,
     champion_tasks: tuple[TaskScore, ...],
     evidence: tuple[Evidence, Evidence],
+    origins: tuple[Origin, ...] = (),
     distance: float,
     rules: Competition,
     timing: RoundTiming,
@@ -115,13 +118,18 @@ def duel(
 
     Args:
         evidence: The champion's and the challenger's.
+        origins: Of the samples, in the order of scoring.
         distance: Of their losses, see ``sn37.domain.resemblance``.
 
     Raises:
-        ValueError: The champion has no loss, which nobody can beat.
+        ValueError: The champion has no loss, which nobody can beat, or most rows are of signers
+            on whose rows the two differ oddly.
     """
-    sums = pooled(*evidence)
-    rate = rate_of(sums, num_samples=sum(t.num_samples for t in rules.tasks))
+    (block,) = evidence[1]
+    found = measure(*evidence, since=block, epsilon_end=rules.epsilon.end, origins={block: origins})
+    if found.is_suspect:
+        raise ValueError("the two differ oddly on the rows of most signers")
+    rate = rate_of(found.sums, num_samples=sum(t.num_samples for t in rules.tasks))
     first = first_round(rules, timing, head)
 
     def margin(round_: int) -> float:
@@ -133,9 +141,9 @@ def duel(
         known_from=known_from,
         champion_tasks=champion_tasks,
         rate=rate,
-        log_e=log_e_value(sums),
+        log_e=found.log_e,
         distance=distance,
-        is_hopeless=is_hopeless(*evidence, epsilon_end=rules.epsilon.end),
+        is_hopeless=is_hopeless(*evidence, epsilon_end=rules.epsilon.end, origins={block: origins}),
         epsilon=rules.epsilon.at(committed=champion.block, now=head),
         epsilon_end=rules.epsilon.end,
         outlook=outlook(rate, margin),

@@ -7,6 +7,7 @@ from sn37.app.entries import EntryChooser
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.pools import live_tasks
+from sn37.app.premises import premises_of
 from sn37.app.sources import Sources
 from sn37.app.steps import step
 from sn37.domain.competition import Competition
@@ -103,6 +104,13 @@ class RoundOpener:
             unreadable=choice.unreadable,
             unprobed=choice.unprobed,
             signers=signers_of(d.batch for d in draws),
+            premises=premises_of(
+                choice.plan,
+                sync_block=sync.number,
+                unreadable=choice.unreadable,
+                history=self._keeper.history(rules.id),
+                submissions=self._keeper.state.submissions,
+            ),
         )
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))

@@ -16,6 +16,7 @@ from sn37.app.miner_networks import open_hand
 from sn37.app.model_hosts import prescribed_tokenizer
 from sn37.app.noted_writer import Waiting
 from sn37.app.publishing import UNKNOWN_HASHES, Preview, Publication, Published, Publishing
+from sn37.app.replacing import warning
 from sn37.app.rules import competition_of, rules_of_network, running_competition
 from sn37.app.settings import Settings
 from sn37.domain.admission import AdmissionStep
@@ -92,7 +93,10 @@ async def publish(
             note=notes / f"{hand.hotkey}.json",
             waiting=waiting,
         )
-        crowned = await champions(hand.sight.chain, loaded.schedule, state_of(settings))
+        state, timing = state_of(settings), loaded.schedule.timing
+        crowned = await champions(hand.sight.chain, loaded.schedule, state)
+        if line := warning(state, hand.hotkey, rules=rules, timing=timing, head=head.number):
+            tell(line)
         crowns = [champion.crown for champion in crowned.values()]
         # The chain first: its no is known in a second, and the check takes minutes.
         first = await publishing.preview(wanted, hashes=UNKNOWN_HASHES, crowns=crowns)

@@ -12,6 +12,7 @@ from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import Change, StateKeeper
 from sn37.app.manifests import ManifestReader, OfferedManifests
 from sn37.app.past_rounds import PastRound, PastRounds
+from sn37.app.premises import premises_of
 from sn37.app.resampling import CannotRecheck
 from sn37.app.results import is_waited_for
 from sn37.app.room import bring, bringing
@@ -22,10 +23,10 @@ from sn37.domain.events import Degraded, Event, SetUpAdvanced
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.queue import plan_entries
-from sn37.domain.racing import MAX_CONTENDERS
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.schedule import Schedule
 from sn37.domain.signers import signers_of
+from sn37.domain.slots import MAX_CONTENDERS
 from sn37.domain.state import OpenRound, RoundPlan, Submission, Verdict
 from sn37.domain.statement import RoundRecord, SignedRound
 from sn37.ports.errors import (
@@ -214,20 +215,20 @@ class Refolder:
     async def _plan(self, past: PastRound, keeper: StateKeeper, store: StateStore) -> RoundPlan:
         """The round as the chain at its sync block fixes it, among those that are named."""
         competition = past.rules.id
-        history = keeper.history(competition)
+        history, submissions = keeper.history(competition), keeper.state.submissions
         chosen = plan_entries(
-            submissions=keeper.state.submissions.values(),
+            submissions=submissions.values(),
             competition=competition,
             schedule=self._schedule,
             sync_block=past.sync.number,
             metagraph=past.metagraph,
-            champion=history.champion,
-            contenders=await contenders_of(
+            contention=await contenders_of(
                 history,
                 competition=competition,
-                submissions=keeper.state.submissions,
+                submissions=submissions,
                 sync=past.sync,
                 book=past.book,
+                metagraph=past.metagraph,
                 store=store,
                 schedule=self._schedule,
             ),
@@ -244,6 +245,12 @@ class Refolder:
             listed=chosen.listed,
             unprobed=frozenset(chosen.entries),  # nobody asked the host then
             signers=signers_of(d.batch for d in past.draws),
+            premises=premises_of(
+                chosen,
+                sync_block=past.sync.number,
+                history=history,
+                submissions=submissions,
+            ),
         )
 
     def _tell(self, what: str, done: int, total: int) -> None:
@@ -254,8 +261,7 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
     """The round that was just finished, with what it rests on.
 
     Raises:
-        ScorerUnavailable: This machine could score nobody. A new round would end without a crown;
-            here everything can wait.
+        ScorerUnavailable: This machine could score nobody; here everything can wait.
     """
     opened = await store.recorded(plan.key)
     statement = await store.statement(plan.key)
@@ -273,13 +279,10 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
 
 
 def _require_no_outage(opened: OpenRound) -> None:
-    outcomes = opened.outcomes.values()
-    ours = [o for o in outcomes if is_waited_for(o)]
+    outcomes, block = opened.outcomes.values(), opened.plan.key.sync_block
+    ours = [o.detail for o in outcomes if is_waited_for(o)]
     if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
-        raise ScorerUnavailable(
-            f"nobody could be scored in the past round of block {opened.plan.key.sync_block}: "
-            f"{ours[0].detail}"
-        )
+        raise ScorerUnavailable(f"nobody could be scored in the past round of {block}: {ours[0]}")
 
 
 def _with(**values: object) -> Change:

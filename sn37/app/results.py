@@ -18,7 +18,7 @@ from sn37.domain.eligibility import (
     record_failure,
     restart_clock,
 )
-from sn37.domain.evidence import task_scores, total_score
+from sn37.domain.evidence import LOG_LEVEL, LOG_PLAIN_LEVEL, task_scores, total_score
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
@@ -33,7 +33,7 @@ from sn37.domain.state import (
     Submission,
     Verdict,
 )
-from sn37.domain.winner import LOG_LEVEL, Comparison, Decision, Hurdle
+from sn37.domain.winner import Comparison, Decision, Hurdle
 from sn37.ports.errors import ScorerUnavailable, Unavailable
 
 
@@ -100,8 +100,13 @@ def entry_result(
     outcome: EntryOutcome,
     blocks: tuple[BlockLosses, ...],
     rules: Competition,
+    *,
+    on_curve: bool = False,
 ) -> EntryResult:
-    """One row of the round's table. A score needs every task to have at least one sample."""
+    """One row of the round's table. A score needs every task to have at least one sample.
+
+    Rounds of the first rule show scores ``on_curve``, see ``task_scores``.
+    """
     row = EntryResult(
         key=outcome.key,
         repo=submission.commitment.model.repo,
@@ -112,7 +117,7 @@ def entry_result(
     covered = {b.block.task for b in blocks} == {t.name for t in rules.tasks}
     if outcome.verdict is not Verdict.SCORED or not covered:
         return row
-    scores = task_scores(blocks, rules)
+    scores = task_scores(blocks, rules, on_curve=on_curve)
     return replace(
         row,
         score=total_score(scores),
@@ -149,6 +154,7 @@ def round_result(
             outcome if outcome.detail else replace(outcome, detail=why.get(key, "")),
             opened.journal.get(key, ()),
             rules,
+            on_curve=plan.premises is None,
         )
         for key, outcome in opened.outcomes.items()
     ]
@@ -164,6 +170,8 @@ def round_result(
         entries=(*scored, *others),
         near_duplicates=None if resembles is None else tuple(sorted(resembles.items())),
         postponed=tuple(k for k, o in opened.outcomes.items() if o.verdict is Verdict.WAITING),
+        is_shielded=decision.is_shielded,
+        clocks=() if plan.premises is None else plan.premises.clocks,
     )
 
 
@@ -188,8 +196,23 @@ def explain(comparison: Comparison) -> str:
     """How close a challenger came to the crown, for its miner."""
     if comparison.taken:
         return "took the crown"
+    told = _words(comparison)
+    if comparison.num_set_aside:
+        signers = ", ".join(comparison.odd_signers)
+        told += (
+            f"; {comparison.num_set_aside} rows of {signers} do not count, on which the two differ "
+            "oddly"
+        )
+    return told
+
+
+def _words(comparison: Comparison) -> str:
     if comparison.hurdle is Hurdle.UNPAIRED:
         return "no sample in common with the champion yet"
+    if comparison.hurdle is Hurdle.SUSPECT:
+        return "no verdict, since most rows are of signers on whose rows the two differ oddly"
+    if comparison.hurdle is Hurdle.NON_FINITE:
+        return ""
     better, needed = 1 - comparison.ratio, f"{comparison.epsilon:.2%} better"
     if better < 0:
         came = f"{-better:.2%} worse than the champion; {needed} is needed"
@@ -198,7 +221,12 @@ def explain(comparison: Comparison) -> str:
     if comparison.hurdle is Hurdle.MARGIN:
         return came
     if comparison.hurdle is Hurdle.EVIDENCE:
+        plain = comparison.plain_log_e
+        if comparison.log_e >= LOG_LEVEL and plain is not None:
+            return f"{came}; evidence with its largest losses {plain:.1f} of {LOG_PLAIN_LEVEL:.1f}"
         return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+    if comparison.hurdle is Hurdle.UNREADABLE:
+        return f"{came}; it takes the crown once its repository can be read at a sync block"
     if comparison.waits_for is not None:
         return f"{came}; {comparison.waits_for.hotkey} committed earlier and is as good"
     return ""
@@ -256,10 +284,19 @@ def changes_after(
 
 
 def _restart(plan: RoundPlan) -> Change:
+    # Whether it is held makes no difference: as too early it was listed for a clock that restarts
+    # now, or for one that began lately, with no round missed since.
     def change(submission: Submission) -> Submission:
         return restart_clock(submission, plan.key.sync_block)
 
     return change
+
+
+def _restarted(submission: Submission, plan: RoundPlan) -> Submission:
+    """With the clock by which the round was planned."""
+    if plan.premises is None:
+        return restart_clock(submission, plan.key.sync_block)
+    return replace(submission, clock_block=plan.premises.clock_of(submission.commitment.key))
 
 
 def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeouts: int) -> Change:
@@ -267,7 +304,7 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeou
         if outcome.key in plan.unreadable:
             submission = missed_round(submission)
         elif outcome.key not in plan.unprobed:  # an outage neither adds a miss nor forgives one
-            submission = attended_round(restart_clock(submission, plan.key.sync_block))
+            submission = attended_round(_restarted(submission, plan))
         if retires or outcome.reason is Reason.RACED_OUT:
             submission = replace(submission, retired=True)
         if outcome.verdict is Verdict.FAILED and outcome.reason is not None:

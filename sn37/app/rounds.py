@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from sn37.app.decision import with_round
-from sn37.app.evidence import past_evidence
+from sn37.app.decision import with_origins, with_round
+from sn37.app.evidence import PastEvidence, past_evidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.newcomers import NewcomersTime, Stopwatch
@@ -61,7 +61,7 @@ class _Progress:
 
     plan: RoundPlan
     rules: Competition
-    past: Mapping[EntryKey, Evidence]
+    past: PastEvidence
     reference: EntryKey | None = None  # whom challengers are raced against
     best: Evidence = field(default_factory=dict)  # the reference's, as far as it was scored
 
@@ -119,11 +119,11 @@ class RoundRunner:
         rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
         if rules is None:
             raise ValueError(f"{plan.key}: the competition does not run at its sync block")
-        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.entries)
+        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.heard)
         progress = _Progress(plan=plan, rules=rules, past=past)
         if plan.champion is not None:
             progress.reference = plan.champion
-            progress.best = past.get(plan.champion, {})
+            progress.best = past.of(plan.champion)
         for entry in self._time.in_turn(plan):
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
@@ -134,7 +134,7 @@ class RoundRunner:
         if outcome.verdict is Verdict.SCORED and progress.reference in (None, entry):
             opened = self._opened(progress.plan)
             progress.reference = entry
-            progress.best = with_round(progress.past.get(entry, {}), opened, entry, progress.rules)
+            progress.best = with_round(progress.past.of(entry), opened, entry, progress.rules)
 
     async def _score(self, progress: _Progress, entry: EntryKey) -> EntryOutcome:
         key, history = progress.plan.key, self._keeper.history(progress.plan.key.competition)
@@ -176,7 +176,8 @@ class RoundRunner:
         if outcome.verdict is Verdict.SCORED:
             receipt = self._receipts.write(self._opened(progress.plan), submission)
         await self._keeper.finish_entry(progress.plan.key, outcome, receipt)
-        result = entry_result(submission, outcome, blocks, progress.rules)
+        on_curve = progress.plan.premises is None
+        result = entry_result(submission, outcome, blocks, progress.rules, on_curve=on_curve)
         self._sink.emit(EntryFinished(round=progress.plan.key, result=result))
 
     async def _stream(
@@ -243,10 +244,14 @@ class RoundRunner:
             )
         if progress.reference in (None, entry) or not done:
             return None
-        if entry in self._keeper.history(progress.plan.key.competition).scored:
+        if self._keeper.history(progress.plan.key.competition).is_scored(
+            self._keeper.state.submissions[entry]
+        ):
             return None  # a contender sees all samples; the end of the round may retire it
-        scored = {progress.plan.key.sync_block: weigh(done, progress.rules)}
-        if is_hopeless(progress.best, scored, epsilon_end=progress.rules.epsilon.end):
+        plan, rules = progress.plan, progress.rules
+        scored = {plan.key.sync_block: weigh(done, rules)}
+        origins = with_origins({}, plan, rules)
+        if is_hopeless(progress.best, scored, epsilon_end=rules.epsilon.end, origins=origins):
             return EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=Reason.RACED_OUT)
         return None
 

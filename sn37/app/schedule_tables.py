@@ -89,6 +89,7 @@ class TaskTable(Table):
     weight: float
     num_samples: int
     normalization: NormalizationTable | None = None
+    level: float | None = None  # a mean loss that counts as 1 in the score
 
     def value(self, sources: Mapping[str, Source]) -> Task:
         """Raises ``ValueError`` for a source that the file does not declare."""
@@ -107,6 +108,7 @@ class TaskTable(Table):
             weight=self.weight,
             num_samples=self.num_samples,
             normalization=normalization,
+            level=self.level,
         )
 
 

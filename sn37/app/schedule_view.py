@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sn37.domain.canonical import JsonValue, as_json
-from sn37.domain.competition import Competition, Freshness
+from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
@@ -77,8 +78,12 @@ def competition_lines(competition: Competition) -> Iterator[str]:
         age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
         yield (
             f"  {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
-            f"of {task.source.name} (freshness {task.source.freshness.value}{age})"
+            f"of {task.source.name} (freshness {task.source.freshness.value}{age}){_level(task)}"
         )
+
+
+def _level(task: Task) -> str:
+    return "" if task.level is None else f", level {task.level:g}"
 
 
 def _margin(epsilon: Epsilon) -> str:
@@ -87,6 +92,41 @@ def _margin(epsilon: Epsilon) -> str:
             f"{epsilon.start:.3g} falling to {epsilon.stop:.3g} in {epsilon.decay_blocks:,} blocks"
         )
     return f"{epsilon.end:.3g}"
+
+
+def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
+    """What a stated gain in each task alone is worth, competition by competition."""
+    found: dict[str, None] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for worth in leverages(competition):
+                takes = "never takes the crown"
+                if worth.rounds is not None:
+                    plural = "round" if worth.rounds == 1 else "rounds"
+                    takes = f"takes the crown in about {worth.rounds} {plural}"
+                found[
+                    f"from block {stage.from_block}, {competition.name}, {worth.task.name}: a gain "
+                    f"of {worth.gain:.0%} in this task alone is {worth.relative_gain:.2%} of the "
+                    f"score and {takes}"
+                ] = None
+    return tuple(found)
+
+
+def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
+    """Tasks in which not even a large gain can take a crown: their weight means nothing."""
+    found: dict[str, None] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for worth in undecided(competition):
+                takes = "never" if worth.rounds is None else f"after {worth.rounds} rounds"
+                found[
+                    f"from block {stage.from_block}, {competition.name}, {worth.task.name}: a gain "
+                    f"of {worth.gain:.0%} in this task alone is {worth.relative_gain:.2%} of the "
+                    f"score and takes the crown {takes}; {MAX_ROUNDS} rounds are the most that a "
+                    "schedule may ask for: give the task more weight or samples, or epsilon a "
+                    "smaller end"
+                ] = None
+    return tuple(found)
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:
@@ -109,6 +149,11 @@ def _doubts(competition: Competition) -> Iterator[str]:
         yield (
             f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
             "a copy tuned by a quarter per cent could take the crown"
+        )
+    if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
+        yield (
+            "its tasks have no levels, so that weights are not shares of the score: a task with "
+            "large losses decides alone; sn37 schedule levels proposes some"
         )
     if (doubt := _unpinned(competition)) is not None:
         yield doubt

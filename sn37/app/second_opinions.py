@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import aclosing
 
 from sn37.app.decision import Conclusion, conclude
+from sn37.app.evidence import PastEvidence
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.receipts import ReceiptWriter
@@ -14,7 +14,6 @@ from sn37.app.statements import VERSION, version_of
 from sn37.app.steps import BUSY_S, step
 from sn37.domain.competition import Competition
 from sn37.domain.events import Degraded, SecondOpinionGiven
-from sn37.domain.evidence import Evidence
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.opinion import (
     Opinion,
@@ -73,9 +72,7 @@ class SecondOpinions:
         self._clock = clock
         self._sink = sink
 
-    async def conclude(
-        self, plan: RoundPlan, rules: Competition, past: Mapping[EntryKey, Evidence]
-    ) -> Conclusion:
+    async def conclude(self, plan: RoundPlan, rules: Competition, past: PastEvidence) -> Conclusion:
         """How the round ends once all who would have the crown agree with their second losses.
 
         Asks at most once for each entry.
@@ -96,8 +93,8 @@ class SecondOpinions:
 
     async def _is_due(self, plan: RoundPlan, rules: Competition, first: EntryKey) -> bool:
         opened = self._opened(plan)
-        outcome = opened.outcomes[first]
-        if first in opened.opinions or outcome.verdict is not Verdict.SCORED:
+        outcome = opened.outcomes.get(first)
+        if outcome is None or outcome.verdict is not Verdict.SCORED or first in opened.opinions:
             return False
         if version_of(opened, {task.name: task.method for task in rules.tasks}) < VERSION:
             return False  # begun by an older version, whose rules it ends by

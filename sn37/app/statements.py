@@ -14,11 +14,11 @@ from sn37.domain.competition import Method
 from sn37.domain.controls import controls_in
 from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
 from sn37.domain.receipt import SignedReceipt
-from sn37.domain.state import OpenRound, RoundResult, Submission, Verdict
+from sn37.domain.state import OpenRound, Premises, RoundResult, Submission, Verdict
 from sn37.domain.statement import RoundStatement, is_as_committed, told
 from sn37.ports.chain import Signer
 
-VERSION = 2  # 1 had no second opinions
+VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -103,12 +103,13 @@ def state_round(
         schedule_fingerprint=fingerprint,
         code_version=code_version,
         opinions=tuple(opened.opinions.values()),
+        premises=plan.premises,
     )
 
 
 def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
-    """1 for a round that a version without controls began, which is finished by its rules."""
-    if opened.plan.signers is None:
+    """1 for a round that an older version began, which is finished by its rules."""
+    if opened.plan.signers is None or opened.plan.premises is None:
         return 1
     scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
     blocks = (opened.journal.get(key, ()) for key in scored)
@@ -131,7 +132,12 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
         raise UnreadableStatement(f"no statement: {where}: {problem['msg']}") from error
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"no statement: {one_line(str(error))}") from error
-    if not is_canonical or not 1 <= statement.version <= VERSION:
+    is_first = statement.version == 1
+    if (
+        not is_canonical
+        or statement.version not in (1, VERSION)
+        or is_first != (statement.premises is None)
+    ):
         raise UnreadableStatement("no statement as this version writes them")
     if not is_signed(signed, verify):
         raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
@@ -148,10 +154,11 @@ def digest_of(document: bytes) -> Digest:
 def _of_interest(
     opened: OpenRound, submissions: Mapping[EntryKey, Submission]
 ) -> Iterable[Submission]:
-    entries = opened.plan.entries
-    others = (row.key for row in opened.plan.listed)
+    plan = opened.plan
+    awaited = plan.premises.awaited if plan.premises is not None else ()
+    others = (row.key for row in plan.listed if row.key not in awaited)
     changed = (k for k in others if k in submissions and not is_as_committed(submissions[k]))
-    return (told(submissions[key]) for key in (*entries, *changed))
+    return (told(submissions[key]) for key in (*plan.entries, *awaited, *changed))
 
 
 def _contradiction(statement: RoundStatement) -> str | None:
@@ -165,7 +172,15 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "its outcomes are not those of its entries"
     if len(scored) != len(statement.receipts):
         return f"{len(scored)} entries were scored, {len(statement.receipts)} receipts are named"
-    if len(set(known)) != len(known) or not entries <= set(known):
+    premises = statement.premises or Premises()
+    awaited = set(premises.awaited)
+    if len(awaited) != len(premises.awaited) or awaited & entries:
+        return "it waits for an entry twice, or for one that took part"
+    if premises.num_judged < 0 or any(
+        not key.block <= clock <= statement.key.sync_block for key, clock in premises.clocks
+    ):
+        return "a clock began before its commitment or after the round"
+    if len(set(known)) != len(known) or not entries | awaited <= set(known):
         return "it does not tell of every entry once"
     asked = [o.key for o in statement.opinions]
     if len(set(asked)) != len(asked) or not set(asked) <= {o.key for o in scored}:

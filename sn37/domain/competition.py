@@ -85,8 +85,18 @@ class Task:
     weight: float  # of the task in the score; a competition's weights sum to 1
     num_samples: int
     normalization: Normalization = field(default_factory=Identity)
+    # A mean loss that counts as 1 in the score, such as the champion's when the stage began: with
+    # levels weights are shares of the score. None takes the normalisation's scale.
+    level: float | None = None
+
+    @property
+    def unit(self) -> float:
+        """The mean loss that counts as 1 on the linear scale of the score, > 0."""
+        return self.normalization.scale if self.level is None else self.level
 
     def __post_init__(self) -> None:
+        if self.level is not None and not (math.isfinite(self.level) and self.level > 0):
+            raise ValueError(f"task {self.name}: level {self.level} must be positive")
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise ValueError(f"task {self.name}: weight {self.weight} must be positive")
         if self.num_samples <= 0:

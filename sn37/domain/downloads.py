@@ -15,7 +15,7 @@ from sn37.domain.eligibility import judge
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
-from sn37.domain.queue import current_submissions, evaluate_again
+from sn37.domain.queue import admitted, current_submissions, evaluate_again
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, History, OpenRound, Submission
 
@@ -114,8 +114,6 @@ def _new_entries(
     found: list[Submission] = []
     for submission in current_submissions(known, sync_block):
         key = submission.commitment.key
-        if len(found) == schedule.max_new_entries:
-            break
         if submission.commitment.competition != competition or key in leave_out:
             continue
         if key in copies or not evaluate_again(submission, history):
@@ -125,9 +123,10 @@ def _new_entries(
             sync_block=sync_block,
             schedule=schedule,
             metagraph=metagraph,
-            previous_challenge=history.previous_challenge(key),
+            previous_challenge=history.previous_challenge(key, submission.clock_block),
             availability=Availability.PUBLIC,
         )
         if judgement.eligible:
             found.append(submission)
-    return found
+    taken = admitted(found, history, schedule.max_new_entries)
+    return [s for s in found if s.commitment.key in taken]

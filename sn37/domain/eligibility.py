@@ -51,6 +51,7 @@ def judge(
     previous_challenge: Block | None = None,
     availability: Availability | None = None,
     champion: bool = False,
+    held: bool = False,
 ) -> Judgement:
     """Whether a commitment may be scored in the round of ``sync_block``.
 
@@ -66,25 +67,49 @@ def judge(
         availability: Of the repository at ``sync_block``; ``None`` when it is not known.
         champion: Its age and tickets were checked when it came, and it keeps the crown for
             ``MAX_MISSED_ROUNDS`` rounds with an unreadable repository (attack 28).
+        held: It was scored since its clock began. Its files are here, so it is scored for as many
+            rounds whatever its repository shows: the draw is public before repositories are
+            asked for, and it must not choose its rounds (attack 55).
     """
     competition = schedule.competition(submission.commitment.competition, sync_block)
     if competition is None:
         return _inactive(f"competition {submission.commitment.competition} does not run")
-    lasting = (
+    lasting = _lasting(submission, competition, schedule, metagraph)
+    if lasting is not None:
+        return lasting
+    if champion:
+        return _unreadable_too_long(submission, availability) or ELIGIBLE
+    if availability is not Availability.PRIVATE:
+        submission = restart_clock(submission, sync_block, held=held)
+    return (
+        _too_many_challenges(previous_challenge, sync_block)
+        or _too_early(submission, competition, schedule, sync_block)
+        or (_unreadable_too_long if held else _unreadable)(submission, availability)
+        or ELIGIBLE
+    )
+
+
+def is_out(
+    submission: Submission, *, sync_block: Block, schedule: Schedule, metagraph: Metagraph
+) -> bool:
+    """Whether an entry cannot take part in the round of ``sync_block``, whatever its repository
+    shows then: for a lasting reason, or since it was unreadable for too long before."""
+    competition = schedule.competition(submission.commitment.competition, sync_block)
+    return (
+        competition is None
+        or submission.missed_rounds > MAX_MISSED_ROUNDS
+        or _lasting(submission, competition, schedule, metagraph) is not None
+    )
+
+
+def _lasting(
+    submission: Submission, competition: Competition, schedule: Schedule, metagraph: Metagraph
+) -> Judgement | None:
+    return (
         _spent(submission)
         or _outside(submission, schedule, metagraph)
         or _repeats(submission)
         or _breaks_limits(submission, competition)
-    )
-    if lasting is not None:
-        return lasting
-    if champion:
-        return _unreadable_champion(submission, availability) or ELIGIBLE
-    return (
-        _too_many_challenges(previous_challenge, sync_block)
-        or _too_early(submission, competition, schedule, sync_block, availability)
-        or _unreadable(submission, availability)
-        or ELIGIBLE
     )
 
 
@@ -147,14 +172,16 @@ def attended_round(submission: Submission) -> Submission:
     return replace(submission, missed_rounds=0)
 
 
-def restart_clock(submission: Submission, seen_public: Block) -> Submission:
+def restart_clock(submission: Submission, seen_public: Block, *, held: bool = False) -> Submission:
     """The submission whose repository is seen public at a block.
 
-    After ``MAX_MISSED_ROUNDS`` its age counts from here: who publishes when the samples
-    suit him waits the whole delay again (attack 41). Before that nothing changes; only
-    ``attended_round`` forgives a missed round, not a glimpse between two rounds.
+    After ``MAX_MISSED_ROUNDS`` its age counts from here, and with it its evidence: who publishes
+    when the samples suit him waits the whole delay again (attack 41). One that is held was scored
+    in those rounds all the same; it restarts after one more, from which it was left out. Before
+    that nothing changes; only ``attended_round`` forgives a missed round, not a glimpse between
+    two rounds.
     """
-    if submission.missed_rounds < MAX_MISSED_ROUNDS:
+    if submission.missed_rounds < MAX_MISSED_ROUNDS + held:
         return submission
     clock = max(submission.clock_block, seen_public)
     return replace(submission, clock_block=clock, missed_rounds=0)
@@ -244,10 +271,7 @@ def _too_early(
     competition: Competition,
     schedule: Schedule,
     sync_block: Block,
-    availability: Availability | None,
 ) -> Judgement | None:
-    if availability is not Availability.PRIVATE:
-        submission = restart_clock(submission, sync_block)
     due = Block(submission.clock_block + competition.delay_blocks)
     if due <= sync_block:
         return None
@@ -275,7 +299,7 @@ def _unreadable(submission: Submission, availability: Availability | None) -> Ju
     return None
 
 
-def _unreadable_champion(
+def _unreadable_too_long(
     submission: Submission, availability: Availability | None
 ) -> Judgement | None:
     missed = submission.missed_rounds

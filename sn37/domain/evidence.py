@@ -25,6 +25,14 @@ from sn37.domain.state import TaskScore
 # that was stopped early are a prefix of everyone else's.
 Evidence: TypeAlias = Mapping[Block, tuple[float, ...]]
 
+# An e-value of a million: a challenger that is no better takes the crown in at most one of a
+# million challenges. The same for every challenge, because a level shared among challengers
+# would let clones change the verdict on others.
+LOG_LEVEL = math.log(1e6)
+# What the evidence of unclipped differences must reach as well. Clipping forgives a challenger that
+# loses hugely on a few samples; a thousand is beyond the luck of one that does so on purpose.
+LOG_PLAIN_LEVEL = math.log(1e3)
+
 ALL_ROUNDS = Block(0)  # as "since": nothing is too old
 PRIOR_SAMPLES = 0.5  # width of the bet on a better challenger: mixes stakes of about 1 / mu
 NEVER_PROVEN = -8.0  # below it erfc has too few digits left, and nothing is to be proven
@@ -40,6 +48,8 @@ class Pooled:
     challenger: float  # B, the sum of b
     gain: float  # the sum of a - b
     squares: float  # the sum of (a - b)^2
+    clipped_gain: float  # the same two sums, each difference cut at one mean loss of its task
+    clipped_squares: float
 
     @property
     def ratio(self) -> float:
@@ -56,7 +66,7 @@ def weigh(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[floa
 
     A value is the sample's loss (rounded to float32, as it was measured) on the linear scale
     of the score: the mean over a whole round is the sum over tasks of weight times mean loss
-    over ``normalization.scale``. Losses may be incomplete but not patchy: a prefix of the
+    over ``Task.unit``. Losses may be incomplete but not patchy: a prefix of the
     order in which samples are scored.
 
     Raises:
@@ -67,10 +77,7 @@ def weigh(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[floa
     if len(scored) != len(blocks) or set(scored) != set(order[: len(blocks)]):
         raise ValueError(f"competition {competition.id}: blocks are no prefix of the round")
     total = sum(t.num_samples for t in competition.tasks)
-    factors = {
-        t.name: t.weight / (t.num_samples * t.normalization.scale) * total
-        for t in competition.tasks
-    }
+    factors = {t.name: t.weight / (t.num_samples * t.unit) * total for t in competition.tasks}
     return tuple(
         loss * factors[block.task]
         for block in order[: len(blocks)]
@@ -83,15 +90,21 @@ def is_finite(blocks: Iterable[BlockLosses]) -> bool:
     return all(math.isfinite(loss) for b in blocks for loss in as_float32(b.losses))
 
 
-def task_scores(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[TaskScore, ...]:
-    """The score that is shown, task by task; tasks without a scored sample are left out.
+def task_scores(
+    blocks: Sequence[BlockLosses], competition: Competition, *, on_curve: bool = False
+) -> tuple[TaskScore, ...]:
+    """The score, task by task; tasks without a scored sample are left out.
 
-    NaN and infinities stay what they are, also under a normalisation with a ceiling.
+    It is the one that decides, linear in the losses. ``on_curve`` applies the normalisations to
+    task means instead, as rounds of the first rule showed it; NaN and infinities stay what they
+    are under a ceiling.
     """
     losses: dict[str, list[float]] = {}
     for b in blocks:
         losses.setdefault(b.block.task, []).extend(as_float32(b.losses))
-    return tuple(_task_score(t, losses[t.name]) for t in competition.tasks if t.name in losses)
+    return tuple(
+        _task_score(t, losses[t.name], on_curve) for t in competition.tasks if t.name in losses
+    )
 
 
 def total_score(scores: Iterable[TaskScore]) -> float:
@@ -102,29 +115,74 @@ def total_score(scores: Iterable[TaskScore]) -> float:
 def pooled(champion: Evidence, challenger: Evidence, *, since: Block = ALL_ROUNDS) -> Pooled:
     """Sums over the common samples of all rounds whose sync block is ``since`` or later.
 
-    Linear in the number of samples: 0.3 ms for 1,000.
+    All of them are taken for samples of one task. Linear in their number: 0.5 ms for 1,000.
     """
     a: list[float] = []
     b: list[float] = []
     for ours, theirs in common((champion, challenger), since=since):
         a += ours
         b += theirs
-    gains = [x - y for x, y in zip(a, b, strict=True)]
+    return sums_of(a, b)
+
+
+def sums_of(
+    champion: Sequence[float], challenger: Sequence[float], tasks: Sequence[str] | None = None
+) -> Pooled:
+    """Sums over the given samples; ``tasks`` names the task of each, ``None`` is one for all."""
+    gains = [a - b for a, b in zip(champion, challenger, strict=True)]
+    cut = clipped(champion, gains, tasks)
     return Pooled(
         num_samples=len(gains),
-        champion=exact_sum(a),
-        challenger=exact_sum(b),
+        champion=exact_sum(champion),
+        challenger=exact_sum(challenger),
         gain=exact_sum(gains),
         squares=exact_sum(d * d for d in gains),
+        clipped_gain=exact_sum(cut),
+        clipped_squares=exact_sum(d * d for d in cut),
     )
+
+
+def clipped(
+    champion: Sequence[float], gains: Sequence[float], tasks: Sequence[str] | None = None
+) -> list[float]:
+    """Differences cut at one mean loss of the champion in their task, in either direction.
+
+    A few rows on which two models differ wildly would hide a true gain otherwise: anybody who
+    signs rows can write some (attack 57). A NaN stays one.
+    """
+    if tasks is None:
+        return _cut(gains, _mean(champion))
+    values: dict[str, list[float]] = {}
+    for task, a in zip(tasks, champion, strict=True):
+        values.setdefault(task, []).append(a)
+    most = {task: _mean(of_task) for task, of_task in values.items()}
+    if len(most) < 2:
+        return _cut(gains, max(most.values(), default=0.0))
+    return [_cut([d], most[task])[0] for task, d in zip(tasks, gains, strict=True)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return max(exact_sum(values) / len(values), 0.0) if values else 0.0
+
+
+def _cut(gains: Sequence[float], most: float) -> list[float]:
+    return [most if d > most else -most if d < -most else d for d in gains]
 
 
 def common(entries: Sequence[Evidence], *, since: Block) -> Iterable[tuple[tuple[float, ...], ...]]:
     """The evidence of several entries cut to what they share, round by round."""
+    for _, values in common_rounds(entries, since=since):
+        yield values
+
+
+def common_rounds(
+    entries: Sequence[Evidence], *, since: Block
+) -> Iterable[tuple[Block, tuple[tuple[float, ...], ...]]]:
+    """As ``common``, with the sync block of each round."""
     for sync in sorted(set.intersection(*(set(e) for e in entries))):
         if sync >= since:
             stop = min(len(e[sync]) for e in entries)
-            yield tuple(e[sync][:stop] for e in entries)
+            yield sync, tuple(e[sync][:stop] for e in entries)
 
 
 def log_e_value(sums: Pooled) -> float:
@@ -133,13 +191,22 @@ def log_e_value(sums: Pooled) -> float:
     One imaginary sample that the challenger loses by the mean loss is part of it: without it
     skewed differences reach the level twenty times as often as they may.
     """
+    return _log_e(sums, sums.gain, sums.squares)
+
+
+def clipped_log_e_value(sums: Pooled) -> float:
+    """The same of clipped differences, which no few samples can hide or make."""
+    return _log_e(sums, sums.clipped_gain, sums.clipped_squares)
+
+
+def _log_e(sums: Pooled, gain: float, squares: float) -> float:
     if not sums.num_samples:
         return NOT_PROVEN
     mean = sums.champion / sums.num_samples
     if not mean > 0:
         return NOT_PROVEN  # nothing is relatively better than a loss of zero
     square = mean * mean
-    return log_mixture(sums.gain - mean, sums.squares + square, PRIOR_SAMPLES * square)
+    return log_mixture(gain - mean, squares + square, PRIOR_SAMPLES * square)
 
 
 def log_mixture(excess: float, squares: float, prior: float) -> float:
@@ -174,10 +241,12 @@ def as_float32(losses: Iterable[float]) -> Sequence[float]:
     return array("f", losses)
 
 
-def _task_score(task: Task, losses: Sequence[float]) -> TaskScore:
+def _task_score(task: Task, losses: Sequence[float], on_curve: bool) -> TaskScore:
     raw = exact_sum(losses) / len(losses)
-    # A ceiling would turn an infinite loss into a respectable score.
-    normalized = task.normalization.apply(raw) if math.isfinite(raw) else raw
+    normalized = raw / task.unit
+    if on_curve:
+        # A ceiling would turn an infinite loss into a respectable score.
+        normalized = task.normalization.apply(raw) if math.isfinite(raw) else raw
     return TaskScore(
         task=task.name, raw=raw, normalized=normalized, weighted=normalized * task.weight
     )

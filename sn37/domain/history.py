@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sn37.domain.ids import Block, CompetitionId, EntryKey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.state import (
     NO_HISTORY,
@@ -24,28 +24,60 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         rounds: By sync block, as they are recorded.
         past: What the rounds before these come to.
     """
-    entered: dict[EntryKey, Block] = dict(past.entered)
-    scored, time = set(past.scored), _Time(past)
+    entered, scored, time = dict(past.entered), set(past.scored), _Time(past)
+    last_tried, clocks = dict(past.last_tried), dict(past.clocks)
     for round_ in rounds:
+        of_round = dict(round_.clocks)
         for entry in round_.entries:
             time.add(entry)
         for entry in filter(_was_tried, round_.entries):
-            entered.setdefault(entry.key, round_.key.sync_block)
+            key, sync = entry.key, round_.key.sync_block
+            clock = of_round.get(key, key.block)
+            if clock > clocks.get(key, key.block):  # its evidence and its challenge began again
+                clocks[key] = clock
+                entered.pop(key, None)
+                scored.discard(key)
+            entered.setdefault(key, sync)
+            last_tried[key] = sync
             if entry.verdict is Verdict.SCORED:
-                scored.add(entry.key)
-    held = [r for r in rounds if r.skipped is None]
-    judged = [r.champion for r in held]
+                scored.add(key)
+    judged = [r for r in rounds if r.skipped is None]
+    newest = judged[-1] if judged else None
     return History(
         entered=entered,
         scored=frozenset(scored),
+        last_tried=last_tried,
+        clocks=clocks,
         num_judged=past.num_judged + len(judged),
-        champion=judged[-1] if judged else past.champion,
-        crowned=_by_last_time((*past.crowned, *judged)),
+        champion=newest.champion if newest else past.champion,
+        is_shielded=newest.is_shielded if newest else past.is_shielded,
+        crowned_at=_crowned_at(judged, past),
+        crowned=_by_last_time((*past.crowned, *(r.champion for r in judged))),
+        copiers=_copiers(rounds, past),
         timeouts=time.timeouts,
         stalls=time.stalls,
         hung=frozenset(time.hung),
-        postponed=frozenset(held[-1].postponed) if held else past.postponed,
+        postponed=frozenset(newest.postponed) if newest else past.postponed,
     )
+
+
+def _crowned_at(judged: Sequence[RoundResult], past: History) -> Block | None:
+    champion, since = past.champion, past.crowned_at
+    for round_ in judged:
+        if round_.champion != champion:
+            champion = round_.champion
+            since = None if champion is None else round_.key.sync_block
+    return since
+
+
+def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
+    """Those whose newest entry was flagged. Old rounds tell no more whom they flagged."""
+    found = set(past.copiers)
+    for round_ in rounds:
+        flagged = {later for later, _ in round_.near_duplicates or ()}
+        for entry in filter(_was_tried, round_.entries):
+            (found.add if entry.key in flagged else found.discard)(entry.key.hotkey)
+    return frozenset(found)
 
 
 class _Time:

@@ -16,7 +16,7 @@ class Normalization(Protocol):
         ...
 
     def apply(self, raw: float) -> float:
-        """The normalised score that is shown."""
+        """The normalised score, as existing networks show it."""
         ...
 
 

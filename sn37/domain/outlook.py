@@ -33,6 +33,8 @@ class Rate:
     gain: float  # mean of the champion's loss less the challenger's
     variance: float  # of the gain over samples
     standard_error: float  # of the gain
+    clipped_shift: float = 0.0  # by how much the mean of clipped gains is larger
+    clipped_variance: float | None = None  # of clipped gains; None: nothing is clipped
 
     @property
     def relative_gain(self) -> float:
@@ -47,12 +49,16 @@ class Rate:
     def after(self, rounds: int) -> Pooled:
         """The sums to expect after so many rounds."""
         n = rounds * self.num_samples
+        clipped = self.gain + self.clipped_shift
+        variance = self.variance if self.clipped_variance is None else self.clipped_variance
         return Pooled(
             num_samples=n,
             champion=n * self.mean,
             challenger=n * (self.mean - self.gain),
             gain=n * self.gain,
             squares=n * (self.variance + self.gain * self.gain),
+            clipped_gain=n * clipped,
+            clipped_squares=n * (variance + clipped * clipped),
         )
 
     def shifted(self, errors: float) -> Rate:
@@ -83,12 +89,15 @@ def rate_of(sums: Pooled, *, num_samples: int) -> Rate:
         raise ValueError(f"{n} samples on which the champion has lost {sums.champion} give no rate")
     gain = sums.gain / n
     variance = max(sums.squares - sums.gain * gain, 0.0) / (n - 1)
+    clipped = sums.clipped_gain / n
     return Rate(
         num_samples=num_samples,
         mean=sums.champion / n,
         gain=gain,
         variance=variance,
         standard_error=math.sqrt(variance / n),
+        clipped_shift=clipped - gain,
+        clipped_variance=max(sums.clipped_squares - sums.clipped_gain * clipped, 0.0) / (n - 1),
     )
 
 

@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sn37.domain.comparing import Contestant
 from sn37.domain.epsilon import Epsilon
 from sn37.domain.evidence import exact_sum, log_e_value, pooled
-from sn37.domain.ids import Block, EntryKey
-from sn37.domain.winner import Comparison, Contestant, Decision, Hurdle
+from sn37.domain.ids import Block
+from sn37.domain.origins import Origins
+from sn37.domain.winner import Comparison, Crown, Decision, Hurdle
 
 
 def count_wins(
@@ -42,10 +44,11 @@ class PairwiseWinRate:
     def decide(
         self,
         *,
-        champion: EntryKey | None,
+        crown: Crown,
         contestants: Sequence[Contestant],
         at: Block,
         epsilon: Epsilon,
+        origins: Origins,
     ) -> Decision:
         """The winner of the round at ``at`` alone; who held the crown before plays no part."""
         queue = sorted(

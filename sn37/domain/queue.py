@@ -24,9 +24,24 @@ _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 class EntryPlan:
     """Who is scored in a round, and why the others are not."""
 
-    champion: EntryKey | None  # of the rounds before, when it is still eligible
+    # Of the rounds before, when it is still eligible; else the heir of the vacant crown.
+    champion: EntryKey | None
     entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
+    awaited: tuple[EntryKey, ...] = ()  # leaders without a place, by precedence
+    is_heir: bool = False  # the champion did not hold the crown before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contention:
+    """Who may still take the crown, by the evidence of the rounds before."""
+
+    former: EntryKey | None = None  # who holds it, or held it last
+    contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
+    leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
+
+
+NO_CONTENTION = Contention()
 
 
 def plan_entries(
@@ -36,8 +51,7 @@ def plan_entries(
     schedule: Schedule,
     sync_block: Block,
     metagraph: Metagraph,
-    champion: EntryKey | None,
-    contenders: Collection[EntryKey],
+    contention: Contention = NO_CONTENTION,
     history: History = NO_HISTORY,
     hung: Collection[Hotkey] = (),
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
@@ -45,49 +59,121 @@ def plan_entries(
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in. Of the others, those that are to be evaluated take
-    the schedule's ``max_new_entries`` places by ``newcomers.turns_of``, each group in order of
-    precedence; who comes behind waits for a later round.
-
-    Args:
-        submissions: All that are known, replaced ones included: they count for duplicates.
-        contenders: Entries besides the champion that are still gathering evidence.
-        history: Of this competition's rounds; ``hung`` adds hotkeys that hung in any other.
-        availability: Of repositories at the sync block, as far as known.
-        book: The chain's records at the sync block; by default each hotkey's newest commitment.
+    The champion and the contenders stay in, also those whose hotkey has committed again since.
+    Where the champion is not eligible any more, the first contender that is defends the crown. Of
+    the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
+    ``admitted``; the others wait for a later round. Without a ``book`` of the chain's records each
+    hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
-    staying, waiting = list[EntryKey](), list[Submission]()
-    order, rows = list[EntryKey](), dict[EntryKey, EntryResult]()
-    current = current_submissions(known, sync_block, book)
-    for submission in (s for s in current if s.commitment.competition == competition):
+    taking_part = _taking_part(known, competition, sync_block, contention, history, book)
+    staying, waiting, listed = set[EntryKey](), list[Submission](), dict[EntryKey, EntryResult]()
+    for submission in taking_part:
         key = submission.commitment.key
-        order.append(key)
         judgement = judge(
             submission,
             sync_block=sync_block,
             schedule=schedule,
             metagraph=metagraph,
-            previous_challenge=history.previous_challenge(key),
+            previous_challenge=history.previous_challenge(key, submission.clock_block),
             availability=availability.get(key),
-            champion=key == champion,
+            champion=key == history.champion,
+            held=history.is_scored(submission),
         )
-        if judgement.verdict is not None:
-            rows[key] = _row(submission, judgement)
-        elif key == champion or key in contenders:
-            staying.append(key)
+        if not judgement.eligible:
+            listed[key] = _row(submission, judgement)
+        elif key == history.champion or key in contention.contenders:
+            staying.add(key)
         elif evaluate_again(submission, history):
             waiting.append(submission)
-            rows[key] = _row(submission, _queued(schedule.max_new_entries))
         else:
-            rows[key] = _row(submission, _SCORED_BEFORE)
-    chosen = {*staying, *_placed(waiting, history, {*hung, *history.hung}, schedule)}
-    entries = sorted((key for key in order if key in chosen), key=lambda key: key != champion)
+            listed[key] = _row(submission, _queued("scored before, behind the contenders"))
+    new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
+    listed |= {
+        s.commitment.key: _behind(s, len(new)) for s in waiting if s.commitment.key not in new
+    }
+    order = [s.commitment.key for s in taking_part]
+    champion = next((k for k in (history.champion, *contention.contenders) if k in staying), None)
+    entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
     return EntryPlan(
-        champion=champion if champion in staying else None,
+        champion=champion,
         entries=tuple(entries),
-        listed=tuple(row for key, row in rows.items() if key not in chosen),
+        listed=tuple(listed[k] for k in order if k in listed),
+        awaited=_awaited(contention, entries, listed),
+        is_heir=champion != history.champion,
     )
+
+
+def _awaited(
+    contention: Contention, entries: Sequence[EntryKey], listed: Mapping[EntryKey, EntryResult]
+) -> tuple[EntryKey, ...]:
+    """Leaders that got no place, but not those that may not take part."""
+    queued = {k for k, row in listed.items() if row.reason is Reason.QUEUED}
+    return tuple(
+        k for k in contention.leading if k not in entries and (k in queued or k not in listed)
+    )
+
+
+def _taking_part(
+    known: Sequence[Submission],
+    competition: CompetitionId,
+    sync_block: Block,
+    contention: Contention,
+    history: History,
+    book: CommitmentBook | None,
+) -> list[Submission]:
+    """Current commitments to the competition, and replaced ones that keep their place.
+
+    A champion keeps it whose hotkey had committed again before it was crowned: who commits
+    afterwards gives the crown up.
+    """
+    current = current_submissions(known, sync_block, book)
+    newest = {s.commitment.hotkey: s.commitment.block for s in current}
+    if book is not None:
+        newest |= {hotkey: record.block for hotkey, record in book.malformed.items()}
+    replaced = set(contention.contenders)
+    champion, crowned_at = history.champion, history.crowned_at
+    if champion and crowned_at and newest.get(champion.hotkey, sync_block) <= crowned_at:
+        replaced.add(champion)
+    found = {s.commitment.key: s for s in current if s.commitment.competition == competition}
+    found |= {s.commitment.key: s for s in known if s.commitment.key in replaced}
+    return sorted(found.values(), key=precedence_of)
+
+
+def precedence_of(submission: Submission) -> tuple[int, int, str]:
+    """The order in which entries are heard: by the block where their clock began."""
+    _, index, hotkey = submission.commitment.precedence
+    return (submission.clock_block, index, hotkey)
+
+
+def admitted(
+    waiting: Sequence[Submission],
+    history: History,
+    places: int,
+    *,
+    hung: Collection[Hotkey] = (),
+) -> frozenset[EntryKey]:
+    """Which entries that wait for their first round get one of the places.
+
+    Those that had a place in the round before and no time come first. Half of the other places go
+    by age, half to the hotkeys that never challenged, or not for the longest time: neither a
+    backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
+    whose last model was nearly somebody else's come after the others, those that hung last.
+    """
+
+    def is_copier(submission: Submission) -> bool:
+        return submission.commitment.hotkey in history.copiers
+
+    def rest(submission: Submission) -> int:
+        last = history.last_challenge(submission.commitment.hotkey)
+        return -1 if last is None else last
+
+    by_age = sorted(waiting, key=lambda s: (is_copier(s), precedence_of(s)))
+    turns = turns_of(by_age, postponed=history.postponed, hung={*hung, *history.hung})
+    left = max(places - len(turns.postponed), 0)
+    by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
+    order = (*turns.postponed, *turns.others[: left // 2], *by_rest, *turns.hung)
+    return frozenset(list(dict.fromkeys(s.commitment.key for s in order))[:places])
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
@@ -98,7 +184,7 @@ def evaluate_again(submission: Submission, history: History) -> bool:
     Retired: never.
     """
     return (
-        submission.commitment.key not in history.scored
+        not history.is_scored(submission)
         and submission.failures < MAX_FAILURES
         and not submission.retired
     )
@@ -126,23 +212,12 @@ def current_submissions(
     return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
 
 
-def _placed(
-    waiting: Sequence[Submission], history: History, hung: Collection[Hotkey], schedule: Schedule
-) -> list[EntryKey]:
-    """Who of those that wait for their first round gets one of the places."""
-    turns = turns_of(waiting, postponed=history.postponed, hung=hung)
-    return [s.commitment.key for s in turns.in_order[: schedule.max_new_entries]]
+def _behind(submission: Submission, num_others: int) -> EntryResult:
+    return _row(submission, _queued(f"behind {num_others} others"))
 
 
-_SCORED_BEFORE = Judgement(
-    verdict=Verdict.WAITING, reason=Reason.QUEUED, detail="scored before, behind the contenders"
-)
-
-
-def _queued(num_before: int) -> Judgement:
-    return Judgement(
-        verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=f"behind {num_before} others"
-    )
+def _queued(why: str) -> Judgement:
+    return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
 
 
 def _row(submission: Submission, judgement: Judgement) -> EntryResult:

@@ -1,4 +1,4 @@
-"""Stopping challengers that can no longer win, and keeping those that can.
+"""Stopping challengers that can no longer win.
 
 Racing may only save samples, never change a winner: its evidence is an e-value too, for the
 opposite claim that the challenger is not better than the champion by the smallest margin.
@@ -7,17 +7,17 @@ opposite claim that the challenger is not better than the champion by the smalle
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sn37.domain.evidence import ALL_ROUNDS, Evidence, common, log_mixture, pooled
-from sn37.domain.ids import Block, EntryKey
-from sn37.domain.winner import Contestant
+from sn37.domain.comparing import NO_ORIGINS, counted
+from sn37.domain.evidence import ALL_ROUNDS, Evidence, log_mixture
+from sn37.domain.ids import Block
+from sn37.domain.origins import Origins
 
 MIN_SAMPLES = 32  # seen before anyone is stopped
 LOG_RETIRE_LEVEL = math.log(1000)  # a model worth the margin is retired once in a thousand
 RETIRE_PRIOR_SAMPLES = 0.05  # tuned to small deficits: sooner sure of models that are equal
-MAX_CONTENDERS = 4  # kept from round to round besides the champion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,34 +63,37 @@ class Race:
 
 
 def race(
-    champion: Evidence, challenger: Evidence, *, epsilon_end: float, since: Block = ALL_ROUNDS
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    epsilon_end: float,
+    since: Block = ALL_ROUNDS,
+    origins: Origins = NO_ORIGINS,
 ) -> Race:
-    """The race so far, over the samples of all rounds on which both were scored."""
-    result = Race(margin=epsilon_end)
-    for ours, theirs in common((champion, challenger), since=since):
-        result = result.extended(ours, theirs)
-    return result
+    """The race so far, over the samples since ``since`` on which both were scored.
 
-
-def is_hopeless(champion: Evidence, challenger: Evidence, *, epsilon_end: float) -> bool:
-    """Whether pooled evidence shows that the challenger will not win; see ``Race``."""
-    return race(champion, challenger, epsilon_end=epsilon_end).is_hopeless
-
-
-def select_contenders(
-    champion: Contestant, others: Iterable[Contestant], *, limit: int = MAX_CONTENDERS
-) -> tuple[EntryKey, ...]:
-    """The entries that stay in the next round: lowest pooled loss relative to the champion's.
-
-    ``others`` are the not-retired entries that have been scored before. Those that are not
-    finite, or share no sample with the champion, are left out; the earlier wins a tie.
+    Rows of signers that are odd between the two do not count; with most rows odd there is nothing
+    to race on.
     """
-    ranked = []
-    for other in others:
-        ratio = pooled(champion.evidence, other.evidence, since=other.key.block).ratio
-        if other.key != champion.key and math.isfinite(ratio):
-            ranked.append((ratio, other.precedence, other.key))
-    return tuple(key for _, _, key in sorted(ranked)[:limit])
+    result = Race(margin=epsilon_end)
+    ours, theirs, _, _, is_suspect = counted(
+        champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins
+    )
+    return result if is_suspect else result.extended(ours, theirs)
+
+
+def is_hopeless(
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    epsilon_end: float,
+    since: Block = ALL_ROUNDS,
+    origins: Origins = NO_ORIGINS,
+) -> bool:
+    """Whether pooled evidence shows that the challenger will not win; see ``Race``."""
+    return race(
+        champion, challenger, epsilon_end=epsilon_end, since=since, origins=origins
+    ).is_hopeless
 
 
 def _expansion(terms: Sequence[float]) -> tuple[float, ...]:

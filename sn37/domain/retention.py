@@ -22,7 +22,10 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
     """
     histories = histories_of(state)
     pinned, copies = _pinned(state, histories), copies_of(state, histories)
-    current = {key for key, s in _newest(state).items() if key not in copies and _has_a_future(s)}
+    # One that was scored lately may stay in although its hotkey committed again.
+    heard = {k: s for k, s in state.submissions.items() if k in _in_newest_rounds(state)}
+    known = {**_newest(state), **heard}
+    current = {key for key, s in known.items() if key not in copies and _has_a_future(s)}
     scored = frozenset().union(*(h.scored for h in histories.values()))
     return (
         _refs(state, pinned | current),

@@ -72,12 +72,32 @@ class DrawnRows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Premises:
+    """What a round's verdict rests on besides losses and commitments, since revision 2 of the rule.
+
+    Recorded with the plan, so that whoever derives the verdict again needs nothing but rounds.
+    """
+
+    former: EntryKey | None = None  # who held the crown last; by it an heir is chosen
+    is_shielded: bool = False  # whether more than epsilon's end value protects the champion
+    num_judged: int = 0  # rounds of the competition that were judged before
+    # Entries without a place in this round that lead the champion, and are waited for.
+    awaited: tuple[EntryKey, ...] = ()
+    # Where evidence and precedence of entries count from, if it is not their commitment.
+    clocks: tuple[tuple[EntryKey, Block], ...] = ()
+
+    def clock_of(self, entry: EntryKey) -> Block:
+        """Where an entry's evidence counts from."""
+        return dict(self.clocks).get(entry, entry.block)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundPlan:
     """Everything a round depends on, fixed at its sync block and stored before scoring."""
 
     key: RoundKey
     sync: BlockRef
-    champion: EntryKey | None  # at the start of the round
+    champion: EntryKey | None  # at the start of the round; the heir, when the crown was vacant
     entries: tuple[EntryKey, ...]  # to be scored, the champion first, then by precedence
     draws: tuple[TaskDraw, ...]  # in the order of the competition's tasks
     manifest_digest: Digest  # hex, see sampling.manifest_digest
@@ -86,6 +106,15 @@ class RoundPlan:
     unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
     # Of every sample of the draws; None where it was not recorded, as in rounds of older versions.
     signers: SampleSigners | None = None
+    premises: Premises | None = None  # None: of a version with the first rule
+
+    @property
+    def heard(self) -> frozenset[EntryKey]:
+        """The entries whose evidence of earlier rounds the verdict rests on."""
+        if self.premises is None:
+            return frozenset(self.entries)
+        former = self.premises.former
+        return frozenset((*self.entries, *self.premises.awaited, *((former,) if former else ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +133,7 @@ class TaskScore:
 
     task: TaskName
     raw: float  # mean loss
-    normalized: float
+    normalized: float  # over the task's level; in rounds of the first rule, along a curve
     weighted: float  # normalized times the task's weight
 
 
@@ -137,6 +166,8 @@ class RoundResult:
     near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None
     # Entries of the plan for which no time was left; they come first in the next round.
     postponed: tuple[EntryKey, ...] = ()
+    is_shielded: bool = False  # whether more than epsilon's end value protects the champion now
+    clocks: tuple[tuple[EntryKey, Block], ...] = ()  # of its entries, as in ``Premises``
     # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
     # of entries that rules may still ask for. ``entries`` are abridged then.
     forgotten_at: datetime | None = None
@@ -148,13 +179,22 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the recorded rounds of a competition say: who was tried, and who held the crown."""
+    """What the recorded rounds of a competition say: who was tried, and who held the crown.
+
+    An entry whose clock restarted counts as tried and scored from there on only.
+    """
 
     entered: Mapping[EntryKey, Block] = field(default_factory=dict)  # first sync block tried
     scored: frozenset[EntryKey] = frozenset()  # in at least one round, raced out included
+    last_tried: Mapping[EntryKey, Block] = field(default_factory=dict)  # newest sync block tried
+    clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # those that restarted
     num_judged: int = 0  # rounds that were not sat out
     champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
+    is_shielded: bool = False  # the champion, by more than epsilon's end value
+    crowned_at: Block | None = None  # sync block since which it has been champion
     crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
+    # Hotkeys whose newest entry was nearly an earlier one's model, as far as it is still known.
+    copiers: frozenset[Hotkey] = frozenset()
     # Rounds that ended so for an entry since it was last scored; none of either kind: not there.
     timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
     stalls: Mapping[EntryKey, int] = field(default_factory=dict)
@@ -168,12 +208,30 @@ class History:
             newest[key.hotkey] = max(block, newest.get(key.hotkey, block))
         object.__setattr__(self, "_challenges", newest)
 
-    def previous_challenge(self, key: EntryKey) -> Block | None:
-        """When another commitment of this hotkey last began a challenge.
+    @property
+    def former(self) -> EntryKey | None:
+        """Who holds the crown, or held it last."""
+        return self.crowned[-1] if self.crowned else None
+
+    def is_scored(self, submission: Submission) -> bool:
+        """Whether an entry was scored since its clock began."""
+        key = submission.commitment.key
+        return key in self.scored and self._is_of_clock(key, submission.clock_block)
+
+    def previous_challenge(self, key: EntryKey, clock: Block | None = None) -> Block | None:
+        """When this hotkey last began a challenge, with another commitment or another clock.
 
         ``None`` for an entry whose own challenge is under way: it is limited no more.
         """
-        return None if key in self.entered else self._challenges.get(key.hotkey)
+        is_under_way = key in self.entered and (clock is None or self._is_of_clock(key, clock))
+        return None if is_under_way else self._challenges.get(key.hotkey)
+
+    def last_challenge(self, hotkey: Hotkey) -> Block | None:
+        """When a hotkey last began any challenge."""
+        return self._challenges.get(hotkey)
+
+    def _is_of_clock(self, key: EntryKey, clock: Block) -> bool:
+        return clock <= self.clocks.get(key, key.block)
 
 
 NO_HISTORY = History()

@@ -18,6 +18,7 @@ from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
     OpenRound,
+    Premises,
     RoundPlan,
     RoundResult,
     Submission,
@@ -50,12 +51,14 @@ class RoundStatement:
     code_version: str
     # Of those who would have had the crown, in the order they were asked for; from version 2 on.
     opinions: tuple[Opinion, ...] = ()
+    premises: Premises | None = None  # none in version 1, of rounds of the first rule
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
         fields = as_json(self)
-        if self.version == 1 and isinstance(fields, dict):
-            del fields["opinions"]
+        assert isinstance(fields, dict)
+        if self.version == 1:  # these stay as they were signed
+            del fields["opinions"], fields["premises"]
         return canonical_json(fields)
 
     def plan(self) -> RoundPlan:
@@ -70,6 +73,7 @@ class RoundStatement:
             listed=self.listed,
             unreadable=self.unreadable,
             unprobed=self.unprobed,
+            premises=self.premises,
         )
 
 

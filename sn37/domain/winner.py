@@ -2,45 +2,34 @@
 
 ``KingOfTheHill`` is the rule of this subnet: the champion is remembered, and a challenger
 takes its place only by a margin and with evidence pooled over rounds. docs/winner.md says
-why and what it costs. ``sn37.domain.pairwise`` has the rule of existing networks.
+why and what it costs. ``sn37.domain.first_rule`` is what it was before, for rounds of older
+versions; ``sn37.domain.pairwise`` has the rule of existing networks.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from sn37.domain.comparing import Comparer, Contestant, Measured
 from sn37.domain.epsilon import Epsilon
-from sn37.domain.evidence import Evidence, Pooled, common, exact_sum, log_e_value, pooled
-from sn37.domain.ids import Block, EntryKey
+from sn37.domain.evidence import (
+    LOG_LEVEL,
+    LOG_PLAIN_LEVEL,
+    Pooled,
+    clipped_log_e_value,
+    log_e_value,
+)
+from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.origins import Origins
+from sn37.domain.slots import contenders
+from sn37.domain.waiting import waits_for
 
-# An e-value of a million: a challenger that is no better takes the crown in at most one of a
-# million challenges. The same for every challenge, because a level shared among challengers
-# would let clones change the verdict on others.
-LOG_LEVEL = math.log(1e6)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant:
-    """An eligible entry that is neither duplicate nor retired, with all its evidence.
-
-    ``precedence`` is its commitment's; ``evidence`` spans every round in which it was scored.
-    One that is not present could not be scored in this round, by our fault: it is not heard,
-    but later ones still wait for it, by the samples that it has.
-    """
-
-    key: EntryKey
-    precedence: tuple[int, int, str]
-    evidence: Evidence
-    is_present: bool = True
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether it may hold the crown or be compared: no evidence is NaN or infinite."""
-        return all(math.isfinite(v) for values in self.evidence.values() for v in values)
+# Whoever is crowned in the first judged rounds has beaten nobody but the first comer, and is
+# protected by epsilon's end value only. 24 rounds are the window of the standings.
+UNSHIELDED_ROUNDS = 24
 
 
 class Hurdle(StrEnum):
@@ -48,8 +37,10 @@ class Hurdle(StrEnum):
 
     NON_FINITE = "non_finite"  # a loss was NaN or infinite
     UNPAIRED = "unpaired"  # no sample in common with the champion yet
+    SUSPECT = "suspect"  # most samples are of signers on whose rows the two differ oddly
     MARGIN = "margin"  # its pooled loss is not lower by epsilon
     EVIDENCE = "evidence"  # lower by epsilon, but luck is not excluded yet
+    UNREADABLE = "unreadable"  # proven, but its repository could not be read at the sync block
     WAITING = "waiting"  # an earlier contender that is as good comes first
 
 
@@ -59,12 +50,16 @@ class Comparison:
 
     challenger: EntryKey
     champion: EntryKey  # at that point of the fold
-    num_samples: int
+    num_samples: int  # that count
     ratio: float  # pooled loss of the challenger over the champion's; NaN if there is none
     log_e: float  # natural logarithm of the e-value, minus infinity when nothing is proven
     epsilon: float
     hurdle: Hurdle | None = None  # None: it took the crown
     waits_for: EntryKey | None = None
+    # Of differences that were not clipped, which must reach a thousand.
+    plain_log_e: float | None = None
+    odd_signers: tuple[Hotkey, ...] = ()  # whose rows do not count between the two
+    num_set_aside: int = 0  # such rows
 
     @property
     def taken(self) -> bool:
@@ -78,11 +73,26 @@ class Decision:
 
     champion: EntryKey | None  # None: nobody could be crowned
     comparisons: tuple[Comparison, ...] = ()
+    is_shielded: bool = False  # whether more than epsilon's end value protects the champion
 
     @property
     def beaten(self) -> tuple[EntryKey, ...]:
         """Champions that lost the crown by being beaten; they never return."""
         return tuple(c.champion for c in self.comparisons if c.taken)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crown:
+    """The crown before a round.
+
+    ``holder`` is the champion, or the heir of a vacant crown. ``former`` is whoever held it last,
+    by whom an heir is chosen should the holder not take part; by default the holder.
+    """
+
+    holder: EntryKey | None = None
+    former: Contestant | None = None
+    is_shielded: bool = False
+    num_judged: int = 0  # rounds judged before
 
 
 class WinnerRule(Protocol):
@@ -91,15 +101,16 @@ class WinnerRule(Protocol):
     def decide(
         self,
         *,
-        champion: EntryKey | None,
+        crown: Crown,
         contestants: Sequence[Contestant],
         at: Block,
         epsilon: Epsilon,
+        origins: Origins,
     ) -> Decision:
         """Who holds the crown after the round of sync block ``at``.
 
-        ``champion`` held it before. When it is ``None``, or no contestant any more, or has a
-        loss that is not finite, the crown is vacant and all are heard anew.
+        When the crown's holder is ``None``, or no contestant any more, or has a loss that is not
+        finite, the crown is vacant and all are heard anew.
         """
         ...
 
@@ -111,96 +122,92 @@ class KingOfTheHill:
     def decide(
         self,
         *,
-        champion: EntryKey | None,
+        crown: Crown,
         contestants: Sequence[Contestant],
         at: Block,
         epsilon: Epsilon,
+        origins: Origins,
     ) -> Decision:
         queue = sorted(contestants, key=lambda c: c.precedence)
         finite = [c for c in queue if c.is_finite]
         present = [c for c in finite if c.is_present]
         if not present:
             return Decision(champion=None)
-        incumbent = king = next((c for c in present if c.key == champion), present[0])
+        comparer = Comparer(epsilon_end=epsilon.end, origins=origins)
+        king = next((c for c in present if c.key == crown.holder), None)
+        is_shielded = crown.is_shielded and king is not None
+        incumbent = king = king or _heir(crown.former, present, comparer)
         comparisons = []
         for challenger in queue:
             if challenger is incumbent or not challenger.is_present:
                 continue
-            earlier = [c for c in finite if c.precedence < challenger.precedence]
-            heard = _hear(king, challenger, earlier, at=at, epsilon=epsilon)
+            margin = epsilon.at(committed=king.key.block, now=at) if is_shielded else epsilon.end
+            heard = _hear(king, challenger, finite, margin=margin, comparer=comparer)
             comparisons.append(heard)
             if heard.taken:
-                king = challenger
-        return Decision(champion=king.key, comparisons=tuple(comparisons))
+                king, is_shielded = challenger, crown.num_judged >= UNSHIELDED_ROUNDS
+        return Decision(champion=king.key, comparisons=tuple(comparisons), is_shielded=is_shielded)
 
 
 def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
     """The hurdle that pooled sums do not take, or ``None``: the challenger beats the champion.
 
     Both are needed. The margin alone is crossed by luck, the evidence alone by a copy tuned
-    by a hair.
+    by a hair. The margin is that of all losses as they are; clipped ones are evidence.
     """
     if not sums.num_samples:
         return Hurdle.UNPAIRED
     if not sums.clears(epsilon):
         return Hurdle.MARGIN
-    if log_e_value(sums) < LOG_LEVEL:
+    if clipped_log_e_value(sums) < LOG_LEVEL or log_e_value(sums) < LOG_PLAIN_LEVEL:
         return Hurdle.EVIDENCE
     return None
+
+
+def _heir(
+    former: Contestant | None, present: Sequence[Contestant], comparer: Comparer
+) -> Contestant:
+    """Who inherits a vacant crown: the most promising contender, else the first in order.
+
+    Never an entry without evidence while one with evidence is there: a champion that is about to
+    lose could hand its crown to a stranger otherwise (attack 54).
+    """
+    heirs = contenders(former, present, comparer) if former is not None else ()
+    return heirs[0] if heirs else present[0]
 
 
 def _hear(
     king: Contestant,
     challenger: Contestant,
-    earlier: Sequence[Contestant],
+    others: Sequence[Contestant],
     *,
-    at: Block,
-    epsilon: Epsilon,
+    margin: float,
+    comparer: Comparer,
 ) -> Comparison:
-    margin = epsilon.at(committed=king.key.block, now=at)
-    # Since the challenger's commitment: older samples may have been trained on.
-    sums = pooled(king.evidence, challenger.evidence, since=challenger.key.block)
-    hurdle = beats(sums, margin) if challenger.is_finite else Hurdle.NON_FINITE
-    rival = None
+    found = comparer.measure(king, challenger)
+    hurdle, rival = _hurdle(challenger, found, margin), None
     if hurdle is None:
-        rival = _waits_for(king, challenger, earlier, margin=margin, end=epsilon.end)
+        rival = waits_for(king, challenger, others, margin=margin, comparer=comparer)
         hurdle = Hurdle.WAITING if rival else None
     return Comparison(
         challenger=challenger.key,
         champion=king.key,
-        num_samples=sums.num_samples,
-        ratio=sums.ratio,
-        log_e=log_e_value(sums),
+        num_samples=found.sums.num_samples,
+        ratio=found.sums.ratio,
+        log_e=found.log_e,
         epsilon=margin,
         hurdle=hurdle,
-        waits_for=rival,
+        waits_for=rival.key if rival else None,
+        plain_log_e=found.plain_log_e,
+        odd_signers=tuple(sorted({o.signer for o in found.odd if o.signer is not None})),
+        num_set_aside=found.num_set_aside,
     )
 
 
-def _waits_for(
-    king: Contestant,
-    challenger: Contestant,
-    earlier: Sequence[Contestant],
-    *,
-    margin: float,
-    end: float,
-) -> EntryKey | None:
-    """The first earlier contender that leads the champion and is not clearly worse.
-
-    Without it a copy of a contender that still gathers evidence could be crowned first.
-    """
-    for rival in earlier:
-        if rival.key == king.key:
-            continue
-        kings, rivals, ours = _totals((king, rival, challenger), since=challenger.key.block)
-        if rivals < kings * (1 - margin) and not ours < rivals * (1 - end):
-            return rival.key
-    return None
-
-
-def _totals(contestants: Sequence[Contestant], *, since: Block) -> tuple[float, ...]:
-    """Each contestant's pooled loss over the samples that all of them share."""
-    shared = list(common([c.evidence for c in contestants], since=since))
-    return tuple(
-        exact_sum(v for values in shared for v in values[i]) for i in range(len(contestants))
-    )
+def _hurdle(challenger: Contestant, found: Measured, margin: float) -> Hurdle | None:
+    if not challenger.is_finite:
+        return Hurdle.NON_FINITE
+    if found.is_suspect:
+        return Hurdle.SUSPECT
+    hurdle = beats(found.sums, margin)
+    return Hurdle.UNREADABLE if hurdle is None and not challenger.is_readable else hurdle

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from sn37.domain.comparing import Contestant
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.winner import Contestant
 
 
 def contestant(
@@ -17,6 +17,7 @@ def contestant(
         key=EntryKey(Hotkey(hotkey), Block(block)),
         precedence=(block, index, hotkey),
         evidence={Block(sync): tuple(values) for sync, values in evidence.items()},
+        since=Block(block),
     )
 
 

@@ -25,6 +25,21 @@ def test_every_simulation_prints_figures_as_json(
     assert all(set(f) == {"name", "value", "low", "high", "trials"} for f in figures)
 
 
+@pytest.mark.parametrize("scenario", ["clones", "known-rows"])
+def test_an_attack_is_played_as_often_as_it_was_asked(
+    scenario: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["simulate", "attack", scenario, *SMALL, "--json"]
+    assert run(app, command, prog_name="sn37") == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert {f["trials"] for f in figures} == {3}
+
+
+def test_an_unknown_attack_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["simulate", "attack", "bribery"], prog_name="sn37") == 2
+    assert "choose from power, clones" in capsys.readouterr().err
+
+
 def test_a_table_shows_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(app, ["simulate", "racing", *SMALL], prog_name="sn37") == 0
     assert "95 % interval" in capsys.readouterr().out

@@ -15,10 +15,11 @@ from sn37.app.simulate import challenge, lottery, multitask, noise, race
 from sn37.app.simulate.challenge import Challenge, Rule
 from sn37.app.simulate.estimate import Figure
 from sn37.app.simulate.losses import LossModel, Shape
+from sn37.domain.comparing import NO_ORIGINS
 from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.evidence import pooled
 from sn37.domain.ids import Block, EntryKey
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.winner import Crown, KingOfTheHill
 from sn37.testing.contests import contest
 
 
@@ -140,7 +141,11 @@ def test_each_true_improvement_moves_the_crown_at_most_once(seed: int) -> None:
             if e.key.block < sync
         ]
         champion = rule.decide(
-            champion=champion, contestants=seen, at=Block(sync), epsilon=FixedEpsilon(0.005)
+            crown=Crown(holder=champion),
+            contestants=seen,
+            at=Block(sync),
+            epsilon=FixedEpsilon(0.005),
+            origins=NO_ORIGINS,
         ).champion
         assert champion is not None
         reign += [champion.hotkey] if reign[-1:] != [champion.hotkey] else []

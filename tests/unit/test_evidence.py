@@ -148,7 +148,7 @@ def test_losses_of_an_unknown_task_are_refused() -> None:
 @settings(max_examples=20)
 @given(round_losses)
 def test_the_shown_score_is_normalised_on_task_means_and_weighted(losses: list[float]) -> None:
-    scores = task_scores(blocks_of(losses), COMPETITION)
+    scores = task_scores(blocks_of(losses), COMPETITION, on_curve=True)
     assert [s.task for s in scores] == ["choice", "text"]
     for task, score in zip(COMPETITION.tasks, scores, strict=True):
         assert score.normalized == task.normalization.apply(score.raw)
@@ -178,7 +178,13 @@ def test_sums_cover_the_common_prefix_of_common_rounds_since_the_given_block() -
     a = {Block(1): (9.0,), Block(2): (1.0, 2.0, 3.0), Block(3): (4.0,), Block(5): (7.0,)}
     b = {Block(1): (9.0,), Block(2): (0.5, 1.0), Block(3): (4.0,), Block(4): (7.0,)}
     assert pooled(a, b, since=Block(2)) == Pooled(
-        num_samples=3, champion=7.0, challenger=5.5, gain=1.5, squares=1.25
+        num_samples=3,
+        champion=7.0,
+        challenger=5.5,
+        gain=1.5,
+        squares=1.25,
+        clipped_gain=1.5,
+        clipped_squares=1.25,
     )
 
 
@@ -232,7 +238,15 @@ def test_degenerate_sums_prove_nothing(excess: float, squares: float, prior: flo
 
 @pytest.mark.parametrize("champion", [0.0, -3.0])
 def test_nothing_beats_a_champion_without_positive_loss(champion: float) -> None:
-    sums = Pooled(num_samples=3, champion=champion, challenger=-100.0, gain=97.0, squares=9e3)
+    sums = Pooled(
+        num_samples=3,
+        champion=champion,
+        challenger=-100.0,
+        gain=97.0,
+        squares=9e3,
+        clipped_gain=0.0,
+        clipped_squares=0.0,
+    )
     assert log_e_value(sums) == -math.inf
 
 

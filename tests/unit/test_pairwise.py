@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from sn37.domain.comparing import NO_ORIGINS, Contestant
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block
 from sn37.domain.pairwise import PairwiseWinRate, count_wins
-from sn37.domain.winner import Contestant, Hurdle
+from sn37.domain.winner import Crown, Hurdle
 from sn37.testing.contests import contestant
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/pairwise.json").read_text())
@@ -24,7 +25,11 @@ def entries(**losses: float) -> list[Contestant]:
 
 def winner(contestants: list[Contestant], epsilon: float = 0.05, at: int = 100) -> str | None:
     decision = PairwiseWinRate().decide(
-        champion=None, contestants=contestants, at=Block(at), epsilon=FixedEpsilon(epsilon)
+        crown=Crown(),
+        contestants=contestants,
+        at=Block(at),
+        epsilon=FixedEpsilon(epsilon),
+        origins=NO_ORIGINS,
     )
     return decision.champion.hotkey if decision.champion else None
 
@@ -55,7 +60,11 @@ def test_on_equal_win_rates_the_earlier_wins() -> None:
 def test_who_held_the_crown_before_plays_no_part() -> None:
     first, second = entries(first=1.0, second=0.5)
     decision = PairwiseWinRate().decide(
-        champion=first.key, contestants=[first, second], at=Block(100), epsilon=FixedEpsilon(0.05)
+        crown=Crown(holder=first.key),
+        contestants=[first, second],
+        at=Block(100),
+        epsilon=FixedEpsilon(0.05),
+        origins=NO_ORIGINS,
     )
     assert decision.champion == second.key
     (shown,) = decision.comparisons

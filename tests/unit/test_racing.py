@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.domain.comparing import NO_ORIGINS
 from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.evidence import Evidence
 from sn37.domain.ids import Block
-from sn37.domain.racing import MIN_SAMPLES, Race, is_hopeless, race, select_contenders
-from sn37.domain.winner import KingOfTheHill
-from sn37.testing.contests import contest, contestant
+from sn37.domain.racing import MIN_SAMPLES, Race, is_hopeless, race
+from sn37.domain.winner import Crown, KingOfTheHill
+from sn37.testing.contests import contest
 
 END = 0.005
 
@@ -118,30 +118,17 @@ def test_stopping_the_hopeless_leaves_the_winner(seed: int, noise: float) -> Non
     ]
     epsilon, at = FixedEpsilon(END), Block(100)
     with_all = KingOfTheHill().decide(
-        champion=champion.key, contestants=entries, at=at, epsilon=epsilon
+        crown=Crown(holder=champion.key),
+        contestants=entries,
+        at=at,
+        epsilon=epsilon,
+        origins=NO_ORIGINS,
     )
     with_kept = KingOfTheHill().decide(
-        champion=champion.key, contestants=kept, at=at, epsilon=epsilon
+        crown=Crown(holder=champion.key),
+        contestants=kept,
+        at=at,
+        epsilon=epsilon,
+        origins=NO_ORIGINS,
     )
     assert with_kept.champion == with_all.champion
-
-
-def test_the_contenders_are_those_closest_to_the_champion() -> None:
-    entries = contest({"champion": 0.0, "a": -0.1, "b": 0.02, "c": -0.3, "d": 0.0, "e": 0.01})
-    champion, *others = entries
-    kept = select_contenders(champion, others)
-    assert [k.hotkey for k in kept] == ["b", "e", "d", "a"]
-    assert select_contenders(champion, others, limit=1) == kept[:1]
-
-
-def test_of_equal_contenders_the_earlier_is_kept() -> None:
-    tied = [contestant(h, {100: [1.0]}, block=b) for h, b in (("x", 9), ("y", 3), ("z", 5))]
-    champion = contestant("champion", {100: [1.0]})
-    assert [k.hotkey for k in select_contenders(champion, tied, limit=2)] == ["y", "z"]
-
-
-def test_neither_the_champion_nor_an_unpaired_or_broken_entry_is_a_contender() -> None:
-    champion = contestant("champion", {100: [1.0]})
-    unpaired = contestant("unpaired", {200: [0.5]})
-    broken = replace(unpaired, evidence={Block(100): (math.nan,)})
-    assert select_contenders(champion, [champion, unpaired, broken]) == ()

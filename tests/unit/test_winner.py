@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.domain.comparing import NO_ORIGINS, Contestant
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.evidence import log_e_value, pooled
+from sn37.domain.evidence import LOG_LEVEL, log_e_value, pooled
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.winner import (
-    LOG_LEVEL,
-    Contestant,
+    Crown,
     Decision,
     Hurdle,
     KingOfTheHill,
@@ -48,7 +48,11 @@ def decide(
     epsilon: FixedEpsilon | LinearEpsilon = EPSILON,
 ) -> Decision:
     return KingOfTheHill().decide(
-        champion=champion, contestants=contestants, at=NOW, epsilon=epsilon
+        crown=Crown(holder=champion, is_shielded=True, num_judged=100),
+        contestants=contestants,
+        at=NOW,
+        epsilon=epsilon,
+        origins=NO_ORIGINS,
     )
 
 
@@ -59,6 +63,7 @@ def clone(original: Contestant, hotkey: str, *, delay: int, index: int = 0) -> C
         key=EntryKey(Hotkey(hotkey), block),
         precedence=(block, index, hotkey),
         evidence={sync: v for sync, v in original.evidence.items() if sync >= block},
+        since=block,
     )
 
 
@@ -116,7 +121,7 @@ def test_t03_a_lucky_round_without_evidence_does_not_take_the_crown() -> None:
 
 def test_samples_older_than_the_commitment_do_not_count() -> None:
     old, new = contest({"old": 0.0, "new": 0.3})
-    backdated = replace(new, key=EntryKey(new.key.hotkey, Block(250)), precedence=(250, 0, "new"))
+    backdated = replace(new, since=Block(250), precedence=(250, 0, "new"))
     (comparison,) = decide([old, backdated], old.key).comparisons
     assert comparison.num_samples == 64
 
@@ -130,9 +135,9 @@ def test_an_entry_that_shares_no_sample_with_the_champion_is_unpaired() -> None:
 
 
 def waiting_case(ratio: float) -> Decision:
-    """Champion, an earlier contender 10 % ahead by luck so far, and a steady later one."""
+    """Champion, an earlier contender 20 % ahead, half proven so far, and a steady later one."""
     champion = contestant("champion", {100: [1.0] * 100}, block=1)
-    first = contestant("first", {100: [0.0] * 10 + [1.0] * 90}, block=2)
+    first = contestant("first", {100: [0.0] * 20 + [1.0] * 80}, block=2)
     second = contestant("second", {100: [ratio] * 100}, block=3)
     return decide([champion, first, second], champion.key, FixedEpsilon(0.01))
 
@@ -143,7 +148,7 @@ def test_a_later_challenger_that_is_clearly_better_need_not_wait() -> None:
 
 
 def test_a_later_challenger_that_is_only_as_good_waits() -> None:
-    decision = waiting_case(0.895)
+    decision = waiting_case(0.795)
     first, second = decision.comparisons
     assert (first.hurdle, second.hurdle) == (Hurdle.EVIDENCE, Hurdle.WAITING)
     assert second.waits_for == first.challenger
@@ -152,8 +157,8 @@ def test_a_later_challenger_that_is_only_as_good_waits() -> None:
 
 def test_t05_a_later_challenger_waits_for_one_that_an_outage_kept_from_this_round() -> None:
     champion = contestant("champion", {100: [1.0] * 100, 200: [1.0] * 100}, block=1)
-    first = contestant("first", {100: [0.0] * 10 + [1.0] * 90}, block=2)
-    copy = contestant("copy", {100: [0.895] * 100, 200: [0.895] * 100}, block=3)
+    first = contestant("first", {100: [0.0] * 20 + [1.0] * 80}, block=2)
+    copy = contestant("copy", {100: [0.795] * 100, 200: [0.795] * 100}, block=3)
     absent = replace(first, is_present=False)
     decision = decide([champion, absent, copy], champion.key, FixedEpsilon(0.01))
     (comparison,) = decision.comparisons  # who was not scored is not heard
@@ -293,7 +298,9 @@ def test_t07_on_the_same_samples_a_former_champion_never_returns(
     entries: list[Contestant],
 ) -> None:
     alike = [
-        replace(e, key=EntryKey(e.key.hotkey, Block(1)), evidence={Block(300): values})
+        replace(
+            e, key=EntryKey(e.key.hotkey, Block(1)), since=Block(1), evidence={Block(300): values}
+        )
         for e in entries
         if (values := e.evidence.get(Block(300)))
     ]

@@ -9,12 +9,14 @@ from sn37.adapters.sqlite.codec import from_key, from_reason, to_key, to_reason
 from sn37.adapters.sqlite.json_values import (
     from_float,
     optional,
+    to_bool,
     to_float,
     to_int,
     to_list,
     to_record,
     to_str,
 )
+from sn37.adapters.sqlite.premises import from_clocks, from_premises, to_clocks, to_premises
 from sn37.domain.canonical import JsonValue
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import (
@@ -73,6 +75,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "listed": [from_entry_result(r) for r in plan.listed],
         "unreadable": [from_key(e) for e in sorted(plan.unreadable)],
         "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
+        "premises": None if plan.premises is None else from_premises(plan.premises),
         "signers": None if plan.signers is None else packed(plan.signers),
     }
 
@@ -88,9 +91,10 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         manifest_digest=Digest(to_str(fields["manifest_digest"])),
         listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
-        # A plan that an older version stored has none.
+        # A plan that an older version stored has neither.
         unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
         signers=optional(to_signers, fields.get("signers")),
+        premises=optional(to_premises, fields.get("premises")),
     )
 
 
@@ -229,6 +233,8 @@ def from_result(result: RoundResult) -> JsonValue:
         "near_duplicates": None
         if result.near_duplicates is None
         else [[from_key(key) for key in pair] for pair in result.near_duplicates],
+        "is_shielded": result.is_shielded,
+        "clocks": from_clocks(result.clocks),
         "postponed": [from_key(key) for key in result.postponed],
         "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
@@ -244,9 +250,11 @@ def to_result(value: JsonValue) -> RoundResult:
         champion=optional(to_key, fields["champion"]),
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
-        # A result that an older version stored has none of these.
+        # A result that an older version stored has none of these. Its rule shielded everybody.
         near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
         postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
+        is_shielded=to_bool(fields.get("is_shielded", fields["champion"] is not None)),
+        clocks=to_clocks(fields.get("clocks", [])),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
     )
 

@@ -142,7 +142,8 @@ _TIME_OF_NEWCOMERS = (
     ) STRICT
     """,
 )
-
+# Plans say what a verdict of revision 2 of the winner rule rests on, so that older programs must
+# not judge the rounds under way.
 # Journalled blocks get what their controls cost: [[kind, drawn bits, measured bits], ...].
 _CONTROLS_AND_SECOND_OPINIONS = (
     "ALTER TABLE journal ADD COLUMN controls TEXT",

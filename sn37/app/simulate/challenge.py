@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, surprises
-from sn37.domain.evidence import Pooled, log_e_value
-from sn37.domain.winner import LOG_LEVEL, beats
+from sn37.domain.evidence import LOG_LEVEL, Pooled, clipped_log_e_value
+from sn37.domain.winner import beats
 
 NEVER = 0
 T_LEVEL_5 = 1.645  # one-sided 5 % point of the normal distribution
@@ -50,17 +50,27 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class Sums:
-    """Running sums per path, updated in place; read by the domain one path at a time."""
+    """Running sums per path, updated in place; read by the domain one path at a time.
+
+    Differences are clipped at 1, the mean that losses are drawn with.
+    """
 
     num_samples: int
     champion: Array
     gain: Array
     squares: Array
+    clipped_gain: Array
+    clipped_squares: Array
 
     @classmethod
     def zero(cls, size: int | tuple[int, ...]) -> Sums:
         return cls(
-            num_samples=0, champion=np.zeros(size), gain=np.zeros(size), squares=np.zeros(size)
+            num_samples=0,
+            champion=np.zeros(size),
+            gain=np.zeros(size),
+            squares=np.zeros(size),
+            clipped_gain=np.zeros(size),
+            clipped_squares=np.zeros(size),
         )
 
     def add(self, a: Array, d: Array) -> None:
@@ -69,6 +79,9 @@ class Sums:
         self.champion += a.sum(axis=-1)
         self.gain += d.sum(axis=-1)
         self.squares += np.square(d).sum(axis=-1)
+        clipped = np.clip(d, -1.0, 1.0)
+        self.clipped_gain += clipped.sum(axis=-1)
+        self.clipped_squares += np.square(clipped).sum(axis=-1)
 
     def leading(self, epsilon: float) -> npt.NDArray[np.bool_]:
         """Where the challenger clears the margin: a filter before the domain is asked."""
@@ -77,7 +90,7 @@ class Sums:
     def promising(self) -> npt.NDArray[np.bool_]:
         """Where the e-value may exceed 2: a filter before the domain is asked."""
         mean = self.champion / self.num_samples
-        return self.gain - mean > 1.5 * np.sqrt(self.squares + mean**2)
+        return self.clipped_gain - mean > 1.5 * np.sqrt(self.clipped_squares + mean**2)
 
     def pooled(self, path: int) -> Pooled:
         a, d = float(self.champion[path]), float(self.gain[path])
@@ -87,6 +100,8 @@ class Sums:
             challenger=a - d,
             gain=d,
             squares=float(self.squares[path]),
+            clipped_gain=float(self.clipped_gain[path]),
+            clipped_squares=float(self.clipped_squares[path]),
         )
 
 
@@ -115,7 +130,7 @@ def _run_chunk(challenge: Challenge, paths: int, rng: np.random.Generator) -> Ou
         this_round.add(a, d)
         total.add(a, d)
         for path in np.flatnonzero(total.promising()):
-            peak[path] = max(peak[path], log_e_value(total.pooled(int(path))))
+            peak[path] = max(peak[path], clipped_log_e_value(total.pooled(int(path))))
         passed = one_round_verdicts(this_round, challenge.epsilon)
         passed[Rule.POOLED] = crowned_by_domain(total, challenge.epsilon)
         for rule, verdict in passed.items():

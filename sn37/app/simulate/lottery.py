@@ -16,7 +16,8 @@ from sn37.app.simulate.challenge import T_LEVEL_5, Rule
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, surprises
 from sn37.domain.evidence import Pooled
-from sn37.domain.racing import MAX_CONTENDERS, Race
+from sn37.domain.racing import Race
+from sn37.domain.slots import MAX_CONTENDERS
 from sn37.domain.winner import beats
 
 SLOTS = MAX_CONTENDERS + 1  # and the new entry
@@ -40,6 +41,8 @@ class _Slots:
     champion: Array
     gain: Array
     squares: Array
+    clipped_gain: Array
+    clipped_squares: Array
     lost: Array  # sum of b - a (1 - epsilon)
     lost_squares: Array
 
@@ -51,13 +54,16 @@ class _Slots:
             champion=np.zeros(shape),
             gain=np.zeros(shape),
             squares=np.zeros(shape),
+            clipped_gain=np.zeros(shape),
+            clipped_squares=np.zeros(shape),
             lost=np.zeros(shape),
             lost_squares=np.zeros(shape),
         )
 
     def arrays(self) -> tuple[npt.NDArray[np.int64] | Array, ...]:
         return (
-            self.count, self.champion, self.gain, self.squares, self.lost, self.lost_squares,
+            self.count, self.champion, self.gain, self.squares, self.clipped_gain,
+            self.clipped_squares, self.lost, self.lost_squares,
         )  # fmt: skip
 
     def clear(self, where: npt.NDArray[np.bool_]) -> None:
@@ -67,8 +73,8 @@ class _Slots:
     def admit(self) -> None:
         """Put the worst contender, or an empty slot, in the last place and free it."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.count > 0, 1 - self.gain / self.champion, np.inf)
-        order = np.argsort(ratio, axis=1, kind="stable")
+            behind = np.where(self.count > 0, self.lost / np.sqrt(self.lost_squares), np.inf)
+        order = np.argsort(behind, axis=1, kind="stable")
         for array in self.arrays():
             array[...] = np.take_along_axis(array, order, axis=1)
         last = np.zeros(self.count.shape, dtype=np.bool_)
@@ -78,11 +84,14 @@ class _Slots:
     def add(self, a: Array, d: Array, margin: float, active: npt.NDArray[np.bool_]) -> None:
         """One round: champion's losses ``a``, P1N, gains ``d``, PKN, for the active slots."""
         lost = margin * a - d
+        clipped = np.clip(d, -1.0, 1.0)
         self.count += np.where(active, d.shape[-1], 0)
         for total, values in (
             (self.champion, np.broadcast_to(a, d.shape)),
             (self.gain, d),
             (self.squares, np.square(d)),
+            (self.clipped_gain, clipped),
+            (self.clipped_squares, np.square(clipped)),
             (self.lost, lost),
             (self.lost_squares, np.square(lost)),
         ):
@@ -147,6 +156,8 @@ def _pooled(slots: _Slots, path: int, slot: int) -> Pooled:
         challenger=a - d,
         gain=d,
         squares=float(slots.squares[path, slot]),
+        clipped_gain=float(slots.clipped_gain[path, slot]),
+        clipped_squares=float(slots.clipped_squares[path, slot]),
     )
 
 

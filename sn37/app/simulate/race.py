@@ -12,11 +12,12 @@ import numpy as np
 
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, standardized
+from sn37.domain.comparing import NO_ORIGINS, Contestant
 from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.racing import race
 from sn37.domain.scoring import BLOCK_SAMPLES
-from sn37.domain.winner import Contestant, KingOfTheHill
+from sn37.domain.winner import Crown, KingOfTheHill
 
 CADENCE = 360  # blocks between two rounds
 
@@ -101,14 +102,18 @@ def _decide(
     setting: Field, entries: Sequence[Contestant], champion: EntryKey, at: Block
 ) -> EntryKey:
     decision = KingOfTheHill().decide(
-        champion=champion, contestants=entries, at=at, epsilon=FixedEpsilon(setting.epsilon)
+        crown=Crown(holder=champion),
+        contestants=entries,
+        at=at,
+        epsilon=FixedEpsilon(setting.epsilon),
+        origins=NO_ORIGINS,
     )
     return decision.champion or champion
 
 
 def _entry(index: int) -> Contestant:
     key = EntryKey(Hotkey(f"model-{index:03d}"), Block(1))
-    return Contestant(key=key, precedence=(1, index, key.hotkey), evidence={})
+    return Contestant(key=key, precedence=(1, index, key.hotkey), evidence={}, since=Block(1))
 
 
 def _with_round(entry: Contestant, at: Block, losses: tuple[float, ...]) -> Contestant:

@@ -23,6 +23,7 @@ from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
     OpenRound,
+    Premises,
     RoundPlan,
     RoundResult,
     TaskDraw,
@@ -109,6 +110,7 @@ def a_round_plan(
     draws: tuple[TaskDraw, ...] | None = None,
     manifest_digest: str | None = None,
     listed: tuple[EntryResult, ...] = (),
+    premises: Premises | None = None,
 ) -> RoundPlan:
     """By default one entry, one task, no champion yet."""
     key = key or a_round_key()
@@ -126,6 +128,7 @@ def a_round_plan(
         else Digest(manifest_digest),
         listed=listed,
         signers=signers_of(d.batch for d in draws),
+        premises=premises,
     )
 
 

@@ -264,8 +264,8 @@ class FakeStateStore:
             if result.forgotten_at is None:
                 m.results[key] = replace(abridged(result), forgotten_at=at)
                 m.statements.pop(key, None)
-                less = replace(m.plans[key], draws=(), listed=())
-                m.plans[key] = replace(less, unreadable=frozenset(), unprobed=frozenset())
+                no, plan = frozenset[EntryKey](), m.plans[key]
+                m.plans[key] = replace(plan, draws=(), listed=(), unreadable=no, unprobed=no)
             self._drop(key, gone)
             return key.sync_block
         return None

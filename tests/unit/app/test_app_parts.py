@@ -370,6 +370,9 @@ class TestSources:
         (Hurdle.MARGIN, "1.00% of the 2.00% better"),
         (Hurdle.EVIDENCE, "evidence 9.5 of 13.8"),
         (Hurdle.WAITING, "carol committed earlier"),
+        (Hurdle.SUSPECT, "no verdict"),
+        (Hurdle.UNREADABLE, "once its repository can be read"),
+        (Hurdle.NON_FINITE, ""),
     ],
 )
 def test_a_miner_is_told_how_close_a_challenger_came(hurdle: Hurdle | None, words: str) -> None:
@@ -384,6 +387,24 @@ def test_a_miner_is_told_how_close_a_challenger_came(hurdle: Hurdle | None, word
         waits_for=an_entry_key("carol") if hurdle is Hurdle.WAITING else None,
     )
     assert words in explain(comparison)
+
+
+def test_a_miner_is_told_whose_rows_do_not_count_and_what_unclipped_losses_lack() -> None:
+    comparison = Comparison(
+        challenger=an_entry_key("bob"),
+        champion=an_entry_key("alice"),
+        num_samples=240,
+        ratio=0.9,
+        log_e=20.0,
+        plain_log_e=2.0,
+        epsilon=0.02,
+        hurdle=Hurdle.EVIDENCE,
+        odd_signers=(Hotkey("friend"),),
+        num_set_aside=60,
+    )
+    told = explain(comparison)
+    assert "evidence with its largest losses 2.0 of 6.9" in told
+    assert told.endswith("60 rows of friend do not count, on which the two differ oddly")
 
 
 def test_a_miner_of_a_worse_model_is_told_so_without_a_negative_number() -> None:

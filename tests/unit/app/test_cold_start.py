@@ -312,6 +312,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "another network": (edited(lambda d: d["sync"].update(hash="0x00")), "another network"),
     "another version": (edited(lambda d: d.update(version=3)), "as this version writes them"),
+    "the first rule": (edited(lambda d: d.update(version=1)), "as this version writes them"),
     "a round twice": (repeat, "its statement is of competition 1, round"),
     "a round left out": (leave_out, "is missing or has been exchanged"),
     "a crown for another": (
@@ -322,6 +323,22 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a stranger's crown": (
         edited(lambda d: d.update(champion={"hotkey": "thief", "block": 1})),
         "its champion did not take part",
+    ),
+    "an older rule": (
+        edited(lambda d: (d.pop("premises"), d.update(version=1))),
+        "older rule than the round before",
+    ),
+    "another former champion": (
+        edited(lambda d: d["premises"].update(former={"hotkey": "thief", "block": 1})),
+        "another former champion",
+    ),
+    "rounds that were not judged": (
+        edited(lambda d: d["premises"].update(num_judged=99)),
+        "counts the rounds before it wrongly",
+    ),
+    "a shield for nothing": (
+        edited(lambda d: d["premises"].update(is_shielded=True)),
+        "protected otherwise than it was",
     ),
     "retired without cause": (
         edited(lambda d: [s.update(retired=True) for s in d["submissions"]]),

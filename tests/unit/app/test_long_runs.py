@@ -144,7 +144,7 @@ async def test_of_a_long_reign_the_rounds_that_somebody_shared_are_read() -> Non
             await store.finish_entry(result.key, an_outcome(key), None)
         await store.finish_round(result)
     found = await past_evidence(store, SCHEDULE, ONE, [KING, RIVAL, NOVICE])
-    assert {key: list(evidence) for key, evidence in found.items()} == {
+    assert {key: list(evidence) for key, evidence in found.by_entry.items()} == {
         KING: [36_000, 36_720],
         RIVAL: [36_000, 36_720],
         NOVICE: [],
@@ -152,7 +152,7 @@ async def test_of_a_long_reign_the_rounds_that_somebody_shared_are_read() -> Non
     assert store.since == 36_000
     store.since = None
     found = await past_evidence(store, SCHEDULE, ONE, [KING, NOVICE])
-    assert (found, store.since) == ({KING: {}, NOVICE: {}}, None)
+    assert (found.by_entry, store.since) == ({}, None)
 
 
 def test_a_commitment_that_was_replaced_takes_no_contenders_place() -> None:

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from sn37.app.simulate.challenge import Rule, Sums, one_round_verdicts
+from sn37.domain.comparing import NO_ORIGINS
 from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.ids import Block
 from sn37.domain.pairwise import PairwiseWinRate
+from sn37.domain.winner import Crown
 from sn37.testing.contests import contestant
 
 ROUNDS, SAMPLES = 400, 24
@@ -27,13 +29,14 @@ def test_both_spellings_crown_the_same_challengers_in_random_rounds(epsilon: flo
     decided = [
         PairwiseWinRate()
         .decide(
-            champion=None,
+            crown=Crown(),
             contestants=[
                 contestant("champion", {100: theirs.tolist()}, block=1),
                 contestant("challenger", {100: (theirs - gains).tolist()}, block=2),
             ],
             at=Block(100),
             epsilon=FixedEpsilon(epsilon),
+            origins=NO_ORIGINS,
         )
         .champion
         for theirs, gains in zip(champion, gain, strict=True)

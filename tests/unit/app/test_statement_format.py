@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.statements import VERSION, read_statement, state_round
-from sn37.domain.ids import Digest, Netuid, TaskName
+from sn37.app.statements import VERSION, UnreadableStatement, read_statement, state_round
+from sn37.domain.ids import Block, Digest, Netuid, TaskName
 from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
-from sn37.domain.state import OpenRound, Verdict
+from sn37.domain.state import OpenRound, Premises, Verdict
 from sn37.domain.statement import RoundStatement, told
 from sn37.testing.builders import (
     a_commitment,
@@ -26,8 +26,7 @@ from sn37.testing.builders import (
 )
 
 DATA = Path(__file__).parents[2] / "data"
-VERSIONS = range(1, VERSION + 1)
-ALICE, BOB, CAROL = (a_commitment(name, 100) for name in ("alice", "bob", "carol"))
+ALICE, BOB, CAROL, DAVE = (a_commitment(n, 100) for n in ("alice", "bob", "carol", "dave"))
 
 
 OPINION = Opinion(
@@ -36,10 +35,18 @@ OPINION = Opinion(
     samples=(Compared(task=TaskName("text"), position=3, ours=1.5, theirs=1.25),),
     environment={"device": "cpu"},
 )
+PREMISES = Premises(
+    former=ALICE.key,
+    is_shielded=True,
+    num_judged=7,
+    awaited=(DAVE.key,),
+    clocks=((BOB.key, Block(150)),),
+)
 
 
 def a_statement(version: int) -> RoundStatement:
-    """Alice keeps the crown, Bob fails, Carol waits."""
+    """Alice keeps the crown, Bob fails, Carol waits; since version 2 Dave is waited for."""
+    is_second = version == VERSION
     waiting = an_entry_result(CAROL.key, verdict=Verdict.WAITING, reason=Reason.NOT_PUBLIC)
     plan = a_round_plan(
         champion=ALICE.key,
@@ -47,7 +54,7 @@ def a_statement(version: int) -> RoundStatement:
         draws=(),
         listed=(waiting,),
     )
-    plan = replace(plan, unreadable=frozenset({BOB.key}))
+    plan = replace(plan, unreadable=frozenset({BOB.key}), premises=PREMISES if is_second else None)
     failed = an_outcome(BOB.key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
     opened = OpenRound(
         plan=plan,
@@ -60,6 +67,7 @@ def a_statement(version: int) -> RoundStatement:
         submissions=[
             told(a_submission(ALICE, artifact=an_artifact(ALICE))),
             told(a_submission(BOB, failures=1)),
+            *([told(a_submission(DAVE))] if is_second else []),
         ],
         receipts=[a_signed_receipt("alice")],
         previous=a_signed_receipt("the round before"),
@@ -70,18 +78,44 @@ def a_statement(version: int) -> RoundStatement:
     )
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_statement_is_written_as_this_version_of_statements_always_was(version: int) -> None:
-    """A field that came to a value inside would make all older statements unreadable."""
-    assert a_statement(version).document() == document_of(version)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_a_statement_of_every_version_is_read(version: int) -> None:
-    document = document_of(version)
-    signed = SignedReceipt(document=document, hotkey=ALICE.hotkey, signature=b"s" * 64)
-    assert read_statement(signed, lambda *_: True) == a_statement(version)
-
-
-def document_of(version: int) -> bytes:
+def document(version: int) -> bytes:
     return (DATA / f"statement_v{version}.json").read_bytes().rstrip(b"\n")
+
+
+def read(document: bytes) -> RoundStatement:
+    signed = SignedReceipt(document=document, hotkey=ALICE.hotkey, signature=b"s" * 64)
+    return read_statement(signed, lambda *_: True)
+
+
+@pytest.mark.parametrize("version", [1, VERSION])
+def test_a_statement_is_written_as_its_version_of_statements_always_was(version: int) -> None:
+    """A field that came to a value inside would make all older statements unreadable."""
+    assert a_statement(version).document() == document(version)
+
+
+@pytest.mark.parametrize("version", [1, VERSION])
+def test_a_statement_of_any_version_is_read(version: int) -> None:
+    assert read(document(version)) == a_statement(version)
+
+
+@pytest.mark.parametrize(
+    ("premises", "fault"),
+    [
+        (None, "no statement as this version writes them"),
+        (replace(PREMISES, awaited=(DAVE.key, DAVE.key)), "waits for an entry twice"),
+        (replace(PREMISES, awaited=(ALICE.key,)), "for one that took part"),
+        (replace(PREMISES, awaited=(CAROL.key,)), "does not tell of every entry"),
+        (replace(PREMISES, clocks=((BOB.key, Block(99)),)), "a clock began before"),
+        (replace(PREMISES, clocks=((BOB.key, Block(10**6)),)), "or after the round"),
+        (replace(PREMISES, num_judged=-1), "a clock began before"),
+    ],
+)
+def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, fault: str) -> None:
+    with pytest.raises(UnreadableStatement, match=fault):
+        read(replace(a_statement(VERSION), premises=premises).document())
+
+
+def test_a_shield_that_is_no_truth_value_is_refused() -> None:
+    assert b'"is_shielded":true' in document(VERSION)
+    with pytest.raises(UnreadableStatement):
+        read(document(VERSION).replace(b'"is_shielded":true', b'"is_shielded":1'))

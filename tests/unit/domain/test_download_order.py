@@ -169,8 +169,6 @@ def test_t40_the_expected_are_those_that_the_rounds_will_take(
         schedule=schedule,
         sync_block=Block(1080),
         metagraph=MEMBERS,
-        champion=None,
-        contenders=(),
     )
     assert list(plan.entries) == [key for key in here if key in plan.entries]
     assert [e.key for e in found if e.sync_block == 1080] == list(plan.entries)

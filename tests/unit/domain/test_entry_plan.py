@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.models import Availability
-from sn37.domain.queue import EntryPlan, evaluate_again, plan_entries
+from sn37.domain.queue import Contention, EntryPlan, evaluate_again, plan_entries
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import EntryResult, History, RoundResult, Submission, Verdict
@@ -59,9 +59,8 @@ def plan(
         schedule=schedule,
         sync_block=Block(sync_block),
         metagraph=MEMBERS,
-        champion=champion,
-        contenders=contenders,
-        history=history_of(rounds),
+        contention=Contention(former=champion, contenders=contenders),
+        history=replace(history_of(rounds), champion=champion, crowned_at=Block(sync_block - 1)),
     )
 
 
@@ -150,8 +149,6 @@ def test_with_the_chains_records_only_those_count() -> None:
         schedule=TWO,
         sync_block=Block(SYNC),
         metagraph=MEMBERS,
-        champion=None,
-        contenders=(),
         book=a_commitment_book(a_commitment("a", 100)),
     )
     assert planned.entries == (key("a", 100),)
@@ -201,8 +198,6 @@ def test_a_public_model_keeps_its_place_while_its_files_are_on_the_way() -> None
         schedule=TWO,
         sync_block=Block(SYNC),
         metagraph=MEMBERS,
-        champion=None,
-        contenders=(),
         availability={key("a"): Availability.PUBLIC, key("b"): Availability.PRIVATE},
     )
     assert planned.entries == (key("a"),)

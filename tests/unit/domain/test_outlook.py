@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from sn37.app.simulate.challenge import Challenge, Rule, run
 from sn37.app.simulate.losses import LossModel, Shape
-from sn37.domain.evidence import Pooled, log_e_value
+from sn37.domain.evidence import LOG_LEVEL, Pooled, clipped, log_e_value
 from sn37.domain.outlook import MAX_ROUNDS, Outlook, Rate, outlook, rate_of, rounds_until_crown
-from sn37.domain.winner import LOG_LEVEL
 
 # The differences that docs/winner.md simulates: spread 0.43 and correlation 0.98.
 SD = 0.43 * math.sqrt(2 * 0.02)
@@ -118,12 +117,15 @@ def test_a_gain_near_the_margin_may_never_be_crowned() -> None:
 @given(st.lists(st.tuples(st.floats(0.5, 5), st.floats(0.5, 5)), min_size=2, max_size=40))
 def test_the_rate_of_samples_gives_their_sums_back(losses: list[tuple[float, float]]) -> None:
     d = [a - b for a, b in losses]
+    cut = clipped([a for a, _ in losses], d)
     sums = Pooled(
         num_samples=len(losses),
         champion=math.fsum(a for a, _ in losses),
         challenger=math.fsum(b for _, b in losses),
         gain=math.fsum(d),
         squares=math.fsum(x * x for x in d),
+        clipped_gain=math.fsum(cut),
+        clipped_squares=math.fsum(x * x for x in cut),
     )
     rate = rate_of(sums, num_samples=len(losses))
     again = rate.after(1)
@@ -131,6 +133,7 @@ def test_the_rate_of_samples_gives_their_sums_back(losses: list[tuple[float, flo
     assert again.champion == pytest.approx(sums.champion)
     assert again.challenger == pytest.approx(sums.challenger)
     assert again.gain == pytest.approx(sums.gain, abs=1e-9)
+    assert again.clipped_gain == pytest.approx(sums.clipped_gain, abs=1e-9)
     assert rate.variance == pytest.approx(float(np.var(d, ddof=1)), abs=1e-9)
     assert rate.relative_error == pytest.approx(math.sqrt(rate.variance / len(d)) / rate.mean)
 
@@ -143,7 +146,13 @@ def test_losses_that_say_nothing_give_no_rate(
     num_samples: int, champion: float, squares: float
 ) -> None:
     sums = Pooled(
-        num_samples=num_samples, champion=champion, challenger=1.0, gain=0.0, squares=squares
+        num_samples=num_samples,
+        champion=champion,
+        challenger=1.0,
+        gain=0.0,
+        squares=squares,
+        clipped_gain=0.0,
+        clipped_squares=squares,
     )
     with pytest.raises(ValueError, match="give no rate"):
         rate_of(sums, num_samples=300)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sn37.adapters.sqlite import codec, round_codec
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
+from sn37.adapters.sqlite.premises import from_premises, to_premises
 from sn37.domain.canonical import JsonValue
 from sn37.domain.commitment import Commitment, CommitmentFormat
 from sn37.domain.emission import WeightVector
@@ -35,6 +36,7 @@ from sn37.domain.state import (
     ColdStart,
     EntryOutcome,
     EntryResult,
+    Premises,
     RoundPlan,
     RoundResult,
     Submission,
@@ -132,6 +134,15 @@ entry_results = st.builds(
 outcomes = st.builds(
     EntryOutcome, key=keys, verdict=st.sampled_from(Verdict), reason=reasons, detail=texts
 )
+clocks = st.lists(st.tuples(keys, blocks), max_size=2).map(tuple)
+premises = st.builds(
+    Premises,
+    former=st.none() | keys,
+    is_shielded=st.booleans(),
+    num_judged=numbers,
+    awaited=st.lists(keys, max_size=2).map(tuple),
+    clocks=clocks,
+)
 plans = st.builds(
     RoundPlan,
     key=round_keys,
@@ -146,6 +157,7 @@ plans = st.builds(
     unprobed=st.frozensets(keys, max_size=1),
     signers=st.none()
     | st.dictionaries(tasks, st.lists(st.none() | hotkeys, max_size=3).map(tuple), max_size=2),
+    premises=st.none() | premises,
 )
 results = st.builds(
     RoundResult,
@@ -156,6 +168,9 @@ results = st.builds(
     entries=st.lists(entry_results, max_size=2).map(tuple),
     skipped=reasons,
     near_duplicates=st.none() | st.lists(st.tuples(keys, keys), max_size=2).map(tuple),
+    postponed=st.lists(keys, max_size=2).map(tuple),
+    is_shielded=st.booleans(),
+    clocks=clocks,
 )
 weights = st.builds(
     WeightsRecord,
@@ -252,6 +267,7 @@ def test_weights_come_back_as_they_were(value: WeightsRecord) -> None:
         (ModelArtifact, codec.from_artifact(an_artifact()), set()),
         (Sample, codec.from_sample(a_sample()), set()),
         (RoundPlan, round_codec.from_plan(a_round_plan()), {"draws"}),
+        (Premises, from_premises(Premises()), set()),
         (RoundResult, round_codec.from_result(a_round_result()), set()),
         (EntryResult, round_codec.from_entry_result(an_entry_result()), set()),
         (EntryOutcome, round_codec.from_outcome(an_outcome()), set()),
@@ -279,6 +295,7 @@ READERS: list[Callable[[JsonValue], object]] = [
     codec.to_submission,
     codec.to_samples,
     to_plan,
+    to_premises,
     round_codec.to_outcome,
     round_codec.to_result,
     round_codec.to_weights,

@@ -1,0 +1,278 @@
+"""What choice can do: who commits when, who is readable when, whose rows are drawn.
+
+Each scenario plays one path and says what became of the honest entry, or of the attack.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import numpy as np
+
+from sn37.app.simulate.members import one_task
+from sn37.app.simulate.network import Network, sync_block
+from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
+from sn37.domain.epsilon import LinearEpsilon
+from sn37.domain.evidence import clipped_log_e_value, pooled
+from sn37.domain.ids import Block
+
+
+def power(setting: Setting, seed: int) -> Ending:
+    """A truly better model and nobody else."""
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    return play.until_beaten(key, WARM)
+
+
+def clones(
+    setting: Setting,
+    seed: int,
+    *,
+    cohorts: int = 4,
+    size: int = 5,
+    noise: float = 0.002,
+    nulls: int = 0,
+) -> Ending:
+    """Noisy clones of a contender that is not proven yet, in the rounds after its first.
+
+    ``nulls`` models that are no better than the champion come in every round besides.
+    """
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    num_cohorts = 0
+
+    def attack(number: int, has_joined: bool) -> None:
+        nonlocal num_cohorts
+        sync = sync_block(number)
+        if has_joined and num_cohorts < cohorts:
+            num_cohorts += 1
+            for j in range(size):
+                copy = Model(family="H", gain=setting.gain, noise=noise)
+                play.commit(f"clone-{number}-{j}", sync - 200 + j, copy)
+        for j in range(nulls):
+            play.commit(f"null-{number}-{j}", sync - 100 + j, Model(family=f"N{number}-{j}"))
+
+    return play.until_beaten(key, WARM, attack)
+
+
+def successor(setting: Setting, seed: int) -> Ending:
+    """The leading entry's own hotkey commits a better model; a clone of the old one is there."""
+    play = Play(setting, seed)
+    play.warm()
+    key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
+    since: int | None = None
+
+    def attack(number: int, has_joined: bool) -> None:
+        nonlocal since
+        if not has_joined:
+            return
+        since = number if since is None else since
+        sync = sync_block(number)
+        if number == since:
+            copy = Model(family="H", gain=setting.gain, noise=0.002)
+            play.commit("clone", sync - 200, copy)
+        if number == since + 4:
+            better = Model(family="H2", gain=setting.gain * 1.5)
+            play.commit(HONEST, sync - 200, better)
+
+    return play.until_beaten(key, WARM, attack)
+
+
+def abdication(setting: Setting, seed: int, *, sybils: int = 16, alarm: float = 6.0) -> Ending:
+    """A champion about to lose commits again, and has old private copies of itself as heirs."""
+    play = Play(setting, seed)
+    own = Model(family="A", noise=0.002)
+    play.commit("champion-0", 1, own)
+    stock = [play.commit(f"sybil-{j:02d}", 2 + j, own) for j in range(sybils)]
+    key, joined = None, None
+    for number in range(WARM + setting.rounds):
+        sync = sync_block(number)
+        if number == WARM:
+            key = play.commit(HONEST, sync - 300, Model(family="H", gain=setting.gain))
+        champion = play.network.champion
+        if key is not None and champion is not None and champion.hotkey != HONEST:
+            evidence = play.network.evidence
+            ours, theirs = evidence.get(champion, {}), evidence.get(key, {})
+            if theirs and clipped_log_e_value(pooled(ours, theirs)) > alarm:
+                play.commit(champion.hotkey, sync - 1, own)
+        # One more of the stock can be read in each round from when the honest one is in.
+        shown = 0 if joined is None else number - joined + 1
+        winner = play.round(number, private=stock[shown:])
+        if key is not None and joined is None and key in play.network.entries:
+            joined = number
+        if joined is not None and winner is not None and winner.hotkey == HONEST:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
+def attendance(setting: Setting, seed: int, *, threshold: float = 0.8) -> Ending:
+    """An entry whose repository is readable only in rounds whose draw suits it."""
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("chooser", sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    error = setting.model.gain_sd / math.sqrt(setting.samples)
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        drawn = {k: play.losses(k) for k in (champion, key)}
+        lead = 1 - math.fsum(drawn[key]) / math.fsum(drawn[champion])
+        private = {key} if lead < threshold * error else set()
+        winner = play.network.play(sync_block(number), drawn.__getitem__, private=private)
+        if winner == key:
+            return Ending(winner="chooser", rounds=number - 3)
+        if play.network.submissions[key].retired:
+            break
+    return Ending(winner=None)
+
+
+def odd_rows(setting: Setting, seed: int, *, share: float = 0.05, width: float = 20.0) -> Ending:
+    """A truly better model, and some rows on which it and the champion differ ``width`` times as
+    much as on others, either way."""
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit(HONEST, sync_block(4) - 300, Model(family="H", gain=setting.gain))
+    joined = None
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
+        odd = play.rng.random(setting.samples) < share
+        swing = width * setting.model.gain_sd * play.rng.standard_normal(setting.samples)
+        drawn[key][odd] += swing[odd]
+        told = {k: values.tolist() for k, values in drawn.items()}
+        winner = play.network.play(sync_block(number), told.__getitem__)
+        joined = number if joined is None and key in play.network.entries else joined
+        if winner == key and joined is not None:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
+def rare_losses(setting: Setting, seed: int, *, share: float = 0.03) -> Ending:
+    """Equal on average: loses hugely on a few rows, and is better by 0.9 % on all others."""
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("gambler", sync_block(4) - 300, Model(family="A"))
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        values = np.array(play.losses(champion))
+        theirs = values * (1 - 0.009)
+        bad = play.rng.random(setting.samples) < share
+        theirs[bad] = values[bad] * (1 + 0.009 * (1 - share) / share)
+        told = {champion: values.tolist(), key: theirs.tolist()}
+        if play.network.play(sync_block(number), told.__getitem__) == key:
+            return Ending(winner="gambler", rounds=number - 3)
+    return Ending(winner=None)
+
+
+def known_rows(
+    setting: Setting,
+    seed: int,
+    *,
+    signers: int = 5,
+    friends: int = 1,
+    share: float = 0.2,
+    edge: float = 0.5,
+) -> Ending:
+    """A model that knows the rows of some signers: it is no better on all others.
+
+    Args:
+        signers: Of the task, whose other rows are equal parts of the sample.
+        friends: So many of them sign rows that the model knows,
+        share: this part of the sample together,
+        edge: on which its loss is smaller by this share.
+    """
+    play = Play(setting, seed)
+    play.warm(4)
+    champion = next(iter(play.models))
+    key = play.commit("friend", sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    num = round(share * setting.samples)
+    names: list[str | None] = [f"signer-{n % friends}" for n in range(num)]
+    names += [f"signer-{friends + n % (signers - friends)}" for n in range(setting.samples - num)]
+    for number in range(4, 4 + setting.rounds):
+        play.draw()
+        order = play.rng.permutation(setting.samples)
+        drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
+        drawn[key][order < num] *= 1 - edge
+        told = {k: values.tolist() for k, values in drawn.items()}
+        by_row = [names[n] for n in order.tolist()]
+        winner = play.network.play(sync_block(number), told.__getitem__, signers=by_row)
+        if winner == key:
+            return Ending(winner="friend", rounds=number - 3)
+    return Ending(winner=None)
+
+
+def first_comer(setting: Setting, seed: int) -> Ending:
+    """The base model is committed first of all, and a better one a little later."""
+    epsilon = LinearEpsilon(start=0.05, stop=setting.epsilon, decay_blocks=36_000)
+    network = Network(epsilon=epsilon, tasks=one_task(setting.samples))
+    play = Play(setting, seed, network)
+    play.commit(CHAMPION, sync_block(0), Model(family="A"))
+    key = play.commit(HONEST, sync_block(0) + 150, Model(family="H", gain=setting.gain))
+    return play.until_beaten(key, 0)
+
+
+def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
+    """Copies of the champion were committed a block before the honest entry; they are heard of
+    again and again, so their hotkeys have challenged before."""
+    play = Play(setting, seed)
+    play.warm()
+    for j in range(copies):
+        play.commit(f"copy-{j:03d}", sync_block(WARM) - 400, Model(family=f"C{j}"))
+    number = WARM
+    while any(key not in play.network.evidence for key in play.models):
+        play.round(number)
+        number += 1
+    number += 21  # a day later all of them may challenge again
+    for j in range(copies):
+        play.commit(f"copy-{j:03d}", sync_block(number) - 301, Model(family=f"D{j}"))
+    committed = sync_block(number) - 300
+    key = play.commit(HONEST, committed, Model(family="H", gain=setting.gain))
+    due = number
+    while sync_block(due) < Block(committed + play.network.delay_blocks):
+        due += 1
+    for late in range(number, number + setting.rounds):
+        play.round(late)
+        if key in play.network.entries:
+            return Ending(winner=HONEST, rounds=late - due + 1)
+    return Ending(winner=None)
+
+
+def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006) -> Ending:
+    """Entries that are truly better, by a hair over the margin, before a much better one."""
+    play = Play(setting, seed)
+    play.warm(6)
+    for j in range(number):
+        play.commit(f"leader-{j}", sync_block(6) - 300 + j, Model(family=f"L{j}", gain=lead))
+    joined, key = None, None
+    for number in range(6, 12 + setting.rounds):
+        if number == 12:
+            key = play.commit(HONEST, sync_block(12) - 300, Model(family="H", gain=setting.gain))
+        winner = play.round(number)
+        joined = number if joined is None and key in play.network.entries else joined
+        if joined is not None and winner == key:
+            return Ending(winner=HONEST, rounds=number - joined + 1)
+    return Ending(winner=None)
+
+
+Scenario = Callable[[Setting, int], Ending]
+SCENARIOS: Mapping[str, Scenario] = {
+    "power": power,
+    "clones": clones,
+    "noisy-clones": partial(clones, noise=0.02),
+    "crowded-clones": partial(clones, nulls=8),
+    "successor": successor,
+    "abdication": abdication,
+    "attendance": attendance,
+    "odd-rows": odd_rows,
+    "rare-losses": rare_losses,
+    "known-rows": partial(known_rows, edge=0.1),
+    "colluding-rows": partial(known_rows, signers=8, friends=3, share=0.15, edge=0.95),
+    "first-comer": first_comer,
+    "leaders": leaders,
+    "backlog": backlog,
+}

@@ -1,0 +1,95 @@
+"""Competitions, commitments and members of a simulated subnet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+from sn37.domain.commitment import Commitment, CommitmentFormat
+from sn37.domain.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.epsilon import Epsilon
+from sn37.domain.ids import Block, BlockRef, Coldkey, CompetitionId, Digest, Hotkey, TaskName, Uid
+from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.state import Submission
+
+ONE = CompetitionId(1)
+TEXT = TaskName("text")
+
+
+def one_task(samples: int) -> tuple[Task, ...]:
+    """The text task that most scenarios have."""
+    return (
+        Task(
+            name=TEXT,
+            source=Source(name="simulated", freshness=Freshness.NONE),
+            method=Method.TEXT_LOSS,
+            weight=1.0,
+            num_samples=samples,
+        ),
+    )
+
+
+def a_simulated_competition(
+    tasks: tuple[Task, ...], epsilon: Epsilon, delay_blocks: int
+) -> Competition:
+    """One that every model is admitted to."""
+    return Competition(
+        id=ONE,
+        name="simulated",
+        reward_share=1.0,
+        constraints=ModelConstraints(
+            min_parameters=0,
+            max_parameters=10**9,
+            max_bytes=10**9,
+            max_tokens=64,
+            architectures=frozenset({"Any"}),
+        ),
+        tasks=tasks,
+        delay_blocks=delay_blocks,
+        epsilon=epsilon,
+        timeout_s=60.0,
+    )
+
+
+def a_simulated_submission(hotkey: Hotkey, block: Block) -> Submission:
+    """A model whose files are here, and whose tensors nobody else has."""
+    ref = ModelRef(
+        repo=f"{hotkey}/m{block}",
+        revision=f"{block:040x}",
+        secure_hash=Digest(f"{hotkey} {block}"),
+    )
+    return Submission(
+        commitment=Commitment(
+            hotkey=hotkey, block=block, competition=ONE, model=ref, format=CommitmentFormat.V2
+        ),
+        clock_block=block,
+        artifact=ModelArtifact(
+            ref=ref,
+            path=PurePosixPath("/"),
+            size_bytes=1,
+            parameters=1,
+            architecture="Any",
+            content_digest=Digest(ref.repo),
+            tensor_digest=Digest(ref.repo),
+        ),
+    )
+
+
+def members(at: Block, hotkeys: Collection[Hotkey]) -> Metagraph:
+    """All of these are registered from the first block on."""
+    return Metagraph(
+        at=BlockRef(at, f"0x{at:064x}"),
+        neurons=tuple(
+            Neuron(
+                uid=Uid(uid),
+                hotkey=hotkey,
+                coldkey=Coldkey(f"{hotkey} cold"),
+                stake_rao=0,
+                validator_permit=False,
+                registered_at=Block(0),
+                last_update=Block(0),
+            )
+            for uid, hotkey in enumerate(sorted(hotkeys))
+        ),
+    )

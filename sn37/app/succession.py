@@ -1,0 +1,43 @@
+"""Whether one offered round hands the crown on to the next as the rule says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sn37.domain.ids import EntryKey
+from sn37.domain.statement import RoundStatement
+
+
+def broken_succession(
+    before: RoundStatement,
+    now: RoundStatement,
+    *,
+    with_evidence: Collection[EntryKey],
+    was_shielded: bool | None,
+) -> str | None:
+    """What is wrong between two rounds that follow each other, if anything is.
+
+    Args:
+        with_evidence: Entries that were scored in the rounds before.
+        was_shielded: The champion after ``before``; ``None`` where that is not known.
+    """
+    premises = now.premises
+    if premises is None:
+        if before.premises is not None:
+            return "it is judged by an older rule than the round before"
+        if now.champion not in (before.winner, None):
+            return "the champion before it did not win the round before"
+        return None
+    if before.winner not in (premises.former, None):
+        return "it names another former champion than there was"
+    if before.premises is not None and premises.num_judged != before.premises.num_judged + 1:
+        return "it counts the rounds before it wrongly"
+    if now.champion == before.winner:
+        if was_shielded is not None and premises.is_shielded != was_shielded:
+            return "its champion is protected otherwise than it was"
+        return None
+    # The crown was vacant: an heir is not shielded, and no stranger while others have evidence.
+    heirs = set(with_evidence) & set(now.entries)
+    if premises.is_shielded or (heirs and now.champion not in heirs):
+        return "the vacant crown went to somebody without evidence"
+    return None

@@ -1,0 +1,153 @@
+"""Whose rows the samples of a round are, and signers on whose rows two models differ oddly.
+
+Rows that a validator of another subnet signs are public only once they are drawn; who signs them
+knows them before. A signer with a friend among the miners can have his model learn its rows
+(attack 51). On those rows the friend's model is better than on all others': that is what shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from sn37.domain.competition import Competition
+from sn37.domain.ids import Block, Hotkey, TaskName
+from sn37.domain.scoring import interleave
+from sn37.domain.signers import SampleSigners
+
+# Robust standard deviations between a signer's rows and all others'. Of ten honest signers, looked
+# at in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and the verdict
+# rests on the others.
+SIGNER_Z = 3.5
+# Rows of a signer before it is judged. Fifteen rows that are known by heart prove nothing yet: each
+# counts as one mean loss at most. Signers with fewer are judged together, as if they were one.
+MIN_SIGNED = 16
+
+
+class Origin(NamedTuple):
+    """Where one sample comes from: its task, and who signed it, if anybody did."""
+
+    task: TaskName
+    signer: Hotkey | None
+
+
+# The origins of each round's samples, in the order of scoring. Rounds may be missing, as those of
+# states that did not record it.
+Origins: TypeAlias = Mapping[Block, tuple[Origin, ...]]
+
+NOWHERE = Origin(TaskName(""), None)
+
+
+def origins_of(signers: SampleSigners | None, competition: Competition) -> tuple[Origin, ...]:
+    """The origin of each sample of a round, in the order in which samples are scored.
+
+    ``None`` for a round whose signers were not recorded: nobody signed its rows.
+    """
+    found = []
+    for block in interleave(tuple((t.name, t.num_samples) for t in competition.tasks)):
+        rows = (signers or {}).get(block.task, ())[block.first : block.stop]
+        missing = block.stop - block.first - len(rows)
+        found += [Origin(block.task, signer) for signer in (*rows, *(None,) * missing)]
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Sums over some rows of one task: a, the champion's values, and d, the clipped gains."""
+
+    num: int = 0
+    a: float = 0.0
+    d: float = 0.0
+    aa: float = 0.0
+    ad: float = 0.0
+    dd: float = 0.0
+
+    def plus(self, other: _Rows, sign: int = 1) -> _Rows:
+        return _Rows(
+            self.num + sign * other.num,
+            self.a + sign * other.a,
+            self.d + sign * other.d,
+            self.aa + sign * other.aa,
+            self.ad + sign * other.ad,
+            self.dd + sign * other.dd,
+        )
+
+    def excess(self, share: float) -> tuple[float, float]:
+        """Mean of ``d - share * a`` over the rows, and the variance of that mean."""
+        mean = (self.d - share * self.a) / self.num
+        square = (self.dd - 2 * share * self.ad + share * share * self.aa) / self.num
+        return mean, max(square - mean * mean, 0.0) / self.num
+
+
+def odd_origins(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin], *, least: float
+) -> frozenset[Origin]:
+    """Origins on whose rows the gain is another than on all other rows of their task.
+
+    What is compared is the share of the champion's loss by which the challenger is better, so that
+    signers of long and of short texts are alike. The oddest is taken out, and the rest looked at
+    again. In whose favour the difference is makes no difference: a champion's friend signs rows as
+    well.
+
+    Args:
+        champion: Its evidence values.
+        gains: Clipped differences, see ``evidence.clipped``.
+        least: A difference that counts, as a share of the champion's loss: epsilon's end value.
+            Smaller ones prove no crown, and true models differ by them from topic to topic.
+    """
+    groups: dict[TaskName, dict[Origin, _Rows]] = {}
+    for a, d, origin in zip(champion, gains, origins, strict=True):
+        rows = groups.setdefault(origin.task, {}).setdefault(origin, _Rows())
+        rows.num += 1
+        rows.a += a
+        rows.d += d
+        rows.aa += a * a
+        rows.ad += a * d
+        rows.dd += d * d
+    odd: set[Origin] = set()
+    for of_task in groups.values():
+        odd |= _odd_in_task(of_task, least)
+    return frozenset(odd)
+
+
+def _odd_in_task(groups: Mapping[Origin, _Rows], least: float) -> set[Origin]:
+    signed = {o: rows for o, rows in groups.items() if o.signer is not None}
+    few = sorted(o for o, rows in signed.items() if rows.num < MIN_SIGNED)
+    judged: dict[tuple[Origin, ...], _Rows] = {
+        (o,): rows for o, rows in sorted(signed.items()) if rows.num >= MIN_SIGNED
+    }
+    if few:
+        judged[tuple(few)] = _total(signed[o] for o in few)
+    left, odd = _total(groups.values()), set[Origin]()
+    while judged:
+        worst, size = None, SIGNER_Z
+        for who, rows in judged.items():
+            z = _oddity(rows, left.plus(rows, -1), least)
+            if z > size:
+                worst, size = who, z
+        if worst is None:
+            break
+        left = left.plus(judged.pop(worst), -1)
+        odd.update(worst)
+    return odd
+
+
+def _oddity(rows: _Rows, others: _Rows, least: float) -> float:
+    """By how many standard errors the gain on some rows is not that on the others."""
+    if min(rows.num, others.num) < MIN_SIGNED or not others.a > 0:
+        return 0.0
+    mean, variance = rows.excess(share := others.d / others.a)
+    scale = (rows.a / rows.num) / (others.a / others.num)  # their share is known no better
+    variance += others.excess(share)[1] * scale * scale
+    if not (variance > 0 and abs(mean) > least * rows.a / rows.num):
+        return 0.0
+    return abs(mean) / math.sqrt(variance)
+
+
+def _total(groups: Iterable[_Rows]) -> _Rows:
+    total = _Rows()
+    for rows in groups:
+        total = total.plus(rows)
+    return total
