@@ -13,6 +13,7 @@ from sn37.app.room import bringing
 from sn37.app.statements import VERSION, version_of
 from sn37.app.steps import BUSY_S, step
 from sn37.domain.competition import Competition
+from sn37.domain.deadlines import WALL_FACTOR
 from sn37.domain.events import Degraded, SecondOpinionGiven
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.opinion import (
@@ -118,7 +119,7 @@ class SecondOpinions:
         environment = self._opened(plan).environments.get(key, {})
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                within_s = rules.timeout_s + BUSY_S  # the scorer ends it before
+                within_s = WALL_FACTOR * rules.timeout_s + BUSY_S  # the scorer ends it before
                 with step(f"a second opinion of {key.hotkey}", within_s=within_s):
                     return await self._compare(plan, rules, key)
             except ModelRejected as error:

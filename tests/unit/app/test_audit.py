@@ -76,6 +76,7 @@ def test_what_was_recorded_follows() -> None:
 
 def test_rounds_of_before_signers_were_recorded_follow_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sn37.app.opening.signers_of", lambda batches: None)
+    monkeypatch.setattr("sn37.app.opening.premises_of", lambda *_, **__: None)
     memory = three_rounds()
     documents = [json.loads(r.document) for rs in memory.receipts.values() for r in rs]
     assert [d["version"] for d in documents] == [1] * len(documents)

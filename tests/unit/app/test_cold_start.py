@@ -325,7 +325,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         "its champion did not take part",
     ),
     "an older rule": (
-        edited(lambda d: (d.pop("premises"), d.update(version=1))),
+        edited(lambda d: (d.pop("premises"), d.pop("opinions"), d.update(version=1))),
         "older rule than the round before",
     ),
     "another former champion": (

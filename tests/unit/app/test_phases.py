@@ -17,6 +17,7 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.room import SLOWEST_BYTES_PER_S
 from sn37.app.sources import Sources
 from sn37.app.steps import BUSY_S, Step
+from sn37.domain.deadlines import WALL_FACTOR
 from sn37.domain.events import Degraded, Recovered
 from sn37.domain.scoring import ScoringJob
 from sn37.domain.state import ValidatorState
@@ -85,7 +86,7 @@ EVALUATION = Place(
     call="_wait",
     actor="scoring",
     doing="scoring first",
-    within_s=BUSY_S + LIMITS.timeout_s,
+    within_s=BUSY_S + WALL_FACTOR * LIMITS.timeout_s,
 )
 RECEIPTS = Place(owner=FakeStateStore, call="finish_entry", actor="scoring", doing="block 1081")
 WEIGHTS = Place(
