@@ -282,7 +282,9 @@ def _require_no_outage(opened: OpenRound) -> None:
     outcomes, block = opened.outcomes.values(), opened.plan.key.sync_block
     ours = [o.detail for o in outcomes if is_waited_for(o)]
     if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
-        raise ScorerUnavailable(f"nobody could be scored in the past round of {block}: {ours[0]}")
+        raise ScorerUnavailable(
+            f"nobody could be scored in the past round of block {block}: {ours[0]}"
+        )
 
 
 def _with(**values: object) -> Change:
