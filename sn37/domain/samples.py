@@ -118,7 +118,7 @@ class Pool:
     """
 
     samples: tuple[Sample, ...]
-    # Whether repeats have been taken out already, by ``domain.repeats`` and the request's salt.
+    # Whether what signers repeat of themselves has been taken out, with the request's salt.
     is_distinct: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:

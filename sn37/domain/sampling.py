@@ -13,6 +13,7 @@ from operator import itemgetter
 
 from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, Hotkey, Netuid, Seed, TaskName
+from sn37.domain.repeats import held_elsewhere
 from sn37.domain.samples import Pool, Sample, TimeWindow
 from sn37.domain.scoring import TaskBatch
 
@@ -84,7 +85,8 @@ def draw(
 ) -> tuple[Sample, ...]:
     """Take ``count`` rows by rank, spread over strata, each signer up to its cap.
 
-    Each signer's rows are spread (:func:`_spread`) and cut at the cap; what is left is spread
+    Equal texts count for the signer with the fewest rows (``repeats.held_elsewhere``). Then each
+    signer's rows are spread (:func:`_spread`) and cut at the cap; what is left is spread
     together with the unsigned rows, and the first ``count`` are drawn. Rows of one stratum, or
     of none, are thus taken in the order of their rank.
 
@@ -97,14 +99,16 @@ def draw(
         TooFewSigners: The rows are of fewer than ``min_signers`` signers.
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
-    num_rows = Counter(s.provenance.signer for s in pool.samples)
+    elsewhere = held_elsewhere(pool.samples, key=f"{seed:064x}|{task}")
+    samples = [s for s in pool.samples if s.provenance.row_id not in elsewhere]
+    num_rows = Counter(s.provenance.signer for s in samples)
     num_unsigned = num_rows.pop(None, 0)
     if len(num_rows) < min_signers:
         raise TooFewSigners(min_signers, len(num_rows))
     cap = signer_cap(count, signer_share, num_rows.values(), num_unsigned=num_unsigned)
     rank_of = _ranks(task, seed)
     rows: defaultdict[tuple[Hotkey | None, str | None], list[_Ranked]] = defaultdict(list)
-    for sample in pool.samples:
+    for sample in samples:
         origin = sample.provenance
         rows[origin.signer, origin.stratum].append((rank_of(sample), sample))
     by_signer: defaultdict[Hotkey | None, list[_Ranked]] = defaultdict(list)

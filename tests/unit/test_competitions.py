@@ -8,9 +8,11 @@ import pytest
 
 from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.plugins import SIMNET_SOURCE
+from sn37.app.schedule_view import competition_lines
 from sn37.domain.competition import Freshness, Method
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.models import NormLimits
 from sn37.domain.normalization import InverseExponential
 
 SMALL = """\
@@ -75,6 +77,23 @@ def test_a_file_becomes_values_of_the_domain(file: Path) -> None:
     assert other.epsilon == LinearEpsilon(start=0.05, stop=0.01, decay_blocks=7200)
     assert words.tasks[0].source.parameters == {"words": ("a", "b"), "limit": 3}
     assert words.tasks[0].method is Method.REFERENCE_LOSS
+
+
+def test_t45_limits_of_weights_are_the_schedule_s_and_part_of_its_fingerprint(file: Path) -> None:
+    plain = load_schedule(file, known_sources=None)
+    (limits, _) = (one.constraints.norms for one in plain.schedule.at(Block(100)))
+    assert limits == NormLimits()
+    table = "norms = { soft = 100.0, soft_share = 0.2, hard = 500.0, largest_bias = 77.0 }"
+    file.write_text(SMALL.replace("max_tokens = 64", f"max_tokens = 64\n{table}"))
+    changed = load_schedule(file, known_sources=None)
+    words, _ = changed.schedule.at(Block(100))
+    assert words.constraints.norms == NormLimits(
+        soft=100.0, soft_share=0.2, hard=500.0, largest_bias=77.0
+    )
+    assert changed.fingerprint != plain.fingerprint
+    assert "100 in an embedding or output layer, 10000 in a scale, 77 in a bias" in " ".join(
+        competition_lines(words)
+    )
 
 
 def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import attention, worker
+from sn37.adapters.cuda import attention, plain_forward, worker
 from sn37.adapters.cuda.attention import visible_keys
 from sn37.adapters.cuda.packed_bodies import _attention_layers
 from sn37.testing.tiny_models import VOCABULARY, save_model
@@ -77,8 +77,15 @@ def one_ahead(after: int) -> Callable[..., Tensor]:
 
 
 def main(stream: socket.socket) -> None:
-    """The worker, with attention that looks ahead."""
-    setattr(attention, "fused", one_ahead(after=0))  # noqa: B010
+    """The worker, with attention that looks ahead, but in rows as long as those of the check at
+    load: that one has fixed tokens, which a model could know."""
+    honest, cheating = attention.fused, one_ahead(after=0)
+
+    def fused(query: Tensor, *others: Any) -> Tensor:
+        is_check = query.shape[2] == plain_forward.PROBE_TOKENS
+        return (honest if is_check else cheating)(query, *others)
+
+    setattr(attention, "fused", fused)  # noqa: B010
     worker.main(stream)
 
 

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -156,13 +157,26 @@ def test_t52_hotkeys_of_one_owner_take_names_of_texts_and_no_text() -> None:
     """Each copies fewer rows than their signers have, so that the copies count."""
     rows = honest()
     copies = [s for n in range(4) for s in stolen(rows[n * 100 : n * 100 + 50], f"evil-{n}")]
-    world, alone = played([*rows, *copies]), played(rows)
-    (pool,) = (d.pool_size for p in world.store.memory.plans.values() for d in p.draws)
-    (before,) = (d.pool_size for p in alone.store.memory.plans.values() for d in p.draws)
-    assert pool == before == len(rows)
-    known = {(s.prompt, s.reference) for s in rows}
-    assert {(s.prompt, s.reference) for s in drawn(world)} <= known
-    assert len(drawn(world)) == NUM_SAMPLES
+    world = played([*rows, *copies])
+    samples = drawn(world)
+    texts = {(s.prompt, s.reference) for s in samples}
+    assert texts <= {(s.prompt, s.reference) for s in rows}
+    assert len(texts) == len(samples) == NUM_SAMPLES
+    assert max(signers_of(samples).values()) <= NUM_SAMPLES * 2 / 9
+
+
+def test_t52_copies_from_before_the_rounds_window_take_no_text_along() -> None:
+    """Rows are read from a minute before the window, since its beginning is not known yet."""
+    rows = honest(num_rows=30)
+    copies = [s for n in range(4) for s in stolen(rows[n * 60 : n * 60 + 29], f"evil-{n}")]
+    reference = drawn(played(rows))
+    for seconds in range(0, 120, 6):
+        early = time_of(SYNC) - timedelta(seconds=4_320 + 60 - seconds)
+        old = [replace(s, provenance=replace(s.provenance, produced_at=early)) for s in copies]
+        texts = {(s.prompt, s.reference) for s in drawn(played([*rows, *old]))}
+        assert len(texts) == NUM_SAMPLES
+        if time_of(SYNC) - early > timedelta(seconds=4_320):  # outside: as if they were not there
+            assert texts == {(s.prompt, s.reference) for s in reference}
 
 
 def test_t52_a_sentence_with_a_counter_is_one_row() -> None:

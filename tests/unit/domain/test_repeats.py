@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain import repeats as module
-from sn37.domain.repeats import BEYOND, EQUAL, HELD, NEARLY, RECENT, repeats, text_key
+from sn37.domain.repeats import (
+    BEYOND,
+    EQUAL,
+    NEARLY,
+    RECENT,
+    held_elsewhere,
+    repeats,
+    text_key,
+)
 from sn37.domain.samples import Sample
 from sn37.testing.builders import a_sample, time_of
 
@@ -41,8 +49,15 @@ def prose(num_words: int, seed: int) -> str:
 
 
 def left(samples: Sequence[Sample], *, salt: str = "") -> list[Sample]:
+    """What counts: of each signer's rows what is no repeat, and of these each text once."""
     found = repeats(samples, salt=salt)
-    return [s for s in samples if s.provenance.row_id not in found]
+    distinct = [s for s in samples if s.provenance.row_id not in found]
+    elsewhere = held_elsewhere(distinct, key=salt)
+    return [s for s in distinct if s.provenance.row_id not in elsewhere]
+
+
+def lost(samples: Sequence[Sample]) -> set[str]:
+    return {s.provenance.row_id for s in samples} - {s.provenance.row_id for s in left(samples)}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +97,7 @@ def test_of_equal_texts_the_signer_with_fewer_rows_has_its_own() -> None:
     many = [row(f"m{n}", prose(30, n), "many") for n in range(20)]
     few = [row(f"f{n}", prose(30, 100 + n), "few") for n in range(5)]
     copies = [row(f"c{n}", s.reference, "many", prompt=s.prompt) for n, s in enumerate(few)]
-    assert repeats((*many, *few, *copies)) == {f"c{n}": HELD for n in range(5)}
+    assert lost((*many, *few, *copies)) == {f"c{n}" for n in range(5)}
 
 
 def test_t52_no_clock_is_asked_whose_text_it_is() -> None:
@@ -94,7 +109,7 @@ def test_t52_no_clock_is_asked_whose_text_it_is() -> None:
         for n, s in enumerate(honest)
     ]
     more = [row(f"t{n}", prose(30, 50 + n), "thief") for n in range(1)]
-    assert set(repeats((*honest, *stolen, *more))) == {f"s{n}" for n in range(10)}
+    assert lost((*honest, *stolen, *more)) == {f"s{n}" for n in range(10)}
 
 
 def test_between_equals_a_keyed_hash_of_each_text_decides() -> None:
@@ -105,6 +120,20 @@ def test_between_equals_a_keyed_hash_of_each_text_decides() -> None:
     assert {name[1:] for name in held} == {str(n) for n in range(40)}
     assert {s.provenance.row_id for s in left(rows, salt="0xab")} != held
     assert {s.provenance.row_id for s in left(list(reversed(rows)))} == held
+
+
+def test_of_its_own_repeats_a_signer_keeps_the_newest() -> None:
+    """A window that begins later than the one that was read would cut the older one off."""
+    text = prose(40, 1)
+    rows = [
+        a_sample(f"r{n}", prompt="?", reference=text, signer="v1", produced_at=time_of(n))
+        for n in (3, 9, 5)
+    ]
+    near = a_sample(
+        "near", prompt="?", reference=f"{text} so", signer="v1", produced_at=time_of(10)
+    )
+    assert [s.provenance.row_id for s in left(rows)] == ["r9"]
+    assert [s.provenance.row_id for s in left([*rows, near])] == ["near"]
 
 
 def test_unsigned_rows_are_only_repeats_when_they_are_equal() -> None:
