@@ -27,7 +27,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from typing import TypeVar
 
 from sn37.domain.competition import Method
@@ -232,7 +231,9 @@ def _below(numbers: Iterator[int], limit: int) -> int:
 
 def _stream(seed: Digest, what: str) -> Iterator[int]:
     """Numbers of 32 bits that depend on the seed and the purpose."""
-    for turn in count():
+    turn = 0
+    while True:
         digest = sha256(f"sn37/controls/1|{seed}|{what}|{turn}".encode()).digest()
+        turn += 1
         for start in range(0, len(digest), 4):
             yield int.from_bytes(digest[start : start + 4], "big")

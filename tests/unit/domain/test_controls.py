@@ -16,10 +16,18 @@ from hypothesis import strategies as st
 from sn37.domain import controls
 from sn37.domain.competition import Method
 from sn37.domain.control_words import WORDS
-from sn37.domain.controls import Control, controls_of, due_kinds, missing_bits, words_of
+from sn37.domain.controls import (
+    Control,
+    controls_in,
+    controls_of,
+    due_kinds,
+    missing_bits,
+    words_of,
+)
+from sn37.domain.ids import TaskName
 from sn37.domain.sampling import manifest_digest
 from sn37.domain.scoring import ControlKind, ControlLoss, Implementation, ScoringJob
-from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, hex_digest
+from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, hex_digest, losses
 
 RESPONSE = "A response of ordinary words, 13 of them or MORE: like this one, isn't it? " * 3
 
@@ -232,6 +240,17 @@ def test_t50_a_forged_loss_is_found_within_a_few_blocks(share: float) -> None:
             break
     assert missing_bits(found) > 0
     assert len(found) <= (4 if share <= 0.5 else 20)
+
+
+def test_blocks_that_a_version_without_controls_scored_make_a_round_without_any() -> None:
+    methods = {TaskName("text"): Method.TEXT_LOSS, TaskName("quiz"): Method.MULTIPLE_CHOICE}
+    cost = measured(96, 110)
+    scored = replace(losses(task="text"), controls=(cost,))
+    quiz = losses(task="quiz")
+    assert controls_in([scored, quiz, scored], methods) == (cost, cost)
+    assert controls_in([scored, losses(task="text", first=16)], methods) is None
+    assert controls_in([], methods) == ()
+    assert controls_in([losses(task="stranger")], methods) == ()
 
 
 def test_the_seed_says_where_the_order_of_kinds_begins() -> None:

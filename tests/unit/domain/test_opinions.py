@@ -18,6 +18,7 @@ from sn37.domain.opinion import (
     drawn_samples,
     is_of_same_kind,
     judge,
+    scored_sizes,
     second_job,
 )
 from sn37.domain.scoring import Implementation
@@ -70,6 +71,11 @@ def test_losses_are_compared_sample_by_sample() -> None:
         Compared(task=TEXT, position=3, ours=3.0, theirs=3.5),
         Compared(task=TEXT, position=20, ours=20.0, theirs=20.5),
     )
+
+
+def test_of_one_that_was_stopped_early_only_scored_samples_are_drawn() -> None:
+    blocks = [losses(task="b"), losses(task="a"), losses(task="b", first=16)]
+    assert scored_sizes(blocks) == ((TaskName("b"), 32), (TaskName("a"), 16))
 
 
 @pytest.mark.parametrize(
