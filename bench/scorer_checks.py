@@ -31,7 +31,7 @@ def soundness_share(setting: Setting, samples: Sequence[inputs.Sample]) -> float
     scorer = WorkerScorer(
         device=cast(Device, setting.device), dtype=setting.dtype, threads=setting.threads
     )
-    order = scorer._order(job, job.blocks())
+    order = scorer._order(job)
     ours, theirs = socket.socketpair()
     told: list[bytes] = []
     parent = threading.Thread(target=_serve, args=(ours, order.encode(), told))

@@ -24,6 +24,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sn37.adapters.cuda.check_time import counted
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.packing import Pack, pack
 from sn37.adapters.cuda.prompting import Encoded
@@ -81,6 +82,7 @@ class Probes:
         self._seed = seed
         self._vocabulary = vocabulary
 
+    @counted
     def check(self, block: int, samples: Sequence[Encoded]) -> None:
         """Probe a block, if it is one of those that are.
 

@@ -13,12 +13,14 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from sn37.adapters.cuda.check_time import counted
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.domain.reasons import Reason
 
 _FEW = 16  # positions
 
 
+@counted
 def check_positions(model: PreTrainedModel, *, max_tokens: int) -> None:
     """Look at the config's frequencies, and at what the loaded model does with them.
 

@@ -19,6 +19,7 @@ import torch
 from transformers import PreTrainedModel
 
 from sn37.adapters.cuda import precision
+from sn37.adapters.cuda.check_time import counted
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.prompting import Encoded
 from sn37.domain.reasons import Reason
@@ -56,6 +57,7 @@ def probe_rows(*, vocabulary: int, max_tokens: int) -> tuple[Encoded, ...]:
     )
 
 
+@counted
 @torch.inference_mode()
 def plain_nats(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[float]:
     """Sum of -log p over each row's scored tokens by ``model.forward``, one row at a time.
@@ -77,6 +79,7 @@ def plain_nats(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[float]:
     return found
 
 
+@counted
 def check_agreement(
     scorer: Scorer, rows: Sequence[Encoded], plain: Sequence[float], products: torch.dtype
 ) -> None:

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
 from sn37.adapters.cuda.causality import Probes
+from sn37.adapters.cuda.check_time import counted
 from sn37.adapters.cuda.control_costs import control_bits
 from sn37.adapters.cuda.encoding import encode_blocks, encode_pairs
 from sn37.adapters.cuda.faults import ModelFault, OurFault
@@ -181,6 +182,7 @@ def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel | Pla
     return Scored(tuple(losses.tolist()), sum(s.num_scored for s in samples))
 
 
+@counted
 def _control_costs(
     block: BlockOrder, shape: Shape | None, encoder: Encoder, scorer: LossModel
 ) -> tuple[float, ...]:
