@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.digests import FileDigest, content_digest, directory_hash
+from sn37.domain.commitment import CommitmentFormat
+from sn37.domain.digests import FileDigest, content_digest, directory_hash, model_hashes
 
 
 class Vector(TypedDict):
@@ -67,6 +68,13 @@ def test_the_order_of_files_does_not_matter(files: list[FileDigest]) -> None:
 )
 def test_the_content_digest_binds_name_size_and_bytes(other: FileDigest) -> None:
     assert content_digest([other]) != content_digest([file()])
+
+
+def test_a_text_of_each_form_binds_the_hash_of_its_kind() -> None:
+    files = [file(), file("model.safetensors", 5, "weights")]
+    hashes = model_hashes(files)
+    assert hashes.bound_by(CommitmentFormat.V1) == directory_hash({f.path: f.sha256 for f in files})
+    assert hashes.bound_by(CommitmentFormat.V2) == content_digest(files)
 
 
 def test_a_path_may_not_occur_twice() -> None:
