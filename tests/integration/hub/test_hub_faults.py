@@ -260,7 +260,7 @@ async def test_what_came_before_a_fault_is_not_asked_for_again(scene: Scene) -> 
 async def test_a_header_longer_than_the_first_bytes_is_read_to_its_end(
     scene: Scene, tmp_path: Path
 ) -> None:
-    wide = write_model(tmp_path / "wide", size=2, shards=1, layers=1_000)
+    wide = write_model(tmp_path / "wide", size=8, shards=1, layers=1_000)
     commitment: Commitment = publish(scene.hub, "wide/model", wide)
     assert (await scene.store().fetch(commitment, LIMITS)).parameters > 4_000
 

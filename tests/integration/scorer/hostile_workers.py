@@ -105,7 +105,8 @@ def score_a_little(stream: socket.socket) -> None:
         end = time.process_time() + 0.5
         while time.process_time() < end:
             pass
-        stream.sendall(Scored((0.5,) * len(block.pairs), 1).encode())
+        costs = (200.0,) * len(block.controls)
+        stream.sendall(Scored((0.5,) * len(block.pairs), 1, costs).encode())
 
 
 def go_back(stream: socket.socket) -> None:
