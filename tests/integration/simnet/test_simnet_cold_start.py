@@ -23,9 +23,9 @@ from tests.integration.simnet.shared_simnet import Miner, SharedSimnet, Validato
 EARLY_ROUNDS, LATE_ROUNDS = 10, 3
 FIRST_LATE = 5_400  # sync block of the first round of those who start late
 MINERS = (
-    # The others are better by two percent: that takes some rounds to be told from luck.
+    # The others are better by two or three percent: that takes some rounds to be told from luck.
     Miner(name="first-1", competition=1, quality=1.0, noise=0.5, block=110),
-    Miner(name="better-1", competition=1, quality=0.98, noise=0.5, block=3_700),
+    Miner(name="better-1", competition=1, quality=0.97, noise=0.5, block=3_700),
     Miner(name="first-2", competition=2, quality=1.0, noise=0.5, block=120),
     Miner(name="better-2", competition=2, quality=0.98, noise=0.5, block=3_700),
 )
