@@ -33,7 +33,9 @@ _DTYPE = OneOf(None, *_DTYPES, *(f"torch.{name}" for name in _DTYPES))
 
 # Where the file comes from, and with what it was written.
 _ORIGIN: Mapping[str, Rule] = {
-    **dict.fromkeys(("_name_or_path", "name_or_path", "_commit_hash"), _NAME),
+    **dict.fromkeys(
+        ("_name_or_path", "name_or_path", "_model_name_or_path", "_commit_hash"), _NAME
+    ),
     **dict.fromkeys(("transformers_version", "unsloth_version"), _NAME),
     **dict.fromkeys(("unsloth_fixed", "is_llama_config", "_attn_implementation_autoset"), Flag()),
     "_flash_attn_2_enabled": Flag(),

@@ -6,6 +6,9 @@ row is cut at the samples' bounds and each piece goes through torch's fused atte
 causal flag, which skips the upper triangle. What an architecture adds is done here: a sliding
 window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
 
+Pieces are filled up with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
+sums depend on the piece's length, and a model could read there how many tokens are to come.
+
 A hidden key is not in the product or its score is minus infinity, so its weight is exactly 0
 whatever the scores are. One thing passes through a weight of 0: a value that is infinite or
 NaN, since 0 times it is NaN. That makes losses NaN and no loss better; ``careful`` computes
@@ -22,12 +25,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.precision import multiply
+from sn37.adapters.cuda.precision import ROW_STEP, multiply
 from sn37.domain.reasons import Reason
 
 NAME = "sn37_packed"
@@ -103,7 +106,8 @@ class PackedAttention:
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
         for start, stop in self.bounds:
-            query, key, value = (x[:, :, start:stop] for x in whole)
+            missing = (start - stop) % ROW_STEP
+            query, key, value = (pad(x[:, :, start:stop], (0, 0, 0, missing)) for x in whole)
             window = sliding_window if (sliding_window or 0) < stop - start else None
             broken = None
             if self.careful:
@@ -114,7 +118,7 @@ class PackedAttention:
                 piece = _capped(query, key, value, scaling, window, softcap)
             if broken is not None:
                 piece.masked_fill_(broken, torch.nan)
-            output_1THD[:, start:stop] = piece.transpose(1, 2)
+            output_1THD[:, start:stop] = piece.transpose(1, 2)[:, : stop - start]
         return output_1THD, None
 
 

@@ -12,7 +12,7 @@ other architecture goes through its own ``forward``, a few positions at a time.
 A target's logit is read out of the tile that enters the sum. Nothing is computed for the target
 alone: a second computation of one number differs from the first, and weights can be chosen so
 that it differs by any number of nats. For the same reason no product depends on the targets, and
-no product has few rows: libraries add those in another order (``ROW_STEP``).
+no product has few rows: libraries add those in another order (``precision.ROW_STEP``).
 """
 
 # ruff: noqa: N803, N806, N815  (shape letters)
@@ -41,10 +41,6 @@ MIN_TILE = 256  # tokens; below, products lose speed
 # A tile's width is a multiple of it: a GPU's fast kernels want rows that begin at 16 bytes, and
 # take a sixth of the time of those for any width. A CPU has no such wish.
 TILE_STEP = {"cpu": 1, "cuda": 64}
-# Positions are padded to a multiple of it. MKL takes products of fewer than 12 rows, and the last
-# rows of such products, by kernels that add in another order: a model would see how many tokens
-# are still to come.
-ROW_STEP = 16
 
 
 class Head(Protocol):
@@ -219,7 +215,7 @@ class ForwardHead:
         """See :meth:`Head.watched_nats`."""
         hidden_PD, targets_P = _padded(hidden_PD, targets)
         vocabulary = self._model.config.vocab_size
-        step = max(1, self._max_elements // vocabulary // ROW_STEP) * ROW_STEP
+        step = max(1, self._max_elements // vocabulary // precision.ROW_STEP) * precision.ROW_STEP
         pieces = []
         for first in range(0, len(targets_P), step):
             piece_PD = hidden_PD[first : first + step]
@@ -238,8 +234,8 @@ class ForwardHead:
 
 
 def _padded(hidden_PD: Tensor, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Both with rows of zeros behind, up to a multiple of ``ROW_STEP``."""
-    missing = -len(targets) % ROW_STEP
+    """Both with rows of zeros behind, up to a multiple of ``precision.ROW_STEP``."""
+    missing = -len(targets) % precision.ROW_STEP
     targets_P = _indices([*targets, *(0,) * missing], hidden_PD)
     return (pad(hidden_PD, (0, 0, 0, missing)) if missing else hidden_PD), targets_P
 

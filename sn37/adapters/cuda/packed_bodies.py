@@ -20,6 +20,7 @@ from transformers.models.falcon.modeling_falcon import FalconAttention, apply_ro
 
 from sn37.adapters.cuda.attention import NAME, PACKED, PackedAttention
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.precision import ROW_STEP
 from sn37.domain.reasons import Reason
 
 SCORED = PACKED | {"BartForCausalLM", "FalconForCausalLM"}
@@ -65,6 +66,9 @@ class PackedBody:
     ) -> Tensor:
         """Hidden states (T, W) of a row.
 
+        The row is filled up to a multiple of ``ROW_STEP`` with a sample of token 0, whose hidden
+        states are left out.
+
         Args:
             bounds: Where each sample begins and ends.
             careful: See ``PackedAttention``.
@@ -72,6 +76,13 @@ class PackedBody:
         Raises:
             ModelFault: ``unsound``: a layer did not run our attention.
         """
+        count = len(ids_T)
+        missing = -count % ROW_STEP
+        if missing:
+            bounds = (*bounds, (count, count + missing))
+            ids_T, positions_T = (
+                torch.cat((one, one.new_zeros(missing))) for one in (ids_T, positions_T)
+            )
         self._attention.bounds, self._attention.careful = bounds, careful
         self.positions = positions_T
         output = self._body(
@@ -79,7 +90,7 @@ class PackedBody:
         )
         self._attention.check_all_ran()
         hidden_TW: Tensor = output[0].squeeze(0)
-        return hidden_TW
+        return hidden_TW[:count]
 
 
 class _FalconForward:

@@ -25,6 +25,10 @@ from transformers import PreTrainedModel
 # largest weight passes 500,000, and below 2^-14 it loses bits where that is less than 0.001:
 # both far from what trained layers add up.
 TOP_EXPONENT = 4
+# Rows of a product, tokens or positions, are filled up to a multiple of it. MKL takes products of
+# fewer than 12 rows by kernels that add in another order: a model would see in the last bits how
+# many tokens are still to come.
+ROW_STEP = 16
 
 
 def product_dtype(weights: torch.dtype, device: torch.device) -> torch.dtype:

@@ -66,6 +66,22 @@ def test_t46_no_position_of_any_architecture_sees_what_follows(
         )
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_t46_no_position_sees_how_many_follow(tmp_path: Path, shape: str, precision: str) -> None:
+    """Up to the 192 tokens within which no library of ours splits a sum otherwise."""
+    family, fields = SHAPES[shape]
+    weights, products = PRECISIONS[precision]
+    model = a_model(tmp_path, family, dtype=weights, **fields)
+    scorer = LossModel(model, products=products)
+    sample = a_sample(180)
+    whole = scorer.row_nats(pack((0,), (sample,)))
+    for length in (2, 3, 5, 7, 8, 11, 12, 13, 15, 16, 17, 23, 33, 47, 63, 77, 100, 130, 161):
+        shorter = replace(sample, ids=sample.ids[:length])
+        found = scorer.row_nats(pack((0,), (shorter,)))
+        assert torch.equal(found, whole[: length - 1]), length
+
+
 LENGTHS: dict[str, Callable[[random.Random], int]] = {
     "of the benchmark": lambda draws: draws.randint(50, 1_500),
     "short": lambda draws: draws.randint(20, 120),

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import head as head_module
 from sn37.adapters.cuda import precision, soundness
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.head import ForwardHead, Head, LogSumExp, TiledHead
@@ -225,7 +224,7 @@ def test_t45_no_product_of_a_head_has_few_rows(monkeypatch: pytest.MonkeyPatch) 
                 if isinstance(head, ForwardHead):
                     seen.append(head._given.hidden_1PD.shape[1])
     assert seen
-    assert all(rows % head_module.ROW_STEP == 0 for rows in seen)
+    assert all(rows % precision.ROW_STEP == 0 for rows in seen)
 
 
 def test_a_soft_cap_is_that_of_architectures_that_have_one(tmp_path: Path) -> None:
