@@ -7,6 +7,7 @@ config that select code or kernels, attaches adapters it finds. All of it is ref
 from __future__ import annotations
 
 import importlib
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import (
+    CONFIG_MAPPING,
     AutoModelForCausalLM,
     PreTrainedConfig,
     PreTrainedModel,
@@ -84,6 +86,26 @@ def checked_config(folder: Path) -> CheckedConfig:
         return read_config((folder / CONFIG).read_bytes())
     except ModelRejected as error:
         raise ModelFault(error.reason, str(error)) from error
+
+
+def opened_config(folder: Path) -> PreTrainedConfig:
+    """What transformers makes of config.json, for the model's own forward pass and for training.
+
+    Phi-3's first release calls its rotary type ``su``, which transformers 5.23 takes for longrope
+    and then finds incomplete; it is given the later name.
+
+    Raises:
+        ModelFault: As :func:`checked_config`.
+    """
+    checked_config(folder)
+    kept = json.loads((folder / CONFIG).read_bytes())
+    for key in ("rope_scaling", "rope_parameters"):
+        rope = kept.get(key) or {}
+        for name in ("type", "rope_type"):
+            if rope.get(name) == "su":
+                rope[name] = "longrope"
+    config: PreTrainedConfig = CONFIG_MAPPING[kept["model_type"]].from_dict(kept)
+    return config
 
 
 def load_model(

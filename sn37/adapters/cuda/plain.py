@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.loading import DTYPES
+from sn37.adapters.cuda.loading import DTYPES, opened_config
 from sn37.adapters.cuda.prompting import Encoded
 from sn37.domain.reasons import Reason
 
@@ -36,6 +36,7 @@ def load_plainly(
     """
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
+        config=opened_config(folder),
         dtype=torch.float32,
         local_files_only=True,
         trust_remote_code=False,

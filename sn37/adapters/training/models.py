@@ -46,6 +46,7 @@ def load_base(folder: Path, precision: Precision, device: torch.device) -> PreTr
     dtype = torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         folder,
+        config=loading.opened_config(folder),
         dtype=dtype,
         local_files_only=True,
         trust_remote_code=False,

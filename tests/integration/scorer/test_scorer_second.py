@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,11 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from sn37.adapters.admission.files import CONFIG
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.plain import PlainModel, load_plainly
 from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.training.models import load_base
 from sn37.domain.ids import TaskName
 from sn37.domain.opinion import (
     MEAN_TOLERANCE,
@@ -26,6 +29,7 @@ from sn37.domain.opinion import (
 )
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import BlockLosses, Implementation, SampleBlock, ScoringJob
+from sn37.domain.training import Precision
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import an_entry_key, hex_digest
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job
@@ -40,6 +44,23 @@ USED = {"float32": 0.01, "bfloat16": 0.1, "float16": 0.1}
 def plain_nats(folder: Path, architecture: str, dtype: str = "float32") -> list[float]:
     model = load_plainly(folder, architecture=architecture, device=torch.device("cpu"), dtype=dtype)
     return PlainModel(model).nats(SAMPLES)
+
+
+def test_what_phi_3_first_called_su_has_a_second_opinion_and_can_be_trained(
+    tmp_path: Path,
+) -> None:
+    found: list[list[float]] = []
+    for kind in ("su", "longrope"):
+        folder = tmp_path / kind
+        a_model(folder, "phi3")
+        kept = json.loads((folder / CONFIG).read_text())
+        del kept["rope_parameters"]
+        kept["rope_scaling"] = {"type": kind, "short_factor": [1.5] * 8, "long_factor": [4.0] * 8}
+        (folder / CONFIG).write_text(json.dumps(kept))
+        found.append(plain_nats(folder, "Phi3ForCausalLM"))
+        model = load_base(folder, Precision.FLOAT32, torch.device("cpu"))
+        found.append(PlainModel(model).nats(SAMPLES))
+    assert all(nats == found[0] for nats in found)
 
 
 def blocks(losses: list[float]) -> tuple[BlockLosses, ...]:
