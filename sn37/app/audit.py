@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sn37.app.audit_past import Past
 from sn37.app.audit_receipts import check_draws, check_receipts
+from sn37.app.audit_signers import SignedPair, pairs_by_signer
 from sn37.app.audit_soundness import check_soundness
 from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
@@ -35,6 +36,7 @@ class AuditResult:
     weights: int
     differences: tuple[Difference, ...]
     forgotten: tuple[Forgotten, ...] = ()  # rounds of which only what is left was looked at
+    pairs: tuple[SignedPair, ...] = ()  # the cases of the crowns, when asked for
 
 
 class Auditor:
@@ -59,8 +61,12 @@ class Auditor:
         self._rule = rule
         self._verify = verify
 
-    async def run(self) -> AuditResult:
-        """Every recorded round, row of weights and submission; linear in the number of rounds."""
+    async def run(self, *, by_signer: bool = False) -> AuditResult:
+        """Every recorded round, row of weights and submission; linear in the number of rounds.
+
+        Args:
+            by_signer: Also show what each signer's rows do to the crowns.
+        """
         state = await self._store.load()
         found: list[Difference] = []
         num_receipts = 0
@@ -87,6 +93,7 @@ class Auditor:
             weights=len(state.weights),
             differences=tuple(found),
             forgotten=forgotten_of(state),
+            pairs=await pairs_by_signer(self._store, self._schedule, state) if by_signer else (),
         )
 
     async def _round(

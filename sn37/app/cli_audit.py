@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,7 @@ from sn37.app import options
 
 if TYPE_CHECKING:
     from sn37.app.audit import AuditResult
+    from sn37.app.audit_signers import SignedPair
     from sn37.app.settings import Settings
 
 
@@ -28,17 +30,20 @@ def audit(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
     schedule: options.ScheduleFile = None,
+    signers: Annotated[
+        bool, typer.Option(help="Show what each signer's rows do to the newest crowns.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> int:
     """Derive every verdict, crown, standing and weight of a state from its receipts.
 
     A validator may be running. Exit code 1 when something does not follow.
     """
-    flags = {name: value for name, value in locals().items() if name != "as_json"}
+    flags = {name: value for name, value in locals().items() if name not in ("as_json", "signers")}
     from sn37.app.settings import load_settings
     from sn37.domain.canonical import as_json as as_json_value
 
-    result = asyncio.run(_audit(load_settings(flags)))
+    result = asyncio.run(_audit(load_settings(flags), by_signer=signers))
     if as_json:
         typer.echo(json.dumps(as_json_value(result), indent=2))
     else:
@@ -50,6 +55,9 @@ def audit(
                 f"the {gone.num_rounds:,} rounds up to it only what was left on "
                 f"{gone.at.isoformat(timespec='seconds')}, when the rest was removed"
             )
+        for pair in result.pairs:
+            for line in _by_signer(pair):
+                typer.echo(line)
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
@@ -58,7 +66,23 @@ def audit(
     return 1 if result.differences else 0
 
 
-async def _audit(settings: Settings) -> AuditResult:
+def _by_signer(pair: SignedPair) -> Iterator[str]:
+    case = "took the crown from" if pair.took_the_crown else "against"
+    nothing = "" if pair.signers else ": no row they share was signed"
+    yield f"competition {pair.competition}: {pair.challenger} {case} {pair.champion}{nothing}"
+    for row in pair.signers:
+        gain = row.gain
+        left = "no row is left without it"
+        if row.better is not None:
+            left = f"without it {row.better:.2%} better, evidence {row.log_e:.1f}"
+        yield (
+            f"  {row.origin.task}  {row.origin.signer}  {gain.num_rows:,} rows  "
+            f"gain {gain.gain:.2%}, on other rows {gain.others_gain:.2%}, {gain.z:+.1f} standard "
+            f"errors{'; does not count' if row.is_odd else ''}; {left}"
+        )
+
+
+async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
     from dependency_injector import providers
 
     from sn37.app.container import Container  # what it needs takes a second to import
@@ -74,6 +98,6 @@ async def _audit(settings: Settings) -> AuditResult:
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:
-            return await container.auditor(store=store, verify=verify).run()
+            return await container.auditor(store=store, verify=verify).run(by_signer=by_signer)
         finally:
             await store.close()

@@ -18,7 +18,14 @@ from sn37.domain.evidence import (
     sums_of,
 )
 from sn37.domain.ids import Block, EntryKey
-from sn37.domain.origins import NOWHERE, Origin, Origins, odd_origins
+from sn37.domain.origins import (
+    NOWHERE,
+    Origin,
+    OriginGain,
+    Origins,
+    gains_by_origin,
+    odd_origins,
+)
 
 NO_ORIGINS: Origins = MappingProxyType({})
 
@@ -182,6 +189,58 @@ def counted(
         tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
         2 * len(keep) < len(of),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerCase:
+    """What one signer's rows of a task do to the case of a challenger against a champion.
+
+    Attributes:
+        better: Share of the champion's pooled loss by which the challenger is better without these
+            rows; ``None`` where no row is left.
+        log_e: The evidence without them.
+        is_odd: They do not count between the two.
+    """
+
+    origin: Origin
+    gain: OriginGain
+    better: float | None
+    log_e: float
+    is_odd: bool
+
+
+def by_signer(
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    since: Block,
+    epsilon_end: float,
+    origins: Origins,
+) -> tuple[SignerCase, ...]:
+    """Each signer's rows of each task, and margin and evidence with them left out in turn.
+
+    In the order of tasks and signers. Rows that nobody signed are left out of it. All rows take
+    part here, those of odd signers as well.
+    """
+    (a, b), of = _gathered([champion, challenger], since, origins)
+    gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
+    odd = odd_origins(a, gains, of, least=epsilon_end)
+    cases = []
+    for origin, gain in gains_by_origin(a, gains, of).items():
+        if origin.signer is None:
+            continue
+        keep = [i for i, other in enumerate(of) if other != origin]
+        sums = sums_of([a[i] for i in keep], [b[i] for i in keep], [of[i].task for i in keep])
+        cases.append(
+            SignerCase(
+                origin=origin,
+                gain=gain,
+                better=1 - sums.challenger / sums.champion if sums.champion > 0 else None,
+                log_e=clipped_log_e_value(sums),
+                is_odd=origin in odd,
+            )
+        )
+    return tuple(sorted(cases, key=lambda c: (c.origin.task, c.origin.signer or "")))
 
 
 def _gathered(

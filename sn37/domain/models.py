@@ -36,8 +36,8 @@ class NormLimits:
     of adding, thus on the device. The limits lie at least ten times above what we know of
     published models of the allowed architectures: matrices, embeddings and output layers of Llama,
     Mistral, Qwen, Phi, Falcon and Pythia stay within single digits, scales within 1,000 (Gemma's
-    are the largest), biases within 1,000 (Qwen2's keys). Measured here is SmolLM2-135M-Instruct: 9.3 in matrices, 2.0
-    in the embedding, 3.3 in scales; see docs/verification.md for the others.
+    are the largest), biases within 1,000 (Qwen2's keys). Measured here is SmolLM2-135M-Instruct:
+    9.3 in matrices, 2.0 in the embedding, 3.3 in scales; docs/verification.md has the others.
     """
 
     soft: float = 200.0

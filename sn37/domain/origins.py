@@ -97,6 +97,47 @@ def odd_origins(
         least: A difference that counts, as a share of the champion's loss: epsilon's end value.
             Smaller ones prove no crown, and true models differ by them from topic to topic.
     """
+    odd: set[Origin] = set()
+    for of_task in _grouped(champion, gains, origins).values():
+        odd |= _odd_in_task(of_task, least)
+    return frozenset(odd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginGain:
+    """The challenger's gain on one origin's rows beside that on the others of the task.
+
+    Gains are shares of the champion's loss, positive where the challenger is better.
+    """
+
+    num_rows: int
+    gain: float
+    others_gain: float
+    z: float  # their difference in standard errors; 0 where there is nothing to compare
+
+
+def gains_by_origin(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
+) -> Mapping[Origin, OriginGain]:
+    """What :func:`odd_origins` judges, before any origin is taken out. Arguments are the same."""
+    found: dict[Origin, OriginGain] = {}
+    for of_task in _grouped(champion, gains, origins).values():
+        whole = _total(of_task.values())
+        for origin, rows in sorted(of_task.items(), key=lambda item: item[0].signer or ""):
+            others = whole.plus(rows, -1)
+            mean, error = _difference(rows, others)
+            found[origin] = OriginGain(
+                num_rows=rows.num,
+                gain=rows.d / rows.a if rows.a > 0 else 0.0,
+                others_gain=others.d / others.a if others.a > 0 else 0.0,
+                z=mean / error if error > 0 else 0.0,
+            )
+    return found
+
+
+def _grouped(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
+) -> Mapping[TaskName, Mapping[Origin, _Rows]]:
     groups: dict[TaskName, dict[Origin, _Rows]] = {}
     for a, d, origin in zip(champion, gains, origins, strict=True):
         rows = groups.setdefault(origin.task, {}).setdefault(origin, _Rows())
@@ -106,10 +147,7 @@ def odd_origins(
         rows.aa += a * a
         rows.ad += a * d
         rows.dd += d * d
-    odd: set[Origin] = set()
-    for of_task in groups.values():
-        odd |= _odd_in_task(of_task, least)
-    return frozenset(odd)
+    return groups
 
 
 def _odd_in_task(groups: Mapping[Origin, _Rows], least: float) -> set[Origin]:
@@ -136,14 +174,20 @@ def _odd_in_task(groups: Mapping[Origin, _Rows], least: float) -> set[Origin]:
 
 def _oddity(rows: _Rows, others: _Rows, least: float) -> float:
     """By how many standard errors the gain on some rows is not that on the others."""
-    if min(rows.num, others.num) < MIN_SIGNED or not others.a > 0:
+    if min(rows.num, others.num) < MIN_SIGNED:
         return 0.0
+    mean, error = _difference(rows, others)
+    return abs(mean) / error if error > 0 and abs(mean) > least * rows.a / rows.num else 0.0
+
+
+def _difference(rows: _Rows, others: _Rows) -> tuple[float, float]:
+    """Mean gain on some rows beyond the others' share, and its standard error."""
+    if not (rows.num and others.a > 0):
+        return 0.0, 0.0
     mean, variance = rows.excess(share := others.d / others.a)
     scale = (rows.a / rows.num) / (others.a / others.num)  # their share is known no better
     variance += others.excess(share)[1] * scale * scale
-    if not (variance > 0 and abs(mean) > least * rows.a / rows.num):
-        return 0.0
-    return abs(mean) / math.sqrt(variance)
+    return mean, math.sqrt(variance)
 
 
 def _total(groups: Iterable[_Rows]) -> _Rows:

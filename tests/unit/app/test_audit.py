@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
@@ -20,6 +20,8 @@ from sn37.domain.emission import WeightVector
 from sn37.domain.ids import CompetitionId, Digest, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
+from sn37.domain.scoring import TaskBatch
+from sn37.domain.signers import SampleSigners
 from sn37.domain.state import EntryResult, RoundResult, Verdict
 from sn37.domain.winner import KingOfTheHill
 from sn37.testing.builders import an_entry_key
@@ -45,7 +47,13 @@ def three_rounds() -> Memory:
 MEMORY = three_rounds()
 
 
-def audit(memory: Memory, schedule: Schedule | None = None, fingerprint: str = "f") -> AuditResult:
+def audit(
+    memory: Memory,
+    schedule: Schedule | None = None,
+    fingerprint: str = "f",
+    *,
+    by_signer: bool = False,
+) -> AuditResult:
     auditor = Auditor(
         store=FakeStateStore(memory=memory),
         schedule=schedule or one_competition(),
@@ -53,7 +61,7 @@ def audit(memory: Memory, schedule: Schedule | None = None, fingerprint: str = "
         rule=KingOfTheHill(),
         verify=is_signed_by_fake,
     )
-    return asyncio.run(auditor.run())
+    return asyncio.run(auditor.run(by_signer=by_signer))
 
 
 def after(change: Change) -> list[str]:
@@ -82,6 +90,35 @@ def test_rounds_of_before_signers_were_recorded_follow_too(monkeypatch: pytest.M
     assert [d["version"] for d in documents] == [1] * len(documents)
     assert not any("signers" in d for d in documents)
     assert audit(memory).differences == ()
+
+
+def test_the_cases_of_the_newest_crowns_are_shown_signer_by_signer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def signed(batches: Iterable[TaskBatch]) -> SampleSigners:
+        return {
+            b.task: tuple(Hotkey(f"signer {n % 4}") for n in range(len(b.samples))) for b in batches
+        }
+
+    monkeypatch.setattr("sn37.app.opening.signers_of", signed)
+    world = World()
+    world.miner("first", 1.0, block=100)
+    world.miner("better", 0.9, block=1100)
+    world.miner("near", 0.95, block=1700)
+    world.run(rounds=4)
+    found = audit(world.store.memory, by_signer=True)
+    assert found.differences == ()
+    crowned, near = found.pairs
+    assert (crowned.challenger, crowned.champion, crowned.took_the_crown) == (
+        "better",
+        "first",
+        True,
+    )
+    assert [c.origin.signer for c in crowned.signers] == [f"signer {n}" for n in range(4)]
+    assert all(c.better == pytest.approx(0.1, abs=0.05) for c in crowned.signers)
+    assert (near.challenger, near.champion) == ("near", "better")
+    assert not near.took_the_crown
+    assert audit(world.store.memory).pairs == ()
 
 
 def test_after_a_restart_in_the_middle_it_follows_too() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sn37.domain.comparing import Measured, measure
+from sn37.domain.comparing import Measured, SignerCase, by_signer, measure
 from sn37.domain.evidence import LOG_LEVEL
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.origins import (
@@ -159,3 +159,48 @@ def test_origins_come_in_the_order_of_scoring() -> None:
         *(Origin(CHOICE, None),) * 16,
     )
     assert {o.signer for o in origins_of(None, rules)} == {None}
+
+
+def cases(
+    found: tuple[tuple[float, ...], tuple[float, ...], tuple[Origin, ...]],
+) -> dict[str, SignerCase]:
+    champion, challenger, origins = found
+    shown = by_signer(
+        {SYNC: champion},
+        {SYNC: challenger},
+        since=Block(1),
+        epsilon_end=END,
+        origins={SYNC: origins},
+    )
+    return {str(case.origin.signer): case for case in shown}
+
+
+def test_the_case_is_shown_with_each_signer_left_out_in_turn() -> None:
+    a, b, origins = rows({**FIVE, None: 30}, gain=0.02, edges={"s3": 0.3}, seed=4)
+    shown = cases((a, b, origins))
+    assert list(shown) == sorted(FIVE)
+    for name, case in shown.items():
+        kept = [i for i, o in enumerate(origins) if o.signer != name]
+        assert case.better == pytest.approx(1 - sum(b[i] for i in kept) / sum(a[i] for i in kept))
+        assert case.gain.num_rows == 60
+        assert case.is_odd == (name == "s3")
+    assert shown["s3"].gain.gain > 0.25
+    assert shown["s3"].gain.others_gain == pytest.approx(0.02, abs=0.02)
+    assert shown["s3"].gain.z > 3.5
+    assert shown["s3"].log_e < min(c.log_e for name, c in shown.items() if name != "s3")
+
+
+def test_one_signer_alone_leaves_nothing_to_compare_with() -> None:
+    case = cases(rows({"only": 40}))["only"]
+    assert (case.better, case.gain.z, case.gain.others_gain) == (None, 0.0, 0.0)
+    assert not case.is_odd
+
+
+def test_rows_without_loss_have_no_share() -> None:
+    origins = (Origin(TEXT, Hotkey("a")), Origin(TEXT, Hotkey("b")))
+    shown = cases(((0.0, 0.0), (0.0, 1.0), origins))
+    assert [c.gain.gain for c in shown.values()] == [0.0, 0.0]
+
+
+def test_without_signed_rows_there_are_no_cases() -> None:
+    assert cases(rows({None: 40})) == {}

@@ -1,0 +1,86 @@
+"""What each signer's rows do to the crowns of a state: shown, not judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sn37.app.evidence import past_evidence
+from sn37.domain.comparing import SignerCase, by_signer
+from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.reigns import reigns
+from sn37.domain.schedule import Schedule
+from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.ports.state_store import StateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedPair:
+    """A challenger against a champion, signer by signer."""
+
+    competition: CompetitionId
+    champion: Hotkey
+    challenger: Hotkey
+    took_the_crown: bool
+    signers: tuple[SignerCase, ...]  # none where no row of theirs was signed
+
+
+async def pairs_by_signer(
+    store: StateStore, schedule: Schedule, state: ValidatorState
+) -> tuple[SignedPair, ...]:
+    """Of each competition: the champion against its predecessor, and those that challenge it.
+
+    Challengers are those that the newest judged round scored. Samples count as in that round, and
+    those of the last coronation as in the round that decided it.
+    """
+    found: list[SignedPair] = []
+    for competition, rounds in state.rounds.items():
+        judged = [r for r in rounds if r.skipped is None]
+        reign = next(reversed(reigns(rounds)), None)
+        if not judged or reign is None or judged[-1].champion != reign.champion:
+            continue
+        newest, king = judged[-1], reign.champion
+        crowned = next(r for r in judged if r.key.sync_block == reign.since)
+        wanted = [
+            (king, row.key, newest)
+            for row in newest.entries
+            if row.verdict is Verdict.SCORED and row.key not in (king, reign.predecessor)
+        ]
+        if reign.predecessor is not None and reign.predecessor != king:
+            wanted.insert(0, (reign.predecessor, king, crowned))
+        for champion, challenger, round_ in wanted:
+            found.append(
+                SignedPair(
+                    competition=competition,
+                    champion=champion.hotkey,
+                    challenger=challenger.hotkey,
+                    took_the_crown=challenger == king,
+                    signers=await _cases(store, schedule, champion, challenger, round_),
+                )
+            )
+    return tuple(found)
+
+
+async def _cases(
+    store: StateStore,
+    schedule: Schedule,
+    champion: EntryKey,
+    challenger: EntryKey,
+    round_: RoundResult,
+) -> tuple[SignerCase, ...]:
+    """By the rounds up to this one, and its rules."""
+    competition, last = round_.key.competition, round_.key.sync_block
+    rules = schedule.competition(competition, last)
+    if rules is None:
+        return ()
+    past = await past_evidence(store, schedule, competition, (champion, challenger))
+    one, other = (
+        {block: values for block, values in past.of(key).items() if block <= last}
+        for key in (champion, challenger)
+    )
+    return by_signer(
+        one,
+        other,
+        since=dict(round_.clocks).get(challenger, challenger.block),
+        epsilon_end=rules.epsilon.end,
+        origins=past.origins,
+    )
