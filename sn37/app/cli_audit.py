@@ -56,8 +56,10 @@ def audit(
                 f"{gone.at.isoformat(timespec='seconds')}, when the rest was removed"
             )
         for pair in result.pairs:
-            for line in _by_signer(pair):
+            for line in lines_by_signer(pair):
                 typer.echo(line)
+        if signers and not result.pairs:
+            typer.echo("no champion has a predecessor or a challenger to compare it with yet")
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
@@ -66,7 +68,8 @@ def audit(
     return 1 if result.differences else 0
 
 
-def _by_signer(pair: SignedPair) -> Iterator[str]:
+def lines_by_signer(pair: SignedPair) -> Iterator[str]:
+    """A title, and one line for each signer of each task."""
     case = "took the crown from" if pair.took_the_crown else "against"
     nothing = "" if pair.signers else ": no row they share was signed"
     yield f"competition {pair.competition}: {pair.challenger} {case} {pair.champion}{nothing}"

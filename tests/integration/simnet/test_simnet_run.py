@@ -135,6 +135,24 @@ def audit(state: Path) -> tuple[int, dict[str, Json]]:
     return done.returncode, json.loads(done.stdout)
 
 
+def test_an_audit_says_when_there_is_nothing_to_show_signer_by_signer(undisturbed: Run) -> None:
+    """Both crowns are the first of their competition, and nobody challenges them in the second
+    round."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "sn37.app.main", "audit", "--signers"),
+            *("--network", "simnet", "--state-dir", str(undisturbed.state)),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+    )
+    said, result = done.stdout.splitlines()
+    assert said == "no champion has a predecessor or a challenger to compare it with yet"
+    assert "all follows" in result
+
+
 def test_an_audit_derives_the_run_and_finds_one_changed_digit(
     undisturbed: Run, tmp_path: Path
 ) -> None:

@@ -14,10 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.app import cli_audit
 from sn37.app.audit import Auditor, AuditResult
+from sn37.app.audit_signers import SignedPair
 from sn37.domain.canonical import canonical_json
+from sn37.domain.comparing import SignerCase
 from sn37.domain.emission import WeightVector
-from sn37.domain.ids import CompetitionId, Digest, Hotkey
+from sn37.domain.ids import CompetitionId, Digest, Hotkey, TaskName
+from sn37.domain.origins import Origin, OriginGain
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import TaskBatch
@@ -350,3 +354,33 @@ def test_standings_follow_from_the_crowns_that_were_checked() -> None:
     memory.results[first] = replace(memory.results[first], champion=an_entry_key("worse", 110))
     places = [d.where for d in audit(memory).differences]
     assert any(p.startswith(f"weights of sync block {first.sync_block}") for p in places)
+
+
+def test_a_case_is_printed_signer_by_signer() -> None:
+    gain = OriginGain(num_rows=60, gain=0.3, others_gain=0.02, z=5.4)
+    case = SignerCase(
+        origin=Origin(TaskName("text"), Hotkey("friend")),
+        gain=gain,
+        better=0.0201,
+        log_e=3.21,
+        is_odd=True,
+    )
+    alone = replace(case, gain=replace(gain, z=0.0), better=None, is_odd=False)
+    pair = SignedPair(
+        competition=CompetitionId(1),
+        champion=Hotkey("old"),
+        challenger=Hotkey("new"),
+        took_the_crown=True,
+        signers=(case, alone),
+    )
+    title, first, second = cli_audit.lines_by_signer(pair)
+    assert title == "competition 1: new took the crown from old"
+    assert first == (
+        "  text  friend  60 rows  gain 30.00%, on other rows 2.00%, +5.4 standard errors; does not "
+        "count; without it 2.01% better, evidence 3.2"
+    )
+    assert second.endswith("+0.0 standard errors; no row is left without it")
+    unsigned = replace(pair, took_the_crown=False, signers=())
+    assert list(cli_audit.lines_by_signer(unsigned)) == [
+        "competition 1: new against old: no row they share was signed"
+    ]
