@@ -12,7 +12,7 @@ from sn37.adapters.cuda.scorer import METHODS, WorkerScorer
 from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance, reading, versions
-from sn37.adapters.sqlite.scratch import scratch_store
+from sn37.adapters.sqlite.scratch import lasting_scratch_store, remove_scratch, scratch_store
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
@@ -37,6 +37,7 @@ from sn37.app.health import HealthBoard
 from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.lookout import Lookout
+from sn37.app.missed_parts import build_missed_rounds
 from sn37.app.network import Network
 from sn37.app.opening import RoundOpener
 from sn37.app.patience import PatientStore, patiently
@@ -47,6 +48,7 @@ from sn37.app.receipts import ReceiptWriter
 from sn37.app.rounds import RoundRunner
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
+from sn37.app.spare_time import SpareTime
 from sn37.app.statements import StatementWriter
 from sn37.app.steps import Steps
 from sn37.app.submit import Submitter
@@ -143,6 +145,7 @@ class Container(containers.DeclarativeContainer):
     subscription = providers.Factory(Heads.subscribe, heads)
     keeper = providers.Singleton(StateKeeper, patient_store)
     sources = providers.Singleton(Sources, network.provided.find_source)
+    spare = providers.Singleton(SpareTime)
     receipts = providers.Singleton(
         ReceiptWriter, signer=network.provided.signer, fingerprint=loaded.provided.fingerprint
     )
@@ -175,6 +178,7 @@ class Container(containers.DeclarativeContainer):
         Freezer,
         chain=chain,
         sources=sources,
+        spare=spare,
         store=patient_store,
         heads=subscription,
         schedule=schedule,
@@ -218,6 +222,7 @@ class Container(containers.DeclarativeContainer):
             jobs=providers.Singleton(JobBuilder, models, keeper),
             sink=sink,
         ),
+        spare=spare,
         heads=subscription,
         schedule=schedule,
     )
@@ -264,6 +269,33 @@ class Container(containers.DeclarativeContainer):
         scratch=scratch.provider,
         sink=sink,
     )
+    late_file = providers.Callable(_file, settings.provided.state_dir, "missed-round.sqlite")
+    late_scratch = providers.Factory(  # of the missed round that is being scored
+        patiently,
+        providers.Factory(lasting_scratch_store, late_file),
+        clock=clock,
+        sink=sink,
+        steps=steps,
+    )
+    drop_late_scratch = providers.Callable(remove_scratch, late_file)
+    missed = providers.Singleton(
+        build_missed_rounds,
+        origins=providers.Callable(receipts_in, settings.provided.cold_start_from),
+        verify=verify_signature,
+        network=network,
+        loaded=loaded,
+        sources=sources,
+        environment=scorer.provided.environment,
+        keeper=keeper,
+        store=patient_store,
+        runner=runner.provider,
+        statements=statements,
+        open_scratch=late_scratch.provider,
+        drop_scratch=drop_late_scratch.provider,
+        spare=spare,
+        heads=subscription,
+        sink=sink,
+    )
     goal = providers.Factory(
         Goal,
         keeper=keeper,
@@ -289,6 +321,7 @@ class Container(containers.DeclarativeContainer):
         data=freezer.provided.run,
         rounds=opener.provided.run,
         scoring=evaluator.provided.run,
+        missed=missed.provided.run,
         weights=submitter.provided.run,
         history=forgetter.provided.run,
     )

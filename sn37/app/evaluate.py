@@ -5,26 +5,38 @@ from __future__ import annotations
 from sn37.app.heads import Subscription
 from sn37.app.keeper import StateKeeper
 from sn37.app.rounds import RoundRunner
+from sn37.app.spare_time import SpareTime
 from sn37.domain.ids import Block
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import OpenRound
 
 
 class Evaluator:
-    """Runs one round at a time; the chain is followed meanwhile."""
+    """Runs one round at a time; the chain is followed meanwhile.
+
+    Whatever else the device is used for gives way to it.
+    """
 
     def __init__(
-        self, *, keeper: StateKeeper, runner: RoundRunner, heads: Subscription, schedule: Schedule
+        self,
+        *,
+        keeper: StateKeeper,
+        runner: RoundRunner,
+        spare: SpareTime,
+        heads: Subscription,
+        schedule: Schedule,
     ) -> None:
         self._keeper = keeper
         self._runner = runner
+        self._spare = spare
         self._heads = heads
         self._grace = schedule.timing.files_grace
 
     async def run(self) -> None:
         async for head in self._heads:
             for opened in self._ready(head.number):
-                await self._runner.run(opened.plan)
+                async with self._spare.withheld():
+                    await self._runner.run(opened.plan)
 
     def _ready(self, block: Block) -> tuple[OpenRound, ...]:
         """Rounds whose models are there, or whose time to arrive is over."""

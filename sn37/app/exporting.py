@@ -17,8 +17,9 @@ WriteRound = Callable[[Path, RoundKey, bytes, Mapping[EntryKey, bytes]], bool]
 async def export_rounds(
     store: StateStore, folder: Path, write: WriteRound, *, since: int = 0
 ) -> tuple[int, int, int]:
-    """Write every judged round; how many are new, were there, and have no statement.
+    """Write every round that was scored; how many are new, were there, and have no statement.
 
+    So are those that were missed and scored later, whose statements say so.
     Rounds that were adopted are written as their validator signed them.
 
     Raises:
@@ -26,7 +27,13 @@ async def export_rounds(
     """
     num_new = num_there = num_unsigned = 0
     state = await store.load()
-    for key in sorted(r.key for held in state.rounds.values() for r in held if r.skipped is None):
+    scored = (
+        r.key
+        for held in state.rounds.values()
+        for r in held
+        if r.skipped is None or r.later is not None
+    )
+    for key in sorted(scored):
         if key.sync_block < since:
             continue
         statement = await store.statement(key)

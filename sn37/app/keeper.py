@@ -150,15 +150,22 @@ class StateKeeper:
         changed = self._apply(changes or {})
         statement = state_round(self._state) if state_round is not None else None
         state = self._state
-        competition = result.key.competition
         open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
-        # A round that was sat out ends before one that takes longer than the cadence.
-        held = sorted((*state.rounds.get(competition, ()), result), key=lambda r: r.key)
-        if len(held) > WINDOW_ROUNDS:
-            held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
-        rounds = {**state.rounds, competition: tuple(held)}
-        self._state = replace(state, open_rounds=open_rounds, rounds=rounds)
+        self._state = replace(state, open_rounds=open_rounds)
+        self._insert(result)
         await self._store.finish_round(result, changed, statement)
+
+    async def record_later(self, record: RoundRecord) -> None:
+        """Record a round that was missed and has been scored later.
+
+        Raises:
+            ValueError: A round of its competition is open, whose verdict must not rest on it.
+        """
+        result, competition = record.result, record.result.key.competition
+        if any(key.competition == competition for key in self._state.open_rounds):
+            raise ValueError(f"{result.key}: a round of competition {competition} is open")
+        self._insert(result)
+        await self._store.record_later(record)
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         """Remember how long the newcomers of a round have been scored, all together."""
@@ -197,6 +204,17 @@ class StateKeeper:
         newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
         self._state = replace(self._state, weights=newest[-WINDOW_ROUNDS:])
         await self._store.record_weights(record)
+
+    def _insert(self, result: RoundResult) -> None:
+        """Hold one more round, in the place of what was held of it before."""
+        competition = result.key.competition
+        others = (r for r in self._state.rounds.get(competition, ()) if r.key != result.key)
+        # A round that was sat out ends before one that takes longer than the cadence.
+        held = sorted((*others, result), key=lambda r: r.key)
+        if len(held) > WINDOW_ROUNDS:
+            held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
+        rounds = {**self._state.rounds, competition: tuple(held)}
+        self._state = replace(self._state, rounds=rounds)
 
     def _let_go(self, competition: CompetitionId, newest: Block) -> None:
         """Hold what the rounds up to ``newest`` come to in their place, but never the last ones."""

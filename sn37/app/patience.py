@@ -55,6 +55,7 @@ class PatientStore:
         self.shared_rounds = self._patient(store.shared_rounds)
         self.receipts = self._patient(store.receipts)
         self.statement = self._patient(store.statement)
+        self.record_later = self._patient(store.record_later)
         self.record_weights = self._patient(store.record_weights)
         self.record_newcomers_s = self._patient(store.record_newcomers_s)
         self.forget = self._patient(store.forget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sn37.app.heads import Subscription
 from sn37.app.plugin_calls import one_line
 from sn37.app.sources import Sources
+from sn37.app.spare_time import SpareTime
 from sn37.app.steps import step
 from sn37.app.windows import window_times
 from sn37.domain.collected import Collected
@@ -53,10 +54,12 @@ class Freezer:
         heads: Subscription,
         schedule: Schedule,
         sink: EventSink,
+        spare: SpareTime | None = None,
     ) -> None:
         self._chain = chain
         self._sources = sources
         self._store = store
+        self._spare = spare or SpareTime()
         self._heads = heads
         self._schedule = schedule
         self._timing = schedule.timing
@@ -78,10 +81,11 @@ class Freezer:
             self._frozen[rules.id] = key.sync_block  # by this validator, before it was restarted
             return
         try:
-            collected = {
-                task.name: await self._collect(key.sync_block, rules, task)
-                for task in live_tasks(rules)
-            }
+            async with self._spare.withheld():
+                collected = {
+                    task.name: await self._collect(key.sync_block, rules, task)
+                    for task in live_tasks(rules)
+                }
         except (DatasetUnavailable, EmptyWindow) as error:
             retry_in_s = float(self._blocks_to_next_read(key.sync_block) * BLOCK_SECONDS)
             self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=retry_in_s))

@@ -111,7 +111,7 @@ class Refolder:
             )
             await self._bring(keeper, named, head, waits=waits, tell=tell)
             jobs = JobBuilder(self._models, keeper)
-            sink = _Outages(self._sink)
+            sink = OnlyOutages(self._sink)
             runner = self._runner(
                 keeper=keeper, store=store, jobs=jobs, sink=sink, limits_newcomers=False
             )
@@ -294,7 +294,7 @@ def _with(**values: object) -> Change:
     return change
 
 
-class _Outages:
+class OnlyOutages:
     """Of rounds that are long past, operators hear what fails, and not every step."""
 
     def __init__(self, sink: EventSink) -> None:

@@ -17,8 +17,8 @@ TOLERANCE = 2e-4
 # Of the task's mean loss, for a single sample: 50 times as much. Samples differ by 0.0005 nats
 # on average, the shortest texts by much more; what is beyond was not this model on this text.
 SAMPLE_TOLERANCE = 50 * TOLERANCE
-# What says how this host is closed off, and nothing about numbers.
-_NO_NUMBERS = frozenset({"sandbox"})
+# How this host is closed off, and that a round was scored later: nothing about numbers.
+_NO_NUMBERS = frozenset({"sandbox", "scored"})
 
 
 class Agreement(StrEnum):

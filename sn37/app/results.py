@@ -30,6 +30,7 @@ from sn37.domain.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
+    ScoredLater,
     Submission,
     Verdict,
 )
@@ -172,6 +173,41 @@ def round_result(
         postponed=tuple(k for k, o in opened.outcomes.items() if o.verdict is Verdict.WAITING),
         is_shielded=decision.is_shielded,
         clocks=() if plan.premises is None else plan.premises.clocks,
+    )
+
+
+def later_result(
+    opened: OpenRound,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    *,
+    skipped: Reason | None,
+    later: ScoredLater,
+) -> RoundResult:
+    """A round that was missed, with the scores that its entries got later. Nobody is crowned.
+
+    Args:
+        skipped: Why it was missed, if that was recorded.
+    """
+    told = f"scored later; counts as evidence in the rounds after {later.after}"
+    rows = [
+        entry_result(
+            submissions[key],
+            outcome if outcome.verdict is not Verdict.SCORED else replace(outcome, detail=told),
+            opened.journal.get(key, ()),
+            rules,
+        )
+        for key, outcome in opened.outcomes.items()
+    ]
+    scored = sorted((r for r in rows if r.score is not None), key=lambda r: (r.score, r.key))
+    others = sorted((r for r in rows if r.score is None), key=lambda r: (r.key.block, r.key))
+    return RoundResult(
+        key=opened.plan.key,
+        sync=opened.plan.sync,
+        manifest_digest=opened.plan.manifest_digest,
+        entries=(*scored, *others),
+        skipped=skipped or Reason.ABSENT,
+        later=later,
     )
 
 

@@ -72,7 +72,7 @@ class RoundRunner:
     After a crash the same plan goes on at the first block that was not journalled; entries
     that have an outcome are not touched again. ``environment`` names what the scorer runs on,
     known once it runs. A round of the past does not limit the time of newcomers: there is no
-    next round in which they would come first.
+    next round in which they would come first. Where it does not race, every entry sees all samples.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class RoundRunner:
         clock: Clock,
         sink: EventSink,
         limits_newcomers: bool = True,
+        races: bool = True,
     ) -> None:
         self._keeper = keeper
         self._store = store
@@ -112,10 +113,19 @@ class RoundRunner:
         self._clock = clock
         self._sink = sink
         self._limits_newcomers = limits_newcomers
+        self._races = races
         self._time = NewcomersTime(keeper=keeper, schedule=schedule, clock=clock)
 
     async def run(self, plan: RoundPlan) -> None:
         """Score what is left of the round, decide it and record it."""
+        await self._finish(await self._score_all(plan))
+
+    async def score(self, plan: RoundPlan) -> OpenRound:
+        """Score what is left of the round, and decide nothing: it stays open."""
+        await self._score_all(plan)
+        return self._opened(plan)
+
+    async def _score_all(self, plan: RoundPlan) -> _Progress:
         rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
         if rules is None:
             raise ValueError(f"{plan.key}: the competition does not run at its sync block")
@@ -127,7 +137,7 @@ class RoundRunner:
         for entry in self._time.in_turn(plan):
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
-        await self._finish(progress)
+        return progress
 
     def _take(self, progress: _Progress, outcome: EntryOutcome) -> None:
         entry = outcome.key
@@ -242,7 +252,7 @@ class RoundRunner:
                 reason=Reason.UNSOUND,
                 detail=f"its controls cost {lack:.0f} bits less than any distribution allows",
             )
-        if progress.reference in (None, entry) or not done:
+        if not self._races or progress.reference in (None, entry) or not done:
             return None
         if self._keeper.history(progress.plan.key.competition).is_scored(
             self._keeper.state.submissions[entry]

@@ -19,6 +19,7 @@ from sn37.domain.statement import RoundStatement, is_as_committed, told
 from sn37.ports.chain import Signer
 
 VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
+LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -51,6 +52,8 @@ class StatementWriter:
             receipts: Of the round, in the order they were written.
             previous: The statement of the competition's round before, if there is one.
         """
+        methods = {d.batch.task: d.batch.method for d in opened.plan.draws}
+        is_later = result.later is not None
         statement = state_round(
             opened,
             result,
@@ -60,7 +63,7 @@ class StatementWriter:
             netuid=self._netuid,
             fingerprint=self._fingerprint,
             code_version=sn37.__version__,
-            version=version_of(opened, {d.batch.task: d.batch.method for d in opened.plan.draws}),
+            version=LATER_VERSION if is_later else version_of(opened, methods),
         )
         document = statement.document()
         return SignedReceipt(
@@ -104,6 +107,7 @@ def state_round(
         code_version=code_version,
         opinions=tuple(opened.opinions.values()),
         premises=plan.premises,
+        later=result.later,
     )
 
 
@@ -135,7 +139,8 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     is_first = statement.version == 1
     if (
         not is_canonical
-        or statement.version not in (1, VERSION)
+        or statement.version not in (1, VERSION, LATER_VERSION)
+        or (statement.version == LATER_VERSION) != (statement.later is not None)
         or is_first != (statement.premises is None)
     ):
         raise UnreadableStatement("no statement as this version writes them")
@@ -187,7 +192,20 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "its second opinions are not of entries that were scored"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
+    if statement.later is not None and (fault := _verdict_of_a_missed_round(statement)):
+        return fault
     for s in statement.submissions:
         if s.commitment.block > min(s.clock_block, statement.key.sync_block):
             return f"{one_line(s.commitment.hotkey)} committed after it, or after its clock began"
+    return None
+
+
+def _verdict_of_a_missed_round(statement: RoundStatement) -> str | None:
+    """What a statement says of a round scored later, though no such round decides it."""
+    if statement.winner is not None or statement.champion is not None:
+        return "it crowns somebody in a round that was missed"
+    if statement.premises != Premises() or statement.opinions or statement.previous is not None:
+        return "it has the premises of a verdict for a round that was missed"
+    if any(o.reason is not None for o in statement.outcomes if o.verdict is Verdict.SCORED):
+        return "it stops an entry early in a round that was missed"
     return None

@@ -136,6 +136,13 @@ class RoundSatOut(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundScoredLater(Event):
+    """A round that was missed is evidence from now on."""
+
+    result: RoundResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsSubmitted(Event):
     sync_block: Block
     weights: WeightVector

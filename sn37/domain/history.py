@@ -20,13 +20,17 @@ from sn37.domain.state import (
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
     """The history of one competition.
 
+    Rounds that were missed say nothing, also when they were scored later: that is evidence, and
+    begins no challenge.
+
     Args:
         rounds: By sync block, as they are recorded.
         past: What the rounds before these come to.
     """
+    judged = [r for r in rounds if r.skipped is None]
     entered, scored, time = dict(past.entered), set(past.scored), _Time(past)
     last_tried, clocks = dict(past.last_tried), dict(past.clocks)
-    for round_ in rounds:
+    for round_ in judged:
         of_round = dict(round_.clocks)
         for entry in round_.entries:
             time.add(entry)
@@ -41,7 +45,6 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
             last_tried[key] = sync
             if entry.verdict is Verdict.SCORED:
                 scored.add(key)
-    judged = [r for r in rounds if r.skipped is None]
     newest = judged[-1] if judged else None
     return History(
         entered=entered,
@@ -53,7 +56,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         is_shielded=newest.is_shielded if newest else past.is_shielded,
         crowned_at=_crowned_at(judged, past),
         crowned=_by_last_time((*past.crowned, *(r.champion for r in judged))),
-        copiers=_copiers(rounds, past),
+        copiers=_copiers(judged, past),
         timeouts=time.timeouts,
         stalls=time.stalls,
         hung=frozenset(time.hung),

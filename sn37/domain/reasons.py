@@ -54,6 +54,7 @@ class Reason(StrEnum):
     DATA_UNAVAILABLE = "data_unavailable"
     DEVICE = "device"
     OVERRUN = "overrun"
+    ABSENT = "absent"
     DISK = "disk"
     STALLED = "stalled"
     RACED_OUT = "raced_out"
@@ -81,6 +82,7 @@ _BLAME: Mapping[Reason, Blame] = MappingProxyType(
         Reason.DATA_UNAVAILABLE: Blame.OURS,
         Reason.DEVICE: Blame.OURS,
         Reason.OVERRUN: Blame.OURS,
+        Reason.ABSENT: Blame.OURS,
         Reason.DISK: Blame.OURS,
         Reason.STALLED: Blame.OURS,
         Reason.RACED_OUT: Blame.NOBODY,
@@ -124,6 +126,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.DATA_UNAVAILABLE: "a data source did not answer the validator; nothing to do",
         Reason.DEVICE: "the validator's device or worker failed; nothing to do",
         Reason.OVERRUN: "the validator still scored the round before; nothing to do",
+        Reason.ABSENT: "the validator did not run at the round's sync block; nothing to do",
         Reason.DISK: "the validator's disk refused; nothing to do",
         Reason.STALLED: "the worker stood still on a validator that did not; nothing to do",
         Reason.RACED_OUT: "it can no longer take the crown; commit another model",

@@ -152,8 +152,21 @@ class EntryResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredLater:
+    """A round that this validator missed, and scored later on the samples of another validator.
+
+    It has no verdict: it crowns, retires and blames nobody, and standings leave it out. Its losses
+    are evidence in the rounds after ``after``, which were opened once it had been recorded.
+    """
+
+    source: Hotkey  # who signed the manifest that names the samples
+    after: Block  # sync block of the newest judged round when it was recorded
+    at: Block  # the head at that time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundResult:
-    """A finished round. ``skipped`` says why this validator sat it out, if it did."""
+    """A finished round. ``skipped`` says why this validator missed it, if it did."""
 
     key: RoundKey
     sync: BlockRef
@@ -161,6 +174,7 @@ class RoundResult:
     champion: EntryKey | None = None  # after the round
     entries: tuple[EntryResult, ...] = ()
     skipped: Reason | None = None
+    later: ScoredLater | None = None  # only of a round that was missed
     # (later, earlier) entries with nearly the same losses; None where nobody looked, as in rounds
     # of older versions.
     near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None

@@ -21,6 +21,7 @@ from sn37.domain.state import (
     Premises,
     RoundPlan,
     RoundResult,
+    ScoredLater,
     Submission,
 )
 
@@ -52,6 +53,8 @@ class RoundStatement:
     # Of those who would have had the crown, in the order they were asked for; from version 2 on.
     opinions: tuple[Opinion, ...] = ()
     premises: Premises | None = None  # none in version 1, of rounds of the first rule
+    # In version 3, which only rounds have that were missed and scored later: they have no champion.
+    later: ScoredLater | None = None
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
@@ -59,6 +62,8 @@ class RoundStatement:
         assert isinstance(fields, dict)
         if self.version == 1:  # these stay as they were signed
             del fields["opinions"], fields["premises"]
+        if self.later is None:
+            del fields["later"]
         return canonical_json(fields)
 
     def plan(self) -> RoundPlan:

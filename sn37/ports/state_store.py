@@ -194,6 +194,17 @@ class StateStore(Protocol):
         """
         ...
 
+    async def record_later(self, record: RoundRecord) -> None:
+        """Record a round that was missed and has been scored later, with all of it, in one step.
+
+        A round that was sat out is replaced, its reason stays in the new result. Recording one
+        again changes nothing, nor does it change a round that was judged.
+
+        Raises:
+            ValueError: The round is open, or the result does not say that it was scored later.
+        """
+        ...
+
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         """Insert or replace how long newcomers of a round were scored, by the clock.
 

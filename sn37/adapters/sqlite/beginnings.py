@@ -1,4 +1,4 @@
-"""How a state began, the rounds it took over, and what validators sign of whole rounds."""
+"""How a state began, rounds that are recorded whole, and what validators sign of whole rounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from sn37.adapters.sqlite import journal, opinions
 from sn37.adapters.sqlite.json_values import dump, load
 from sn37.adapters.sqlite.round_codec import from_beginning, to_beginning
-from sn37.adapters.sqlite.rounds import finish_round, open_round, open_round_id
+from sn37.adapters.sqlite.rounds import (
+    finish_round,
+    open_round,
+    open_round_id,
+    unfinish_missed,
+)
 from sn37.domain.ids import Hotkey, RoundKey
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.state import Beginning
@@ -24,7 +29,14 @@ def begin(db: sqlite3.Connection, beginning: Beginning, records: Sequence[RoundR
         raise ValueError("there are rounds already, or a beginning")
     db.execute("INSERT INTO beginning (value) VALUES (?)", (dump(from_beginning(beginning)),))
     for record in records:
-        _take_over(db, record)
+        _take_over(db, record, keep_texts=0)
+
+
+def record_later(db: sqlite3.Connection, record: RoundRecord, *, keep_texts: int) -> None:
+    if record.result.later is None:
+        raise ValueError(f"{record.result.key} was not scored later")
+    if unfinish_missed(db, record.result.key):
+        _take_over(db, record, keep_texts=keep_texts)
 
 
 def beginning(db: sqlite3.Connection) -> Beginning | None:
@@ -57,7 +69,7 @@ def statement(db: sqlite3.Connection, round_: RoundKey) -> SignedReceipt | None:
     return SignedReceipt(document=row[0], hotkey=Hotkey(row[1]), signature=row[2])
 
 
-def _take_over(db: sqlite3.Connection, record: RoundRecord) -> None:
+def _take_over(db: sqlite3.Connection, record: RoundRecord, *, keep_texts: int) -> None:
     opened, key = record.opened, record.result.key
     open_round(db, opened.plan)
     for entry, blocks in opened.journal.items():
@@ -70,5 +82,5 @@ def _take_over(db: sqlite3.Connection, record: RoundRecord) -> None:
         journal.finish_entry(db, key, outcome, next(receipts) if entry in opened.journal else None)
     for entry, opinion in opened.opinions.items():
         opinions.insert(db, (open_round_id(db, key), entry.hotkey, entry.block), opinion)
-    finish_round(db, record.result, keep_texts=0)
+    finish_round(db, record.result, keep_texts=keep_texts)
     save_statement(db, key, record.published.statement)

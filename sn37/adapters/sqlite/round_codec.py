@@ -39,6 +39,7 @@ from sn37.domain.state import (
     EntryResult,
     RoundPlan,
     RoundResult,
+    ScoredLater,
     TaskDraw,
     TaskScore,
     Verdict,
@@ -230,6 +231,7 @@ def from_result(result: RoundResult) -> JsonValue:
         "champion": None if result.champion is None else from_key(result.champion),
         "entries": [from_entry_result(r) for r in result.entries],
         "skipped": from_reason(result.skipped),
+        "later": None if result.later is None else _from_later(result.later),
         "near_duplicates": None
         if result.near_duplicates is None
         else [[from_key(key) for key in pair] for pair in result.near_duplicates],
@@ -250,12 +252,26 @@ def to_result(value: JsonValue) -> RoundResult:
         champion=optional(to_key, fields["champion"]),
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
+        later=optional(_to_later, fields.get("later")),
         # A result that an older version stored has none of these. Its rule shielded everybody.
         near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
         postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
         is_shielded=to_bool(fields.get("is_shielded", fields["champion"] is not None)),
         clocks=to_clocks(fields.get("clocks", [])),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
+    )
+
+
+def _from_later(later: ScoredLater) -> JsonValue:
+    return {"source": later.source, "after": later.after, "at": later.at}
+
+
+def _to_later(value: JsonValue) -> ScoredLater:
+    fields = to_record(value)
+    return ScoredLater(
+        source=Hotkey(to_str(fields["source"])),
+        after=Block(to_int(fields["after"])),
+        at=Block(to_int(fields["at"])),
     )
 
 

@@ -164,6 +164,28 @@ def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int
     return True
 
 
+def unfinish_missed(db: sqlite3.Connection, round_: RoundKey) -> bool:
+    """Make room for what is known now of a round that was missed; whether there is any.
+
+    Raises:
+        ValueError: The round is under way.
+    """
+    row = db.execute(
+        "SELECT id, status, plan NOT NULL FROM round WHERE competition = ? AND sync_block = ?",
+        (round_.competition, round_.sync_block),
+    ).fetchone()
+    if row is None:
+        return True
+    round_id, status, was_opened = row
+    if status == "open":
+        raise ValueError(f"{round_} is open")
+    if status == "finished" and was_opened:
+        return False
+    db.execute("DELETE FROM pool WHERE round_id = ?", (round_id,))  # it was drawn from others
+    db.execute("UPDATE round SET status = 'frozen', result = NULL WHERE id = ?", (round_id,))
+    return True
+
+
 def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ...]]:
     """Every finished round by competition, the oldest first."""
     found: dict[CompetitionId, list[RoundResult]] = {}

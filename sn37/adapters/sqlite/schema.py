@@ -159,6 +159,10 @@ _CONTROLS_AND_SECOND_OPINIONS = (
     """,
 )
 
+# No table changes, but what is kept of rounds that were missed: older programs would take the
+# losses of those that were scored later for ones of judged rounds.
+_ROUNDS_SCORED_LATER: tuple[str, ...] = ()
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
@@ -167,6 +171,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ROUNDS_SCORED_AGAIN,
     _TIME_OF_NEWCOMERS,
     _CONTROLS_AND_SECOND_OPINIONS,
+    _ROUNDS_SCORED_LATER,
 )
 VERSION = len(MIGRATIONS)
 

@@ -173,6 +173,10 @@ class SqliteStateStore:
 
         await self._run(begin)
 
+    async def record_later(self, record: RoundRecord) -> None:
+        step = partial(beginnings.record_later, record=record, keep_texts=self._keep_texts)
+        await self._run(step)
+
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         await self._run(partial(newcomer_time.record, round_=round_, seconds=seconds))
 

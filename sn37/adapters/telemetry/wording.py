@@ -149,6 +149,17 @@ def _(event: events.RoundSatOut, labels: Labels) -> str:
 
 
 @line.register
+def _(event: events.RoundScoredLater, labels: Labels) -> str:
+    result = event.result
+    num_scored = sum(e.verdict is Verdict.SCORED for e in result.entries)
+    whose = miner(result.later.source, labels) if result.later is not None else "another"
+    return (
+        f"caught up {round_name(result.key)}: missed, {num_scored} entries scored later on the "
+        f"samples of {whose}; evidence from the next round on"
+    )
+
+
+@line.register
 def _(event: events.WeightsSubmitted, labels: Labels) -> str:
     shares = sorted(event.weights.shares.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{miner(hotkey, labels)} {share:.3f}" for hotkey, share in shares if share)

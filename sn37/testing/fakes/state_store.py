@@ -223,17 +223,21 @@ class FakeStateStore:
         if m.beginning is not None or m.plans or m.results:
             raise ValueError("there are rounds already, or a beginning")
         for record in rounds:
-            opened, key = record.opened, record.result.key
-            m.plans[key] = opened.plan
-            m.results[key] = record.result
-            m.journal |= {(key, entry): list(blocks) for entry, blocks in opened.journal.items()}
-            m.outcomes[key] = dict(opened.outcomes)
-            m.environments[key] = {e: dict(told) for e, told in opened.environments.items()}
-            m.opinions[key] = dict(opened.opinions)
-            m.receipts[key] = list(record.published.receipts)
-            m.statements[key] = record.published.statement
+            self._take_over(record)
         self._save(submissions)
         m.beginning = beginning
+
+    async def record_later(self, record: RoundRecord) -> None:
+        self._check()
+        m, key = self.memory, record.result.key
+        if record.result.later is None:
+            raise ValueError(f"{key} was not scored later")
+        if key in m.plans:
+            if key not in m.results:
+                raise ValueError(f"{key} is open")
+            return
+        m.pools.pop(key, None)
+        self._take_over(record)
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
         self._check()
@@ -269,6 +273,17 @@ class FakeStateStore:
             self._drop(key, gone)
             return key.sync_block
         return None
+
+    def _take_over(self, record: RoundRecord) -> None:
+        m, opened, key = self.memory, record.opened, record.result.key
+        m.plans[key] = opened.plan
+        m.results[key] = record.result
+        m.journal |= {(key, entry): list(blocks) for entry, blocks in opened.journal.items()}
+        m.outcomes[key] = dict(opened.outcomes)
+        m.environments[key] = {e: dict(told) for e, told in opened.environments.items()}
+        m.opinions[key] = dict(opened.opinions)
+        m.receipts[key] = list(record.published.receipts)
+        m.statements[key] = record.published.statement
 
     def _drop(self, key: RoundKey, entries: Collection[EntryKey]) -> None:
         m = self.memory

@@ -48,6 +48,7 @@ from sn37.testing.fakes import (
     RecordingSink,
 )
 from sn37.testing.fakes.chain import fake_signature
+from sn37.testing.fakes.state_store import Memory
 
 ONE = CompetitionId(1)
 NUM_SAMPLES = 320
@@ -92,6 +93,7 @@ class World:
     stop: asyncio.Event = field(init=False)  # set, it ends this life as a signal does
     signer: FakeSigner = field(default_factory=FakeSigner)
     cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
+    late: Memory = field(default_factory=Memory)  # the state beside, of a missed round
 
     def __post_init__(self) -> None:
         if not self.chain.has_members:
@@ -149,10 +151,19 @@ class World:
             verify_signature=providers.Object(is_signed_by_fake),
             store=providers.Object(self.disk or self.store),
             scratch=providers.Factory(_scratch),
+            late_scratch=providers.Factory(self._open_late),
+            drop_late_scratch=providers.Callable(self._drop_late),
             scorer=providers.Object(_WithEnvironment(self.scorer)),
             clock=providers.Object(self.clock),
             sink=providers.Object(self.sink),
         )
+
+    @asynccontextmanager
+    async def _open_late(self) -> AsyncIterator[FakeStateStore]:
+        yield FakeStateStore(memory=self.late)
+
+    def _drop_late(self) -> None:
+        self.late = Memory()
 
     async def live(self, rounds: int, until: int) -> ValidatorState:
         """One life of the validator, until its goal is reached or it is stopped."""

@@ -1,0 +1,75 @@
+"""What scores missed rounds, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sn37.app.competitions import LoadedSchedule
+from sn37.app.heads import Subscription
+from sn37.app.keeper import StateKeeper
+from sn37.app.late_plans import LatePlanner
+from sn37.app.missed_rounds import LateScoring, MissedRounds, OpenScratch
+from sn37.app.missed_samples import MissedSamples
+from sn37.app.network import Network
+from sn37.app.offered import RoundReader
+from sn37.app.past_rounds import PastRounds
+from sn37.app.receipts import VerifySignature
+from sn37.app.refolding import MakeRunner
+from sn37.app.resampling import Resampler
+from sn37.app.sources import Sources
+from sn37.app.spare_time import SpareTime
+from sn37.app.statements import StatementWriter
+from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+
+def build_missed_rounds(
+    *,
+    origins: Sequence[ReceiptSource],
+    verify: VerifySignature,
+    network: Network,
+    loaded: LoadedSchedule,
+    sources: Sources,
+    environment: Callable[[], Mapping[str, str]],
+    keeper: StateKeeper,
+    store: StateStore,
+    runner: MakeRunner,
+    statements: StatementWriter,
+    open_scratch: OpenScratch,
+    drop_scratch: Callable[[], None],
+    spare: SpareTime,
+    heads: Subscription,
+    sink: EventSink,
+) -> MissedRounds:
+    """The actor with all that it needs."""
+    chain, schedule = network.chain, loaded.schedule
+    reader = RoundReader(
+        chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
+    )
+    past = PastRounds(
+        resampler=Resampler(chain=chain, sources=sources, schedule=schedule), chain=chain
+    )
+    return MissedRounds(
+        planner=LatePlanner(
+            samples=MissedSamples(origins=origins, rounds=reader, past=past),
+            chain=chain,
+            models=network.models,
+            keeper=keeper,
+            store=store,
+            schedule=schedule,
+        ),
+        scoring=LateScoring(
+            models=network.models,
+            runner=runner,
+            environment=environment,
+            statements=statements,
+            open_scratch=open_scratch,
+            drop_scratch=drop_scratch,
+        ),
+        keeper=keeper,
+        spare=spare,
+        heads=heads,
+        schedule=schedule,
+        sink=sink,
+    )
