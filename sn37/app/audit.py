@@ -13,7 +13,14 @@ from sn37.app.decision import conclude
 from sn37.app.differences import Difference, compare
 from sn37.app.evidence import NO_EVIDENCE, PastEvidence, past_evidence
 from sn37.app.receipts import VerifySignature
-from sn37.app.statements import UnreadableStatement, read_statement, state_round, version_of
+from sn37.app.results import later_result
+from sn37.app.statements import (
+    LATER_VERSION,
+    UnreadableStatement,
+    read_statement,
+    state_round,
+    version_of,
+)
 from sn37.app.submit import weights_after
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
@@ -22,7 +29,14 @@ from sn37.domain.forgetting import Forgotten, forgotten_of
 from sn37.domain.ids import Block, Digest
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.schedule import Schedule
-from sn37.domain.state import ColdStart, OpenRound, RoundResult, ValidatorState, WeightsRecord
+from sn37.domain.state import (
+    ColdStart,
+    OpenRound,
+    RoundResult,
+    ScoredLater,
+    ValidatorState,
+    WeightsRecord,
+)
 from sn37.domain.winner import WinnerRule
 from sn37.ports.state_store import StateStore
 
@@ -108,7 +122,7 @@ class Auditor:
         rules = self._schedule.competition(key.competition, key.sync_block)
         if rules is None:
             return [Difference(where, "recorded", "no such competition in the schedule")]
-        if result.skipped is not None:
+        if result.skipped is not None and result.later is None:
             blank = RoundResult(key=key, sync=result.sync, skipped=result.skipped)
             return list(compare(where, as_json(result), as_json(blank)))
         opened = await self._store.recorded(key)
@@ -127,6 +141,12 @@ class Auditor:
             fingerprint=self._fingerprint,
             verify=self._verify,
         )
+        if result.later is not None:
+            if result.forgotten_at is None:
+                found += await self._missed_round(where, state, opened, result, receipts, rules)
+                found += _when_it_counts(where, result, result.later, state)
+            past.add_later(opened, result.later, rules)
+            return found
         if result.forgotten_at is None:
             found += await self._whole_round(where, state, opened, result, past, receipts, rules)
         else:
@@ -175,6 +195,46 @@ class Auditor:
         if result.near_duplicates is None:
             derived = replace(derived, near_duplicates=None)
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
+        return found
+
+    async def _missed_round(
+        self,
+        where: str,
+        state: ValidatorState,
+        opened: OpenRound,
+        result: RoundResult,
+        receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
+    ) -> list[Difference]:
+        """What was recorded of a round that was missed and scored later: evidence, no verdict."""
+        assert result.later is not None
+        due = later_result(
+            opened, rules, state.submissions, skipped=result.skipped, later=result.later
+        )
+        found = list(compare(where, as_json(_without_words(result)), as_json(_without_words(due))))
+        entries = as_json(sorted(opened.outcomes)), as_json(sorted(opened.plan.entries))
+        found += compare(f"{where}, entries", *entries)
+        signed = await self._store.statement(result.key)
+        if signed is None:
+            return [*found, Difference(f"{where}, statement", "missing", "it was scored later")]
+        try:
+            said = read_statement(signed, self._verify)
+        except UnreadableStatement as error:
+            told = f"it cannot be believed: {error}"
+            return [*found, Difference(f"{where}, statement", "there", told)]
+        stated = state_round(
+            opened,
+            result,
+            submissions=said.submissions,
+            receipts=receipts,
+            previous=None,
+            netuid=self._schedule.netuid,
+            fingerprint=self._fingerprint,
+            code_version=said.code_version,
+            version=LATER_VERSION,
+        )
+        found += compare(f"{where}, statement", as_json(said), as_json(stated))
+        found += check_soundness(where, opened, rules, None)
         return found
 
     async def _absent(self, opened: OpenRound) -> PastEvidence:
@@ -237,6 +297,19 @@ class Auditor:
         }
         derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
         yield from compare(where, as_json(record.weights), as_json(derived))
+
+
+def _when_it_counts(
+    where: str, result: RoundResult, later: ScoredLater, state: ValidatorState
+) -> Iterator[Difference]:
+    """It was recorded between two judged rounds, and the one after it is newer than itself."""
+    judged = [
+        r.key.sync_block for r in state.rounds.get(result.key.competition, ()) if r.skipped is None
+    ]
+    if later.after >= min(judged, default=0) and later.after not in judged:
+        yield Difference(f"{where}, counts after", str(later.after), "no such round")
+    if any(later.after < block < result.key.sync_block for block in judged):
+        yield Difference(f"{where}, counts after", str(later.after), "a round before it")
 
 
 def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:

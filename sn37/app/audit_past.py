@@ -23,6 +23,7 @@ from sn37.domain.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
+    ScoredLater,
     Submission,
     Verdict,
 )
@@ -42,6 +43,10 @@ class Past:
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
     forgotten: Block | None = None  # the newest round of which only what was left is known
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
+    # Rounds that were scored later: after which judged round each counts, and its evidence until
+    # then.
+    counts_after: dict[Block, Block] = field(default_factory=dict)
+    later: dict[Block, dict[EntryKey, tuple[float, ...]]] = field(default_factory=dict)
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)  # of the rounds so far
     retired: set[EntryKey] = field(default_factory=set)
     failures: Counter[EntryKey] = field(default_factory=Counter)
@@ -72,11 +77,19 @@ class Past:
         Args:
             stored: Evidence of those that do not take part any more, later rounds included.
         """
+        sync_block = plan.key.sync_block
+        for block in [b for b in self.later if self.counts_after[b] < sync_block]:
+            for key, values in self.later.pop(block).items():
+                self.evidence.setdefault(key, {})[block] = values
         held: dict[EntryKey, Evidence] = {
             key: self.evidence.get(key, {}) for key in plan.heard - stored.by_entry.keys()
         }
         for key, rounds in stored.by_entry.items():
-            held[key] = {b: values for b, values in rounds.items() if b < plan.key.sync_block}
+            held[key] = {
+                b: values
+                for b, values in rounds.items()
+                if b < sync_block and self.counts_after.get(b, b) < sync_block
+            }
         return PastEvidence(by_entry=held, origins=self.origins)
 
     def add(self, opened: OpenRound, result: RoundResult, rules: Competition) -> None:
@@ -97,6 +110,21 @@ class Past:
                 self.evidence.setdefault(key, {})[sync_block] = weighed
         for key in [k for k in self.evidence if self._last.get(k, sync_block) <= sync_block]:
             del self.evidence[key]
+
+    def add_later(self, opened: OpenRound, later: ScoredLater, rules: Competition) -> None:
+        """One that was missed, as it was recorded. It changes nothing but evidence.
+
+        Raises:
+            ValueError: Its losses are not those of the blocks of a round.
+        """
+        sync_block = opened.plan.key.sync_block
+        self.origins[sync_block] = origins_of(opened.plan.signers, rules)
+        self.counts_after[sync_block] = later.after
+        self.later[sync_block] = {
+            key: weigh(opened.journal.get(key, ()), rules)
+            for key, outcome in opened.outcomes.items()
+            if outcome.verdict is Verdict.SCORED and self._last.get(key, sync_block) > sync_block
+        }
 
     def conclude(self, plan: RoundPlan, conclusion: Conclusion) -> None:
         """What the last round changed of submissions."""

@@ -254,8 +254,9 @@ class Starter:
 
 
 def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:
+    """The judged rounds of each competition."""
     found: dict[CompetitionId, tuple[RoundResult, ...]] = {}
-    for record in history.records:
+    for record in (r for r in history.records if r.result.skipped is None):
         competition = record.result.key.competition
         found[competition] = (*found.get(competition, ()), record.result)
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sn37.app.decision import Conclusion, conclude
 from sn37.app.evidence import PastEvidence
 from sn37.app.offered import ReadRound, RoundReader
+from sn37.app.results import later_result
 from sn37.app.statements import digest_of
 from sn37.app.succession import broken_succession
 from sn37.domain.commitment import Commitment, CommitmentBook
@@ -51,6 +52,7 @@ class _Progress:
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
     was_shielded: bool | None = None  # the champion; unknown where its crown was not derived
     before: ReadRound | None = None
+    later: list[ReadRound] = field(default_factory=list)  # scored later, and no evidence yet
     retired: set[EntryKey] = field(default_factory=set)
 
 
@@ -78,23 +80,33 @@ class HistoryReader:
         for key in await source.index():
             rounds.append(await self._rounds.read(key, await source.fetch(key)))
             await asyncio.sleep(0)  # a long history must not stop the pulse
+        judged = [r for r in rounds if r.statement.later is None]
         by_competition = {
-            c: [r for r in rounds if r.statement.key.competition == c]
-            for c in sorted({r.statement.key.competition for r in rounds})
+            c: [r for r in judged if r.statement.key.competition == c]
+            for c in sorted({r.statement.key.competition for r in judged})
         }
         self._require_recent(by_competition, metagraph.at)
         validator = _require_believable(by_competition, metagraph)
         _require_chain_s_commitments(rounds, book)
+        submissions = _newest(judged)
         records: list[RoundRecord] = []
-        for held in by_competition.values():
-            records += await self._derive(held)
+        for competition, held in by_competition.items():
+            later = [
+                r
+                for r in rounds
+                if r.statement.later and r.statement.key.competition == competition
+            ]
+            for read in later:
+                _require_in_place(read, held, validator, submissions)
+            records += await self._derive(held, later)
+            records += [_record_of_missed(r, submissions) for r in later]
         return OfferedHistory(
             name=source.name,
             validator=validator,
             records=tuple(
                 sorted(records, key=lambda r: (r.result.key.sync_block, r.result.key.competition))
             ),
-            submissions=_newest(rounds),
+            submissions=submissions,
             follows_from={
                 c: held[_last_coronation(held)].statement.key.sync_block
                 for c, held in by_competition.items()
@@ -117,15 +129,22 @@ class HistoryReader:
                     f"{COLD_ROUNDS} rounds ago"
                 )
 
-    async def _derive(self, held: Sequence[ReadRound]) -> list[RoundRecord]:
+    async def _derive(
+        self, held: Sequence[ReadRound], later: Sequence[ReadRound]
+    ) -> list[RoundRecord]:
         """The records of one competition, each following from those before it.
 
         The crowns before the last coronation are taken as they are told: what they rested on
         may lie before the first round that is offered, and nothing rests on them any more.
+
+        Args:
+            held: The judged rounds.
+            later: Those that were missed and scored later, evidence for some of them.
         """
-        progress, records = _Progress(), list[RoundRecord]()
+        progress, records = _Progress(later=list(later)), list[RoundRecord]()
         follows_from = _last_coronation(held)
         for position, read in enumerate(held):
+            _count_later(progress, read.statement.key.sync_block)
             _require_next(progress, read)
             past = PastEvidence(by_entry=dict(progress.evidence), origins=progress.origins)
             derived = conclude(
@@ -169,9 +188,39 @@ def without_contradictions(
             if len(signers) == 1 and len(documents) == 2 and not liars & signers:
                 tell(f"{where}: {signers.copy().pop()} signed two different statements")
                 liars |= signers
+            elif record.result.later is not None or theirs.result.later is not None:
+                continue  # it has no champion
             elif record.result.champion != theirs.result.champion:
                 tell(f"{where}: {other.name} and {history.name} have different champions")
     return [h for h in found if h.validator not in liars]
+
+
+def _require_in_place(
+    read: ReadRound,
+    judged: Sequence[ReadRound],
+    validator: Hotkey,
+    submissions: Mapping[EntryKey, Submission],
+) -> None:
+    """A round that was scored later is of the same validator, and evidence for newer rounds only.
+
+    Raises:
+        OfferRefused: It is not.
+    """
+    later, sync = read.statement.later, read.statement.key.sync_block
+    blocks = [r.statement.key.sync_block for r in judged]
+    assert later is not None  # it is one of those
+    if read.published.statement.hotkey != validator:
+        raise OfferRefused(f"{_where(read)}: scored later by another validator")
+    if later.after >= blocks[0] and later.after not in blocks:
+        raise OfferRefused(f"{_where(read)}: it counts after a round that is not there")
+    if any(later.after < block < sync for block in blocks):
+        raise OfferRefused(f"{_where(read)}: it counts in a round before it")
+    if strangers := read.opened.outcomes.keys() - submissions.keys():
+        raise OfferRefused(f"{_where(read)}: {min(strangers).hotkey} took part in no other round")
+    for entry in read.opened.journal:
+        ours, theirs = read.submissions[entry].artifact, submissions[entry].artifact
+        if ours is None or theirs is None or ours.tensor_digest != theirs.tensor_digest:
+            raise OfferRefused(f"{_where(read)}: {entry.hotkey} has other weights than it had")
 
 
 def _require_believable(
@@ -248,13 +297,34 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
 
 def _advance(progress: _Progress, read: ReadRound) -> None:
     progress.before = read
+    progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
+    _add_evidence(progress, read)
+
+
+def _add_evidence(progress: _Progress, read: ReadRound) -> None:
     signers = read.opened.plan.signers
     progress.origins[read.statement.key.sync_block] = origins_of(signers, read.rules)
-    progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
     for entry, outcome in read.opened.outcomes.items():
         if outcome.verdict is Verdict.SCORED:
             values = weigh(read.opened.journal[entry], read.rules)
             progress.evidence.setdefault(entry, {})[read.statement.key.sync_block] = values
+
+
+def _count_later(progress: _Progress, sync_block: Block) -> None:
+    """What was scored later is evidence in the rounds that were opened afterwards."""
+    for read in tuple(progress.later):
+        assert read.statement.later is not None
+        if read.statement.later.after < sync_block:
+            _add_evidence(progress, read)
+            progress.later.remove(read)
+
+
+def _record_of_missed(read: ReadRound, submissions: Mapping[EntryKey, Submission]) -> RoundRecord:
+    assert read.statement.later is not None
+    result = later_result(
+        read.opened, read.rules, submissions, skipped=None, later=read.statement.later
+    )
+    return RoundRecord(opened=read.opened, result=result, published=read.published)
 
 
 def _last_coronation(held: Sequence[ReadRound]) -> int:

@@ -34,7 +34,11 @@ class OfferedManifests:
         Former champions are scored too: the crowns of the older rounds, which standings go by,
         are theirs.
         """
-        held = [r.statement for r in self.rounds if r.statement.key.competition == competition]
+        held = [
+            r.statement
+            for r in self.rounds
+            if r.statement.key.competition == competition and r.statement.later is None
+        ]
         if not held:
             return ()
         crowned = [s.winner for s in reversed(held) if s.winner is not None]

@@ -112,10 +112,14 @@ class RoundOpener:
                 submissions=self._keeper.state.submissions,
             ),
         )
+        if self._is_known(key):
+            return  # an outage kept us here until it had been scored as a missed round
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))
 
     async def _sit_out(self, key: RoundKey, reason: Reason, detail: str) -> None:
         sync = await self._chain.block(key.sync_block)
+        if self._is_known(key):
+            return
         await self._keeper.finish_round(RoundResult(key=key, sync=sync, skipped=reason))
         self._sink.emit(RoundSatOut(round=key, reason=reason, detail=detail))

@@ -11,20 +11,25 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.schedule import Schedule
 from sn37.domain.standings import standings
-from sn37.domain.state import EntryResult, RoundResult, ValidatorState
+from sn37.domain.state import EntryResult, RoundResult, ScoredLater, ValidatorState
 
 
 def report(
     state: ValidatorState, schedule: Schedule, labels: Mapping[Hotkey, str]
 ) -> list[JsonValue]:
-    """All finished rounds that were scored, oldest first.
+    """All finished rounds that were scored, oldest first; also those scored later, without winner.
 
     Standings and weights are those after the round's sync block, so a list of one round's
     length can be checked against the emission rule by hand. Scores that JSON cannot say are
     null.
     """
     rounds = sorted(
-        (r for held in state.rounds.values() for r in held if r.skipped is None),
+        (
+            r
+            for held in state.rounds.values()
+            for r in held
+            if r.skipped is None or r.later is not None
+        ),
         key=lambda r: (r.key.sync_block, r.key.competition),
     )
     return [_round(result, state, schedule, labels) for result in rounds]
@@ -67,12 +72,17 @@ def _round(
         "seed": result.sync.hash,
         "manifest_digest": result.manifest_digest,
         "winner": result.winner,
+        "scored_later": None if result.later is None else _later(result.later),
         "entries": [_entry(e, labels, like.get(e.key)) for e in result.entries],
         "standings": _plain(standings(held, timing=schedule.timing, rule=schedule.standings)),
         "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
         "weights": _plain(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,
     }
+
+
+def _later(later: ScoredLater) -> JsonValue:
+    return {"samples_of": later.source, "evidence_after": later.after, "at_block": later.at}
 
 
 def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey | None) -> JsonValue:

@@ -28,8 +28,8 @@ def missed_rounds(
 ) -> tuple[RoundKey, ...]:
     """The rounds of a competition that may be scored later, the newest first.
 
-    Those that were sat out, and those before the current sync block of which nothing is recorded.
-    A validator did not miss what was before its first recorded round.
+    Those that were sat out, and those of which nothing is recorded although the time of their files
+    is over. A validator did not miss what was before its first recorded round.
 
     Args:
         rounds: The recorded ones of the competition, by sync block.
@@ -44,7 +44,7 @@ def missed_rounds(
         RoundKey(competition, Block(sync))
         for sync in range(newest, oldest - 1, -timing.cadence)
         if schedule.competition(competition, Block(sync)) is not None
-        and _is_missed(known.get(Block(sync)), is_current=sync == newest)
+        and _is_missed(known.get(Block(sync)), may_come=head < sync + timing.files_grace)
     )
 
 
@@ -92,7 +92,7 @@ def allowed(
     )
 
 
-def _is_missed(recorded: RoundResult | None, *, is_current: bool) -> bool:
+def _is_missed(recorded: RoundResult | None, *, may_come: bool) -> bool:
     if recorded is None:
-        return not is_current  # it may be opened yet
+        return not may_come  # it may be opened yet
     return recorded.skipped is not None and recorded.later is None

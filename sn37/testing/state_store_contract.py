@@ -29,6 +29,7 @@ from sn37.testing.builders import (
 )
 from sn37.testing.state_beginnings_contract import BeginningsContract
 from sn37.testing.state_forgetting_contract import ForgettingContract
+from sn37.testing.state_later_contract import ScoredLaterContract
 from sn37.testing.state_rounds_contract import FinishedRoundsContract, OpenRoundsContract
 from sn37.testing.state_store_harness import ALICE, BOB, PLAN, POOLS, ROUND
 
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
 
 
 class StateStoreContract(
-    OpenRoundsContract, FinishedRoundsContract, ForgettingContract, BeginningsContract
+    OpenRoundsContract,
+    FinishedRoundsContract,
+    ForgettingContract,
+    BeginningsContract,
+    ScoredLaterContract,
 ):
     """Subclass it in the adapter's tests, in a class whose name starts with ``Test``."""
 

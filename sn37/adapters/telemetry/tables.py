@@ -16,6 +16,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryResult, RoundResult, Verdict
 
 SHOWN_ROUNDS = 4  # newest rounds with a column of their own
+SHOWN_MISSED = 12  # newest of those that were missed
 
 _COLOURS = {
     Verdict.SCORED: "green",
@@ -43,6 +44,7 @@ def render_report(
     shown: list[RenderableType] = [
         _entries(competition, rounds, labels) for competition, rounds in by_competition.items()
     ]
+    shown.append(_missed(results, labels))
     shown.append(_reasons(results))
     if any(standings.values()):
         shown.append(_standings(standings, labels))
@@ -105,6 +107,20 @@ def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:
 
 def _score_in(result: RoundResult, key: EntryKey) -> str:
     return next((wording.score_text(e) for e in result.entries if e.key == key), "")
+
+
+def _missed(results: Sequence[RoundResult], labels: Labels) -> RenderableType:
+    """The newest rounds without a verdict of this validator, and what became of them."""
+    missed = [r for r in sorted(results, key=lambda r: r.key) if r.skipped is not None]
+    lines = []
+    for result in missed[-SHOWN_MISSED:]:
+        became = "not scored"
+        if result.later is not None:
+            whose = wording.miner(result.later.source, labels)
+            became = f"scored later on the samples of {whose}, evidence after {result.later.after}"
+        why = result.skipped.value if result.skipped is not None else ""
+        lines.append(f"  {wording.round_name(result.key)}: {why}; {became}")
+    return Text("\n".join(["Missed rounds", *lines]) + "\n" if lines else "")
 
 
 def _reasons(results: Sequence[RoundResult]) -> RenderableType:

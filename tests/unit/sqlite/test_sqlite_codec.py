@@ -39,6 +39,7 @@ from sn37.domain.state import (
     Premises,
     RoundPlan,
     RoundResult,
+    ScoredLater,
     Submission,
     TaskScore,
     Verdict,
@@ -171,6 +172,7 @@ results = st.builds(
     postponed=st.lists(keys, max_size=2).map(tuple),
     is_shielded=st.booleans(),
     clocks=clocks,
+    later=st.none() | st.builds(ScoredLater, source=hotkeys, after=blocks, at=blocks),
 )
 weights = st.builds(
     WeightsRecord,

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -18,10 +19,11 @@ import pytest
 
 import sn37
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
 from sn37.domain.scoring import BlockLosses
-from sn37.domain.state import ColdStart, Verdict
+from sn37.domain.state import ColdStart, ScoredLater, Verdict
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
     a_beginning,
@@ -96,7 +98,16 @@ def take_over() -> Step:
     return lambda store: store.begin(beginning, rounds=[record], submissions=known)
 
 
-STEPS = (take_over(), *(step for key in ROUNDS for step in steps_of(key)))
+def scored_later() -> Step:
+    """A round that was missed, recorded whole."""
+    key = a_round_key(4, 360)
+    record = a_round_record(key)
+    later = ScoredLater(source=Hotkey("other"), after=Block(720), at=Block(730))
+    result = replace(record.result, champion=None, skipped=Reason.ABSENT, later=later)
+    return lambda store: store.record_later(replace(record, result=result))
+
+
+STEPS = (take_over(), scored_later(), *(step for key in ROUNDS for step in steps_of(key)))
 
 
 async def everything(store: StateStore, rounds: Iterable[RoundKey]) -> tuple[object, ...]:

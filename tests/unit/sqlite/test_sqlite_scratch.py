@@ -1,4 +1,4 @@
-"""A state on the side is empty at first and leaves nothing behind."""
+"""A state on the side is empty at first and leaves nothing behind; another outlives a kill."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.sqlite.scratch import scratch_store
+from sn37.adapters.sqlite.scratch import lasting_scratch_store, remove_scratch, scratch_store
 from sn37.app.patience import patiently
 from sn37.app.steps import Steps
 from sn37.domain.state import ValidatorState
@@ -79,4 +79,42 @@ def test_it_waits_for_its_disk_like_the_validator_s_own(tmp_path: Path) -> None:
             return await store.load()
 
     assert len(asyncio.run(save()).submissions) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+# One that lasts
+
+
+def use_lasting(path: Path, *, fails: bool = False) -> ValidatorState:
+    async def save_and_load() -> ValidatorState:
+        async with lasting_scratch_store(path) as store:
+            before = await store.load()
+            await store.save_submissions([a_submission()])
+            if fails:
+                raise RuntimeError("killed")
+            return before
+
+    return asyncio.run(save_and_load())
+
+
+def test_what_was_recorded_before_a_kill_is_there_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "scratch.sqlite"
+    with pytest.raises(RuntimeError, match="killed"):
+        use_lasting(path, fails=True)
+    assert len(use_lasting(path).submissions) == 1
+
+
+@pytest.mark.parametrize("left", [b"no database", b""])
+def test_a_damaged_one_is_replaced(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "scratch.sqlite"
+    path.write_bytes(left)
+    assert use_lasting(path) == ValidatorState()
+    assert len(use_lasting(path).submissions) == 1
+
+
+def test_it_is_removed_with_all_its_files_once_it_is_not_needed(tmp_path: Path) -> None:
+    path = tmp_path / "scratch.sqlite"
+    use_lasting(path)
+    remove_scratch(path)
+    remove_scratch(path)
     assert list(tmp_path.iterdir()) == []
