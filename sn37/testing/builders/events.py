@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sn37.domain.events import (
     BlockScored,
     Cautioned,
@@ -17,6 +19,7 @@ from sn37.domain.events import (
     RoundFinished,
     RoundOpened,
     RoundSatOut,
+    RoundScoredLater,
     RowsSetAside,
     SecondOpinionGiven,
     SetUpAdvanced,
@@ -30,10 +33,10 @@ from sn37.domain.events import (
     WeightsSubmitted,
     WorkersConfined,
 )
-from sn37.domain.ids import Block, TaskName
+from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.opinion import Opinion, View
 from sn37.domain.reasons import Reason
-from sn37.domain.state import ColdStart
+from sn37.domain.state import ColdStart, ScoredLater
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import an_entry_key
 from sn37.testing.builders.rounds import (
@@ -69,6 +72,12 @@ def every_event() -> tuple[Event, ...]:
             opinion=Opinion(key=key, view=View.DIFFERS, detail="text, sample 7: loss 0, 2"),
         ),
         RoundFinished(result=a_round_result(round_)),
+        RoundScoredLater(
+            result=replace(
+                a_round_result(round_, skipped=Reason.ABSENT),
+                later=ScoredLater(source=Hotkey("other"), after=Block(720), at=Block(731)),
+            )
+        ),
         RoundSatOut(round=round_, reason=Reason.DATA_UNAVAILABLE, detail="no answer"),
         ColdStarted(
             beginning=a_beginning(ColdStart.RECEIPTS, source="other"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +94,8 @@ class World:
     signer: FakeSigner = field(default_factory=FakeSigner)
     cold_start_from: tuple[Path, ...] | None = None  # None: it was started long ago
     late: Memory = field(default_factory=Memory)  # the state beside, of a missed round
+    open_late: Callable[[], AbstractAsyncContextManager[StateStore]] | None = None
+    keeper_state: ValidatorState = field(init=False)  # at the end of the newest life
 
     def __post_init__(self) -> None:
         if not self.chain.has_members:
@@ -118,7 +120,8 @@ class World:
         return commitment
 
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        return asyncio.run(asyncio.wait_for(self.live(rounds, until), timeout=120))
+        self.keeper_state = asyncio.run(asyncio.wait_for(self.live(rounds, until), timeout=120))
+        return self.keeper_state
 
     def begin(self) -> ValidatorState:
         """Begin with what there is, and stop before the first round."""
@@ -159,7 +162,11 @@ class World:
         )
 
     @asynccontextmanager
-    async def _open_late(self) -> AsyncIterator[FakeStateStore]:
+    async def _open_late(self) -> AsyncIterator[StateStore]:
+        if self.open_late is not None:
+            async with self.open_late() as store:
+                yield store
+            return
         yield FakeStateStore(memory=self.late)
 
     def _drop_late(self) -> None:
