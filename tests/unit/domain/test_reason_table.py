@@ -37,6 +37,7 @@ def test_our_outages_are_never_the_miners_fault() -> None:
         Reason.DEVICE,
         Reason.DISK,
         Reason.OVERRUN,
+        Reason.ABSENT,
         Reason.STALLED,
     }
 
