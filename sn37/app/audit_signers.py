@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sn37.app.evidence import past_evidence
 from sn37.domain.comparing import SignerCase, by_signer
-from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.missed import not_yet_evidence
 from sn37.domain.reigns import reigns
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import RoundResult, ValidatorState, Verdict
@@ -54,7 +56,14 @@ async def pairs_by_signer(
                     champion=champion.hotkey,
                     challenger=challenger.hotkey,
                     took_the_crown=challenger == king,
-                    signers=await _cases(store, schedule, champion, challenger, round_),
+                    signers=await _cases(
+                        store,
+                        schedule,
+                        champion,
+                        challenger,
+                        round_,
+                        later=not_yet_evidence(rounds, round_.key.sync_block),
+                    ),
                 )
             )
     return tuple(found)
@@ -66,15 +75,21 @@ async def _cases(
     champion: EntryKey,
     challenger: EntryKey,
     round_: RoundResult,
+    *,
+    later: Collection[Block],
 ) -> tuple[SignerCase, ...]:
-    """By the rounds up to this one, and its rules."""
+    """By the rounds up to this one, less those that were scored ``later``, and its rules."""
     competition, last = round_.key.competition, round_.key.sync_block
     rules = schedule.competition(competition, last)
     if rules is None:
         return ()
     past = await past_evidence(store, schedule, competition, (champion, challenger))
     one, other = (
-        {block: values for block, values in past.of(key).items() if block <= last}
+        {
+            block: values
+            for block, values in past.of(key).items()
+            if block <= last and block not in later
+        }
         for key in (champion, challenger)
     )
     return by_signer(

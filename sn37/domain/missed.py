@@ -48,6 +48,13 @@ def missed_rounds(
     )
 
 
+def not_yet_evidence(rounds: Sequence[RoundResult], sync_block: Block) -> frozenset[Block]:
+    """The rounds of a competition that were scored only after the round of ``sync_block`` opened."""
+    return frozenset(
+        r.key.sync_block for r in rounds if r.later is not None and r.later.after >= sync_block
+    )
+
+
 def num_left_today(rounds: Sequence[RoundResult], *, head: Block) -> int:
     """How many more rounds of a competition may be scored later within this day."""
     done = sum(r.later is not None and r.later.at > head - DAY_BLOCKS for r in rounds)

@@ -117,3 +117,13 @@ def calm() -> World:
         world = returning(published(Path(folder)))
         world.run(rounds=5, until=6_000)
         return world
+
+
+def caught_up(*folders: Path, rounds: int = 5) -> World:
+    world = returning(*folders)
+    world.run(rounds=rounds, until=6_000)
+    return world
+
+
+def statement_of(folder: Path, key: RoundKey = MISSED) -> Path:
+    return folder / f"{key.competition}-{key.sync_block}" / "statement.json"

@@ -16,6 +16,7 @@ from sn37.domain.missed import (
     MAX_A_DAY,
     allowed,
     missed_rounds,
+    not_yet_evidence,
     num_left_today,
     old_enough,
 )
@@ -103,6 +104,12 @@ def test_in_a_day_of_blocks_so_many_are_scored_later_and_no_more(new: int, old: 
     rounds = [scored_later(n + 1, at=Block(head - n)) for n in range(new)]
     rounds += [scored_later(n + 30, at=Block(head - DAY_BLOCKS - n)) for n in range(old)]
     assert num_left_today(rounds, head=head) == max(MAX_A_DAY - new, 0)
+
+
+def test_a_round_is_evidence_in_those_that_were_opened_once_it_had_been_recorded() -> None:
+    rounds = [judged(0), scored_later(2, at=block(3)), judged(1), judged(3)]
+    assert not_yet_evidence(rounds, block(1)) == {block(2)}
+    assert not_yet_evidence(rounds, block(3)) == frozenset()
 
 
 def test_nobody_is_scored_in_a_round_for_which_it_was_too_young() -> None:
