@@ -49,7 +49,7 @@ def missed_rounds(
 
 
 def not_yet_evidence(rounds: Sequence[RoundResult], sync_block: Block) -> frozenset[Block]:
-    """The rounds of a competition that were scored only after the round of ``sync_block`` opened."""
+    """Rounds that were scored later, and are no evidence yet in the round of ``sync_block``."""
     return frozenset(
         r.key.sync_block for r in rounds if r.later is not None and r.later.after >= sync_block
     )

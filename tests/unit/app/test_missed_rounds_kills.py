@@ -1,4 +1,4 @@
-"""Live rounds, signals and kills while a missed round is scored: nothing is lost or counted twice."""
+"""Live rounds, signals and kills while a missed round is scored: nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -133,6 +133,27 @@ def test_after_a_kill_it_goes_on_with_the_block_that_was_being_scored(
     assert len(late) == 40 - number
     assert world.scorer.jobs[0].skip_blocks == number % 20
     assert audit(world.store.memory).differences == ()
+
+
+def test_a_signal_ends_it_at_once_and_the_next_start_goes_on(folder: Path) -> None:
+    world = returning(folder)
+    exact, seen = world.scorer.loss, list[int]()
+
+    def loss(artifact: ModelArtifact, sample: Sample) -> float:
+        seen.append(1)
+        if len(seen) == 16 * 7:
+            world.stop.set()
+        return exact(artifact, sample)
+
+    world.scorer.loss = loss
+    world.run(rounds=5, until=6_000)
+    assert MISSED not in world.store.memory.results
+    assert len(seen) <= 16 * 8
+    again = returning(folder, memory=world.store.memory, at=world.chain.number)
+    again.late = deepcopy(world.late)
+    again.run(rounds=5, until=6_000)
+    assert again.scorer.jobs[0].skip_blocks >= 6
+    assert without_time(missed(again.keeper_state)) == without_time(missed(calm().keeper_state))
 
 
 @dataclass(slots=True)
