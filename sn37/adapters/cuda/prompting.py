@@ -29,7 +29,6 @@ Nothing to score gives 0.0.
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -39,6 +38,7 @@ from sn37.adapters.cuda.patching import patch
 from sn37.adapters.cuda.template import Shape
 from sn37.adapters.cuda.tokenizing import CannotTokenize, TextTokenizer
 from sn37.domain.reasons import Reason
+from sn37.domain.unicode_form import composed
 from sn37.domain.worst_loss import WORST_NATS_PER_TOKEN
 
 BITS_PER_BYTE = 8  # of a byte that is written out
@@ -152,7 +152,7 @@ class Encoder:
             context = [bos, *context]
         if self._prescribed:
             return self._encode_prescribed(context, target, has_bos=has_bos)
-        return self._encode_own(context, unicodedata.normalize("NFC", target), has_bos=has_bos)
+        return self._encode_own(context, composed(target), has_bos=has_bos)
 
     def _encode_prescribed(self, context: list[int], text: str, *, has_bos: bool) -> Encoded:
         num_bytes = len(text.encode())
@@ -241,7 +241,7 @@ class Encoder:
             text = self._tokenizer.decode(kept)
         else:
             text = b"".join(self._tokenizer.spelling.pieces(kept)).decode(errors="replace")
-        found = patch(body, unicodedata.normalize("NFC", text).encode(errors="replace"))
+        found = patch(body, composed(text).encode(errors="replace"))
         written = BITS_PER_BYTE * found.num_bytes
         lossy = found.num_differences > 0 and not is_cut
         fault = "encoding and decoding a text gives another text" if lossy else ""

@@ -113,6 +113,18 @@ def test_t48_no_odd_text_convicts_a_model(tmp_path: Path, name: str, prescribed:
         assert prescribed or sample.unscored_bytes <= sample.num_bytes
 
 
+@pytest.mark.parametrize("marks", ["\u0301\u0323", "\u0f73", "\u0345\u0301\u0323\u0327\u0334"])
+def test_t48_a_row_of_combining_marks_ends_no_model_by_time(
+    warm_scorer: WorkerScorer, tmp_path: Path, marks: str
+) -> None:
+    """Its canonical form took a minute, and the model was blamed for the time."""
+    row = "a" + marks * (190_000 // len(marks))
+    folder = model_with(tmp_path, "llama_2")
+    losses = scored(warm_scorer, job_of(folder, [row, "the model", row]))
+    assert all(math.isfinite(loss) for loss in losses)
+    assert losses[1] < losses[0] == losses[2] < 9
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_t48_text_never_becomes_markup(tmp_path: Path, name: str) -> None:
     tokenizer = load_tokenizer(save_shape(name, tmp_path))
