@@ -70,7 +70,8 @@ def main(stream: socket.socket) -> None:
     except ConnectionError:
         return  # nobody listens any more
     except BaseException as error:  # noqa: BLE001  # a tokenizer's panic is no Exception
-        stream.sendall(verdict_on(error, stage.reason).encode())
+        roomy = isinstance(error, torch.OutOfMemoryError) and _had_room(device, order)
+        stream.sendall(verdict_on(error, stage.reason, had_room=roomy).encode())
 
 
 class Stage:
@@ -196,12 +197,24 @@ def _control_costs(
     return tuple(control_bits(encoder, control, text, nats) for control, text, nats in costs)
 
 
-def verdict_on(error: BaseException, stage: Reason) -> Reply:
-    """Whose fault a library's exception is."""
+def _had_room(device: torch.device, order: WorkOrder) -> bool:
+    """See ``device_memory.had_room``."""
+    return device_memory.had_room(
+        free_bytes=torch.cuda.mem_get_info(device)[0],
+        held_bytes=torch.cuda.memory_reserved(device),
+        allowed_bytes=order.memory_bytes,
+    )
+
+
+def verdict_on(error: BaseException, stage: Reason, *, had_room: bool = False) -> Reply:
+    """Whose fault a library's exception is.
+
+    Args:
+        had_room: Whether the device had as much memory as the model may take.
+    """
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, torch.OutOfMemoryError):
-        # The device holds no one but this model: it is too small for what the rules allow.
-        return Failed(text)
+        return Refused(Reason.MEMORY, text) if had_room else Failed(text)
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return Refused(Reason.MEMORY, text)
     return Refused(stage, text)
