@@ -101,12 +101,13 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
     check_positions(model, max_tokens=order.max_tokens)
+    positions = positions_of(read_headers(folder).values())
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
         max_tokens=order.max_tokens,
         vocabulary=vocabulary,
-        positions=positions_of(read_headers(folder).values()),
+        positions=positions,
     )
     stage.reason = Reason.TOKENIZER
     blocks = encode_blocks(order.blocks, shape, encoder)
@@ -114,7 +115,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     if is_plain:
         _score_plainly(blocks, encoder, PlainModel(model), stream)
         return
-    scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
+    scorer = _agreed_scorer(model, vocabulary, min(order.max_tokens, positions or order.max_tokens))
     probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
     for number, samples in enumerate(blocks):
@@ -151,14 +152,17 @@ def _score_plainly(
         stream.sendall(_score(samples, encoder, scorer).encode())
 
 
-def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
+def _agreed_scorer(model: PreTrainedModel, vocabulary: int, reach: int) -> LossModel:
     """The model cut for scoring, once it is seen to be the model that everybody downloads.
+
+    Args:
+        reach: Tokens that the competition and the model's table of positions allow. What a config
+            says of positions bounds nothing where there is no table.
 
     Raises:
         ModelFault: ``unsound``.
     """
-    window = min(max_tokens, model.config.max_position_embeddings)
-    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=window)
+    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=reach)
     products = product_dtype(model.dtype, model.device)
     plain = plain_forward.plain_nats(model, rows)  # before the model is changed
     scorer = LossModel(model)
