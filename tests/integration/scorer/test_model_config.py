@@ -246,7 +246,7 @@ def test_a_falcon_is_admitted_exactly_if_its_layers_can_run() -> None:
             config = build_config(checked(base | form))
         except ModelRejected:
             with pytest.raises((RuntimeError, AttributeError, NameError)):
-                run_once(transformers.FalconConfig(**(tiny | form)))
+                run_once(AutoConfig.for_model("falcon", **(tiny | form)))
         else:
             run_once(config)
             num_running += 1
