@@ -12,6 +12,7 @@ from sn37.domain.opinion import Opinion, View, drawn_samples, judge, scored_size
 from sn37.domain.plausibility import implausibility
 from sn37.domain.scoring import BlockLosses, ControlLoss, SampleBlock
 from sn37.domain.state import OpenRound, Verdict
+from sn37.domain.worst_loss import worst_losses
 
 
 class StrayControls(ValueError):
@@ -35,7 +36,7 @@ def check_soundness(
             yield Difference(f"{where}, losses of {key.hotkey}", too_good, "implausible")
     for key, opinion in opened.opinions.items():
         said = f"{where}, second opinion of {key.hotkey}"
-        yield from _check_opinion(said, opinion, opened)
+        yield from _check_opinion(said, opinion, opened, rules)
     if winner is None or winner == opened.plan.champion or winner not in opened.outcomes:
         return
     given, verdict = opened.opinions.get(winner), opened.outcomes[winner].verdict
@@ -92,7 +93,9 @@ def _check_controls(
         yield Difference(where, f"{cost:.1f} bits", f"{cost + lack:.1f} bits at least")
 
 
-def _check_opinion(where: str, opinion: Opinion, opened: OpenRound) -> Iterator[Difference]:
+def _check_opinion(
+    where: str, opinion: Opinion, opened: OpenRound, rules: Competition
+) -> Iterator[Difference]:
     blocks = opened.journal.get(opinion.key, ())
     losses = {
         (b.block.task, b.block.first + n): loss for b in blocks for n, loss in enumerate(b.losses)
@@ -113,6 +116,6 @@ def _check_opinion(where: str, opinion: Opinion, opened: OpenRound) -> Iterator[
                 repr(sample.ours),
                 repr(losses.get((sample.task, sample.position))),
             )
-    judged = judge(opinion.key, opinion.samples, opinion.environment)
+    judged = judge(opinion.key, opinion.samples, opinion.environment, worst=worst_losses(rules))
     if judged.view is not opinion.view or (judged.detail != opinion.detail):
         yield Difference(where, f"{opinion.view.value} {opinion.detail}".strip(), judged.view.value)

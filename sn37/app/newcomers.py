@@ -34,7 +34,7 @@ class NewcomersTime:
 
     def in_turn(self, plan: RoundPlan) -> tuple[EntryKey, ...]:
         """The entries in the order in which they are scored: those that were scored before first,
-        and of the newcomers those whose hotkey hung last."""
+        and of the newcomers those last that failed by a fault of ours, or whose hotkey hung."""
         history = self._keeper.history(plan.key.competition)
         submissions = self._keeper.state.submissions
         before = tuple(e for e in plan.entries if not self.is_newcomer(plan, e))
@@ -42,6 +42,7 @@ class NewcomersTime:
             [submissions[e] for e in plan.entries if e not in before],
             postponed=history.postponed,
             hung=self._keeper.hung(),
+            unlucky=history.unlucky,
         )
         return (*before, *(s.commitment.key for s in turns.in_order))
 

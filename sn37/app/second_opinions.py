@@ -26,9 +26,10 @@ from sn37.domain.opinion import (
     scored_sizes,
     second_job,
 )
+from sn37.domain.reasons import Reason
 from sn37.domain.state import ColdStart, OpenRound, RoundPlan, Verdict
 from sn37.domain.winner import WinnerRule
-from sn37.domain.worst_loss import bounded
+from sn37.domain.worst_loss import bounded, worst_losses
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,
@@ -43,6 +44,7 @@ from sn37.ports.telemetry import EventSink
 
 ATTEMPTS = 3  # at one entry, when the device or worker fails
 PAUSE_S = 5.0
+SHORT = frozenset({Reason.TIMEOUT, Reason.MEMORY})
 
 
 class SecondOpinions:
@@ -124,7 +126,10 @@ class SecondOpinions:
                     return await self._compare(plan, rules, key)
             except ModelRejected as error:
                 detail = f"the second implementation: {error.reason.value}: {error}"
-                return Opinion(key=key, view=View.DIFFERS, detail=detail, environment=environment)
+                # It needs more time and memory than ours. Neither ends whom a round has crowned.
+                is_short = _holds_the_crown(key, plan) and error.reason in SHORT
+                view = View.UNAVAILABLE if is_short else View.DIFFERS
+                return Opinion(key=key, view=view, detail=detail, environment=environment)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
                 self._sink.emit(Degraded(what="scorer", error=str(error), retry_in_s=PAUSE_S))
                 failure: Unavailable = error
@@ -146,7 +151,8 @@ class SecondOpinions:
         async with aclosing(self._scorer.score(second_job(job, chosen))) as stream:
             theirs = [bounded(losses, rules) async for losses in stream]
         environment = self._opened(plan).environments.get(key, {})
-        return judge(key, compared(chosen, ours, theirs), environment)
+        pairs = compared(chosen, ours, theirs)
+        return judge(key, pairs, environment, worst=worst_losses(rules))
 
     async def _record(self, plan: RoundPlan, opinion: Opinion) -> None:
         opened = self._opened(plan)
@@ -162,3 +168,8 @@ class SecondOpinions:
 
     def _opened(self, plan: RoundPlan) -> OpenRound:
         return self._keeper.state.open_rounds[plan.key]
+
+
+def _holds_the_crown(key: EntryKey, plan: RoundPlan) -> bool:
+    """Not so for the heir of a vacant crown, which defends it without ever having had it."""
+    return key == plan.champion and (plan.premises is None or plan.premises.former == key)

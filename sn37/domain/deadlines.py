@@ -19,6 +19,11 @@ LOADING_BYTES_PER_S = 512 << 20
 # Where a job has hours, as on a miner's own machine, so much of them at least.
 LOADING_SHARE = 0.05
 CHECKING_SHARE = 0.06  # of the job's time, to probe the loaded model before it is scored
+# All texts are tokenised in that stage as well, and their length is nobody's fault. Measured over
+# published shapes: 0.5 to 2 MB/s, texts that spell markup twice. 300 samples of 2,000 bytes have a
+# second for it.
+ENCODING_BYTES_PER_S = 500_000
+_BYTES_OF_A_TOKEN = 32  # of its window a text has so many tokenised: 8 characters
 # A block may take so much more than its share of the time for scoring: samples differ. With 300
 # samples in 900 s, a block of 16 has a share of 44 s and may take 55.
 SPREAD = 1.25
@@ -89,12 +94,21 @@ def deadlines_of(job: ScoringJob) -> Deadlines:
     return Deadlines(
         preparing_s=min(PREPARING_S, total),
         loading_s=min(loading, total),
-        checking_s=min(max(CHECKING_SHARE * total, LEAST_S), total),
+        checking_s=min(max(CHECKING_SHARE * total, LEAST_S) + _encoding_s(job), total),
         blocks_s=tuple(
             min(max(SPREAD * share * scoring, LEAST_S), total)
             for share in shares[job.skip_blocks :]
         ),
         total_s=total,
+    )
+
+
+def _encoding_s(job: ScoringJob) -> float:
+    """Seconds to tokenise the texts of all samples, as far as they are tokenised."""
+    most = _BYTES_OF_A_TOKEN * job.constraints.max_tokens
+    texts = (t for b in job.batches for s in b.samples for t in (s.prompt, s.reference))
+    return (
+        sum(min(len(text.encode(errors="replace")), most) for text in texts) / ENCODING_BYTES_PER_S
     )
 
 

@@ -16,6 +16,9 @@ from sn37.domain.state import (
     Verdict,
 )
 
+# Faults of ours that a model can bring about. Files that are still on the way are not one.
+_OF_THE_WORKER = frozenset({Reason.DEVICE, Reason.STALLED})
+
 
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
     """The history of one competition.
@@ -60,6 +63,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         timeouts=time.timeouts,
         stalls=time.stalls,
         hung=frozenset(time.hung),
+        unlucky=frozenset(time.unlucky),
         postponed=frozenset(newest.postponed) if newest else past.postponed,
     )
 
@@ -84,16 +88,22 @@ def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
 
 
 class _Time:
-    """Which entries could not be scored in their time, since they were last scored."""
+    """Which entries could not be scored, for want of time or by a fault of ours, since they were
+    last scored."""
 
     def __init__(self, past: History) -> None:
         self.timeouts = dict(past.timeouts)
         self.stalls = dict(past.stalls)
         self.hung = set(past.hung)
+        self.unlucky = set(past.unlucky)
 
     def add(self, entry: EntryResult) -> None:
-        """One row of the next round. An outage of ours neither adds nor forgives."""
+        """One row of the next round. An outage of ours neither adds time nor forgives it."""
         key = entry.key
+        if _was_tried(entry):
+            self.unlucky.discard(key)
+        elif entry.verdict is Verdict.FAILED and entry.reason in _OF_THE_WORKER:
+            self.unlucky.add(key)
         if entry.verdict is Verdict.SCORED:
             self.timeouts.pop(key, None)
             self.stalls.pop(key, None)

@@ -9,11 +9,12 @@ do no harm unless the text could be divided there as well; then it is left out.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from string import ascii_uppercase
+
+from sn37.domain.unicode_form import composed
 
 MAX_OPTIONS = 10
 MAX_CHARS = 20_000  # of a challenge; questions have a few hundred
@@ -157,4 +158,4 @@ def _answer(reference: str, options: Sequence[str]) -> str:
 
 def _folded(text: str) -> str:
     """What two options have in common that nobody would take for two."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(composed(text).casefold().split())

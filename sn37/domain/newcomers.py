@@ -50,11 +50,12 @@ class Turns:
 
     postponed: tuple[Submission, ...]  # had a place in the round before, and no time was left
     others: tuple[Submission, ...]
+    unlucky: tuple[Submission, ...]  # whose last try our worker failed in
     hung: tuple[Submission, ...]  # of hotkeys whose last entry ran out of its time
 
     @property
     def in_order(self) -> tuple[Submission, ...]:
-        return (*self.postponed, *self.others, *self.hung)
+        return (*self.postponed, *self.others, *self.unlucky, *self.hung)
 
 
 def turns_of(
@@ -62,12 +63,19 @@ def turns_of(
     *,
     postponed: Collection[EntryKey],
     hung: Collection[Hotkey],
+    unlucky: Collection[EntryKey] = (),
 ) -> Turns:
-    """Sort candidates into groups; within each the order of ``candidates`` stays."""
+    """Sort candidates into groups; within each the order of ``candidates`` stays.
+
+    A failure of our device or worker uses up no challenge, so an entry may fail so for ever. Behind
+    the others it takes no place that they want, whoever brought the failure about.
+    """
     late = [s for s in candidates if s.commitment.hotkey in hung]
-    prompt = [s for s in candidates if s.commitment.hotkey not in hung]
+    in_time = [s for s in candidates if s.commitment.hotkey not in hung]
+    prompt = [s for s in in_time if s.commitment.key not in unlucky]
     return Turns(
         postponed=tuple(s for s in prompt if s.commitment.key in postponed),
         others=tuple(s for s in prompt if s.commitment.key not in postponed),
+        unlucky=tuple(s for s in in_time if s.commitment.key in unlucky),
         hung=tuple(late),
     )

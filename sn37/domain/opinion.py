@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 
 from sn37.domain.ids import Digest, EntryKey, TaskName
 from sn37.domain.scoring import BlockLosses, Implementation, ScoringJob
@@ -23,6 +24,8 @@ NUM_SAMPLES = 8
 # docs/decisions/0052 has the measurements.
 SAMPLE_TOLERANCE = 0.01
 MEAN_TOLERANCE = 0.002
+
+NO_WORST: Mapping[TaskName, float] = MappingProxyType({})
 
 # What says how a host is closed off, and nothing about numbers.
 NO_NUMBERS = frozenset({"sandbox"})
@@ -113,9 +116,20 @@ def compared(
     )
 
 
-def judge(key: EntryKey, samples: tuple[Compared, ...], environment: Mapping[str, str]) -> Opinion:
-    """The opinion that the two losses of some samples come to."""
-    detail = _disagreement(samples)
+def judge(
+    key: EntryKey,
+    samples: tuple[Compared, ...],
+    environment: Mapping[str, str],
+    *,
+    worst: Mapping[TaskName, float] = NO_WORST,
+) -> Opinion:
+    """The opinion that the two losses of some samples come to.
+
+    Args:
+        worst: What a loss that is not finite counts for, see ``worst_losses``. A sample with it
+            has cost the entry the most already, and one sample convicts nobody: it is left out.
+    """
+    detail = _disagreement([s for s in samples if s.ours != worst.get(s.task)])
     return Opinion(
         key=key,
         view=View.DIFFERS if detail else View.AGREES,

@@ -158,7 +158,8 @@ def admitted(
     Those that had a place in the round before and no time come first. Half of the other places go
     by age, half to the hotkeys that never challenged, or not for the longest time: neither a
     backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
-    whose last model was nearly somebody else's come after the others, those that hung last.
+    whose last model was nearly somebody else's come after the others, then entries that failed by a
+    fault of ours, those that hung last.
     """
 
     def is_copier(submission: Submission) -> bool:
@@ -169,10 +170,21 @@ def admitted(
         return -1 if last is None else last
 
     by_age = sorted(waiting, key=lambda s: (is_copier(s), precedence_of(s)))
-    turns = turns_of(by_age, postponed=history.postponed, hung={*hung, *history.hung})
+    turns = turns_of(
+        by_age,
+        postponed=history.postponed,
+        hung={*hung, *history.hung},
+        unlucky=history.unlucky,
+    )
     left = max(places - len(turns.postponed), 0)
     by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
-    order = (*turns.postponed, *turns.others[: left // 2], *by_rest, *turns.hung)
+    order = (
+        *turns.postponed,
+        *turns.others[: left // 2],
+        *by_rest,
+        *turns.unlucky,
+        *turns.hung,
+    )
     return frozenset(list(dict.fromkeys(s.commitment.key for s in order))[:places])
 
 

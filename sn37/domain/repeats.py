@@ -9,7 +9,6 @@ place by it; no clock is asked. docs/decisions/0055 has what remains, and the me
 from __future__ import annotations
 
 import re
-import unicodedata
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from itertools import pairwise
 
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Sample
+from sn37.domain.unicode_form import composed
 
 MAX_SIGNER_ROWS = 20_000  # that are compared; a draw has some hundreds, of all signers together
 
@@ -105,7 +105,7 @@ def text_key(sample: Sample) -> bytes:
 def normal(text: str) -> str:
     """A text in lower case and canonical form, with single spaces and nothing invisible."""
     if not text.isascii():
-        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))
+        text = composed(_INVISIBLE.sub("", composed(text)))
     return " ".join(text.casefold().split())
 
 

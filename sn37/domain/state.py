@@ -213,6 +213,7 @@ class History:
     timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
     stalls: Mapping[EntryKey, int] = field(default_factory=dict)
     hung: frozenset[Hotkey] = frozenset()  # whose last evaluation ran out of its time
+    unlucky: frozenset[EntryKey] = frozenset()  # whose last try our worker failed in
     postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for want of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 

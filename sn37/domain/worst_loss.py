@@ -10,11 +10,12 @@ is a text that is written down. Only a model that is sure of what is wrong comes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.competition import Competition, Method
 from sn37.domain.evidence import as_float32
+from sn37.domain.ids import TaskName
 from sn37.domain.scoring import BlockLosses
 
 WORST_NATS_PER_TOKEN = 24.0
@@ -41,6 +42,12 @@ def worst_loss(method: Method, *, prescribed: bool) -> float:
     if method in (Method.REFERENCE_LOSS, Method.TEXT_LOSS):
         return WORST_NATS_PER_TOKEN if prescribed else WORST_BITS_PER_BYTE
     return WORST_SHARE
+
+
+def worst_losses(competition: Competition) -> Mapping[TaskName, float]:
+    """The worst loss of every task."""
+    prescribed = competition.tokenizer is not None
+    return {t.name: worst_loss(t.method, prescribed=prescribed) for t in competition.tasks}
 
 
 def bounded(losses: BlockLosses, competition: Competition) -> BlockLosses:
@@ -73,5 +80,4 @@ def loses_too_many(blocks: Sequence[BlockLosses], competition: Competition) -> b
 
 
 def _worst(block: BlockLosses, competition: Competition) -> float:
-    (method,) = (t.method for t in competition.tasks if t.name == block.block.task)
-    return worst_loss(method, prescribed=competition.tokenizer is not None)
+    return worst_losses(competition)[block.block.task]

@@ -20,6 +20,7 @@ def misfit(family: Family, settings: Settings) -> str | None:
     why = None
     if "head_dim" not in family.keys or family.model_type in _DIVIDED:
         why = _divides(settings, "num_attention_heads", "hidden_size")
+    why = why or (_falcon(settings) if family.model_type == "falcon" else None)
     return why or _groups(settings) or _windows(settings) or _frequencies(settings)
 
 
@@ -37,6 +38,20 @@ def _groups(settings: Settings) -> str | None:
         return None  # Falcon's older form has one or as many as there are queries
     if "num_key_value_heads" in settings:
         return _divides(settings, "num_key_value_heads", "num_attention_heads")
+    return None
+
+
+def _falcon(settings: Settings) -> str | None:
+    """What its layers need in their two forms, read in transformers 5.23."""
+    if settings["new_decoder_architecture"]:
+        if not settings["parallel_attn"]:
+            return "new_decoder_architecture needs parallel_attn"
+        return None
+    if settings["parallel_attn"] and settings["num_ln_in_parallel_attn"] == 2:
+        return "num_ln_in_parallel_attn 2 needs new_decoder_architecture"
+    heads = settings["num_attention_heads"]
+    if not settings["multi_query"] and settings["num_kv_heads"] != heads:
+        return f"num_kv_heads {settings['num_kv_heads']} is not {heads}: multi_query is off"
     return None
 
 

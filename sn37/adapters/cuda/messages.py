@@ -64,7 +64,8 @@ class WorkOrder:
     """Everything a worker needs to know. Paths are absolute.
 
     ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
-    hexadecimal, decides which samples are probed (``causality``).
+    hexadecimal, decides which samples are probed (``causality``). ``memory_bytes`` is what a model
+    of this size may take, on the host or on the device.
     """
 
     model: str
@@ -77,6 +78,7 @@ class WorkOrder:
     device: str
     dtype: str
     threads: int
+    memory_bytes: int
     seed: str
     blocks: tuple[BlockOrder, ...]
     skip_blocks: int = 0

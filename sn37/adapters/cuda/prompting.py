@@ -23,13 +23,13 @@ one length smaller than a distribution allows:
 - What the tokens do not spell exactly is written out (``patching``), and costs
   ``16 + log2(max_tokens + 1)`` bits besides.
 
-Nothing to score gives 0.0.
+Nothing to score gives 0.0. Of very long texts only the part next to the border between prompt and
+target is tokenised (``CHARACTERS_PER_TOKEN``).
 """
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -39,9 +39,14 @@ from sn37.adapters.cuda.patching import patch
 from sn37.adapters.cuda.template import Shape
 from sn37.adapters.cuda.tokenizing import CannotTokenize, TextTokenizer
 from sn37.domain.reasons import Reason
+from sn37.domain.unicode_form import composed
 from sn37.domain.worst_loss import WORST_NATS_PER_TOKEN
 
 BITS_PER_BYTE = 8  # of a byte that is written out
+# Of a text only so many characters are tokenised for each token of the window, a prompt's last
+# and a target's first ones. English has 4 to 5 a token. A row may have 200,000 characters, which
+# take a second, and a round hundreds of rows.
+CHARACTERS_PER_TOKEN = 8
 _INEXACT_BITS = 16  # says that a sample is not spelt exactly
 
 
@@ -96,6 +101,7 @@ class Encoder:
         self._prescribed = prescribed
         self._max_tokens = max_tokens
         self._reach = max_tokens if positions is None else min(max_tokens, positions)
+        self._most_characters = CHARACTERS_PER_TOKEN * max_tokens
         self._vocabulary = vocabulary
         if self._reach < 2:
             raise ModelFault(
@@ -118,7 +124,7 @@ class Encoder:
     def pair(self, shape: Shape, prompt: str, response: str) -> Encoded:
         """A sample of reference loss."""
         try:
-            context = self._tokenizer.context(shape, _sound(prompt))
+            context = self._tokenizer.context(shape, _sound(prompt[-self._most_characters :]))
         except CannotTokenize:
             context = []  # a worse prediction is the price
         return self._encode(context, _sound(response))
@@ -152,12 +158,12 @@ class Encoder:
             context = [bos, *context]
         if self._prescribed:
             return self._encode_prescribed(context, target, has_bos=has_bos)
-        return self._encode_own(context, unicodedata.normalize("NFC", target), has_bos=has_bos)
+        return self._encode_own(context, composed(target), has_bos=has_bos)
 
     def _encode_prescribed(self, context: list[int], text: str, *, has_bos: bool) -> Encoded:
         num_bytes = len(text.encode())
         try:
-            target = self._tokenizer.text(text)
+            target = self._tokenizer.text(text[: self._most_characters])
         except CannotTokenize as error:
             return Encoded(
                 ids=(),
@@ -190,7 +196,7 @@ class Encoder:
         reserved = min(self._reach - 1, (len(body) + 1) // 2)
         context = _window(context, self._reach - reserved, has_bos)
         try:
-            target = self._tokenizer.text(text)
+            target = self._tokenizer.text(text[: self._most_characters])
         except CannotTokenize as error:
             return self._written_out(body, str(error))
         known = list(takewhile(lambda number: number < self._vocabulary, target))
@@ -203,7 +209,8 @@ class Encoder:
             unscored, extra, fault = len(body) - spelt, 0.0, ""
         else:
             try:
-                unscored, extra, fault = self._patched(kept, body, is_cut=is_cut)
+                is_short = is_cut or len(text) > self._most_characters
+                unscored, extra, fault = self._patched(kept, body, is_cut=is_short)
             except CannotTokenize as error:
                 return self._written_out(body, str(error))
         if len(known) < len(target) and not is_cut:
@@ -241,7 +248,7 @@ class Encoder:
             text = self._tokenizer.decode(kept)
         else:
             text = b"".join(self._tokenizer.spelling.pieces(kept)).decode(errors="replace")
-        found = patch(body, unicodedata.normalize("NFC", text).encode(errors="replace"))
+        found = patch(body, composed(text).encode(errors="replace"))
         written = BITS_PER_BYTE * found.num_bytes
         lossy = found.num_differences > 0 and not is_cut
         fault = "encoding and decoding a text gives another text" if lossy else ""

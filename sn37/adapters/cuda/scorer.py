@@ -181,6 +181,7 @@ class WorkerScorer:
             device=self._device,
             dtype=self._dtype,
             threads=self._threads,
+            memory_bytes=self._memory_bytes(job),
             seed=manifest_digest(job.batches),
             blocks=tuple(
                 BlockOrder(

@@ -70,7 +70,8 @@ def main(stream: socket.socket) -> None:
     except ConnectionError:
         return  # nobody listens any more
     except BaseException as error:  # noqa: BLE001  # a tokenizer's panic is no Exception
-        stream.sendall(verdict_on(error, stage.reason).encode())
+        roomy = isinstance(error, torch.OutOfMemoryError) and _had_room(device, order)
+        stream.sendall(verdict_on(error, stage.reason, had_room=roomy).encode())
 
 
 class Stage:
@@ -100,12 +101,13 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stream.sendall(Reached(deadlines.Stage.CHECKING).encode())
     vocabulary = loading.vocabulary(model)
     check_positions(model, max_tokens=order.max_tokens)
+    positions = positions_of(read_headers(folder).values())
     encoder = Encoder(
         tokenizer,
         prescribed=order.tokenizer is not None,
         max_tokens=order.max_tokens,
         vocabulary=vocabulary,
-        positions=positions_of(read_headers(folder).values()),
+        positions=positions,
     )
     stage.reason = Reason.TOKENIZER
     blocks = encode_blocks(order.blocks, shape, encoder)
@@ -113,7 +115,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     if is_plain:
         _score_plainly(blocks, encoder, PlainModel(model), stream)
         return
-    scorer = _agreed_scorer(model, vocabulary, order.max_tokens)
+    scorer = _agreed_scorer(model, vocabulary, min(order.max_tokens, positions or order.max_tokens))
     probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
     for number, samples in enumerate(blocks):
@@ -150,14 +152,17 @@ def _score_plainly(
         stream.sendall(_score(samples, encoder, scorer).encode())
 
 
-def _agreed_scorer(model: PreTrainedModel, vocabulary: int, max_tokens: int) -> LossModel:
+def _agreed_scorer(model: PreTrainedModel, vocabulary: int, reach: int) -> LossModel:
     """The model cut for scoring, once it is seen to be the model that everybody downloads.
+
+    Args:
+        reach: Tokens that the competition and the model's table of positions allow. What a config
+            says of positions bounds nothing where there is no table.
 
     Raises:
         ModelFault: ``unsound``.
     """
-    window = min(max_tokens, model.config.max_position_embeddings)
-    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=window)
+    rows = plain_forward.probe_rows(vocabulary=vocabulary, max_tokens=reach)
     products = product_dtype(model.dtype, model.device)
     plain = plain_forward.plain_nats(model, rows)  # before the model is changed
     scorer = LossModel(model)
@@ -196,12 +201,24 @@ def _control_costs(
     return tuple(control_bits(encoder, control, text, nats) for control, text, nats in costs)
 
 
-def verdict_on(error: BaseException, stage: Reason) -> Reply:
-    """Whose fault a library's exception is."""
+def _had_room(device: torch.device, order: WorkOrder) -> bool:
+    """See ``device_memory.had_room``."""
+    return device_memory.had_room(
+        free_bytes=torch.cuda.mem_get_info(device)[0],
+        held_bytes=torch.cuda.memory_reserved(device),
+        allowed_bytes=order.memory_bytes,
+    )
+
+
+def verdict_on(error: BaseException, stage: Reason, *, had_room: bool = False) -> Reply:
+    """Whose fault a library's exception is.
+
+    Args:
+        had_room: Whether the device had as much memory as the model may take.
+    """
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, torch.OutOfMemoryError):
-        # The device holds no one but this model: it is too small for what the rules allow.
-        return Failed(text)
+        return Refused(Reason.MEMORY, text) if had_room else Failed(text)
     if isinstance(error, MemoryError) or "can't allocate memory" in text:
         return Refused(Reason.MEMORY, text)
     return Refused(stage, text)

@@ -20,3 +20,14 @@ def off_by_three_percent(stream: socket.socket) -> None:
 
     LossModel.nats = nats  # type: ignore[method-assign]  # in a forked worker of its own
     worker.main(stream)
+
+
+def off_in_samples_of_more_than_four_tokens(stream: socket.socket) -> None:
+    """Shorter rows show nothing of attention over a distance."""
+
+    def nats(self: LossModel, samples: Sequence[Encoded]) -> list[float]:
+        found = zip(samples, _NATS(self, samples), strict=True)
+        return [loss * (1.029 if len(sample.ids) > 4 else 1) for sample, loss in found]
+
+    LossModel.nats = nats  # type: ignore[method-assign]  # in a forked worker of its own
+    worker.main(stream)

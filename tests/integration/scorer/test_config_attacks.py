@@ -160,6 +160,18 @@ async def test_t47_a_scorer_that_is_not_the_published_model_is_unsound(llama: Pa
     assert getattr(caught.value, "reason", None) is Reason.UNSOUND
 
 
+@pytest.mark.parametrize("declared", [1, 2, 512])
+async def test_t47_a_length_that_a_config_declares_does_not_shorten_the_comparison(
+    tmp_path: Path, declared: int
+) -> None:
+    save_model(tmp_path, max_position_embeddings=declared)
+    worker = "disagreeing_workers:off_in_samples_of_more_than_four_tokens"
+    async with hostile(worker, device=DEVICE) as scorer:
+        with pytest.raises(ModelRejected, match="own forward gives") as caught:
+            await everything(scorer, a_real_job(tmp_path))
+    assert caught.value.reason is Reason.UNSOUND
+
+
 def load(folder: Path, family: str, dtype: str) -> PreTrainedModel:
     return loading.load_model(
         folder,

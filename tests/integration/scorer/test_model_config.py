@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -219,3 +220,39 @@ def test_the_worker_reads_no_other_config(tmp_path: Path) -> None:
     for name in ("generation_config.json", "text_config.json"):
         (tmp_path / name).write_text('{"final_logit_softcapping": 1.0, "hidden_size": 1}')
     assert not hasattr(build_config(checked(PUBLISHED["SmolLM2-135M"])), "final_logit_softcapping")
+
+
+FALCON_FORMS = [
+    {
+        "new_decoder_architecture": new,
+        "multi_query": multi,
+        "parallel_attn": parallel,
+        "num_kv_heads": groups,
+        "num_ln_in_parallel_attn": norms,
+    }
+    for new, multi, parallel, groups, norms in itertools.product(
+        (False, True), (False, True), (False, True), (1, 2, 4), (None, 1, 2)
+    )
+]
+
+
+def test_a_falcon_is_admitted_exactly_if_its_layers_can_run() -> None:
+    """Three forms passed `sn37 check` and failed in the round with torch's words."""
+    tiny = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 1, "vocab_size": 64}
+    base = PUBLISHED["falcon-7b-instruct"] | tiny
+    num_running = 0
+    for form in FALCON_FORMS:
+        try:
+            config = build_config(checked(base | form))
+        except ModelRejected:
+            with pytest.raises((RuntimeError, AttributeError, NameError)):
+                run_once(AutoConfig.for_model("falcon", **(tiny | form)))
+        else:
+            run_once(config)
+            num_running += 1
+    assert num_running > len(FALCON_FORMS) // 3
+
+
+def run_once(config: PreTrainedConfig) -> None:
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    model(input_ids=torch.arange(8).unsqueeze(0), use_cache=False)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from sn37.adapters.cuda import prompting
 from sn37.adapters.cuda.prompting import Encoded, Encoder
 from sn37.adapters.cuda.template import Shape
 from sn37.adapters.cuda.tokenizing import TextTokenizer
@@ -201,6 +202,19 @@ def test_t49_no_tokenizer_beats_a_distribution(
     for length in (1, 4, 6):
         encode = encoder(make, bos=bos, max_tokens=max_tokens)
         assert best_sum(encode, map(encode.text, texts(length))) <= ALLOWED
+
+
+@pytest.mark.parametrize("max_tokens", [5, 4, 3, 2])
+@pytest.mark.parametrize("make", ADVERSARIES.values(), ids=ADVERSARIES)
+def test_t49_nor_does_one_that_sees_a_part_of_the_text_alone(
+    make: Callable[[], Tokenizer], max_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompting, "CHARACTERS_PER_TOKEN", 1)
+    encode = encoder(make, bos="a", max_tokens=max_tokens)
+    for length in (1, 4, 6):
+        assert best_sum(encode, map(encode.text, texts(length))) <= ALLOWED
+        samples = [encode.pair(SHAPE, "ab" * 8 + "b", text) for text in texts(length)]
+        assert best_sum(encode, samples) <= ALLOWED
 
 
 @pytest.mark.parametrize("max_tokens", [64, 9, 5])

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 
 from sn37.adapters.cuda import scorer as scorer_module
 from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer
+from sn37.adapters.cuda.messages import Failed, Refused
 from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.cuda.worker import verdict_on
 from sn37.domain.reasons import Reason
 from sn37.domain.scoring import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
@@ -173,3 +176,10 @@ async def test_t44_fifty_workers_leave_nothing_behind() -> None:
         assert (children_of("self"), open_files("self")) == before
         assert children_of(zygote) == set()
         assert open_files(zygote) <= of_zygote + 1  # the last job's socket may not be closed yet
+
+
+def test_t24_a_model_that_a_device_had_room_for_is_to_blame_when_it_asks_for_more() -> None:
+    error = torch.OutOfMemoryError("tried to allocate 128.00 GiB")
+    found = verdict_on(error, Reason.UNLOADABLE, had_room=True)
+    assert found == Refused(Reason.MEMORY, f"OutOfMemoryError: {error}")
+    assert verdict_on(error, Reason.UNLOADABLE) == Failed(f"OutOfMemoryError: {error}")

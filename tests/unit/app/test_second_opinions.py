@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -191,6 +192,49 @@ def test_t50_a_champion_that_a_new_machine_contradicts_loses_its_crown(
     state = world.run(rounds=2)
     assert winners(state) == ["champion", "runner-up"]
     assert rows(last(state))["champion"] == (Verdict.FAILED, Reason.UNSOUND)
+
+
+@pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.MEMORY])
+def test_t59_a_champion_for_which_the_second_implementation_is_too_slow_or_large_keeps_its_crown(
+    monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    """It takes more time and memory than ours, which scored the champion well."""
+    world = World()
+    world.miner("champion", 1.0)
+    world.run(rounds=1)
+    monkeypatch.setattr("tests.unit.app.fake_world.DEVICE", "another")
+    world.scorer.second_failures = [ModelRejected("loading computed for 50 s", reason=reason)]
+    state = world.run(rounds=3)
+    assert winners(state) == ["champion"] * 3
+    assert asked(world) == ["champion"] * 3  # again in the round after
+    assert {s.failures for s in state.submissions.values()} == {0}
+
+
+@pytest.mark.parametrize("reason", [Reason.TIMEOUT, Reason.MEMORY])
+def test_t59_but_nobody_is_crowned_who_is_too_slow_to_be_checked(reason: Reason) -> None:
+    world = forging()
+    world.scorer.second_failures = [ModelRejected("loading computed for 50 s", reason=reason)]
+    state = world.run()
+    assert last(state).winner == "better"
+    assert rows(last(state))["best"] == (Verdict.FAILED, Reason.UNSOUND)
+
+
+def test_t48_a_lost_sample_of_the_eight_convicts_nobody() -> None:
+    undisturbed = forging()
+    undisturbed.run()
+    (job,) = undisturbed.scorer.opinions
+    lost = job.batches[0].samples[0]
+    world = forging()
+    ours = world.scorer.loss
+    world.scorer.second = ours
+    world.scorer.loss = lambda artifact, sample: (
+        math.nan if sample == lost else ours(artifact, sample)
+    )
+    state = world.run()
+    assert last(state).winner == "best"
+    (opinion,) = (e.opinion for e in world.sink.events if isinstance(e, SecondOpinionGiven))
+    assert opinion.view is View.AGREES
+    assert max(s.ours for s in opinion.samples) > 5 * max(s.theirs for s in opinion.samples)
 
 
 @pytest.mark.parametrize("num_opinions", [0, 1, 2])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sn37.app.competitions import load_schedule
 from sn37.domain.competition import Competition, Method
 from sn37.domain.deadlines import (
+    ENCODING_BYTES_PER_S,
     LEAST_S,
     PREPARING_S,
     SPREAD,
@@ -60,7 +61,7 @@ def test_t59_no_stage_of_finneys_first_competition_takes_a_minute() -> None:
     limits = deadlines_of(a_round_of(SN9, SN9.constraints.max_bytes))
     assert limits.preparing_s == PREPARING_S
     assert limits.loading_s == pytest.approx(50.0)
-    assert limits.checking_s == pytest.approx(54.0)
+    assert limits.checking_s == pytest.approx(54.0 + 300 * 3000 / ENCODING_BYTES_PER_S)
     assert max(limits.blocks_s) == pytest.approx(SPREAD * 820 * 16 / 300)
     assert 20 * limits.longest_s < 20 * 60
     assert limits.total_s == SN9.timeout_s
@@ -94,6 +95,17 @@ def test_what_no_window_holds_gives_no_time() -> None:
         ).blocks_s[0]
 
     assert first_of(10**5) == first_of(10**4)
+
+
+def test_t59_long_rows_have_time_to_be_tokenised_up_to_what_a_window_holds() -> None:
+    def checking_of(reference: str) -> float:
+        rows = tuple(a_sample(f"l{n}", prompt="", reference=reference) for n in range(100))
+        return deadlines_of(a_job(batches=(a_batch(samples=rows),), timeout_s=900.0)).checking_s
+
+    most = 32 * a_job().constraints.max_tokens
+    assert checking_of("x") == pytest.approx(54.0, abs=0.01)
+    assert checking_of("x" * (most // 2)) == pytest.approx(54.0 + 50 * most / ENCODING_BYTES_PER_S)
+    assert checking_of("x" * 2 * most) == checking_of("\U0001f642" * most)
 
 
 def test_blocks_that_were_scored_before_a_restart_are_left_out() -> None:

@@ -310,3 +310,24 @@ def test_who_had_no_time_in_the_round_before_has_the_first_place_in_the_next() -
     planned = plan(*(fetched(h, 100 + n) for n, h in enumerate("abc")), rounds=(before,))
     assert planned.entries == (key("a", 100), key("c", 102))
     assert reasons(planned) == {"b": Reason.QUEUED}
+
+
+def test_t59_entries_that_our_worker_fails_on_in_every_round_take_no_place_for_ever() -> None:
+    """A failure of ours uses up no challenge: by age alone they were the first in each round."""
+    stuck = [fetched(name, 100 + n) for n, name in enumerate("abcd")]
+    honest = fetched("e", 200)
+    rounds: tuple[RoundResult, ...] = ()
+    seen: list[frozenset[EntryKey]] = []
+    for number in (1, 2, 3):
+        planned = plan(*stuck, honest, rounds=rounds)
+        seen.append(frozenset(planned.entries))
+        rows = tuple(
+            an_entry_result(entry, verdict=Verdict.FAILED, reason=Reason.DEVICE)
+            for entry in planned.entries
+            if entry != honest.commitment.key
+        )
+        rounds = (*rounds, a_round_result(a_round_key(1, 360 * number), entries=rows))
+    assert seen[0] == {key("a", 100), key("b", 101)}
+    assert any(honest.commitment.key in entries for entries in seen)
+    # With nobody else in the queue they are tried again.
+    assert plan(*stuck, rounds=rounds).entries

@@ -82,6 +82,43 @@ def test_t59_hotkeys_that_hung_come_last_and_those_without_time_first() -> None:
     ]
 
 
+def test_t59_entries_that_our_worker_failed_come_behind_the_others() -> None:
+    names = ["failed-and-late", "old", "failed", "hung-and-failed", "young"]
+    candidates = [a_submission(a_commitment(name, 100 + n)) for n, name in enumerate(names)]
+    turns = turns_of(
+        candidates,
+        postponed={s.commitment.key for s in candidates if "late" in s.commitment.hotkey},
+        hung={s.commitment.hotkey for s in candidates if "hung" in s.commitment.hotkey},
+        unlucky={s.commitment.key for s in candidates if "failed" in s.commitment.hotkey},
+    )
+    assert [s.commitment.hotkey for s in turns.in_order] == [
+        "old",
+        "young",
+        "failed-and-late",
+        "failed",
+        "hung-and-failed",
+    ]
+
+
+@pytest.mark.parametrize("reason", [Reason.DEVICE, Reason.STALLED])
+@pytest.mark.parametrize(
+    "next_row",
+    [
+        an_entry_result(ALICE),
+        an_entry_result(ALICE, verdict=Verdict.FAILED, reason=Reason.UNLOADABLE),
+    ],
+)
+def test_a_failure_of_the_worker_is_remembered_until_a_verdict(
+    reason: Reason, next_row: EntryResult
+) -> None:
+    assert after(failed(reason)).unlucky == {ALICE}
+    assert after(failed(reason), failed(Reason.HUB_UNAVAILABLE)).unlucky == {ALICE}
+    assert after(failed(reason), next_row).unlucky == frozenset()
+    assert after(failed(Reason.HUB_UNAVAILABLE)).unlucky == frozenset()
+    later = [a_round_result(a_round_key(1, 900), entries=())]
+    assert history_of(later, after(failed(reason))).unlucky == {ALICE}
+
+
 def test_what_ran_out_of_its_time_is_counted_until_a_round_scores_it() -> None:
     found = after(failed(Reason.TIMEOUT), failed(Reason.STALLED), failed(Reason.TIMEOUT))
     assert (found.timeouts, found.stalls, found.hung) == (

@@ -114,6 +114,23 @@ def test_t50_what_honest_models_do_not_differ_by_is_named(
     assert told in opinion.detail
 
 
+@pytest.mark.parametrize("lost", [1, 3, 8])
+def test_t48_a_lost_sample_of_the_eight_costs_its_loss_and_convicts_nobody(lost: int) -> None:
+    """On a GPU float16 overflows where float32 does not. One odd row ended a champion."""
+    worst = {TEXT: 24.0}
+    pairs = held(*[(24.0, 2.0)] * lost, *[(2.0, 2.0003)] * (8 - lost))
+    assert judge(ALICE, pairs, {}, worst=worst).view is View.AGREES
+    assert judge(ALICE, pairs, {}).view is View.DIFFERS
+    assert judge(ALICE, pairs, {}, worst=worst).samples == pairs
+
+
+@pytest.mark.parametrize("ours", [16.0, 2.0, 0.0, 24 * (1 - 2**-20)])
+def test_t50_no_other_loss_is_left_out(ours: float) -> None:
+    pairs = held(*[(2.5, 2.5)] * 7, (ours, 2.5))
+    assert judge(ALICE, pairs, {}, worst={TEXT: 24.0}).view is View.DIFFERS
+    assert judge(ALICE, pairs, {}, worst={TaskName("another"): ours}).view is View.DIFFERS
+
+
 def test_t50_one_forged_task_does_not_hide_behind_a_large_one() -> None:
     samples = (*held(*[(9.0, 9.0)] * 7), *held((0.05, 0.06), task="small"))
     assert judge(ALICE, samples, {}).detail.startswith("small, sample 0")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, count, repeat
 
-from sn37.adapters.cuda.device_memory import MAX_POLLS, SETTLED_POLLS, await_free
+from sn37.adapters.cuda.device_memory import (
+    MAX_POLLS,
+    SETTLED_POLLS,
+    await_free,
+    had_room,
+)
 
 
 def waits(readings: Iterator[int], need_bytes: int) -> int:
@@ -29,3 +34,8 @@ def test_memory_that_others_hold_is_not_waited_for_long() -> None:
 
 def test_the_wait_has_an_end() -> None:
     assert waits(count(), 10**9) == MAX_POLLS
+
+
+def test_a_model_that_had_what_its_size_allows_asked_for_more() -> None:
+    assert had_room(free_bytes=60, held_bytes=40, allowed_bytes=100)
+    assert not had_room(free_bytes=59, held_bytes=40, allowed_bytes=100)

@@ -212,6 +212,7 @@ def test_an_order_arrives_as_sent() -> None:
         device="cpu",
         dtype="float32",
         threads=1,
+        memory_bytes=7,
         seed="5" * 64,
         skip_blocks=3,
         blocks=(BlockOrder(method=Method.TEXT_LOSS, pairs=(("", "é🙂\0"),)),),
