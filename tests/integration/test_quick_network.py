@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import Model, Play, Setting
-from sn37.app.simulate.quick_network import QuickNetwork
+from sn37.app.simulate.quick_network import Drawn, QuickNetwork
 from sn37.domain.epsilon import LinearEpsilon
 from sn37.domain.ids import EntryKey, Hotkey
 
@@ -22,6 +23,10 @@ def state_of(network: Network) -> tuple[object, ...]:
     for key, s in sorted(network.submissions.items()):
         newest[key.hotkey] = (key.block, s.retired, s.clock_block)
     return network.champion, network.entries, network.rounds[-1].is_shielded, newest
+
+
+def given(losses: dict[EntryKey, Array]) -> Drawn:
+    return lambda _entries: losses
 
 
 @pytest.mark.parametrize(("seed", "swing"), [(1, 0.0), (2, 0.0), (3, 0.9), (4, 1.6)])
@@ -65,7 +70,7 @@ def test_running_sums_decide_as_whole_rounds_do(seed: int, swing: float) -> None
         told = [] if by_row is None else [signers[n] for n in by_row.tolist()]
         crowned.add(real.play(sync, drawn.__getitem__, private=private, signers=told))
         arrays = {key: np.array(values) for key, values in drawn.items()}
-        quick.play_drawn(sync, lambda _, of=arrays: of, private=private, signers=by_row)
+        quick.play_drawn(sync, given(arrays), private=private, signers=by_row)
         assert state_of(quick) == state_of(real)
     assert len(crowned) > 3
     assert len(quick.submissions) < len(real.submissions)

@@ -23,7 +23,7 @@ from sn37.domain.comparing import Comparer
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.origins import Origin, Origins
+from sn37.domain.origins import Origin
 from sn37.domain.queue import current_submissions
 from sn37.domain.reasons import Reason
 from sn37.domain.standings import WINDOW_ROUNDS
@@ -37,10 +37,9 @@ from sn37.domain.state import (
     Submission,
     Verdict,
 )
-from sn37.domain.winner import KingOfTheHill, WinnerRule
+from sn37.domain.winner import Decision, KingOfTheHill
 
 Drawn = Callable[[Sequence[EntryKey]], Mapping[EntryKey, Array]]  # losses of a round's entries
-Rule = Callable[[Callable[[float, Origins], Comparer]], WinnerRule]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +50,6 @@ class QuickNetwork(Network):
     """
 
     signers: tuple[str | None, ...] = (None,)
-    rule: Rule = KingOfTheHill
     registered: set[Hotkey] = field(default_factory=set)
     tally: Tally = field(init=False)
     _known: History = field(init=False, default_factory=History)
@@ -78,18 +76,7 @@ class QuickNetwork(Network):
         chosen = self._choose(history, sync, private)
         plan = self._plan(chosen, history, sync, private, None)
         outcomes = self._score_drawn(plan, drawn(plan.entries), signers)
-        decision = self.rule(lambda _end, _origins: self.tally).decide(
-            crown=crown_of(plan, NO_EVIDENCE),
-            contestants=contestants_of(
-                OpenRound(plan=plan, outcomes=outcomes),
-                {key: {} for key in outcomes},
-                NO_EVIDENCE,
-                self.submissions,
-            ),
-            at=sync,
-            epsilon=self.epsilon,
-            origins={},
-        )
+        decision = self._decide(plan, outcomes)
         if decision.champion is not None:
             self._retire(plan, outcomes, decision.champion)
         for key, change in changes_after(plan, outcomes, beaten=decision.beaten).items():
@@ -135,6 +122,20 @@ class QuickNetwork(Network):
             reason = None if stop is None else Reason.RACED_OUT
             outcomes[entry] = EntryOutcome(key=entry, verdict=Verdict.SCORED, reason=reason)
         return outcomes
+
+    def _decide(self, plan: RoundPlan, outcomes: Mapping[EntryKey, EntryOutcome]) -> Decision:
+        return KingOfTheHill(lambda _end, _origins: self.tally).decide(
+            crown=crown_of(plan, NO_EVIDENCE),
+            contestants=contestants_of(
+                OpenRound(plan=plan, outcomes=outcomes),
+                {key: {} for key in outcomes},
+                NO_EVIDENCE,
+                self.submissions,
+            ),
+            at=plan.key.sync_block,
+            epsilon=self.epsilon,
+            origins={},
+        )
 
     def _retire(
         self, plan: RoundPlan, outcomes: dict[EntryKey, EntryOutcome], champion: EntryKey

@@ -9,6 +9,7 @@ Shape letters: S signers, F features, N samples, B blocks.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ class Rows:
     losses: dict[EntryKey, dict[Block, Array]] = field(default_factory=dict)
     origins: dict[Block, Indices] = field(default_factory=dict)
 
+    def num_rounds(self, key: EntryKey) -> int:
+        return len(self.losses.get(key, ()))
+
     def shared(
         self, keys: Sequence[EntryKey], since: Block, start: int
     ) -> tuple[list[Array], Indices] | None:
@@ -50,7 +54,7 @@ class Rows:
         held = [self.losses.get(key, {}) for key in keys]
         found: list[list[Array]] = [[] for _ in keys]
         origins = []
-        for sync in list(held[-1])[start:]:
+        for sync in itertools.islice(held[-1], start, None):
             if sync >= since and all(sync in h for h in held):
                 stop = min(len(h[sync]) for h in held)
                 for values, h in zip(found, held, strict=True):
@@ -130,8 +134,8 @@ class _Pair:
 
 @dataclass(slots=True)
 class _Three:
-    tally: PairTally  # the rival against the champion
-    extra: Array  # SF: the challenger's loss, its lead over the rival, that squared
+    tally: PairTally | None = None  # the rival against the champion
+    extra: Array = field(default_factory=lambda: np.zeros(0))  # SF, see ``of_three``
     version: tuple[int, int] = (-1, -1)
     found: Trio | None = None
 
@@ -147,9 +151,12 @@ class Tally(Comparer):
     )
 
     def measure(self, champion: Contestant, challenger: Contestant) -> Measured:
-        pair = self._pair(champion.key, challenger.key, challenger.since)
-        assert pair.found is not None
-        return pair.found
+        return self.of_two(champion.key, challenger.key, challenger.since)
+
+    def of_two(self, champion: EntryKey, challenger: EntryKey, since: Block) -> Measured:
+        """The challenger's case, from its clock on."""
+        pair = self._pair(champion, challenger, since)
+        return pair.found or self._measured(pair.tally)
 
     def is_hopeless(self, champion: EntryKey, challenger: EntryKey, since: Block) -> bool:
         """As the domain's, over all rounds since the challenger's clock."""
@@ -164,19 +171,23 @@ class Tally(Comparer):
         since = challenger.since
         held = self._held_trios.get((*keys, since))
         if held is None:
-            num = len(self.rows.signers)
-            held = _Three(PairTally(num, self.epsilon_end), np.zeros((num, 3)))
-            self._held_trios[*keys, since] = held
-        seen = len(self.rows.losses.get(keys[2], ())), len(self.rows.losses.get(keys[1], ()))
+            held = self._held_trios[*keys, since] = _Three()
+        seen = self.rows.num_rounds(keys[2]), self.rows.num_rounds(keys[1])
         if seen != held.version:
             shared = self.rows.shared(keys, since, max(held.version[0], 0))
             held.version = seen
             if shared is not None:
                 (a, e, b), origins = shared
+                num = len(self.rows.signers)
+                if held.tally is None:
+                    held.tally, held.extra = PairTally(num, self.epsilon_end), np.zeros((num, 3))
                 held.tally.add(a, e, origins)
+                # The challenger's loss, its lead over the rival, and that squared.
                 lead = e * (1 - self.epsilon_end) - b
-                held.extra += grouped(np.stack([b, lead, lead * lead]), origins, len(held.extra))
-            held.found = self._trio(held, self.measure(champion, rival).odd)
+                held.extra += grouped(np.stack([b, lead, lead * lead]), origins, num)
+            if held.tally is not None:
+                odd = self.measure(champion, rival).odd
+                held.found = self._trio(held.tally, held.extra, odd)
         return held.found
 
     def keep(self, champions: Iterable[EntryKey], entries: Iterable[EntryKey]) -> None:
@@ -194,7 +205,7 @@ class Tally(Comparer):
         if held is None:
             held = _Pair(PairTally(len(self.rows.signers), self.epsilon_end))
             self._held[champion, challenger, since] = held
-        num_rounds = len(self.rows.losses.get(challenger, ()))
+        num_rounds = self.rows.num_rounds(challenger)
         if num_rounds != held.num_rounds:
             shared = self.rows.shared((champion, challenger), since, max(held.num_rounds, 0))
             held.num_rounds = num_rounds
@@ -231,12 +242,12 @@ class Tally(Comparer):
             is_suspect=is_suspect,
         )
 
-    def _trio(self, held: _Three, odd: Sequence[Origin]) -> Trio | None:
+    def _trio(self, tally: PairTally, extra: Array, odd: Sequence[Origin]) -> Trio | None:
         kept = np.array([s not in odd for s in self.rows.signers])
-        if not held.tally.sums[kept, NUM].sum():
+        if not tally.sums[kept, NUM].sum():
             return None
-        sums = held.tally.pooled(kept)
-        challenger, lead, squares = held.extra[kept].sum(axis=0)
+        sums = tally.pooled(kept)
+        challenger, lead, squares = extra[kept].sum(axis=0)
         return Trio(
             champion=sums.champion,
             rival=sums.challenger,
@@ -254,15 +265,20 @@ def stopped_after(
     a, b = champion[:stop], challenger[:stop]
     features = features_of(a, b, margin)
     ends: list[int] = [*range(2 * BLOCK_SAMPLES, stop, BLOCK_SAMPLES), stop]
+    largest = np.maximum.accumulate(np.abs(features[D]))
+    means = np.cumsum(a) / np.arange(1, stop + 1)
+    sums, start = np.zeros((len(signers), len(features))), 0
     for end in ends:
-        sums = grouped(features[:, :end], origins[:end], len(signers))
-        odd = frozenset[Origin]()
+        sums += grouped(features[:, start:end], origins[start:end], len(signers))
+        start, odd = end, frozenset[Origin]()
         if len(signers) > 1:
-            cut = features_of(a[:end], b[:end], margin)
-            most = float(a[:end].mean())
-            cut[D] = np.clip(cut[D], -most, most)
-            cut[AD], cut[DD] = cut[A] * cut[D], cut[D] * cut[D]
-            odd = _odd(grouped(cut, origins[:end], len(signers)), signers, margin)
+            cut = sums
+            if largest[end - 1] > means[end - 1]:
+                wild = features[:, :end].copy()
+                wild[D] = np.clip(wild[D], -means[end - 1], means[end - 1])
+                wild[AD], wild[DD] = wild[A] * wild[D], wild[D] * wild[D]
+                cut = grouped(wild, origins[:end], len(signers))
+            odd = _odd(cut, signers, margin)
         if is_hopeless_by(sums, signers, margin, odd):
             return end
     return None
