@@ -32,6 +32,7 @@ Paths = Annotated[
 Rounds = Annotated[
     int, typer.Option("--rounds", min=1, max=MAX_COUNT, help="Rounds of each repetition.")
 ]
+Runs = Annotated[int, typer.Option("--runs", min=1, max=MAX_COUNT, help="Independent runs.")]
 Samples = Annotated[
     int, typer.Option("--samples", min=16, max=MAX_COUNT, help="Samples of a round.")
 ]
@@ -250,9 +251,7 @@ def attack(
 @app.command()
 def economy(
     rounds: Rounds = 2_000,
-    runs: Annotated[
-        int, typer.Option("--runs", min=1, max=MAX_COUNT, help="Independent runs.")
-    ] = 4,
+    runs: Runs = 5,
     samples: Samples = 300,
     seed: Seed = 0,
     strategy: Annotated[
@@ -303,6 +302,41 @@ def economy(
         typer.echo(json.dumps(rows, indent=2, allow_nan=False))
     else:
         _print_accounts(lines)
+
+
+@app.command("missed-rounds")
+def missed_rounds(
+    rounds: Rounds = 1_000,
+    runs: Runs = 5,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
+    missed: Annotated[
+        float, typer.Option("--missed", min=0, max=1, help="Share of rounds that are missed.")
+    ] = 0.2,
+    as_json: AsJson = False,
+) -> None:
+    """How well a validator agrees that misses rounds, and one that scores them later.
+
+    Compared with a validator that misses nothing, in a competition of honest owners.
+    """
+    model = _model("normal", 0.98)
+    from sn37.app.simulate import absence, market
+
+    habits = (
+        absence.Habit(name="misses nothing"),
+        absence.Habit(name=f"misses {missed:.0%}", missed=missed),
+        absence.Habit(
+            name=f"misses {missed:.0%}, scores them later", missed=missed, catches_up=True
+        ),
+    )
+    rules = market.Rules(samples=samples, model=model)
+    _measure(
+        lambda progress: absence.figures(
+            rules, habits, rounds=rounds, num_runs=runs, seed=seed, noise=sd, progress=progress
+        ),
+        as_json=as_json,
+    )
 
 
 def _model(shape: str, correlation: float) -> LossModel:

@@ -34,6 +34,7 @@ from sn37.app.simulate.trainers import (
 
 SMALL, MEDIUM, LARGE = 20.0, 100.0, 400.0  # dollars of one training
 NUM_HONEST_SIGNERS = 5
+AT_LEAST_NOTHING = (0.0, math.inf)
 
 
 class Kind(StrEnum):
@@ -159,6 +160,13 @@ class Run:
         return self.accounts[name].per_cost - self.accounts[self.twin_of(name)].per_cost
 
 
+def owners_of(name: str, strategy: Strategy, market: Market) -> list[Owner]:
+    """The owners that follow a strategy."""
+    if strategy.num_owners == 1:
+        return [strategy.make(market, name)]
+    return [strategy.make(market, f"{name}-{n + 1}") for n in range(strategy.num_owners)]
+
+
 def play(rules: Rules, strategies: Collection[str], *, rounds: int, seed: int) -> Run:
     """One run: honest owners and those of the strategies."""
     taking_part = [s for s in STRATEGIES if s in HONEST or s in strategies]
@@ -170,9 +178,7 @@ def play(rules: Rules, strategies: Collection[str], *, rounds: int, seed: int) -
     market = Market(rules, seed, signs)
     owners: dict[str, list[Owner]] = {}
     for name in taking_part:
-        strategy = STRATEGIES[name]
-        names = [name] if strategy.num_owners == 1 else _numbered(name, strategy.num_owners)
-        owners[name] = [strategy.make(market, each) for each in names]
+        owners[name] = owners_of(name, STRATEGIES[name], market)
         market.owners += owners[name]
     held = dict.fromkeys(taking_part, 0)
     by_owner = {id(o): name for name, of_name in owners.items() for o in of_name}
@@ -269,10 +275,14 @@ def line_of(name: str, found: Sequence[Run], rounds: int) -> Line:
         strategy=name,
         kind=strategy.kind,
         num_owners=strategy.num_owners,
-        share=mean("share of pay", [a.share for a in accounts]),
+        share=mean("share of pay", [a.share for a in accounts], within=(0.0, 1.0)),
         cost_day=mean("cost of an owner a day", [a.cost / days for a in accounts]),
-        per_cost=mean("income per cost", [a.per_cost for a in accounts]),
-        relative=mean("relative to all honest owners", [r.relative(name) for r in found]),
+        per_cost=mean("income per cost", [a.per_cost for a in accounts], within=AT_LEAST_NOTHING),
+        relative=mean(
+            "relative to all honest owners",
+            [r.relative(name) for r in found],
+            within=AT_LEAST_NOTHING,
+        ),
         over_twin=mean("over honest work of its cost", [r.over_twin(name) for r in found]),
         twin=Counter(r.twin_of(name) for r in found).most_common(1)[0][0],
     )
@@ -280,7 +290,3 @@ def line_of(name: str, found: Sequence[Run], rounds: int) -> Line:
 
 def _further(progress: Progress, before: int, total: int, done: int, _of: int) -> None:
     progress(before + done, total)
-
-
-def _numbered(name: str, num: int) -> list[str]:
-    return [f"{name}-{n + 1}" for n in range(num)]

@@ -36,8 +36,11 @@ T_TWO_SIDED = (
 )
 
 
-def mean(name: str, values: Sequence[float]) -> Figure:
-    """The mean of independent runs with its t-interval; a single run has none.
+def mean(
+    name: str, values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Figure:
+    """The mean of independent runs with its t-interval, cut to the values that it can have; a
+    single run has none.
 
     Raises:
         ValueError: No run.
@@ -51,7 +54,8 @@ def mean(name: str, values: Sequence[float]) -> Figure:
     variance = math.fsum((v - middle) ** 2 for v in values) / (num - 1)
     factor = T_TWO_SIDED[num - 2] if num - 2 < len(T_TWO_SIDED) else 1.96
     half = factor * math.sqrt(variance / num)
-    return Figure(name=name, value=middle, low=middle - half, high=middle + half, trials=num)
+    low, high = max(middle - half, within[0]), min(middle + half, within[1])
+    return Figure(name=name, value=middle, low=low, high=high, trials=num)
 
 
 def clopper_pearson(

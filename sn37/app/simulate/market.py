@@ -263,11 +263,15 @@ class Market:
             private=self.hidden,
             signers=self._signers,
         )
+        self.played()
         self._pay()
         self.levels.append(self.best.level)
         self.number += 1
         if self.number % DAY == 0:
             self._sweep()
+
+    def played(self) -> None:
+        """Once the round is judged, while its samples are there."""
 
     def losses(self, key: EntryKey) -> Array:
         """Of one entry on the samples that were drawn."""
@@ -326,8 +330,12 @@ class Market:
                 owner.cost += costs.registration
                 self._paid[hotkey] = self.number
 
+    def alive(self) -> set[EntryKey]:
+        """Entries whose models may be asked for."""
+        return {*self.network.submissions}
+
     def _sweep(self) -> None:
         """Forget models that nobody asks for again."""
-        alive = {*self.network.submissions}
+        alive = self.alive()
         self.models = {k: m for k, m in self.models.items() if k in alive}
         self.hidden &= alive

@@ -16,12 +16,12 @@ from sn37.app.decision import contestants_of, crown_of
 from sn37.app.evidence import NO_EVIDENCE
 from sn37.app.results import changes_after
 from sn37.app.simulate.losses import Array
-from sn37.app.simulate.members import TEXT, members
+from sn37.app.simulate.members import ONE, TEXT, members
 from sn37.app.simulate.network import CADENCE, Network
 from sn37.app.simulate.tallies import Indices, Rows, Tally, stopped_after
 from sn37.domain.comparing import Comparer
 from sn37.domain.history import history_of
-from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.origins import Origin
 from sn37.domain.queue import current_submissions
@@ -94,6 +94,25 @@ class QuickNetwork(Network):
         self.entries = plan.entries
         self._forget(sync)
         return decision.champion
+
+    def miss(self, sync: Block, drawn: Drawn | None) -> None:
+        """A round that is not judged. With ``drawn`` it is scored later, before the next one, for
+        those that were scored before and still matter."""
+        history = self._known
+        if drawn is not None:
+            chosen = self._choose(history, sync, ())
+            again = [e for e in chosen.entries if history.is_scored(self.submissions[e])]
+            rows = self.tally.rows
+            for key, values in drawn(again).items():
+                rows.origins[sync] = np.zeros(len(values), np.intp)
+                rows.losses[key][sync] = values.astype(np.float32).astype(np.float64)
+        result = RoundResult(
+            key=RoundKey(ONE, sync),
+            sync=BlockRef(sync, f"0x{sync:064x}"),
+            skipped=Reason.DATA_UNAVAILABLE,
+        )
+        self._known = history_of([result], history)
+        self.rounds = [*self.rounds[1 - WINDOW_ROUNDS :], result]
 
     def _members(self, sync: Block) -> Metagraph:
         return members(sync, self.registered)
