@@ -92,7 +92,8 @@ class QuickNetwork(Network):
         self._known = history_of([result], history)
         self.rounds = [*self.rounds[1 - WINDOW_ROUNDS :], result]
         self.entries = plan.entries
-        self._forget(sync)
+        if len(self._known.entered) > 2 * len(self.registered) or sync % (10 * CADENCE) == 0:
+            self._forget(sync)
         return decision.champion
 
     def miss(self, sync: Block, drawn: Drawn | None) -> None:
