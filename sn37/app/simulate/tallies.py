@@ -22,7 +22,7 @@ from sn37.app.simulate.members import TEXT
 from sn37.domain.comparing import Comparer, Contestant, Measured, Trio
 from sn37.domain.evidence import Pooled, clipped_log_e_value, log_e_value
 from sn37.domain.ids import Block, EntryKey, TaskName
-from sn37.domain.origins import Origin, RowSums, odd_among
+from sn37.domain.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
 from sn37.domain.racing import MIN_SAMPLES, Race
 from sn37.domain.scoring import BLOCK_SAMPLES
 
@@ -219,11 +219,11 @@ class Tally(Comparer):
         signers = self.rows.signers
         total = float(tally.sums[:, NUM].sum())
         everything = np.ones(len(signers), dtype=bool)
-        odd = (
-            _odd(tally.clipped(everything), signers, self.epsilon_end)
-            if len(signers) > 1 and total
-            else frozenset[Origin]()
-        )
+        odd = frozenset[Origin]()
+        if len(signers) > 1 and total:
+            clipped = tally.clipped(everything)
+            if _may_be_odd(clipped, self.epsilon_end):
+                odd = _odd(clipped, signers, self.epsilon_end)
         kept = np.array([s not in odd for s in signers])
         num_kept = float(tally.sums[kept, NUM].sum())
         is_suspect = 2 * num_kept < total
@@ -265,23 +265,34 @@ def stopped_after(
     a, b = champion[:stop], challenger[:stop]
     features = features_of(a, b, margin)
     ends: list[int] = [*range(2 * BLOCK_SAMPLES, stop, BLOCK_SAMPLES), stop]
-    largest = np.maximum.accumulate(np.abs(features[D]))
-    means = np.cumsum(a) / np.arange(1, stop + 1)
-    sums, start = np.zeros((len(signers), len(features))), 0
-    for end in ends:
-        sums += grouped(features[:, start:end], origins[start:end], len(signers))
-        start, odd = end, frozenset[Origin]()
-        if len(signers) > 1:
-            cut = sums
+    sums = _prefixes(features, origins[:stop], len(signers), ends)  # one SF for each end
+    cut = sums
+    if len(signers) > 1:
+        largest = np.maximum.accumulate(np.abs(features[D]))
+        means = np.cumsum(a) / np.arange(1, stop + 1)
+        cut = sums.copy()
+        for n, end in enumerate(ends):
             if largest[end - 1] > means[end - 1]:
                 wild = features[:, :end].copy()
                 wild[D] = np.clip(wild[D], -means[end - 1], means[end - 1])
                 wild[AD], wild[DD] = wild[A] * wild[D], wild[D] * wild[D]
-                cut = grouped(wild, origins[:end], len(signers))
-            odd = _odd(cut, signers, margin)
-        if is_hopeless_by(sums, signers, margin, odd):
+                cut[n] = grouped(wild, origins[:end], len(signers))
+    for end, plain, clipped, is_odd in zip(ends, sums, cut, _may_be_odd(cut, margin), strict=True):
+        odd = _odd(clipped, signers, margin) if is_odd else frozenset[Origin]()
+        if is_hopeless_by(plain, signers, margin, odd):
             return end
     return None
+
+
+def _prefixes(features: Array, origins: Indices, num: int, ends: Sequence[int]) -> Array:
+    """Features summed by signer, up to each end."""
+    starts = [0, *ends[:-1]]
+    parts = [
+        grouped(features[:, start:end], origins[start:end], num)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    sums: Array = np.cumsum(parts, axis=0)
+    return sums
 
 
 def is_hopeless_by(
@@ -301,6 +312,39 @@ def is_hopeless_by(
         deficit=(float(left[L]),),
         squares=(float(left[LL]),),
     ).is_hopeless
+
+
+def _may_be_odd(sums: Array, least: float) -> npt.NDArray[np.bool_]:
+    """Where the domain is to be asked for odd signers: sums of shape ...SF.
+
+    The same comparison as its first one, all signers at once, with room for rounding. Index 0 is
+    of rows that nobody signs.
+    """
+    if sums.shape[-2] < 2:
+        return np.zeros(sums.shape[:-2], dtype=bool)
+    total = sums.sum(axis=-2, keepdims=True)
+    signed = sums[..., 1:, :]
+    is_few = signed[..., NUM] < MIN_SIGNED
+    few = np.where(is_few[..., None], signed, 0.0).sum(axis=-2, keepdims=True)
+    judged = np.concatenate([np.where(is_few[..., None], 0.0, signed), few], axis=-2)
+    others = total - judged
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = others[..., D] / others[..., A]
+        mean, variance = _excess(judged, share)
+        scale = judged[..., A] / judged[..., NUM] / (others[..., A] / others[..., NUM])
+        variance = variance + _excess(others, share)[1] * scale * scale
+        is_far = np.abs(mean) > 0.99 * SIGNER_Z * np.sqrt(variance)
+        is_large = np.abs(mean) > 0.99 * least * judged[..., A] / judged[..., NUM]
+    found: npt.NDArray[np.bool_] = (is_far & is_large).any(axis=-1)
+    return found
+
+
+def _excess(rows: Array, share: Array) -> tuple[Array, Array]:
+    """Mean of ``d - share * a``, and the variance of that mean; see ``RowSums.excess``."""
+    num = rows[..., NUM]
+    mean = (rows[..., D] - share * rows[..., A]) / num
+    squares = rows[..., DD] - 2 * share * rows[..., AD] + share * share * rows[..., AA]
+    return mean, np.maximum(squares / num - mean * mean, 0.0) / num
 
 
 def _odd(sums: Array, signers: Sequence[Origin], least: float) -> frozenset[Origin]:
