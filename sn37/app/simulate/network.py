@@ -22,7 +22,7 @@ from sn37.app.simulate.members import (
 )
 from sn37.domain.comparing import Comparer
 from sn37.domain.competition import Competition, Task
-from sn37.domain.contention import candidates_of, contention_of
+from sn37.domain.contention import Candidates, candidates_of, contention_of
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.epsilon import Epsilon
 from sn37.domain.evidence import weigh
@@ -155,8 +155,9 @@ class Network:
     def _members(self, sync: Block) -> Metagraph:
         return members(sync, {key.hotkey for key in self.submissions})
 
-    def _comparer(self) -> Comparer:
-        return Comparer(epsilon_end=self.epsilon.end, origins=self.origins)
+    def _contend(self, found: Candidates) -> Contention:
+        comparer = Comparer(epsilon_end=self.epsilon.end, origins=self.origins)
+        return contention_of(found, self.evidence, comparer)
 
     def _choose(self, history: History, sync: Block, private: Collection[EntryKey]) -> EntryPlan:
         metagraph = self._members(sync)
@@ -170,7 +171,7 @@ class Network:
         )
         contention: Contention = NO_CONTENTION
         if found is not None:
-            contention = contention_of(found, self.evidence, self._comparer())
+            contention = self._contend(found)
         return plan_entries(
             submissions=self.submissions.values(),
             competition=ONE,

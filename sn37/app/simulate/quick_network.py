@@ -19,12 +19,12 @@ from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import ONE, TEXT, members
 from sn37.app.simulate.network import CADENCE, Network
 from sn37.app.simulate.tallies import Indices, Rows, Tally, stopped_after
-from sn37.domain.comparing import Comparer
+from sn37.domain.contention import Candidates, contention_of
 from sn37.domain.history import history_of
 from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.origins import Origin
-from sn37.domain.queue import current_submissions
+from sn37.domain.queue import Contention, current_submissions
 from sn37.domain.reasons import Reason
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import (
@@ -118,8 +118,8 @@ class QuickNetwork(Network):
     def _members(self, sync: Block) -> Metagraph:
         return members(sync, self.registered)
 
-    def _comparer(self) -> Comparer:
-        return self.tally
+    def _contend(self, found: Candidates) -> Contention:
+        return contention_of(found, {}, self.tally)
 
     def _score_drawn(
         self, plan: RoundPlan, losses: Mapping[EntryKey, Array], signers: Indices | None
