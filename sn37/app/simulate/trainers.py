@@ -67,15 +67,14 @@ class Trainer(Owner):
 
     @property
     def lead(self) -> float:
-        """Of its model over the champion, as it will be measured."""
+        """Of its model over the champion. Whoever has friends hopes that their rows count."""
         shares = self.market.shares
-        best = self.market.best
 
-        def seen(model: Trained) -> float:
-            known = math.fsum(edge * shares.get(s, 0.0) for s, edge in model.known.items())
-            return model.level * (1 - known)
+        def hoped(model: Trained) -> float:
+            known = {s: edge for s, edge in model.known.items() if s in self.known}
+            return model.level * (1 - math.fsum(e * shares.get(s, 0.0) for s, e in known.items()))
 
-        return 1 - seen(self.own) / seen(best)
+        return 1 - hoped(self.own) / hoped(self.market.best)
 
     def publish(self) -> None:
         if self.lead > self.market.margin:
