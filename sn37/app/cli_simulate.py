@@ -16,6 +16,7 @@ from sn37.app.bounds import MAX_COUNT, MAX_SEED
 from sn37.app.cli_errors import CommandError
 
 if TYPE_CHECKING:
+    from sn37.app.simulate.economy import Line
     from sn37.app.simulate.estimate import Figure, Progress
     from sn37.app.simulate.losses import LossModel
 
@@ -31,6 +32,7 @@ Paths = Annotated[
 Rounds = Annotated[
     int, typer.Option("--rounds", min=1, max=MAX_COUNT, help="Rounds of each repetition.")
 ]
+Runs = Annotated[int, typer.Option("--runs", min=1, max=MAX_COUNT, help="Independent runs.")]
 Samples = Annotated[
     int, typer.Option("--samples", min=16, max=MAX_COUNT, help="Samples of a round.")
 ]
@@ -229,7 +231,9 @@ def attack(
 
     Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
     attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
-    first-comer, leaders (by a hair, before the honest entry), backlog.
+    first-comer, leaders (by a hair, before the honest entry), backlog. Of two tasks: two-tasks
+    (no attack), two-task-clones, two-task-odd-rows, two-task-abdication, specialist (gains in the
+    task of 30 % alone), lopsided (the same, and loses 3 % in the other).
     """
     model = _model("normal", correlation)
     from sn37.app.simulate import attacks, outcomes
@@ -241,6 +245,97 @@ def attack(
     _measure(
         lambda progress: outcomes.figures(
             scenario, setting, paths=paths, seed=seed, progress=progress
+        ),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def economy(
+    rounds: Rounds = 2_000,
+    runs: Runs = 5,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy", help="Takes part beside honest owners; repeatable. All do else."
+        ),
+    ] = None,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Each strategy by itself beside honest owners.")
+    ] = False,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option("--assume", help="Another cost or gain, as registration=20; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Who earns what: owners with strategies and costs, on one subnet of 256 hotkeys.
+
+    Income follows the standings; docs/winner.md describes strategies and assumptions.
+    """
+    model = _model("normal", 0.98)
+    from sn37.app.simulate import costs, market
+    from sn37.app.simulate import economy as library
+
+    known = [name for name in library.STRATEGIES if name not in library.HONEST]
+    for name in strategy or ():
+        if name not in known:
+            raise typer.BadParameter(f"--strategy {name}: choose from {', '.join(known)}")
+    try:
+        money, training = costs.assumed(assume or ())
+    except ValueError as error:
+        raise typer.BadParameter(f"--assume {error}") from error
+    rules = market.Rules(samples=samples, model=model, costs=money, training=training)
+    with _bar(visible=not as_json) as progress:
+        lines = library.table(
+            rules,
+            strategy or known,
+            alone=alone,
+            rounds=rounds,
+            num_runs=runs,
+            seed=seed,
+            progress=progress,
+        )
+    if as_json:
+        assumed = asdict(money) | asdict(training)
+        rows = {"assumptions": assumed, "strategies": [asdict(line) for line in lines]}
+        typer.echo(json.dumps(rows, indent=2, allow_nan=False))
+    else:
+        _print_accounts(lines)
+
+
+@app.command("missed-rounds")
+def missed_rounds(
+    rounds: Rounds = 1_000,
+    runs: Runs = 5,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
+    missed: Annotated[
+        float, typer.Option("--missed", min=0, max=1, help="Share of rounds that are missed.")
+    ] = 0.2,
+    as_json: AsJson = False,
+) -> None:
+    """How well a validator agrees that misses rounds, and one that scores them later.
+
+    Compared with a validator that misses nothing, in a competition of honest owners.
+    """
+    model = _model("normal", 0.98)
+    from sn37.app.simulate import absence, market
+
+    habits = (
+        absence.Habit(name="misses nothing"),
+        absence.Habit(name=f"misses {missed:.0%}", missed=missed),
+        absence.Habit(
+            name=f"misses {missed:.0%}, scores them later", missed=missed, catches_up=True
+        ),
+    )
+    rules = market.Rules(samples=samples, model=model)
+    _measure(
+        lambda progress: absence.figures(
+            rules, habits, rounds=rounds, num_runs=runs, seed=seed, noise=sd, progress=progress
         ),
         as_json=as_json,
     )
@@ -292,4 +387,35 @@ def _print_table(figures: list[Figure]) -> None:
         interval = f"{f.low:.2g} .. {f.high:.2g}" if f.low is not None else ""
         trials = f"{f.trials:,}" if f.trials is not None else ""
         table.add_row(f.name, f"{f.value:.4g}", interval, trials)
+    Console().print(table)
+
+
+def _print_accounts(lines: list[Line]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def told(figure: Figure, digits: int) -> str:
+        if figure.low is None:
+            return f"{figure.value:.{digits}f}"
+        return f"{figure.value:.{digits}f} ({figure.low:.{digits}f} .. {figure.high:.{digits}f})"
+
+    table = Table(
+        "strategy",
+        "kind",
+        "share of pay",
+        "$ an owner a day",
+        "income per $",
+        "over all honest",
+        "income per $ beyond honest work of its cost",
+    )
+    for line in lines:
+        table.add_row(
+            line.strategy if line.num_owners == 1 else f"{line.strategy} ({line.num_owners})",
+            line.kind,
+            told(line.share, 3),
+            f"{line.cost_day.value:.0f}",
+            told(line.per_cost, 2),
+            told(line.relative, 2),
+            f"{told(line.over_twin, 2)}, {line.twin}",
+        )
     Console().print(table)

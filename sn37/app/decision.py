@@ -65,8 +65,8 @@ def conclude(
     }
     origins = with_origins(past.origins, plan, rules)
     decision = (FirstRule() if premises is None else rule).decide(
-        crown=_crown(plan, past),
-        contestants=_contestants(opened, evidence, past, submissions),
+        crown=crown_of(plan, past),
+        contestants=contestants_of(opened, evidence, past, submissions),
         at=plan.key.sync_block,
         epsilon=rules.epsilon,
         origins=origins,
@@ -100,7 +100,8 @@ def with_origins(past: Origins, plan: RoundPlan, rules: Competition) -> Origins:
     return {**past, plan.key.sync_block: origins_of(plan.signers, rules)}
 
 
-def _crown(plan: RoundPlan, past: PastEvidence) -> Crown:
+def crown_of(plan: RoundPlan, past: PastEvidence) -> Crown:
+    """The crown before the round of a plan."""
     premises = plan.premises or Premises()
     former = None
     if (key := premises.former) is not None:
@@ -119,12 +120,13 @@ def _crown(plan: RoundPlan, past: PastEvidence) -> Crown:
     )
 
 
-def _contestants(
+def contestants_of(
     opened: OpenRound,
     evidence: Mapping[EntryKey, Evidence],
     past: PastEvidence,
     submissions: Mapping[EntryKey, Submission],
 ) -> tuple[Contestant, ...]:
+    """Who is heard in a round, and for whom others wait."""
     plan, premises = opened.plan, opened.plan.premises or Premises()
 
     def contestant(entry: EntryKey, values: Evidence, *, is_present: bool) -> Contestant:

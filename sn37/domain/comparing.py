@@ -77,7 +77,7 @@ class Trio:
     log_e: float  # the rival's evidence against the champion
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Comparer:
     """Measures entries against each other; each pair and each trio once.
 
@@ -87,8 +87,10 @@ class Comparer:
 
     epsilon_end: float
     origins: Origins = field(default_factory=dict)
-    _pairs: dict[tuple[EntryKey, EntryKey], Measured] = field(default_factory=dict)
-    _trios: dict[tuple[EntryKey, EntryKey, EntryKey], Trio | None] = field(default_factory=dict)
+    _pairs: dict[tuple[EntryKey, EntryKey], Measured] = field(init=False, default_factory=dict)
+    _trios: dict[tuple[EntryKey, EntryKey, EntryKey], Trio | None] = field(
+        init=False, default_factory=dict
+    )
 
     def measure(self, champion: Contestant, challenger: Contestant) -> Measured:
         """The challenger's case, since its clock."""

@@ -54,7 +54,7 @@ def origins_of(signers: SampleSigners | None, competition: Competition) -> tuple
 
 
 @dataclass(slots=True)
-class _Rows:
+class RowSums:
     """Sums over some rows of one task: a, the champion's values, and d, the clipped gains."""
 
     num: int = 0
@@ -64,8 +64,8 @@ class _Rows:
     ad: float = 0.0
     dd: float = 0.0
 
-    def plus(self, other: _Rows, sign: int = 1) -> _Rows:
-        return _Rows(
+    def plus(self, other: RowSums, sign: int = 1) -> RowSums:
+        return RowSums(
             self.num + sign * other.num,
             self.a + sign * other.a,
             self.d + sign * other.d,
@@ -97,8 +97,15 @@ def odd_origins(
         least: A difference that counts, as a share of the champion's loss: epsilon's end value.
             Smaller ones prove no crown, and true models differ by them from topic to topic.
     """
+    return odd_among(_grouped(champion, gains, origins), least=least)
+
+
+def odd_among(
+    groups: Mapping[TaskName, Mapping[Origin, RowSums]], *, least: float
+) -> frozenset[Origin]:
+    """As ``odd_origins``, from the sums over each origin's rows."""
     odd: set[Origin] = set()
-    for of_task in _grouped(champion, gains, origins).values():
+    for of_task in groups.values():
         odd |= _odd_in_task(of_task, least)
     return frozenset(odd)
 
@@ -137,10 +144,10 @@ def gains_by_origin(
 
 def _grouped(
     champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
-) -> Mapping[TaskName, Mapping[Origin, _Rows]]:
-    groups: dict[TaskName, dict[Origin, _Rows]] = {}
+) -> Mapping[TaskName, Mapping[Origin, RowSums]]:
+    groups: dict[TaskName, dict[Origin, RowSums]] = {}
     for a, d, origin in zip(champion, gains, origins, strict=True):
-        rows = groups.setdefault(origin.task, {}).setdefault(origin, _Rows())
+        rows = groups.setdefault(origin.task, {}).setdefault(origin, RowSums())
         rows.num += 1
         rows.a += a
         rows.d += d
@@ -150,10 +157,10 @@ def _grouped(
     return groups
 
 
-def _odd_in_task(groups: Mapping[Origin, _Rows], least: float) -> set[Origin]:
+def _odd_in_task(groups: Mapping[Origin, RowSums], least: float) -> set[Origin]:
     signed = {o: rows for o, rows in groups.items() if o.signer is not None}
     few = sorted(o for o, rows in signed.items() if rows.num < MIN_SIGNED)
-    judged: dict[tuple[Origin, ...], _Rows] = {
+    judged: dict[tuple[Origin, ...], RowSums] = {
         (o,): rows for o, rows in sorted(signed.items()) if rows.num >= MIN_SIGNED
     }
     if few:
@@ -172,7 +179,7 @@ def _odd_in_task(groups: Mapping[Origin, _Rows], least: float) -> set[Origin]:
     return odd
 
 
-def _oddity(rows: _Rows, others: _Rows, least: float) -> float:
+def _oddity(rows: RowSums, others: RowSums, least: float) -> float:
     """By how many standard errors the gain on some rows is not that on the others."""
     if min(rows.num, others.num) < MIN_SIGNED:
         return 0.0
@@ -180,7 +187,7 @@ def _oddity(rows: _Rows, others: _Rows, least: float) -> float:
     return abs(mean) / error if error > 0 and abs(mean) > least * rows.a / rows.num else 0.0
 
 
-def _difference(rows: _Rows, others: _Rows) -> tuple[float, float]:
+def _difference(rows: RowSums, others: RowSums) -> tuple[float, float]:
     """Mean gain on some rows beyond the others' share, and its standard error."""
     if not (rows.num and others.a > 0):
         return 0.0, 0.0
@@ -190,8 +197,8 @@ def _difference(rows: _Rows, others: _Rows) -> tuple[float, float]:
     return mean, math.sqrt(variance)
 
 
-def _total(groups: Iterable[_Rows]) -> _Rows:
-    total = _Rows()
+def _total(groups: Iterable[RowSums]) -> RowSums:
+    total = RowSums()
     for rows in groups:
         total = total.plus(rows)
     return total

@@ -17,6 +17,10 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
 
+# Of a round, besides the contenders. Leaders soon fall behind or are proven once they are scored, so
+# that more than a few at a time are a crowd of copies, of which the earliest come first.
+MAX_LEADERS = 8
+
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
 
@@ -62,12 +66,16 @@ def plan_entries(
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
     the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``; the others wait for a later round. Without a ``book`` of the chain's records each
+    ``admitted``; the others wait for a later round. What they leave free is for leaders that have no
+    place among the contenders, by precedence and at most ``MAX_LEADERS``: few places are held for
+    days by entries that lead by a hair, and one that is better must be scored meanwhile, before
+    later copies of it are proven. Without a ``book`` of the chain's records each
     hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
     staying, waiting, listed = set[EntryKey](), list[Submission](), dict[EntryKey, EntryResult]()
+    leading = list[EntryKey]()
     for submission in taking_part:
         key = submission.commitment.key
         judgement = judge(
@@ -88,7 +96,10 @@ def plan_entries(
             waiting.append(submission)
         else:
             listed[key] = _row(submission, _queued("scored before, behind the contenders"))
+            leading += [key] if key in contention.leading else []
     new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
+    staying.update(leading[: min(MAX_LEADERS, schedule.max_new_entries - len(new))])
+    listed = {key: row for key, row in listed.items() if key not in staying}
     listed |= {
         s.commitment.key: _behind(s, len(new)) for s in waiting if s.commitment.key not in new
     }
@@ -131,7 +142,7 @@ def _taking_part(
     newest = {s.commitment.hotkey: s.commitment.block for s in current}
     if book is not None:
         newest |= {hotkey: record.block for hotkey, record in book.malformed.items()}
-    replaced = set(contention.contenders)
+    replaced = {*contention.contenders, *contention.leading}
     champion, crowned_at = history.champion, history.crowned_at
     if champion and crowned_at and newest.get(champion.hotkey, sync_block) <= crowned_at:
         replaced.add(champion)

@@ -8,7 +8,7 @@ versions; ``sn37.domain.pairwise`` has the rule of existing networks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -117,7 +117,12 @@ class WinnerRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class KingOfTheHill:
-    """Challengers in order of precedence; each that beats the champion replaces it at once."""
+    """Challengers in order of precedence; each that beats the champion replaces it at once.
+
+    ``comparer`` makes what measures entries, of epsilon's end value and the samples' origins.
+    """
+
+    comparer: Callable[[float, Origins], Comparer] = Comparer
 
     def decide(
         self,
@@ -133,7 +138,7 @@ class KingOfTheHill:
         present = [c for c in finite if c.is_present]
         if not present:
             return Decision(champion=None)
-        comparer = Comparer(epsilon_end=epsilon.end, origins=origins)
+        comparer = self.comparer(epsilon.end, origins)
         king = next((c for c in present if c.key == crown.holder), None)
         is_shielded = crown.is_shielded and king is not None
         incumbent = king = king or _heir(crown.former, present, comparer)

@@ -35,6 +35,59 @@ def test_an_attack_is_played_as_often_as_it_was_asked(
     assert {f["trials"] for f in figures} == {3}
 
 
+def test_an_economy_lists_every_strategy_with_what_it_earns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--rounds", "30", "--runs", "2", "--samples", "64"]
+    command = ["simulate", "economy", *small, "--strategy", "farm", "--strategy", "merger"]
+    assert run(app, [*command, "--assume", "registration=20", "--json"], prog_name="sn37") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["assumptions"]["registration"] == 20
+    named = {row["strategy"]: row for row in found["strategies"]}
+    assert set(named) == {"small", "medium", "large", "scratch", "farm", "merger"}
+    assert sum(row["share"]["value"] for row in named.values()) == pytest.approx(1.0)
+    assert named["farm"]["per_cost"]["trials"] == 2
+    assert run(app, command, prog_name="sn37") == 0
+    assert "honest" in capsys.readouterr().out
+
+
+def test_alone_each_strategy_stands_beside_honest_owners_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--rounds", "20", "--runs", "1", "--samples", "64", "--alone", "--json"]
+    command = ["simulate", "economy", *small, "--strategy", "copier", "--strategy", "squatter"]
+    assert run(app, command, prog_name="sn37") == 0
+    rows = json.loads(capsys.readouterr().out)["strategies"]
+    assert [row["strategy"] for row in rows] == [
+        *("small", "medium", "large", "scratch"),
+        *("copier", "squatter"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--strategy", "bribery"], "choose from merger"),
+        (["--assume", "rent=3"], "choose from base_gain_day"),
+        (["--assume", "upload=free"], "expected a number, for example upload=1.5"),
+        (["--assume", "upload=-1"], "expected a number"),
+    ],
+)
+def test_what_an_economy_does_not_know_is_wrong_usage(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(app, ["simulate", "economy", *words], prog_name="sn37") == 2
+    assert said in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_missed_rounds_compare_three_validators(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--rounds", "50", "--runs", "2", "--samples", "64", "--json"]
+    assert run(app, ["simulate", "missed-rounds", *small], prog_name="sn37") == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert len(figures) == 9
+    assert all(0 <= f["value"] <= 1 for f in figures)
+
+
 def test_an_unknown_attack_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(app, ["simulate", "attack", "bribery"], prog_name="sn37") == 2
     assert "choose from power, clones" in capsys.readouterr().err

@@ -165,6 +165,35 @@ def test_t60_a_backlog_of_copies_delays_an_honest_entry_by_no_round() -> None:
     assert honest(found) == [1]
 
 
+@pytest.mark.parametrize("scenario", ["two-tasks", "specialist"])
+def test_a_gain_of_the_score_is_crowned_wherever_among_two_tasks_it_is(scenario: str) -> None:
+    """Five per cent of the score: in both tasks, or 17 in the one that is 30 % of it."""
+    found = played(attacks.SCENARIOS[scenario], replace(SMALL, gain=0.05), paths=4, seed=15)
+    assert len(honest(found)) == 4
+    assert median(honest(found)) <= 12
+
+
+def test_what_is_gained_in_one_task_and_lost_in_the_other_takes_no_crown() -> None:
+    setting = replace(NOBODY_BETTER, rounds=25)
+    found = played(attacks.SCENARIOS["lopsided"], setting, paths=4, seed=16)
+    assert stolen(found) < 0.53
+    assert honest(found) == []
+
+
+@pytest.mark.parametrize("scenario", ["two-task-clones", "two-task-abdication"])
+def test_t53_t54_neither_clones_nor_sybils_take_the_crown_where_there_are_two_tasks(
+    scenario: str,
+) -> None:
+    found = played(attacks.SCENARIOS[scenario], replace(SMALL, gain=0.05), paths=4, seed=17)
+    assert len(honest(found)) == 4
+
+
+def test_t57_wild_rows_of_two_tasks_hide_no_true_gain() -> None:
+    setting = replace(SMALL, gain=0.08)
+    found = played(attacks.SCENARIOS["two-task-odd-rows"], setting, paths=4, seed=18)
+    assert len(honest(found)) == 4
+
+
 def test_the_same_seed_plays_the_same_path() -> None:
     first, again = (played(attacks.clones, SMALL, paths=1, seed=13) for _ in range(2))
     assert first == again

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from sn37.app.simulate.members import one_task
+from sn37.app.simulate.members import REPLIES, one_task, two_tasks
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
 from sn37.domain.epsilon import LinearEpsilon
 from sn37.domain.evidence import clipped_log_e_value, pooled
 from sn37.domain.ids import Block
+
+Scenario = Callable[[Setting, int], Ending]
 
 
 def power(setting: Setting, seed: int) -> Ending:
@@ -142,7 +145,7 @@ def odd_rows(setting: Setting, seed: int, *, share: float = 0.05, width: float =
         drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
         odd = play.rng.random(setting.samples) < share
         swing = width * setting.model.gain_sd * play.rng.standard_normal(setting.samples)
-        drawn[key][odd] += swing[odd]
+        drawn[key][odd] += (play.scale * swing)[odd]
         told = {k: values.tolist() for k, values in drawn.items()}
         winner = play.network.play(sync_block(number), told.__getitem__)
         joined = number if joined is None and key in play.network.entries else joined
@@ -242,6 +245,29 @@ def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
     return Ending(winner=None)
 
 
+def specialist(setting: Setting, seed: int, *, elsewhere: float = 0.0) -> Ending:
+    """A model that gains in replies alone: so much that the score gains ``setting.gain``.
+
+    It loses ``elsewhere`` on all other rows, which is made up for there as well.
+    """
+    play = Play(setting, seed)
+    play.warm()
+    weight = math.fsum(t.weight for t in play.network.tasks if t.name == REPLIES)
+    gains = {REPLIES: (setting.gain + (1 - weight) * elsewhere) / weight}
+    model = Model(family="H", gain=-elsewhere, gains=gains)
+    return play.until_beaten(play.commit(HONEST, sync_block(WARM) - 300, model), WARM)
+
+
+def with_two_tasks(scenario: Scenario) -> Scenario:
+    """The same where text is 70 % of the score and replies are the rest."""
+
+    def play(setting: Setting, seed: int) -> Ending:
+        return scenario(replace(setting, tasks=two_tasks), seed)
+
+    play.__doc__ = getattr(scenario, "func", scenario).__doc__
+    return play
+
+
 def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006) -> Ending:
     """Entries that are truly better, by a hair over the margin, before a much better one."""
     play = Play(setting, seed)
@@ -259,7 +285,6 @@ def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006
     return Ending(winner=None)
 
 
-Scenario = Callable[[Setting, int], Ending]
 SCENARIOS: Mapping[str, Scenario] = {
     "power": power,
     "clones": clones,
@@ -275,4 +300,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "first-comer": first_comer,
     "leaders": leaders,
     "backlog": backlog,
+    "two-tasks": with_two_tasks(power),
+    "two-task-clones": with_two_tasks(clones),
+    "two-task-odd-rows": with_two_tasks(odd_rows),
+    "two-task-abdication": with_two_tasks(abdication),
+    "specialist": with_two_tasks(specialist),
+    "lopsided": with_two_tasks(partial(specialist, elsewhere=0.03)),
 }

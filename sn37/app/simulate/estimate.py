@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
@@ -27,6 +27,35 @@ def rate(name: str, successes: int, trials: int) -> Figure:
     """A probability with its Clopper-Pearson interval."""
     low, high = clopper_pearson(successes, trials)
     return Figure(name=name, value=successes / trials, low=low, high=high, trials=trials)
+
+
+# 97.5 % points of Student's t by degrees of freedom; beyond the table, of the normal distribution.
+T_TWO_SIDED = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+)
+
+
+def mean(
+    name: str, values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)
+) -> Figure:
+    """The mean of independent runs with its t-interval, cut to the values that it can have; a
+    single run has none.
+
+    Raises:
+        ValueError: No run.
+    """
+    num = len(values)
+    if not num:
+        raise ValueError(f"{name}: no run to take the mean of")
+    middle = math.fsum(values) / num
+    if num == 1:
+        return Figure(name=name, value=middle, trials=1)
+    variance = math.fsum((v - middle) ** 2 for v in values) / (num - 1)
+    factor = T_TWO_SIDED[num - 2] if num - 2 < len(T_TWO_SIDED) else 1.96
+    half = factor * math.sqrt(variance / num)
+    low, high = max(middle - half, within[0]), min(middle + half, within[1])
+    return Figure(name=name, value=middle, low=low, high=high, trials=num)
 
 
 def clopper_pearson(

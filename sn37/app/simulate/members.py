@@ -15,6 +15,7 @@ from sn37.domain.state import Submission
 
 ONE = CompetitionId(1)
 TEXT = TaskName("text")
+REPLIES = TaskName("replies")
 
 
 def one_task(samples: int) -> tuple[Task, ...]:
@@ -26,6 +27,30 @@ def one_task(samples: int) -> tuple[Task, ...]:
             method=Method.TEXT_LOSS,
             weight=1.0,
             num_samples=samples,
+        ),
+    )
+
+
+def two_tasks(samples: int) -> tuple[Task, ...]:
+    """Text, which is 70 % of the score, and replies to prompts, each with its level."""
+    source = Source(name="simulated", freshness=Freshness.NONE)
+    num_replies = samples // 3
+    return (
+        Task(
+            name=TEXT,
+            source=source,
+            method=Method.TEXT_LOSS,
+            weight=0.7,
+            num_samples=samples - num_replies,
+            level=2.5,
+        ),
+        Task(
+            name=REPLIES,
+            source=source,
+            method=Method.REFERENCE_LOSS,
+            weight=0.3,
+            num_samples=num_replies,
+            level=0.9,
         ),
     )
 

@@ -22,7 +22,7 @@ from sn37.app.simulate.members import (
 )
 from sn37.domain.comparing import Comparer
 from sn37.domain.competition import Competition, Task
-from sn37.domain.contention import candidates_of, contention_of
+from sn37.domain.contention import Candidates, candidates_of, contention_of
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.epsilon import Epsilon
 from sn37.domain.evidence import weigh
@@ -36,6 +36,7 @@ from sn37.domain.ids import (
     Netuid,
     RoundKey,
 )
+from sn37.domain.metagraph import Metagraph
 from sn37.domain.models import Availability
 from sn37.domain.origins import Origin, origins_of
 from sn37.domain.queue import NO_CONTENTION, Contention, EntryPlan, plan_entries
@@ -151,8 +152,15 @@ class Network:
             self._past = history_of(self.rounds[:half], self._past)
             del self.rounds[:half]
 
+    def _members(self, sync: Block) -> Metagraph:
+        return members(sync, {key.hotkey for key in self.submissions})
+
+    def _contend(self, found: Candidates) -> Contention:
+        comparer = Comparer(epsilon_end=self.epsilon.end, origins=self.origins)
+        return contention_of(found, self.evidence, comparer)
+
     def _choose(self, history: History, sync: Block, private: Collection[EntryKey]) -> EntryPlan:
-        metagraph = members(sync, {key.hotkey for key in self.submissions})
+        metagraph = self._members(sync)
         found = candidates_of(
             history,
             competition=ONE,
@@ -163,8 +171,7 @@ class Network:
         )
         contention: Contention = NO_CONTENTION
         if found is not None:
-            comparer = Comparer(epsilon_end=self.epsilon.end, origins=self.origins)
-            contention = contention_of(found, self.evidence, comparer)
+            contention = self._contend(found)
         return plan_entries(
             submissions=self.submissions.values(),
             competition=ONE,

@@ -1,35 +1,43 @@
 """One path of a scenario: who commits what, and the losses of their models on drawn samples.
 
 Losses are as in ``losses``: a common part of each sample, and an own part of each family of models,
-so that two families correlate by 0.98 and members of one by more.
+so that two families correlate by 0.98 and members of one by more. Where a task has a level, losses
+are drawn relative to it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sn37.app.simulate.losses import Array, LossModel, Shape, champion_losses
-from sn37.app.simulate.members import one_task
+from sn37.app.simulate.members import REPLIES, one_task
 from sn37.app.simulate.network import Network, sync_block
+from sn37.domain.competition import Task
 from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.ids import EntryKey
+from sn37.domain.ids import EntryKey, TaskName
+from sn37.domain.scoring import interleave
 
 CHAMPION = "champion"
 HONEST = "honest"
+WILDER = {REPLIES: 3.0}  # how many times as much two models differ on a row
 WARM = 30  # rounds that the champion has reigned when others come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model of a family, with a true gain over the first champion, and noise of its own."""
+    """A model of a family, with a true gain over the first champion, and noise of its own.
+
+    ``gains`` are those of single tasks, where they differ.
+    """
 
     family: str
     gain: float = 0.0
     noise: float = 0.0
+    gains: Mapping[TaskName, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class Setting:
     rounds: int = 40
     gain: float = 0.01
     model: LossModel = field(default_factory=lambda: LossModel(shape=Shape.NORMAL))
+    tasks: Callable[[int], tuple[Task, ...]] = one_task  # of so many samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +67,12 @@ class Play:
         self.setting = setting
         self.rng = np.random.default_rng(seed)
         self.network = network or Network(
-            epsilon=FixedEpsilon(setting.epsilon), tasks=one_task(setting.samples)
+            epsilon=FixedEpsilon(setting.epsilon), tasks=setting.tasks(setting.samples)
         )
+        self.rows = _rows_of(self.network.tasks)
+        # Levels of the rows, and how far families differ on them.
+        self.scale = np.array([t.level or 1.0 for t in self.rows])
+        self._spread = np.array([WILDER.get(t.name, 1.0) for t in self.rows])
         self.models: dict[EntryKey, Model] = {}
         self._base: Array = np.zeros(0)
         self._parts: dict[str, Array] = {}
@@ -71,7 +84,7 @@ class Play:
 
     def draw(self) -> None:
         """The samples of the next round."""
-        self._base = champion_losses(self.rng, self.setting.model, (self.setting.samples,))
+        self._base = champion_losses(self.rng, self.setting.model, (len(self.rows),))
         self._parts = {}
 
     def losses(self, key: EntryKey) -> list[float]:
@@ -79,11 +92,13 @@ class Play:
         model = self.models[key]
         if model.family not in self._parts:
             own = self.setting.model.gain_sd / math.sqrt(2)
-            self._parts[model.family] = own * self.rng.standard_normal(len(self._base))
-        values = self._base * (1 - model.gain) + self._parts[model.family]
+            part = own * self.rng.standard_normal(len(self._base))
+            self._parts[model.family] = self._spread * part
+        gains = np.array([model.gains.get(t.name, model.gain) for t in self.rows])
+        values = self._base * (1 - gains) + self._parts[model.family]
         if model.noise:
             values = values + model.noise * self.rng.standard_normal(len(values))
-        return np.maximum(values, 1e-6).tolist()  # type: ignore[no-any-return]
+        return (self.scale * np.maximum(values, 1e-6)).tolist()  # type: ignore[no-any-return]
 
     def round(self, number: int, private: Collection[EntryKey] = ()) -> EntryKey | None:
         """Draw and play; the champion after it."""
@@ -111,3 +126,10 @@ class Play:
                 rounds = number - (number if joined is None else joined) + 1
                 return Ending(winner=champion.hotkey, rounds=rounds)
         return Ending(winner=None)
+
+
+def _rows_of(tasks: Sequence[Task]) -> list[Task]:
+    """The task of each row, in the order of scoring."""
+    by_name = {t.name: t for t in tasks}
+    order = interleave(tuple((t.name, t.num_samples) for t in tasks))
+    return [by_name[block.task] for block in order for _ in range(block.first, block.stop)]

@@ -37,7 +37,7 @@ from sn37.testing.builders import (
 
 ONE = CompetitionId(1)
 SYNC = Block(20_160)
-HOTKEYS = ("king", "lead", "other", "new", "old", "copier")
+HOTKEYS = ("king", "lead", "other", "new", "old", "copier", "late")
 MEMBERS = a_metagraph(*HOTKEYS, at=SYNC)
 TWO = a_schedule(
     a_stage(a_competition(1, reward_share=0.5), a_competition(2, reward_share=0.5)),
@@ -301,16 +301,58 @@ class TestVacant:
 class TestAwaited:
     """Leaders without a place."""
 
-    def test_t53_a_leader_without_a_place_is_waited_for(self) -> None:
-        far = an_entry_key("other", 30)
-        history = history_of(rounds_with(LEAD, far))
-        contention = Contention(former=KING, contenders=(LEAD,), leading=(LEAD, far))
-        known = (submission("king", 10), submission("lead", 20))
-        assert plan(
-            *known, submission("other", 30), history=history, contention=contention
-        ).awaited == (far,)
-        gone = submission("other", 30, failures=2)  # it may not take part any more
-        assert plan(*known, gone, history=history, contention=contention).awaited == ()
+    FIRST, SECOND = an_entry_key("other", 30), an_entry_key("late", 40)
+    KNOWN = (
+        submission("king", 10),
+        submission("lead", 20),
+        submission("other", 30),
+        submission("late", 40),
+    )
+    CONTENTION = Contention(former=KING, contenders=(LEAD,), leading=(LEAD, FIRST, SECOND))
+
+    def planned(self, *others: Submission, known: tuple[Submission, ...] = KNOWN) -> EntryPlan:
+        history = history_of(rounds_with(LEAD, self.FIRST, self.SECOND))
+        return plan(*known, *others, history=history, contention=self.CONTENTION)
+
+    def test_t53_places_that_newcomers_leave_free_are_theirs(self) -> None:
+        """Else few places, held by entries that lead by a hair, keep better ones from being scored
+        while copies of them are."""
+        found = self.planned(submission("new", 50))
+        assert set(found.entries) == {KING, LEAD, self.FIRST, self.SECOND, an_entry_key("new", 50)}
+        assert (found.awaited, found.listed) == ((), ())
+
+    def test_t53_newcomers_come_before_them_and_of_them_the_earliest(self) -> None:
+        crowd = [submission(hotkey, 50) for hotkey in ("new", "old", "copier")]  # of four places
+        found = self.planned(*crowd)
+        assert self.FIRST in found.entries
+        assert {s.commitment.key for s in crowd} < set(found.entries)
+        assert found.awaited == (self.SECOND,)  # it is waited for all the same
+        assert [row.key for row in found.listed] == [self.SECOND]
+
+    def test_t53_no_more_than_eight_of_a_crowd_of_leaders_take_part(self) -> None:
+        crowd = tuple(an_entry_key(f"crowd{n:02d}", 30 + n) for n in range(12))
+        planned = plan_entries(
+            submissions=[submission("king", 10), *(submission(k.hotkey, k.block) for k in crowd)],
+            competition=ONE,
+            schedule=a_schedule(a_stage(a_competition(1)), max_new_entries=20),
+            sync_block=SYNC,
+            metagraph=a_metagraph("king", *(k.hotkey for k in crowd), at=SYNC),
+            contention=Contention(former=KING, leading=crowd),
+            history=history_of(rounds_with(*crowd)),
+        )
+        assert planned.entries == (KING, *crowd[:8])
+        assert planned.awaited == crowd[8:]
+
+    def test_a_leader_that_may_not_take_part_any_more_is_not_waited_for(self) -> None:
+        gone = (*self.KNOWN[:2], submission("other", 30, failures=2), self.KNOWN[3])
+        crowd = [submission(hotkey, 50) for hotkey in ("new", "old", "copier")]
+        found = self.planned(*crowd, known=gone)
+        assert self.SECOND in found.entries
+        assert found.awaited == ()
+
+    def test_t53_a_replaced_leader_keeps_its_place_among_them(self) -> None:
+        found = self.planned(submission("other", 60))
+        assert self.FIRST in found.entries
 
 
 class TestQueue:

@@ -1,0 +1,83 @@
+"""Who earns what, at reduced size, seeded; ``sn37 simulate economy`` has it in full.
+
+Income per dollar is held against that of honest owners who spend about as much. Those who train
+nothing must earn less; those who train as honest owners do, and play tricks besides, must not earn
+more beyond the interval over runs. Merging and perturbing are true progress and left out.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from sn37.app.simulate.economy import Run, line_of, play, runs
+from sn37.app.simulate.market import Rules
+from sn37.app.simulate.quick_network import QuickNetwork
+from sn37.domain.contention import Candidates
+from sn37.domain.queue import Contention, precedence_of
+from sn37.domain.slots import MAX_CONTENDERS
+
+THIEVES = ("copier", "farm", "attendee", "gambler", "rotator")
+TRICKS = ("cartel", "abdicator", "spammer")
+ROWS = ("known-rows", "colluding-rows", "odd-rows")
+
+
+class ByRank(QuickNetwork):
+    """As the first rule: the places of contenders go by rank alone, to no replaced entry, and
+    nobody waits for who is not in the round."""
+
+    __slots__ = ()
+
+    def _contend(self, found: Candidates) -> Contention:
+        king = found.former.commitment.key
+        rows = [
+            (measured.sums.ratio, precedence_of(s), s.commitment.key)
+            for s in found.current
+            if (
+                measured := self.tally.of_two(king, s.commitment.key, s.clock_block)
+            ).sums.num_samples
+        ]
+        best = sorted(rows)[:MAX_CONTENDERS]
+        return Contention(former=king, contenders=tuple(key for *_, key in best))
+
+
+@cache
+def played(strategies: tuple[str, ...], *, rounds: int, num_runs: int) -> list[Run]:
+    return runs(
+        Rules(), strategies, rounds=rounds, num_runs=num_runs, seed=0, progress=lambda *_: None
+    )
+
+
+def per_cost(found: list[Run], name: str) -> float:
+    """Of all runs together."""
+    accounts = [run.accounts[name] for run in found]
+    return sum(a.income for a in accounts) / sum(a.cost for a in accounts)
+
+
+@pytest.mark.parametrize("name", THIEVES)
+def test_whoever_trains_nothing_earns_less_than_honest_work_of_its_cost(name: str) -> None:
+    found = played(THIEVES, rounds=300, num_runs=2)
+    assert per_cost(found, name) < per_cost(found, "medium")
+    assert line_of(name, found, 300).relative.value < 1
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_tricks_of_owners_who_train_earn_no_more_than_training_alone(name: str) -> None:
+    found = line_of(name, played(TRICKS, rounds=200, num_runs=3), 200)
+    assert found.over_twin.low is not None
+    assert found.over_twin.low < 0
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_signed_rows_that_a_friend_knows_earn_no_more_than_training_alone(name: str) -> None:
+    found = line_of(name, played(ROWS, rounds=200, num_runs=3), 200)
+    assert found.over_twin.low is not None
+    assert found.over_twin.low < 0
+
+
+def test_with_places_by_rank_alone_a_farm_of_clones_earns_more_than_honest_work() -> None:
+    """What is measured above can fail."""
+    broken = Rules(network=ByRank)
+    found = [play(broken, ("farm",), rounds=300, seed=seed) for seed in range(3)]
+    assert per_cost(found, "farm") > 1.2 * per_cost(found, "medium")
