@@ -157,6 +157,12 @@ def _doubts(competition: Competition) -> Iterator[str]:
         )
     if (doubt := _unpinned(competition)) is not None:
         yield doubt
+    base = competition.base_model
+    if base is not None and base.tensor_digest is None:
+        yield (
+            f"base model {base.repo} is pinned by its commit alone, which its host vouches for; "
+            "give the tensor_digest that sn37 check shows"
+        )
 
 
 def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sn37.domain.epsilon import Epsilon
-from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, TaskName
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.models import ModelConstraints
 from sn37.domain.normalization import Identity, Normalization
 
 ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 
+_COMMIT, _DIGEST = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 
 MIN_DEVIATIONS = 4.0
 # Mean losses below these are not those of a model on text it has not seen. The best models have
@@ -29,6 +31,10 @@ class Method(StrEnum):
     TEXT_LOSS = "text_loss"  # of the whole text
     MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
     INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
+
+
+# Whose losses are those of a text, so that a base model's say how ordinary it is.
+SCREENED_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 
 
 class Freshness(StrEnum):
@@ -112,6 +118,26 @@ class TokenizerRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModelRef:
+    """A model by whose losses odd rows are found: pinned, and known by its weights."""
+
+    repo: str
+    revision: str  # 40-hex git commit
+    # Hex BLAKE3 over the tensors, as ``sn37 check`` shows it. None: the commit alone pins it.
+    tensor_digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        if not _COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"base_model: revision {self.revision!r} is not a commit: give its 40 hex digits"
+            )
+        if self.tensor_digest is not None and not _DIGEST.fullmatch(self.tensor_digest):
+            raise ValueError(
+                f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Competition:
     """The rules of one competition from some block on.
 
@@ -131,6 +157,20 @@ class Competition:
     template: str | None = None  # jinja chat template; None takes the model's own
     # A mean loss of a task of text below it is implausible: with 0.02, a model at 0.019 is out.
     floor: float = FLOOR_BITS_PER_BYTE
+    # Rows whose loss under it lies far from the others' are set aside, see ``screening``.
+    base_model: BaseModelRef | None = None
+
+    def screens(self, task: Task) -> bool:
+        """Whether rows of a task are held against the base model.
+
+        Only those that somebody signs: what nobody signs, nobody can steer. And only where the
+        loss is that of a text: a base that picks the wrong letter says nothing of the question.
+        """
+        return (
+            self.base_model is not None
+            and task.source.signers_netuid is not None
+            and task.method in SCREENED_METHODS
+        )
 
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
@@ -149,6 +189,7 @@ class Competition:
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
             raise ValueError(f"{where}: timeout_s {self.timeout_s} must be positive")
         self._check_freshness()
+        self._check_base_model()
 
     def _check_freshness(self) -> None:
         # Attack 15: data must be younger than every model that is scored on it.
@@ -158,4 +199,20 @@ class Competition:
                     f"competition {self.id}, task {task.name}: delay_blocks {self.delay_blocks} "
                     f"({self.delay_blocks * BLOCK_SECONDS} s) is shorter than max_age_s "
                     f"{task.source.max_age_s}"
+                )
+
+    def _check_base_model(self) -> None:
+        if self.base_model is None:
+            return
+        screened = [task for task in self.tasks if self.screens(task)]
+        if not screened:
+            raise ValueError(
+                f"competition {self.id}: base_model is for tasks of text from a signed source; "
+                "it has none, leave base_model out"
+            )
+        for task in screened:
+            if task.source.max_deviations is None:
+                raise ValueError(
+                    f"competition {self.id}, task {task.name}: base_model needs max_deviations "
+                    f"of source {task.source.name}"
                 )

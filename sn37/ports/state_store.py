@@ -64,6 +64,16 @@ class StateStore(Protocol):
         """
         ...
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        """Replace the plan and the draws of an open round, once, by those that were screened.
+
+        Recording it again changes nothing.
+
+        Raises:
+            ValueError: The round is not open.
+        """
+        ...
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         """Journal one block of losses; a block that is there already is left as it is.
 

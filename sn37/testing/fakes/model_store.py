@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
 from sn37.domain.digests import ModelHashes
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.models import (
     Availability,
     Held,
@@ -47,6 +47,7 @@ class FakeModelStore:
     max_models: int | None = None  # that the disk has room for
     quota_bytes: int | None = None
     slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
+    bases: dict[tuple[str, str], Digest] = field(default_factory=dict)  # weights, by revision
     most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
@@ -94,6 +95,14 @@ class FakeModelStore:
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         self._maybe_fail()
         return PurePosixPath("/cache/tokenizers") / ref.repo / ref.revision
+
+    async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        self._maybe_fail()
+        digest = self.bases.get((ref.repo, ref.revision))
+        if digest is None or ref.tensor_digest not in (None, digest):
+            raise StoreUnavailable(f"base model {ref.repo}: weights {digest}")
+        pointer = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
+        return replace(an_artifact(), ref=pointer, tensor_digest=digest)
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
         held = {ref: artifact.size_bytes for (_, ref), artifact in self.cached.items()}

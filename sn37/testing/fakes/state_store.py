@@ -82,6 +82,12 @@ class FakeStateStore:
         if plan.key not in self.memory.results:
             self.memory.plans.setdefault(plan.key, plan)
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        self._check()
+        self._check_open(plan.key)
+        if not self.memory.plans[plan.key].is_screened:
+            self.memory.plans[plan.key] = plan
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         self._check()
         self._check_open(round_)
