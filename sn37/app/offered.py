@@ -156,7 +156,7 @@ class RoundReader:
             raise OfferRefused("it was scored by another schedule; compare sn37 versions")
         head = (await self._chain.head()).number
         clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
-        if max(key.sync_block, *clocks) > head:
+        if max([key.sync_block, *clocks]) > head:
             raise OfferRefused("its block does not exist yet, or one that it tells of")
         if statement.sync != await self._chain.block(key.sync_block):
             raise OfferRefused("its block is not this chain's; it is of another network")

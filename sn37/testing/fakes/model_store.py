@@ -48,6 +48,7 @@ class FakeModelStore:
     quota_bytes: int | None = None
     slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
     bases: dict[tuple[str, str], Digest] = field(default_factory=dict)  # weights, by revision
+    base_failures: list[Exception] = field(default_factory=list)  # raised once each
     most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
@@ -98,6 +99,8 @@ class FakeModelStore:
 
     async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
         self._maybe_fail()
+        if self.base_failures:
+            raise self.base_failures.pop(0)
         digest = self.bases.get((ref.repo, ref.revision))
         if digest is None or ref.tensor_digest not in (None, digest):
             raise StoreUnavailable(f"base model {ref.repo}: weights {digest}")
