@@ -47,7 +47,7 @@ class FakeModelStore:
     max_models: int | None = None  # that the disk has room for
     quota_bytes: int | None = None
     slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
-    bases: dict[tuple[str, str], Digest] = field(default_factory=dict)  # weights, by revision
+    bases: dict[str, ModelArtifact] = field(default_factory=dict)  # here, by repository
     base_failures: list[Exception] = field(default_factory=list)  # raised once each
     most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
@@ -98,14 +98,22 @@ class FakeModelStore:
         return PurePosixPath("/cache/tokenizers") / ref.repo / ref.revision
 
     async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
-        self._maybe_fail()
-        if self.base_failures:
-            raise self.base_failures.pop(0)
-        digest = self.bases.get((ref.repo, ref.revision))
-        if digest is None or ref.tensor_digest not in (None, digest):
-            raise StoreUnavailable(f"base model {ref.repo}: weights {digest}")
-        pointer = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
-        return replace(an_artifact(), ref=pointer, tensor_digest=digest)
+        artifact = self.bases.get(ref.repo)
+        if artifact is None:
+            self._maybe_fail()
+            if self.base_failures:
+                raise self.base_failures.pop(0)
+            pointer = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
+            if not self._readable(pointer):
+                raise StoreUnavailable(f"base model {ref.repo} cannot be read")
+            _, published = self._published[ref.repo, ref.revision]
+            artifact = self.bases[ref.repo] = replace(published, ref=pointer)
+        reason = self.rejections.get(ref.revision) or _fault(artifact, constraints)
+        if reason is not None:
+            raise StoreUnavailable(f"base model {ref.repo}: {reason.meaning}")
+        if ref.tensor_digest not in (None, artifact.tensor_digest):
+            raise StoreUnavailable(f"base model {ref.repo} has other weights")
+        return artifact
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
         held = {ref: artifact.size_bytes for (_, ref), artifact in self.cached.items()}
