@@ -105,9 +105,9 @@ def check_screening(
         return
     yield from compare(f"{where} screened", as_json(sorted(screenings)), as_json(sorted(due)))
     for name in sorted(screenings.keys() & due.keys()):
-        screening, deviations = screenings[name], due[name].source.max_deviations
-        assert deviations is not None  # the schedule is refused without
-        kept = kept_rows(screening, due[name].num_samples, deviations)
+        assert rules.base_model is not None  # there are tasks that it screens
+        screening = screenings[name]
+        kept = kept_rows(screening, due[name].num_samples, rules.base_model.max_deviations)
         if name in manifest:
             rows = [screening.rows[n] for n in kept]
             yield from compare(f"{where} of {name}", as_json(manifest[name]), as_json(rows))

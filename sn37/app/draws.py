@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from sn37.app.sources import Sources
@@ -70,7 +71,7 @@ class Draws:
                 seed=seed,
                 signer_share=task.source.signer_share,
                 min_signers=task.source.min_signers,
-                num_reserve=task.num_samples if rules.screens(task) else 0,
+                num_reserve=_num_reserve(rules, task),
             )
             samples = drawn.samples
             if rules.screens(task):
@@ -85,3 +86,9 @@ class Draws:
             pool_digest=pool_digest(pool),
             reserve=reserve,
         )
+
+
+def _num_reserve(rules: Competition, task: Task) -> int:
+    if rules.base_model is None or not rules.screens(task):
+        return 0
+    return math.ceil(rules.base_model.reserve * task.num_samples)

@@ -190,10 +190,18 @@ class BaseModelTable(Table):
     repo: str
     revision: str
     tensor_digest: str | None = None
+    max_deviations: float = 6.0
+    reserve: float = 1.0
 
     def value(self) -> BaseModelRef:
         digest = None if self.tensor_digest is None else Digest(self.tensor_digest)
-        return BaseModelRef(repo=self.repo, revision=self.revision, tensor_digest=digest)
+        return BaseModelRef(
+            repo=self.repo,
+            revision=self.revision,
+            tensor_digest=digest,
+            max_deviations=self.max_deviations,
+            reserve=self.reserve,
+        )
 
 
 class CompetitionTable(Table):

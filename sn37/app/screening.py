@@ -54,7 +54,7 @@ class Screener:
         self._scorer = scorer
 
     async def screen(self, rules: Competition, draws: Sequence[TaskDraw]) -> Screened:
-        """The draws with the reserve's rows in the place of odd ones; takes as long as two entries.
+        """The draws with the reserve's rows in the place of odd ones; takes as long as their scoring.
 
         Raises:
             StoreUnavailable: The base model, or the tokenizer, cannot be fetched.
@@ -100,17 +100,15 @@ def _cut(draw: TaskDraw, screenings: Mapping[TaskName, Screening], rules: Compet
     kept = kept_rows(
         screenings[draw.batch.task],
         len(draw.batch.samples),
-        max_deviations(rules, draw.batch.task),
+        _deviations(rules),
     )
     samples = tuple(rows[n] for n in kept)
     return replace(draw, batch=replace(draw.batch, samples=samples), reserve=None)
 
 
-def max_deviations(rules: Competition, task: TaskName) -> float:
-    """Of a task that is screened; the schedule is refused where it has none."""
-    (found,) = (t.source.max_deviations for t in rules.tasks if t.name == task)
-    assert found is not None
-    return found
+def _deviations(rules: Competition) -> float:
+    assert rules.base_model is not None  # there is a reserve, or a screening
+    return rules.base_model.max_deviations
 
 
 class RoundScreening:
@@ -174,7 +172,7 @@ def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Even
         screening = (plan.screenings or {}).get(task)
         if screening is None:
             continue
-        count, deviations = len(draw.batch.samples), max_deviations(rules, task)
+        count, deviations = len(draw.batch.samples), _deviations(rules)
         kept = set(kept_rows(screening, count, deviations))
         gone, num_left = defaultdict[str, list[str]](list), 0
         for position, odd in odd_rows(screening, deviations).items():

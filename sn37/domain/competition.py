@@ -119,12 +119,18 @@ class TokenizerRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModelRef:
-    """A model by whose losses odd rows are found: pinned, and known by its weights."""
+    """A model by whose losses odd rows are found: pinned, and known by its weights.
+
+    With a ``reserve`` of 1 as many more rows are drawn as the sample has, and scored with it: even
+    if all rows of two signers of nine are odd, others take their place. With 0.5 those of one do.
+    """
 
     repo: str
     revision: str  # 40-hex git commit
     # Hex BLAKE3 over the tensors, as ``sn37 check`` shows it. None: the commit alone pins it.
     tensor_digest: Digest | None = None
+    max_deviations: float = 6.0  # of a loss from those of the other signers' rows
+    reserve: float = 1.0  # rows that may replace odd ones, as a share of the sample
 
     def __post_init__(self) -> None:
         if not _COMMIT.fullmatch(self.revision):
@@ -135,6 +141,13 @@ class BaseModelRef:
             raise ValueError(
                 f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits"
             )
+        if not MIN_DEVIATIONS <= self.max_deviations < math.inf:
+            raise ValueError(
+                f"base_model: max_deviations {self.max_deviations:g} is under "
+                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+            )
+        if not 0 < self.reserve <= 1:
+            raise ValueError(f"base_model: reserve {self.reserve:g} is not in (0, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,15 +217,8 @@ class Competition:
     def _check_base_model(self) -> None:
         if self.base_model is None:
             return
-        screened = [task for task in self.tasks if self.screens(task)]
-        if not screened:
+        if not any(self.screens(task) for task in self.tasks):
             raise ValueError(
                 f"competition {self.id}: base_model is for tasks of text from a signed source; "
                 "it has none, leave base_model out"
             )
-        for task in screened:
-            if task.source.max_deviations is None:
-                raise ValueError(
-                    f"competition {self.id}, task {task.name}: base_model needs max_deviations "
-                    f"of source {task.source.name}"
-                )

@@ -132,7 +132,7 @@ def draw_with_reserve(
 ) -> Drawn:
     """What ``draw`` takes, and up to ``num_reserve`` rows that it would take of those left.
 
-    Of the rows left each signer gives the same share at most.
+    Of the rows left each signer gives the same share of the reserve at most.
 
     Raises:
         TooFewSigners, NotEnoughRows: As ``draw``. A reserve may be smaller, or empty.
@@ -152,7 +152,8 @@ def draw_with_reserve(
     if num_reserve:
         ids = {s.provenance.row_id for s in taken}
         left = [s for s in samples if s.provenance.row_id not in ids]
-        reserve = _first(left, num_reserve, cap=cap, rank_of=ranks)
+        share = max(1, cap * num_reserve // count)
+        reserve = _first(left, num_reserve, cap=share, rank_of=ranks)
     return Drawn(samples=taken, reserve=reserve, cap=cap)
 
 

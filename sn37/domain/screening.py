@@ -2,9 +2,9 @@
 
 A signer can write what no model predicts, or texts that its friend's model knows by heart and
 that any model knows: both lie far from the losses of the other signers' rows. The competition's
-base model is scored on the draw and on a reserve of the same size. A row is odd when its loss
-lies beyond the limits that the other signers' rows set (``deviations.limits_for``), above or
-below. Each odd row's place is taken by the next row of the reserve.
+base model is scored on the draw and on a reserve. A row is odd when its loss lies beyond the
+limits that the other signers' rows set (``deviations.limits_for``), above or below. Each odd row's
+place is taken by the next row of the reserve.
 
 Two validators measure nearly the same losses, not the same. A loss is rounded to 1 % before
 anything follows from it, and a row is odd only if it would be with a loss one such step nearer to
@@ -27,8 +27,8 @@ from sn37.domain.samples import Sample
 STEPS = 100  # of a rounded loss, in one unit of its natural logarithm: 1 % each
 LEAST_LOSS = 1e-4  # smaller ones are as odd as this
 # The least unit of deviations, as a share of the loss: signers whose rows hardly differ would
-# make any other row odd. With 8 deviations no row is odd by less than a factor of 1.8.
-LEAST_SPREAD = 0.1
+# make any other row odd. With 6 deviations no row is odd that is within a tenth of the others.
+LEAST_SPREAD = 0.02
 
 ABOVE = "a loss under the base model far above those of other signers' rows"
 BELOW = "a loss under the base model far below those of other signers' rows"

@@ -142,21 +142,27 @@ class FolderModelStore:
             source = self._repositories.public_files(pinned)
             if source is None:
                 raise StoreUnavailable(f"base model {ref.repo} at {ref.revision[:12]} is missing")
-            self._bases.mkdir(parents=True, exist_ok=True)
-            sweep(self._bases, _PARTIAL)
-            with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=self._bases) as partial:
-                files = Path(partial) / FILES
-                files.mkdir()
-                try:
-                    facts = _facts(admit(source, constraints, copy_to=files), source)
-                except ModelRejected as error:  # the schedule names it: no miner is to blame
-                    raise StoreUnavailable(f"base model {ref.repo}: {error}") from error
-                facts.write(Path(partial))
-                if not home.is_dir():
-                    home.mkdir()
-                    Path(partial).replace(home)
-                    Path(partial).mkdir()  # to be removed on leaving
+            facts = self._copy_base(ref, source, home, constraints)
         return facts.base_artifact(ref, constraints, home)
+
+    def _copy_base(
+        self, ref: BaseModelRef, source: Path, home: Path, constraints: ModelConstraints
+    ) -> StoredFacts:
+        self._bases.mkdir(parents=True, exist_ok=True)
+        sweep(self._bases, _PARTIAL)
+        partial = Path(tempfile.mkdtemp(prefix=own(_PARTIAL), dir=self._bases))
+        try:
+            files = partial / FILES
+            files.mkdir()
+            facts = _facts(admit(source, constraints, copy_to=files), source)
+            facts.write(partial)
+            if read_facts(home) is None:  # two callers may fetch the same model
+                partial.rename(home)
+            return facts
+        except ModelRejected as error:  # the schedule names it: no miner is to blame
+            raise StoreUnavailable(f"base model {ref.repo}: {error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _inventory(self, refs: Collection[ModelRef]) -> Inventory:
         return inventory_of(self._held(), refs, quota_bytes=self._quota_bytes, folder=self._models)

@@ -169,6 +169,14 @@ def test_t51_rows_that_are_noise_or_known_by_heart_are_out_before_any_entry_sees
     assert all(row.startswith("evil/") for row in aside.row_ids)
 
 
+def test_t51_half_a_reserve_is_enough_for_all_rows_of_one_signer() -> None:
+    half = Screened([*honest(), *FLOOD], odd={"evil": 12.0})
+    half.world.schedule = schedule(base=replace(BASE, reserve=0.5))
+    world = half.run()
+    assert len(world.scorer.jobs[0].batches[0].samples) == NUM_SAMPLES * 3 / 2
+    assert signers_of(drawn(world)) == set(SIGNERS)
+
+
 def test_t51_without_a_base_model_they_would_be_in() -> None:
     world = Screened([*honest(), *FLOOD], odd={"evil": 12.0})
     world.world.schedule = schedule(base=None)

@@ -54,7 +54,7 @@ PREMISES = Premises(
 
 
 SCREENING = screening_of(
-    some_samples(3, signers=("v1", "v2")) + (a_sample("unsigned"),), 2, [1.5, 2.5, 11.0, 0.5]
+    (*some_samples(3, signers=("v1", "v2")), a_sample("unsigned")), 2, [1.5, 2.5, 11.0, 0.5]
 )
 
 
