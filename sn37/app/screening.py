@@ -54,7 +54,9 @@ class Screener:
         self._scorer = scorer
 
     async def screen(self, rules: Competition, draws: Sequence[TaskDraw]) -> Screened:
-        """The draws with the reserve's rows in the place of odd ones; takes as long as their scoring.
+        """The draws with rows of the reserve in the place of odd ones.
+
+        It takes as long as scoring an entry on all of them.
 
         Raises:
             StoreUnavailable: The base model, or the tokenizer, cannot be fetched.

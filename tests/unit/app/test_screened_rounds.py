@@ -15,7 +15,7 @@ import pytest
 from sn37.app.audit import Auditor, AuditResult
 from sn37.app.screening import ATTEMPTS
 from sn37.app.statements import SCREENED_VERSION, read_statement
-from sn37.domain.competition import BaseModelRef, Freshness
+from sn37.domain.competition import BaseModelRef, Freshness, Method
 from sn37.domain.events import Cautioned, Degraded, RoundSatOut, RowsSetAside
 from sn37.domain.ids import Block, Digest, Hotkey, TaskName
 from sn37.domain.metagraph import Neuron
@@ -224,6 +224,23 @@ def test_a_sample_on_which_the_base_fails_is_set_aside_and_nothing_else() -> Non
     broken.world.scorer.loss = loss
     found = drawn(broken.run())
     assert [n for n in range(NUM_SAMPLES) if found[n] != reference[n]] == [5]
+
+
+def test_of_several_tasks_those_that_are_no_texts_stay_as_they_were_drawn() -> None:
+    def with_letters(base: BaseModelRef | None) -> Schedule:
+        rules = schedule(base=base).stages[0].competitions[0]
+        (text,) = rules.tasks
+        letters = replace(text, name=TaskName("letters"), method=Method.MULTIPLE_CHOICE, weight=0.5)
+        return a_schedule(a_stage(replace(rules, tasks=(replace(text, weight=0.5), letters))))
+
+    worlds = [Screened([*honest(), *FLOOD], odd={"evil": 12.0}) for _ in range(2)]
+    for screened, base in zip(worlds, (BASE, None), strict=True):
+        screened.world.schedule = with_letters(base)
+    ours, plain = (plan_of(screened.run()) for screened in worlds)
+    assert [batch.task for batch in worlds[0].world.scorer.jobs[0].batches] == [TEXT]
+    assert ours.draws[0] != plain.draws[0]
+    assert ours.draws[1] == plain.draws[1]
+    assert set(ours.screenings or ()) == {TEXT}
 
 
 def test_what_was_measured_is_recorded_signed_and_follows() -> None:
