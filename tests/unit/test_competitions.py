@@ -18,7 +18,7 @@ from sn37.app.schedule_view import (
 )
 from sn37.domain.competition import Freshness, Method
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.models import NormLimits
 from sn37.domain.normalization import InverseExponential
 
@@ -334,7 +334,7 @@ def test_the_mainnet_preset_has_the_published_rules() -> None:
 
 def test_a_base_model_is_read_shown_and_should_be_pinned_by_its_weights(tmp_path: Path) -> None:
     text = (files("sn37.app") / "schedules/simnet.toml").read_text()
-    digest = "ab" * 32
+    digest = Digest("ab" * 32)
     pinned = tmp_path / "pinned.toml"
     pinned.write_text(text.replace("reserve = 0.5 }", f'tensor_digest = "{digest}" }}'))
     plain, ours = (
