@@ -320,6 +320,8 @@ def _when_it_counts(
 
 def _is_own(state: ValidatorState, result: RoundResult) -> bool:
     """Whether this validator drew the round's rows itself, when it was due."""
+    if result.later is not None:
+        return False
     return state.beginning is None or result.key.sync_block > state.beginning.block
 
 

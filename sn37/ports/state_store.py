@@ -131,7 +131,8 @@ class StateStore(Protocol):
 
         ``statement`` is what its validator signs of the whole round, see ``RoundStatement``.
 
-        Recording a round again changes nothing. A round that is sat out need not be open.
+        Recording a round again changes nothing. A round that is sat out need not be open; one
+        that is loses its plan, and is like one that was never opened.
         """
         ...
 

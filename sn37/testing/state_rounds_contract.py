@@ -93,6 +93,19 @@ class OpenRoundsContract(StateStoreHarness):
         assert recorded.plan.screenings == settled.screenings
         assert drawn.manifest == manifest(kept.batch)
 
+    def test_a_round_that_is_sat_out_after_it_was_opened_is_like_one_that_never_was(self) -> None:
+        missed = a_round_result(ROUND, skipped=Reason.DEVICE)
+
+        async def steps(store: StateStore) -> tuple[object, object, ValidatorState]:
+            await store.open_round(PLAN)
+            await store.finish_round(missed)
+            return await store.recorded(ROUND), await store.drawn(ROUND), await store.load()
+
+        recorded, drawn, state = self.run(steps)
+        assert (recorded, drawn) == (None, ())
+        assert state.rounds == {ROUND.competition: (missed,)}
+        assert state.open_rounds == {}
+
     def test_a_round_that_is_not_open_is_not_screened(self) -> None:
         with pytest.raises(ValueError, match="not open"):
             self.run(lambda store: store.screen_round(PLAN))

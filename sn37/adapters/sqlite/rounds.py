@@ -183,6 +183,9 @@ def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int
         "UPDATE round SET status = 'finished', result = ? WHERE id = ?",
         (dump(from_result(result)), round_id),
     )
+    if result.skipped is not None and result.later is None:
+        db.execute("UPDATE round SET plan = NULL WHERE id = ?", (round_id,))
+        db.execute("DELETE FROM draw WHERE round_id = ?", (round_id,))
     _drop_texts(db, result.key.competition, keep=keep_texts)
     return True
 

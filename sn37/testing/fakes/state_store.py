@@ -146,6 +146,8 @@ class FakeStateStore:
         self.memory.results[result.key] = result
         if statement is not None:
             self.memory.statements[result.key] = statement
+        if result.skipped is not None and result.later is None:
+            self.memory.plans.pop(result.key, None)
         self.memory.pools.pop(result.key, None)
         self._save(submissions)
 
