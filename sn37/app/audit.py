@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sn37.app.audit_past import Past
-from sn37.app.audit_receipts import check_draws, check_receipts
+from sn37.app.audit_receipts import check_draws, check_receipts, check_screening
 from sn37.app.audit_signers import SignedPair, pairs_by_signer
 from sn37.app.audit_soundness import check_soundness
 from sn37.app.decision import conclude
@@ -132,6 +132,12 @@ class Auditor:
             return [Difference(where, f"{unknown[0].hotkey} took part", "no such submission")]
         drawn = await self._store.drawn(key)
         found = list(check_draws(opened, drawn, rules))
+        found += check_screening(
+            opened,
+            {d.task: d.manifest for d in drawn},
+            rules,
+            is_due=result.forgotten_at is None and _is_own(state, result),
+        )
         found += check_receipts(
             opened,
             receipts,
@@ -310,6 +316,13 @@ def _when_it_counts(
         yield Difference(f"{where}, counts after", str(later.after), "no such round")
     if any(later.after < block < result.key.sync_block for block in judged):
         yield Difference(f"{where}, counts after", str(later.after), "a round before it")
+
+
+def _is_own(state: ValidatorState, result: RoundResult) -> bool:
+    """Whether this validator drew the round's rows itself, when it was due."""
+    if result.later is not None:
+        return False
+    return state.beginning is None or result.key.sync_block > state.beginning.block
 
 
 def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:

@@ -8,11 +8,12 @@ from typing import cast
 
 from sn37.app.differences import Difference, compare
 from sn37.app.receipts import VerifySignature, is_signed, losses_by_task
-from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.canonical import JsonValue, as_json, canonical_digest
 from sn37.domain.competition import Competition
 from sn37.domain.controls import controls_in
-from sn37.domain.ids import Block, Digest, EntryKey, Hotkey
+from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, TaskName
 from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.screening import kept_rows
 from sn37.domain.state import DrawnRows, OpenRound, Submission, Verdict
 
 
@@ -79,6 +80,41 @@ def check_draws(
     yield from compare(where, recorded, due)
     rows: list[JsonValue] = [[d.task, *row] for d in drawn for row in d.manifest]
     yield from compare(f"{where}, manifest", canonical_digest(rows), opened.plan.manifest_digest)
+
+
+def check_screening(
+    opened: OpenRound,
+    manifest: Mapping[TaskName, tuple[tuple[str, Digest], ...]],
+    rules: Competition,
+    *,
+    is_due: bool = False,
+) -> Iterator[Difference]:
+    """The base model's losses make of the draw and its reserve what the round was scored on.
+
+    Args:
+        manifest: The rows that it was scored on; tasks of which nothing is kept are left out.
+        is_due: Whether the round must have been screened where the schedule names a base model.
+            One that was scored again on another validator's rows was screened there.
+    """
+    key, screenings = opened.plan.key, opened.plan.screenings
+    where = f"competition {key.competition}, sync block {key.sync_block}, rows"
+    due = {task.name: task for task in rules.tasks if rules.screens(task)}
+    if screenings is None:
+        if due and is_due:
+            yield Difference(where, "not screened", "screened by the base model")
+        return
+    yield from compare(f"{where} screened", as_json(sorted(screenings)), as_json(sorted(due)))
+    for name in sorted(screenings.keys() & due.keys()):
+        assert rules.base_model is not None  # there are tasks that it screens
+        screening = screenings[name]
+        kept = kept_rows(screening, due[name].num_samples, rules.base_model.max_deviations)
+        if name in manifest:
+            rows = [screening.rows[n] for n in kept]
+            yield from compare(f"{where} of {name}", as_json(manifest[name]), as_json(rows))
+        if opened.plan.signers is not None:
+            signers = [screening.signers[n] for n in kept]
+            said = opened.plan.signers.get(name)
+            yield from compare(f"{where} of {name}, signers", as_json(said), as_json(signers))
 
 
 def _due(

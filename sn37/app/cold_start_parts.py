@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sn37.app.cold_start import Starter
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.histories import HistoryReader
+from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.manifests import ManifestReader
 from sn37.app.network import Network
@@ -16,6 +17,7 @@ from sn37.app.receipts import VerifySignature
 from sn37.app.rechecking import Rechecker
 from sn37.app.refolding import MakeRunner, OpenScratch, Refolder
 from sn37.app.resampling import Resampler
+from sn37.app.screening import Screener
 from sn37.app.sources import Sources
 from sn37.domain.winner import WinnerRule
 from sn37.ports.receipt_source import ReceiptSource
@@ -43,7 +45,8 @@ def build_starter(
     reader = RoundReader(
         chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
     )
-    resampler = Resampler(chain=chain, sources=sources, schedule=schedule)
+    screener = Screener(jobs=JobBuilder(network.models, keeper), scorer=scorer)
+    resampler = Resampler(chain=chain, sources=sources, schedule=schedule, screener=screener)
     manifests = ManifestReader(rounds=reader, schedule=schedule)
     return Starter(
         origins=origins,

@@ -285,6 +285,7 @@ class Container(containers.DeclarativeContainer):
         network=network,
         loaded=loaded,
         sources=sources,
+        scorer=scorer,
         environment=scorer.provided.environment,
         keeper=keeper,
         store=patient_store,

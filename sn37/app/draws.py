@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from sn37.app.sources import Sources
@@ -10,10 +11,10 @@ from sn37.app.windows import window_times
 from sn37.domain.competition import Competition, Freshness, Task
 from sn37.domain.ids import BlockRef, RoundKey, TaskName
 from sn37.domain.samples import Pool
-from sn37.domain.sampling import draw, pool_digest, round_window, seed_of
+from sn37.domain.sampling import draw_with_reserve, pool_digest, round_window, seed_of
 from sn37.domain.schedule import Schedule
 from sn37.domain.scoring import TaskBatch
-from sn37.domain.state import TaskDraw
+from sn37.domain.state import Reserve, TaskDraw
 from sn37.ports.chain import Chain
 
 
@@ -29,6 +30,8 @@ class Draws:
         self, key: RoundKey, rules: Competition, pools: Mapping[TaskName, Pool]
     ) -> tuple[TaskDraw, ...]:
         """The samples of every task; ``pools`` has those of the live ones.
+
+        Where the base model is still to screen them they come with a reserve, see ``screening``.
 
         Raises:
             NotEnoughRows, EmptyWindow, DatasetExhausted: The round has too few rows.
@@ -48,6 +51,7 @@ class Draws:
         seed = seed_of(
             netuid=self._schedule.netuid, competition=rules.id, task=task.name, block_hash=sync.hash
         )
+        reserve: Reserve | None = None
         if task.source.freshness is Freshness.LIVE:
             times = await window_times(
                 self._chain, sync_block=sync.number, rules=rules, timing=self._schedule.timing
@@ -60,14 +64,18 @@ class Draws:
                     max_age_s=task.source.max_age_s,
                 )
             )
-            samples = draw(
+            drawn = draw_with_reserve(
                 pool,
                 task=task.name,
                 count=task.num_samples,
                 seed=seed,
                 signer_share=task.source.signer_share,
                 min_signers=task.source.min_signers,
+                num_reserve=_num_reserve(rules, task),
             )
+            samples = drawn.samples
+            if rules.screens(task):
+                reserve = Reserve(samples=drawn.reserve, cap=drawn.cap)
         else:
             with step(f"drawing from {task.source.name}"):
                 samples = await self._sources.draw(task.source, count=task.num_samples, seed=seed)
@@ -76,4 +84,11 @@ class Draws:
             batch=TaskBatch(task=task.name, method=task.method, samples=samples),
             pool_size=len(pool.samples),
             pool_digest=pool_digest(pool),
+            reserve=reserve,
         )
+
+
+def _num_reserve(rules: Competition, task: Task) -> int:
+    if rules.base_model is None or not rules.screens(task):
+        return 0
+    return math.ceil(rules.base_model.reserve * task.num_samples)

@@ -6,7 +6,7 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.room import bring
 from sn37.domain.commitment import Commitment
 from sn37.domain.competition import Competition
-from sn37.domain.scoring import ScoringJob
+from sn37.domain.scoring import ScoringJob, TaskBatch
 from sn37.domain.state import RoundPlan
 from sn37.ports.model_store import ModelStore
 
@@ -39,4 +39,26 @@ class JobBuilder:
             tokenizer=tokenizer,
             template=rules.template,
             skip_blocks=skip_blocks,
+        )
+
+    async def build_base(self, rules: Competition, batches: tuple[TaskBatch, ...]) -> ScoringJob:
+        """The job of scoring the competition's base model, which has one, on these samples.
+
+        It has as much more time than an entry as it has more samples.
+
+        Raises:
+            StoreUnavailable: The base model or the tokenizer cannot be fetched.
+        """
+        assert rules.base_model is not None
+        artifact = await self._store.base_model(rules.base_model, rules.constraints)
+        tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
+        num_samples = sum(len(batch.samples) for batch in batches)
+        share = num_samples / sum(task.num_samples for task in rules.tasks)
+        return ScoringJob(
+            artifact=artifact,
+            constraints=rules.constraints,
+            batches=batches,
+            timeout_s=rules.timeout_s * max(1.0, share),
+            tokenizer=tokenizer,
+            template=rules.template,
         )

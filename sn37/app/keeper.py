@@ -101,6 +101,11 @@ class StateKeeper:
         self._state = replace(self._state, open_rounds=rounds)
         await self._store.open_round(plan)
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        """Record which rows a round is scored on, before any of its entries is."""
+        self._replace_open(replace(self._state.open_rounds[plan.key], plan=plan))
+        await self._store.screen_round(plan)
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         """Journal one block of losses."""
         opened = self._state.open_rounds[round_]

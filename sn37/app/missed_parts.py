@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sn37.app.competitions import LoadedSchedule
 from sn37.app.heads import Subscription
+from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.late_plans import LatePlanner
 from sn37.app.missed_rounds import LateScoring, MissedRounds, OpenScratch
@@ -16,10 +17,12 @@ from sn37.app.past_rounds import PastRounds
 from sn37.app.receipts import VerifySignature
 from sn37.app.refolding import MakeRunner
 from sn37.app.resampling import Resampler
+from sn37.app.screening import Screener
 from sn37.app.sources import Sources
 from sn37.app.spare_time import SpareTime
 from sn37.app.statements import StatementWriter
 from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.scorer import Scorer
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
@@ -31,6 +34,7 @@ def build_missed_rounds(
     network: Network,
     loaded: LoadedSchedule,
     sources: Sources,
+    scorer: Scorer,
     environment: Callable[[], Mapping[str, str]],
     keeper: StateKeeper,
     store: StateStore,
@@ -47,9 +51,9 @@ def build_missed_rounds(
     reader = RoundReader(
         chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify
     )
-    past = PastRounds(
-        resampler=Resampler(chain=chain, sources=sources, schedule=schedule), chain=chain
-    )
+    screener = Screener(jobs=JobBuilder(network.models, keeper), scorer=scorer)
+    resampler = Resampler(chain=chain, sources=sources, schedule=schedule, screener=screener)
+    past = PastRounds(resampler=resampler, chain=chain)
     return MissedRounds(
         planner=LatePlanner(
             samples=MissedSamples(origins=origins, rounds=reader, past=past),

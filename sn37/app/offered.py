@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sn37.app.audit_receipts import check_receipts
+from sn37.app.audit_receipts import check_receipts, check_screening
 from sn37.app.audit_soundness import StrayControls, by_block, check_soundness
 from sn37.app.receipt_files import UnreadableReceipt, read_receipt, read_signed
 from sn37.app.receipts import VerifySignature
@@ -13,7 +13,7 @@ from sn37.app.rescoring import CannotRescore, blocks_of, require_manifest
 from sn37.app.statements import UnreadableStatement, digest_of, read_statement
 from sn37.domain.competition import Competition
 from sn37.domain.evidence import is_finite
-from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import Receipt, SignedReceipt
 from sn37.domain.schedule import Schedule
@@ -95,6 +95,8 @@ class RoundReader:
             verify=self._verify,
         ):
             raise OfferRefused(str(difference))
+        for difference in check_screening(opened, _manifest(receipts), rules):
+            raise OfferRefused(str(difference))
         if statement.version > 1:
             for difference in check_soundness(where, opened, rules, statement.winner):
                 raise OfferRefused(str(difference))
@@ -154,7 +156,7 @@ class RoundReader:
             raise OfferRefused("it was scored by another schedule; compare sn37 versions")
         head = (await self._chain.head()).number
         clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
-        if max(key.sync_block, *clocks) > head:
+        if max([key.sync_block, *clocks]) > head:
             raise OfferRefused("its block does not exist yet, or one that it tells of")
         if statement.sync != await self._chain.block(key.sync_block):
             raise OfferRefused("its block is not this chain's; it is of another network")
@@ -183,6 +185,13 @@ def _in_order(
     if missing := [digest for digest in statement.receipts if digest not in found]:
         raise OfferRefused(f"{len(missing)} of {len(statement.receipts)} receipts are missing")
     return tuple(found[digest] for digest in statement.receipts)
+
+
+def _manifest(
+    receipts: Sequence[tuple[Receipt, SignedReceipt]],
+) -> Mapping[TaskName, tuple[tuple[str, Digest], ...]]:
+    """The rows that all of them are of; nothing where nobody was scored."""
+    return receipts[0][0].manifest if receipts else {}
 
 
 def _opened(

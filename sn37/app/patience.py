@@ -42,6 +42,7 @@ class PatientStore:
         self.freeze_pools = self._patient(store.freeze_pools)
         self.pools = self._patient(store.pools)
         self.open_round = self._patient(store.open_round)
+        self.screen_round = self._patient(store.screen_round)
         self.append = self._patient(store.append)
         self.record_environment = self._patient(store.record_environment)
         self.finish_entry = self._patient(store.finish_entry)

@@ -81,6 +81,7 @@ class PatientModels:
         self.fetch = patience.with_(models.fetch)
         self.availability = patience.with_(models.availability)
         self.tokenizer = patience.with_(models.tokenizer)
+        self.base_model = patience.with_(models.base_model)
         self.inventory = models.inventory
         self.evict = models.evict
 

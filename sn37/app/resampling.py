@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sn37.app.draws import Draws
 from sn37.app.pools import live_tasks, pool_request
+from sn37.app.screening import Screener
 from sn37.app.sources import Sources
 from sn37.domain.competition import Competition
 from sn37.domain.ids import CompetitionId, Digest, RoundKey, TaskName
@@ -22,7 +23,9 @@ from sn37.ports.errors import (
     ChainUnavailable,
     DatasetExhausted,
     DatasetUnavailable,
+    ModelRejected,
     OfferRefused,
+    StoreUnavailable,
     Unavailable,
 )
 
@@ -60,8 +63,11 @@ class Resampler:
     of, which both ways of a cold start ask for, and each attempt at it anew.
     """
 
-    def __init__(self, *, chain: Chain, sources: Sources, schedule: Schedule) -> None:
+    def __init__(
+        self, *, chain: Chain, sources: Sources, schedule: Schedule, screener: Screener
+    ) -> None:
         self._chain = chain
+        self._screener = screener
         self._sources = sources
         self._schedule = schedule
         self._draws = Draws(chain=chain, sources=sources, schedule=schedule)
@@ -74,7 +80,9 @@ class Resampler:
             receipt: One whose manifest has its digest, see ``require_manifest``.
 
         Raises:
-            CannotRecheck: A source no longer has them, or the chain forgot whom to trust.
+            CannotRecheck: A source no longer has them, the chain forgot whom to trust, or the
+                base model that screens them cannot be had.
+            ScorerUnavailable: This machine cannot ask the base model now.
         """
         held = self._held.setdefault(receipt.round.competition, {})
         asked = (receipt.round, receipt.manifest_digest)
@@ -98,7 +106,11 @@ class Resampler:
                 )
                 pools[task.name] = (await self._sources.collect(task.source, request)).pool
             draws = await self._draws.draw(key, rules, pools)
+            if rules.base_model is not None:  # ours: what another says of its losses is no proof
+                draws = (await self._screener.screen(rules, draws)).draws
         except (
+            StoreUnavailable,
+            ModelRejected,
             ChainUnavailable,
             DatasetUnavailable,
             DatasetExhausted,

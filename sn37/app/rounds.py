@@ -20,6 +20,7 @@ from sn37.app.results import (
     postponed,
 )
 from sn37.app.room import bringing
+from sn37.app.screening import RoundScreening, Screener
 from sn37.app.second_opinions import SecondOpinions
 from sn37.app.statements import StatementWriter
 from sn37.app.steps import BUSY_S, Step, step
@@ -109,6 +110,9 @@ class RoundRunner:
             clock=clock,
             sink=sink,
         )
+        self._screening = RoundScreening(
+            keeper=keeper, screener=Screener(jobs=jobs, scorer=scorer), sink=sink
+        )
         self._schedule = schedule
         self._clock = clock
         self._sink = sink
@@ -117,18 +121,24 @@ class RoundRunner:
         self._time = NewcomersTime(keeper=keeper, schedule=schedule, clock=clock)
 
     async def run(self, plan: RoundPlan) -> None:
-        """Score what is left of the round, decide it and record it."""
-        await self._finish(await self._score_all(plan))
+        """Score what is left of the round, decide it and record it.
+
+        While its rows cannot be screened nothing happens; it is asked for again at the next block.
+        """
+        settled = await self._screening.settle(plan, self._rules(plan))
+        if settled is not None:
+            await self._finish(await self._score_all(settled))
 
     async def score(self, plan: RoundPlan) -> OpenRound:
-        """Score what is left of the round, and decide nothing: it stays open."""
+        """Score what is left of the round, and decide nothing: it stays open.
+
+        Its rows are those of another validator's manifest, which were screened there.
+        """
         await self._score_all(plan)
         return self._opened(plan)
 
     async def _score_all(self, plan: RoundPlan) -> _Progress:
-        rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
-        if rules is None:
-            raise ValueError(f"{plan.key}: the competition does not run at its sync block")
+        rules = self._rules(plan)
         past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.heard)
         progress = _Progress(plan=plan, rules=rules, past=past)
         if plan.champion is not None:
@@ -138,6 +148,12 @@ class RoundRunner:
             outcome = self._opened(plan).outcomes.get(entry) or await self._score(progress, entry)
             self._take(progress, outcome)
         return progress
+
+    def _rules(self, plan: RoundPlan) -> Competition:
+        rules = self._schedule.competition(plan.key.competition, plan.key.sync_block)
+        if rules is None:
+            raise ValueError(f"{plan.key}: the competition does not run at its sync block")
+        return rules
 
     def _take(self, progress: _Progress, outcome: EntryOutcome) -> None:
         entry = outcome.key

@@ -14,6 +14,7 @@ from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.competition import (
     FLOOR_BITS_PER_BYTE,
     FLOOR_NATS_PER_TOKEN,
+    BaseModelRef,
     Competition,
     Freshness,
     Method,
@@ -23,7 +24,7 @@ from sn37.domain.competition import (
     TokenizerRef,
 )
 from sn37.domain.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
-from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid, TaskName
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, Netuid, TaskName
 from sn37.domain.models import ModelConstraints, NormLimits
 from sn37.domain.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule import GENESIS, RoundTiming, Schedule, Stage, StandingsRule
@@ -185,6 +186,24 @@ class TokenizerTable(Table):
         return TokenizerRef(repo=self.repo, revision=self.revision)
 
 
+class BaseModelTable(Table):
+    repo: str
+    revision: str
+    tensor_digest: str | None = None
+    max_deviations: float = 6.0
+    reserve: float = 1.0
+
+    def value(self) -> BaseModelRef:
+        digest = None if self.tensor_digest is None else Digest(self.tensor_digest)
+        return BaseModelRef(
+            repo=self.repo,
+            revision=self.revision,
+            tensor_digest=digest,
+            max_deviations=self.max_deviations,
+            reserve=self.reserve,
+        )
+
+
 class CompetitionTable(Table):
     id: int = Field(ge=0, le=99)  # two digits in a commitment's text
     name: str
@@ -195,6 +214,7 @@ class CompetitionTable(Table):
     timeout_s: float
     tokenizer: TokenizerTable | None = None
     template: str | None = None
+    base_model: BaseModelTable | None = None  # by whose losses odd rows are set aside
     floor: float | None = None  # bits per byte, nats per token with a tokenizer; None: the usual
 
     def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
@@ -210,6 +230,7 @@ class CompetitionTable(Table):
             timeout_s=self.timeout_s,
             tokenizer=self.tokenizer.value() if self.tokenizer else None,
             template=self.template,
+            base_model=self.base_model.value() if self.base_model else None,
             floor=usual if self.floor is None else self.floor,
         )
 

@@ -74,6 +74,11 @@ def competition_lines(competition: Competition) -> Iterator[str]:
         f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model; "
         f"a mean loss below {competition.floor:g} is implausible"
     )
+    if (base := competition.base_model) is not None:
+        yield (
+            f"  rows further than {base.max_deviations:g} deviations from the others by the losses "
+            f"of {base.repo} are replaced, out of a reserve of {base.reserve:.0%} of the sample"
+        )
     for task in competition.tasks:
         age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
         yield (
@@ -157,6 +162,12 @@ def _doubts(competition: Competition) -> Iterator[str]:
         )
     if (doubt := _unpinned(competition)) is not None:
         yield doubt
+    base = competition.base_model
+    if base is not None and base.tensor_digest is None:
+        yield (
+            f"base model {base.repo} is pinned by its commit alone, which its host vouches for; "
+            "give the tensor_digest that sn37 check shows"
+        )
 
 
 def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:

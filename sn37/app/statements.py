@@ -20,6 +20,7 @@ from sn37.ports.chain import Signer
 
 VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
 LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
+SCREENED_VERSION = 4  # of rounds whose rows a base model screened
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -108,16 +109,22 @@ def state_round(
         opinions=tuple(opened.opinions.values()),
         premises=plan.premises,
         later=result.later,
+        screenings=plan.screenings,
     )
 
 
 def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
-    """1 for a round that an older version began, which is finished by its rules."""
+    """1 for a round that an older version began, which is finished by its rules.
+
+    Else 2, or 4 for a round whose rows a base model screened.
+    """
     if opened.plan.signers is None or opened.plan.premises is None:
         return 1
     scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
     blocks = (opened.journal.get(key, ()) for key in scored)
-    return VERSION if all(controls_in(held, methods) is not None for held in blocks) else 1
+    if any(controls_in(held, methods) is None for held in blocks):
+        return 1
+    return VERSION if opened.plan.screenings is None else SCREENED_VERSION
 
 
 def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundStatement:
@@ -139,8 +146,9 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     is_first = statement.version == 1
     if (
         not is_canonical
-        or statement.version not in (1, VERSION, LATER_VERSION)
+        or statement.version not in (1, VERSION, LATER_VERSION, SCREENED_VERSION)
         or (statement.version == LATER_VERSION) != (statement.later is not None)
+        or (statement.version == SCREENED_VERSION) != (statement.screenings is not None)
         or is_first != (statement.premises is None)
     ):
         raise UnreadableStatement("no statement as this version writes them")

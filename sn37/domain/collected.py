@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
-from heapq import nlargest
 from math import log2
-from statistics import median
 
+from sn37.domain.deviations import limit, limits_for
 from sn37.domain.ids import Hotkey
 from sn37.domain.samples import Pool, PoolRequest, Sample
 
@@ -20,9 +19,8 @@ MAX_CHARACTERS = 200_000  # of a row, all its texts together
 MAX_NAME_CHARACTERS = 500
 MAX_POOL_BYTES = 2**29  # of JSON in ASCII: the store takes a gigabyte, and memory some copies
 
-# Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
-# Pools whose rows hardly differ would make any other row an outlier, hence the least units.
-NORMAL_MAD = 1.4826
+# Pools whose rows hardly differ would make any other row an outlier, hence the least units of
+# deviations.
 LEAST_LENGTH_UNIT = 0.5  # doublings of the length
 LEAST_REPETITION_UNIT = 0.05  # share of the text
 CHUNK = 8  # characters
@@ -121,44 +119,22 @@ def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, s
     Length is counted in doublings. Repetition is the share of a text's chunks of 8 characters
     that were there before: next to nothing in prose, nearly all of a text that goes in circles.
 
-    Each signer's rows have a limit, their median plus ``max_deviations`` units. A signer's row is
-    set aside beyond the second highest limit of the other signers: whatever one signer writes, it
-    sets no other's rows aside, nor excuses its own. With fewer than three signers, and for rows
-    that nobody signed, the limit is that of all rows together.
+    The limits are those of ``deviations.limits_for``: a signer's row is set aside beyond the second
+    highest limit of the other signers.
     """
     rows = tuple(samples)
+    signers = [s.provenance.signer for s in rows]
     found: dict[str, str] = {}
     for name, values, least_unit in (
         ("length", [_length(s) for s in rows], LEAST_LENGTH_UNIT),
         ("repetition", [_repetition(s) for s in rows], LEAST_REPETITION_UNIT),
     ):
-        by_signer: defaultdict[Hotkey | None, list[float]] = defaultdict(list)
-        for sample, value in zip(rows, values, strict=True):
-            by_signer[sample.provenance.signer].append(value)
-        limits = {
-            signer: _limit(theirs, max_deviations, least_unit)
-            for signer, theirs in by_signer.items()
-            if signer is not None
-        }
-        for_all = _limit(values, max_deviations, least_unit)
-        highest = nlargest(3, limits.values())
-        for sample, value in zip(rows, values, strict=True):
-            own = limits.get(sample.provenance.signer) if sample.provenance.signer else None
-            limit = for_all
-            if own is not None and len(highest) == 3:
-                limit = highest[2] if own >= highest[1] else highest[1]
-            if value > limit:
+        limit_of = partial(limit, max_deviations=max_deviations, least_unit=least_unit)
+        limits = limits_for(signers, values, limit_of)
+        for sample, value, highest in zip(rows, values, limits, strict=True):
+            if value > highest:
                 found.setdefault(sample.provenance.row_id, f"outlier by {name}")
     return found
-
-
-def _limit(values: Sequence[float], max_deviations: float, least_unit: float) -> float:
-    """Beyond which a value is an outlier of ``values``."""
-    if not values:
-        return math.inf
-    middle = median(values)
-    mad = median(abs(v - middle) for v in values)
-    return middle + max_deviations * max(NORMAL_MAD * mad, least_unit)
 
 
 def _require_asked_for(sample: Sample, request: PoolRequest) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sn37.domain.epsilon import Epsilon
-from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, TaskName
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.models import ModelConstraints
 from sn37.domain.normalization import Identity, Normalization
 
 ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 
+_COMMIT, _DIGEST = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 
 MIN_DEVIATIONS = 4.0
 # Mean losses below these are not those of a model on text it has not seen. The best models have
@@ -29,6 +31,10 @@ class Method(StrEnum):
     TEXT_LOSS = "text_loss"  # of the whole text
     MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
     INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
+
+
+# Whose losses are those of a text, so that a base model's say how ordinary it is.
+SCREENED_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 
 
 class Freshness(StrEnum):
@@ -112,6 +118,39 @@ class TokenizerRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModelRef:
+    """A model by whose losses odd rows are found: pinned, and known by its weights.
+
+    With a ``reserve`` of 1 as many more rows are drawn as the sample has, and scored with it: even
+    if all rows of two signers of nine are odd, others take their place. With 0.5 those of one do.
+    """
+
+    repo: str
+    revision: str  # 40-hex git commit
+    # Hex BLAKE3 over the tensors, as ``sn37 check`` shows it. None: the commit alone pins it.
+    tensor_digest: Digest | None = None
+    max_deviations: float = 6.0  # of a loss from those of the other signers' rows
+    reserve: float = 1.0  # rows that may replace odd ones, as a share of the sample
+
+    def __post_init__(self) -> None:
+        if not _COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"base_model: revision {self.revision!r} is not a commit: give its 40 hex digits"
+            )
+        if self.tensor_digest is not None and not _DIGEST.fullmatch(self.tensor_digest):
+            raise ValueError(
+                f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits"
+            )
+        if not MIN_DEVIATIONS <= self.max_deviations < math.inf:
+            raise ValueError(
+                f"base_model: max_deviations {self.max_deviations:g} is under "
+                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+            )
+        if not 0 < self.reserve <= 1:
+            raise ValueError(f"base_model: reserve {self.reserve:g} is not in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Competition:
     """The rules of one competition from some block on.
 
@@ -131,6 +170,20 @@ class Competition:
     template: str | None = None  # jinja chat template; None takes the model's own
     # A mean loss of a task of text below it is implausible: with 0.02, a model at 0.019 is out.
     floor: float = FLOOR_BITS_PER_BYTE
+    # Rows whose loss under it lies far from the others' are set aside, see ``screening``.
+    base_model: BaseModelRef | None = None
+
+    def screens(self, task: Task) -> bool:
+        """Whether rows of a task are held against the base model.
+
+        Only those that somebody signs: what nobody signs, nobody can steer. And only where the
+        loss is that of a text: a base that picks the wrong letter says nothing of the question.
+        """
+        return (
+            self.base_model is not None
+            and task.source.signers_netuid is not None
+            and task.method in SCREENED_METHODS
+        )
 
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
@@ -149,6 +202,7 @@ class Competition:
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
             raise ValueError(f"{where}: timeout_s {self.timeout_s} must be positive")
         self._check_freshness()
+        self._check_base_model()
 
     def _check_freshness(self) -> None:
         # Attack 15: data must be younger than every model that is scored on it.
@@ -159,3 +213,12 @@ class Competition:
                     f"({self.delay_blocks * BLOCK_SECONDS} s) is shorter than max_age_s "
                     f"{task.source.max_age_s}"
                 )
+
+    def _check_base_model(self) -> None:
+        if self.base_model is None:
+            return
+        if not any(self.screens(task) for task in self.tasks):
+            raise ValueError(
+                f"competition {self.id}: base_model is for tasks of text from a signed source; "
+                "it has none, leave base_model out"
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from hashlib import sha256
@@ -74,6 +75,15 @@ def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
     return ranked
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What a draw takes, and what could take the place of a row that is set aside later."""
+
+    samples: tuple[Sample, ...]
+    reserve: tuple[Sample, ...]  # in the order in which they come next
+    cap: int  # most rows of one signer among the samples
+
+
 def draw(
     pool: Pool,
     *,
@@ -99,6 +109,34 @@ def draw(
         TooFewSigners: The rows are of fewer than ``min_signers`` signers.
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
+    return draw_with_reserve(
+        pool,
+        task=task,
+        count=count,
+        seed=seed,
+        signer_share=signer_share,
+        min_signers=min_signers,
+        num_reserve=0,
+    ).samples
+
+
+def draw_with_reserve(
+    pool: Pool,
+    *,
+    task: TaskName,
+    count: int,
+    seed: Seed,
+    signer_share: float,
+    min_signers: int,
+    num_reserve: int,
+) -> Drawn:
+    """What ``draw`` takes, and up to ``num_reserve`` rows that it would take of those left.
+
+    Of the rows left each signer gives the same share of the reserve at most.
+
+    Raises:
+        TooFewSigners, NotEnoughRows: As ``draw``. A reserve may be smaller, or empty.
+    """
     elsewhere = held_elsewhere(pool.samples, key=f"{seed:064x}|{task}")
     samples = [s for s in pool.samples if s.provenance.row_id not in elsewhere]
     num_rows = Counter(s.provenance.signer for s in samples)
@@ -106,7 +144,23 @@ def draw(
     if len(num_rows) < min_signers:
         raise TooFewSigners(min_signers, len(num_rows))
     cap = signer_cap(count, signer_share, num_rows.values(), num_unsigned=num_unsigned)
-    rank_of = _ranks(task, seed)
+    ranks = _ranks(task, seed)
+    taken = _first(samples, count, cap=cap, rank_of=ranks)
+    if len(taken) < count:
+        raise NotEnoughRows(requested=count, available=len(taken))
+    reserve: tuple[Sample, ...] = ()
+    if num_reserve:
+        ids = {s.provenance.row_id for s in taken}
+        left = [s for s in samples if s.provenance.row_id not in ids]
+        share = max(1, cap * num_reserve // count)
+        reserve = _first(left, num_reserve, cap=share, rank_of=ranks)
+    return Drawn(samples=taken, reserve=reserve, cap=cap)
+
+
+def _first(
+    samples: Iterable[Sample], count: int, *, cap: int, rank_of: Callable[[Sample], bytes]
+) -> tuple[Sample, ...]:
+    """The first ``count`` rows in the order of a draw, or all that the cap allows."""
     rows: defaultdict[tuple[Hotkey | None, str | None], list[_Ranked]] = defaultdict(list)
     for sample in samples:
         origin = sample.provenance
@@ -118,9 +172,7 @@ def draw(
     capped = by_signer.pop(None, [])
     for found in by_signer.values():
         capped += islice(_spread(sorted(found, key=_BY_RANK)), cap)
-    taken = tuple(islice(_spread(sorted(capped, key=_BY_RANK)), count))
-    if len(taken) < count:
-        raise NotEnoughRows(requested=count, available=len(taken))
+    taken = islice(_spread(sorted(capped, key=_BY_RANK)), count)
     return tuple(sample for _, sample in taken)
 
 

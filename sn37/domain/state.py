@@ -22,7 +22,9 @@ from sn37.domain.ids import (
 from sn37.domain.models import ModelArtifact
 from sn37.domain.opinion import Opinion
 from sn37.domain.reasons import Reason
+from sn37.domain.samples import Sample
 from sn37.domain.scoring import BlockLosses, TaskBatch
+from sn37.domain.screening import Screening
 from sn37.domain.signers import SampleSigners
 
 
@@ -52,12 +54,21 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """What may take the place of drawn rows that are odd for the competition's base model."""
+
+    samples: tuple[Sample, ...]  # in the order in which they come next
+    cap: int  # most rows of one signer in the sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraw:
     """Which rows of which pool a round uses for one task."""
 
     batch: TaskBatch
     pool_size: int
     pool_digest: Digest  # hex, see sampling.pool_digest
+    reserve: Reserve | None = None  # until the rows have been screened, if they are to be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,14 @@ class RoundPlan:
     # Of every sample of the draws; None where it was not recorded, as in rounds of older versions.
     signers: SampleSigners | None = None
     premises: Premises | None = None  # None: of a version with the first rule
+    # By task, what the base model's losses say of the rows that were drawn and of the reserve.
+    # None: there is no base model, or the round was scored again on another validator's rows.
+    screenings: Mapping[TaskName, Screening] | None = None
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether the samples are those that the round is scored on: nothing is left to replace."""
+        return all(draw.reserve is None for draw in self.draws)
 
     @property
     def heard(self) -> frozenset[EntryKey]:

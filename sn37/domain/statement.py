@@ -7,13 +7,15 @@ none can be left out, put in or exchanged without it showing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from sn37.domain.canonical import as_json, canonical_json
-from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Netuid, RoundKey
+from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Netuid, RoundKey, TaskName
 from sn37.domain.opinion import Opinion
 from sn37.domain.receipt import SignedReceipt
+from sn37.domain.screening import Screening
 from sn37.domain.state import (
     EntryOutcome,
     EntryResult,
@@ -55,6 +57,8 @@ class RoundStatement:
     premises: Premises | None = None  # none in version 1, of rounds of the first rule
     # In version 3, which only rounds have that were missed and scored later: they have no champion.
     later: ScoredLater | None = None
+    # What the base model's losses said of the rows: in version 4, of rounds that were screened.
+    screenings: Mapping[TaskName, Screening] | None = None
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
@@ -64,6 +68,8 @@ class RoundStatement:
             del fields["opinions"], fields["premises"]
         if self.later is None:
             del fields["later"]
+        if self.screenings is None:
+            del fields["screenings"]
         return canonical_json(fields)
 
     def plan(self) -> RoundPlan:
@@ -79,6 +85,7 @@ class RoundStatement:
             unreadable=self.unreadable,
             unprobed=self.unprobed,
             premises=self.premises,
+            screenings=self.screenings,
         )
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sn37.domain.admission import Examined
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
 from sn37.domain.digests import ModelHashes
 from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
 
@@ -40,6 +40,14 @@ class ModelStore(Protocol):
 
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         """Folder of a competition's tokenizer, fetched at its pinned revision."""
+        ...
+
+    async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        """A competition's base model, fetched at its pinned revision and admitted like any model.
+
+        It stays, as tokenizers do. Whatever is wrong with it is ``StoreUnavailable``: the schedule
+        names it, so no miner is to blame.
+        """
         ...
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:

@@ -64,6 +64,16 @@ class StateStore(Protocol):
         """
         ...
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        """Replace the plan and the draws of an open round, once, by those that were screened.
+
+        Recording it again changes nothing.
+
+        Raises:
+            ValueError: The round is not open.
+        """
+        ...
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         """Journal one block of losses; a block that is there already is left as it is.
 
@@ -121,7 +131,8 @@ class StateStore(Protocol):
 
         ``statement`` is what its validator signs of the whole round, see ``RoundStatement``.
 
-        Recording a round again changes nothing. A round that is sat out need not be open.
+        Recording a round again changes nothing. A round that is sat out need not be open; one
+        that is loses its plan, and is like one that was never opened.
         """
         ...
 

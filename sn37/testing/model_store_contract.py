@@ -6,13 +6,15 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
+from sn37.domain.ids import Digest
 from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Blame, Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
@@ -157,6 +159,65 @@ class ModelStoreContract(ABC):
         first, second = self.ask(twice)
         assert first == second
 
+    def base_ref(self) -> BaseModelRef:
+        """The model of ``published`` as a schedule may name it."""
+        ref = self.published().model
+        return BaseModelRef(
+            repo=ref.repo,
+            revision=ref.revision,
+            tensor_digest=self.fetch(self.published()).tensor_digest,
+        )
+
+    def test_a_base_model_is_admitted_once_and_stays_when_models_are_evicted(self) -> None:
+        ref = self.base_ref()
+
+        async def run(store: ModelStore) -> tuple[ModelArtifact, ModelArtifact]:
+            first = await store.base_model(ref, self.constraints())
+            await store.evict(keep=())
+            self.silence(store)
+            by_commit = replace(ref, tensor_digest=None)
+            return first, await store.base_model(by_commit, self.constraints())
+
+        first, second = self.ask(run)
+        assert first == second
+        assert first.tensor_digest == ref.tensor_digest
+        assert (first.ref.repo, first.ref.revision) == (ref.repo, ref.revision)
+        assert first.path.is_absolute()
+        assert first.size_bytes > 0
+
+    def test_a_base_model_takes_no_place_among_the_models(self) -> None:
+        async def run(store: ModelStore) -> Inventory:
+            await store.base_model(self.base_ref_at(self.published()), self.constraints())
+            return await store.inventory([self.published().model])
+
+        assert (found := self.ask(run)).held == {}
+        assert found.other_bytes == 0
+
+    def base_ref_at(self, commitment: Commitment) -> BaseModelRef:
+        """Any repository as a base that its commit pins."""
+        return BaseModelRef(repo=commitment.model.repo, revision=commitment.model.revision)
+
+    def test_a_base_model_that_is_not_as_the_schedule_says_is_our_trouble(self) -> None:
+        ref, faulty = self.base_ref(), self.faulty()
+        refused = [
+            replace(ref, tensor_digest=Digest("0" * 64)),
+            self.base_ref_at(self.private()),
+            *(self.base_ref_at(c) for r, c in faulty.items() if r is not Reason.DIGEST_MISMATCH),
+        ]
+        for wrong in refused:
+            with pytest.raises(StoreUnavailable, match="base model"):
+                self.ask(lambda store, wrong=wrong: store.base_model(wrong, self.constraints()))  # type: ignore[misc]
+
+    def test_the_limits_of_each_competition_hold_for_its_base_model(self) -> None:
+        async def run(store: ModelStore) -> None:
+            ref = self.base_ref_at(self.published())
+            artifact = await store.base_model(ref, self.constraints())
+            tight = replace(self.constraints(), max_bytes=artifact.size_bytes - 1)
+            with pytest.raises(StoreUnavailable, match="base model"):
+                await store.base_model(ref, tight)
+
+        self.ask(run)
+
     def test_eviction_frees_what_is_not_kept(self) -> None:
         async def run(store: ModelStore) -> tuple[int, int, ModelArtifact]:
             evicted = await store.fetch(self.published(), self.constraints())
@@ -201,7 +262,7 @@ class ModelStoreContract(ABC):
         first, second = self.ask(run)
         assert first == second
 
-    @pytest.mark.parametrize("call", ["fetch", "availability", "tokenizer"])
+    @pytest.mark.parametrize("call", ["fetch", "availability", "tokenizer", "base_model"])
     def test_a_silent_host_is_reported_as_unavailable(self, call: str) -> None:
         async def run(store: ModelStore) -> object:
             self.silence(store)
@@ -209,6 +270,10 @@ class ModelStoreContract(ABC):
                 return await store.fetch(self.published(), self.constraints())
             if call == "availability":
                 return await store.availability(self.published().model)
+            if call == "base_model":
+                return await store.base_model(
+                    self.base_ref_at(self.published()), self.constraints()
+                )
             return await store.tokenizer(self.tokenizer_ref())
 
         with pytest.raises(StoreUnavailable) as caught:

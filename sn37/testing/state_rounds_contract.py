@@ -13,10 +13,14 @@ from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
+from sn37.domain.sampling import manifest
 from sn37.domain.scoring import BlockLosses, ControlKind, ControlLoss
-from sn37.domain.state import OpenRound, ValidatorState, Verdict
+from sn37.domain.screening import screening_of
+from sn37.domain.state import DrawnRows, OpenRound, Reserve, ValidatorState, Verdict
 from sn37.testing.builders import (
+    a_batch,
     a_commitment,
+    a_draw,
     a_round_key,
     a_round_plan,
     a_round_result,
@@ -24,7 +28,9 @@ from sn37.testing.builders import (
     a_submission,
     an_entry_key,
     an_outcome,
+    hex_digest,
     losses,
+    some_samples,
 )
 from sn37.testing.state_store_harness import ALICE, BOB, PLAN, ROUND, StateStoreHarness
 
@@ -51,6 +57,58 @@ class OpenRoundsContract(StateStoreHarness):
 
         self.run(steps)
         assert self.load().open_rounds == {ROUND: OpenRound(plan=PLAN)}
+
+    def test_rows_that_were_screened_take_the_place_of_those_that_were_drawn_once(self) -> None:
+        rows = some_samples(48, signers=("v1", "v2"))
+        reserve = Reserve(samples=rows[32:], cap=17)
+        waiting = replace(
+            PLAN, draws=(replace(a_draw(a_batch(samples=rows[:32])), reserve=reserve),)
+        )
+        kept = a_draw(a_batch(samples=(*rows[:31], rows[40])))
+        settled = replace(
+            waiting,
+            draws=(kept,),
+            manifest_digest=hex_digest("screened"),
+            screenings={TaskName("text"): screening_of(rows, 17, [1.5] * 47 + [9.0])},
+        )
+
+        async def steps(store: StateStore) -> list[ValidatorState]:
+            await store.open_round(waiting)
+            found = [await store.load()]
+            await store.screen_round(settled)
+            await store.screen_round(replace(settled, entries=(BOB,)))
+            return [*found, await store.load()]
+
+        before, after = self.run(steps)
+        assert before.open_rounds == {ROUND: OpenRound(plan=waiting)}
+        assert after.open_rounds == {ROUND: OpenRound(plan=settled)}
+        assert self.load().open_rounds[ROUND].plan.is_screened
+
+        async def finish(store: StateStore) -> tuple[OpenRound | None, tuple[DrawnRows, ...]]:
+            await store.finish_round(a_round_result(ROUND))
+            return await store.recorded(ROUND), await store.drawn(ROUND)
+
+        recorded, (drawn,) = self.run(finish)
+        assert recorded is not None
+        assert recorded.plan.screenings == settled.screenings
+        assert drawn.manifest == manifest(kept.batch)
+
+    def test_a_round_that_is_sat_out_after_it_was_opened_is_like_one_that_never_was(self) -> None:
+        missed = a_round_result(ROUND, skipped=Reason.DEVICE)
+
+        async def steps(store: StateStore) -> tuple[object, object, ValidatorState]:
+            await store.open_round(PLAN)
+            await store.finish_round(missed)
+            return await store.recorded(ROUND), await store.drawn(ROUND), await store.load()
+
+        recorded, drawn, state = self.run(steps)
+        assert (recorded, drawn) == (None, ())
+        assert state.rounds == {ROUND.competition: (missed,)}
+        assert state.open_rounds == {}
+
+    def test_a_round_that_is_not_open_is_not_screened(self) -> None:
+        with pytest.raises(ValueError, match="not open"):
+            self.run(lambda store: store.screen_round(PLAN))
 
     def test_what_a_round_rests_on_stays_when_it_is_finished(self) -> None:
         outcome = an_outcome(ALICE)

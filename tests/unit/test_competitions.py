@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.plugins import SIMNET_SOURCE
-from sn37.app.schedule_view import competition_lines
+from sn37.app.schedule_view import (
+    competition_lines,
+    leverage_lines,
+    undecided_lines,
+    warnings,
+)
 from sn37.domain.competition import Freshness, Method
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.ids import Block, CompetitionId
+from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.models import NormLimits
 from sn37.domain.normalization import InverseExponential
 
@@ -323,3 +330,36 @@ def test_the_mainnet_preset_has_the_published_rules() -> None:
         if t.source.freshness is Freshness.LIVE
     }
     assert live == {"sn18", "sn1"}
+
+
+def test_a_base_model_is_read_shown_and_should_be_pinned_by_its_weights(tmp_path: Path) -> None:
+    text = (files("sn37.app") / "schedules/simnet.toml").read_text()
+    digest = Digest("ab" * 32)
+    pinned = tmp_path / "pinned.toml"
+    pinned.write_text(text.replace("reserve = 0.5 }", f'tensor_digest = "{digest}" }}'))
+    plain, ours = (
+        load_schedule(s, known_sources=None).schedule.at(Block(0))[0] for s in ("simnet", pinned)
+    )
+    assert plain.base_model is not None
+    assert (plain.base_model.tensor_digest, plain.base_model.reserve) == (None, 0.5)
+    assert ours.base_model == replace(plain.base_model, tensor_digest=digest, reserve=1.0)
+    assert any("rows further than 6 deviations" in line for line in competition_lines(ours))
+    told = [warnings(load_schedule(s, known_sources=None).schedule) for s in ("simnet", pinned)]
+    assert any("is pinned by its commit alone" in line for line in told[0])
+    assert not any("base model" in line for line in told[1])
+
+
+def test_a_base_model_that_cannot_be_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = (files("sn37.app") / "schedules/simnet.toml").read_text()
+    moved = tmp_path / "moved.toml"
+    moved.write_text(text.replace("5b1f0c6f3d0a4e7d9c2b8a71e64f30d2c95e8b17", "main"))
+    with pytest.raises(ScheduleError, match=r"line \d+: .*base_model: revision 'main'"):
+        load_schedule(moved, known_sources=None)
+
+
+def test_every_task_of_simnet_has_a_level_and_no_gain_is_lost() -> None:
+    schedule = load_schedule("simnet", known_sources=None).schedule
+    tasks = [t for stage in schedule.stages for c in stage.competitions for t in c.tasks]
+    assert all(task.level is not None for task in tasks)
+    assert len(leverage_lines(schedule)) == len(tasks)
+    assert undecided_lines(schedule) == ()

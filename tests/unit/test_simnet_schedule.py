@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sn37.adapters.simnet.recipes import (
+    BASE_REPO,
+    BASE_REVISION,
     FREE,
     HEAD,
     INSTRUCT,
@@ -51,6 +53,12 @@ def test_tokenizer_and_template_are_prescribed_in_the_first_competition_alone() 
         assert instruct.tokenizer == TokenizerRef(repo=TOKENIZER_REPO, revision=TOKENIZER_REVISION)
         assert instruct.template == TEMPLATE
         assert (free.tokenizer, free.template) == (None, None)
+        assert instruct.base_model is not None
+        assert (instruct.base_model.repo, instruct.base_model.revision) == (
+            BASE_REPO,
+            BASE_REVISION,
+        )
+        assert instruct.screens(instruct.tasks[0])
 
 
 def test_the_rules_of_the_second_competition_change_between_the_first_two_rounds() -> None:

@@ -11,12 +11,13 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.competition import BaseModelRef
 from sn37.domain.constraints import ModelFacts, violations
 from sn37.domain.digests import directory_hash
 from sn37.domain.ids import Digest
 from sn37.domain.models import Held, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.ports.errors import ModelRejected
+from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.admission.admit import Admitted  # hashes, which readers of facts do without
@@ -55,6 +56,18 @@ class StoredFacts:
             tensor_digest=admitted.tensor_digest,
         )
 
+    @classmethod
+    def of_base(cls, artifact: ModelArtifact) -> StoredFacts:
+        """The facts of an admitted base model, which nobody commits to: it has no v1 hashes."""
+        return cls(
+            size_bytes=artifact.size_bytes,
+            parameters=artifact.parameters,
+            architecture=artifact.architecture,
+            content_digest=artifact.content_digest,
+            directory_hash="",
+            tensor_digest=artifact.tensor_digest,
+        )
+
     def write(self, home: Path) -> None:
         (home / FACTS).write_text(json.dumps(asdict(self)))
 
@@ -86,6 +99,36 @@ class StoredFacts:
             parameters=self.parameters,
             architecture=self.architecture,
             content_digest=model_hash,
+            tensor_digest=Digest(self.tensor_digest),
+        )
+
+    def base_artifact(
+        self, ref: BaseModelRef, constraints: ModelConstraints, home: Path
+    ) -> ModelArtifact:
+        """The base model in ``home`` as the schedule pins it.
+
+        Raises:
+            StoreUnavailable: It breaks a limit, or has other weights than the schedule says.
+        """
+        measured = ModelFacts(
+            architecture=self.architecture,
+            parameters=self.parameters,
+            size_bytes=self.size_bytes,
+        )
+        for violation in violations(measured, constraints):
+            raise StoreUnavailable(f"base model {ref.repo}: {violation.detail}")
+        if ref.tensor_digest not in (None, self.tensor_digest):
+            raise StoreUnavailable(
+                f"base model {ref.repo} has weights {self.tensor_digest}, the schedule says "
+                f"{ref.tensor_digest}"
+            )
+        return ModelArtifact(
+            ref=ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest("")),
+            path=PurePath(home / FILES),
+            size_bytes=self.size_bytes,
+            parameters=self.parameters,
+            architecture=self.architecture,
+            content_digest=Digest(self.content_digest),
             tensor_digest=Digest(self.tensor_digest),
         )
 

@@ -43,6 +43,10 @@ class ModelCache:
         """Folder of a prescribed tokenizer; tokenizers are never evicted."""
         return self._root / "tokenizers" / cache_key(repo, revision)
 
+    def base(self, repo: str, revision: str) -> Path:
+        """Folder of a competition's base model; these are never evicted either."""
+        return self._root / "bases" / cache_key(repo, revision)
+
     def partial(self, repo: str, revision: str) -> Path:
         """Folder of a transfer that has not ended."""
         return self._partial / cache_key(repo, revision)

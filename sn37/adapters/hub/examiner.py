@@ -40,7 +40,7 @@ class HubExaminer:
             folder=str(folder),
             weights=weights,
         )
-        return _examined(await carry_out(self._connection, order), folder)
+        return examined(await carry_out(self._connection, order), folder)
 
     async def commit_of(self, repo: str, name: str) -> str:
         return str(await carry_out(self._connection, ResolveOrder(repo=repo, name=name)))
@@ -56,7 +56,12 @@ class HubExaminer:
         return self._root / cache_key(repo, revision)
 
 
-def _examined(answer: JsonValue, folder: Path) -> Examined:
+def examined(answer: JsonValue, folder: Path) -> Examined:
+    """What the answer to a ``CheckOrder`` says; an admitted model lies in ``folder``.
+
+    Raises:
+        StoreUnavailable: It says nothing.
+    """
     match answer:
         case {"passed": list(passed), "refusal": refusal, "artifact": artifact}:
             return Examined(

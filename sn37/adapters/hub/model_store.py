@@ -10,10 +10,17 @@ from weakref import WeakValueDictionary
 
 from sn37.adapters.admission.facts import StoredFacts, read_facts
 from sn37.adapters.hub.cache import ModelCache
-from sn37.adapters.hub.orders import Connection, FetchOrder, ProbeOrder, TokenizerOrder
+from sn37.adapters.hub.examiner import examined
+from sn37.adapters.hub.orders import (
+    CheckOrder,
+    Connection,
+    FetchOrder,
+    ProbeOrder,
+    TokenizerOrder,
+)
 from sn37.adapters.hub.process import carry_out
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
 from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
@@ -115,6 +122,29 @@ class HubModelStore:
                     raise StoreUnavailable(f"tokenizer {ref.repo}: {error}") from error
         return PurePath(home)
 
+    async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        """See ``ModelStore.base_model``."""
+        home = self._cache.base(ref.repo, ref.revision)
+        partial = self._cache.partial(ref.repo, ref.revision)
+        async with self._turn(partial):
+            facts = await _in_thread(lambda: read_facts(home))
+            if facts is None:
+                order = CheckOrder(
+                    repo=ref.repo,
+                    revision=ref.revision,
+                    constraints=constraints,
+                    folder=str(partial),
+                    weights=True,
+                )
+                found = examined(await carry_out(self._connection, order), partial)
+                if found.artifact is None:
+                    why = found.refusal.detail if found.refusal else "it was not admitted"
+                    raise StoreUnavailable(f"base model {ref.repo}: {why}")
+                # Kept whatever its weights are: it is not brought again to be refused again.
+                facts = StoredFacts.of_base(found.artifact)
+                await _in_thread(lambda: _settle(facts, partial, home))
+        return facts.base_artifact(ref, constraints, home)
+
     def cached_tokenizer(self, ref: TokenizerRef) -> PurePath | None:
         """Its folder, if it has been fetched before; asks nobody."""
         home = self._cache.tokenizer(ref.repo, ref.revision)
@@ -129,6 +159,12 @@ class HubModelStore:
         busy = {folder for folder, turn in self._turns.items() if turn.locked()}
         busy |= {folder.parent.with_name("models") / folder.name for folder in busy}
         return await _in_thread(lambda: self._cache.evict(keep=keep, busy=busy))
+
+
+def _settle(facts: StoredFacts, partial: Path, home: Path) -> None:
+    facts.write(partial)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    partial.rename(home)
 
 
 def _just_fetched(home: Path) -> StoredFacts:

@@ -15,7 +15,7 @@ from sn37.adapters.admission.files import documentation, listing
 from sn37.adapters.simnet.leftovers import own, sweep
 from sn37.adapters.simnet.repositories import FolderRepositories
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
 from sn37.domain.ids import Digest
 from sn37.domain.models import (
     Availability,
@@ -25,7 +25,7 @@ from sn37.domain.models import (
     ModelConstraints,
     ModelRef,
 )
-from sn37.ports.errors import ModelNotPublic, StoreFull, StoreUnavailable
+from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.ports.model_store import ModelStore
@@ -48,6 +48,7 @@ class FolderModelStore:
         self._repositories = FolderRepositories(repos)
         self._models = cache / "models"
         self._tokenizers = cache / "tokenizers"
+        self._bases = cache / "bases"
         self._quota_bytes = quota_bytes
         self._under_way: set[Path] = set()  # partial folders that a thread is filling
 
@@ -63,6 +64,10 @@ class FolderModelStore:
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         """See ``ModelStore.tokenizer``."""
         return await _in_thread(lambda: self._tokenizer(ref))
+
+    async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        """See ``ModelStore.base_model``."""
+        return await _in_thread(lambda: self._base_model(ref, constraints))
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
         """See ``ModelStore.inventory``."""
@@ -128,6 +133,36 @@ class FolderModelStore:
                 if not home.is_dir():
                     (Path(partial) / FILES).rename(home)
         return PurePath(home)
+
+    def _base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        pinned = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
+        home = self._bases / _key(pinned)
+        facts = read_facts(home)
+        if facts is None:
+            source = self._repositories.public_files(pinned)
+            if source is None:
+                raise StoreUnavailable(f"base model {ref.repo} at {ref.revision[:12]} is missing")
+            facts = self._copy_base(ref, source, home, constraints)
+        return facts.base_artifact(ref, constraints, home)
+
+    def _copy_base(
+        self, ref: BaseModelRef, source: Path, home: Path, constraints: ModelConstraints
+    ) -> StoredFacts:
+        self._bases.mkdir(parents=True, exist_ok=True)
+        sweep(self._bases, _PARTIAL)
+        partial = Path(tempfile.mkdtemp(prefix=own(_PARTIAL), dir=self._bases))
+        try:
+            files = partial / FILES
+            files.mkdir()
+            facts = _facts(admit(source, constraints, copy_to=files), source)
+            facts.write(partial)
+            if read_facts(home) is None:  # two callers may fetch the same model
+                partial.rename(home)
+            return facts
+        except ModelRejected as error:  # the schedule names it: no miner is to blame
+            raise StoreUnavailable(f"base model {ref.repo}: {error}") from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _inventory(self, refs: Collection[ModelRef]) -> Inventory:
         return inventory_of(self._held(), refs, quota_bytes=self._quota_bytes, folder=self._models)

@@ -42,6 +42,7 @@ class Population:
 
     recipe: Recipe
     tokenizer: Path
+    base: Path  # the model that all training starts from
     folders: Mapping[str, Path]
 
 
@@ -69,6 +70,7 @@ def prepare(
     population = Population(
         recipe=recipe,
         tokenizer=root / "tokenizer",
+        base=root / BASE,
         folders=MappingProxyType({m.name: root / "miners" / m.name for m in recipe.miners}),
     )
     if (root / MARKER).exists():
@@ -111,7 +113,7 @@ def _train(
     base = Job(
         name=BASE,
         steps=recipe.training.base_steps,
-        target=str(root / BASE),
+        target=str(population.base),
         template=TEMPLATE,
     )
 
@@ -160,7 +162,7 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
     target = population.folders[miner.name]
     if target.is_dir():
         return
-    source = root / BASE if miner.source == BASE else population.folders[miner.source]
+    source = population.base if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
     try:

@@ -22,6 +22,8 @@ FREE = CompetitionId(2)  # each model brings its own
 TOKENIZER_REPO = "simnet/base"
 # Fixed by hand, because the schedule must name it before the tokenizer is trained.
 TOKENIZER_REVISION = "9438e11778afbce33a5ae90343843a0cb1f41a8c"
+BASE_REPO = "simnet/start"  # the model that all training starts from, by which rows are screened
+BASE_REVISION = "5b1f0c6f3d0a4e7d9c2b8a71e64f30d2c95e8b17"  # likewise
 
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"

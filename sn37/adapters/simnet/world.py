@@ -22,6 +22,8 @@ from sn37.adapters.simnet.keys import SimnetSigner, keypair
 from sn37.adapters.simnet.model_store import FolderModelStore, store_of
 from sn37.adapters.simnet.population import Population, prepare, write_whole
 from sn37.adapters.simnet.recipes import (
+    BASE_REPO,
+    BASE_REVISION,
     HEAD,
     RECIPE,
     REGISTERED,
@@ -134,7 +136,9 @@ def _published(
     population: Population,
     keep_going: Callable[[], None],
 ) -> dict[str, str]:
-    """Publish every miner's folder and the tokenizer, once; the revisions by miner."""
+    """Publish every miner's folder, tokenizer and base, once; the revisions by miner."""
+    host.push(BASE_REPO, population.base, revision=BASE_REVISION)  # worlds of before have none
+    host.set_visibility(BASE_REPO, Visibility.PUBLIC)
     if not marker.exists():
         host.push(TOKENIZER_REPO, population.tokenizer, revision=TOKENIZER_REVISION)
         host.set_visibility(TOKENIZER_REPO, Visibility.PUBLIC)

@@ -64,7 +64,11 @@ def _abridge(db: sqlite3.Connection, round_id: int, at: datetime) -> None:
     plan, result = db.execute("SELECT plan, result FROM round WHERE id = ?", (round_id,)).fetchone()
     nobody = frozenset[EntryKey]()
     shorter = replace(
-        load(plan, partial(to_plan, draws=())), listed=(), unreadable=nobody, unprobed=nobody
+        load(plan, partial(to_plan, draws=())),
+        listed=(),
+        unreadable=nobody,
+        unprobed=nobody,
+        screenings=None,
     )
     marked = replace(abridged(load(result, to_result)), forgotten_at=at)
     db.execute(

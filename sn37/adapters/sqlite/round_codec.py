@@ -17,7 +17,8 @@ from sn37.adapters.sqlite.json_values import (
     to_str,
 )
 from sn37.adapters.sqlite.premises import from_clocks, from_premises, to_clocks, to_premises
-from sn37.domain.canonical import JsonValue
+from sn37.adapters.sqlite.screenings import to_screenings
+from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.emission import WeightVector
 from sn37.domain.ids import (
     Block,
@@ -78,6 +79,7 @@ def from_plan(plan: RoundPlan) -> JsonValue:
         "unprobed": [from_key(e) for e in sorted(plan.unprobed)],
         "premises": None if plan.premises is None else from_premises(plan.premises),
         "signers": None if plan.signers is None else packed(plan.signers),
+        "screenings": None if plan.screenings is None else as_json(plan.screenings),
     }
 
 
@@ -96,6 +98,7 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
         signers=optional(to_signers, fields.get("signers")),
         premises=optional(to_premises, fields.get("premises")),
+        screenings=optional(to_screenings, fields.get("screenings")),
     )
 
 

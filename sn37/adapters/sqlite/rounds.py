@@ -16,6 +16,7 @@ from sn37.adapters.sqlite.round_codec import (
     to_result,
     to_signers,
 )
+from sn37.adapters.sqlite.screenings import from_reserve, to_reserve
 from sn37.domain.canonical import JsonValue
 from sn37.domain.competition import Method
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
@@ -68,8 +69,8 @@ def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
         (dump(from_plan(plan)), round_id),
     )
     db.executemany(
-        "INSERT INTO draw (round_id, task, method, pool_size, pool_digest, manifest, samples)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO draw (round_id, task, method, pool_size, pool_digest, manifest, samples,"
+        " reserve) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 round_id,
@@ -77,12 +78,34 @@ def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
                 draw.batch.method.value,
                 draw.pool_size,
                 draw.pool_digest,
-                dump([[s.provenance.row_id, s.content_hash] for s in draw.batch.samples]),
+                _manifest_of(draw),
                 dump(from_samples(draw.batch.samples)),
+                None if draw.reserve is None else dump(from_reserve(draw.reserve)),
             )
             for draw in plan.draws
         ],
     )
+
+
+def screen_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
+    round_id = open_round_id(db, plan.key)
+    waiting = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM draw WHERE round_id = ? AND reserve NOT NULL)", (round_id,)
+    ).fetchone()[0]
+    if not waiting:
+        return
+    db.execute("UPDATE round SET plan = ? WHERE id = ?", (dump(from_plan(plan)), round_id))
+    db.executemany(
+        "UPDATE draw SET manifest = ?, samples = ?, reserve = NULL WHERE round_id = ? AND task = ?",
+        [
+            (_manifest_of(d), dump(from_samples(d.batch.samples)), round_id, d.batch.task)
+            for d in plan.draws
+        ],
+    )
+
+
+def _manifest_of(draw: TaskDraw) -> str:
+    return dump([[s.provenance.row_id, s.content_hash] for s in draw.batch.samples])
 
 
 def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
@@ -160,6 +183,9 @@ def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int
         "UPDATE round SET status = 'finished', result = ? WHERE id = ?",
         (dump(from_result(result)), round_id),
     )
+    if result.skipped is not None and result.later is None:
+        db.execute("UPDATE round SET plan = NULL WHERE id = ?", (round_id,))
+        db.execute("DELETE FROM draw WHERE round_id = ?", (round_id,))
     _drop_texts(db, result.key.competition, keep=keep_texts)
     return True
 
@@ -203,14 +229,16 @@ def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ..
 
 def _draws(db: sqlite3.Connection, round_id: int) -> tuple[TaskDraw, ...]:
     rows = db.execute(
-        "SELECT task, method, pool_size, pool_digest, samples FROM draw"
+        "SELECT task, method, pool_size, pool_digest, samples, reserve FROM draw"
         " WHERE round_id = ? ORDER BY id",
         (round_id,),
     )
     return tuple(_draw(*row) for row in rows)
 
 
-def _draw(task: str, method: str, pool_size: int, digest: str, samples: str | None) -> TaskDraw:
+def _draw(
+    task: str, method: str, pool_size: int, digest: str, samples: str | None, reserve: str | None
+) -> TaskDraw:
     if samples is None or method not in set(Method):
         raise CodecError(f"the draw of {task} by {method} lacks its texts or its method")
     return TaskDraw(
@@ -219,6 +247,7 @@ def _draw(task: str, method: str, pool_size: int, digest: str, samples: str | No
         ),
         pool_size=pool_size,
         pool_digest=Digest(digest),
+        reserve=None if reserve is None else load(reserve, to_reserve),
     )
 
 
@@ -229,7 +258,8 @@ def _drop_texts(db: sqlite3.Connection, competition: CompetitionId, *, keep: int
     )
     db.execute(f"DELETE FROM pool WHERE {old}", (competition, keep))
     db.execute(
-        f"UPDATE draw SET samples = NULL WHERE samples IS NOT NULL AND {old}", (competition, keep)
+        f"UPDATE draw SET samples = NULL, reserve = NULL WHERE samples IS NOT NULL AND {old}",
+        (competition, keep),
     )
 
 

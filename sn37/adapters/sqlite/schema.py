@@ -158,10 +158,13 @@ _CONTROLS_AND_SECOND_OPINIONS = (
     ) STRICT
     """,
 )
-
 # No table changes, but what is kept of rounds that were missed: older programs would take the
 # losses of those that were scored later for ones of judged rounds.
 _ROUNDS_SCORED_LATER: tuple[str, ...] = ()
+
+# What may replace drawn rows that are odd for the base model, until they have been screened:
+# {"cap": ..., "samples": [...]}. An older program would score a round on rows that were not.
+_RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -172,6 +175,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _TIME_OF_NEWCOMERS,
     _CONTROLS_AND_SECOND_OPINIONS,
     _ROUNDS_SCORED_LATER,
+    _RESERVES,
 )
 VERSION = len(MIGRATIONS)
 

@@ -81,6 +81,9 @@ class SqliteStateStore:
     async def open_round(self, plan: RoundPlan) -> None:
         await self._run(partial(rounds.open_round, plan=plan))
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        await self._run(partial(rounds.screen_round, plan=plan))
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         step = partial(journal.append, round_=round_, entry=entry, losses=losses)
         await self._run(step, Access.JOURNAL)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
 from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
+from sn37.domain.competition import BaseModelRef, TokenizerRef
 from sn37.domain.digests import ModelHashes
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.models import (
     Availability,
     Held,
@@ -47,6 +47,8 @@ class FakeModelStore:
     max_models: int | None = None  # that the disk has room for
     quota_bytes: int | None = None
     slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
+    bases: dict[str, ModelArtifact] = field(default_factory=dict)  # here, by repository
+    base_failures: list[Exception] = field(default_factory=list)  # raised once each
     most_bytes: int = 0  # that were cached at one time
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
@@ -94,6 +96,24 @@ class FakeModelStore:
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
         self._maybe_fail()
         return PurePosixPath("/cache/tokenizers") / ref.repo / ref.revision
+
+    async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
+        artifact = self.bases.get(ref.repo)
+        if artifact is None:
+            self._maybe_fail()
+            if self.base_failures:
+                raise self.base_failures.pop(0)
+            pointer = ModelRef(repo=ref.repo, revision=ref.revision, secure_hash=Digest(""))
+            if not self._readable(pointer):
+                raise StoreUnavailable(f"base model {ref.repo} cannot be read")
+            _, published = self._published[ref.repo, ref.revision]
+            artifact = self.bases[ref.repo] = replace(published, ref=pointer)
+        reason = self.rejections.get(ref.revision) or _fault(artifact, constraints)
+        if reason is not None:
+            raise StoreUnavailable(f"base model {ref.repo}: {reason.meaning}")
+        if ref.tensor_digest not in (None, artifact.tensor_digest):
+            raise StoreUnavailable(f"base model {ref.repo} has other weights")
+        return artifact
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
         held = {ref: artifact.size_bytes for (_, ref), artifact in self.cached.items()}

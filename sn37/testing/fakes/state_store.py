@@ -82,6 +82,12 @@ class FakeStateStore:
         if plan.key not in self.memory.results:
             self.memory.plans.setdefault(plan.key, plan)
 
+    async def screen_round(self, plan: RoundPlan) -> None:
+        self._check()
+        self._check_open(plan.key)
+        if not self.memory.plans[plan.key].is_screened:
+            self.memory.plans[plan.key] = plan
+
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
         self._check()
         self._check_open(round_)
@@ -140,6 +146,8 @@ class FakeStateStore:
         self.memory.results[result.key] = result
         if statement is not None:
             self.memory.statements[result.key] = statement
+        if result.skipped is not None and result.later is None:
+            self.memory.plans.pop(result.key, None)
         self.memory.pools.pop(result.key, None)
         self._save(submissions)
 

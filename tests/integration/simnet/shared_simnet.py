@@ -24,7 +24,12 @@ from sn37.adapters.simnet.chain import SimnetChain
 from sn37.adapters.simnet.feed import SimnetFeed
 from sn37.adapters.simnet.keys import SimnetSigner, keypair
 from sn37.adapters.simnet.model_store import FolderModelStore
-from sn37.adapters.simnet.recipes import TOKENIZER_REPO, TOKENIZER_REVISION
+from sn37.adapters.simnet.recipes import (
+    BASE_REPO,
+    BASE_REVISION,
+    TOKENIZER_REPO,
+    TOKENIZER_REVISION,
+)
 from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE, register_senders
 from sn37.app.container import Container
@@ -75,6 +80,8 @@ class SharedSimnet:
 
     def __post_init__(self) -> None:
         self._push(TOKENIZER_REPO, "tokenizer", revision=TOKENIZER_REVISION)
+        self._push(BASE_REPO, "base", revision=BASE_REVISION)
+        self.by_repo[BASE_REPO] = Miner(name="base", competition=0, quality=3.0, noise=0.0, block=0)
         SimnetChain.create(
             self.root / "chain.sqlite", seed=SEED, genesis_time=GENESIS_TIME, head=HEAD
         ).close()

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from sn37.app import cold_start, histories, rechecking
+from sn37.app.jobs import JobBuilder
 from sn37.app.keeper import StateKeeper
 from sn37.app.receipt_files import read_receipt
 from sn37.app.rechecking import MIN_RECEIPTS
 from sn37.app.resampling import Resampler
+from sn37.app.screening import Screener
 from sn37.app.sources import Sources
 from sn37.domain.commitment import Commitment
 from sn37.domain.events import Degraded
@@ -163,6 +165,9 @@ async def test_of_a_round_only_the_rows_drawn_or_named_are_held_and_of_few_round
         chain=world.chain,
         sources=Sources(lambda name: FakePlugin(source=world.dataset)),
         schedule=world.schedule,
+        screener=Screener(
+            jobs=JobBuilder(world.models, StateKeeper(world.store)), scorer=world.scorer
+        ),
     )
     rules = world.schedule.competition(ONE, receipt.round.sync_block)
     assert rules is not None

@@ -7,22 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.statements import VERSION, UnreadableStatement, read_statement, state_round
+from sn37.app.statements import (
+    SCREENED_VERSION,
+    VERSION,
+    UnreadableStatement,
+    read_statement,
+    state_round,
+)
 from sn37.domain.ids import Block, Digest, Netuid, TaskName
 from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
 from sn37.domain.receipt import SignedReceipt
+from sn37.domain.screening import screening_of
 from sn37.domain.state import OpenRound, Premises, Verdict
 from sn37.domain.statement import RoundStatement, told
 from sn37.testing.builders import (
     a_commitment,
     a_round_plan,
     a_round_result,
+    a_sample,
     a_signed_receipt,
     a_submission,
     an_artifact,
     an_entry_result,
     an_outcome,
+    some_samples,
 )
 
 DATA = Path(__file__).parents[2] / "data"
@@ -44,9 +53,14 @@ PREMISES = Premises(
 )
 
 
+SCREENING = screening_of(
+    (*some_samples(3, signers=("v1", "v2")), a_sample("unsigned")), 2, [1.5, 2.5, 11.0, 0.5]
+)
+
+
 def a_statement(version: int) -> RoundStatement:
     """Alice keeps the crown, Bob fails, Carol waits; since version 2 Dave is waited for."""
-    is_second = version == VERSION
+    is_second = version >= VERSION
     waiting = an_entry_result(CAROL.key, verdict=Verdict.WAITING, reason=Reason.NOT_PUBLIC)
     plan = a_round_plan(
         champion=ALICE.key,
@@ -55,6 +69,8 @@ def a_statement(version: int) -> RoundStatement:
         listed=(waiting,),
     )
     plan = replace(plan, unreadable=frozenset({BOB.key}), premises=PREMISES if is_second else None)
+    if version == SCREENED_VERSION:
+        plan = replace(plan, screenings={TaskName("text"): SCREENING})
     failed = an_outcome(BOB.key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
     opened = OpenRound(
         plan=plan,
@@ -87,13 +103,16 @@ def read(document: bytes) -> RoundStatement:
     return read_statement(signed, lambda *_: True)
 
 
-@pytest.mark.parametrize("version", [1, VERSION])
+VERSIONS = [1, VERSION, SCREENED_VERSION]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_statement_is_written_as_its_version_of_statements_always_was(version: int) -> None:
     """A field that came to a value inside would make all older statements unreadable."""
     assert a_statement(version).document() == document(version)
 
 
-@pytest.mark.parametrize("version", [1, VERSION])
+@pytest.mark.parametrize("version", VERSIONS)
 def test_a_statement_of_any_version_is_read(version: int) -> None:
     assert read(document(version)) == a_statement(version)
 
@@ -119,3 +138,21 @@ def test_a_shield_that_is_no_truth_value_is_refused() -> None:
     assert b'"is_shielded":true' in document(VERSION)
     with pytest.raises(UnreadableStatement):
         read(document(VERSION).replace(b'"is_shielded":true', b'"is_shielded":1'))
+
+
+@pytest.mark.parametrize(("version", "screened"), [(VERSION, True), (SCREENED_VERSION, False)])
+def test_a_statement_tells_of_screened_rows_in_its_version_and_no_other(
+    version: int, screened: bool
+) -> None:
+    told = {TaskName("text"): SCREENING} if screened else None
+    written = replace(a_statement(version), screenings=told, version=SCREENED_VERSION).document()
+    wrong = written.replace(b'"version":4', f'"version":{version}'.encode())
+    with pytest.raises(UnreadableStatement, match="no statement as this version writes them"):
+        read(wrong)
+
+
+def test_screened_rows_that_contradict_themselves_are_refused() -> None:
+    assert b'"losses":[41,92,240,-69]' in document(SCREENED_VERSION)
+    for losses in (b"[41,92,240]", b"[41,92,240,-69.5]", b"[41,92,240,true]"):
+        with pytest.raises(UnreadableStatement):
+            read(document(SCREENED_VERSION).replace(b"[41,92,240,-69]", losses))

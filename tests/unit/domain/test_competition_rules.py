@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from sn37.domain.competition import Competition, Freshness
+from sn37.domain.competition import BaseModelRef, Competition, Freshness, Method, Source
 from sn37.testing.builders import a_competition, a_source, a_task
 
 
@@ -98,3 +100,53 @@ def test_a_quarantine_that_would_take_ordinary_rows_is_refused() -> None:
 def test_competitions_are_values() -> None:
     assert a_competition() == a_competition()
     assert isinstance(a_competition(), Competition)
+
+
+SIGNED = a_source("sn18", freshness=Freshness.LIVE, signers_netuid=18)
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "is_screened"),
+    [
+        (SIGNED, Method.REFERENCE_LOSS, True),
+        (SIGNED, Method.TEXT_LOSS, True),
+        (SIGNED, Method.MULTIPLE_CHOICE, False),
+        (SIGNED, Method.INSTRUCTION_RULES, False),
+        (a_source(), Method.TEXT_LOSS, False),
+        (a_source(freshness=Freshness.LIVE), Method.TEXT_LOSS, False),
+    ],
+)
+def test_only_texts_that_somebody_signs_are_held_against_a_base_model(
+    source: Source, method: Method, is_screened: bool
+) -> None:
+    task = a_task("other", source=source, method=method, weight=0.5)
+    tasks = (a_task("text", source=SIGNED, weight=0.5), task)
+    rules = replace(a_competition(tasks=tasks), base_model=BASE)
+    assert rules.screens(task) is is_screened
+    assert not replace(rules, base_model=None).screens(task)
+
+
+def test_a_base_model_with_nothing_to_screen_is_refused() -> None:
+    with pytest.raises(ValueError, match="base_model is for tasks of text from a signed source"):
+        replace(a_competition(), base_model=BASE)
+
+
+BASE = BaseModelRef(repo="base/model", revision="a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"revision": "main"}, "base_model: revision 'main' is not a commit"),
+        ({"tensor_digest": "12"}, "base_model: tensor_digest '12' is not 64 hex digits"),
+        ({"max_deviations": 3.9}, "base_model: max_deviations 3.9 is under 4"),
+        ({"max_deviations": math.nan}, "base_model: max_deviations nan is under 4"),
+        ({"reserve": 0.0}, r"base_model: reserve 0 is not in \(0, 1\]"),
+        ({"reserve": 1.5}, r"base_model: reserve 1.5 is not in \(0, 1\]"),
+    ],
+)
+def test_a_base_model_is_pinned_and_its_limits_are_sensible(
+    change: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        replace(BASE, **change)

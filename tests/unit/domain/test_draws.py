@@ -17,10 +17,12 @@ from sn37.domain.ids import CompetitionId, Netuid, Seed, TaskName
 from sn37.domain.samples import Pool, Sample
 from sn37.domain.sampling import (
     AUTHOR_DRIFT,
+    Drawn,
     NotEnoughRows,
     TooFewSigners,
     collect_window,
     draw,
+    draw_with_reserve,
     manifest,
     manifest_digest,
     pool_digest,
@@ -484,3 +486,48 @@ def test_after_a_halt_of_the_chain_no_window_is_left() -> None:
             settle_time=time_of(925),
             max_age_s=3_600,
         )
+
+
+def reserved(samples: list[Sample], count: int, share: float, num_reserve: int) -> Drawn:
+    return draw_with_reserve(
+        Pool(tuple(samples)),
+        task=TASK,
+        count=count,
+        seed=SEED,
+        signer_share=share,
+        min_signers=0,
+        num_reserve=num_reserve,
+    )
+
+
+@given(
+    rows_in_strata(num_unsigned=9),
+    st.integers(1, 8),
+    st.sampled_from([0.1, 0.34, 1.0]),
+    st.integers(0, 8),
+)
+@settings(max_examples=100)
+def test_a_reserve_changes_no_draw_and_has_rows_of_its_own_each_signer_up_to_its_share(
+    samples: list[Sample], count: int, share: float, num_reserve: int
+) -> None:
+    found = reserved(samples, count, share, num_reserve)
+    assert found.samples == drawn(samples, count, share)
+    assert found.cap == cap_of(samples, count, share)
+    assert len(found.reserve) <= num_reserve
+    assert len({*found.samples, *found.reserve}) == count + len(found.reserve)
+    by_signer = Counter(s.provenance.signer for s in found.reserve if s.provenance.signer)
+    assert all(n <= max(1, found.cap * num_reserve // count) for n in by_signer.values())
+    left = len({s.provenance.row_id for s in samples}) - count
+    assert num_reserve == 0 or not left or found.reserve
+
+
+@given(rows(num_unsigned=9), st.integers(1, 8), st.sampled_from([0.34, 1.0]), st.data())
+@settings(max_examples=200)
+def test_a_late_row_moves_at_most_four_rows_of_a_reserve(
+    samples: list[Sample], count: int, share: float, data: st.DataObject
+) -> None:
+    missing = data.draw(st.sampled_from(samples))
+    others = [s for s in samples if s != missing]
+    assume(cap_of(samples, count, share) == cap_of(others, count, share))
+    whole, part = (reserved(some, count, share, count) for some in (samples, others))
+    assert len({*whole.reserve} ^ {*part.reserve}) <= 4
