@@ -17,8 +17,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
 
-# Of a round, besides the contenders. Leaders soon fall behind or are proven once they are scored, so
-# that more than a few at a time are a crowd of copies, of which the earliest come first.
+# Of a round, besides the contenders. Leaders soon fall behind or are proven once they are scored:
+# more than a few at a time are a crowd of copies, of which the earliest come first.
 MAX_LEADERS = 8
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
@@ -66,7 +66,7 @@ def plan_entries(
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
     the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``; the others wait for a later round. What they leave free is for leaders that have no
+    ``admitted``; the others wait for a later round. What they leave free is for leaders without a
     place among the contenders, by precedence and at most ``MAX_LEADERS``: few places are held for
     days by entries that lead by a hair, and one that is better must be scored meanwhile, before
     later copies of it are proven. Without a ``book`` of the chain's records each
