@@ -17,8 +17,10 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
 
-# Of a round, besides the contenders. Leaders soon fall behind or are proven once they are scored:
-# more than a few at a time are a crowd of copies, of which the earliest come first.
+# Leaders besides the contenders that take places which newcomers leave free, the earliest first. A
+# contender's place may be held for days by an entry that leads by a hair; a better one is scored
+# meanwhile, before later copies of it are proven. Scored leaders soon fall behind or are proven:
+# more than a few at a time are a crowd of copies.
 MAX_LEADERS = 8
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
@@ -66,16 +68,13 @@ def plan_entries(
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
     the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``; the others wait for a later round. What they leave free is for leaders without a
-    place among the contenders, by precedence and at most ``MAX_LEADERS``: few places are held for
-    days by entries that lead by a hair, and one that is better must be scored meanwhile, before
-    later copies of it are proven. Without a ``book`` of the chain's records each
-    hotkey's newest commitment counts.
+    ``admitted``, and leaders those that are left; all others wait for a later round. Without a
+    ``book`` of the chain's records each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
-    staying, waiting, listed = set[EntryKey](), list[Submission](), dict[EntryKey, EntryResult]()
-    leading = list[EntryKey]()
+    staying, listed = set[EntryKey](), dict[EntryKey, EntryResult]()
+    waiting, leading = list[Submission](), list[EntryKey]()
     for submission in taking_part:
         key = submission.commitment.key
         judgement = judge(
