@@ -123,7 +123,9 @@ class _Reader:
             return ScheduleTable.model_validate(given)
         except ValidationError as error:
             # A key that is missing last: an unknown one is often the same key, misspelt.
-            first = min(error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"])))
+            first = min(
+                error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"]))
+            )
             raise self._error(first["loc"], explain(first, _KEYS)) from error
 
     def _inherit(self, competitions: object) -> None:
