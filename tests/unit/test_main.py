@@ -232,3 +232,10 @@ def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
     assert Difference(where="from block 0", old=None, new="present") in found
     assert all("competition" not in d.where for d in found)
     assert warnings(simnet) == ()
+
+
+def test_every_way_in_which_a_state_can_begin_has_words() -> None:
+    from sn37.app.cli_state import _BEGAN_WITH
+    from sn37.domain.state import ColdStart
+
+    assert set(_BEGAN_WITH) == set(ColdStart)
