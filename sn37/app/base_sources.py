@@ -61,7 +61,9 @@ def hotkey_of(text: str) -> Hotkey:
         UsageError: It is none.
     """
     if _HOTKEY.fullmatch(text) is None:
-        raise UsageError(f"{text!r} is no hotkey's address, such as 5F...: 48 letters and digits")
+        raise UsageError(
+            f"{text!r} is not a hotkey's address, such as 5F...: 48 letters and digits"
+        )
     return Hotkey(text)
 
 

@@ -69,13 +69,15 @@ def _named(text: str) -> Path | Repository:
     """A folder, or a repository at what may be a branch."""
     if is_folder(folder := Path(text)):
         return folder
+    if folder.is_file():
+        raise UsageError(f"{text} is a file: name the folder that holds the model")
     if (match := _REPOSITORY.fullmatch(text)) is None:
         raise UsageError(f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT")
     return Repository(repo=match[1], commit=match[2])
 
 
 async def _no_commit(repo: str, name: str, settings: Settings) -> str:
-    why = f"{name} is no commit of 40 hex digits, and what it points to can change"
+    why = f"{name} is not a commit of 40 hex digits, and what it points to can change"
     try:
         commit = await open_examiner(settings).commit_of(repo, name)
     except Unavailable as error:

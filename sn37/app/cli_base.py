@@ -95,7 +95,7 @@ def _show_base(base: Base, *, as_json: bool) -> None:
         f"{artifact.architecture}, {_named(base.licence)}"
     )
     if base.terms is Terms.UNKNOWN:
-        typer.echo("what may be made of it has to be read in its repository")
+        typer.echo("read in its repository what you may do with it")
 
 
 def _named(licence: str | None) -> str:

@@ -13,6 +13,7 @@ import typer
 from sn37.app import options
 from sn37.app.cli_errors import UsageError
 from sn37.app.folders import is_folder
+from sn37.domain.admission import AdmissionStep
 
 if TYPE_CHECKING:
     from sn37.app.checking import Row
@@ -92,22 +93,26 @@ def check(
 
 
 def _line(row: Row) -> str:
-    line = f"{row.status.value:<12} {row.step.value:<11} {row.step.what}"
+    line = f"{row.status.value:<12} {row.step.value:<11}"
     if row.reason is not None:
-        return f"{line}: {row.reason.value}: {row.detail}; {row.reason.meaning}"
-    return f"{line}: {row.detail}" if row.detail else line
+        return f"{line} {row.reason.value}: {row.detail}"
+    return f"{line} {row.step.what}{f': {row.detail}' if row.detail else ''}"
 
 
 def _summary(rules: Competition, examined: Examined) -> str:
     where = f"competition {rules.id} ({rules.name})"
     if examined.refusal is not None:
-        return f"a validator would refuse it in {where}"
+        reason = examined.refusal.reason
+        return f"a validator would refuse it in {where}; {reason.value} means: {reason.meaning}"
     if (artifact := examined.artifact) is None:
-        return f"so far nothing speaks against it in {where}"
-    return (
-        f"admitted to {where}: {artifact.parameters:,} parameters, {artifact.size_bytes:,} bytes, "
+        return f"no problem found for {where} by the checks that were made"
+    facts = (
+        f"{artifact.parameters:,} parameters, {artifact.size_bytes:,} bytes, "
         f"{artifact.architecture}, model hash {artifact.content_digest}"
     )
+    if AdmissionStep.LOADING not in examined.passed:
+        return f"no problem found for {where} by the checks that were made: {facts}"
+    return f"a validator would admit it to {where}: {facts}"
 
 
 def _as_json(

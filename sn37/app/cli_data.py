@@ -115,8 +115,14 @@ def check(
 
     Reads it several times, also in other processes with another hash seed, locale and time zone.
     """
+    from sn37.app.plugins import SIMNET_SOURCE
     from sn37.domain.checks import Grade
 
+    if name == SIMNET_SOURCE:
+        raise UsageError(
+            "simnet's rows are made by the simulation, not by a plug-in; "
+            "sn37 data sample simnet shows them"
+        )
     settings = _settings(config, network, endpoint, state_dir)
     asked = _asked(name, parameter, schedule, since, until, trusted)
     checks = asyncio.run(_check(asked, settings, block, count, shown=not as_json))

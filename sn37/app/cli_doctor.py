@@ -100,4 +100,4 @@ def _line(finding: Finding) -> str:
     if finding.present:
         return f"ok       {finding.name} {finding.detail}".rstrip()
     state = "MISSING" if finding.needed else "missing"
-    return f"{state}  {finding.name}: {finding.lost}; to mend it: {finding.fix}"
+    return f"{state}  {finding.name}: {finding.lost}; to fix it: {finding.fix}"

@@ -135,11 +135,12 @@ def _duel_lines(duel: Duel) -> Iterator[str]:
     model = duel.champion.model
     yield f"champion    {duel.champion_score:.4f}{_by_task(duel.champion_tasks)}"
     yield f"            {model.repo}@{model.revision}, by {duel.known_from}"
-    proven = "nothing proven" if duel.log_e == NOT_PROVEN else f"evidence ln E = {duel.log_e:.1f}"
     yield (
-        f"margin      {duel.rate.relative_gain:+.2%}, standard error "
-        f"{duel.rate.relative_error:.2%}; {proven}, the crown takes {LOG_LEVEL:.1f}"
+        f"gain        {duel.rate.relative_gain:+.2%} over the champion, standard error "
+        f"{duel.rate.relative_error:.2%}"
     )
+    so_far = "none" if duel.log_e == NOT_PROVEN else f"ln E = {duel.log_e:.1f}"
+    yield f"evidence    {so_far}; a crown takes ln E = {LOG_LEVEL:.1f}"
     yield "outlook     day     epsilon    rounds until the crown"
     for day in duel.days:
         when = "today" if day.in_days == 0 else f"+{day.in_days}"

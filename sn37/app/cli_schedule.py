@@ -42,12 +42,13 @@ def check(
 ) -> None:
     """Say whether a validator here could run a schedule, and what deserves a second thought."""
     from sn37.app import plugins, schedule_view
+    from sn37.app.model_hosts import scored_architectures
 
     known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     loaded = _load(file, known)
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
-    doubts = schedule_view.warnings(loaded.schedule)
+    doubts = schedule_view.warnings(loaded.schedule, scorable=scored_architectures())
     worth = schedule_view.leverage_lines(loaded.schedule)
     stale = schedule_view.sources_without_freshness(loaded.schedule)
     if as_json:
@@ -67,8 +68,9 @@ def check(
         typer.echo(f"warning: {doubt}")
     if stale:
         typer.echo(f"without freshness, protected by the later block hash only: {', '.join(stale)}")
-    num_stages = len(loaded.schedule.stages)
-    typer.echo(f"{loaded.origin}: valid, {num_stages} stages, fingerprint {loaded.fingerprint}")
+    num = len(loaded.schedule.stages)
+    stages = "1 stage" if num == 1 else f"{num} stages"
+    typer.echo(f"{loaded.origin}: valid, {stages}, fingerprint {loaded.fingerprint}")
 
 
 @app.command()
@@ -97,7 +99,8 @@ def show(
     typer.echo(f"{loaded.origin}, netuid {schedule.netuid}, fingerprint {loaded.fingerprint}")
     typer.echo(
         f"a round every {schedule.timing.cadence} blocks; "
-        f"at most {schedule.max_new_entries} new entries; warm-up {schedule.warmup_rounds} rounds"
+        f"at most {schedule.max_new_entries} new entries; "
+        f"warm-up of {schedule.warmup_rounds} round{'' if schedule.warmup_rounds == 1 else 's'}"
     )
     typer.echo(
         f"standings by {schedule.standings.value.replace('_', ' ')}; "
@@ -139,7 +142,11 @@ def levels(
         _print_json([as_json_value(proposed) for proposed in found])
         return
     for proposed in found:
-        typer.echo(f"# {proposed.name}: {proposed.num_rounds} rounds from {proposed.from_block} on")
+        plural = "round" if proposed.num_rounds == 1 else "rounds"
+        typer.echo(
+            f"# {proposed.name}: mean of {proposed.num_rounds} {plural} since block "
+            f"{proposed.from_block}; for the tasks of a new stage"
+        )
         for task, level in proposed.levels.items():
             typer.echo(f"{task}: level = {level:g}")
 

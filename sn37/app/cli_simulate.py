@@ -217,7 +217,7 @@ def multi_task(
 
 @app.command()
 def attack(
-    scenario: Annotated[str, typer.Argument(help="One of those that --help lists below.")],
+    scenario: Annotated[str, typer.Argument(help="One of the scenarios listed above.")],
     paths: Paths = 60,
     rounds: Rounds = 60,
     samples: Samples = 300,

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app import options
+from sn37.domain.state import ColdStart
 
 if TYPE_CHECKING:
     from sn37.app.container import Container
 
 app = typer.Typer(name="state", help="Look after a validator's database.", no_args_is_help=True)
+
+_BEGAN_WITH = {
+    ColdStart.RECEIPTS: "rounds adopted from receipts",
+    ColdStart.MANIFESTS: "rounds judged again on the samples",
+    ColdStart.NOTHING: "no earlier rounds",
+    ColdStart.FIRST: "no earlier rounds, because nobody had set weights yet",
+}
 
 Copy = Annotated[Path, typer.Argument(metavar="COPY", help="The file of the copy.")]
 
@@ -41,7 +49,7 @@ def verify(
         source = f" of {began.source}" if began.source else ""
         num_rounds = began.num_rounds_rescored
         again = f", {num_rounds} rounds scored again" if num_rounds else ""
-        typer.echo(f"began at block {began.block} with: {began.way.value}{source}{again}")
+        typer.echo(f"began at block {began.block} with {_BEGAN_WITH[began.way]}{source}{again}")
     for table, count in contents.rows.items():
         typer.echo(f"{count:>9,}  {table}")
     for competition, (count, block, at) in contents.forgotten.items():

@@ -41,8 +41,8 @@ def status(
 ) -> None:
     """Follow a commitment from the chain to the crown.
 
-    What only a validator knows is told where one has run with the same state directory; it
-    may be running.
+    Verdicts and scores come from the record of a validator with the same state directory, where
+    there is one; it may be running.
     """
     flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
     from sn37.app.miner_status import miner_status  # what it needs takes a second to import

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from sn37.app import toml_files, toml_lines
 from sn37.app.schedule_tables import ScheduleTable
-from sn37.app.toml_tables import explain, keys_of
+from sn37.app.toml_tables import explain, keys_of, shortened
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.competition import Source
 from sn37.domain.ids import Digest
@@ -122,8 +122,10 @@ class _Reader:
         try:
             return ScheduleTable.model_validate(given)
         except ValidationError as error:
-            problems = sorted(error.errors(), key=lambda e: self._line(e["loc"]))
-            first = problems[0]
+            # A key that is missing last: an unknown one is often the same key, misspelt.
+            first = min(
+                error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"]))
+            )
             raise self._error(first["loc"], explain(first, _KEYS)) from error
 
     def _inherit(self, competitions: object) -> None:
@@ -134,10 +136,12 @@ class _Reader:
         for name, table in competitions.items():
             if isinstance(table, dict) and "base" in table:
                 base = table.pop("base")
-                if base not in earlier:
+                if not isinstance(base, str) or base not in earlier:
+                    above = ", ".join(earlier) or "none"
                     raise self._error(
                         ("competitions", name, "base"),
-                        f"{base!r} is no competition table above this one",
+                        f"{shortened(base)} is not the name of a competition table above this one; "
+                        f"those above: {above}",
                     )
                 competitions[name] = table = {**earlier[base], **table}
             if isinstance(table, dict):

@@ -34,7 +34,7 @@ async def check_source(
     try:
         plugin = dataset_plugin(source.name)
     except LookupError as error:
-        yield failed("installed", str(error.args[0]), "install the package, or mend its factory")
+        yield failed("installed", str(error.args[0]), "install the package, or fix its factory")
         return
     yield ok("installed", f"a {plugin.freshness} source")
     checks = [_opened(plugin, source), _unknown(plugin, source), *_wrong(plugin, source)]

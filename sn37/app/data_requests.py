@@ -158,7 +158,9 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no time; write it like 2026-01-02T12:00Z") from error
+        raise UsageError(
+            f"invalid time {text!r}: expected for example 2026-01-02T12:00Z"
+        ) from error
     if found.year not in YEARS:
         raise UsageError(f"{text!r}: give a time from {YEARS[0]} to {YEARS[-1]}")
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

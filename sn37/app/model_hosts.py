@@ -105,6 +105,13 @@ def scored_methods() -> frozenset[Method]:
     return Container.methods()
 
 
+def scored_architectures() -> frozenset[str]:
+    """The classes of models that admission lets through to the scorer."""
+    from sn37.adapters.admission.config_keys import FAMILIES
+
+    return frozenset(FAMILIES)
+
+
 async def prescribed_tokenizer(
     settings: Settings, ref: TokenizerRef, *, online: bool
 ) -> PurePath | None:

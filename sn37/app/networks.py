@@ -49,8 +49,8 @@ def require_chain(settings: Settings) -> None:
     """
     if settings.is_simnet:
         raise UsageError(
-            "--network simnet: it has no chain outside a run; name finney, test, local or a "
-            "ws:// address"
+            "--network simnet: this looks at a real chain, and simnet's is a file of its state "
+            "directory; name finney, test, local or a ws:// address"
         )
     if find_spec("bittensor") is None:
         raise CommandError("the chain needs bittensor: run pip install 'sn37[chain]'")

@@ -137,7 +137,7 @@ class NotedWriter:
     def _failed(self, error: OSError) -> CommandError:
         return CommandError(
             f"{self._note}, which remembers what was sent: {error.strerror or error}; nothing was "
-            "committed now: mend it and call again"
+            "committed now: fix it and call again"
         )
 
 

@@ -239,7 +239,7 @@ def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total
     if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
         raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
     if not is_finite(blocks):
-        raise OfferRefused(f"{who} was scored with a loss that is no number")
+        raise OfferRefused(f"{who} was scored with a loss that is not a number")
 
 
 def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:

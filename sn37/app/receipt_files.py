@@ -115,7 +115,7 @@ class _Document(BaseModel):
     def _controls(self) -> tuple[ControlLoss, ...] | None:
         given = {"controls", "opinion"} & self.model_fields_set
         if len(given) != (2 if self.version > 2 else 0):
-            raise UnreadableReceipt("no receipt: its version does not fit its controls")
+            raise UnreadableReceipt("not a receipt: its version does not fit its controls")
         if self.version < 3:
             return None
         return tuple(
@@ -125,14 +125,14 @@ class _Document(BaseModel):
 
     def _sample_signers(self) -> SampleSigners | None:
         if (self.signers is None) != (self.version == 1):
-            raise UnreadableReceipt("no receipt: its version does not fit its signers")
+            raise UnreadableReceipt("not a receipt: its version does not fit its signers")
         if self.signers is None:
             return None
         try:
             signers = unpacked(self.signers.hotkeys, self.signers.samples)
             require_counts(signers, {TaskName(t): len(rows) for t, rows in self.manifest.items()})
         except ValueError as error:
-            raise UnreadableReceipt(f"no receipt: {one_line(str(error))}") from error
+            raise UnreadableReceipt(f"not a receipt: {one_line(str(error))}") from error
         return signers
 
     def _commitment(self) -> Commitment:
@@ -141,7 +141,7 @@ class _Document(BaseModel):
         text = f"2:{name}:{self.revision}:{self.secure_hash}:{self.competition}"
         read = parse_commitment(text, hotkey=Hotkey(self.hotkey), block=Block(self.block))
         if isinstance(read, MalformedCommitment):
-            raise UnreadableReceipt(f"no receipt: its commitment: {read.fault}: {read.detail}")
+            raise UnreadableReceipt(f"not a receipt: its commitment: {read.fault}: {read.detail}")
         return read
 
 
@@ -186,14 +186,14 @@ def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
     try:
         parsed = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise UnreadableReceipt(f"no JSON: {one_line(str(error))}") from error
+        raise UnreadableReceipt(f"not JSON: {one_line(str(error))}") from error
     if not (isinstance(parsed, dict) and "document" in parsed):
         return _checked(_Document, data).receipt(), None
     published = _checked(_Published, data)
     try:
         document = canonical_json(parsed["document"])
     except ValueError as error:  # a NaN, or half a surrogate pair
-        raise UnreadableReceipt(f"no receipt: document: {one_line(str(error))}") from error
+        raise UnreadableReceipt(f"not a receipt: document: {one_line(str(error))}") from error
     return published.document.receipt(), SignedReceipt(
         document=document,
         hotkey=Hotkey(published.hotkey),
@@ -211,7 +211,7 @@ def read_signed(data: bytes) -> SignedReceipt:
     try:
         document = canonical_json(json.loads(data)["document"])
     except (ValueError, RecursionError) as error:  # a NaN, half a surrogate pair, a million "["
-        raise UnreadableReceipt(f"no receipt: document: {one_line(str(error))}") from error
+        raise UnreadableReceipt(f"not a receipt: document: {one_line(str(error))}") from error
     return SignedReceipt(
         document=document, hotkey=Hotkey(shape.hotkey), signature=bytes.fromhex(shape.signature)
     )
@@ -223,4 +223,4 @@ def _checked(shape: type[_Shape], data: bytes) -> _Shape:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = one_line(".".join(map(str, problem["loc"])))[:80]
-        raise UnreadableReceipt(f"no receipt: {where}: {problem['msg']}") from error
+        raise UnreadableReceipt(f"not a receipt: {where}: {problem['msg']}") from error

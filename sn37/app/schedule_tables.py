@@ -255,8 +255,8 @@ class ScheduleTable(Table):
     max_new_entries: int = 20
     warmup_rounds: int = 8
     burn: str | None = None
-    standings: StandingsRule = StandingsRule.WINDOW
-    commitment_format: CommitmentFormat = CommitmentFormat.V2
+    standings: StandingsRule = Field(default=StandingsRule.WINDOW, strict=False)
+    commitment_format: CommitmentFormat = Field(default=CommitmentFormat.V2, strict=False)
     timing: TimingTable = Field(default_factory=TimingTable)
     sources: dict[str, SourceTable]
     competitions: dict[str, CompetitionTable]

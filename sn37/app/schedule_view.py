@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sn37.domain.canonical import JsonValue, as_json
@@ -13,6 +13,8 @@ from sn37.domain.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
+
+FEWEST_SIGNERS = 5  # as finney asks; with fewer, one signer has a large part of the rows
 
 PRESENT = "present"
 
@@ -41,14 +43,23 @@ def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def warnings(schedule: Schedule) -> tuple[str, ...]:
-    """What is allowed and yet probably not meant."""
-    found: dict[str, None] = {}
+def warnings(schedule: Schedule, *, scorable: Collection[str] | None = None) -> tuple[str, ...]:
+    """What is allowed and yet probably not meant.
+
+    Args:
+        scorable: Classes of models that a validator here can score; ``None`` asks nothing.
+    """
+    found: dict[str, list[int]] = {}
     for stage in schedule.stages:
         for competition in stage.competitions:
-            for warning in _doubts(competition):
-                found[f"from block {stage.from_block}, {competition.name}: {warning}"] = None
-    return tuple(found)
+            for warning in (*_doubts(competition), *_not_scored(competition, scorable)):
+                found.setdefault(f"{competition.name}: {warning}", []).append(stage.from_block)
+    return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
+
+
+def _blocks(blocks: Sequence[int]) -> str:
+    plural = "block" if len(blocks) == 1 else "blocks"
+    return f"{plural} {', '.join(map(str, blocks))}"
 
 
 def competition_lines(competition: Competition) -> Iterator[str]:
@@ -101,7 +112,7 @@ def _margin(epsilon: Epsilon) -> str:
 
 def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
     """What a stated gain in each task alone is worth, competition by competition."""
-    found: dict[str, None] = {}
+    found: dict[str, list[int]] = {}
     for stage in schedule.stages:
         for competition in stage.competitions:
             for worth in leverages(competition):
@@ -109,12 +120,12 @@ def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
                 if worth.rounds is not None:
                     plural = "round" if worth.rounds == 1 else "rounds"
                     takes = f"takes the crown in about {worth.rounds} {plural}"
-                found[
-                    f"from block {stage.from_block}, {competition.name}, {worth.task.name}: a gain "
-                    f"of {worth.gain:.0%} in this task alone is {worth.relative_gain:.2%} of the "
-                    f"score and {takes}"
-                ] = None
-    return tuple(found)
+                line = (
+                    f"{competition.name}, {worth.task.name}: a gain of {worth.gain:.0%} in this "
+                    f"task alone is {worth.relative_gain:.2%} of the score and {takes}"
+                )
+                found.setdefault(line, []).append(stage.from_block)
+    return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
 
 
 def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
@@ -158,7 +169,8 @@ def _doubts(competition: Competition) -> Iterator[str]:
     if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
         yield (
             "its tasks have no levels, so that weights are not shares of the score: a task with "
-            "large losses decides alone; sn37 schedule levels proposes some"
+            "large losses decides alone, and nothing can be said of what a gain is worth; sn37 "
+            "schedule levels proposes some"
         )
     if (doubt := _unpinned(competition)) is not None:
         yield doubt
@@ -167,6 +179,23 @@ def _doubts(competition: Competition) -> Iterator[str]:
         yield (
             f"base model {base.repo} is pinned by its commit alone, which its host vouches for; "
             "give the tensor_digest that sn37 check shows"
+        )
+    for source in dict.fromkeys(task.source.name for task in competition.tasks):
+        asked = next(t.source for t in competition.tasks if t.source.name == source)
+        if asked.signers_netuid is not None and asked.min_signers < FEWEST_SIGNERS:
+            yield (
+                f"source {source} asks for {asked.min_signers} signers: with fewer than "
+                f"{FEWEST_SIGNERS} one of them has a large part of the rows; raise min_signers"
+            )
+
+
+def _not_scored(competition: Competition, scorable: Collection[str] | None) -> Iterator[str]:
+    if scorable is None:
+        return
+    for name in sorted(competition.constraints.architectures - set(scorable)):
+        yield (
+            f"no validator of this version can score {name}, so all models of it are refused; "
+            f"it can score {', '.join(sorted(scorable))}"
         )
 
 

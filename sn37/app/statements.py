@@ -140,9 +140,9 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = one_line(".".join(map(str, problem["loc"])))[:80]
-        raise UnreadableStatement(f"no statement: {where}: {problem['msg']}") from error
+        raise UnreadableStatement(f"not a statement: {where}: {problem['msg']}") from error
     except ValueError as error:  # a text that cannot be encoded
-        raise UnreadableStatement(f"no statement: {one_line(str(error))}") from error
+        raise UnreadableStatement(f"not a statement: {one_line(str(error))}") from error
     is_first = statement.version == 1
     if (
         not is_canonical
@@ -151,7 +151,7 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
         or (statement.version == SCREENED_VERSION) != (statement.screenings is not None)
         or is_first != (statement.premises is None)
     ):
-        raise UnreadableStatement("no statement as this version writes them")
+        raise UnreadableStatement("not a statement as this version writes them")
     if not is_signed(signed, verify):
         raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
     if (fault := _contradiction(statement)) is not None:

@@ -29,8 +29,14 @@ def explain(problem: ErrorDetails, keys: Collection[str]) -> str:
         return f"unknown key{f'; did you mean {close[0]!r}?' if close else ''}"
     if problem["type"] == "value_error":  # one of our own
         return problem["msg"].removeprefix("Value error, ")
-    message, shown = problem["msg"], repr(problem["input"])
-    return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 60 else 'this'}"
+    message = problem["msg"]
+    return f"{message[0].lower()}{message[1:]}, not {shortened(problem['input'])}"
+
+
+def shortened(value: object) -> str:
+    """A value of the file for a message; ``this`` where it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else "this"
 
 
 def keys_of(table: object) -> set[str]:

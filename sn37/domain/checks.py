@@ -31,4 +31,4 @@ class Check:
     def line(self) -> str:
         """For people: the grade, what was found, and what to do."""
         said = f"{self.grade.value:<8} {self.name}: {self.detail}"
-        return f"{said}; to mend it: {self.remedy}" if self.remedy else said
+        return f"{said}; to fix it: {self.remedy}" if self.remedy else said

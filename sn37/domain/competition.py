@@ -69,7 +69,11 @@ class Source:
             raise ValueError(f"source {self.name}: max_age_s is for live sources")
         if not 0 < self.signer_share <= 1:
             raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
-        if self.min_signers < 0 or (self.min_signers and self.signers_netuid is None):
+        if self.min_signers < 0:
+            raise ValueError(
+                f"source {self.name}: min_signers {self.min_signers} must not be negative"
+            )
+        if self.min_signers and self.signers_netuid is None:
             raise ValueError(
                 f"source {self.name}: min_signers {self.min_signers} is for signed sources; "
                 "name signers_netuid or leave it out"

@@ -67,9 +67,8 @@ def plan_entries(
 
     The champion and the contenders stay in, also those whose hotkey has committed again since.
     Where the champion is not eligible any more, the first contender that is defends the crown. Of
-    the others, those that are to be evaluated take the schedule's ``max_new_entries`` places, see
-    ``admitted``, and leaders those that are left; all others wait for a later round. Without a
-    ``book`` of the chain's records each hotkey's newest commitment counts.
+    the others some take the ``max_new_entries`` places, see ``admitted``, and leaders those that
+    are left. Without a ``book`` each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)

@@ -26,7 +26,7 @@ class ReleaseFile:
 
     def __post_init__(self) -> None:
         if not _FILE_NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name[:60]!a} is no plain file name")
+            raise ValueError(f"{self.name[:60]!a} is not a plain file name")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f"{self.name}: its sha256 is not 64 hexadecimal digits")
         if not 0 < self.size_bytes <= MAX_FILE_BYTES:

@@ -65,6 +65,35 @@ def test_a_prescribed_tokenizer_that_is_not_here_is_asked_for(check: Check, mode
     assert "give --tokenizer FOLDER" in rows[-1]["detail"]
 
 
+def test_what_was_not_checked_is_not_called_admitted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["check", str(model), "--network", "simnet", "--allow-weak-sandbox"]
+    save_tokenizer(tmp_path / "tokenizer")
+    assert run(main.app, [*words, "--competition", "1"], prog_name="sn37") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("no problem found for competition 1 (SIMNET_INSTRUCT) by the checks")
+    tokenizer = ["--tokenizer", str(tmp_path / "tokenizer")]
+    assert run(main.app, [*words, "--competition", "1", *tokenizer], prog_name="sn37") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("a validator would admit it to competition 1 (SIMNET_INSTRUCT): ")
+
+
+def test_a_refusal_is_a_line_with_the_finding_and_one_with_the_meaning(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model / "config.json").write_text("{")
+    words = ["check", str(model), "--network", "simnet", "--competition", "2"]
+    assert run(main.app, words, prog_name="sn37") == 1
+    lines = capsys.readouterr().out.splitlines()
+    (failed,) = (line for line in lines if line.startswith("failed"))
+    assert failed.startswith("failed       config      bad_config: config.json: not JSON: ")
+    assert lines[-1] == (
+        "a validator would refuse it in competition 2 (SIMNET_FREE); bad_config means: "
+        "a JSON file is malformed, out of bounds or asks for code; correct it"
+    )
+
+
 def test_a_snapshot_of_the_hubs_cache_is_told_what_to_do(
     check: Check, model: Path, tmp_path: Path
 ) -> None:

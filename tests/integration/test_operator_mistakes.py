@@ -81,7 +81,7 @@ def test_a_simulated_chain_that_is_none_is_no_outage(content: bytes | None, tmp_
         chain.write_bytes(content)
     code, said = refused(tmp_path)
     assert code == 1
-    assert f"{chain} is no chain that can be used" in said
+    assert f"{chain} is not a chain that can be used" in said
     assert not (tmp_path / "simnet" / "population").exists()
 
 

@@ -16,11 +16,13 @@ from sn37.app.schedule_view import (
     undecided_lines,
     warnings,
 )
+from sn37.domain.commitment import CommitmentFormat
 from sn37.domain.competition import Freshness, Method
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.models import NormLimits
 from sn37.domain.normalization import InverseExponential
+from sn37.domain.schedule import StandingsRule
 
 SMALL = """\
 [sources.feed]
@@ -103,6 +105,15 @@ def test_t45_limits_of_weights_are_the_schedule_s_and_part_of_its_fingerprint(fi
     )
 
 
+def test_a_network_in_transition_can_be_written_in_a_file(file: Path) -> None:
+    for standings in StandingsRule:
+        for text in CommitmentFormat:
+            rules = f'standings = "{standings.value}"\ncommitment_format = "{text.value}"\n'
+            file.write_text(rules + SMALL)
+            schedule = load_schedule(file, known_sources=None).schedule
+            assert (schedule.standings, schedule.commitment_format) == (standings, text)
+
+
 def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> None:
     words, other = load_schedule(file, known_sources=None).schedule.at(Block(100))
     assert other.id == CompetitionId(2)
@@ -138,6 +149,12 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
         (
             "num_samples = 32",
             "num_smaples = 32",
+            "rules.toml, line 24: competitions.words.tasks.0.num_smaples: "
+            "unknown key; did you mean 'num_samples'?",
+        ),
+        (
+            "num_samples = 32",
+            "",
             "rules.toml, line 19: competitions.words.tasks.0.num_samples: "
             "the key 'num_samples' is missing",
         ),
@@ -191,7 +208,36 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             'base = "words"',
             'base = "wrods"',
             "rules.toml, line 27: competitions.other.base: "
-            "'wrods' is no competition table above this one",
+            "'wrods' is not the name of a competition table above this one; those above: words",
+        ),
+        (
+            'base = "words"',
+            'base = { repo = "a/b" }',
+            "rules.toml, line 27: competitions.other.base: {'repo': 'a/b'} "
+            "is not the name of a competition table above this one; those above: words",
+        ),
+        (
+            "[sources.feed]",
+            'standings = "average"\n[sources.feed]',
+            "rules.toml, line 1: standings: input should be 'window' or 'moving_average', "
+            "not 'average'",
+        ),
+        (
+            "[sources.feed]",
+            "commitment_format = 1\n[sources.feed]",
+            "rules.toml, line 1: commitment_format: input should be 'v1' or 'v2', not 1",
+        ),
+        (
+            "max_age_s = 14400",
+            "max_age_s = 14400\nmin_signers = -1",
+            "rules.toml, line 4: sources.feed.min_signers: source feed: "
+            "min_signers -1 must not be negative",
+        ),
+        (
+            "max_age_s = 14400",
+            "max_age_s = 14400\nmin_signers = 1",
+            "rules.toml, line 4: sources.feed.min_signers: source feed: min_signers 1 is for "
+            "signed sources; name signers_netuid or leave it out",
         ),
         (
             "other = 0.25",

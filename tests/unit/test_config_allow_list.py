@@ -153,6 +153,15 @@ def test_t47_an_alias_may_repeat_what_it_stands_for_and_nothing_else() -> None:
         assert "contradicts" in refusal(of(family, head_dim=8))
 
 
+def test_t47_all_keys_that_are_not_known_are_named_at_once() -> None:
+    told = refusal(of("LlamaForCausalLM", first_odd=1, hidden_size=64, second_odd=2))
+    assert told.startswith("config.json: 'first_odd' is not a key that llama models need")
+    assert told.endswith("; not known either: 'second_odd'")
+    many = refusal(of("LlamaForCausalLM", **{f"odd_{number}": 1 for number in range(5000)}))
+    assert many.endswith("'odd_8' and 4991 more")
+    assert len(many) < 400
+
+
 def test_t47_a_key_twice_is_refused_at_any_depth() -> None:
     for text in (
         '"hidden_size": 64, "hidden_size": 128',

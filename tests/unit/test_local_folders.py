@@ -7,10 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.admission.files import listing
-from sn37.adapters.admission.header import Header, TensorSpan, check_index
+from sn37.adapters.admission.admit import inspect
+from sn37.adapters.admission.files import ListedFile, listing, select
+from sn37.adapters.admission.header import (
+    PREFIX_BYTES,
+    Header,
+    TensorSpan,
+    check_index,
+    header_bytes,
+    parse_header,
+)
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+from sn37.testing.builders import some_constraints
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -115,3 +124,60 @@ def test_an_index_has_no_other_keys() -> None:
     text = json.dumps({"weight_map": RIGHT, "auto_map": {}}).encode()
     with pytest.raises(ModelRejected, match="auto_map"):
         check_index(text, SHARDS)
+
+
+def selection_said(*names: str) -> str:
+    listed = [ListedFile(name, 1) for name in ("config.json", "model.safetensors", *names)]
+    with pytest.raises(ModelRejected) as caught:
+        select(listed, max_bytes=10**6)
+    assert caught.value.reason is Reason.UNSAFE_FILE
+    return str(caught.value)
+
+
+def test_all_files_that_are_not_read_are_named_at_once() -> None:
+    assert selection_said("training_args.bin") == "training_args.bin is not a file that is read"
+    assert selection_said("a.bin", "README.md", "b.py", "tokenizer.json") == (
+        "a.bin is not a file that is read; nor are 'b.py'"
+    )
+    many = selection_said(*(f"checkpoint-{number}.bin" for number in range(60)))
+    assert many.endswith("'checkpoint-8.bin' and 51 more")
+    assert len(many) < 300
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_is_told_to_be_merged(name: str) -> None:
+    assert "merge it into the model" in selection_said(name)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"PK\x03\x04\x00\x00\x08\x08", "torch.save"),
+        (b"GGUF\x03\x00\x00\x00", "GGUF"),
+        (b"anything else", "at most 4194304 are read"),
+    ],
+)
+def test_another_format_under_the_name_of_safetensors_is_named(start: bytes, told: str) -> None:
+    with pytest.raises(ModelRejected, match="not safetensors") as caught:
+        header_bytes(start[:PREFIX_BYTES], 10**10)
+    assert caught.value.reason is Reason.BAD_HEADER
+    assert told in str(caught.value)
+
+
+def test_a_file_that_is_cut_off_is_said_to_be() -> None:
+    text = b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'
+    whole = PREFIX_BYTES + len(text) + 16
+    parse_header(text, whole)
+    with pytest.raises(ModelRejected, match="cut off, transfer it again"):
+        parse_header(text, whole - 1)
+    with pytest.raises(ModelRejected, match=rf"end at byte {whole} of {whole + 1}$"):
+        parse_header(text, whole + 1)
+
+
+def test_a_header_that_is_refused_names_its_file(tmp_path: Path) -> None:
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
+    with pytest.raises(ModelRejected, match=r"^model.safetensors: not safetensors, but a pointer"):
+        inspect(tmp_path, some_constraints())

@@ -141,6 +141,42 @@ def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
     assert "preset finney: valid, 4 stages" in said
 
 
+def test_check_names_a_warning_of_several_stages_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sn37_command("schedule", "check", "finney", "--structure-only") == 0
+    said = capsys.readouterr().out
+    assert "from blocks 3138611, 3786611, SN9_MODEL, sn18: a gain of 10%" in said
+    assert said.count("B7_MULTI_CHOICE: tokenizer Xenova/gpt-4 is at") == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            '["LlamaForCausalLM"]',
+            '["GPT2LMHeadModel"]',
+            "SIMNET_INSTRUCT: no validator of this version can score GPT2LMHeadModel, so all "
+            "models of it are refused; it can score BartForCausalLM, ",
+        ),
+        (
+            "min_signers = 5",
+            "min_signers = 2",
+            "source simnet asks for 2 signers: with fewer than 5 one of them has a large part of "
+            "the rows; raise min_signers",
+        ),
+    ],
+)
+def test_check_warns_of_what_cannot_work_as_meant(
+    old: str, new: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
+    assert old in text
+    changed = tmp_path / "changed.toml"
+    changed.write_text(text.replace(old, new, 1))
+    assert sn37_command("schedule", "check", str(changed)) == 0
+    assert "warning: from block" in (said := capsys.readouterr().out)
+    assert told in said
+
+
 def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert sn37_command("schedule", "check", "simnet", "--json") == 0
     said = json.loads(capsys.readouterr().out)
@@ -196,3 +232,10 @@ def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
     assert Difference(where="from block 0", old=None, new="present") in found
     assert all("competition" not in d.where for d in found)
     assert warnings(simnet) == ()
+
+
+def test_every_way_in_which_a_state_can_begin_has_words() -> None:
+    from sn37.app.cli_state import _BEGAN_WITH
+    from sn37.domain.state import ColdStart
+
+    assert set(_BEGAN_WITH) == set(ColdStart)

@@ -127,7 +127,7 @@ def inspect_listed(
     passed(AdmissionStep.CONFIG)
     headers: dict[str, Header] = {}
     for name in weight_files(tuple(by_name)):
-        headers[name] = source.header(by_name[name])
+        headers[name] = _header_of(source, by_name[name])
         # Capped for the model as a whole: a hundred shards may not hold a hundred times as many.
         if (count := sum(len(header.tensors) for header in headers.values())) > MAX_TENSORS:
             raise ModelRejected(
@@ -149,6 +149,15 @@ def inspect_listed(
         raise ModelRejected(violation.detail, reason=violation.reason)
     passed(AdmissionStep.LIMITS)
     return Inspected(files=files, architecture=architecture, parameters=parameters)
+
+
+def _header_of(source: FileSource, file: ListedFile) -> Header:
+    try:
+        return source.header(file)
+    except ModelRejected as error:
+        if error.reason is not Reason.BAD_HEADER:
+            raise
+        raise ModelRejected(f"{file.path}: {error}", reason=error.reason) from error
 
 
 def admit(folder: Path, constraints: ModelConstraints, *, copy_to: Path | None = None) -> Admitted:

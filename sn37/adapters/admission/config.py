@@ -8,7 +8,7 @@ architecture's code shows, and lets ``attribute_map`` give any of them another n
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.adapters.admission.config_family import Family
@@ -41,6 +41,7 @@ FORBIDDEN: Mapping[str, str] = {
     "transformers_weights": "the weights are in the safetensors files: remove it",
     "peft_config": "merge the adapter into the weights",
 }
+MAX_TOLD = 8  # further keys that one message names
 _MAX_NUMBER = 1e12  # anywhere in config.json: rope factors, token ids, epsilons
 _ALWAYS = frozenset({"architectures", "model_type"})
 # Tensors of old checkpoints that transformers leaves aside without a word.
@@ -141,7 +142,7 @@ def _architecture(config: Settings) -> str:
         case [str(architecture)]:
             return architecture
         case other:
-            raise bad(f"architectures must name one class, not {shown(other)}")
+            raise bad(f"config.json: architectures must name one class, not {shown(other)}")
 
 
 def _checked(config: Settings, architecture: str) -> CheckedConfig:
@@ -189,6 +190,7 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
     """Every key that makes no setting is a known leftover, is off, or repeats a setting."""
     own = OWN.get(family.model_type, {})
     rope = family.rope.keys if family.rope is not None else frozenset()
+    unknown: list[str] = []
     for name, value in config.items():
         if name in family.keys or name in rope or name in _ALWAYS:
             continue
@@ -211,7 +213,9 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
                     f"{family.model_type} models: remove it"
                 )
         else:
-            raise bad(_unknown(name, family))
+            unknown.append(name)
+    if unknown:
+        raise bad(_unknown(unknown[0], family) + _others(unknown[1:]))
     padding = config.get("pad_token_id")
     vocabulary = settings["vocab_size"]
     if isinstance(padding, int) and isinstance(vocabulary, int) and padding >= vocabulary:
@@ -228,6 +232,15 @@ def _unknown(name: str, family: Family) -> str:
         f"config.json: {shown(name)} is not a key that {family.model_type} models need: remove it "
         "(if it changes what the model computes, it would not count)"
     )
+
+
+def _others(names: Sequence[str]) -> str:
+    """The keys that are not known either, so that one check shows them all."""
+    if not names:
+        return ""
+    told = ", ".join(shown(name) for name in names[:MAX_TOLD])
+    more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
+    return f"; not known either: {told}{more}"
 
 
 def _check_numbers(value: JsonValue) -> None:

@@ -19,6 +19,7 @@ from sn37.ports.errors import ModelRejected
 
 MAX_FILES = 128  # listed in a repository; a 15 GiB model comes in 4 shards, a 1 GiB-sharded in 16
 MAX_NAME_CHARS = 96
+MAX_TOLD = 8  # further files that one message names
 HUB_SCRATCH = ".cache"  # that huggingface_hub leaves in a folder it has downloaded to
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
@@ -72,7 +73,7 @@ def select(listing: Sequence[ListedFile], *, max_bytes: int) -> tuple[ListedFile
         raise ModelRejected(
             f"{len(listing)} files, at most {MAX_FILES} are read", reason=Reason.TOO_MANY_FILES
         )
-    chosen = tuple(sorted(file for file in listing if _is_read(file)))
+    chosen = tuple(sorted(file for file in listing if _is_read(file, listing)))
     names = {file.path for file in chosen}
     if len({name.casefold() for name in names}) != len(chosen):
         raise ModelRejected(
@@ -171,7 +172,7 @@ def weight_files(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name.endswith(".safetensors"))
 
 
-def _is_read(file: ListedFile) -> bool:
+def _is_read(file: ListedFile, listing: Sequence[ListedFile]) -> bool:
     name = file.path
     if len(name) > MAX_NAME_CHARS or _ODD.search(name) or name.startswith("-") or ".." in name:
         raise ModelRejected(f"odd file name {_quote(name)}", reason=Reason.UNSAFE_FILE)
@@ -179,12 +180,41 @@ def _is_read(file: ListedFile) -> bool:
         return False
     if file.size_bytes <= 0:
         raise ModelRejected(f"{name} is empty", reason=Reason.UNSAFE_FILE)
-    if name.endswith(".safetensors") and not name.startswith((".", "adapter")):
-        return True  # PEFT would inject an adapter_model.safetensors without a word
-    if name.startswith(".") or not (name.endswith(".jinja") or name in _TEXT_CAPS):
-        raise ModelRejected(f"{name} is not a file that is read", reason=Reason.UNSAFE_FILE)
+    if name.endswith(".safetensors") and _is_known(name):
+        return True
+    if not _is_known(name):
+        if name.startswith("adapter"):
+            raise ModelRejected(
+                f"{name} belongs to an adapter: merge it into the model (merge_and_unload) and "
+                "save that",
+                reason=Reason.UNSAFE_FILE,
+            )
+        others = [f.path for f in listing if f.path != name and not _is_known(f.path)]
+        raise ModelRejected(
+            f"{name} is not a file that is read{_too(others)}", reason=Reason.UNSAFE_FILE
+        )
     _check_cap(file)
     return True
+
+
+def _is_known(name: str) -> bool:
+    """Whether a file of this name is read or left out, rather than refused."""
+    if _TOLERATED.fullmatch(name):
+        return True
+    if name.startswith("."):
+        return False
+    if name.endswith(".safetensors"):  # PEFT would inject an adapter_model.safetensors
+        return not name.startswith("adapter")
+    return name.endswith(".jinja") or name in _TEXT_CAPS
+
+
+def _too(names: Sequence[str]) -> str:
+    """The other files that are not read, so that one check shows them all."""
+    if not names:
+        return ""
+    told = ", ".join(_quote(name) for name in names[:MAX_TOLD])
+    more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
+    return f"; nor are {told}{more}"
 
 
 def _check_cap(file: ListedFile) -> None:

@@ -23,6 +23,14 @@ MAX_TENSORS = 32_768
 MAX_NAME_CHARS = 256
 MAX_DIMENSIONS = 8
 
+# What is found under the name of a safetensors file, by its first bytes. As the length of a header
+# each of them is far above the cap.
+_OTHER_FORMATS = {
+    b"version ": "a pointer of Git LFS: fetch the file itself with git lfs pull",
+    b"PK\x03\x04": "a file of torch.save: save the model with save_pretrained",
+    b"GGUF": "a GGUF file: save the model with save_pretrained",
+}
+
 # Only what a model is trained in. Integers and 8-bit floats are how quantised packs hide
 # parameters (attack 11).
 DTYPE_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
@@ -58,9 +66,15 @@ def header_bytes(prefix: bytes, file_bytes: int) -> int:
     """
     if len(prefix) < PREFIX_BYTES:
         raise _bad("shorter than 8 bytes")
+    for start, what in _OTHER_FORMATS.items():
+        if prefix.startswith(start):
+            raise _bad(f"not safetensors, but {what}")
     length = int.from_bytes(prefix[:PREFIX_BYTES], "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, file_bytes - PREFIX_BYTES):
-        raise _bad(f"a header of {length} bytes in a file of {file_bytes}")
+        raise _bad(
+            f"not safetensors, or cut off: its first bytes say that a header of {length} bytes "
+            f"follows, the file has {file_bytes}, and at most {MAX_HEADER_BYTES} are read"
+        )
     return length
 
 
@@ -90,7 +104,8 @@ def parse_header(text: bytes, file_bytes: int) -> Header:
             raise _bad(f"tensor {tensor.name!a} {what}")
         position = tensor.end
     if position != file_bytes:
-        raise _bad(f"tensors end at byte {position} of {file_bytes}")
+        hint = ": the file is cut off, transfer it again" if position > file_bytes else ""
+        raise _bad(f"tensors end at byte {position} of {file_bytes}{hint}")
     return Header(tensors=tuple(tensors))
 
 

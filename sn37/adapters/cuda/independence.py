@@ -49,7 +49,7 @@ def _check_types(config: PreTrainedConfig, max_tokens: int) -> None:
             raise ModelFault(
                 Reason.BAD_CONFIG,
                 f"rope type {kind} changes beyond {length} tokens, "
-                f"within the competition's {max_tokens}",
+                f"within the competition's {max_tokens}: use default, linear, yarn or llama3",
             )
 
 

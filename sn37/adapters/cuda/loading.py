@@ -207,5 +207,5 @@ def vocabulary(model: PreTrainedModel) -> int:
     """Rows of the model's embedding."""
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, nn.Embedding):
-        raise ModelFault(Reason.ARCHITECTURE, "the model's input is no table of tokens")
+        raise ModelFault(Reason.ARCHITECTURE, "the model's input is not a table of tokens")
     return embedding.num_embeddings

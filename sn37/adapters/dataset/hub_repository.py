@@ -173,7 +173,7 @@ def _json(response: httpx2.Response) -> JsonValue:
     try:
         value: JsonValue = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _Broken("an answer is no JSON") from error
+        raise _Broken("an answer is not JSON") from error
     return value
 
 

@@ -115,7 +115,7 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
     if len(prompt) + len(response) > MAX_CHARACTERS:
         raise Unfit("too long")
     if not (is_text(prompt) and is_text(response)):
-        raise Unfit("with what is no text")
+        raise Unfit("with values that are not text")
     if row.index is None or row.index >= MAX_UIDS:
         raise Unfit("of no uid")
     sample = Sample(

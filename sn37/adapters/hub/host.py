@@ -222,7 +222,7 @@ def port_error(repo: str, error: Exception) -> PortError:
         case RepositoryNotFoundError() | RevisionNotFoundError() | DisabledRepoError():
             return ModelNotPublic(f"{repo} cannot be read at this commit")
         case HFValidationError():
-            return ModelNotPublic(f"{repo[:80]!a} is no name of a repository")
+            return ModelNotPublic(f"{repo[:80]!a} is not the name of a repository")
         case HfHubHTTPError():
             return _http_error(repo, error)
         case OfflineModeIsEnabled():

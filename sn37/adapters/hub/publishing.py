@@ -127,7 +127,7 @@ def _translated(repo: str) -> Iterator[None]:
     except PortError:
         raise
     except HFValidationError as error:
-        raise PublishRefused(f"{repo[:80]!a} is no name of a repository") from error
+        raise PublishRefused(f"{repo[:80]!a} is not the name of a repository") from error
     except HfHubHTTPError as error:
         if error.response.status_code in (400, 401, 403, 404):
             raise PublishRefused(

@@ -69,7 +69,7 @@ class InstallFolder:
         if leads_to.parent not in (Path("releases"), self._releases):
             raise ReleaseRefused(f"{link} leads to {leads_to}, not to a folder of releases")
         if not _VERSION.fullmatch(leads_to.name):
-            raise ReleaseRefused(f"{link} leads to {leads_to}, whose name is no version")
+            raise ReleaseRefused(f"{link} leads to {leads_to}, whose name is not a version")
         return leads_to.name
 
     def staged(self) -> Sequence[str]:

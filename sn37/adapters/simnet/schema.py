@@ -143,8 +143,8 @@ def require_chain(path: Path) -> None:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return  # somebody writes it
         raise ValueError(
-            f"{path} is no chain that can be used ({error}); put the file back that was there, or "
-            "remove it together with the state beside it"
+            f"{path} is not a chain that can be used ({error}); put the file back that was there, "
+            "or remove it together with the state beside it"
         ) from error
 
 

@@ -134,7 +134,7 @@ def make_folder(folder: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         file = next(there for there in (folder, *folder.parents) if os.path.lexists(there))
         raise StateUnavailable(
-            f"{file} is no folder; move it away, or choose another state directory"
+            f"{file} is not a folder; move it away, or choose another state directory"
         ) from error
 
 

@@ -207,7 +207,7 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
         try:
             json.loads(document)
         except ValueError as error:
-            raise CodecError(f"a receipt or statement is no JSON: {error}") from error
+            raise CodecError(f"a receipt or statement is not JSON: {error}") from error
         if len(signature) != 64:
             raise CodecError(f"a signature of {len(signature)} bytes")
     return state

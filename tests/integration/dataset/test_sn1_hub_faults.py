@@ -90,7 +90,7 @@ def test_what_passes_is_asked_for_again_and_nothing_is_missing(
         (Fault(COMMITS, body=b"{}"), "its commits are not listed"),
         (Fault(COMMITS, body=b'[{"id": 3, "date": 4}]'), "no commit: "),
         (Fault(COMMITS, body=b'[{"id": "main", "date": "2025-01-10"}]'), "no commit: "),
-        (Fault(COMMITS, body=b"[" * 100_000), "an answer is no JSON"),
+        (Fault(COMMITS, body=b"[" * 100_000), "an answer is not JSON"),
         (Fault(LISTING, body=b"[]"), "its files are not listed"),
         (Fault(LISTING, body=b'{"siblings": [{"rfilename": 1}]}'), "no file: "),
     ],

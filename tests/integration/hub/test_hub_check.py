@@ -71,7 +71,7 @@ def test_a_refusal_stops_before_the_weights_are_transferred(
     code, out, _ = check(f"alice/model@{hub.publish('alice/model', folder)}")
     assert code == 1
     assert "failed       config" in out
-    assert ": architecture: 'MambaForCausalLM' is not one of" in out
+    assert " architecture: 'MambaForCausalLM' is not one of" in out
     assert hub.file_bytes("safetensors") == 0
 
 
@@ -92,7 +92,7 @@ def test_without_the_weights_their_headers_are_the_last(
     revision = hub.publish("alice/model", write_model(tmp_path / "model", size=640))
     code, out, _ = check(f"alice/model@{revision}", "--no-weights")
     assert code == 0
-    assert "so far nothing speaks against it" in out
+    assert "no problem found for competition 1" in out
     assert hub.file_bytes("safetensors") <= 65_536
 
 

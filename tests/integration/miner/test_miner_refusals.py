@@ -107,8 +107,8 @@ def test_the_wrong_network_has_another_chain(
     ("make", "parts"),
     [
         (None, ("no simulated network", "python -m sn37.app.validator --network simnet")),
-        (Path.mkdir, ("chain.sqlite is no chain that can be used", "put the file back")),
-        (Path.touch, ("chain.sqlite is no chain that can be used", "put the file back")),
+        (Path.mkdir, ("chain.sqlite is not a chain that can be used", "put the file back")),
+        (Path.touch, ("chain.sqlite is not a chain that can be used", "put the file back")),
     ],
 )
 @pytest.mark.parametrize("command", ["publish", "status", "register"])

@@ -643,7 +643,7 @@ def test_what_is_no_chain_is_refused_and_left_alone(
 ) -> None:
     make(path)
     before = path.read_bytes() if path.is_file() else None
-    with pytest.raises(ValueError, match=r"is no chain that can be used .*; put the file back"):
+    with pytest.raises(ValueError, match=r"is not a chain that can be used .*; put the file back"):
         require_chain(path)
     assert (path.read_bytes() if path.is_file() else None) == before
 

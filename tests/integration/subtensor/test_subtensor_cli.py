@@ -118,7 +118,7 @@ def test_lines_for_people_say_the_same(cli: Cli, node: MemorySubstrate) -> None:
     code, out = cli.run("check", node, wallet=True)
     assert code == 0
     assert re.search(r"^ok +endpoint node 0: connected in .* block 1400, runtime 420$", out, re.M)
-    assert re.search(r"^warning +hash cross-check: only one endpoint .*; to mend it: ", out, re.M)
+    assert re.search(r"^warning +hash cross-check: only one endpoint .*; to fix it: ", out, re.M)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_a_refused_port_is_one_failed_line(cli: Cli) -> None:
     assert code == 1
     (line,) = out.splitlines()
     assert line.startswith(f"failed   endpoint {address.removeprefix('ws://')}: ")
-    assert "to mend it" in line
+    assert "to fix it" in line
 
 
 def test_simnet_has_no_chain_to_look_at(cli: Cli) -> None:

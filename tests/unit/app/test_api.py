@@ -116,7 +116,7 @@ def test_what_is_wrong_is_one_line() -> None:
         sync.check(settings, ".", competition=9)
     with pytest.raises(api.UsageError, match="nowhere: no such folder"):
         sync.evaluate(settings, "nowhere", competition=1)
-    with pytest.raises(api.UsageError, match="'5F' is no hotkey's address"):
+    with pytest.raises(api.UsageError, match="'5F' is not a hotkey's address"):
         sync.status(settings, "5F")
     with pytest.raises(api.UsageError, match="evaluate takes a folder"):
         sync.evaluate(settings, "uid:7", competition=1)

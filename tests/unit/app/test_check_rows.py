@@ -91,6 +91,7 @@ async def test_a_machine_that_cannot_score_says_nothing_about_the_model() -> Non
     ("arguments", "code", "expected"),
     [
         (["nothing", "--competition", "1"], 2, "no such folder; a repository is written"),
+        (["file", "--competition", "1"], 2, "file is a file: name the folder that holds"),
         ([".", "--competition", "99"], 2, "preset finney has none of that number, only 1,"),
         ([".", "--competition", "1", "--at", "0"], 2, "at block 0, only none"),
         ([".", "--competition", "1", "--tokenizer", "no/folder"], 2, "no such folder"),
@@ -107,6 +108,7 @@ def test_what_is_wrong_with_a_call_is_one_line(
     tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     monkeypatch.setattr(check_target, "find_spec", lambda name: None)
     assert run(main.app, ["check", *arguments], prog_name="sn37") == code
     shown = capsys.readouterr()

@@ -141,7 +141,7 @@ def test_a_static_source_is_drawn_from(capsys: pytest.CaptureFixture[str]) -> No
         (["t_live", "--parameter", "mood=3"], 1, "source t_live: parameter mood is 3: "),
         (["t_live", "--parameter", "mood"], 2, "--parameter mood: write it as key=value"),
         (["t_live", "--parameter", "mood=raising", *WINDOW], 1, "data set t_live: a defect of"),
-        (["t_live", "--since", "noon"], 2, "'noon' is no time; write it like 2026-01-02T12:00Z"),
+        (["t_live", "--since", "noon"], 2, "invalid time 'noon': expected for example 2026-01-02"),
         (["t_live", "--since", "2026-01-02", "--until", "2026-01-01"], 2, "--since must lie bef"),
         (["t_live", "--count", "61", *WINDOW], 1, "asked for 61 samples, 60 qualify; between"),
         (["t_static", "--count", "101"], 1, "asked for 101 samples, 100 qualify"),
@@ -160,6 +160,13 @@ def test_what_cannot_be_sampled_is_one_line(
     assert error.startswith("error: ")
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_the_feed_of_simnet_is_not_a_plug_in_to_be_checked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sn37("check", "simnet", "--network", "simnet", "--block", "3") == 2
+    assert "sn37 data sample simnet shows them" in capsys.readouterr().err
 
 
 def checks(capsys: pytest.CaptureFixture[str], *words: str, code: int) -> dict[str, str]:
@@ -254,8 +261,8 @@ def test_what_two_validators_share_is_measured_from_their_receipts(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{}", "no receipt: version: Field required"),
-        ("[" * 9, "no JSON: "),
+        ("{}", "not a receipt: version: Field required"),
+        ("[" * 9, "not JSON: "),
     ],
 )
 def test_what_is_no_receipt_of_the_round_is_one_line(

@@ -294,14 +294,14 @@ def giant(folder: Path) -> None:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no JSON": (damage(b"{"), "no receipt"),
-    "not UTF-8": (damage(b'{"a": "\xff"}'), "no receipt"),
-    "deep JSON": (damage(b"[" * 100_000), "no receipt"),
+    "no JSON": (damage(b"{"), "not a receipt"),
+    "not UTF-8": (damage(b'{"a": "\xff"}'), "not a receipt"),
+    "deep JSON": (damage(b"[" * 100_000), "not a receipt"),
     "another shape": (damage(b'{"document":[],"hotkey":"old","signature":""}'), "signature"),
-    "no statement": (edited(lambda d: d.pop("winner")), "no statement: winner"),
-    "a wrong type": (edited(lambda d: d.update(netuid="37")), "no statement: netuid"),
+    "not a statement": (edited(lambda d: d.pop("winner")), "not a statement: winner"),
+    "a wrong type": (edited(lambda d: d.update(netuid="37")), "not a statement: netuid"),
     "one field more": (edited(lambda d: d.update(more=1)), "as this version writes them"),
-    "a NaN": (damage(b'{"document":{"a":NaN},"hotkey":"old","signature":"00"}'), "no receipt"),
+    "a NaN": (damage(b'{"document":{"a":NaN},"hotkey":"old","signature":"00"}'), "not a receipt"),
     "a giant": (giant, "larger than 32 MiB"),
     "a link": (link, "statement.json"),
     "a pipe": (pipe, "not an ordinary file"),
@@ -381,8 +381,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         partial(name_signer, of=("better",)),
         "its receipts disagree on who signed the samples",
     ),
-    "a loss beyond float32": (huge_losses(1e39), "with a loss that is no number"),
-    "a loss near the end of float64": (huge_losses(1e200), "with a loss that is no number"),
+    "a loss beyond float32": (huge_losses(1e39), "with a loss that is not a number"),
+    "a loss near the end of float64": (huge_losses(1e200), "with a loss that is not a number"),
 }
 
 

@@ -31,7 +31,7 @@ def test_the_rules_of_a_block_can_be_asked_for(capsys: pytest.CaptureFixture[str
 
 def test_a_text_that_is_no_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert miner.main(["status", "--network", "simnet", "--hotkey", "alice"]) == 2
-    assert capsys.readouterr().err.startswith("error: 'alice' is no hotkey's address")
+    assert capsys.readouterr().err.startswith("error: 'alice' is not a hotkey's address")
 
 
 def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:

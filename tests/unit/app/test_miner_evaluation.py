@@ -99,7 +99,9 @@ def test_a_refusal_says_what_to_do() -> None:
 def test_the_table_and_the_json_say_the_same() -> None:
     found = evaluated(a_duel(0.02))
     lines = "\n".join(_lines(found))
-    assert "margin      +2.00%, standard error 0.50%; evidence ln E = " in lines
+    assert (
+        "gain        +2.00% over the champion, standard error 0.50%\nevidence    ln E = " in lines
+    )
     assert "            today     0.50%    3 (2 to 5)" in lines
     document = json.loads(json.dumps(_as_json(found)))
     assert document["champion"]["rounds"] == {"expected": 3, "soonest": 2, "latest": 5}
@@ -109,7 +111,7 @@ def test_the_table_and_the_json_say_the_same() -> None:
 
 def test_what_proves_nothing_is_valid_json() -> None:
     found = evaluated(a_duel(-0.1, noise=0.01))
-    assert "; nothing proven, the crown takes 13.8" in "\n".join(_lines(found))
+    assert "evidence    none; a crown takes ln E = 13.8" in "\n".join(_lines(found))
     assert json.loads(json.dumps(_as_json(found), allow_nan=False))["champion"]["log_e"] is None
 
 

@@ -49,7 +49,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str, code: int = 1) -> 
 
 def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "receipt").write_text("{")
-    assert "no JSON" in error_of(capsys, str(tmp_path / "receipt"))
+    assert "not JSON" in error_of(capsys, str(tmp_path / "receipt"))
     assert "No such file" in error_of(capsys, str(tmp_path / "absent"))
     assert "Is a directory" in error_of(capsys, str(tmp_path))
 

@@ -120,7 +120,7 @@ def test_a_statement_of_any_version_is_read(version: int) -> None:
 @pytest.mark.parametrize(
     ("premises", "fault"),
     [
-        (None, "no statement as this version writes them"),
+        (None, "not a statement as this version writes them"),
         (replace(PREMISES, awaited=(DAVE.key, DAVE.key)), "waits for an entry twice"),
         (replace(PREMISES, awaited=(ALICE.key,)), "for one that took part"),
         (replace(PREMISES, awaited=(CAROL.key,)), "does not tell of every entry"),

@@ -111,7 +111,9 @@ def test_a_file_in_place_of_the_folder_is_named(below: str, sound: Path, tmp_pat
     (tmp_path / "file").touch()
     path = tmp_path / "file" / below / "state.sqlite"
     for use in (start, lambda path: maintenance.restore(sound, path)):
-        with pytest.raises(StateUnavailable, match=rf"^{tmp_path / 'file'} is no folder; move it"):
+        with pytest.raises(
+            StateUnavailable, match=rf"^{tmp_path / 'file'} is not a folder; move it"
+        ):
             use(path)
 
 
