@@ -66,9 +66,9 @@ def plan_entries(
     """The entries of one competition's round, from the chain at its sync block.
 
     The champion and the contenders stay in, also those whose hotkey has committed again since.
-    Where the champion is not eligible any more, the first contender that is defends the crown. Of
-    the others some take the ``max_new_entries`` places, see ``admitted``, and leaders those that
-    are left. Without a ``book`` each hotkey's newest commitment counts.
+    Where the champion is not eligible any more, the first contender that is defends the crown.
+    Others take the places for new entries, see ``admitted``, and leaders those that are left.
+    Without a ``book`` each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
@@ -97,17 +97,15 @@ def plan_entries(
             leading += [key] if key in contention.leading else []
     new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
     staying.update(leading[: min(MAX_LEADERS, schedule.max_new_entries - len(new))])
-    listed = {key: row for key, row in listed.items() if key not in staying}
-    listed |= {
-        s.commitment.key: _behind(s, len(new)) for s in waiting if s.commitment.key not in new
-    }
+    listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
+    left = listed.keys() - staying - new
     order = [s.commitment.key for s in taking_part]
     champion = next((k for k in (history.champion, *contention.contenders) if k in staying), None)
     entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
     return EntryPlan(
         champion=champion,
         entries=tuple(entries),
-        listed=tuple(listed[k] for k in order if k in listed),
+        listed=tuple(listed[k] for k in order if k in left),
         awaited=_awaited(contention, entries, listed),
         is_heir=champion != history.champion,
     )
