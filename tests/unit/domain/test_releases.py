@@ -80,7 +80,7 @@ def test_an_older_release_is_taken_only_when_asked_for_and_while_it_reads_the_st
     ],
 )
 def test_a_file_name_that_leads_elsewhere_is_none(name: str) -> None:
-    with pytest.raises(ValueError, match="no plain file name"):
+    with pytest.raises(ValueError, match="not a plain file name"):
         a_file(name)
 
 
