@@ -107,7 +107,7 @@ def test_t51_rows_in_many_tasks_too_few_to_be_judged_take_no_crown() -> None:
     for place in range(5):
         part = rows(signers, edges={"f": 0.95}, seed=place, task=f"task-{place}")
         for whole, more in zip(found, part, strict=True):
-            whole += more  # type: ignore[operator, arg-type]
+            whole += more  # type: ignore[operator]
     champion, challenger, origins = found
     case = measure(
         {SYNC: tuple(champion)},
