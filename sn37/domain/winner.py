@@ -145,6 +145,8 @@ class KingOfTheHill:
         king = next((c for c in present if c.key == crown.holder), None)
         is_shielded = crown.is_shielded and king is not None
         incumbent = king = king or _heir(crown.former, present, comparer)
+        if king is None:
+            return Decision(champion=None)
         comparisons = []
         for challenger in queue:
             if challenger is incumbent or not challenger.is_present:
@@ -174,14 +176,15 @@ def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
 
 def _heir(
     former: Contestant | None, present: Sequence[Contestant], comparer: Comparer
-) -> Contestant:
+) -> Contestant | None:
     """Who inherits a vacant crown: the most promising contender, else the first in order.
 
     Never an entry without evidence while one with evidence is there: a champion that is about to
-    lose could hand its crown to a stranger otherwise (attack 54).
+    lose could hand its crown to a stranger otherwise (attack 54). Nor one whose repository cannot
+    be read, which could not take the crown by beating somebody either. ``None``: none of them can.
     """
     heirs = contenders(former, present, comparer) if former is not None else ()
-    return heirs[0] if heirs else present[0]
+    return next((c for c in heirs or present if c.is_readable), None)
 
 
 def _hear(
