@@ -231,9 +231,9 @@ def attack(
 
     Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
     attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
-    first-comer, leaders (by a hair, before the honest entry), backlog. Of two tasks: two-tasks
-    (no attack), two-task-clones, two-task-odd-rows, two-task-abdication, specialist (gains in the
-    task of 30 % alone), lopsided (the same, and loses 3 % in the other).
+    tuned-rows, defended-rows, first-comer, leaders (by a hair, before the honest entry), backlog.
+    Of two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows, two-task-abdication,
+    specialist (gains in the task of 30 % alone), lopsided (the same, and loses 3 % in the other).
     """
     model = _model("normal", correlation)
     from sn37.app.simulate import attacks, outcomes

@@ -18,7 +18,13 @@ from sn37.domain.eligibility import (
     record_failure,
     restart_clock,
 )
-from sn37.domain.evidence import LOG_LEVEL, LOG_PLAIN_LEVEL, task_scores, total_score
+from sn37.domain.evidence import (
+    LOG_EVEN_LEVEL,
+    LOG_LEVEL,
+    LOG_PLAIN_LEVEL,
+    task_scores,
+    total_score,
+)
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.scoring import BlockLosses
@@ -261,6 +267,11 @@ def _words(comparison: Comparison) -> str:
         if comparison.log_e >= LOG_LEVEL and plain is not None:
             return f"{came}; evidence with its largest losses {plain:.1f} of {LOG_PLAIN_LEVEL:.1f}"
         return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+    if comparison.hurdle is Hurdle.SIGNERS and comparison.even_log_e is not None:
+        return (
+            f"{came}; evidence with the most favourable signers cut to the median signer "
+            f"{comparison.even_log_e:.1f} of {LOG_EVEN_LEVEL:.1f}"
+        )
     if comparison.hurdle is Hurdle.UNREADABLE:
         return f"{came}; it takes the crown once its repository can be read at a sync block"
     if comparison.waits_for is not None:

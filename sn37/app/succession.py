@@ -30,14 +30,19 @@ def broken_succession(
         return None
     if before.winner not in (premises.former, None):
         return "it names another former champion than there was"
-    if before.premises is not None and premises.num_judged != before.premises.num_judged + 1:
-        return "it counts the rounds before it wrongly"
+    if before.premises is not None:
+        if premises.num_judged != before.premises.num_judged + 1:
+            return "it counts the rounds before it wrongly"
+        both = set(before.entries) & set(now.entries)
+        # A clock restarts after a round that the entry was left out of.
+        if any(before.premises.clock_of(key) != premises.clock_of(key) for key in both):
+            return "it moves the clock of an entry that was in the round before"
     if now.champion == before.winner:
         if was_shielded is not None and premises.is_shielded != was_shielded:
             return "its champion is protected otherwise than it was"
         return None
     # The crown was vacant: an heir is not shielded, and no stranger while others have evidence.
-    heirs = set(with_evidence) & set(now.entries)
+    heirs = set(with_evidence) & set(now.entries) - now.unreadable
     if premises.is_shielded or (heirs and now.champion not in heirs):
         return "the vacant crown went to somebody without evidence"
     return None

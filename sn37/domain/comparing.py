@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from sn37.domain.evenness import evened
 from sn37.domain.evidence import (
     Evidence,
     Pooled,
@@ -14,11 +16,13 @@ from sn37.domain.evidence import (
     clipped_log_e_value,
     common_rounds,
     exact_sum,
+    log_e_of,
     log_e_value,
     sums_of,
 )
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.origins import (
+    MIN_SIGNED,
     NOWHERE,
     Origin,
     OriginGain,
@@ -60,6 +64,7 @@ class Measured:
     sums: Pooled
     log_e: float  # evidence of clipped differences, the one that is to reach the level
     plain_log_e: float  # of differences as they are
+    even_log_e: float  # no signer's rows speak louder than the median signer's, see ``evenness``
     lead: float  # beyond epsilon's end value, in its own spread; minus infinity without samples
     odd: tuple[Origin, ...] = ()  # signers whose rows do not count between these two
     num_set_aside: int = 0  # rows of theirs
@@ -148,23 +153,67 @@ def measure(
 
     Linear in the number of samples: 2 ms for 1,000.
     """
-    a, b, of, odd, is_suspect = counted(
-        champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins
-    )
-    num_set_aside = of.count(None)
-    if is_suspect:
-        a, b = [], []
-    tasks = [origin.task for origin in of if origin is not None]
-    sums = sums_of(a, b, tasks if a else None)
+    found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
+    a, b, known = ([], [], []) if found.is_suspect else (found.a, found.b, found.known)
+    sums = sums_of(a, b, [origin.task for origin in known] if a else None)
+    log_e = clipped_log_e_value(sums)
+    even = [] if found.is_suspect else found.evened(found.clipped_gains())
     return Measured(
         sums=sums,
-        log_e=clipped_log_e_value(sums),
+        log_e=log_e,
         plain_log_e=log_e_value(sums),
+        even_log_e=min(log_e, log_e_of(sums, even)),
         lead=_lead(a, b, epsilon_end),
-        odd=odd,
-        num_set_aside=num_set_aside,
-        is_suspect=is_suspect,
+        odd=found.odd,
+        num_set_aside=found.of.count(None),
+        is_suspect=found.is_suspect,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The rows that two entries share, and which of them count between the two."""
+
+    all_a: list[float]  # the champion's values on every row
+    all_b: list[float]
+    all_of: list[Origin]
+    of: list[Origin | None]  # the same origins, ``None`` for rows that are left out
+    odd: tuple[Origin, ...]  # whose rows are left out
+    is_suspect: bool  # most rows, or the rows of most signers: there is no verdict
+
+    @property
+    def a(self) -> list[float]:
+        """The champion's values on the rows that count."""
+        return self._kept(self.all_a)
+
+    @property
+    def b(self) -> list[float]:
+        """The challenger's."""
+        return self._kept(self.all_b)
+
+    @property
+    def known(self) -> list[Origin]:
+        """Origins of the rows that count."""
+        return [origin for origin in self.of if origin is not None]
+
+    def clipped_gains(self) -> list[float]:
+        """Differences of every row, cut as evidence is."""
+        gains = [x - y for x, y in zip(self.all_a, self.all_b, strict=True)]
+        return clipped(self.all_a, gains, [origin.task for origin in self.all_of])
+
+    def evened(self, gains: Sequence[float]) -> list[float]:
+        """Gains on the rows that count, no signer's above the median of all, odd ones included.
+
+        Were odd signers not counted, a few that have most of the rows would be the majority of
+        those that are left.
+
+        Args:
+            gains: Of every row.
+        """
+        return self._kept(evened(self.all_a, gains, self.all_of))
+
+    def _kept(self, values: Sequence[float]) -> list[float]:
+        return [v for v, origin in zip(values, self.of, strict=True) if origin is not None]
 
 
 def counted(
@@ -174,23 +223,32 @@ def counted(
     since: Block,
     epsilon_end: float,
     origins: Origins,
-) -> tuple[list[float], list[float], list[Origin | None], tuple[Origin, ...], bool]:
-    """Both entries' values that count, each row's origin (``None`` for those left out), the odd
-    origins, and whether most rows are theirs."""
+) -> Counted:
+    """The common rows of two entries from ``since`` on, and whose do not count."""
     (a, b), of = _gathered([champion, challenger], since, origins)
     odd: frozenset[Origin] = frozenset()
     if any(origin.signer is not None for origin in of):
         gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
         odd = odd_origins(a, gains, of, least=epsilon_end)
     shown = [None if origin in odd else origin for origin in of]
-    keep = [i for i, origin in enumerate(shown) if origin is not None]
-    return (
-        [a[i] for i in keep],
-        [b[i] for i in keep],
-        shown,
-        tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
-        2 * len(keep) < len(of),
+    return Counted(
+        all_a=a,
+        all_b=b,
+        all_of=of,
+        of=shown,
+        odd=tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
+        is_suspect=2 * shown.count(None) > len(of) or _are_most(odd, of),
     )
+
+
+def _are_most(odd: Collection[Origin], of: Sequence[Origin]) -> bool:
+    """Whether more than half of the signers with rows enough to be judged alone are odd.
+
+    Two that flood a draw have most of its rows, and then the others look odd beside them.
+    """
+    num_rows = Counter(origin for origin in of if origin.signer is not None)
+    judged = {origin for origin, num in num_rows.items() if num >= MIN_SIGNED}
+    return 2 * len(judged.intersection(odd)) > len(judged)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,10 @@ LOG_LEVEL = math.log(1e6)
 # What the evidence of unclipped differences must reach as well. Clipping forgives a challenger that
 # loses hugely on a few samples; a thousand is beyond the luck of one that does so on purpose.
 LOG_PLAIN_LEVEL = math.log(1e3)
+# And so must the evidence in which no signer's rows speak louder than the median signer's, see
+# ``evenness``: without it three friends of nine signers, none of them odd enough to be found, took
+# the crown in one of thirteen challenges.
+LOG_EVEN_LEVEL = math.log(1e3)
 
 ALL_ROUNDS = Block(0)  # as "since": nothing is too old
 PRIOR_SAMPLES = 0.5  # width of the bet on a better challenger: mixes stakes of about 1 / mu
@@ -197,6 +201,11 @@ def log_e_value(sums: Pooled) -> float:
 def clipped_log_e_value(sums: Pooled) -> float:
     """The same of clipped differences, which no few samples can hide or make."""
     return _log_e(sums, sums.clipped_gain, sums.clipped_squares)
+
+
+def log_e_of(sums: Pooled, gains: Sequence[float]) -> float:
+    """The same of differences that the caller has worked out, on the samples of ``sums``."""
+    return _log_e(sums, exact_sum(gains), exact_sum(d * d for d in gains))
 
 
 def _log_e(sums: Pooled, gain: float, squares: float) -> float:

@@ -100,7 +100,8 @@ def plan_entries(
     listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
     left = listed.keys() - staying - new
     order = [s.commitment.key for s in taking_part]
-    champion = next((k for k in (history.champion, *contention.contenders) if k in staying), None)
+    heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
+    champion = next((k for k in (history.champion, *heirs) if k in staying), None)
     entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
     return EntryPlan(
         champion=champion,

@@ -11,12 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sn37.domain.comparing import NO_ORIGINS, counted
-from sn37.domain.evidence import ALL_ROUNDS, Evidence, log_mixture
+from sn37.domain.evidence import ALL_ROUNDS, Evidence, exact_sum, log_mixture
 from sn37.domain.ids import Block
 from sn37.domain.origins import Origins
 
 MIN_SAMPLES = 32  # seen before anyone is stopped
 LOG_RETIRE_LEVEL = math.log(1000)  # a model worth the margin is retired once in a thousand
+# The same with no signer's rows speaking louder than the median signer's (``evenness``). In a first
+# round signers have too few rows to be found odd: a champion that knew the rows of two of nine
+# had every second honest entry retired after some 64 samples.
+LOG_EVEN_RETIRE_LEVEL = math.log(10)
 RETIRE_PRIOR_SAMPLES = 0.05  # tuned to small deficits: sooner sure of models that are equal
 
 
@@ -76,10 +80,8 @@ def race(
     to race on.
     """
     result = Race(margin=epsilon_end)
-    ours, theirs, _, _, is_suspect = counted(
-        champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins
-    )
-    return result if is_suspect else result.extended(ours, theirs)
+    found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
+    return result if found.is_suspect else result.extended(found.a, found.b)
 
 
 def is_hopeless(
@@ -90,10 +92,18 @@ def is_hopeless(
     since: Block = ALL_ROUNDS,
     origins: Origins = NO_ORIGINS,
 ) -> bool:
-    """Whether pooled evidence shows that the challenger will not win; see ``Race``."""
-    return race(
-        champion, challenger, epsilon_end=epsilon_end, since=since, origins=origins
-    ).is_hopeless
+    """Whether pooled evidence shows that the challenger will not win; see ``Race``.
+
+    Also without what the signers that speak loudest against it have beyond the median signer.
+    """
+    found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
+    ours = found.a
+    if found.is_suspect or not Race(margin=epsilon_end).extended(ours, found.b).is_hopeless:
+        return False
+    keep, mean = 1 - epsilon_end, exact_sum(ours) / len(ours)
+    terms = found.evened([b - a * keep for a, b in zip(found.all_a, found.all_b, strict=True)])
+    squares, prior = exact_sum(t * t for t in terms), RETIRE_PRIOR_SAMPLES * mean * mean
+    return log_mixture(exact_sum(terms), squares, prior) >= LOG_EVEN_RETIRE_LEVEL
 
 
 def _expansion(terms: Sequence[float]) -> tuple[float, ...]:

@@ -43,7 +43,11 @@ BEYOND = f"beyond the first {MAX_SIGNER_ROWS:,} rows of its signer"
 
 # Scripts without spaces between words: each letter is one.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
+# What Unicode calls default ignorable: nothing of it shows.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
 _NONE = 2**64 - 1  # of a bin without shingles
 _ODD, _ODD_2 = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 _EMPTY_BAND = array("Q", [_NONE] * BAND).tobytes()

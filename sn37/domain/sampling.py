@@ -28,6 +28,9 @@ _BY_RANK = itemgetter(0)
 
 # A signer counts in full towards the cap when its rows are so large a part of a draw.
 FULL_PART = Fraction(1, 20)
+# A signer gives at most so many equal shares. With two, a third of the signers that flood a draw
+# have two thirds of its rows; with 1.25 fewer than two fifths of the signers have no majority.
+MOST_SHARES = Fraction(5, 4)
 
 
 class NotEnoughRows(ValueError):
@@ -197,11 +200,11 @@ def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
 def signer_cap(
     count: int, signer_share: float, num_rows: Collection[int] = (), *, num_unsigned: int = 0
 ) -> int:
-    """Most rows of one signer among ``count``: twice an equal share, at most ``signer_share``.
+    """Most rows of one signer among ``count``: 1.25 equal shares, at most ``signer_share``.
 
-    Nine signers with rows enough give 66 of 300 at most, each. A signer with fewer rows than a
+    Nine signers with rows enough give 41 of 300 at most, each. A signer with fewer rows than a
     twentieth of the draw counts in part: with one row it hardly lowers the cap of the others.
-    Where twice an equal share is too little to fill the draw, because some have few rows, the
+    Where 1.25 equal shares are too little to fill the draw, because some have few rows, the
     least cap that fills it holds, so that nobody's rows postpone a round by lowering the cap.
 
     The share is read as the decimal that the schedule wrote: 0.29 of 100 is 29, though the
@@ -215,7 +218,7 @@ def signer_cap(
     if not num_signers:
         return most
     least = _least_cap(count - num_unsigned, num_rows)
-    return min(most, max(1, int(2 * count / num_signers), least))
+    return min(most, max(1, int(MOST_SHARES * count / num_signers), least))
 
 
 def _least_cap(count: int, num_rows: Collection[int]) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sn37.domain.comparing import Comparer, Contestant, Measured, Trio
-from sn37.domain.evidence import LOG_LEVEL
+from sn37.domain.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,8 @@ def waits_for(
 ) -> Contestant | None:
     """The earliest such entry that has itself come half of the way to the crown.
 
+    Both ways: one that leads by the rows of a few signers might never be crowned.
+
     One with less evidence leads by luck more often than not: whoever waited for it would wait for
     each lucky round of each earlier entry.
     """
@@ -69,7 +71,7 @@ def waits_for(
     while follows := followed_by(champion, challenger, left, margin=margin, comparer=comparer):
         shared = follows.shared
         log_e = max(follows.own.log_e, shared.log_e if shared else follows.own.log_e)
-        if log_e >= LOG_LEVEL / 2:
+        if log_e >= LOG_LEVEL / 2 and follows.own.even_log_e >= LOG_EVEN_LEVEL / 2:
             return follows.rival
         left.remove(follows.rival)
     return None

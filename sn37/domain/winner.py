@@ -16,6 +16,7 @@ from typing import Protocol
 from sn37.domain.comparing import Comparer, Contestant, Measured
 from sn37.domain.epsilon import Epsilon
 from sn37.domain.evidence import (
+    LOG_EVEN_LEVEL,
     LOG_LEVEL,
     LOG_PLAIN_LEVEL,
     Pooled,
@@ -40,6 +41,7 @@ class Hurdle(StrEnum):
     SUSPECT = "suspect"  # most samples are of signers on whose rows the two differ oddly
     MARGIN = "margin"  # its pooled loss is not lower by epsilon
     EVIDENCE = "evidence"  # lower by epsilon, but luck is not excluded yet
+    SIGNERS = "signers"  # proven, but by the rows of less than half of the signers
     UNREADABLE = "unreadable"  # proven, but its repository could not be read at the sync block
     WAITING = "waiting"  # an earlier contender that is as good comes first
 
@@ -58,6 +60,7 @@ class Comparison:
     waits_for: EntryKey | None = None
     # Of differences that were not clipped, which must reach a thousand.
     plain_log_e: float | None = None
+    even_log_e: float | None = None  # with the loudest signers cut; must reach a thousand as well
     odd_signers: tuple[Hotkey, ...] = ()  # whose rows do not count between the two
     num_set_aside: int = 0  # such rows
 
@@ -142,6 +145,8 @@ class KingOfTheHill:
         king = next((c for c in present if c.key == crown.holder), None)
         is_shielded = crown.is_shielded and king is not None
         incumbent = king = king or _heir(crown.former, present, comparer)
+        if king is None:
+            return Decision(champion=None)
         comparisons = []
         for challenger in queue:
             if challenger is incumbent or not challenger.is_present:
@@ -171,14 +176,15 @@ def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
 
 def _heir(
     former: Contestant | None, present: Sequence[Contestant], comparer: Comparer
-) -> Contestant:
+) -> Contestant | None:
     """Who inherits a vacant crown: the most promising contender, else the first in order.
 
     Never an entry without evidence while one with evidence is there: a champion that is about to
-    lose could hand its crown to a stranger otherwise (attack 54).
+    lose could hand its crown to a stranger otherwise (attack 54). Nor one whose repository cannot
+    be read, which could not take the crown by beating somebody either. ``None``: none of them can.
     """
     heirs = contenders(former, present, comparer) if former is not None else ()
-    return heirs[0] if heirs else present[0]
+    return next((c for c in heirs or present if c.is_readable), None)
 
 
 def _hear(
@@ -204,6 +210,7 @@ def _hear(
         hurdle=hurdle,
         waits_for=rival.key if rival else None,
         plain_log_e=found.plain_log_e,
+        even_log_e=found.even_log_e,
         odd_signers=tuple(sorted({o.signer for o in found.odd if o.signer is not None})),
         num_set_aside=found.num_set_aside,
     )
@@ -215,4 +222,6 @@ def _hurdle(challenger: Contestant, found: Measured, margin: float) -> Hurdle | 
     if found.is_suspect:
         return Hurdle.SUSPECT
     hurdle = beats(found.sums, margin)
+    if hurdle is None and found.even_log_e < LOG_EVEN_LEVEL:
+        return Hurdle.SIGNERS
     return Hurdle.UNREADABLE if hurdle is None and not challenger.is_readable else hurdle

@@ -150,6 +150,27 @@ def test_t51_a_true_gain_is_crowned_although_one_signers_rows_are_known_to_nobod
     assert median(e.rounds for e in found) <= 8
 
 
+def test_t51_an_edge_just_below_the_limit_takes_no_crown() -> None:
+    """Three friends of nine sign 45 % of the rows; their model is better there by what is not odd
+    in the first round. By the rule before it was crowned in one of thirteen challenges."""
+    found = played(
+        attacks.SCENARIOS["tuned-rows"],
+        Setting(gain=0.0, rounds=2),
+        paths=12,
+        seed=13,
+    )
+    assert stolen(found) < 0.27
+
+
+def test_t51_a_champion_that_knows_rows_has_no_better_model_retired() -> None:
+    """Two friends of nine sign 44 %. Every second honest entry was retired in its first round."""
+    found = played(
+        attacks.SCENARIOS["defended-rows"], Setting(gain=0.03, rounds=8), paths=8, seed=14
+    )
+    assert len(honest(found)) == 8
+    assert max(honest(found)) <= 6
+
+
 def test_t60_the_first_comer_of_a_new_competition_is_beaten_at_once() -> None:
     """Epsilon begins at 5 %, and the honest model is better by 4."""
     found = played(attacks.first_comer, replace(SMALL, gain=0.04), paths=8, seed=11)

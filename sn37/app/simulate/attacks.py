@@ -180,6 +180,7 @@ def known_rows(
     friends: int = 1,
     share: float = 0.2,
     edge: float = 0.5,
+    by_champion: bool = False,
 ) -> Ending:
     """A model that knows the rows of some signers: it is no better on all others.
 
@@ -188,11 +189,14 @@ def known_rows(
         friends: So many of them sign rows that the model knows,
         share: this part of the sample together,
         edge: on which its loss is smaller by this share.
+        by_champion: The champion knows them, and the challenger is honest.
     """
     play = Play(setting, seed)
     play.warm(4)
     champion = next(iter(play.models))
-    key = play.commit("friend", sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    name = HONEST if by_champion else "friend"
+    key = play.commit(name, sync_block(4) - 300, Model(family="X", gain=setting.gain))
+    joined = None
     num = round(share * setting.samples)
     names: list[str | None] = [f"signer-{n % friends}" for n in range(num)]
     names += [f"signer-{friends + n % (signers - friends)}" for n in range(setting.samples - num)]
@@ -200,12 +204,13 @@ def known_rows(
         play.draw()
         order = play.rng.permutation(setting.samples)
         drawn = {k: np.array(play.losses(k)) for k in (champion, key)}
-        drawn[key][order < num] *= 1 - edge
+        drawn[champion if by_champion else key][order < num] *= 1 - edge
         told = {k: values.tolist() for k, values in drawn.items()}
         by_row = [names[n] for n in order.tolist()]
         winner = play.network.play(sync_block(number), told.__getitem__, signers=by_row)
-        if winner == key:
-            return Ending(winner="friend", rounds=number - 3)
+        joined = number if joined is None and key in play.network.entries else joined
+        if winner == key and joined is not None:
+            return Ending(winner=name, rounds=number - joined + 1)
     return Ending(winner=None)
 
 
@@ -297,6 +302,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rare-losses": rare_losses,
     "known-rows": partial(known_rows, edge=0.1),
     "colluding-rows": partial(known_rows, signers=8, friends=3, share=0.15, edge=0.95),
+    "tuned-rows": partial(known_rows, signers=9, friends=3, share=0.45, edge=0.055),
+    "defended-rows": partial(
+        known_rows, signers=9, friends=2, share=0.44, edge=0.95, by_champion=True
+    ),
     "first-comer": first_comer,
     "leaders": leaders,
     "backlog": backlog,

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,15 @@ import numpy.typing as npt
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import TEXT
 from sn37.domain.comparing import Comparer, Contestant, Measured, Trio
-from sn37.domain.evidence import Pooled, clipped_log_e_value, log_e_value
+from sn37.domain.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
 from sn37.domain.ids import Block, EntryKey, TaskName
 from sn37.domain.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
-from sn37.domain.racing import MIN_SAMPLES, Race
+from sn37.domain.racing import (
+    LOG_EVEN_RETIRE_LEVEL,
+    MIN_SAMPLES,
+    RETIRE_PRIOR_SAMPLES,
+    Race,
+)
 from sn37.domain.scoring import BLOCK_SAMPLES
 
 Indices = npt.NDArray[np.intp]
@@ -226,16 +231,25 @@ class Tally(Comparer):
                 odd = _odd(clipped, signers, self.epsilon_end)
         kept = np.array([s not in odd for s in signers])
         num_kept = float(tally.sums[kept, NUM].sum())
-        is_suspect = 2 * num_kept < total
+        is_suspect = 2 * num_kept < total or _are_most(tally.sums, signers, odd)
         sums = tally.pooled(kept if not is_suspect else ~everything)
         deficit, squares = tally.sums[kept][:, [L, LL]].sum(axis=0)
         lead = -math.inf
         if sums.num_samples:
             lead = -float(deficit) / math.sqrt(squares) if squares > 0 else 0.0
+        log_e = clipped_log_e_value(sums)
+        even_log_e = log_e
+        if len(signers) > 1 and sums.num_samples:
+            gain, squares_of_gain = _evened(tally.clipped(everything), signers, D, AD, DD)[
+                kept
+            ].sum(axis=0)
+            even = replace(sums, clipped_gain=float(gain), clipped_squares=float(squares_of_gain))
+            even_log_e = min(log_e, clipped_log_e_value(even))
         return Measured(
             sums=sums,
-            log_e=clipped_log_e_value(sums),
+            log_e=log_e,
             plain_log_e=log_e_value(sums),
+            even_log_e=even_log_e,
             lead=lead,
             odd=tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
             num_set_aside=int(total - num_kept),
@@ -301,17 +315,61 @@ def is_hopeless_by(
     """Whether to stop an entry, by the sums of its rows against the champion's."""
     out = set(odd)
     left = sums[[s not in out for s in signers]].sum(axis=0) if out else sums.sum(axis=0)
-    if out and 2 * left[NUM] < sums[:, NUM].sum():
+    if out and (2 * left[NUM] < sums[:, NUM].sum() or _are_most(sums, signers, out)):
         return False
     if left[NUM] < MIN_SAMPLES or not left[L] > PROMISING * math.sqrt(left[LL]):
         return False
-    return Race(
+    plain = Race(
         margin=margin,
         num_samples=int(left[NUM]),
         champion=(float(left[A]),),
         deficit=(float(left[L]),),
         squares=(float(left[LL]),),
-    ).is_hopeless
+    )
+    if len(signers) < 2 or not plain.is_hopeless:
+        return plain.is_hopeless
+    # The sum of a times the lag follows from the others, see ``features_of``.
+    lags = np.column_stack([sums, margin * sums[:, AA] - sums[:, AD]])
+    kept = [s not in out for s in signers]
+    deficit, squares = _evened(lags, signers, L, lags.shape[1] - 1, LL)[kept].sum(axis=0)
+    mean = float(left[A] / left[NUM])
+    prior = RETIRE_PRIOR_SAMPLES * mean * mean
+    return log_mixture(float(deficit), float(squares), prior) >= LOG_EVEN_RETIRE_LEVEL
+
+
+def _evened(
+    sums: Array, signers: Sequence[Origin], first: int, product: int, squares: int
+) -> Array:
+    """By signer, the sum of terms of which none is above the median signer, and that of squares.
+
+    As ``sn37.domain.evenness``. The terms have their sum in column ``first``, that of their
+    products with the champion's loss in ``product``, and that of their squares in ``squares``.
+    """
+    by_task: dict[TaskName, list[int]] = {}
+    for place, origin in enumerate(signers):
+        if sums[place, A] > 0:
+            by_task.setdefault(origin.task, []).append(place)
+    beyond = np.zeros(len(sums))
+    for places in by_task.values():
+        shares = sums[places, first] / sums[places, A]
+        beyond[places] = np.maximum(shares - np.sort(shares)[(len(shares) - 1) // 2], 0.0)
+    return np.stack(
+        [
+            sums[:, first] - beyond * sums[:, A],
+            sums[:, squares] - 2 * beyond * sums[:, product] + beyond * beyond * sums[:, AA],
+        ],
+        axis=1,
+    )
+
+
+def _are_most(sums: Array, signers: Sequence[Origin], odd: Collection[Origin]) -> bool:
+    """Whether more than half of the signers that are judged alone are odd, as the domain has it."""
+    judged = [
+        origin
+        for origin, num in zip(signers, sums[:, NUM], strict=True)
+        if origin.signer is not None and num >= MIN_SIGNED
+    ]
+    return 2 * sum(origin in odd for origin in judged) > len(judged)
 
 
 def _may_be_odd(sums: Array, least: float) -> npt.NDArray[np.bool_]:

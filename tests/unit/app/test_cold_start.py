@@ -336,6 +336,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         edited(lambda d: d["premises"].update(num_judged=99)),
         "counts the rounds before it wrongly",
     ),
+    "a clock that restarted for nothing": (
+        edited(lambda d: d["premises"].update(clocks=[[d["entries"][-1], d["sync"]["number"]]])),
+        "moves the clock of an entry",
+    ),
     "a shield for nothing": (
         edited(lambda d: d["premises"].update(is_shielded=True)),
         "protected otherwise than it was",

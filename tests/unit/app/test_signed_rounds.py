@@ -94,12 +94,12 @@ def signers_of(samples: Sequence[Sample]) -> Counter[str]:
     return Counter(str(s.provenance.signer) for s in samples)
 
 
-def test_t51_a_signer_that_floods_gives_no_more_than_twice_an_equal_share() -> None:
+def test_t51_a_signer_that_floods_gives_a_quarter_more_than_an_equal_share_at_most() -> None:
     flood = [row("evil", n, prose(("evil", n))) for n in range(2_000)]
     for others in (SIGNERS, SIGNERS[:6]):
         share = signers_of(drawn(played([*honest(others), *flood])))["evil"] / NUM_SAMPLES
-        assert share <= 2 / (len(others) + 1)
-    assert share > 0.2  # six others: the flood has what it may
+        assert share <= 1.25 / (len(others) + 1)
+    assert share > 0.16  # six others: the flood has what it may
 
 
 def test_t51_who_signed_each_sample_can_be_told_from_the_record() -> None:

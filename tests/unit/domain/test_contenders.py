@@ -236,6 +236,15 @@ def test_t54_an_heir_is_not_shielded_and_then_beaten_as_anybody() -> None:
     assert decision.is_shielded
 
 
+def test_t55_an_heir_whose_repository_cannot_be_read_does_not_inherit() -> None:
+    former, first, second = contest({"former": 0.0, "first": 0.3, "second": 0.02}, num_rounds=4)
+    hidden, late = replace(first, is_readable=False), replace(second, is_readable=False)
+    found = decide([hidden, second], Crown(former=former))
+    assert (found.champion, found.comparisons[0].hurdle) == (second.key, Hurdle.UNREADABLE)
+    for crown in (Crown(former=former), Crown()):
+        assert decide([hidden, late], crown) == Decision(champion=None)
+
+
 @pytest.mark.parametrize(
     ("num_judged", "is_shielded"), [(UNSHIELDED_ROUNDS - 1, False), (UNSHIELDED_ROUNDS, True)]
 )

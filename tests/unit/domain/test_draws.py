@@ -254,30 +254,40 @@ def test_a_signers_share_is_rounded_down_but_at_least_one(
 @pytest.mark.parametrize(
     ("num_rows", "cap"),
     [
-        ([250] * 9, 66),  # twice an equal share of 300
-        ([250] * 6, 100),
-        ([250] * 5, 120),  # the schedule's share
+        ([250] * 9, 41),  # 1.25 equal shares of 300
+        ([250] * 6, 62),
+        ([250] * 5, 75),
+        ([250] * 3, 120),  # the schedule's share
         ([2000], 120),
         ([], 120),
-        ([250] * 9 + [1], 66),  # a fifteenth of a signer
-        ([250] * 9 + [5], 64),
-        ([250] * 9 + [15], 60),  # a twentieth of the draw: a whole one
-        ([250] * 9 + [1] * 15, 60),
+        ([250] * 9 + [1], 41),  # a fifteenth of a signer
+        ([250] * 9 + [5], 40),
+        ([250] * 9 + [15], 37),  # a twentieth of the draw: a whole one
+        ([250] * 9 + [1] * 15, 37),
         ([100, 100, 30, 15, 15, 15, 15, 10], 100),  # only this fills the draw
         ([100, 100, 30, 15, 15, 15, 15, 9], 120),  # nothing does
     ],
 )
-def test_a_signers_cap_is_twice_an_equal_share_where_that_fills_the_draw(
+def test_a_signers_cap_is_a_quarter_more_than_an_equal_share_where_that_fills_the_draw(
     num_rows: list[int], cap: int
 ) -> None:
     assert signer_cap(300, 0.4, num_rows) == cap
 
 
+@pytest.mark.parametrize(("num_signers", "num_friends"), [(5, 1), (6, 2), (9, 3), (12, 4)])
+def test_t51_signers_that_flood_have_no_majority_of_a_draw(
+    num_signers: int, num_friends: int
+) -> None:
+    """A third of the signers with ten times as many rows as each of the others."""
+    flood = [2_000] * num_friends + [200] * (num_signers - num_friends)
+    assert 2 * num_friends * signer_cap(300, 0.4, flood) < 300
+
+
 def test_unsigned_rows_fill_a_draw_as_well() -> None:
-    assert signer_cap(300, 0.4, [90] * 3 + [15] * 5, num_unsigned=30) == 75
+    assert signer_cap(300, 0.4, [90] * 3 + [15] * 5, num_unsigned=30) == 65
     assert signer_cap(300, 0.4, [90] * 3 + [15] * 5) == 75
     assert signer_cap(300, 0.4, [150] * 2 + [15] * 6, num_unsigned=0) == 105
-    assert signer_cap(300, 0.4, [150] * 2 + [15] * 6, num_unsigned=300) == 75
+    assert signer_cap(300, 0.4, [150] * 2 + [15] * 6, num_unsigned=300) == 46
 
 
 many_rows = st.lists(st.integers(1, 400), min_size=1, max_size=20)
@@ -310,7 +320,8 @@ def test_a_row_more_or_fewer_moves_the_cap_by_little(
     fewer = [n - (p == place) for p, n in enumerate(num_rows)]
     before, after = signer_cap(300, 0.4, num_rows), signer_cap(300, 0.4, fewer)
     assert abs(before - after) <= 2
-    if num_rows[place] > 15 and sum(min(n, after) for n in fewer) > 300:
+    is_least = sum(min(n, after - 1) for n in fewer) <= 300  # every row is needed
+    if num_rows[place] > 15 and not is_least:
         assert before == after
 
 

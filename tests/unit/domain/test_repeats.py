@@ -67,9 +67,12 @@ def lost(samples: Sequence[Sample]) -> set[str]:
         "is  the\tcafé\nopen? ",
         unicodedata.normalize("NFD", "Is the café open?"),
         "Is the ca\u00adfé\u200b open?\ufeff",
+        "Is the c\ufe0fa\u034ff\u202aé\u2066 o\u180ep\u061ce\u115fn\u3164?\U000e0100\U000e0061",
     ],
 )
-def test_case_white_space_and_unicode_form_make_no_other_text(other: str) -> None:
+def test_t52_case_white_space_unicode_form_and_what_does_not_show_make_no_other_text(
+    other: str,
+) -> None:
     one = row("one", "Is the café open?", prompt="Yes?")
     assert text_key(one) == text_key(row("two", other, prompt="yes?"))
     (why,) = repeats((one, row("two", other, prompt="yes?"))).values()

@@ -293,6 +293,19 @@ class TestVacant:
         )
         assert ill.champion == other
 
+    def test_t55_a_contender_whose_repository_cannot_be_read_does_not_inherit(self) -> None:
+        history = replace(history_of(rounds_with(LEAD)), champion=None)
+        other = an_entry_key("other", 30)
+        planned = plan(
+            submission("lead", 20),
+            submission("other", 30),
+            history=history,
+            contention=Contention(former=KING, contenders=(LEAD, other)),
+            availability={LEAD: Availability.PRIVATE},
+        )
+        assert (planned.champion, planned.is_heir) == (other, True)
+        assert LEAD in planned.entries
+
     def test_t54_without_contenders_nobody_defends_it(self) -> None:
         planned = plan(submission("new", 1), history=History())
         assert (planned.champion, planned.is_heir) == (None, False)
