@@ -184,8 +184,8 @@ def _doubts(competition: Competition) -> Iterator[str]:
         asked = next(t.source for t in competition.tasks if t.source.name == source)
         if asked.signers_netuid is not None and asked.min_signers < FEWEST_SIGNERS:
             yield (
-                f"source {source} asks for {asked.min_signers} signers: with fewer than "
-                f"{FEWEST_SIGNERS} one of them has a large part of the rows; raise min_signers"
+                f"source {source} has min_signers {asked.min_signers}: of fewer than "
+                f"{FEWEST_SIGNERS} signers each has a large part of the rows; raise it"
             )
 
 

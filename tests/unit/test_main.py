@@ -160,8 +160,8 @@ def test_check_names_a_warning_of_several_stages_once(capsys: pytest.CaptureFixt
         (
             "min_signers = 5",
             "min_signers = 2",
-            "source simnet asks for 2 signers: with fewer than 5 one of them has a large part of "
-            "the rows; raise min_signers",
+            "source simnet has min_signers 2: of fewer than 5 signers each has a large part of the "
+            "rows; raise it",
         ),
     ],
 )
