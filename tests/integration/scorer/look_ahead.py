@@ -66,7 +66,7 @@ def one_ahead(after: int) -> Callable[..., Tensor]:
     ) -> Tensor:
         length = query.shape[2]
         visible = visible_keys(0, length, length, window, query.device)
-        place = torch.arange(after, length - 1)
+        place = torch.arange(after, max(after, length - 1))
         visible[place, place + 1] = True
         grouped = query.shape[1] != key.shape[1]
         return scaled_dot_product_attention(

@@ -169,7 +169,7 @@ def test_t51_rows_that_are_noise_or_known_by_heart_are_out_before_any_entry_sees
     assert len(drawn(world)) == NUM_SAMPLES
     (aside,) = (e for e in world.sink.events if isinstance(e, RowsSetAside))
     assert (aside.why, aside.task) == (why, TEXT)
-    assert aside.num_rows > len(aside.row_ids) == 20
+    assert aside.num_rows == len(aside.row_ids) > 12
     assert all(row.startswith("evil/") for row in aside.row_ids)
 
 

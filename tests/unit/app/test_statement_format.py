@@ -147,7 +147,7 @@ def test_a_statement_tells_of_screened_rows_in_its_version_and_no_other(
     told = {TaskName("text"): SCREENING} if screened else None
     written = replace(a_statement(version), screenings=told, version=SCREENED_VERSION).document()
     wrong = written.replace(b'"version":4', f'"version":{version}'.encode())
-    with pytest.raises(UnreadableStatement, match="no statement as this version writes them"):
+    with pytest.raises(UnreadableStatement, match="not a statement as this version writes them"):
         read(wrong)
 
 
