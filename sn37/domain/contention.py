@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sn37.domain.commitment import CommitmentBook
@@ -99,10 +99,18 @@ def contention_of(
         for r in ranked(king, rivals, comparer)
         if r.key not in may_stay or comparer.measure(king, r).lead > STAYING_LEAD
     ]
+    by_precedence = sorted(heard, key=lambda c: c.precedence)
+    leading = [r.key for r in by_precedence if leads(r)]
+    behind = [
+        r.key
+        for r in by_precedence
+        if r.key not in leading and comparer.measure(king, r).lead > STAYING_LEAD
+    ]
     return Contention(
         former=king.key,
         contenders=tuple(c.key for c in contenders(king, heard, comparer)),
-        leading=tuple(r.key for r in _by_precedence(heard) if leads(r)),
+        leading=tuple(leading),
+        hopeful=(*leading, *behind),
     )
 
 
@@ -110,10 +118,6 @@ def _may_stay(
     key: EntryKey, elsewhere: Collection[Hotkey], history: History, oldest: Block
 ) -> bool:
     return key.hotkey not in elsewhere and history.last_tried.get(key, key.block) > oldest
-
-
-def _by_precedence(contestants: Iterable[Contestant]) -> list[Contestant]:
-    return sorted(contestants, key=lambda c: c.precedence)
 
 
 def _contestant(submission: Submission, evidence: Mapping[EntryKey, Evidence]) -> Contestant:

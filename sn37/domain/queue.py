@@ -17,11 +17,11 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule import Schedule
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verdict
 
-# Leaders besides the contenders that take places which newcomers leave free, the earliest first. A
-# contender's place may be held for days by an entry that leads by a hair; a better one is scored
-# meanwhile, before later copies of it are proven. Scored leaders soon fall behind or are proven:
-# more than a few at a time are a crowd of copies.
-MAX_LEADERS = 8
+# Entries besides the contenders that take places which newcomers leave free. A contender's place
+# may be held for days by an entry that leads by a hair; a better one is scored meanwhile, before
+# later copies of it are proven. With eight, old copies filled them, and clones earned four times
+# as much.
+MAX_HOPEFUL = 16
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
@@ -45,6 +45,8 @@ class Contention:
     former: EntryKey | None = None  # who holds it, or held it last
     contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
     leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
+    # Who may have a place that newcomers leave free: leaders, then those behind by luck alone.
+    hopeful: tuple[EntryKey, ...] = ()
 
 
 NO_CONTENTION = Contention()
@@ -65,15 +67,14 @@ def plan_entries(
 ) -> EntryPlan:
     """The entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in, also those whose hotkey has committed again since.
-    Where the champion is not eligible any more, the first contender that is defends the crown.
-    Others take the places for new entries, see ``admitted``, and leaders those that are left.
-    Without a ``book`` each hotkey's newest commitment counts.
+    The champion and the contenders stay in, also replaced ones; the first contender that is
+    eligible defends a vacant crown. Others take the places for new entries, see ``admitted``, and
+    the hopeful those that are left. Without a ``book`` each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
     staying, listed = set[EntryKey](), dict[EntryKey, EntryResult]()
-    waiting, leading = list[Submission](), list[EntryKey]()
+    waiting, spare = list[Submission](), set[EntryKey]()
     for submission in taking_part:
         key = submission.commitment.key
         judgement = judge(
@@ -94,11 +95,11 @@ def plan_entries(
             waiting.append(submission)
         else:
             listed[key] = _row(submission, _queued("scored before, behind the contenders"))
-            leading += [key] if key in contention.leading else []
+            spare.add(key)
     new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
-    staying.update(leading[: min(MAX_LEADERS, schedule.max_new_entries - len(new))])
+    room = min(MAX_HOPEFUL, schedule.max_new_entries - len(new))
+    staying |= {*[k for k in contention.hopeful if k in spare][:room]}
     listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
-    left = listed.keys() - staying - new
     order = [s.commitment.key for s in taking_part]
     heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
     champion = next((k for k in (history.champion, *heirs) if k in staying), None)
@@ -106,7 +107,7 @@ def plan_entries(
     return EntryPlan(
         champion=champion,
         entries=tuple(entries),
-        listed=tuple(listed[k] for k in order if k in left),
+        listed=tuple(listed[k] for k in order if k not in entries),
         awaited=_awaited(contention, entries, listed),
         is_heir=champion != history.champion,
     )
@@ -139,7 +140,7 @@ def _taking_part(
     newest = {s.commitment.hotkey: s.commitment.block for s in current}
     if book is not None:
         newest |= {hotkey: record.block for hotkey, record in book.malformed.items()}
-    replaced = {*contention.contenders, *contention.leading}
+    replaced = {*contention.contenders, *contention.hopeful}
     champion, crowned_at = history.champion, history.crowned_at
     if champion and crowned_at and newest.get(champion.hotkey, sync_block) <= crowned_at:
         replaced.add(champion)

@@ -321,7 +321,12 @@ class TestAwaited:
         submission("other", 30),
         submission("late", 40),
     )
-    CONTENTION = Contention(former=KING, contenders=(LEAD,), leading=(LEAD, FIRST, SECOND))
+    CONTENTION = Contention(
+        former=KING,
+        contenders=(LEAD,),
+        leading=(LEAD, FIRST, SECOND),
+        hopeful=(LEAD, FIRST, SECOND),
+    )
 
     def planned(self, *others: Submission, known: tuple[Submission, ...] = KNOWN) -> EntryPlan:
         history = history_of(rounds_with(LEAD, self.FIRST, self.SECOND))
@@ -342,19 +347,30 @@ class TestAwaited:
         assert found.awaited == (self.SECOND,)  # it is waited for all the same
         assert [row.key for row in found.listed] == [self.SECOND]
 
-    def test_t53_no_more_than_eight_of_a_crowd_of_leaders_take_part(self) -> None:
-        crowd = tuple(an_entry_key(f"crowd{n:02d}", 30 + n) for n in range(12))
+    def test_t53_no_more_than_sixteen_of_a_crowd_of_leaders_take_part(self) -> None:
+        crowd = tuple(an_entry_key(f"crowd{n:02d}", 30 + n) for n in range(18))
         planned = plan_entries(
             submissions=[submission("king", 10), *(submission(k.hotkey, k.block) for k in crowd)],
             competition=ONE,
             schedule=a_schedule(a_stage(a_competition(1)), max_new_entries=20),
             sync_block=SYNC,
             metagraph=a_metagraph("king", *(k.hotkey for k in crowd), at=SYNC),
-            contention=Contention(former=KING, leading=crowd),
+            contention=Contention(former=KING, leading=crowd, hopeful=crowd),
             history=history_of(rounds_with(*crowd)),
         )
-        assert planned.entries == (KING, *crowd[:8])
-        assert planned.awaited == crowd[8:]
+        assert planned.entries == (KING, *crowd[:16])
+        assert planned.awaited == crowd[16:]
+
+    def test_t53_leaders_come_first_and_then_who_is_behind_by_luck_alone(self) -> None:
+        keys = [an_entry_key(h, b) for h, b in (("lead", 20), ("other", 30), ("late", 40))]
+        unlucky, leader, worse = keys
+        found = contend(
+            *(submission(k.hotkey, k.block) for k in keys),
+            rounds=rounds_with(*keys),
+            gains={unlucky: 0.005, leader: 0.02, worse: -0.05},
+        )
+        assert found.leading == (leader,)
+        assert found.hopeful == (leader, unlucky)
 
     def test_a_leader_that_may_not_take_part_any_more_is_not_waited_for(self) -> None:
         gone = (*self.KNOWN[:2], submission("other", 30, failures=2), self.KNOWN[3])
