@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -95,7 +96,8 @@ def test_a_report_that_cannot_be_written_is_told_before_the_work(tmp_path: Path)
 def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) -> None:
     preset = (files("sn37") / "app" / "schedules" / "simnet.toml").read_text()
     schedule = tmp_path / "schedule.toml"
-    schedule.write_text(preset.replace('"reference_loss"', '"multiple_choice"', 1))
+    without_base = re.sub(r"(?m)^base_model = .*$", "", preset)
+    schedule.write_text(without_base.replace('"reference_loss"', '"multiple_choice"', 1))
     code, said = refused(tmp_path / "state", "--schedule", str(schedule))
     assert code == 1
     assert "this version cannot score multiple_choice, only reference_loss, text_loss" in said

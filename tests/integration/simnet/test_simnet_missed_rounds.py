@@ -24,9 +24,9 @@ from tests.integration.simnet.shared_simnet import Miner, SharedSimnet, Validato
 
 TOGETHER, ALONE, AGAIN = 3, 2, 4  # rounds
 MINERS = (
-    # The others are better by four percent, which takes some rounds to be told from such noise.
+    # The others are better by some percent, which takes some rounds to be told from such noise.
     Miner(name="first-1", competition=1, quality=1.0, noise=0.9, block=110),
-    Miner(name="better-1", competition=1, quality=0.957, noise=0.9, block=1_500),
+    Miner(name="better-1", competition=1, quality=0.945, noise=0.9, block=1_500),
     Miner(name="first-2", competition=2, quality=1.0, noise=1.5, block=120),
     Miner(name="better-2", competition=2, quality=0.957, noise=1.5, block=1_500),
 )
