@@ -126,7 +126,7 @@ class TestDocuments:
     ) -> None:
         file = {"name": name, "sha256": "0" * 64, "size_bytes": 1}
         sealed = changed(shelf.release(), requirements=file)
-        assert "no plain file name" in refusal(cli, "check", shelf.put_sealed(sealed))
+        assert "not a plain file name" in refusal(cli, "check", shelf.put_sealed(sealed))
 
     @pytest.mark.parametrize(
         ("fields", "why"),
