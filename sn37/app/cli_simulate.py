@@ -6,10 +6,10 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -391,7 +391,7 @@ def _print_table(figures: list[Figure]) -> None:
     Console().print(table)
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
+def _finite(row: Mapping[str, object]) -> dict[str, object]:
     """A row with null for what is no number: JSON has neither infinity nor NaN."""
     told = {k: _finite(v) if isinstance(v, dict) else v for k, v in row.items()}
     return {
