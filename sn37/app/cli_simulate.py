@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -300,7 +301,7 @@ def economy(
         )
     if as_json:
         assumed = asdict(money) | asdict(training)
-        rows = {"assumptions": assumed, "strategies": [asdict(line) for line in lines]}
+        rows = {"assumptions": assumed, "strategies": [_finite(asdict(line)) for line in lines]}
         typer.echo(json.dumps(rows, indent=2, allow_nan=False))
     else:
         _print_accounts(lines)
@@ -388,6 +389,14 @@ def _print_table(figures: list[Figure]) -> None:
         trials = f"{f.trials:,}" if f.trials is not None else ""
         table.add_row(f.name, f"{f.value:.4g}", interval, trials)
     Console().print(table)
+
+
+def _finite(row: Mapping[str, object]) -> dict[str, object]:
+    """A row with null for what is no number: JSON has neither infinity nor NaN."""
+    told = {k: _finite(v) if isinstance(v, dict) else v for k, v in row.items()}
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in told.items()
+    }
 
 
 def _print_accounts(lines: list[Line]) -> None:

@@ -51,6 +51,15 @@ def test_an_economy_lists_every_strategy_with_what_it_earns(
     assert "honest" in capsys.readouterr().out
 
 
+def test_where_nobody_was_paid_yet_there_is_nothing_to_compare(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["simulate", "economy", "--rounds", "3", "--runs", "2", "--strategy", "copier"]
+    assert run(app, [*command, "--samples", "64", "--json"], prog_name="sn37") == 0
+    rows = json.loads(capsys.readouterr().out)["strategies"]
+    assert {row["relative"]["value"] for row in rows} == {None}
+
+
 def test_alone_each_strategy_stands_beside_honest_owners_only(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
