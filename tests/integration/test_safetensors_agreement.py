@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import SafetensorError, deserialize
 
+from sn37.adapters.admission.admit import inspect
 from sn37.adapters.admission.header import PREFIX_BYTES, Header, header_bytes, parse_header
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+from sn37.testing.builders import some_constraints
 
 # Why each is refused though the library opens it.
 STRICTER = {
@@ -156,3 +159,11 @@ def test_metadata_that_is_null_is_read_as_none() -> None:
     data = file(json.dumps({"__metadata__": None, "a": PLAIN}).encode(), bytes(8))
     assert theirs(data) is not None
     assert isinstance(ours(data), Header)
+
+
+def test_a_header_that_is_refused_names_its_file(tmp_path: Path) -> None:
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
+    with pytest.raises(ModelRejected, match=r"^model.safetensors: not safetensors, but a pointer"):
+        inspect(tmp_path, some_constraints())

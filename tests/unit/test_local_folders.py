@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.admission.admit import inspect
 from sn37.adapters.admission.files import ListedFile, listing, select
 from sn37.adapters.admission.header import (
     PREFIX_BYTES,
@@ -19,7 +18,6 @@ from sn37.adapters.admission.header import (
 )
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
-from sn37.testing.builders import some_constraints
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -173,11 +171,3 @@ def test_a_file_that_is_cut_off_is_said_to_be() -> None:
         parse_header(text, whole - 1)
     with pytest.raises(ModelRejected, match=rf"end at byte {whole} of {whole + 1}$"):
         parse_header(text, whole + 1)
-
-
-def test_a_header_that_is_refused_names_its_file(tmp_path: Path) -> None:
-    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
-    with pytest.raises(ModelRejected, match=r"^model.safetensors: not safetensors, but a pointer"):
-        inspect(tmp_path, some_constraints())
