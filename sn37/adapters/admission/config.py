@@ -11,8 +11,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sn37.adapters.admission.config_family import Family
+from sn37.adapters.admission.config_family import Family, int_of
 from sn37.adapters.admission.config_keys import FAMILIES
+from sn37.adapters.admission.config_rope import change
 from sn37.adapters.admission.config_rules import Settings, nearest, shown
 from sn37.adapters.admission.config_shape import misfit
 from sn37.adapters.admission.leftover_keys import LEFTOVERS, OFF, OWN
@@ -64,7 +65,7 @@ class CheckedConfig:
 
 
 def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
-    """What config.json says, once every key of it is known and within bounds.
+    """What config.json says, once every key of it is known and within the competition's bounds.
 
     Raises:
         ModelRejected: ``bad_config``, or ``architecture`` when the competition does not
@@ -78,7 +79,24 @@ def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
         raise ModelRejected(
             f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE
         )
-    return _checked(config, architecture)
+    checked = _checked(config, architecture)
+    check_window(checked, constraints.max_tokens)
+    return checked
+
+
+def check_window(config: CheckedConfig, max_tokens: int) -> None:
+    """Refuse frequencies that change with a sample's length within ``max_tokens``.
+
+    Raises:
+        ModelRejected: ``bad_config``.
+    """
+    rope, parameters = FAMILIES[config.architecture].rope, config.settings.get("rope_parameters")
+    if rope is None or not isinstance(parameters, dict):
+        return
+    positions = int_of(config.settings, "max_position_embeddings")
+    why = change(parameters, rope.kinds, positions=positions, window=max_tokens)
+    if why is not None:
+        raise bad(f"config.json: {why}")
 
 
 def read_config(text: bytes) -> CheckedConfig:

@@ -8,7 +8,7 @@ between versions of transformers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -65,6 +65,8 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     }
 )
 _WITH_ORIGINAL = ("yarn", "longrope", "llama3")
+# Beyond the length before scaling, these have other frequencies for all positions of a row.
+_CHANGING = frozenset({"dynamic", "longrope"})
 KINDS = ("default", "linear", "dynamic", "yarn", "llama3", "longrope")
 SOURCES = ("rope_parameters", "rope_scaling")
 
@@ -127,6 +129,35 @@ class Rope:
         beside = {} if self.original_key is None else {name: settings[self.original_key]}
         default = settings["max_position_embeddings"]
         return _agreed(beside, name, name, inside, _ORIGINAL, default)
+
+
+def change(
+    parameters: Settings, kinds: Collection[str], *, positions: int, window: int
+) -> str | None:
+    """Why frequencies are refused that depend on how many tokens a row has; ``None``: they do not.
+
+    A sample's losses would follow from its own length, which tells the beginning how far away the
+    end is, and from its neighbours in the row. Within their original length both types are plain.
+
+    Args:
+        parameters: As ``Rope.parameters`` returns them.
+        kinds: The types that the architecture may have.
+        positions: ``max_position_embeddings``, where ``dynamic`` begins to change.
+        window: Tokens of the longest sample.
+    """
+    kind = str(parameters["rope_type"])
+    if kind not in _CHANGING:
+        return None
+    original = parameters.get("original_max_position_embeddings", positions)
+    length = min(original, positions) if isinstance(original, int) else positions
+    if length >= window:
+        return None
+    *others, last = [name for name in kinds if name not in _CHANGING]
+    steady = f"{', '.join(others)} or {last}" if others else last
+    return (
+        f"rope type {kind} changes beyond {length} tokens, within the competition's {window}: "
+        f"use {steady}"
+    )
 
 
 def _object(given: Settings) -> tuple[Settings, str | None]:

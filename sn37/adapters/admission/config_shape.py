@@ -42,7 +42,9 @@ def _groups(settings: Settings) -> str | None:
 
 
 def _falcon(settings: Settings) -> str | None:
-    """What its layers need in their two forms, read in transformers 5.23."""
+    """What its layers need in their two forms, read in transformers 5.23, and what we implement."""
+    if settings["alibi"]:
+        return "alibi true is not scored: use rotary positions"
     if settings["new_decoder_architecture"]:
         if not settings["parallel_attn"]:
             return "new_decoder_architecture needs parallel_attn"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from sn37.adapters.admission.config import CheckedConfig, check_json, read_config
+from sn37.adapters.admission.config import CheckedConfig, check_json, check_window, read_config
 from sn37.adapters.admission.files import CONFIG
 from sn37.adapters.admission.header import Header
 from sn37.adapters.admission.side_keys import SIDE_FILES
@@ -33,6 +34,9 @@ from sn37.domain.constraints import limit_of, size_violation
 from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # The families that schedules allow, and what else miners bring to a competition of one's own.
@@ -57,8 +61,11 @@ def warm() -> None:
         importlib.import_module(f"transformers.models.{family}.modeling_{family}")
 
 
-def check_configs(folder: Path) -> None:
+def check_configs(folder: Path, *, max_tokens: int | None = None) -> None:
     """Look at the model's JSON before transformers does, as admission has: it decides on code.
+
+    Args:
+        max_tokens: Of the competition, when there is one.
 
     Raises:
         ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`; or an adapter lies
@@ -67,13 +74,12 @@ def check_configs(folder: Path) -> None:
     if any(folder.glob("adapter_*")):
         raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
     if (folder / CONFIG).exists():
-        checked_config(folder)
+        config = checked_config(folder)
+        if max_tokens is not None:
+            _as_fault(check_window, config, max_tokens)
     for name in SIDE_FILES:
         if (folder / name).exists():
-            try:
-                check_json(name, (folder / name).read_bytes())
-            except ModelRejected as error:
-                raise ModelFault(error.reason, str(error)) from error
+            _as_fault(check_json, name, (folder / name).read_bytes())
 
 
 def checked_config(folder: Path) -> CheckedConfig:
@@ -82,8 +88,13 @@ def checked_config(folder: Path) -> CheckedConfig:
     Raises:
         ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`.
     """
+    return _as_fault(read_config, (folder / CONFIG).read_bytes())
+
+
+def _as_fault(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """What admission finds, as the worker's own refusal."""
     try:
-        return read_config((folder / CONFIG).read_bytes())
+        return check(*args, **kwargs)
     except ModelRejected as error:
         raise ModelFault(error.reason, str(error)) from error
 

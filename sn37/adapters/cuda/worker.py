@@ -87,7 +87,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         ModelFault: The model breaks a rule.
     """
     folder = Path(order.model)
-    loading.check_configs(folder)
+    loading.check_configs(folder, max_tokens=order.max_tokens)
     stage.reason = Reason.TOKENIZER
     tokenizer = _tokenizer(order)
     shape = None

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import independence, loading
+from sn37.adapters.cuda import loading
 from sn37.adapters.cuda.faults import ModelFault
 from sn37.adapters.cuda.independence import check_positions
+from sn37.adapters.cuda.loading import check_configs
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 from tests.integration.device import DEVICE
@@ -30,7 +31,6 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama, yarn": ("llama", {"rope_parameters": YARN}),
     "gemma, untied": ("gemma", {"tie_word_embeddings": False}),
     "gpt_neox, tied": ("gpt_neox", {"tie_word_embeddings": True}),
-    "falcon, alibi": ("falcon", {"alibi": True}),
 }
 
 
@@ -136,18 +136,18 @@ def test_positions_depend_on_nothing_but_themselves(tmp_path: Path, family: str)
 
 @pytest.mark.parametrize("kind", ["dynamic", "longrope"])
 def test_t46_frequencies_that_follow_the_longest_sample_are_found(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str
 ) -> None:
     scale = {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
     rope = {"rope_type": kind, "factor": 4.0, "rope_theta": 1e4}
     if kind == "longrope":
         rope |= scale | {"original_max_position_embeddings": 200}
     save_model(tmp_path, max_position_embeddings=200, rope_parameters=rope)
-    check_positions(load(tmp_path), max_tokens=200)
-    with pytest.raises(ModelFault, match="beyond 200 tokens"):
-        check_positions(load(tmp_path), max_tokens=201)
+    check_configs(tmp_path, max_tokens=200)
+    with pytest.raises(ModelFault, match="beyond 200 tokens") as caught:
+        check_configs(tmp_path, max_tokens=201)
+    assert caught.value.reason is Reason.BAD_CONFIG
     # Whatever name a config gives it, what the loaded model does is tried.
-    monkeypatch.setattr(independence, "_check_types", lambda *_: None)
     check_positions(load(tmp_path), max_tokens=200)
     with pytest.raises(ModelFault, match="rotary positions change within 201"):
         check_positions(load(tmp_path), max_tokens=201)
