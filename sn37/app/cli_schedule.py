@@ -14,7 +14,7 @@ from sn37.app.cli_errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
 if TYPE_CHECKING:
-    from sn37.app.competitions import LoadedSchedule
+    from sn37.app.competitions import LoadedSchedule, TemplateProblem
     from sn37.domain.canonical import JsonValue
 
 app = typer.Typer(
@@ -42,13 +42,16 @@ def check(
 ) -> None:
     """Say whether a validator here could run a schedule, and what deserves a second thought."""
     from sn37.app import plugins, schedule_view
-    from sn37.app.model_hosts import scored_architectures
+    from sn37.app.model_hosts import renderer, scored_architectures
 
     known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
-    loaded = _load(file, known)
+    render = renderer()
+    loaded = _load(file, known, render)
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
-    doubts = schedule_view.warnings(loaded.schedule, scorable=scored_architectures())
+    doubts = schedule_view.warnings(
+        loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
+    )
     worth = schedule_view.leverage_lines(loaded.schedule)
     stale = schedule_view.sources_without_freshness(loaded.schedule)
     if as_json:
@@ -171,12 +174,18 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
 
 
-def _load(source: str, known_sources: frozenset[str] | None) -> LoadedSchedule:
+def _load(
+    source: str,
+    known_sources: frozenset[str] | None,
+    template_problem: TemplateProblem | None = None,
+) -> LoadedSchedule:
     from sn37.app.competitions import PRESETS, ScheduleError, load_schedule
 
     try:
         return load_schedule(
-            source if source in PRESETS else Path(source), known_sources=known_sources
+            source if source in PRESETS else Path(source),
+            known_sources=known_sources,
+            template_problem=template_problem,
         )
     except ScheduleError as error:
         raise CommandError(str(error)) from error

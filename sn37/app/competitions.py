@@ -8,7 +8,7 @@ give shares to competitions by that name. A competition may name an earlier one 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sn37.app import toml_files, toml_lines
-from sn37.app.schedule_tables import ScheduleTable
+from sn37.app.schedule_tables import CompetitionTable, ScheduleTable
 from sn37.app.toml_tables import explain, keys_of, shortened
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.competition import Source
@@ -25,6 +25,7 @@ from sn37.domain.ids import Digest
 from sn37.domain.schedule import Schedule, Stage
 
 PRESETS = ("finney", "simnet")
+TemplateProblem = Callable[[str], str | None]
 
 
 class ScheduleError(Exception):
@@ -45,17 +46,24 @@ def preset_of(network: str) -> str:
     return "simnet" if network == "simnet" else "finney"
 
 
-def load_schedule(source: Path | str, *, known_sources: Collection[str] | None) -> LoadedSchedule:
+def load_schedule(
+    source: Path | str,
+    *,
+    known_sources: Collection[str] | None,
+    template_problem: TemplateProblem | None = None,
+) -> LoadedSchedule:
     """Read a schedule file, or a preset by its name.
 
-    ``known_sources`` are the data sets that can be opened here; ``None`` checks the file
-    alone, for reading a schedule on a machine that does not score.
+    Args:
+        known_sources: The data sets that can be opened here; ``None`` checks the file alone, for
+            reading a schedule on a machine that does not score.
+        template_problem: Why a chat template cannot be rendered; asked about each one of the file.
 
     Raises:
         ScheduleError: The file cannot be read, or says something impossible.
     """
     origin, text = _read(source)
-    schedule = _Reader(origin=origin, text=text).read(known_sources)
+    schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
     return LoadedSchedule(
         schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
     )
@@ -82,7 +90,9 @@ class _Reader:
         self._text = text
         self._lines: Mapping[toml_lines.Path, int] = {}
 
-    def read(self, known_sources: Collection[str] | None) -> Schedule:
+    def read(
+        self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
+    ) -> Schedule:
         table = self._table()
         sources = self._sources(table, known_sources)
         for index, stage in enumerate(table.stages):
@@ -109,7 +119,22 @@ class _Reader:
         with self._located(("timing",)):
             table.timing.value()
         with self._located(()):
-            return table.value(tuple(stages))
+            schedule = table.value(tuple(stages))
+        if template_problem is not None:
+            self._render(table.competitions, template_problem)
+        return schedule
+
+    def _render(
+        self, competitions: Mapping[str, CompetitionTable], problem: TemplateProblem
+    ) -> None:
+        rendered: set[str] = set()
+        for name, competition in competitions.items():
+            template = competition.template
+            if template is None or template in rendered:
+                continue
+            if (why := problem(template)) is not None:
+                raise self._error(("competitions", name, "template"), why)
+            rendered.add(template)
 
     def _table(self) -> ScheduleTable:
         try:

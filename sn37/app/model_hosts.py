@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -110,6 +111,13 @@ def scored_architectures() -> frozenset[str]:
     from sn37.adapters.admission.config_keys import FAMILIES
 
     return frozenset(FAMILIES)
+
+
+def renderer() -> Callable[[str], str | None] | None:
+    """Says why a competition's chat template cannot be rendered; ``None``: jinja2 is missing."""
+    from sn37.adapters.cuda.rendering import can_render, template_problem
+
+    return (lambda template: asyncio.run(template_problem(template))) if can_render() else None
 
 
 async def prescribed_tokenizer(

@@ -43,16 +43,26 @@ def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def warnings(schedule: Schedule, *, scorable: Collection[str] | None = None) -> tuple[str, ...]:
+def warnings(
+    schedule: Schedule,
+    *,
+    scorable: Collection[str] | None = None,
+    renders_templates: bool = True,
+) -> tuple[str, ...]:
     """What is allowed and yet probably not meant.
 
     Args:
         scorable: Classes of models that a validator here can score; ``None`` asks nothing.
+        renders_templates: Whether chat templates were rendered when the schedule was read.
     """
     found: dict[str, list[int]] = {}
     for stage in schedule.stages:
         for competition in stage.competitions:
-            for warning in (*_doubts(competition), *_not_scored(competition, scorable)):
+            for warning in (
+                *_doubts(competition),
+                *_not_scored(competition, scorable),
+                *(() if renders_templates else _not_rendered(competition)),
+            ):
                 found.setdefault(f"{competition.name}: {warning}", []).append(stage.from_block)
     return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
 
@@ -196,6 +206,13 @@ def _not_scored(competition: Competition, scorable: Collection[str] | None) -> I
         yield (
             f"no validator of this version can score {name}, so all models of it are refused; "
             f"it can score {', '.join(sorted(scorable))}"
+        )
+
+
+def _not_rendered(competition: Competition) -> Iterator[str]:
+    if competition.template is not None:
+        yield (
+            "its chat template was not rendered, for want of jinja2: run pip install 'sn37[scorer]'"
         )
 
 

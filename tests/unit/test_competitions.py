@@ -291,6 +291,34 @@ def test_the_first_of_several_mistakes_is_told(file: Path) -> None:
         load_schedule(file, known_sources=None)
 
 
+def test_a_template_that_cannot_be_rendered_is_told_with_line_and_competition(file: Path) -> None:
+    file.write_text(SMALL.replace("epsilon = 0.01\n", 'epsilon = 0.01\ntemplate = "{{ x"\n', 1))
+    asked: list[str] = []
+
+    def problem(template: str) -> str | None:
+        asked.append(template)
+        return None if len(asked) == 1 else "it does not end"
+
+    load_schedule(file, known_sources={"feed"}, template_problem=problem)
+    assert asked == ["{{ x"]  # the second competition takes it from its base: rendered once
+    with pytest.raises(ScheduleError) as caught:
+        load_schedule(file, known_sources={"feed"}, template_problem=problem)
+    assert str(caught.value).endswith(
+        "rules.toml, line 12: competitions.words.template: it does not end"
+    )
+    load_schedule(file, known_sources={"feed"})
+
+
+def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
+    file.write_text(SMALL.replace("epsilon = 0.01\n", 'epsilon = 0.01\ntemplate = "{{ x"\n', 1))
+    schedule = load_schedule(file, known_sources={"feed"}).schedule
+    said = warnings(schedule, renders_templates=False)
+    assert [line.partition(": ")[2] for line in said if "WORDS" in line] == [
+        "its chat template was not rendered, for want of jinja2: run pip install 'sn37[scorer]'"
+    ]
+    assert not any("rendered" in line for line in warnings(schedule))
+
+
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet"):
         load_schedule(tmp_path / "absent.toml", known_sources=None)

@@ -180,8 +180,9 @@ def test_check_warns_of_what_cannot_work_as_meant(
 def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert sn37_command("schedule", "check", "simnet", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert [w for w in said["warnings"] if "is pinned by its commit alone" not in w] == []
-    assert len(said["warnings"]) == 1  # simnet makes its base model itself
+    doubts = [w for w in said["warnings"] if "was not rendered" not in w]  # jinja2 may be missing
+    assert len(doubts) == 1
+    assert "is pinned by its commit alone" in doubts[0]  # simnet makes its base model itself
     assert len(said["fingerprint"]) == 64
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.cuda.rendering import template_problem
 from sn37.adapters.cuda.scorer import WorkerScorer
 from sn37.adapters.cuda.template import MAX_TEMPLATE_CHARS, Shape, own_template, shape_of
+from sn37.app import main
+from sn37.app.cli_errors import run
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import TEMPLATE, a_real_job, save_model
 from tests.integration.scorer.test_scorer_attacks import scored, verdict
@@ -174,3 +179,48 @@ def test_of_several_templates_the_default_is_taken(
     settings.write_text(json.dumps({"chat_template": several, "bos_token": "<s>"}))
     assert own_template(tmp_path) == TURNS
     assert len(scored(warm_scorer, a_real_job(tmp_path))) == 40
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (TURNS, None),
+        (TEMPLATE, None),
+        # Special tokens are stand-ins, not undefined.
+        ("{{ bos_token + messages[0].content + eos_token }}" + TURNS.partition("|")[2], None),
+        (
+            "a\n{{ messages[0].content",
+            "line 2 of the template: unexpected end of template, "
+            "expected 'end of print statement'.",
+        ),
+        ("{{ messages[0].content }}", "prompt and response must appear once each, verbatim"),
+        ("{{ messages[7].content.x }}", "UndefinedError: list object has no element 7"),
+        ("{{ raise_exception('no\ntools') }}", "TemplateError: no"),
+        ("{{ 'a' * 10 ** 10 }}", "MemoryError: "),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "it does not end within 5 s",
+        ),
+    ],
+)
+def test_a_schedule_s_template_is_rendered_as_a_worker_does(
+    template: str, told: str | None
+) -> None:
+    assert asyncio.run(template_problem(template, timeout_s=5)) == told
+
+
+def test_schedule_check_refuses_a_template_that_does_not_render(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (files("sn37.app") / "schedules/simnet.toml").read_text().splitlines()
+    number = next(n for n, line in enumerate(lines) if line.startswith("template = "))
+    file = tmp_path / "rules.toml"
+    for template, code in (("{{ messages[0].content }}", 1), (TURNS, 0)):
+        lines[number] = f"template = '{template}'"
+        file.write_text("\n".join(lines))
+        assert run(main.app, ["schedule", "check", str(file)], prog_name="sn37") == code
+        told = (
+            f"error: {file}, line {number + 1}: competitions.instruct.template: "
+            "prompt and response must appear once each, verbatim\n"
+        )
+        assert capsys.readouterr().err == (told if code else "")
