@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sn37.app.evidence import past_evidence
-from sn37.domain.comparing import SignerCase, by_signer
+from sn37.domain.comparing import SignerCase, by_signer, measure
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.missed import not_yet_evidence
 from sn37.domain.reigns import reigns
@@ -23,7 +24,10 @@ class SignedPair:
     champion: Hotkey
     challenger: Hotkey
     took_the_crown: bool
-    signers: tuple[SignerCase, ...]  # none where no row of theirs was signed
+    # Logarithms of the evidence on the rows that count; ``None`` where none do.
+    log_e: float | None = None
+    even_log_e: float | None = None  # no signer's rows speak louder than the median signer's
+    signers: tuple[SignerCase, ...] = ()  # none where no row of theirs was signed
 
 
 async def pairs_by_signer(
@@ -35,7 +39,7 @@ async def pairs_by_signer(
     those of the last coronation as in the round that decided it.
     """
     found: list[SignedPair] = []
-    for competition, rounds in state.rounds.items():
+    for rounds in state.rounds.values():
         judged = [r for r in rounds if r.skipped is None]
         reign = next(reversed(reigns(rounds)), None)
         if not judged or reign is None or judged[-1].champion != reign.champion:
@@ -51,25 +55,20 @@ async def pairs_by_signer(
             wanted.insert(0, (reign.predecessor, king, crowned))
         for champion, challenger, round_ in wanted:
             found.append(
-                SignedPair(
-                    competition=competition,
-                    champion=champion.hotkey,
-                    challenger=challenger.hotkey,
+                await _pair(
+                    store,
+                    schedule,
+                    champion,
+                    challenger,
+                    round_,
+                    later=not_yet_evidence(rounds, round_.key.sync_block),
                     took_the_crown=challenger == king,
-                    signers=await _cases(
-                        store,
-                        schedule,
-                        champion,
-                        challenger,
-                        round_,
-                        later=not_yet_evidence(rounds, round_.key.sync_block),
-                    ),
                 )
             )
     return tuple(found)
 
 
-async def _cases(
+async def _pair(
     store: StateStore,
     schedule: Schedule,
     champion: EntryKey,
@@ -77,12 +76,19 @@ async def _cases(
     round_: RoundResult,
     *,
     later: Collection[Block],
-) -> tuple[SignerCase, ...]:
+    took_the_crown: bool,
+) -> SignedPair:
     """By the rounds up to this one, less those that were scored ``later``, and its rules."""
     competition, last = round_.key.competition, round_.key.sync_block
+    pair = SignedPair(
+        competition=competition,
+        champion=champion.hotkey,
+        challenger=challenger.hotkey,
+        took_the_crown=took_the_crown,
+    )
     rules = schedule.competition(competition, last)
     if rules is None:
-        return ()
+        return pair
     past = await past_evidence(store, schedule, competition, (champion, challenger))
     one, other = (
         {
@@ -92,10 +98,17 @@ async def _cases(
         }
         for key in (champion, challenger)
     )
-    return by_signer(
-        one,
-        other,
-        since=dict(round_.clocks).get(challenger, challenger.block),
-        epsilon_end=rules.epsilon.end,
-        origins=past.origins,
+    since = dict(round_.clocks).get(challenger, challenger.block)
+    measured = measure(one, other, since=since, epsilon_end=rules.epsilon.end, origins=past.origins)
+    return replace(
+        pair,
+        log_e=_proven(measured.log_e),
+        even_log_e=_proven(measured.even_log_e),
+        signers=by_signer(
+            one, other, since=since, epsilon_end=rules.epsilon.end, origins=past.origins
+        ),
     )
+
+
+def _proven(log_e: float) -> float | None:
+    return log_e if math.isfinite(log_e) else None

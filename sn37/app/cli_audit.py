@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sn37.app.audit import AuditResult
     from sn37.app.audit_signers import SignedPair
     from sn37.app.settings import Settings
+    from sn37.domain.evenness import Share
 
 
 def register(parent: typer.Typer) -> None:
@@ -69,10 +70,17 @@ def audit(
 
 
 def lines_by_signer(pair: SignedPair) -> Iterator[str]:
-    """A title, and one line for each signer of each task."""
+    """A title, the evidence that decides, and one line for each signer of each task."""
+    from sn37.domain.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
+
     case = "took the crown from" if pair.took_the_crown else "against"
     nothing = "" if pair.signers else ": no row they share was signed"
     yield f"competition {pair.competition}: {pair.challenger} {case} {pair.champion}{nothing}"
+    if pair.signers and pair.log_e is not None and pair.even_log_e is not None:
+        yield (
+            f"  evidence {pair.log_e:.1f} of {LOG_LEVEL:.1f}, with even signers "
+            f"{pair.even_log_e:.1f} of {LOG_EVEN_LEVEL:.1f}"
+        )
     for row in pair.signers:
         gain = row.gain
         left = "no row is left without it"
@@ -81,8 +89,16 @@ def lines_by_signer(pair: SignedPair) -> Iterator[str]:
         yield (
             f"  {row.origin.task}  {row.origin.signer}  {gain.num_rows:,} rows  "
             f"gain {gain.gain:.2%}, on other rows {gain.others_gain:.2%}, {gain.z:+.1f} standard "
-            f"errors{'; does not count' if row.is_odd else ''}; {left}"
+            f"errors{'; does not count' if row.is_odd else ''}; {_evened(row.share)}{left}"
         )
+
+
+def _evened(share: Share | None) -> str:
+    """What a signer's rows are cut by where no signer may speak louder than the median one."""
+    if share is None:
+        return ""
+    cut = f"{share.beyond:.2%} taken off" if share.beyond > 0 else "nothing taken off"
+    return f"the median signer's is {share.median:.2%}, {cut}; "
 
 
 async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sn37.domain.evenness import evened
+from sn37.domain.evenness import Share, evened, shares_of
 from sn37.domain.evidence import (
     Evidence,
     Pooled,
@@ -260,6 +260,8 @@ class SignerCase:
             rows; ``None`` where no row is left.
         log_e: The evidence without them.
         is_odd: They do not count between the two.
+        share: Its gain beside the median signer's, and what is taken off for the evidence with even
+            signers; ``None`` where the champion has no loss on its rows.
     """
 
     origin: Origin
@@ -267,6 +269,7 @@ class SignerCase:
     better: float | None
     log_e: float
     is_odd: bool
+    share: Share | None
 
 
 def by_signer(
@@ -285,6 +288,7 @@ def by_signer(
     (a, b), of = _gathered([champion, challenger], since, origins)
     gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
     odd = odd_origins(a, gains, of, least=epsilon_end)
+    shares = shares_of(a, gains, of)
     cases = []
     for origin, gain in gains_by_origin(a, gains, of).items():
         if origin.signer is None:
@@ -298,6 +302,7 @@ def by_signer(
                 better=1 - sums.challenger / sums.champion if sums.champion > 0 else None,
                 log_e=clipped_log_e_value(sums),
                 is_odd=origin in odd,
+                share=shares.get(origin),
             )
         )
     return tuple(sorted(cases, key=lambda c: (c.origin.task, c.origin.signer or "")))

@@ -8,10 +8,24 @@ louder than those of the median signer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sn37.domain.ids import TaskName
 from sn37.domain.origins import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A signer's gain as a share of the champion's loss on the same rows."""
+
+    gain: float
+    median: float  # of the signers of its task
+
+    @property
+    def beyond(self) -> float:
+        """What is taken off: never below zero."""
+        return max(0.0, self.gain - self.median)
 
 
 def evened(
@@ -27,6 +41,18 @@ def evened(
     Fewer than half of the signers of a task therefore add nothing to what the others show,
     however many rows they have and however few. Linear in the number of rows.
     """
+    shares = shares_of(champion, gains, origins)
+    beyond = {origin: share.beyond for origin, share in shares.items() if share.beyond > 0}
+    return [
+        gain - beyond[origin] * a if origin in beyond else gain
+        for a, gain, origin in zip(champion, gains, origins, strict=True)
+    ]
+
+
+def shares_of(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
+) -> Mapping[Origin, Share]:
+    """Of each signer on whose rows the champion has a loss."""
     sums: dict[Origin, list[float]] = {}
     for a, gain, origin in zip(champion, gains, origins, strict=True):
         of_origin = sums.setdefault(origin, [0.0, 0.0])
@@ -37,12 +63,6 @@ def evened(
     for origin, share in shares.items():
         by_task.setdefault(origin.task, []).append(share)
     middle = {task: sorted(found)[(len(found) - 1) // 2] for task, found in by_task.items()}
-    beyond = {
-        origin: share - middle[origin.task]
-        for origin, share in shares.items()
-        if share > middle[origin.task]
+    return {
+        origin: Share(gain=share, median=middle[origin.task]) for origin, share in shares.items()
     }
-    return [
-        gain - beyond[origin] * a if origin in beyond else gain
-        for a, gain, origin in zip(champion, gains, origins, strict=True)
-    ]

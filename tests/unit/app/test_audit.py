@@ -20,6 +20,8 @@ from sn37.app.audit_signers import SignedPair
 from sn37.domain.canonical import canonical_json
 from sn37.domain.comparing import SignerCase
 from sn37.domain.emission import WeightVector
+from sn37.domain.evenness import Share
+from sn37.domain.evidence import LOG_EVEN_LEVEL
 from sn37.domain.ids import CompetitionId, Digest, Hotkey, TaskName
 from sn37.domain.origins import Origin, OriginGain
 from sn37.domain.reasons import Reason
@@ -120,6 +122,14 @@ def test_the_cases_of_the_newest_crowns_are_shown_signer_by_signer(
     )
     assert [c.origin.signer for c in crowned.signers] == [f"signer {n}" for n in range(4)]
     assert all(c.better == pytest.approx(0.1, abs=0.05) for c in crowned.signers)
+    shares = [c.share for c in crowned.signers if c.share is not None]
+    assert (
+        sorted(s.gain for s in shares)[1] == shares[0].median
+    )  # the lower of the two in the middle
+    assert [s.beyond for s in shares] == [max(0.0, s.gain - s.median) for s in shares]
+    assert crowned.even_log_e is not None
+    assert crowned.log_e is not None
+    assert LOG_EVEN_LEVEL <= crowned.even_log_e <= crowned.log_e
     assert (near.challenger, near.champion) == ("near", "better")
     assert not near.took_the_crown
     assert audit(world.store.memory).pairs == ()
@@ -364,22 +374,31 @@ def test_a_case_is_printed_signer_by_signer() -> None:
         better=0.0201,
         log_e=3.21,
         is_odd=True,
+        share=Share(gain=0.3, median=0.021),
     )
-    alone = replace(case, gain=replace(gain, z=0.0), better=None, is_odd=False)
+    level = replace(case, is_odd=False, share=Share(gain=0.021, median=0.021))
+    alone = replace(case, gain=replace(gain, z=0.0), better=None, is_odd=False, share=None)
     pair = SignedPair(
         competition=CompetitionId(1),
         champion=Hotkey("old"),
         challenger=Hotkey("new"),
         took_the_crown=True,
-        signers=(case, alone),
+        log_e=14.26,
+        even_log_e=7.04,
+        signers=(case, level, alone),
     )
-    title, first, second = cli_audit.lines_by_signer(pair)
+    title, evidence, first, middle, last = cli_audit.lines_by_signer(pair)
+    assert evidence == "  evidence 14.3 of 13.8, with even signers 7.0 of 6.9"
     assert title == "competition 1: new took the crown from old"
     assert first == (
         "  text  friend  60 rows  gain 30.00%, on other rows 2.00%, +5.4 standard errors; does not "
-        "count; without it 2.01% better, evidence 3.2"
+        "count; the median signer's is 2.10%, 27.90% taken off; without it 2.01% better, "
+        "evidence 3.2"
     )
-    assert second.endswith("+0.0 standard errors; no row is left without it")
+    assert "; the median signer's is 2.10%, nothing taken off; without it" in middle
+    assert last.endswith("+0.0 standard errors; no row is left without it")
+    nothing_counts = replace(pair, log_e=None, even_log_e=None)
+    assert [line for line in cli_audit.lines_by_signer(nothing_counts) if "even" in line] == []
     unsigned = replace(pair, took_the_crown=False, signers=())
     assert list(cli_audit.lines_by_signer(unsigned)) == [
         "competition 1: new against old: no row they share was signed"

@@ -184,6 +184,8 @@ def test_the_case_is_shown_with_each_signer_left_out_in_turn() -> None:
         assert case.better == pytest.approx(1 - sum(b[i] for i in kept) / sum(a[i] for i in kept))
         assert case.gain.num_rows == 60
         assert case.is_odd == (name == "s3")
+        assert case.share is not None
+        assert case.share.gain == pytest.approx(case.gain.gain)
     assert shown["s3"].gain.gain > 0.25
     assert shown["s3"].gain.others_gain == pytest.approx(0.02, abs=0.02)
     assert shown["s3"].gain.z > 3.5
