@@ -16,10 +16,12 @@ from sn37.domain.eligibility import (
     record_failure,
 )
 from sn37.domain.history import history_of
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Hotkey
 from sn37.domain.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
+from sn37.domain.queue import MAX_HOPEFUL
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule import RoundTiming
+from sn37.domain.slots import MAX_CONTENDERS
 from sn37.domain.state import NO_HISTORY, EntryResult, History, Verdict
 from sn37.testing.builders import (
     a_commitment,
@@ -46,6 +48,16 @@ def after(*rows: EntryResult) -> History:
 
 def test_newcomers_have_half_of_the_time_between_two_rounds() -> None:
     assert newcomers_s(TIMING) == 36 * 60
+
+
+def test_five_slow_models_exceed_the_cadence_and_end_before_the_next_round_is_sat_out() -> None:
+    """Decision 53 has these numbers: champion and contenders that each compute for 900 s."""
+    staying_s = (1 + MAX_CONTENDERS) * 900
+    cadence_s = TIMING.cadence * BLOCK_SECONDS
+    grace_s = TIMING.files_grace * BLOCK_SECONDS
+    assert (staying_s, cadence_s, grace_s, MAX_HOPEFUL) == (4500, 4320, 1200, 16)
+    assert cadence_s < staying_s < cadence_s + grace_s
+    assert newcomers_s(TIMING) + 900 == 3060
 
 
 def test_rounds_of_one_sync_block_share_the_time_and_the_last_has_what_is_left() -> None:
