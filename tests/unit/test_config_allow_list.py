@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from sn37.adapters.admission.config import CheckedConfig, check_config, check_json
-from sn37.adapters.admission.config_keys import FAMILIES
+from sn37.adapters.admission.config_keys import FAMILIES, MAX_VOCABULARY
 from sn37.adapters.admission.config_rules import Settings
+from sn37.adapters.cuda.scorer import PLAIN_TOKENS, TOKEN_BYTES
 from sn37.app.competitions import PRESETS, load_schedule
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
@@ -505,3 +506,12 @@ def test_a_configuration_is_checked_in_milliseconds() -> None:
     for text in texts * 4:
         check(text)
     assert time.process_time() - began < 0.02 * len(texts) * 4
+
+
+def test_a_second_opinion_has_memory_for_every_vocabulary_that_is_admitted() -> None:
+    """Two numbers of float32 for each token of the vocabulary, and a token's activations."""
+    assert TOKEN_BYTES + 8 * MAX_VOCABULARY <= PLAIN_TOKENS * TOKEN_BYTES
+    check(LLAMA | {"vocab_size": MAX_VOCABULARY})
+    assert "is not in 1 .. 393216" in refusal(LLAMA | {"vocab_size": MAX_VOCABULARY + 1})
+    largest = max(int(str(config.get("vocab_size", 0))) for config in PUBLISHED.values())
+    assert largest * 1.5 <= MAX_VOCABULARY

@@ -23,7 +23,10 @@ _LAYERS = Whole(1, 512)
 _HEADS = Whole(1, 1024)
 _KV_HEADS = Whole(1, 1024, null=True)
 _HEAD_DIM = Whole(1, 4096)
-_VOCABULARY = Whole(1, 1 << 20)
+# The largest published one that we know is Gemma 3's, of 262,208 rows. A second opinion holds all
+# logits of a sample, and has memory for so many (``cuda.scorer``).
+MAX_VOCABULARY = 393_216
+_VOCABULARY = Whole(1, MAX_VOCABULARY)
 _POSITIONS = Whole(1, 1 << 24)
 _WINDOW = Whole(1, 1 << 24, null=True)
 _EPSILON = Real(1e-12, 1e-1)
