@@ -43,8 +43,8 @@ ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
 STACK_BYTES = 16 << 20  # of a thread in both of torch's pools; reserved, hardly used
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
 TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
-# Times that for a second opinion: besides activations, a sample's full logits and their log-softmax,
-# 8 bytes for each token of the vocabulary. That is 3 MiB with the largest that admission allows.
+# Times that for a second opinion: besides activations, a sample's full logits and their
+# log-softmax, 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
 DRIVER_BYTES = 4 << 30  # what a GPU's libraries and driver hold on the host
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent

@@ -13,14 +13,12 @@ from transformers import PreTrainedModel
 from sn37.adapters.admission.positions import positions_of
 from sn37.adapters.cuda import determinism, device_memory, loading, plain_forward
 from sn37.adapters.cuda.causality import Probes
-from sn37.adapters.cuda.check_time import counted
-from sn37.adapters.cuda.control_costs import control_bits
-from sn37.adapters.cuda.encoding import encode_blocks, encode_pairs
+from sn37.adapters.cuda.control_costs import ControlCosts
+from sn37.adapters.cuda.encoding import encode_blocks
 from sn37.adapters.cuda.faults import ModelFault, OurFault
 from sn37.adapters.cuda.independence import check_positions
 from sn37.adapters.cuda.losses import LossModel
 from sn37.adapters.cuda.messages import (
-    BlockOrder,
     Failed,
     Reached,
     Ready,
@@ -33,7 +31,7 @@ from sn37.adapters.cuda.messages import (
 from sn37.adapters.cuda.plain import PlainModel, load_plainly
 from sn37.adapters.cuda.precision import product_dtype
 from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import Shape, own_template, shape_of
+from sn37.adapters.cuda.template import own_template, shape_of
 from sn37.adapters.cuda.tokenizing import TextTokenizer, load_tokenizer
 from sn37.adapters.cuda.weights import read_headers
 from sn37.domain import deadlines
@@ -117,14 +115,14 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
         return
     scorer = _agreed_scorer(model, vocabulary, min(order.max_tokens, positions or order.max_tokens))
     probes = Probes(scorer, seed=order.seed, vocabulary=vocabulary)
+    controls = ControlCosts(order.blocks, shape, encoder, scorer)
     stream.sendall(Reached(deadlines.Stage.SCORING).encode())
     for number, samples in enumerate(blocks):
         if number < order.skip_blocks:
             continue
         scored = _score(samples, encoder, scorer)
         probes.check(number, samples)
-        costs = _control_costs(order.blocks[number], shape, encoder, scorer)
-        stream.sendall(replace(scored, controls=costs).encode())
+        stream.sendall(replace(scored, controls=controls.of(number)).encode())
 
 
 def _ours(order: WorkOrder, device: torch.device) -> PreTrainedModel:
@@ -185,20 +183,6 @@ def _score(samples: Sequence[Encoded], encoder: Encoder, scorer: LossModel | Pla
         [encoder.loss(s, n) for s, n in zip(samples, nats, strict=True)], dtype=torch.float32
     )
     return Scored(tuple(losses.tolist()), sum(s.num_scored for s in samples))
-
-
-@counted
-def _control_costs(
-    block: BlockOrder, shape: Shape | None, encoder: Encoder, scorer: LossModel
-) -> tuple[float, ...]:
-    """The bits of the block's controls.
-
-    On their own: packed with samples, they would change the last bits of losses.
-    """
-    controls = list(encode_pairs(block.controls, block.method, shape, encoder))
-    texts = (text for _, text in block.controls)
-    costs = zip(controls, texts, scorer.nats(controls), strict=True)
-    return tuple(control_bits(encoder, control, text, nats) for control, text, nats in costs)
 
 
 def _had_room(device: torch.device, order: WorkOrder) -> bool:
