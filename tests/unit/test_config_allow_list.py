@@ -10,9 +10,8 @@ from dataclasses import replace
 import pytest
 
 from sn37.adapters.admission.config import CheckedConfig, check_config, check_json
-from sn37.adapters.admission.config_keys import FAMILIES, MAX_VOCABULARY
+from sn37.adapters.admission.config_keys import FAMILIES
 from sn37.adapters.admission.config_rules import Settings
-from sn37.adapters.cuda.scorer import PLAIN_TOKENS, TOKEN_BYTES
 from sn37.app.competitions import PRESETS, load_schedule
 from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
@@ -232,8 +231,6 @@ def test_t47_a_number_that_is_none_is_refused_wherever_it_stands(number: str) ->
 
 
 FACTORS = {"short_factor": [1.0] * 48, "long_factor": [2.0] * 48}
-FACTORS_OF_64 = {"short_factor": [1.0] * 64, "long_factor": [2.0] * 64}
-LENGTH = 256  # of rows before frequencies change
 
 
 def rope(changes: Mapping[str, object], architecture: str = "LlamaForCausalLM") -> Settings:
@@ -269,59 +266,6 @@ def test_su_of_phi_3_means_longrope() -> None:
     refusal(of("LlamaForCausalLM", rope_scaling={"type": "su", **FACTORS}))
     # yarn of the first code and yarn of transformers, which reads it as longrope, differ
     refusal(of("Phi3ForCausalLM", rope_scaling={"type": "yarn", **FACTORS}))
-
-
-CHANGING: dict[str, tuple[str, dict[str, object]]] = {
-    "longrope": (
-        "LlamaForCausalLM",
-        {"rope_scaling": {"rope_type": "longrope", **FACTORS_OF_64}},
-    ),
-    "su of Phi-3": ("Phi3ForCausalLM", {"rope_scaling": {"type": "su", **FACTORS}}),
-    "dynamic": ("LlamaForCausalLM", {"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
-    "dynamic that notes a length": (
-        "LlamaForCausalLM",
-        {
-            "max_position_embeddings": 8192,
-            "rope_scaling": {
-                "type": "dynamic",
-                "factor": 2.0,
-                "original_max_position_embeddings": LENGTH,
-            },
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CHANGING)
-def test_t46_frequencies_that_change_within_the_window_are_refused_before_loading(
-    name: str,
-) -> None:
-    architecture, changes = CHANGING[name]
-    length = {"max_position_embeddings": LENGTH} | (
-        {"original_max_position_embeddings": LENGTH} if "Phi3" in architecture else {}
-    )
-    config = json.dumps(of(architecture, **length | changes)).encode()
-    check_config(config, replace(LIMITS, max_tokens=LENGTH))
-    with pytest.raises(ModelRejected) as caught:
-        check_config(config, replace(LIMITS, max_tokens=LENGTH + 1))
-    assert caught.value.reason is Reason.BAD_CONFIG
-    steady = "default" if "Phi3" in architecture else "default, linear, yarn or llama3"
-    assert str(caught.value).endswith(
-        f"changes beyond {LENGTH} tokens, within the competition's {LENGTH + 1}: use {steady}"
-    )
-
-
-@pytest.mark.parametrize("kind", ["linear", "yarn", "llama3"])
-def test_frequencies_that_are_the_same_for_every_length_may_be_scaled(kind: str) -> None:
-    scale: dict[str, object] = {"rope_type": kind, "factor": 4.0}
-    if kind == "llama3":
-        scale |= {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
-    scale["original_max_position_embeddings"] = 64
-    check(LLAMA | {"max_position_embeddings": 64, "rope_scaling": scale})
-
-
-def test_t46_alibi_is_refused_before_loading() -> None:
-    assert "alibi true is not scored" in refusal(of("FalconForCausalLM", alibi=True))
 
 
 @pytest.mark.parametrize(
@@ -506,12 +450,3 @@ def test_a_configuration_is_checked_in_milliseconds() -> None:
     for text in texts * 4:
         check(text)
     assert time.process_time() - began < 0.02 * len(texts) * 4
-
-
-def test_a_second_opinion_has_memory_for_every_vocabulary_that_is_admitted() -> None:
-    """Two numbers of float32 for each token of the vocabulary, and a token's activations."""
-    assert TOKEN_BYTES + 8 * MAX_VOCABULARY <= PLAIN_TOKENS * TOKEN_BYTES
-    check(LLAMA | {"vocab_size": MAX_VOCABULARY})
-    assert "is not in 1 .. 393216" in refusal(LLAMA | {"vocab_size": MAX_VOCABULARY + 1})
-    largest = max(int(str(config.get("vocab_size", 0))) for config in PUBLISHED.values())
-    assert largest * 1.5 <= MAX_VOCABULARY
