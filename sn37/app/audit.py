@@ -301,7 +301,12 @@ class Auditor:
             c: tuple(r for r in held if c in newest and r.key.sync_block <= newest[c])
             for c, held in state.rounds.items()
         }
-        derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
+        before = next(
+            (w.weights for w in reversed(state.weights) if w.sync_block < record.sync_block), None
+        )
+        derived = weights_after(
+            replace(state, rounds=known), self._schedule, record.sent_at, before=before
+        )
         yield from compare(where, as_json(record.weights), as_json(derived))
 
 
