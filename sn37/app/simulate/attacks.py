@@ -299,7 +299,7 @@ def crowding_rows(
     signers: int = 9,
     friends: int = 3,
     share: float = 0.45,
-    edge: float = 0.06,
+    edge: float = 0.02,
     places: int = 2,
 ) -> Ending:
     """Earlier models lead by the rows of three friends alone, and newcomers leave no place free.
