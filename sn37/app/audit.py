@@ -301,7 +301,12 @@ class Auditor:
             c: tuple(r for r in held if c in newest and r.key.sync_block <= newest[c])
             for c, held in state.rounds.items()
         }
-        derived = weights_after(replace(state, rounds=known), self._schedule, record.sent_at)
+        before = next(
+            (w.weights for w in reversed(state.weights) if w.sync_block < record.sync_block), None
+        )
+        derived = weights_after(
+            replace(state, rounds=known), self._schedule, record.sent_at, before=before
+        )
         yield from compare(where, as_json(record.weights), as_json(derived))
 
 
@@ -335,6 +340,12 @@ def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Differe
             told.append(("rounds judged before", premises.num_judged, past.num_judged))
         is_kept = plan.champion == past.crown
         shielded = past.newest is not None and past.newest.is_shielded and is_kept
+        missed = sum(past.defences) if is_kept else 0
+        if premises.missed_defences is None:
+            if past.counts_defences:
+                told.append(("missed defences", None, missed))
+        elif past.knows_defences or not is_kept:
+            told.append(("missed defences", premises.missed_defences, missed))
         told.append(("shielded", premises.is_shielded, shielded))
         # It may have become ineligible in between: the heir has evidence, or nobody has.
         if not is_kept and plan.champion not in {*past.evidence, None}:

@@ -11,6 +11,7 @@ from sn37.app.differences import Difference, compare
 from sn37.app.evidence import PastEvidence
 from sn37.domain.canonical import as_json
 from sn37.domain.competition import Competition
+from sn37.domain.defences import MOST_DEFENCES, defences_after
 from sn37.domain.duplicates import duplicates_of
 from sn37.domain.eligibility import MAX_MISSED_ROUNDS, failures_after
 from sn37.domain.evidence import Evidence, weigh
@@ -40,6 +41,9 @@ class Past:
     newest: RoundResult | None = None  # of those that were judged
     former: EntryKey | None = None  # who held the crown last
     num_judged: int = 0
+    defences: tuple[bool, ...] = ()  # of the champion, as in ``History``
+    knows_defences: bool = True  # its reign began here, or all of its last rounds are here
+    counts_defences: bool = False  # the newest round does
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
     forgotten: Block | None = None  # the newest round of which only what was left is known
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
@@ -58,6 +62,7 @@ class Past:
     def __post_init__(self) -> None:
         # What a validator makes of the submissions of adopted rounds is its own.
         self.is_whole = all(r.key.sync_block >= self.since for r in self.rounds)
+        self.knows_defences = self.is_whole
         for round_ in self.rounds:
             for entry in round_.entries:
                 if entry.verdict in (Verdict.SCORED, Verdict.FAILED):
@@ -98,7 +103,12 @@ class Past:
         Raises:
             ValueError: Its losses are not those of the blocks of a round.
         """
-        self.newest, sync_block = result, result.key.sync_block
+        sync_block, premises = result.key.sync_block, opened.plan.premises
+        self.defences = defences_after(self.defences, self.crown, result)
+        if self.newest is not None and (not self.defences or len(self.defences) == MOST_DEFENCES):
+            self.knows_defences = True
+        self.counts_defences = premises is not None and premises.missed_defences is not None
+        self.newest = result
         self.origins[sync_block] = origins_of(opened.plan.signers, rules)
         if result.champion is not None:
             self.former = result.champion
@@ -139,7 +149,7 @@ class Past:
                     self.failures[key],
                     outcome.reason,
                     num_timeouts=self.timeouts[key],
-                    champion=key == plan.champion,
+                    champion=key == plan.holder,
                 )
                 self.timeouts[key] += outcome.reason is Reason.TIMEOUT
 

@@ -10,6 +10,7 @@ from sn37.app.results import is_waited_for, may_hold_the_crown, round_result
 from sn37.app.setting_aside import with_opinions
 from sn37.domain.comparing import NO_ORIGINS, Contestant
 from sn37.domain.competition import Competition
+from sn37.domain.defences import after_defence
 from sn37.domain.evidence import ALL_ROUNDS, Evidence, weigh
 from sn37.domain.first_rule import FirstRule
 from sn37.domain.ids import EntryKey
@@ -55,7 +56,7 @@ def conclude(
             when they were made.
         flags_copies: Whether to look for entries that are nearly an earlier one's model.
     """
-    opened = with_opinions(opened)
+    opened = after_defence(with_opinions(opened))
     plan, premises = opened.plan, opened.plan.premises
     evidence = {
         key: with_round(past.of(key), opened, key, rules)
@@ -117,6 +118,7 @@ def crown_of(plan: RoundPlan, past: PastEvidence) -> Crown:
         former=former,
         is_shielded=premises.is_shielded,
         num_judged=premises.num_judged,
+        asks_signers=premises.missed_defences is not None,
     )
 
 
@@ -142,9 +144,9 @@ def contestants_of(
         )
 
     taking_part = [
-        contestant(entry, evidence[entry], is_present=may_hold_the_crown(outcome, plan.champion))
+        contestant(entry, evidence[entry], is_present=may_hold_the_crown(outcome, plan.holder))
         for entry, outcome in opened.outcomes.items()
-        if may_hold_the_crown(outcome, plan.champion) or is_waited_for(outcome)
+        if may_hold_the_crown(outcome, plan.holder) or is_waited_for(outcome)
     ]
     absent = [contestant(e, past.of(e), is_present=False) for e in premises.awaited]
     return (*taking_part, *absent)

@@ -27,6 +27,7 @@ def premises_of(
         former=history.former,
         is_shielded=history.is_shielded and not plan.is_heir,
         num_judged=history.num_judged,
+        missed_defences=0 if plan.is_heir else sum(history.defences),
         awaited=plan.awaited,
         clocks=tuple((key, clock) for key, clock in clocks.items() if clock != key.block),
     )

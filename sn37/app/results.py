@@ -279,18 +279,22 @@ def _words(comparison: Comparison) -> str:
     return ""
 
 
-def may_hold_the_crown(outcome: EntryOutcome, champion: EntryKey | None) -> bool:
+def may_hold_the_crown(outcome: EntryOutcome, holder: EntryKey | None) -> bool:
     """Whether the winner rule hears of an entry.
 
     A champion that could not be scored keeps its place on the evidence it has: it leaves by
     being beaten or by becoming ineligible, never by one failed evaluation, unless that shows that
-    its losses are not to be believed. A challenger is not crowned in a round in which it failed.
+    its losses are not to be believed, or that it fails too often. A challenger is not crowned in a
+    round in which it failed, nor is the heir of a vacant crown.
+
+    Args:
+        holder: See ``RoundPlan.holder``.
     """
     if outcome.verdict is Verdict.SCORED:
         return outcome.reason is not Reason.RACED_OUT
     if outcome.reason in NO_CROWN:
         return False
-    return outcome.verdict is Verdict.FAILED and outcome.key == champion
+    return outcome.verdict is Verdict.FAILED and outcome.key == holder
 
 
 def is_waited_for(outcome: EntryOutcome) -> bool:
@@ -360,7 +364,7 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeou
                 outcome.reason,
                 outcome.detail,
                 num_timeouts=num_timeouts,
-                champion=outcome.key == plan.champion,
+                champion=outcome.key == plan.holder,
             )
         is_scored = outcome.verdict is Verdict.SCORED
         return forgive_failures(submission) if is_scored else submission

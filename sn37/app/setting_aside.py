@@ -11,7 +11,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.state import EntryOutcome, OpenRound, Verdict
 
 # Whoever fails for one of these has no claim to a crown, not even the champion to its own.
-NO_CROWN = frozenset({Reason.UNSOUND, Reason.IMPLAUSIBLE})
+NO_CROWN = frozenset({Reason.UNSOUND, Reason.IMPLAUSIBLE, Reason.UNDEFENDED})
 
 
 def with_opinions(opened: OpenRound) -> OpenRound:
@@ -24,9 +24,9 @@ def with_opinions(opened: OpenRound) -> OpenRound:
     """
     if not opened.opinions:
         return opened
-    champion = opened.plan.champion
+    holder = opened.plan.holder
     changed = {
-        key: _after(outcome, opened.opinions.get(key), is_champion=key == champion)
+        key: _after(outcome, opened.opinions.get(key), is_champion=key == holder)
         for key, outcome in opened.outcomes.items()
     }
     if _reference(opened) in _contradicted(opened.opinions):

@@ -14,6 +14,7 @@ from sn37.domain.competition import Method
 from sn37.domain.controls import controls_in
 from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
 from sn37.domain.receipt import SignedReceipt
+from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import OpenRound, Premises, RoundResult, Submission, Verdict
 from sn37.domain.statement import RoundStatement, is_as_committed, told
 from sn37.ports.chain import Signer
@@ -21,6 +22,8 @@ from sn37.ports.chain import Signer
 VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
 LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
 SCREENED_VERSION = 4  # of rounds whose rows a base model screened
+DEFENCES_VERSION = 5  # of rounds that count the champion's missed defences, screened or not
+_VERSIONS = (1, VERSION, LATER_VERSION, SCREENED_VERSION, DEFENCES_VERSION)
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
@@ -116,14 +119,17 @@ def state_round(
 def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
     """1 for a round that an older version began, which is finished by its rules.
 
-    Else 2, or 4 for a round whose rows a base model screened.
+    Else 5; of rounds begun before defences were counted 2, or 4 if a base model screened its rows.
     """
-    if opened.plan.signers is None or opened.plan.premises is None:
+    premises = opened.plan.premises
+    if opened.plan.signers is None or premises is None:
         return 1
     scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
     blocks = (opened.journal.get(key, ()) for key in scored)
     if any(controls_in(held, methods) is None for held in blocks):
         return 1
+    if premises.missed_defences is not None:
+        return DEFENCES_VERSION
     return VERSION if opened.plan.screenings is None else SCREENED_VERSION
 
 
@@ -144,12 +150,16 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"not a statement: {one_line(str(error))}") from error
     is_first = statement.version == 1
+    premises, is_screened = statement.premises, statement.screenings is not None
+    counts = premises is not None and premises.missed_defences is not None
     if (
         not is_canonical
-        or statement.version not in (1, VERSION, LATER_VERSION, SCREENED_VERSION)
+        or statement.version not in _VERSIONS
         or (statement.version == LATER_VERSION) != (statement.later is not None)
-        or (statement.version == SCREENED_VERSION) != (statement.screenings is not None)
-        or is_first != (statement.premises is None)
+        or (statement.version == SCREENED_VERSION and not is_screened)
+        or (is_screened and statement.version not in (SCREENED_VERSION, DEFENCES_VERSION))
+        or (statement.version == DEFENCES_VERSION) != counts
+        or is_first != (premises is None)
     ):
         raise UnreadableStatement("not a statement as this version writes them")
     if not is_signed(signed, verify):
@@ -193,6 +203,8 @@ def _contradiction(statement: RoundStatement) -> str | None:
         not key.block <= clock <= statement.key.sync_block for key, clock in premises.clocks
     ):
         return "a clock began before its commitment or after the round"
+    if not 0 <= (premises.missed_defences or 0) < WINDOW_ROUNDS:
+        return f"its champion missed {premises.missed_defences} rounds"
     if len(set(known)) != len(known) or not entries | awaited <= set(known):
         return "it does not tell of every entry once"
     asked = [o.key for o in statement.opinions]

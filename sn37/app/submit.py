@@ -11,9 +11,9 @@ from sn37.app.keeper import StateKeeper
 from sn37.app.steps import step
 from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.schedule import Schedule
-from sn37.domain.standings import standings, warm_up_left
+from sn37.domain.standings import WINDOW_ROUNDS, standings, warm_up_left
 from sn37.domain.state import NO_HISTORY, ColdStart, ValidatorState, WeightsRecord
 from sn37.domain.version import outdated
 from sn37.ports.chain import Chain
@@ -24,6 +24,11 @@ from sn37.ports.telemetry import EventSink
 # they had been judged when they were new: they are as much evidence.
 COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
+NOBODY_IS_PAID = (
+    f"no competition had a champion in the last {WINDOW_ROUNDS} rounds, and the schedule names no "
+    "hotkey to burn to: the weights sent before are sent again, so that this validator stays "
+    "active; see why rounds are sat out, or have the subnet's schedule name a hotkey as burn"
+)
 RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
 
 
@@ -47,23 +52,42 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
     return {competition: rounds for competition, rounds in left.items() if rounds}
 
 
-def weights_after(state: ValidatorState, schedule: Schedule, block: Block) -> WeightVector | None:
+def weights_after(
+    state: ValidatorState,
+    schedule: Schedule,
+    block: Block,
+    *,
+    before: WeightVector | None = None,
+) -> WeightVector | None:
     """The weights that the recorded rounds call for, or ``None`` during the warm-up.
 
     While a validator knows too few rounds, the weights that are on chain already are the
     better ones.
+
+    Args:
+        before: Those that were sent last. They are due again when nobody can be paid, see
+            ``pays_nobody``: a validator that sets none loses its place.
     """
     if warm_up(state, schedule, block):
         return None
     shares = {c.id: c.reward_share for c in schedule.at(block)}
-    timing = schedule.timing
-    placed = {
-        c: standings(state.rounds.get(c, ()), timing=timing, rule=schedule.standings)
-        for c in shares
+    if pays_nobody(state, schedule, block):
+        return before
+    return split_emission(shares, _placed(state, schedule, block), burn=schedule.burn)
+
+
+def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
+    """Whether no competition has standings, and the schedule names no hotkey to burn to."""
+    return schedule.burn is None and not any(_placed(state, schedule, block).values())
+
+
+def _placed(
+    state: ValidatorState, schedule: Schedule, block: Block
+) -> Mapping[CompetitionId, Mapping[Hotkey, float]]:
+    return {
+        c.id: standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
+        for c in schedule.at(block)
     }
-    if schedule.burn is None and not any(placed.values()):
-        return None
-    return split_emission(shares, placed, burn=schedule.burn)
 
 
 class Submitter:
@@ -96,6 +120,7 @@ class Submitter:
         self._not_before = Block(0)
         self._told: Mapping[CompetitionId, int] = {}  # of the warm-up
         self._is_taken = False  # this version, as far as known
+        self._has_told = False  # that nobody can be paid
 
     async def run(self) -> None:
         before = [w for w in self._keeper.state.weights if w.extrinsic is not None]
@@ -152,7 +177,10 @@ class Submitter:
         )
 
     async def _submit(self, sync: Block, head: BlockRef) -> None:
-        weights = weights_after(self._keeper.state, self._schedule, head.number)
+        state, schedule = self._keeper.state, self._schedule
+        before = next((w.weights for w in reversed(state.weights) if w.sync_block < sync), None)
+        weights = weights_after(state, schedule, head.number, before=before)
+        self._tell_nobody_is_paid(head.number)
         if weights is None:
             self._tell_warm_up(head.number)
             return
@@ -189,6 +217,14 @@ class Submitter:
         if left != self._told:
             self._told = left
             self._sink.emit(WarmingUp(rounds_left=left))
+
+    def _tell_nobody_is_paid(self, head: Block) -> None:
+        """Once, until somebody is paid again."""
+        state, schedule = self._keeper.state, self._schedule
+        is_so = not warm_up(state, schedule, head) and pays_nobody(state, schedule, head)
+        if is_so and not self._has_told:
+            self._sink.emit(Cautioned(what="weights", advice=NOBODY_IS_PAID))
+        self._has_told = is_so
 
     def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:
         """Try again later: when the chain said it would take them, else soon."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sn37.app.setting_aside import with_opinions
+from sn37.domain.defences import missed_defence
 from sn37.domain.ids import EntryKey
+from sn37.domain.state import OpenRound
 from sn37.domain.statement import RoundStatement
 
 
@@ -37,6 +40,8 @@ def broken_succession(
         # A clock restarts after a round that the entry was left out of.
         if any(before.premises.clock_of(key) != premises.clock_of(key) for key in both):
             return "it moves the clock of an entry that was in the round before"
+    if fault := _broken_count(before, now):
+        return fault
     if now.champion == before.winner:
         if was_shielded is not None and premises.is_shielded != was_shielded:
             return "its champion is protected otherwise than it was"
@@ -46,3 +51,28 @@ def broken_succession(
     if premises.is_shielded or (heirs and now.champion not in heirs):
         return "the vacant crown went to somebody without evidence"
     return None
+
+
+def _broken_count(before: RoundStatement, now: RoundStatement) -> str | None:
+    """What is wrong with the number of rounds that the champion did not defend its crown in.
+
+    One more is added for a round that it missed; the oldest of the window may drop out.
+    """
+    counted = None if now.premises is None else now.premises.missed_defences
+    known = None if before.premises is None else before.premises.missed_defences
+    if counted is None:
+        return None if known is None else "it does not count the rounds that its champion missed"
+    if now.champion != before.winner or before.champion != before.winner:
+        due: tuple[int, ...] = (0,)
+    elif known is None:
+        return None
+    else:
+        opened = OpenRound(
+            plan=before.plan(),
+            outcomes={o.key: o for o in before.outcomes},
+            opinions={o.key: o for o in before.opinions},
+        )
+        outcomes = with_opinions(opened).outcomes.values()
+        newest = known + missed_defence(before.champion, outcomes)
+        due = (newest, newest - 1)
+    return None if counted in due else "it counts the rounds that its champion missed wrongly"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -30,6 +30,11 @@ from sn37.domain.origins import (
     gains_by_origin,
     odd_origins,
 )
+
+# An entry that leads by the rows of a few signers only falls behind with even signers, further in
+# each round. The cut costs an honest entry 1.2 units with nine signers, so that -3 leaves it
+# nearly as much room as ``contention.STAYING_LEAD`` does.
+EVEN_LEAD = -3.0
 
 NO_ORIGINS: Origins = MappingProxyType({})
 
@@ -66,9 +71,15 @@ class Measured:
     plain_log_e: float  # of differences as they are
     even_log_e: float  # no signer's rows speak louder than the median signer's, see ``evenness``
     lead: float  # beyond epsilon's end value, in its own spread; minus infinity without samples
+    even_lead: float  # the same with no signer's rows louder than the median signer's
     odd: tuple[Origin, ...] = ()  # signers whose rows do not count between these two
     num_set_aside: int = 0  # rows of theirs
     is_suspect: bool = False  # most rows are such: there are sums of none
+
+    @property
+    def rests_on_few(self) -> bool:
+        """Whether it is a minority of the signers that the challenger is not far behind by."""
+        return self.even_lead < EVEN_LEAD <= self.lead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,12 +169,16 @@ def measure(
     sums = sums_of(a, b, [origin.task for origin in known] if a else None)
     log_e = clipped_log_e_value(sums)
     even = [] if found.is_suspect else found.evened(found.clipped_gains())
+    lead = even_lead = _lead(a, b, epsilon_end)
+    if even and any(origin.signer is not None for origin in known):
+        even_lead = _in_spread(g - epsilon_end * x for g, x in zip(even, a, strict=True))
     return Measured(
         sums=sums,
         log_e=log_e,
         plain_log_e=log_e_value(sums),
         even_log_e=min(log_e, log_e_of(sums, even)),
-        lead=_lead(a, b, epsilon_end),
+        lead=lead,
+        even_lead=even_lead,
         odd=found.odd,
         num_set_aside=found.of.count(None),
         is_suspect=found.is_suspect,
@@ -326,7 +341,11 @@ def _lead(champion: Sequence[float], challenger: Sequence[float], margin: float)
     """The sum of ``a (1 - margin) - b`` over the root of its sum of squares."""
     if not champion:
         return -math.inf
-    terms = [a * (1 - margin) - b for a, b in zip(champion, challenger, strict=True)]
+    return _in_spread(a * (1 - margin) - b for a, b in zip(champion, challenger, strict=True))
+
+
+def _in_spread(values: Iterable[float]) -> float:
+    terms = list(values)
     total, squares = exact_sum(terms), exact_sum(t * t for t in terms)
     if math.isnan(total) or math.isnan(squares):
         return -math.inf

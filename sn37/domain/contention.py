@@ -92,7 +92,8 @@ def contention_of(
     rivals = [_contestant(s, evidence) for s in (*found.current, *found.replaced)]
 
     def leads(rival: Contestant) -> bool:
-        return comparer.measure(king, rival).sums.clears(comparer.epsilon_end)
+        found = comparer.measure(king, rival)
+        return found.sums.clears(comparer.epsilon_end) and not found.rests_on_few
 
     heard = [
         r

@@ -157,6 +157,8 @@ def failures_after(
     """
     if reason.blame is not Blame.MINER:
         return failures
+    if reason is Reason.UNDEFENDED:
+        return MAX_FAILURES
     if champion and reason is Reason.TIMEOUT:
         return MAX_FAILURES if num_timeouts + 1 >= MAX_CHAMPION_TIMEOUTS else failures
     return failures + 1

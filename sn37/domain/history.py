@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sn37.domain.defences import defences_after
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
-from sn37.domain.reasons import Blame, Reason
+from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
 from sn37.domain.state import (
     NO_HISTORY,
     EntryResult,
@@ -15,9 +16,6 @@ from sn37.domain.state import (
     ValidatorState,
     Verdict,
 )
-
-# Faults of ours that a model can bring about. Files that are still on the way are not one.
-_OF_THE_WORKER = frozenset({Reason.DEVICE, Reason.STALLED})
 
 
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
@@ -58,6 +56,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         champion=newest.champion if newest else past.champion,
         is_shielded=newest.is_shielded if newest else past.is_shielded,
         crowned_at=_crowned_at(judged, past),
+        defences=_defences(judged, past),
         crowned=_by_last_time((*past.crowned, *(r.champion for r in judged))),
         copiers=_copiers(judged, past),
         timeouts=time.timeouts,
@@ -75,6 +74,14 @@ def _crowned_at(judged: Sequence[RoundResult], past: History) -> Block | None:
             champion = round_.champion
             since = None if champion is None else round_.key.sync_block
     return since
+
+
+def _defences(judged: Sequence[RoundResult], past: History) -> tuple[bool, ...]:
+    champion, missed = past.champion, past.defences
+    for round_ in judged:
+        missed = defences_after(missed, champion, round_)
+        champion = round_.champion
+    return missed
 
 
 def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
@@ -102,7 +109,7 @@ class _Time:
         key = entry.key
         if _was_tried(entry):
             self.unlucky.discard(key)
-        elif entry.verdict is Verdict.FAILED and entry.reason in _OF_THE_WORKER:
+        elif entry.verdict is Verdict.FAILED and entry.reason in OF_THE_WORKER:
             self.unlucky.add(key)
         if entry.verdict is Verdict.SCORED:
             self.timeouts.pop(key, None)

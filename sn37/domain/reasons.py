@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UNLOADABLE = "unloadable"
     UNSOUND = "unsound"
     IMPLAUSIBLE = "implausible"
+    UNDEFENDED = "undefended"
     TIMEOUT = "timeout"
     MEMORY = "memory"
     GATED = "gated"
@@ -90,6 +91,9 @@ _BLAME: Mapping[Reason, Blame] = MappingProxyType(
     }
 )
 
+# Faults of ours that a model can bring about. Files that are still on the way are not one.
+OF_THE_WORKER = frozenset({Reason.DEVICE, Reason.STALLED})
+
 MEANINGS: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.TOO_EARLY: "committed less than the competition's delay ago; wait for a later round",
@@ -118,6 +122,8 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         "score it with sn37 check and train a plain model",
         Reason.IMPLAUSIBLE: "its loss lies below what any model reaches on such text; "
         "train on other data than the answers",
+        Reason.UNDEFENDED: "it failed in too many rounds while it held the crown; "
+        "find out what fails and commit a model that is scored every time",
         Reason.TIMEOUT: "a stage computed longer than it may; bring a faster model",
         Reason.MEMORY: "the model needs more memory than its size explains; find out what takes it",
         Reason.GATED: "the repository asks readers to apply; turn gating off and commit again",

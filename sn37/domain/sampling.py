@@ -10,6 +10,7 @@ from fractions import Fraction
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import chain, islice
+from math import ceil
 from operator import itemgetter
 
 from sn37.domain.canonical import JsonValue, canonical_digest
@@ -43,11 +44,14 @@ class NotEnoughRows(ValueError):
 
 
 class TooFewSigners(NotEnoughRows):
-    """The pool has rows of fewer signers than its source must have."""
+    """The pool has rows enough of fewer signers than its source must have."""
 
-    def __init__(self, requested: int, available: int) -> None:
+    def __init__(self, requested: int, available: int, *, least_rows: int) -> None:
+        rows = "a row" if least_rows == 1 else f"{least_rows} rows"
         super().__init__(
-            requested, available, f"rows of {available} signers, at least {requested} are needed"
+            requested,
+            available,
+            f"{available} signers with {rows} or more each, at least {requested} are needed",
         )
 
 
@@ -109,7 +113,7 @@ def draw(
     rows are needed; each signer at the cap then moves by a row or two (docs/decisions/0055).
 
     Raises:
-        TooFewSigners: The rows are of fewer than ``min_signers`` signers.
+        TooFewSigners: Fewer than ``min_signers`` signers have ``least_rows``.
         NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
     """
     return draw_with_reserve(
@@ -140,12 +144,11 @@ def draw_with_reserve(
     Raises:
         TooFewSigners, NotEnoughRows: As ``draw``. A reserve may be smaller, or empty.
     """
+    _require_signers(pool, count, min_signers)
     elsewhere = held_elsewhere(pool.samples, key=f"{seed:064x}|{task}")
     samples = [s for s in pool.samples if s.provenance.row_id not in elsewhere]
     num_rows = Counter(s.provenance.signer for s in samples)
     num_unsigned = num_rows.pop(None, 0)
-    if len(num_rows) < min_signers:
-        raise TooFewSigners(min_signers, len(num_rows))
     cap = signer_cap(count, signer_share, num_rows.values(), num_unsigned=num_unsigned)
     ranks = _ranks(task, seed)
     taken = _first(samples, count, cap=cap, rank_of=ranks)
@@ -158,6 +161,28 @@ def draw_with_reserve(
         share = max(1, cap * num_reserve // count)
         reserve = _first(left, num_reserve, cap=share, rank_of=ranks)
     return Drawn(samples=taken, reserve=reserve, cap=cap)
+
+
+def _require_signers(pool: Pool, count: int, min_signers: int) -> None:
+    # Before equal texts of several signers count for one: whatever a signer copies, the others
+    # count as they did.
+    num_rows = Counter(s.provenance.signer for s in pool.samples)
+    del num_rows[None]
+    least = least_rows(count, min_signers)
+    num_signers = sum(n >= least for n in num_rows.values())
+    if num_signers < min_signers:
+        raise TooFewSigners(min_signers, num_signers, least_rows=least)
+
+
+def least_rows(count: int, min_signers: int) -> int:
+    """Rows in the pool with which a signer counts towards ``min_signers``.
+
+    A twentieth of the draw, as for the cap; where so many signers are asked for that an equal
+    share is less than twice as much, half an equal share. One row would make four friends a
+    quorum. Example: 15 of 300 with five signers, 13 with twelve.
+    """
+    half = Fraction(1, 2 * max(1, min_signers))
+    return max(1, ceil(min(FULL_PART, half) * count))
 
 
 def _first(

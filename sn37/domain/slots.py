@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from sn37.domain.comparing import Comparer, Contestant
+from sn37.domain.comparing import EVEN_LEAD, Comparer, Contestant
 from sn37.domain.ids import EntryKey
 from sn37.domain.waiting import Follows, followed_by
 
@@ -14,40 +14,64 @@ MAX_FOLLOWERS = 1  # of them, places for entries that an earlier one is as good 
 
 
 def ranked(
-    former: Contestant, others: Iterable[Contestant], comparer: Comparer
+    former: Contestant,
+    others: Iterable[Contestant],
+    comparer: Comparer,
+    *,
+    asks_signers: bool = True,
 ) -> tuple[Contestant, ...]:
     """Entries that share samples with the champion there was last, the most promising first.
 
     By the lead beyond epsilon's end value in its own spread: noise widens the spread as much as
-    the luck, so that variance buys no place. The earlier wins a tie. Those without a verdict, since
-    most of their rows are suspect, are last: more rows may give one.
+    the luck, so that variance buys no place. The earlier wins a tie. Those whose lead rests on
+    a few signers come among those that are far behind. Those without a verdict, since most of
+    their rows are suspect, are last: more rows may give one.
     """
     rows = []
     for other in others:
         if other.key != former.key and other.is_finite:
             found = comparer.measure(former, other)
             if found.sums.num_samples or found.is_suspect:
-                rows.append((-found.lead, other.precedence, other))
-    return tuple(other for _, _, other in sorted(rows, key=lambda row: row[:2]))
+                rows.append(
+                    (
+                        asks_signers and found.even_lead < EVEN_LEAD,
+                        -found.lead,
+                        other.precedence,
+                        other,
+                    )
+                )
+    return tuple(other for *_, other in sorted(rows, key=lambda row: row[:3]))
 
 
 def contenders(
-    former: Contestant, others: Iterable[Contestant], comparer: Comparer
+    former: Contestant,
+    others: Iterable[Contestant],
+    comparer: Comparer,
+    *,
+    asks_signers: bool = True,
 ) -> tuple[Contestant, ...]:
     """The entries that stay, at most ``MAX_CONTENDERS``; the heir of a vacant crown is the first.
 
     An entry that would have to wait for an earlier one gives its place to that one: however many
     copies there are of it, and however lucky they are, the earlier one stays. One place is kept
     for the follower that is furthest ahead of the entry that it follows, which may be better.
-    Nobody has a place whose forerunner has none, and the first follows nobody.
+    Nobody has a place whose forerunner has none, and the first follows nobody. Nobody follows an
+    entry whose lead rests on a few signers.
 
     Args:
         former: Whoever held the crown last.
         others: Scored, not retired, eligible.
+        asks_signers: Whether it matters that a lead rests on a few signers, as it did not in rounds
+            of older versions.
     """
-    order = ranked(former, others, comparer)
+    order = ranked(former, others, comparer, asks_signers=asks_signers)
+    even = [
+        entry
+        for entry in order
+        if not (asks_signers and comparer.measure(former, entry).rests_on_few)
+    ]
     follows = {
-        entry.key: followed_by(former, entry, order, margin=comparer.epsilon_end, comparer=comparer)
+        entry.key: followed_by(former, entry, even, margin=comparer.epsilon_end, comparer=comparer)
         for entry in order
     }
     heads: dict[EntryKey, Contestant] = {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from sn37.domain.ids import Hotkey
+from sn37.domain.reasons import Reason
 from sn37.domain.schedule import RoundTiming, StandingsRule
 from sn37.domain.state import RoundResult
 
@@ -86,7 +87,9 @@ def warm_up_left(
     """How many more rounds must be judged before weights are set on their ground.
 
     Until then the weights already on chain are kept. A validator that was away for longer
-    than the window warms up again.
+    than the window warms up again. One that was there and sat rounds out for want of data does
+    not, so that nobody keeps old weights on chain by withholding rows: its competition may have
+    no standings then, see ``emission.split_emission``.
 
     Args:
         is_cold: It began without the others' evidence, in a competition that ran already.
@@ -95,10 +98,14 @@ def warm_up_left(
     Raises:
         ValueError: As ``standings``.
     """
-    judged = sum(round_.skipped is None for round_, _ in _window(rounds, timing))
-    left = warmup_rounds - judged
+    window = [round_ for round_, _ in _window(rounds, timing)]
+    num_known = sum(r.skipped is None for r in window)
+    num_judged = num_before + sum(r.skipped is None for r in rounds)
+    if num_judged >= warmup_rounds and len(window) == WINDOW_ROUNDS:
+        num_known += sum(r.skipped is Reason.DATA_UNAVAILABLE for r in window)
+    left = warmup_rounds - num_known
     if is_cold:
-        left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
+        left = max(left, COLD_ROUNDS - num_judged)
     return max(left, 0)
 
 

@@ -96,6 +96,9 @@ class Premises:
     awaited: tuple[EntryKey, ...] = ()
     # Where evidence and precedence of entries count from, if it is not their commitment.
     clocks: tuple[tuple[EntryKey, Block], ...] = ()
+    # Rounds of those before this one in which the champion failed while others were scored, within
+    # the window of ``sn37.domain.defences``. None: of a version that did not count them.
+    missed_defences: int | None = None
 
     def clock_of(self, entry: EntryKey) -> Block:
         """Where an entry's evidence counts from."""
@@ -126,6 +129,16 @@ class RoundPlan:
     def is_screened(self) -> bool:
         """Whether the samples are those that the round is scored on: nothing is left to replace."""
         return all(draw.reserve is None for draw in self.draws)
+
+    @property
+    def holder(self) -> EntryKey | None:
+        """Who held the crown before, and may keep it without being scored.
+
+        The heir of a vacant crown may not. In rounds of older versions it might.
+        """
+        if self.premises is None or self.premises.missed_defences is None:
+            return self.champion
+        return self.champion if self.champion == self.premises.former else None
 
     @property
     def heard(self) -> frozenset[EntryKey]:
@@ -225,6 +238,8 @@ class History:
     champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
     is_shielded: bool = False  # the champion, by more than epsilon's end value
     crowned_at: Block | None = None  # sync block since which it has been champion
+    # Of the last rounds of its reign, at most 23, whether it failed while others were scored.
+    defences: tuple[bool, ...] = ()
     crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
     # Hotkeys whose newest entry was nearly an earlier one's model, as far as it is still known.
     copiers: frozenset[Hotkey] = frozenset()

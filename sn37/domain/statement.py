@@ -57,7 +57,8 @@ class RoundStatement:
     premises: Premises | None = None  # none in version 1, of rounds of the first rule
     # In version 3, which only rounds have that were missed and scored later: they have no champion.
     later: ScoredLater | None = None
-    # What the base model's losses said of the rows: in version 4, of rounds that were screened.
+    # What the base model's losses said of the rows: in version 4, and in version 5 as well, where
+    # rounds were screened. In version 5 premises count the champion's missed defences.
     screenings: Mapping[TaskName, Screening] | None = None
 
     def document(self) -> bytes:
@@ -66,6 +67,10 @@ class RoundStatement:
         assert isinstance(fields, dict)
         if self.version == 1:  # these stay as they were signed
             del fields["opinions"], fields["premises"]
+        if self.premises is not None and self.premises.missed_defences is None:
+            premises = fields["premises"]
+            assert isinstance(premises, dict)
+            del premises["missed_defences"]
         if self.later is None:
             del fields["later"]
         if self.screenings is None:

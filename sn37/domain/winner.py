@@ -96,6 +96,7 @@ class Crown:
     former: Contestant | None = None
     is_shielded: bool = False
     num_judged: int = 0  # rounds judged before
+    asks_signers: bool = True  # see ``slots.contenders``; not so in rounds of older versions
 
 
 class WinnerRule(Protocol):
@@ -144,7 +145,7 @@ class KingOfTheHill:
         comparer = self.comparer(epsilon.end, origins)
         king = next((c for c in present if c.key == crown.holder), None)
         is_shielded = crown.is_shielded and king is not None
-        incumbent = king = king or _heir(crown.former, present, comparer)
+        incumbent = king = king or _heir(crown, present, comparer)
         if king is None:
             return Decision(champion=None)
         comparisons = []
@@ -174,16 +175,16 @@ def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
     return None
 
 
-def _heir(
-    former: Contestant | None, present: Sequence[Contestant], comparer: Comparer
-) -> Contestant | None:
+def _heir(crown: Crown, present: Sequence[Contestant], comparer: Comparer) -> Contestant | None:
     """Who inherits a vacant crown: the most promising contender, else the first in order.
 
     Never an entry without evidence while one with evidence is there: a champion that is about to
     lose could hand its crown to a stranger otherwise (attack 54). Nor one whose repository cannot
     be read, which could not take the crown by beating somebody either. ``None``: none of them can.
     """
-    heirs = contenders(former, present, comparer) if former is not None else ()
+    heirs: tuple[Contestant, ...] = ()
+    if crown.former is not None:
+        heirs = contenders(crown.former, present, comparer, asks_signers=crown.asks_signers)
     return next((c for c in heirs or present if c.is_readable), None)
 
 

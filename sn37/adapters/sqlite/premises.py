@@ -24,6 +24,7 @@ def from_premises(premises: Premises) -> JsonValue:
         "num_judged": premises.num_judged,
         "awaited": [from_key(key) for key in premises.awaited],
         "clocks": from_clocks(premises.clocks),
+        "missed_defences": premises.missed_defences,
     }
 
 
@@ -35,6 +36,7 @@ def to_premises(value: JsonValue) -> Premises:
         num_judged=to_int(fields["num_judged"]),
         awaited=tuple(to_key(key) for key in to_list(fields["awaited"])),
         clocks=to_clocks(fields["clocks"]),
+        missed_defences=optional(to_int, fields.get("missed_defences")),
     )
 
 

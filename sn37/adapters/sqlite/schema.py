@@ -166,6 +166,10 @@ _ROUNDS_SCORED_LATER: tuple[str, ...] = ()
 # {"cap": ..., "samples": [...]}. An older program would score a round on rows that were not.
 _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 
+# No table changes, but plans count the rounds in which the champion did not defend its crown: an
+# older program would judge the rounds under way without.
+_MISSED_DEFENCES: tuple[str, ...] = ()
+
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
@@ -176,6 +180,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _CONTROLS_AND_SECOND_OPINIONS,
     _ROUNDS_SCORED_LATER,
     _RESERVES,
+    _MISSED_DEFENCES,
 )
 VERSION = len(MIGRATIONS)
 

@@ -12,12 +12,13 @@ from functools import partial
 
 import numpy as np
 
+from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import REPLIES, one_task, two_tasks
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
-from sn37.domain.epsilon import LinearEpsilon
+from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.evidence import clipped_log_e_value, pooled
-from sn37.domain.ids import Block
+from sn37.domain.ids import Block, EntryKey
 
 Scenario = Callable[[Setting, int], Ending]
 
@@ -290,6 +291,60 @@ def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006
     return Ending(winner=None)
 
 
+def crowding_rows(
+    setting: Setting,
+    seed: int,
+    *,
+    number: int = 4,
+    signers: int = 9,
+    friends: int = 3,
+    share: float = 0.45,
+    edge: float = 0.02,
+    places: int = 2,
+) -> Ending:
+    """Earlier models lead by the rows of three friends alone, and newcomers leave no place free.
+
+    They are no better than the champion on the rows of the others. The honest entry, better by
+    ``setting.gain``, is scored again only in a contender's place.
+    """
+    tasks = setting.tasks(setting.samples)
+    network = Network(epsilon=FixedEpsilon(setting.epsilon), tasks=tasks, max_new_entries=places)
+    play = Play(setting, seed, network)
+    play.warm(4)
+    num = round(share * setting.samples)
+    names = [f"signer-{n % friends}" for n in range(num)]
+    names += [f"signer-{friends + n % (signers - friends)}" for n in range(setting.samples - num)]
+    known = {
+        play.commit(f"friend-{j}", sync_block(4) - 300 + j, Model(family=f"F{j}"))
+        for j in range(number)
+    }
+    joined, key = None, None
+    for late in range(4, 10 + setting.rounds):
+        if late == 10:
+            key = play.commit(HONEST, sync_block(late) - 300, Model(family="H", gain=setting.gain))
+        if late > 10:
+            for j in range(places):
+                play.commit(f"null-{late}-{j}", sync_block(late) - 100 + j, Model(family=f"N{j}"))
+        play.draw()
+        order = play.rng.permutation(setting.samples)
+        factors = np.where(order < num, 1 - edge, 1.0)
+
+        def told(entry: EntryKey, factors: Array = factors) -> list[float]:
+            values = np.array(play.losses(entry))
+            if entry in known:
+                values *= factors
+            found: list[float] = values.tolist()
+            return found
+
+        winner = network.play(sync_block(late), told, signers=[names[n] for n in order.tolist()])
+        joined = late if joined is None and key in network.entries else joined
+        if joined is not None and winner == key:
+            return Ending(winner=HONEST, rounds=late - joined + 1)
+        if winner in known:
+            return Ending(winner="friend", rounds=late)
+    return Ending(winner=None)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "power": power,
     "clones": clones,
@@ -308,6 +363,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "first-comer": first_comer,
     "leaders": leaders,
+    "crowding-rows": crowding_rows,
     "backlog": backlog,
     "two-tasks": with_two_tasks(power),
     "two-task-clones": with_two_tasks(clones),

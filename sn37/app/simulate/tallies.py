@@ -238,19 +238,24 @@ class Tally(Comparer):
         if sums.num_samples:
             lead = -float(deficit) / math.sqrt(squares) if squares > 0 else 0.0
         log_e = clipped_log_e_value(sums)
-        even_log_e = log_e
+        even_log_e, even_lead = log_e, lead
         if len(signers) > 1 and sums.num_samples:
-            gain, squares_of_gain = _evened(tally.clipped(everything), signers, D, AD, DD)[
+            gain, squares_of_gain, product = _evened(tally.clipped(everything), signers, D, AD, DD)[
                 kept
             ].sum(axis=0)
             even = replace(sums, clipped_gain=float(gain), clipped_squares=float(squares_of_gain))
             even_log_e = min(log_e, clipped_log_e_value(even))
+            champion, squared = tally.sums[kept][:, [A, AA]].sum(axis=0)
+            m = self.epsilon_end
+            spread = squares_of_gain - 2 * m * product + m * m * squared
+            even_lead = float(gain - m * champion) / math.sqrt(spread) if spread > 0 else 0.0
         return Measured(
             sums=sums,
             log_e=log_e,
             plain_log_e=log_e_value(sums),
             even_log_e=even_log_e,
             lead=lead,
+            even_lead=even_lead,
             odd=tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
             num_set_aside=int(total - num_kept),
             is_suspect=is_suspect,
@@ -331,7 +336,7 @@ def is_hopeless_by(
     # The sum of a times the lag follows from the others, see ``features_of``.
     lags = np.column_stack([sums, margin * sums[:, AA] - sums[:, AD]])
     kept = [s not in out for s in signers]
-    deficit, squares = _evened(lags, signers, L, lags.shape[1] - 1, LL)[kept].sum(axis=0)
+    deficit, squares, _ = _evened(lags, signers, L, lags.shape[1] - 1, LL)[kept].sum(axis=0)
     mean = float(left[A] / left[NUM])
     prior = RETIRE_PRIOR_SAMPLES * mean * mean
     return log_mixture(float(deficit), float(squares), prior) >= LOG_EVEN_RETIRE_LEVEL
@@ -340,7 +345,8 @@ def is_hopeless_by(
 def _evened(
     sums: Array, signers: Sequence[Origin], first: int, product: int, squares: int
 ) -> Array:
-    """By signer, the sum of terms of which none is above the median signer, and that of squares.
+    """By signer, the sum of terms of which none is above the median signer, that of their squares,
+    and that of their products with the champion's loss.
 
     As ``sn37.domain.evenness``. The terms have their sum in column ``first``, that of their
     products with the champion's loss in ``product``, and that of their squares in ``squares``.
@@ -357,6 +363,7 @@ def _evened(
         [
             sums[:, first] - beyond * sums[:, A],
             sums[:, squares] - 2 * beyond * sums[:, product] + beyond * beyond * sums[:, AA],
+            sums[:, product] - beyond * sums[:, AA],
         ],
         axis=1,
     )

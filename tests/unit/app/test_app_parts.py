@@ -17,10 +17,10 @@ from sn37.app.report import report, write_report
 from sn37.app.results import changes_after, explain
 from sn37.app.settings import Settings
 from sn37.app.sources import Sources
-from sn37.app.submit import RETRY_BLOCKS, Submitter, weights_after
+from sn37.app.submit import NOBODY_IS_PAID, RETRY_BLOCKS, Submitter, weights_after
 from sn37.domain.competition import Freshness
 from sn37.domain.emission import WeightVector
-from sn37.domain.events import Cautioned, Degraded, WeightsSubmitted
+from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.state import History, RoundResult, ValidatorState, Verdict
@@ -126,6 +126,36 @@ class TestWeights:
         weights = weights_after(finished(360), TWO_COMPETITIONS, Block(400))
         assert weights is not None
         assert weights.shares == pytest.approx({"alice": 0.7, "bob": 0.3})
+
+    def test_a_competition_whose_rows_are_withheld_gives_its_share_to_the_others(self) -> None:
+        state = withheld(TWO, then=ONE)
+        weights = weights_after(state, TWO_COMPETITIONS, Block(360 * 25))
+        assert weights is not None
+        assert weights.shares == {"alice": 1.0}
+        burning = replace(TWO_COMPETITIONS, burn=Hotkey("burn"))
+        weights = weights_after(state, burning, Block(360 * 25))
+        assert weights is not None
+        assert weights.shares == pytest.approx({"alice": 0.7, "burn": 0.3})
+
+    async def test_where_nobody_can_be_paid_the_weights_before_are_sent_again(self) -> None:
+        world = Submission(finished(360))
+        await world.at(370)
+        (before,) = world.keeper.state.weights
+        for competition, rounds in withheld(ONE, TWO).rounds.items():
+            for result in rounds[1:]:
+                world.store.memory.results[result.key] = result
+            assert rounds[0].key.competition == competition
+        await world.restart()
+        await world.at(360 * 25 + 10, 360 * 25 + 11)
+        assert [w.shares for w in world.chain.submitted] == [before.weights.shares] * 2
+        assert [e.advice for e in world.sink.of(Cautioned)] == [NOBODY_IS_PAID]
+        assert world.sink.of(WarmingUp) == []
+
+    async def test_a_validator_that_never_paid_anybody_sends_nothing(self) -> None:
+        world = Submission(withheld(ONE, TWO))
+        await world.at(360 * 25 + 10, 360 * 25 + 11)
+        assert world.chain.submitted == []
+        assert [e.advice for e in world.sink.of(Cautioned)] == [NOBODY_IS_PAID]
 
     async def test_they_are_sent_once_for_a_sync_block(self) -> None:
         world = Submission(finished(360))
@@ -251,6 +281,22 @@ def finished(sync_block: int) -> ValidatorState:
             ONE: (a_result(1, sync_block, "alice"),),
             TWO: (a_result(2, sync_block, "bob"),),
         }
+    )
+
+
+def withheld(*competitions: CompetitionId, then: CompetitionId | None = None) -> ValidatorState:
+    """Since the first round these had no rows, for a whole window; the other one was judged."""
+    later = {
+        c: tuple(
+            replace(a_round_result(a_round_key(c, 360 * n)), skipped=Reason.DATA_UNAVAILABLE)
+            for n in range(2, 26)
+        )
+        for c in competitions
+    }
+    if then is not None:
+        later[then] = tuple(a_result(then, 360 * n, "alice") for n in range(2, 26))
+    return ValidatorState(
+        rounds={c: (*held, *later[c]) for c, held in finished(360).rounds.items()}
     )
 
 

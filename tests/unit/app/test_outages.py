@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from sn37.app.health import HealthBoard
+from sn37.app.submit import NOBODY_IS_PAID
 from sn37.app.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from sn37.domain.competition import Freshness
-from sn37.domain.events import Degraded, Event, Recovered, RoundSatOut
+from sn37.domain.events import Cautioned, Degraded, Event, Recovered, RoundSatOut
 from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.reasons import Reason
 from sn37.domain.samples import Pool, PoolRequest
@@ -40,6 +41,7 @@ from sn37.testing.fakes import (
     RecordingSink,
 )
 from tests.unit.app.fake_world import ONE, World, rows
+from tests.unit.app.test_audit import audit
 
 HOUR_S = 3600
 ROW_EVERY_S = 10
@@ -227,7 +229,7 @@ def scores(result: RoundResult) -> object:
 
 @pytest.mark.fault("data plug-in", "down")
 @pytest.mark.parametrize("num_rounds", [1, 25])
-def test_without_data_rounds_are_sat_out_and_the_last_good_weights_go_on_while_they_count(
+def test_without_data_rounds_are_sat_out_and_the_last_good_weights_are_set_again(
     num_rounds: int,
 ) -> None:
     world = a_world()
@@ -238,11 +240,13 @@ def test_without_data_rounds_are_sat_out_and_the_last_good_weights_go_on_while_t
     state = world.run(rounds=3, until=20_000)
     skipped = [r.skipped for r in state.rounds[ONE]]
     assert skipped == [None, None, *[Reason.DATA_UNAVAILABLE] * num_rounds, None]
-    still_count = min(num_rounds, WINDOW_ROUNDS - 1)
-    away = [1_040 + cadence * n for n in range(still_count + 1)]
+    away = [1_040 + cadence * n for n in range(num_rounds + 1)]
     recorded = asyncio.run(world.store.load())  # all rows; in memory are the newest
     assert sent(recorded) == [960, *away, 1_040 + cadence * (num_rounds + 1)]
     assert {tuple(w.shares.items()) for w in world.chain.submitted} == {(("better", 1.0),)}
+    nobody_is_paid = [e for e in world.sink.of(Cautioned) if e.advice == NOBODY_IS_PAID]
+    assert len(nobody_is_paid) == (num_rounds >= WINDOW_ROUNDS)
+    assert audit(world.store.memory, schedule=world.schedule).differences == ()
     assert len(world.sink.shown("data source")) == 1
     assert len(world.sink.of(RoundSatOut)) == num_rounds
     assert world.sink.board.outages() == {}

@@ -14,7 +14,7 @@ import pytest
 
 from sn37.app.audit import Auditor, AuditResult
 from sn37.app.screening import ATTEMPTS
-from sn37.app.statements import SCREENED_VERSION, read_statement
+from sn37.app.statements import DEFENCES_VERSION, read_statement
 from sn37.domain.competition import BaseModelRef, Freshness, Method
 from sn37.domain.events import Cautioned, Degraded, RoundSatOut, RowsSetAside
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, RoundKey, TaskName
@@ -254,7 +254,7 @@ def test_what_was_measured_is_recorded_signed_and_follows() -> None:
     assert plan.is_screened
     (signed,) = world.store.memory.statements.values()
     said = read_statement(signed, is_signed_by_fake)
-    assert (said.version, said.screenings) == (SCREENED_VERSION, plan.screenings)
+    assert (said.version, said.screenings) == (DEFENCES_VERSION, plan.screenings)
     assert audit(world.store.memory).differences == ()
 
 

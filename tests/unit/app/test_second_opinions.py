@@ -282,7 +282,7 @@ def test_the_opinion_is_on_the_receipt_and_in_the_statement() -> None:
         assert theirs == 2 * ours
     statement = json.loads(memory.statements[key].document)
     assert [o["key"]["hotkey"] for o in statement["opinions"]] == ["best", "better"]
-    assert statement["version"] == 2
+    assert statement["version"] == 5
     assert all(len(d["controls"]) == len(d["losses"]["text"]) // 16 for d in receipts.values())
 
 

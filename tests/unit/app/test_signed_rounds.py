@@ -125,8 +125,17 @@ def test_t51_with_rows_of_fewer_than_five_signers_the_round_is_postponed(
         assert len(drawn(world)) == NUM_SAMPLES
         return
     assert skipped[0].reason is Reason.DATA_UNAVAILABLE
-    assert skipped[0].detail == "rows of 4 signers, at least 5 are needed"
+    assert skipped[0].detail == "4 signers with 5 rows or more each, at least 5 are needed"
     assert all(r.skipped is Reason.DATA_UNAVAILABLE for r in world.store.memory.results.values())
+
+
+@pytest.mark.parametrize("num_large", [1, 3])
+def test_t51_signers_with_a_row_each_do_not_open_a_round(num_large: int) -> None:
+    large = honest(SIGNERS[:num_large], num_rows=400)
+    world = played([*large, *honest(SIGNERS[num_large:5], num_rows=1)])
+    skipped = [e for e in world.sink.events if isinstance(e, RoundSatOut)]
+    told = f"{num_large} signers with 5 rows or more each, at least 5 are needed"
+    assert skipped[0].detail == told
 
 
 def stolen(rows: Sequence[Sample], thief: str = "evil", *, first: int = 0) -> list[Sample]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sn37.app.statements import (
+    DEFENCES_VERSION,
     SCREENED_VERSION,
     VERSION,
     UnreadableStatement,
@@ -68,7 +69,10 @@ def a_statement(version: int) -> RoundStatement:
         draws=(),
         listed=(waiting,),
     )
-    plan = replace(plan, unreadable=frozenset({BOB.key}), premises=PREMISES if is_second else None)
+    premises = PREMISES if is_second else None
+    if version == DEFENCES_VERSION:
+        premises = replace(PREMISES, missed_defences=3)
+    plan = replace(plan, unreadable=frozenset({BOB.key}), premises=premises)
     if version == SCREENED_VERSION:
         plan = replace(plan, screenings={TaskName("text"): SCREENING})
     failed = an_outcome(BOB.key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT)
@@ -103,7 +107,7 @@ def read(document: bytes) -> RoundStatement:
     return read_statement(signed, lambda *_: True)
 
 
-VERSIONS = [1, VERSION, SCREENED_VERSION]
+VERSIONS = [1, VERSION, SCREENED_VERSION, DEFENCES_VERSION]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -127,11 +131,24 @@ def test_a_statement_of_any_version_is_read(version: int) -> None:
         (replace(PREMISES, clocks=((BOB.key, Block(99)),)), "a clock began before"),
         (replace(PREMISES, clocks=((BOB.key, Block(10**6)),)), "or after the round"),
         (replace(PREMISES, num_judged=-1), "a clock began before"),
+        (replace(PREMISES, missed_defences=3), "not a statement as this version writes them"),
     ],
 )
 def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, fault: str) -> None:
     with pytest.raises(UnreadableStatement, match=fault):
         read(replace(a_statement(VERSION), premises=premises).document())
+
+
+@pytest.mark.parametrize("num_missed", [-1, 24])
+def test_a_champion_cannot_have_missed_more_rounds_than_are_counted(num_missed: int) -> None:
+    premises = replace(PREMISES, missed_defences=num_missed)
+    with pytest.raises(UnreadableStatement, match=f"its champion missed {num_missed} rounds"):
+        read(replace(a_statement(DEFENCES_VERSION), premises=premises).document())
+
+
+def test_a_statement_of_missed_defences_may_be_of_screened_rows() -> None:
+    screened = replace(a_statement(DEFENCES_VERSION), screenings={TaskName("text"): SCREENING})
+    assert read(screened.document()) == screened
 
 
 def test_a_shield_that_is_no_truth_value_is_refused() -> None:

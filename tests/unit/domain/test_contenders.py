@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import NO_ORIGINS, Comparer, Contestant
+from sn37.domain.comparing import EVEN_LEAD, NO_ORIGINS, Comparer, Contestant, Measured
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
 from sn37.domain.origins import Origin
@@ -164,6 +164,59 @@ def test_neither_the_champion_nor_an_unpaired_or_broken_entry_has_a_place() -> N
     unpaired = contestant("unpaired", {200: [0.5]})
     broken = replace(unpaired, evidence={Block(100): (math.nan,)})
     assert places(king, [king, unpaired, broken]) == ()
+
+
+class ByFriends(Comparer):
+    """As if the leads of models named so rested on the rows of a few friends."""
+
+    def measure(self, champion: Contestant, challenger: Contestant) -> Measured:
+        found = super().measure(champion, challenger)
+        is_friend = challenger.key.hotkey.startswith("friend")
+        return replace(found, even_lead=EVEN_LEAD - 0.1) if is_friend else found
+
+
+def test_who_leads_by_the_rows_of_a_few_signers_takes_no_place_of_another() -> None:
+    king = contestant("champion", spread(1.0), block=1)
+    friends = [contestant(f"friend-{n}", spread(0.9), block=2 + n) for n in range(5)]
+    honest = contestant("honest", spread(0.95), block=9)
+    others, scales = [*friends, honest], ByFriends(epsilon_end=END)
+    assert [scales.measure(king, c).rests_on_few for c in others] == [True] * 5 + [False]
+    found = [c.key.hotkey for c in contenders(king, others, scales)]
+    assert found[0] == "honest"
+    before = [c.key.hotkey for c in contenders(king, others, scales, asks_signers=False)]
+    assert before == ["friend-0", "friend-1", "friend-2", "friend-3"]
+    for asks, heir in ((True, "honest"), (False, "friend-0")):
+        decision = KingOfTheHill(comparer=lambda end, _: ByFriends(epsilon_end=end)).decide(
+            crown=Crown(former=replace(king, is_present=False), asks_signers=asks),
+            contestants=others,
+            at=Block(500),
+            epsilon=FixedEpsilon(END),
+            origins=NO_ORIGINS,
+        )
+        assert decision.comparisons[0].champion.hotkey == heir
+
+
+def test_who_is_far_behind_on_all_rows_does_not_rest_on_a_few() -> None:
+    king = contestant("champion", spread(1.0), block=1)
+    worse = contestant("friend", spread(1.5), block=2)
+    found = ByFriends(epsilon_end=END).measure(king, worse)
+    assert found.lead < EVEN_LEAD
+    assert not found.rests_on_few
+
+
+def test_the_lead_with_even_signers_is_that_without_the_loudest() -> None:
+    rows = tuple(Origin(TaskName("text"), Hotkey(f"s{n % 5}")) for n in range(60))
+    a = [1 + (n % 7) / 10 for n in range(60)]
+    gains = [0.0, 0.0, 0.02, 0.02, 0.1]
+    b = [x * (1 - gains[n % 5]) for n, x in enumerate(a)]
+    even = [x * (1 - min(gains[n % 5], 0.02)) for n, x in enumerate(a)]
+    king, challenger = contestant("champion", {100: a}), contestant("loud", {100: b}, block=2)
+    quiet = contestant("quiet", {100: even}, block=2)
+    signed = Comparer(epsilon_end=END, origins={Block(100): rows})
+    expected = comparer().measure(king, quiet).lead
+    assert signed.measure(king, challenger).even_lead == pytest.approx(expected)
+    unsigned = comparer().measure(king, challenger)
+    assert unsigned.even_lead == unsigned.lead > expected
 
 
 def test_one_without_a_verdict_keeps_a_place_that_nobody_else_needs() -> None:

@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.canonical import JsonValue, canonical_json
-from sn37.domain.ids import CompetitionId, Netuid, Seed, TaskName
+from sn37.domain.ids import CompetitionId, Hotkey, Netuid, Seed, TaskName
 from sn37.domain.samples import Pool, Sample
 from sn37.domain.sampling import (
     AUTHOR_DRIFT,
@@ -23,6 +23,7 @@ from sn37.domain.sampling import (
     collect_window,
     draw,
     draw_with_reserve,
+    least_rows,
     manifest,
     manifest_digest,
     pool_digest,
@@ -319,6 +320,7 @@ def test_a_row_more_or_fewer_moves_the_cap_by_little(
     assume(sum(min(n, 100) for n in num_rows) > 300)
     place = data.draw(st.integers(0, len(num_rows) - 1))
     fewer = [n - (p == place) for p, n in enumerate(num_rows)]
+    assume(sum(n >= 15 for n in fewer) >= 4)
     before, after = signer_cap(300, 0.4, num_rows), signer_cap(300, 0.4, fewer)
     assert abs(before - after) <= 2
     is_least = sum(min(n, after - 1) for n in fewer) <= 300  # every row is needed
@@ -333,8 +335,60 @@ def test_rows_of_too_few_signers_are_not_drawn(num_signers: int, is_enough: bool
     if is_enough:
         assert len(draw(pool, task=TASK, count=30, seed=SEED, min_signers=5)) == 30
         return
-    with pytest.raises(TooFewSigners, match="rows of 4 signers, at least 5 are needed"):
+    with pytest.raises(
+        TooFewSigners, match="4 signers with 2 rows or more each, at least 5 are needed"
+    ):
         draw(pool, task=TASK, count=30, seed=SEED, min_signers=5)
+
+
+def signed_rows(**num_rows: int) -> Pool:
+    rows = [(v, n) for v, most in num_rows.items() for n in range(most)]
+    return Pool(tuple(a_sample(f"{v}-{n:04}", signer=v) for v, n in rows))
+
+
+def test_a_friend_with_one_row_is_no_signer() -> None:
+    def drawn(few: int) -> int:
+        pool = signed_rows(v0=2_000, v1=few, v2=few, v3=few, v4=few)
+        return len(draw(pool, task=TASK, count=300, seed=SEED, min_signers=5))
+
+    for few in (1, 14):
+        with pytest.raises(TooFewSigners, match="1 signers with 15 rows or more each, at least 5"):
+            drawn(few)
+    assert drawn(15) == 300
+
+
+@pytest.mark.parametrize(
+    ("count", "min_signers", "least"),
+    [
+        (300, 0, 15),
+        (300, 5, 15),
+        (300, 10, 15),
+        (300, 12, 13),
+        (300, 30, 5),
+        (12, 5, 1),
+        (30, 5, 2),
+    ],
+)
+def test_a_signer_counts_with_a_twentieth_of_the_draw_or_half_an_equal_share(
+    count: int, min_signers: int, least: int
+) -> None:
+    assert least_rows(count, min_signers) == least
+
+
+def test_where_one_row_is_enough_the_line_says_so() -> None:
+    with pytest.raises(TooFewSigners, match="2 signers with a row or more each, at least 5"):
+        draw(signed_rows(v0=9, v1=9), task=TASK, count=12, seed=SEED, min_signers=5)
+
+
+def test_copying_rows_of_a_signer_does_not_make_it_none() -> None:
+    honest = signed_rows(v0=100, v1=100, v2=100, v3=20, v4=20)
+    texts = [s for s in honest.samples if s.provenance.signer in ("v3", "v4")]
+    copies = tuple(
+        replace(s, provenance=replace(s.provenance, row_id=f"copy-{n}", signer=Hotkey("copier")))
+        for n, s in enumerate(texts[6:25])
+    )
+    pool = Pool((*honest.samples, *copies))
+    assert len(draw(pool, task=TASK, count=300, seed=SEED, min_signers=5)) == 300
 
 
 def test_too_few_rows_are_said_with_numbers() -> None:

@@ -226,6 +226,31 @@ def test_a_validator_warms_up_until_it_has_judged_enough_rounds() -> None:
     assert not warm_up_left(rounds, timing=TIMING, warmup_rounds=2)
 
 
+def test_rounds_sat_out_for_want_of_data_are_no_reason_to_warm_up_again() -> None:
+    judged = [won("alice", n) for n in range(8)]
+    rounds = [*judged, *map(sat_out, range(8, 60))]
+    for end in range(8, 61):
+        assert not warm_up_left(rounds[:end], timing=TIMING, warmup_rounds=8)
+    assert standings(rounds[:31], timing=TIMING) == {"alice": 1.0}
+    assert standings(rounds[:32], timing=TIMING) == {}
+    again = [*rounds, won("bob", 60)]
+    assert not warm_up_left(again, timing=TIMING, warmup_rounds=8)
+    assert standings(again, timing=TIMING) == {"bob": 1.0}
+    assert not warm_up_left(rounds[20:], timing=TIMING, warmup_rounds=8, num_before=8)
+
+
+def test_who_never_judged_or_was_away_warms_up_whatever_it_sat_out() -> None:
+    sat = [sat_out(n) for n in range(8, 60)]
+    assert warm_up_left(sat, timing=TIMING, warmup_rounds=8) == 8
+    seven = [won("alice", n) for n in range(7)]
+    assert warm_up_left([*seven, *sat], timing=TIMING, warmup_rounds=8) == 8
+    eight = [won("alice", n) for n in range(8)]
+    with_gap = [*eight, *(r for r in sat if r.key.sync_block != 40 * 360)]
+    assert warm_up_left(with_gap, timing=TIMING, warmup_rounds=8) == 8
+    late = [replace(r, skipped=Reason.OVERRUN) for r in sat]
+    assert warm_up_left([*eight, *late], timing=TIMING, warmup_rounds=8) == 8
+
+
 def test_rounds_that_are_no_longer_held_count_for_a_cold_validator() -> None:
     def left(held: int, num_before: int) -> int:
         rounds = [won("alice", n) for n in range(held)]

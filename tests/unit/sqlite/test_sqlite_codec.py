@@ -143,6 +143,7 @@ premises = st.builds(
     num_judged=numbers,
     awaited=st.lists(keys, max_size=2).map(tuple),
     clocks=clocks,
+    missed_defences=st.none() | numbers,
 )
 plans = st.builds(
     RoundPlan,
