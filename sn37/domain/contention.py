@@ -14,7 +14,7 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.queue import Contention, current_submissions, precedence_of
 from sn37.domain.schedule import Schedule
-from sn37.domain.slots import contenders, ranked
+from sn37.domain.slots import contenders, distinct_first, ranked
 from sn37.domain.standings import WINDOW_ROUNDS
 from sn37.domain.state import History, Submission
 
@@ -101,17 +101,14 @@ def contention_of(
         if r.key not in may_stay or comparer.measure(king, r).lead > STAYING_LEAD
     ]
     by_precedence = sorted(heard, key=lambda c: c.precedence)
-    leading = [r.key for r in by_precedence if leads(r)]
-    behind = [
-        r.key
-        for r in by_precedence
-        if r.key not in leading and comparer.measure(king, r).lead > STAYING_LEAD
+    hopeful = [
+        r for r in by_precedence if leads(r) or comparer.measure(king, r).lead > STAYING_LEAD
     ]
     return Contention(
         former=king.key,
         contenders=tuple(c.key for c in contenders(king, heard, comparer)),
-        leading=tuple(leading),
-        hopeful=(*leading, *behind),
+        leading=tuple(r.key for r in by_precedence if leads(r)),
+        hopeful=tuple(r.key for r in distinct_first(king, hopeful, comparer)),
     )
 
 

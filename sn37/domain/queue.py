@@ -19,8 +19,7 @@ from sn37.domain.state import NO_HISTORY, EntryResult, History, Submission, Verd
 
 # Entries besides the contenders that take places which newcomers leave free. A contender's place
 # may be held for days by an entry that leads by a hair; a better one is scored meanwhile, before
-# later copies of it are proven. With eight, old copies filled them, and clones earned four times
-# as much.
+# later copies of it are proven.
 MAX_HOPEFUL = 16
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
@@ -45,7 +44,8 @@ class Contention:
     former: EntryKey | None = None  # who holds it, or held it last
     contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
     leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
-    # Who may have a place that newcomers leave free: leaders, then those behind by luck alone.
+    # Who may have a place that newcomers leave free: those that lead or are behind by luck alone,
+    # copies after originals.
     hopeful: tuple[EntryKey, ...] = ()
 
 

@@ -82,6 +82,25 @@ def contenders(
     return _placed(list(heads.values()), order, follows)
 
 
+def distinct_first(
+    former: Contestant, others: Sequence[Contestant], comparer: Comparer
+) -> tuple[Contestant, ...]:
+    """Entries by how far each is ahead of the earlier one that it is least ahead of.
+
+    A copy is surely not better by epsilon's end value than what it was made from, however little
+    noise it has, and is last: a crowd of copies takes no place from an original, of theirs or not.
+
+    Args:
+        former: Whoever held the crown last.
+        others: By precedence.
+    """
+    ahead = {}
+    for place, entry in enumerate(others):
+        shared = (comparer.of_three(former, earlier, entry) for earlier in others[:place])
+        ahead[entry.key] = min((trio.lead for trio in shared if trio), default=math.inf)
+    return tuple(sorted(others, key=lambda entry: (-ahead[entry.key], entry.precedence)))
+
+
 def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:
     """An entry, the one that it follows, whom that one follows, and so on: ever earlier ones."""
     found = [entry]

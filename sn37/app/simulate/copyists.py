@@ -165,7 +165,7 @@ class Merger(Owner):
         }
         others = [
             m
-            for m in sorted(public.values(), key=lambda m: m.level)
+            for m in sorted(public.values(), key=lambda m: (m.level, m.source))
             if m is not best
             and m.level < best.level * 1.01
             and not m.rare

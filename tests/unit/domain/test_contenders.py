@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -15,7 +16,13 @@ from sn37.domain.comparing import EVEN_LEAD, NO_ORIGINS, Comparer, Contestant, M
 from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
 from sn37.domain.origins import Origin
-from sn37.domain.slots import MAX_CONTENDERS, MAX_FOLLOWERS, contenders, ranked
+from sn37.domain.slots import (
+    MAX_CONTENDERS,
+    MAX_FOLLOWERS,
+    contenders,
+    distinct_first,
+    ranked,
+)
 from sn37.domain.waiting import followed_by, waits_for
 from sn37.domain.winner import UNSHIELDED_ROUNDS, Crown, Decision, Hurdle, KingOfTheHill
 from sn37.testing.contests import contest, contestant
@@ -143,6 +150,42 @@ def test_whom_a_forerunner_follows_has_a_place_before_both() -> None:
     found = [followed_by(king, e, others, margin=END, comparer=comparer()) for e in others]
     assert [f.rival.key.hotkey if f else None for f in found] == [None, "first", "second"]
     assert places(king, others) == ("first", "second", "third")
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([0.0, 0.01, 0.03]), min_size=1, max_size=5),
+    st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    st.sampled_from([0.0, 0.001, 0.005]),
+    st.integers(0, 10**6),
+)
+def test_t53_of_the_hopeful_no_copy_comes_before_an_original(
+    gains: list[float], copied: list[int], noise: float, seed: int
+) -> None:
+    """However many copies there are, lucky ones, and of originals that are older than others."""
+    king, *originals = contest(
+        {"champion": 0.0, **{f"hk{i}": gain for i, gain in enumerate(gains)}},
+        noise=0.2,
+        seed=seed,
+    )
+    copies = []
+    for number, which in enumerate(copied):
+        of, luck = originals[which % len(originals)], random.Random(f"{number} {seed}")
+        evidence: dict[int, list[float]]
+        evidence = {s: [v + luck.gauss(0, noise) for v in of.evidence[s]] for s in of.evidence}
+        copies.append(contestant(f"copy{number:02d}", evidence, block=of.since + 1, index=number))
+    known = sorted([*originals, *copies], key=lambda c: c.precedence)
+    found = distinct_first(king, known, comparer())
+    assert set(map(id, found[: len(originals)])) == set(map(id, originals))
+    assert set(map(id, found)) == set(map(id, known))
+
+
+def test_an_entry_that_shares_no_sample_with_earlier_ones_is_taken_for_an_original() -> None:
+    king = contestant("champion", {100: [1.0], 200: [1.0]})
+    first, copy = (contestant(h, {100: [0.9]}, block=b) for h, b in (("first", 2), ("copy", 3)))
+    late = contestant("late", {200: [0.9]}, block=150)
+    found = distinct_first(king, [first, copy, late], comparer())
+    assert [c.key.hotkey for c in found] == ["first", "late", "copy"]
 
 
 def test_noise_buys_no_place() -> None:

@@ -361,7 +361,7 @@ class TestAwaited:
         assert planned.entries == (KING, *crowd[:16])
         assert planned.awaited == crowd[16:]
 
-    def test_t53_leaders_come_first_and_then_who_is_behind_by_luck_alone(self) -> None:
+    def test_t53_free_places_are_for_who_leads_or_is_behind_by_luck_alone(self) -> None:
         keys = [an_entry_key(h, b) for h, b in (("lead", 20), ("other", 30), ("late", 40))]
         unlucky, leader, worse = keys
         found = contend(
@@ -370,7 +370,18 @@ class TestAwaited:
             gains={unlucky: 0.005, leader: 0.02, worse: -0.05},
         )
         assert found.leading == (leader,)
-        assert found.hopeful == (leader, unlucky)
+        assert found.hopeful == (unlucky, leader)
+
+    def test_t53_an_unlucky_original_comes_before_copies_that_lead(self) -> None:
+        """Else it is scored no more while they are, and the luckiest of them is crowned."""
+        keys = [an_entry_key(h, b) for h, b in (("lead", 20), ("other", 30), ("late", 40))]
+        found = contend(
+            *(submission(k.hotkey, k.block) for k in keys),
+            rounds=rounds_with(*keys),
+            gains=dict(zip(keys, (0.0099, 0.0101, 0.0102), strict=True)),
+        )
+        assert found.leading == tuple(keys[1:])
+        assert found.hopeful[0] == keys[0]
 
     def test_a_leader_that_may_not_take_part_any_more_is_not_waited_for(self) -> None:
         gone = (*self.KNOWN[:2], submission("other", 30, failures=2), self.KNOWN[3])
