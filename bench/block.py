@@ -24,10 +24,10 @@ from torch._C._autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
-from sn37.adapters.cuda import determinism, loading
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.prompting import Encoded
-from sn37.domain.scoring import BLOCK_SAMPLES
+from sn37.adapters.scoring.model import determinism, loading
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 from sn37.testing.figures import print_table, write_figures
 
 PASSES = 3

@@ -24,13 +24,13 @@ from random import Random
 from sn37.adapters.dataset import sn18
 from sn37.adapters.dataset.phrases import PhraseFilter, shipped_phrases
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
-from sn37.app.garbage import look_less_often
-from sn37.app.sources import Sources
+from sn37.app.samples.sources import Sources
+from sn37.app.supervision.memory_tuning import look_less_often
 from sn37.dataset_plugin import LivePlugin
-from sn37.domain.competition import Freshness, Source
+from sn37.domain.data.samples import PoolRequest, TimeWindow
+from sn37.domain.data.sampling import draw
 from sn37.domain.ids import Hotkey, Seed, TaskName
-from sn37.domain.samples import PoolRequest, TimeWindow
-from sn37.domain.sampling import draw
+from sn37.domain.schedule.competition import Freshness, Source
 from sn37.testing.builders import CHAIN_START
 from sn37.testing.figures import print_table, write_figures
 from sn37.testing.substrate import a_keypair

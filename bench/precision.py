@@ -26,8 +26,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from scorer_runs import Setting, in_a_process, ours
 
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.tokenizing import load_tokenizer
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.tokenizing import load_tokenizer
 from sn37.testing.figures import print_table, write_figures
 
 Losses = Sequence[float]

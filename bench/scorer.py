@@ -20,9 +20,9 @@ from scorer_checks import ROUND_SAMPLES, soundness_share
 from scorer_runs import Measurement, Setting, flops, in_a_process, matmul_peak, ours, plain
 from scorer_starts import worker_starts
 
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import own_template, shape_of
-from sn37.adapters.cuda.tokenizing import load_tokenizer
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.template import own_template, shape_of
+from sn37.adapters.scoring.model.tokenizing import load_tokenizer
 from sn37.testing.figures import print_table, write_figures
 
 METHODS = ("reference_loss", "text_loss")

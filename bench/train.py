@@ -23,9 +23,9 @@ import torch
 from scorer_runs import in_a_process, peak_bytes, reset_peak, wait
 from torch import nn
 
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import own_template, shape_of
-from sn37.adapters.cuda.tokenizing import load_tokenizer
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.template import own_template, shape_of
+from sn37.adapters.scoring.model.tokenizing import load_tokenizer
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import BETAS, Learner
 from sn37.adapters.training.models import add_lora, load_base, trained_parameters

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
 
 

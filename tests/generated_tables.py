@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sn37.domain.admission import AdmissionStep
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.submission.admission import AdmissionStep
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "miner.md"
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}

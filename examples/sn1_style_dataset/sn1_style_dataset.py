@@ -15,7 +15,7 @@ from urllib.request import urlopen
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from sn37.dataset_plugin import LivePlugin, Parameters
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
+from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetUnavailable
 

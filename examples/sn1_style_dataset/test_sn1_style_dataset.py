@@ -7,7 +7,7 @@ from random import Random
 
 from sn1_style_dataset import Questions, Settings, build
 
-from sn37.domain.samples import PoolRequest, TimeWindow
+from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
 from sn37.testing.reproducibility import LiveReproducibilityContract
 

@@ -1,102 +1,13 @@
-"""The console script ``sn37``. Starting it imports neither torch nor bittensor."""
+"""The console script ``sn37``, which answers Ctrl-C from its first line on."""
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from sn37.app import interrupts
-
-    interrupts.quiet()
-
-import pkgutil
-import sys
-from collections.abc import Callable, Sequence
-from typing import Annotated
-
-import typer
-
-import sn37
-from sn37.app import (
-    cli_audit,
-    cli_chain,
-    cli_champions,
-    cli_check,
-    cli_data,
-    cli_doctor,
-    cli_models,
-    cli_receipts,
-    cli_replay,
-    cli_schedule,
-    cli_simulate,
-    cli_state,
-    cli_upgrade,
-    miner,
-)
-from sn37.app.cli_errors import run
-from sn37.app.interrupts import leave
-
-app = typer.Typer(
-    name="sn37",
-    help="Subnet 37: fine-tuning competitions on Bittensor.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(cli_schedule.app)
-app.add_typer(cli_chain.app)
-app.add_typer(cli_state.app)
-app.add_typer(cli_receipts.app)
-app.add_typer(cli_data.app)
-app.add_typer(miner.app)
-app.add_typer(cli_upgrade.app)
-cli_simulate.register(app)
-cli_check.register(app)
-cli_models.register(app)
-cli_champions.register(app)
-
-Door = Callable[[Sequence[str]], int]
-
-
-def _forwarded(name: str, door: str, summary: str) -> None:
-    """Add a command that hands its arguments to ``door`` ("module:function"), imported then."""
-
-    @app.command(
-        name,
-        help=summary,
-        add_help_option=False,
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    )
-    def forward(context: typer.Context) -> int:
-        main: Door = pkgutil.resolve_name(door)
-        return main(context.args)
-
-
-_forwarded("validator", "sn37.app.validator:main", "Follow the chain, score models, set weights.")
-cli_doctor.register(app)
-cli_audit.register(app)
-cli_replay.register(app)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"sn37 {sn37.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Subnet 37: fine-tuning competitions on Bittensor."""
+from sn37.app import interrupts
 
 
 def main() -> None:
     """Entry point of the console script."""
-    leave(run(app, sys.argv[1:] or ["--help"], prog_name="sn37"))
+    interrupts.quiet()
+    from sn37.app.cli.root import main  # what it needs takes time to import
 
-
-if __name__ == "__main__":
     main()

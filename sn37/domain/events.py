@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
-from sn37.domain.opinion import Opinion
 from sn37.domain.reasons import Reason
-from sn37.domain.state import Beginning, EntryResult, RoundPlan, RoundResult
+from sn37.domain.round.state import Beginning, EntryResult, RoundPlan, RoundResult
+from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.weights.emission import WeightVector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from enum import StrEnum
 from hashlib import sha256
 from pathlib import PurePath
 
-from sn37.domain.models import ModelConstraints
-from sn37.domain.scoring import TaskBatch
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.domain.submission.models import ModelConstraints
 
 
 class Precision(StrEnum):
@@ -88,7 +88,7 @@ class Recipe:
 class TrainingJob:
     """One run: from which model, on what, how, and where it keeps what it needs to go on.
 
-    ``tokenizer`` and ``template`` as in :class:`sn37.domain.scoring.ScoringJob`.
+    ``tokenizer`` and ``template`` as in :class:`sn37.domain.scoring.jobs.ScoringJob`.
     """
 
     base: PurePath

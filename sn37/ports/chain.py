@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Protocol
 
-from sn37.domain.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
-from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
+from sn37.domain.submission.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
+from sn37.domain.weights.emission import WeightVector
 
 
 class Chain(Protocol):

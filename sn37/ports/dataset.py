@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.domain.ids import Seed
-from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 
 
 @runtime_checkable

@@ -6,11 +6,17 @@ from collections.abc import Collection
 from pathlib import PurePath
 from typing import Protocol
 
-from sn37.domain.admission import Examined
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import BaseModelRef, TokenizerRef
-from sn37.domain.digests import ModelHashes
-from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.submission.admission import Examined
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.digests import ModelHashes
+from sn37.domain.submission.models import (
+    Availability,
+    Inventory,
+    ModelArtifact,
+    ModelConstraints,
+    ModelRef,
+)
 
 
 class ModelStore(Protocol):

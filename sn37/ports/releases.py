@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from sn37.domain.release import Release, ReleaseFile
-from sn37.domain.upgrade import Page, Switch
+from sn37.domain.release.release import Release, ReleaseFile
+from sn37.domain.release.upgrade import Page, Switch
 
 
 class ReleaseSource(Protocol):

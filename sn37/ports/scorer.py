@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from sn37.domain.models import ModelArtifact
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
+from sn37.domain.submission.models import ModelArtifact
 
 
 class Scorer(Protocol):

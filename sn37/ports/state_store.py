@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sn37.domain.evidence import ALL_ROUNDS
+from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.opinion import Opinion
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.samples import Pool
-from sn37.domain.scoring import BlockLosses
-from sn37.domain.signers import SampleSigners
-from sn37.domain.state import (
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.evidence import ALL_ROUNDS
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import (
     Beginning,
     DrawnRows,
     EntryOutcome,
@@ -24,7 +23,8 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
-from sn37.domain.statement import RoundRecord
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.opinion import Opinion
 
 
 class StateStore(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from sn37.domain.comparing import Contestant
 from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.round.comparing import Contestant
 
 
 def contestant(

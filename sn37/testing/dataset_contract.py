@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.domain.data.samples import Pool, PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import Hotkey, Seed
-from sn37.domain.samples import Pool, PoolRequest, Sample, TimeWindow
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import LiveDataset, StaticDataset
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 

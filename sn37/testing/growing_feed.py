@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
+from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample
+from sn37.domain.data.sampling import collect_window, draw, rank, round_window
 from sn37.domain.ids import Hotkey, Seed, TaskName
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
-from sn37.domain.sampling import collect_window, draw, rank, round_window
 from sn37.ports.dataset import LiveDataset
 from sn37.testing.builders import time_of
 

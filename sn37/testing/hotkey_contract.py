@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.commitment import CommitmentQuote
 from sn37.domain.ids import BlockRef, Hotkey
+from sn37.domain.submission.commitment import CommitmentQuote
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.controls import controls_of, missing_bits
 from sn37.domain.reasons import Blame, Reason
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.domain.scoring.controls import controls_of, missing_bits
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 
 if TYPE_CHECKING:

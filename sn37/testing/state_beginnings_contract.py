@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sn37.domain.sampling import manifest
-from sn37.domain.state import ColdStart
+from sn37.domain.data.sampling import manifest
+from sn37.domain.round.state import ColdStart
 from sn37.testing.builders import (
     a_beginning,
     a_commitment,

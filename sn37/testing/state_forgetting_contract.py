@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sn37.domain.history import abridged
+from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
-from sn37.domain.sampling import manifest
-from sn37.domain.state import DrawnRows, OpenRound, RoundPlan, Verdict
+from sn37.domain.round.history import abridged
+from sn37.domain.round.state import DrawnRows, OpenRound, RoundPlan, Verdict
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,

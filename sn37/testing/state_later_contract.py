@@ -9,8 +9,8 @@ import pytest
 
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import ScoredLater
-from sn37.domain.statement import RoundRecord
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.state import ScoredLater
 from sn37.testing.builders import a_round_record, a_round_result
 from sn37.testing.state_store_harness import ALICE, PLAN, POOLS, ROUND, StateStoreHarness
 

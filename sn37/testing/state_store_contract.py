@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sn37.domain.ids import TaskName
-from sn37.domain.newcomers import TIMED_ROUNDS
 from sn37.domain.reasons import Reason
-from sn37.domain.state import OpenRound, ValidatorState
+from sn37.domain.round.newcomers import TIMED_ROUNDS
+from sn37.domain.round.state import OpenRound, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 from sn37.testing.builders import (
     a_commitment,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from sn37.domain.ids import TaskName
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
 from sn37.testing.builders import a_pool, a_round_key, a_round_plan, an_entry_key, some_samples
 
 if TYPE_CHECKING:

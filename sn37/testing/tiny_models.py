@@ -16,8 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sn37.domain.competition import Method
-from sn37.domain.scoring import ScoringJob
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing.builders.models import an_artifact, some_constraints
 from sn37.testing.builders.rounds import a_batch, a_job
 from sn37.testing.builders.samples import a_sample

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 import os
 
-from sn37.adapters.cuda.scorer import Device
+from sn37.adapters.scoring.scorer import Device
 
 DEVICE: Device = "cuda" if os.environ.get("TEST_DEVICE") == "cuda" else "cpu"

@@ -8,8 +8,8 @@ from __future__ import annotations
 import runpy
 import sys
 
-from sn37.adapters.cuda.confinement import privileges, seccomp
-from sn37.adapters.cuda.confinement.policy import Guard, Policy
+from sn37.adapters.scoring.sandbox import privileges, seccomp
+from sn37.adapters.scoring.sandbox.policy import Guard, Policy
 
 PR_SET_SECCOMP = 22
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import main
-from sn37.app.checking import Request, run_check
-from sn37.app.cli_errors import run
-from sn37.app.settings import load_settings
-from sn37.domain.admission import AdmissionStep
-from sn37.domain.competition import TokenizerRef
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
+from sn37.app.config.settings import load_settings
+from sn37.app.mining.admission_check import Request, run_check
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.submission.admission import AdmissionStep
 from sn37.testing.builders.competitions import a_competition
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import save_model, save_tokenizer

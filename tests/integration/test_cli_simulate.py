@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from sn37.app.cli_errors import run
-from sn37.app.main import app
+from sn37.app.cli.root import app
+from sn37.app.cli.run import run
 
 SMALL = ["--paths", "3", "--rounds", "2", "--samples", "32"]
 

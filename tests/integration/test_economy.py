@@ -15,9 +15,9 @@ import pytest
 from sn37.app.simulate.economy import Run, line_of, play, runs
 from sn37.app.simulate.market import Rules
 from sn37.app.simulate.quick_network import QuickNetwork
-from sn37.domain.contention import Candidates
-from sn37.domain.queue import Contention, precedence_of
-from sn37.domain.slots import MAX_CONTENDERS
+from sn37.domain.round.contention import Candidates
+from sn37.domain.round.round_entries import Contention, precedence_of
+from sn37.domain.round.slots import MAX_CONTENDERS
 
 THIEVES = ("copier", "farm", "attendee", "gambler", "rotator")
 TRICKS = ("cartel", "abdicator", "spammer")

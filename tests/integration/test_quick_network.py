@@ -10,8 +10,8 @@ from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import Model, Play, Setting
 from sn37.app.simulate.quick_network import Drawn, QuickNetwork
-from sn37.domain.epsilon import LinearEpsilon
 from sn37.domain.ids import EntryKey, Hotkey
+from sn37.domain.schedule.epsilon import LinearEpsilon
 
 EPSILON = LinearEpsilon(start=0.02, stop=0.005, decay_blocks=7_200)
 SAMPLES = 96

@@ -11,12 +11,12 @@ from dependency_injector import providers
 
 from sn37.adapters.hub.model_store import HubModelStore
 from sn37.adapters.subtensor.connection import Endpoint
-from sn37.app import networks
-from sn37.app.competitions import load_schedule
-from sn37.app.container import Container
-from sn37.app.settings import load_settings
-from sn37.domain.emission import WeightVector
+from sn37.app.config.settings import load_settings
+from sn37.app.schedule.load import load_schedule
+from sn37.app.wiring import networks
+from sn37.app.wiring.container import Container
 from sn37.domain.ids import Hotkey
+from sn37.domain.weights.emission import WeightVector
 from sn37.ports.errors import WeightsRefused
 from sn37.testing.substrate import MemorySubstrate, client_over
 

@@ -20,8 +20,8 @@ from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.outcomes import endings, figures
 from sn37.app.simulate.play import HONEST, Ending, Model, Play, Setting
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evidence import LOG_LEVEL, log_e_value, pooled
+from sn37.domain.round.evidence import LOG_LEVEL, log_e_value, pooled
+from sn37.domain.schedule.epsilon import FixedEpsilon
 
 SMALL = Setting(samples=120, gain=0.016)
 NOBODY_BETTER = replace(SMALL, gain=0.0)

@@ -15,11 +15,11 @@ from sn37.app.simulate import challenge, lottery, multitask, noise, race
 from sn37.app.simulate.challenge import Challenge, Rule
 from sn37.app.simulate.estimate import Figure
 from sn37.app.simulate.losses import LossModel, Shape
-from sn37.domain.comparing import NO_ORIGINS
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evidence import pooled
 from sn37.domain.ids import Block, EntryKey
-from sn37.domain.winner import Crown, KingOfTheHill
+from sn37.domain.round.comparing import NO_ORIGINS
+from sn37.domain.round.evidence import pooled
+from sn37.domain.round.winner import Crown, KingOfTheHill
+from sn37.domain.schedule.epsilon import FixedEpsilon
 from sn37.testing.contests import contest
 
 

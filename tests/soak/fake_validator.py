@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from dependency_injector import containers, providers
 
 from sn37.adapters.admission.header import read_header
-from sn37.app.container import Container
-from sn37.app.validator import main
-from sn37.domain.models import ModelArtifact
-from sn37.domain.samples import Sample
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.app.cli.validator import main
+from sn37.app.wiring.container import Container
+from sn37.domain.data.samples import Sample
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
+from sn37.domain.submission.models import ModelArtifact
 
 if TYPE_CHECKING:
     from sn37.ports.scorer import Scorer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import median
 
-from sn37.adapters.cuda.watchdog import holdings
+from sn37.adapters.scoring.memory_guard import holdings
 from tests.integration.processes import descendants_of
 
 WARM_UP = 0.1  # of the rounds: pages, pools and caches are filled,

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection
+from sn37.adapters.hub.transfer_messages import Connection
 from sn37.ports.errors import ModelRejected
 from sn37.testing.figures import print_table, write_figures
 from tests.integration.hub.hostile_repositories import Hostile, publish_hostile, zoo

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sn37.adapters.simnet.world import build_world
-from sn37.adapters.sqlite.reading import read_state
+from sn37.adapters.sqlite.read_only import read_state
 from sn37.adapters.telemetry.jsonl import JsonlSink
 from sn37.domain.ids import Block
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
 from tests.soak.gauges import Reading, growth, read, table
 from tests.soak.miners import populate
 

@@ -18,16 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sn37.adapters.admission.files import SINGLE
-from sn37.adapters.simnet.attackers import Tensor, read_tensors, write_tensors
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.extrinsics import RATE_LIMIT_BLOCKS
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.adapters.simnet.publisher import FolderPublisher
-from sn37.adapters.simnet.recipes import FREE, HEAD, INSTRUCT
+from sn37.adapters.simnet.chain.extrinsics import RATE_LIMIT_BLOCKS
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.host.publisher import FolderPublisher
+from sn37.adapters.simnet.miners.attackers import Tensor, read_tensors, write_tensors
+from sn37.adapters.simnet.miners.roster import FREE, HEAD, INSTRUCT
 from sn37.adapters.simnet.world import NETUID, World
-from sn37.domain.commitment import format_commitment, secure_hash
 from sn37.domain.ids import Block, Coldkey, CompetitionId
-from sn37.domain.models import ModelConstraints, ModelRef
+from sn37.domain.submission.commitment import format_commitment, secure_hash
+from sn37.domain.submission.models import ModelConstraints, ModelRef
 
 MINERS = 5  # of each competition
 PERIOD = 7_200  # blocks between two challenges of one hotkey

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from sn37.adapters.simnet.population import prepare
+from sn37.adapters.simnet.miners.population import prepare
 from sn37.adapters.telemetry.jsonl import JsonlSink
-from sn37.app.differences import compare
+from sn37.app.audit.differences import compare
 from tests.integration.simnet.killing import (
     FAKE,
     SEED,

@@ -20,8 +20,8 @@ from sn37.adapters.admission.header import (
     read_header,
 )
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
-from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
 LIMITS = ModelConstraints(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.telemetry.wording import named
-from sn37.app.cli_errors import UsageError
-from sn37.app.settings import load_settings
+from sn37.app.cli.run import UsageError
+from sn37.app.config.settings import load_settings
 from sn37.domain.ids import Hotkey
 
 HOTKEY = Hotkey("5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty")
@@ -59,8 +59,8 @@ def test_without_a_home_the_state_folder_has_to_be_named(monkeypatch: pytest.Mon
 
 PRINT_TABLES = """
 import sys
-from sn37.app.cli_errors import CommandError
-from sn37.app.container import Container
+from sn37.app.cli.run import CommandError
+from sn37.app.wiring.container import Container
 try:
     Container.tables()([], {}, None, {})
 except CommandError as error:

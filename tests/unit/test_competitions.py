@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.competitions import PRESETS, ScheduleError, load_schedule, preset_of
-from sn37.app.plugins import SIMNET_SOURCE
-from sn37.app.schedule_view import (
+from sn37.app.samples.plugins import SIMNET_SOURCE
+from sn37.app.schedule.advice import (
     competition_lines,
     leverage_lines,
     undecided_lines,
     warnings,
 )
-from sn37.domain.commitment import CommitmentFormat
-from sn37.domain.competition import Freshness, Method
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.domain.ids import Block, CompetitionId, Digest
-from sn37.domain.models import NormLimits
-from sn37.domain.normalization import InverseExponential
-from sn37.domain.schedule import StandingsRule
+from sn37.domain.schedule.competition import Freshness, Method
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.domain.schedule.normalization import InverseExponential
+from sn37.domain.schedule.schedule import StandingsRule
+from sn37.domain.submission.commitment import CommitmentFormat
+from sn37.domain.submission.models import NormLimits
 
 SMALL = """\
 [sources.feed]

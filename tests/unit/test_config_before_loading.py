@@ -11,9 +11,9 @@ import pytest
 from sn37.adapters.admission.config import check_config
 from sn37.adapters.admission.config_keys import MAX_VOCABULARY
 from sn37.adapters.admission.examine import examine
-from sn37.adapters.cuda.scorer import PLAIN_TOKENS, TOKEN_BYTES
-from sn37.domain.admission import AdmissionStep
+from sn37.adapters.scoring.scorer import PLAIN_TOKENS, TOKEN_BYTES
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.admission import AdmissionStep
 from sn37.ports.errors import ModelRejected
 from tests.published_configs import PUBLISHED
 from tests.unit.test_config_allow_list import FACTORS, LIMITS, LLAMA, check, of, refusal

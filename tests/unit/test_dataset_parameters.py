@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from sn37.dataset_plugin import LivePlugin, NoParameters, Parameters, StaticPlugin
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.testing.dataset_contract import DatasetPluginContract
 from sn37.testing.fakes import FakeLiveDataset, FakeStaticDataset
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/epsilon_linear.json").read_text())
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.competition import Competition, Freshness, Method, Source, Task
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evidence import (
+from sn37.domain.ids import Block, CompetitionId, TaskName
+from sn37.domain.round.evidence import (
     Pooled,
     exact_sum,
     is_finite,
@@ -24,10 +23,11 @@ from sn37.domain.evidence import (
     total_score,
     weigh,
 )
-from sn37.domain.ids import Block, CompetitionId, TaskName
-from sn37.domain.models import ModelConstraints
-from sn37.domain.normalization import Identity, InverseExponential
-from sn37.domain.scoring import BlockLosses, SampleBlock, interleave
+from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.normalization import Identity, InverseExponential
+from sn37.domain.scoring.jobs import BlockLosses, SampleBlock, interleave
+from sn37.domain.submission.models import ModelConstraints
 
 SOURCE = Source(name="static", freshness=Freshness.NONE)
 COMPETITION = Competition(

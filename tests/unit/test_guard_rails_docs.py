@@ -13,12 +13,13 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 import sn37
-from sn37.app import main, validator
-from sn37.app.cli_errors import run
-from sn37.app.report import report
-from sn37.app.settings import FLAGS, Settings, load_settings
+from sn37.app.cli import root as main
+from sn37.app.cli import validator
+from sn37.app.cli.run import run
+from sn37.app.config.settings import FLAGS, Settings, load_settings
+from sn37.app.rounds.report import report
 from sn37.domain.canonical import JsonValue
-from sn37.domain.state import ValidatorState, Verdict
+from sn37.domain.round.state import ValidatorState, Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
 from tests import generated_tables
 

@@ -22,7 +22,7 @@ class Finder(importlib.abc.MetaPathFinder):
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Finder())
 """
-SCRIPT = "from sn37.app.script import main; main()"
+SCRIPT = "from sn37.app.main import main; main()"
 
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -50,7 +50,7 @@ def test_so_is_one_of_the_console_script() -> None:
 def test_an_interrupt_in_compiled_text_has_the_same_code() -> None:
     done = python(
         "import typer\n"
-        "from sn37.app.cli_errors import run\n"
+        "from sn37.app.cli.run import run\n"
         "from sn37.app.interrupts import leave\n"
         "app = typer.Typer()\n"
         "@app.command()\n"

@@ -12,9 +12,9 @@ from unittest.mock import patch
 import pytest
 
 import sn37
-from sn37.app.cli_errors import CommandError, run
-from sn37.app.main import main
-from sn37.app.schedule_view import Difference, differences, warnings
+from sn37.app.cli.root import main
+from sn37.app.cli.run import CommandError, run
+from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.ports.errors import ChainUnavailable
 
 
@@ -35,7 +35,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 def test_starting_imports_nothing_heavy(door: str) -> None:
     heavy = ("torch", "transformers", "bittensor", "huggingface_hub", "pydantic", "numpy")
     done = python(
-        f"import sys; from {door} import app; from sn37.app.cli_errors import run\n"
+        f"import sys; from {door} import app; from sn37.app.cli.run import run\n"
         "run(app, ['--help'], prog_name='sn37')\n"
         f"print('found:', [m for m in {heavy} if m in sys.modules])"
     )
@@ -227,7 +227,7 @@ def test_diff_of_equal_schedules_says_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
-    from sn37.app.competitions import load_schedule
+    from sn37.app.schedule.load import load_schedule
 
     finney, simnet = (load_schedule(p, known_sources=None).schedule for p in ("finney", "simnet"))
     found = differences(finney, simnet)
@@ -237,7 +237,7 @@ def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
 
 
 def test_every_way_in_which_a_state_can_begin_has_words() -> None:
-    from sn37.app.cli_state import _BEGAN_WITH
-    from sn37.domain.state import ColdStart
+    from sn37.app.cli.state import _BEGAN_WITH
+    from sn37.domain.round.state import ColdStart
 
     assert set(_BEGAN_WITH) == set(ColdStart)

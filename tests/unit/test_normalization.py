@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.normalization import Identity, InverseExponential
+from sn37.domain.schedule.normalization import Identity, InverseExponential
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/inverse_exponential.json").read_text())
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import main
-from sn37.app.cli_errors import UsageError, run
-from sn37.app.data_requests import moment
-from sn37.app.train_config import load_config
+from sn37.app.cli import root as main
+from sn37.app.cli.run import UsageError, run
+from sn37.app.data_tools.requests import moment
+from sn37.app.training.config import load_config
 
 BLOCKS = ("-1", "4294967296", "9223372036854775807", "9" * 26)
 COUNTS = ("0", "1000001", "9" * 20)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from sn37.domain.comparing import NO_ORIGINS, Contestant
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block
-from sn37.domain.pairwise import PairwiseWinRate, count_wins
-from sn37.domain.winner import Crown, Hurdle
+from sn37.domain.round.comparing import NO_ORIGINS, Contestant
+from sn37.domain.round.pairwise import PairwiseWinRate, count_wins
+from sn37.domain.round.winner import Crown, Hurdle
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.testing.contests import contestant
 
 VECTORS = json.loads((Path(__file__).parents[1] / "data/pairwise.json").read_text())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.plugins import dataset_names, dataset_plugin
-from sn37.domain.competition import Freshness
+from sn37.app.samples.plugins import dataset_names, dataset_plugin
+from sn37.domain.schedule.competition import Freshness
 
 PLUGIN = """
-from sn37.domain.competition import Freshness
+from sn37.domain.schedule.competition import Freshness
 
 class Plugin:
     freshness = Freshness.NONE

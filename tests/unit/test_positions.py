@@ -6,8 +6,8 @@ import pytest
 
 from sn37.adapters.admission.header import Header, TensorSpan
 from sn37.adapters.admission.positions import positions_of
-from sn37.app.checking import window_note
-from sn37.domain.competition import TokenizerRef
+from sn37.app.mining.admission_check import window_note
+from sn37.domain.schedule.competition import TokenizerRef
 from sn37.testing.builders.competitions import a_competition
 from sn37.testing.builders.models import some_constraints
 

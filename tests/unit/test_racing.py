@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import NO_ORIGINS
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evidence import Evidence
 from sn37.domain.ids import Block
-from sn37.domain.racing import MIN_SAMPLES, Race, is_hopeless, race
-from sn37.domain.winner import Crown, KingOfTheHill
+from sn37.domain.round.comparing import NO_ORIGINS
+from sn37.domain.round.evidence import Evidence
+from sn37.domain.round.racing import MIN_SAMPLES, Race, is_hopeless, race
+from sn37.domain.round.winner import Crown, KingOfTheHill
+from sn37.domain.schedule.epsilon import FixedEpsilon
 from sn37.testing.contests import contest
 
 END = 0.005

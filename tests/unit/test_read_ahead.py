@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.cuda.read_ahead import CHUNK_BYTES, ReadAhead
+from sn37.adapters.scoring.read_ahead import CHUNK_BYTES, ReadAhead
 
 SIZE = 2 * CHUNK_BYTES + 12_345
 libc = ctypes.CDLL(None, use_errno=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.settings import Settings, load_settings, require_wallet
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.settings import Settings, load_settings, require_wallet
 
 
 @pytest.fixture(autouse=True)
@@ -201,7 +201,7 @@ def test_a_hotkey_that_is_there_is_enough(tmp_path: Path) -> None:
 
 
 def test_no_number_of_the_rules_is_a_setting() -> None:
-    from sn37.app.schedule_tables import CompetitionTable, ScheduleTable, TimingTable
+    from sn37.app.schedule.tables import CompetitionTable, ScheduleTable, TimingTable
 
     rules = {
         name

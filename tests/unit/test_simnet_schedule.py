@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.adapters.simnet.recipes import (
+from sn37.adapters.simnet.miners.roster import (
     BASE_REPO,
     BASE_REVISION,
     FREE,
@@ -17,10 +17,10 @@ from sn37.adapters.simnet.recipes import (
     Miner,
     Trick,
 )
-from sn37.app.competitions import load_schedule
-from sn37.app.plugins import SIMNET_SOURCE
-from sn37.domain.competition import Competition, TokenizerRef
+from sn37.app.samples.plugins import SIMNET_SOURCE
+from sn37.app.schedule.load import load_schedule
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import Competition, TokenizerRef
 
 SCHEDULE = load_schedule("simnet", known_sources={SIMNET_SOURCE}).schedule
 FIRST_ROUND = SCHEDULE.timing.next_sync_block(HEAD)

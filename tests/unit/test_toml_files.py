@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import data_requests, main, toml_files
-from sn37.app.cli_errors import UsageError, run
-from sn37.app.toml_files import NotToml, TooMuchToml, UnreadableToml
+from sn37.app.cli import root as main
+from sn37.app.cli.run import UsageError, run
+from sn37.app.config import toml_reader as toml_files
+from sn37.app.config.toml_reader import NotToml, TooMuchToml, UnreadableToml
+from sn37.app.data_tools import requests as data_requests
 
 TOO_MUCH = {
     "1\nx = " + "9" * 5_000: "a whole number of more than 64 bits (at line 2)",

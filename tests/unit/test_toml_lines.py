@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.app.toml_lines import Path, key_lines, line_of
+from sn37.app.config.toml_lines import Path, key_lines, line_of
 
 TEXT = '''\
 # a comment with = and [brackets]

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import NO_ORIGINS, Contestant
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.evidence import LOG_LEVEL, log_e_value, pooled
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.winner import (
+from sn37.domain.round.comparing import NO_ORIGINS, Contestant
+from sn37.domain.round.evidence import LOG_LEVEL, log_e_value, pooled
+from sn37.domain.round.winner import (
     Crown,
     Decision,
     Hurdle,
     KingOfTheHill,
 )
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.testing.contests import contest, contestant
 
 EPSILON = LinearEpsilon(start=0.05, stop=0.01, decay_blocks=400)

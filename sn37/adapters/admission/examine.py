@@ -7,11 +7,11 @@ from pathlib import Path, PurePath
 
 from sn37.adapters.admission.admit import Admitted, Inspected, hash_files, inspect, summarize
 from sn37.adapters.admission.digest import HashedFile
-from sn37.domain.admission import AdmissionStep, Examined
-from sn37.domain.constraints import Violation
-from sn37.domain.digests import model_hashes
 from sn37.domain.ids import Digest
-from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.submission.admission import AdmissionStep, Examined
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.digests import model_hashes
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
 from sn37.ports.errors import ModelRejected
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
-from sn37.domain.constraints import is_projection, norm_violation, size_violation
-from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.constraints import is_projection, norm_violation, size_violation
+from sn37.domain.submission.models import LEAST_LIMIT, NormLimits
 from sn37.ports.errors import ModelRejected
 
 _HALF = np.uint32(16)  # bits

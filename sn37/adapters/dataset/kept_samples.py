@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from hashlib import sha256
 
-from sn37.domain.collected import MAX_POOL_BYTES
+from sn37.domain.data.repeats import repeats
+from sn37.domain.data.samples import Pool, Sample
+from sn37.domain.data.vetting import MAX_POOL_BYTES
 from sn37.domain.ids import Hotkey
-from sn37.domain.repeats import repeats
-from sn37.domain.samples import Pool, Sample
 
 
 class Unfit(ValueError):

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from sn37.domain.samples import TimeWindow
+from sn37.domain.data.samples import TimeWindow
 
 _ZONE = "America/Los_Angeles"
 

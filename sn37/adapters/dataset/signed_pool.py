@@ -11,8 +11,8 @@ from sn37.adapters.dataset.kept_samples import KeptSamples, Unfit
 from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import Query, RowFound
 from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow
+from sn37.domain.data.samples import Pool, Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, Sample
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
+from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, LiveDataset

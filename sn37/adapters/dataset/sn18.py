@@ -15,9 +15,9 @@ from sn37.adapters.dataset.signed_runs import SignedRuns
 from sn37.adapters.dataset.wandb_messages import RETRIES, Query, RowFound, moment
 from sn37.adapters.dataset.wandb_rows import TIMEOUT_S, read_rows
 from sn37.dataset_plugin import LivePlugin, Parameters
-from sn37.domain.collected import MAX_CHARACTERS
+from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample
+from sn37.domain.data.vetting import MAX_CHARACTERS
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, LiveDataset

@@ -15,7 +15,7 @@ from sn37.adapters.dataset.sn1_hub_messages import (
     decode_line,
     encode_order,
 )
-from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.ports.errors import DatasetUnavailable
 
 if TYPE_CHECKING:

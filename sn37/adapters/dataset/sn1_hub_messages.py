@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Provenance, Sample
 from sn37.ports.errors import DatasetUnavailable
 
 MAX_LINE_BYTES = 2 << 20

@@ -21,8 +21,8 @@ from sn37.adapters.dataset.parquet_cells import Cell, Kind
 from sn37.adapters.dataset.parquet_rows import UnreadableParquet, parquet_rows
 from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_order, encode_line
 from sn37.adapters.dataset.sn1_rows import MULTI_CHOICE, row_sample
+from sn37.domain.data.samples import Provenance, TimeWindow
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Provenance, TimeWindow
 from sn37.ports.errors import DatasetUnavailable
 
 MAX_FILES = 32  # of a window

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from sn37.adapters.dataset.kept_samples import Unfit, is_text
-from sn37.domain.collected import MAX_CHARACTERS
-from sn37.domain.multiple_choice import NotMultipleChoice, parse_multiple_choice
-from sn37.domain.samples import Provenance, Sample
+from sn37.domain.data.multiple_choice import NotMultipleChoice, parse_multiple_choice
+from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.data.vetting import MAX_CHARACTERS
 
 MULTI_CHOICE = "multi_choice"
 _MAX_TOPIC_CHARS = 64

@@ -14,7 +14,7 @@ from itertools import chain
 
 from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound, moment
 from sn37.domain.canonical import JsonValue
-from sn37.domain.samples import TimeWindow
+from sn37.domain.data.samples import TimeWindow
 
 # A validator logs a step every few seconds at most; in four hours these are one in two.
 MAX_STEPS = 8192

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.adapters.admission.facts import cache_key, inventory_of, read_facts
-from sn37.domain.models import Held, Inventory, ModelRef
+from sn37.adapters.admission.stored_facts import cache_key, inventory_of, read_facts
+from sn37.domain.submission.models import Held, Inventory, ModelRef
 
 _DOOMED = "doomed-"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sn37.adapters.admission.digest import FileHasher, HashedFile, chunks_of
-from sn37.adapters.hub.host import HubHost, RemoteFile
+from sn37.adapters.hub.hub_requests import HubHost, RemoteFile
 from sn37.ports.errors import StoreUnavailable
 
 MAX_FAILURES = 5  # in a row, without a byte in between

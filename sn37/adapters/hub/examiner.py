@@ -6,15 +6,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.adapters.admission.facts import FILES, cache_key
-from sn37.adapters.hub.orders import CheckOrder, Connection, LicenceOrder, ResolveOrder
-from sn37.adapters.hub.process import carry_out
-from sn37.domain.admission import AdmissionStep, Examined
+from sn37.adapters.admission.stored_facts import FILES, cache_key
+from sn37.adapters.hub.transfer_messages import CheckOrder, Connection, LicenceOrder, ResolveOrder
+from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.canonical import JsonValue
-from sn37.domain.constraints import Violation
 from sn37.domain.ids import Digest
-from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.admission import AdmissionStep, Examined
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -15,19 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sn37.adapters.admission.admit import inspect_listed, summarize
-from sn37.adapters.admission.facts import FILES, StoredFacts, check_bound
 from sn37.adapters.admission.files import (
     ListedFile,
     documentation,
     tokenizer_files,
     weight_files,
 )
-from sn37.adapters.hub.host import HubHost
-from sn37.adapters.hub.orders import Connection, FetchOrder, TokenizerOrder
-from sn37.adapters.hub.source import HubSource
-from sn37.domain.commitment import Commitment, CommitmentFormat
-from sn37.domain.digests import content_digest, directory_hash
+from sn37.adapters.admission.stored_facts import FILES, StoredFacts, check_bound
+from sn37.adapters.hub.hub_requests import HubHost
+from sn37.adapters.hub.remote_files import HubSource
+from sn37.adapters.hub.transfer_messages import Connection, FetchOrder, TokenizerOrder
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.submission.digests import content_digest, directory_hash
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 SPARE_BYTES = 1 << 30  # left free on the disk for everybody else

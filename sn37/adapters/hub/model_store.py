@@ -8,20 +8,26 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakValueDictionary
 
-from sn37.adapters.admission.facts import StoredFacts, read_facts
+from sn37.adapters.admission.stored_facts import StoredFacts, read_facts
 from sn37.adapters.hub.cache import ModelCache
 from sn37.adapters.hub.examiner import examined
-from sn37.adapters.hub.orders import (
+from sn37.adapters.hub.transfer_messages import (
     CheckOrder,
     Connection,
     FetchOrder,
     ProbeOrder,
     TokenizerOrder,
 )
-from sn37.adapters.hub.process import carry_out
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import BaseModelRef, TokenizerRef
-from sn37.domain.models import Availability, Inventory, ModelArtifact, ModelConstraints, ModelRef
+from sn37.adapters.hub.transfer_process import carry_out
+from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import (
+    Availability,
+    Inventory,
+    ModelArtifact,
+    ModelConstraints,
+    ModelRef,
+)
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:

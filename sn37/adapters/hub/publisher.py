@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from sn37.adapters.hub.orders import Connection, PublicOrder, UploadOrder
-from sn37.adapters.hub.process import carry_out
-from sn37.domain.digests import ModelHashes
+from sn37.adapters.hub.transfer_messages import Connection, PublicOrder, UploadOrder
+from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.ids import Digest
-from sn37.domain.models import ModelConstraints
+from sn37.domain.submission.digests import ModelHashes
+from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from sn37.adapters.admission.admit import FolderSource, hash_files, inspect_listed
 from sn37.adapters.admission.digest import chunks_of
 from sn37.adapters.admission.files import ListedFile, documentation, listing
-from sn37.adapters.hub.host import HubHost, RemoteFile, port_error
-from sn37.adapters.hub.orders import Connection, UploadOrder
-from sn37.domain.digests import FileDigest, ModelHashes, model_hashes
-from sn37.domain.models import NormLimits
+from sn37.adapters.hub.hub_requests import HubHost, RemoteFile, port_error
+from sn37.adapters.hub.transfer_messages import Connection, UploadOrder
+from sn37.domain.submission.digests import FileDigest, ModelHashes, model_hashes
+from sn37.domain.submission.models import NormLimits
 from sn37.ports.errors import (
     PortError,
     PublishRefused,

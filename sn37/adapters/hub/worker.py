@@ -6,10 +6,10 @@ import os
 import resource
 import sys
 
-from sn37.adapters.hub.checking import check
+from sn37.adapters.hub.check_revision import check
 from sn37.adapters.hub.fetching import fetch, fetch_tokenizer
-from sn37.adapters.hub.host import HubHost
-from sn37.adapters.hub.orders import (
+from sn37.adapters.hub.hub_requests import HubHost
+from sn37.adapters.hub.transfer_messages import (
     Announcement,
     Answer,
     CheckOrder,

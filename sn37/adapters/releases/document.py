@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, Valida
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
 from sn37.domain.canonical import as_json, canonical_json
 from sn37.domain.ids import Digest
-from sn37.domain.release import Release, ReleaseFile
+from sn37.domain.release.release import Release, ReleaseFile
 from sn37.ports.errors import ReleaseRefused
 
 FORMAT = 1

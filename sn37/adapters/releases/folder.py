@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from sn37.domain.canonical import as_json, canonical_json
-from sn37.domain.upgrade import Switch
-from sn37.domain.version import weights_version
+from sn37.domain.release.upgrade import Switch
+from sn37.domain.release.version import weights_version
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.domain.release import Release
+from sn37.domain.release.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from sn37.domain.upgrade import Page
+from sn37.domain.release.upgrade import Page
 from sn37.ports.errors import ServiceUnavailable
 
 if TYPE_CHECKING:

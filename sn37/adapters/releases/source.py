@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from sn37.adapters.releases.sealing import MAX_BYTES
-from sn37.domain.release import ReleaseFile
+from sn37.domain.release.release import ReleaseFile
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 if TYPE_CHECKING:

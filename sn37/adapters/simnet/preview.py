@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.feed import SimnetFeed
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, register_senders
 from sn37.domain.ids import Block
 

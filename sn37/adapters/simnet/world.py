@@ -15,13 +15,16 @@ from types import MappingProxyType
 
 from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.files import listing
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.chain import Pace, SimnetChain
-from sn37.adapters.simnet.feed import SimnetFeed
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.adapters.simnet.model_store import FolderModelStore, store_of
-from sn37.adapters.simnet.population import Population, prepare, write_whole
-from sn37.adapters.simnet.recipes import (
+from sn37.adapters.simnet.chain.chain import Pace, SimnetChain
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.schema import require_chain
+from sn37.adapters.simnet.feed.dataset import SimnetFeed
+from sn37.adapters.simnet.feed.signed_logs import FEED_NETUID, SENDERS
+from sn37.adapters.simnet.host.model_store import FolderModelStore, store_of
+from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.miners.population import Population, prepare, write_whole
+from sn37.adapters.simnet.miners.roster import (
     BASE_REPO,
     BASE_REVISION,
     HEAD,
@@ -33,14 +36,11 @@ from sn37.adapters.simnet.recipes import (
     Recipe,
     Trick,
 )
-from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
-from sn37.adapters.simnet.runs import FEED_NETUID, SENDERS
-from sn37.adapters.simnet.schema import require_chain
-from sn37.domain.commitment import format_commitment, secure_hash
-from sn37.domain.digests import FileDigest, content_digest
 from sn37.domain.ids import Block, Coldkey, Hotkey, Netuid
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.models import ModelRef
+from sn37.domain.submission.commitment import format_commitment, secure_hash
+from sn37.domain.submission.digests import FileDigest, content_digest
+from sn37.domain.submission.models import ModelRef
 from sn37.ports.clock import Clock
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.telemetry import EventSink

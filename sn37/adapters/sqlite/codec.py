@@ -18,12 +18,12 @@ from sn37.adapters.sqlite.json_values import (
     to_str,
 )
 from sn37.domain.canonical import JsonValue
-from sn37.domain.commitment import Commitment, CommitmentFormat
+from sn37.domain.data.samples import Pool, Provenance, Sample
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
-from sn37.domain.models import ModelArtifact, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Pool, Provenance, Sample
-from sn37.domain.state import Submission
+from sn37.domain.round.state import Submission
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.submission.models import ModelArtifact, ModelRef
 
 
 def from_key(key: EntryKey) -> JsonValue:

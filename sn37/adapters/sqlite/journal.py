@@ -11,9 +11,9 @@ from sn37.adapters.sqlite.round_codec import from_controls, from_outcome, to_con
 from sn37.adapters.sqlite.rounds import open_round_id
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.scoring import BlockLosses, SampleBlock
-from sn37.domain.state import EntryOutcome, Verdict
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.round.state import EntryOutcome, Verdict
+from sn37.domain.scoring.jobs import BlockLosses, SampleBlock
 
 _BLOCK = "task, first, stop, tokens, seconds, losses, controls"
 

@@ -21,11 +21,11 @@ from sn37.adapters.sqlite.database import (
     translated,
 )
 from sn37.adapters.sqlite.json_values import CodecError, load
-from sn37.adapters.sqlite.reading import reading
+from sn37.adapters.sqlite.read_only import reading
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
-from sn37.domain.forgetting import forgotten_of
-from sn37.domain.state import Beginning, ValidatorState
+from sn37.domain.records.history_pruning import forgotten_of
+from sn37.domain.round.state import Beginning, ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")

@@ -7,7 +7,7 @@ import sqlite3
 
 from sn37.adapters.sqlite.json_values import CodecError
 from sn37.domain.ids import Block, CompetitionId, RoundKey
-from sn37.domain.newcomers import TIMED_ROUNDS
+from sn37.domain.round.newcomers import TIMED_ROUNDS
 
 
 def record(db: sqlite3.Connection, round_: RoundKey, seconds: float) -> None:

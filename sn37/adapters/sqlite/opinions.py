@@ -8,8 +8,8 @@ from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_opinion, to_opinion
 from sn37.adapters.sqlite.rounds import open_round_id
 from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
-from sn37.domain.opinion import Opinion
-from sn37.domain.receipt import SignedReceipt
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.scoring.opinion import Opinion
 
 
 def record(

@@ -14,7 +14,7 @@ from sn37.adapters.sqlite.json_values import (
 )
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, EntryKey
-from sn37.domain.state import Premises
+from sn37.domain.round.state import Premises
 
 
 def from_premises(premises: Premises) -> JsonValue:

@@ -19,7 +19,6 @@ from sn37.adapters.sqlite.json_values import (
 from sn37.adapters.sqlite.premises import from_clocks, from_premises, to_clocks, to_premises
 from sn37.adapters.sqlite.screenings import to_screenings
 from sn37.domain.canonical import JsonValue, as_json
-from sn37.domain.emission import WeightVector
 from sn37.domain.ids import (
     Block,
     BlockRef,
@@ -30,10 +29,8 @@ from sn37.domain.ids import (
     RoundKey,
     TaskName,
 )
-from sn37.domain.opinion import Compared, Opinion, View
-from sn37.domain.scoring import ControlKind, ControlLoss
-from sn37.domain.signers import SampleSigners, packed, unpacked
-from sn37.domain.state import (
+from sn37.domain.round.signers import SampleSigners, packed, unpacked
+from sn37.domain.round.state import (
     Beginning,
     ColdStart,
     EntryOutcome,
@@ -46,6 +43,9 @@ from sn37.domain.state import (
     Verdict,
     WeightsRecord,
 )
+from sn37.domain.scoring.jobs import ControlKind, ControlLoss
+from sn37.domain.scoring.opinion import Compared, Opinion, View
+from sn37.domain.weights.emission import WeightVector
 
 
 def from_block_ref(ref: BlockRef) -> JsonValue:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from sn37.adapters.sqlite.codec import from_samples, to_samples
 from sn37.adapters.sqlite.json_values import optional, to_int, to_list, to_record, to_str
 from sn37.domain.canonical import JsonValue
+from sn37.domain.data.screening import Screening
 from sn37.domain.ids import Digest, Hotkey, TaskName
-from sn37.domain.screening import Screening
-from sn37.domain.state import Reserve
+from sn37.domain.round.state import Reserve
 
 
 def from_reserve(reserve: Reserve) -> JsonValue:

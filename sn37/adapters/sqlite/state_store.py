@@ -11,19 +11,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.sqlite import beginnings, forgetting, journal, newcomer_time, opinions, rounds
+from sn37.adapters.sqlite import cold_start as beginnings
+from sn37.adapters.sqlite import journal, newcomer_time, opinions, rounds
+from sn37.adapters.sqlite import prune as forgetting
 from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.round_codec import from_weights, to_weights
-from sn37.domain.evidence import ALL_ROUNDS
+from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.opinion import Opinion
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.samples import Pool
-from sn37.domain.scoring import BlockLosses
-from sn37.domain.signers import SampleSigners
-from sn37.domain.state import (
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.evidence import ALL_ROUNDS
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import (
     Beginning,
     DrawnRows,
     EntryOutcome,
@@ -34,7 +35,8 @@ from sn37.domain.state import (
     ValidatorState,
     WeightsRecord,
 )
-from sn37.domain.statement import RoundRecord
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.opinion import Opinion
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore

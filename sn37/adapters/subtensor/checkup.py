@@ -16,15 +16,15 @@ import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
 from sn37.adapters.subtensor.errors import RuntimeLacks
-from sn37.adapters.subtensor.permissions import permissions
 from sn37.adapters.subtensor.refusals import weights_refused
-from sn37.adapters.subtensor.rows import compose
-from sn37.adapters.subtensor.rules import WeightRules, rules_of
 from sn37.adapters.subtensor.wallet import HotkeySigner
-from sn37.domain.checks import Check, Grade
-from sn37.domain.emission import WeightVector
+from sn37.adapters.subtensor.weight_checks import permissions
+from sn37.adapters.subtensor.weight_row import compose
+from sn37.adapters.subtensor.weight_rules import WeightRules, rules_of
+from sn37.domain.check_line import Check, Grade
 from sn37.domain.ids import BlockRef, Netuid
-from sn37.domain.version import weights_version
+from sn37.domain.release.version import weights_version
+from sn37.domain.weights.emission import WeightVector
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink

@@ -20,14 +20,14 @@ from sn37.adapters.subtensor.decoding import (
     without_length,
 )
 from sn37.adapters.subtensor.storage import Lookup
-from sn37.domain.commitment import (
+from sn37.domain.ids import Block, Hotkey, Netuid
+from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
     CommitmentFault,
     MalformedCommitment,
     parse_commitment,
 )
-from sn37.domain.ids import Block, Hotkey, Netuid
 
 _SEALED, _FAILED = "TimelockEncrypted", "TimelockRevealFailed"
 _TEXT = ("Raw", "BigRaw")  # beginnings of the names of fields that hold plain bytes

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import bittensor as bt
 
-from sn37.adapters.subtensor.link import Endpoint, EndpointFailed, Link, Pacing
+from sn37.adapters.subtensor.endpoint_client import Endpoint, EndpointFailed, Link, Pacing
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable
 

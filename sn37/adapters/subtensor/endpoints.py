@@ -17,8 +17,8 @@ from bittensor._transport.rpc import WsConnection, _default_connect
 from bittensor._transport.storage import decode_storage_values
 from websockets.asyncio.client import ClientConnection
 
+from sn37.adapters.subtensor.endpoint_client import Endpoint
 from sn37.adapters.subtensor.errors import endpoint_name
-from sn37.adapters.subtensor.link import Endpoint
 from sn37.adapters.subtensor.storage import Lookup
 
 RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines come first

@@ -25,15 +25,15 @@ from sn37.adapters.subtensor.connection import Connection, Use
 from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.adapters.subtensor.storage import read_maps, substrate_of
-from sn37.domain.base_models import BaseModel, rank_base_models
-from sn37.domain.commitment import (
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.submission.base_models import BaseModel, rank_base_models
+from sn37.domain.submission.commitment import (
     CommitmentBook,
     MalformedCommitment,
     parse_commitment,
     parse_legacy_commitment,
 )
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
-from sn37.domain.metagraph import Metagraph
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sn37.domain.canonical import JsonValue, as_json, canonical_json
 from sn37.domain.events import Event, RoundOpened
-from sn37.domain.state import RoundPlan
+from sn37.domain.round.state import RoundPlan
 
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sn37.adapters.telemetry import wording
-from sn37.domain.collected import Collected
-from sn37.domain.samples import Sample
+from sn37.domain.data.samples import Sample
+from sn37.domain.data.vetting import Collected
 
 SHOWN_CHARACTERS = 60  # of a text
 

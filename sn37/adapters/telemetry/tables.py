@@ -10,10 +10,10 @@ from rich.text import Text
 
 from sn37.adapters.telemetry import wording
 from sn37.adapters.telemetry.wording import Labels
-from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, Verdict
+from sn37.domain.weights.emission import WeightVector
 
 SHOWN_ROUNDS = 4  # newest rounds with a column of their own
 SHOWN_MISSED = 12  # newest of those that were missed

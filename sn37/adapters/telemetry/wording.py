@@ -9,7 +9,7 @@ from functools import singledispatch
 from sn37.domain import events
 from sn37.domain.ids import EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import ColdStart, EntryResult, Verdict
+from sn37.domain.round.state import ColdStart, EntryResult, Verdict
 
 Labels = Mapping[Hotkey, str]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from sn37.adapters.cuda.attention import PACKED, Bounds, fused, no_mask, visible_keys
+from sn37.adapters.scoring.model.attention import PACKED, Bounds, fused, no_mask, visible_keys
 
 NAME = "sn37_training"
 

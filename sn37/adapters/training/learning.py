@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda.packing import Pack, packs
+from sn37.adapters.scoring.model.packing import Pack, packs
 from sn37.adapters.training.attention import TrainingAttention, can_pack
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.models import trained_parameters

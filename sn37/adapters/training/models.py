@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
 from sn37.adapters.admission.files import CONFIG
-from sn37.adapters.cuda import loading
+from sn37.adapters.scoring.model import loading
 from sn37.domain.training import Lora, Precision
 
 # Besides weights and config: what a folder needs to be a model on its own.

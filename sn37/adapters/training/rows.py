@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sn37.adapters.admission.positions import positions_of
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import own_template, shape_of
-from sn37.adapters.cuda.tokenizing import TextTokenizer, load_tokenizer
-from sn37.adapters.cuda.weights import read_headers
-from sn37.domain.competition import Method
-from sn37.domain.scoring import TaskBatch
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.template import own_template, shape_of
+from sn37.adapters.scoring.model.tensors import read_headers
+from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import TaskBatch
 from sn37.domain.training import TrainingJob, Weighting
 
 

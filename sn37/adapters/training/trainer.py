@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from safetensors import SafetensorError
 
-from sn37.adapters.cuda import loading
-from sn37.adapters.cuda.faults import ModelFault
+from sn37.adapters.scoring.model import loading
+from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.training.checkpoints import History, RunFolder
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import Learner

@@ -37,27 +37,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sn37.app.base_sources import hotkey_of, source_of
-from sn37.app.bases import Base, Choice, list_bases
-from sn37.app.bases import fetch_base as _fetch_base
-from sn37.app.check_target import check_named
-from sn37.app.checking import Row
-from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.miner_evaluate import EvaluateRequest, source_of_model
-from sn37.app.miner_evaluate import evaluate as _evaluate
-from sn37.app.miner_evaluation import Evaluation
-from sn37.app.miner_status import MinerStatus, miner_status
-from sn37.app.publish import PublishReport, PublishRequest
-from sn37.app.publish import publish as _publish
-from sn37.app.rules import competition_of, rules_of_network
-from sn37.app.settings import Settings, load_settings
-from sn37.app.train_config import load_config
-from sn37.app.training import Progress, Trained
-from sn37.app.training import train as _train
-from sn37.domain.competition import Competition
-from sn37.domain.constraints import Violation
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.settings import Settings, load_settings
+from sn37.app.mining.admission_check import Row
+from sn37.app.mining.base_sources import hotkey_of, source_of
+from sn37.app.mining.bases import Base, Choice, list_bases
+from sn37.app.mining.bases import fetch_base as _fetch_base
+from sn37.app.mining.check_target import check_named
+from sn37.app.mining.evaluate import EvaluateRequest, source_of_model
+from sn37.app.mining.evaluate import evaluate as _evaluate
+from sn37.app.mining.evaluation import Evaluation
+from sn37.app.mining.publish import PublishReport, PublishRequest
+from sn37.app.mining.publish import publish as _publish
+from sn37.app.mining.status import MinerStatus, miner_status
+from sn37.app.schedule.lookup import competition_of, rules_of_network
+from sn37.app.training.config import load_config
+from sn37.app.training.run import Progress, Trained
+from sn37.app.training.run import train as _train
 from sn37.domain.ids import Block
-from sn37.domain.models import ModelArtifact
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.models import ModelArtifact
 from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, Rejected, Unavailable
 

@@ -21,8 +21,8 @@ from sn37.app.simulate.members import one_task
 from sn37.app.simulate.network import CADENCE, sync_block
 from sn37.app.simulate.quick_network import QuickNetwork
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.schedule import RoundTiming
-from sn37.domain.standings import standings
+from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.weights.standings import standings
 
 CUT = 40  # rounds of the beginning that are not counted
 TIMING = RoundTiming(genesis=Block(0), cadence=CADENCE)

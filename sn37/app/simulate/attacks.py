@@ -16,9 +16,9 @@ from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import REPLIES, one_task, two_tasks
 from sn37.app.simulate.network import Network, sync_block
 from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Ending, Model, Play, Setting
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.evidence import clipped_log_e_value, pooled
 from sn37.domain.ids import Block, EntryKey
+from sn37.domain.round.evidence import clipped_log_e_value, pooled
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 
 Scenario = Callable[[Setting, int], Ending]
 

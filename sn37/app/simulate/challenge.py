@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, surprises
-from sn37.domain.evidence import LOG_LEVEL, Pooled, clipped_log_e_value
-from sn37.domain.winner import beats
+from sn37.domain.round.evidence import LOG_LEVEL, Pooled, clipped_log_e_value
+from sn37.domain.round.winner import beats
 
 NEVER = 0
 T_LEVEL_5 = 1.645  # one-sided 5 % point of the normal distribution

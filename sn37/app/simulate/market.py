@@ -19,12 +19,12 @@ from sn37.app.simulate.members import ONE, one_task
 from sn37.app.simulate.network import CADENCE, sync_block
 from sn37.app.simulate.quick_network import QuickNetwork
 from sn37.app.simulate.tallies import Indices
-from sn37.domain.eligibility import CHALLENGE_BLOCKS
-from sn37.domain.emission import split_emission
-from sn37.domain.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.schedule import RoundTiming
-from sn37.domain.standings import standings, warm_up_left
+from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS
+from sn37.domain.weights.emission import split_emission
+from sn37.domain.weights.standings import standings, warm_up_left
 
 DAY = 20  # rounds
 SLOTS = 256  # hotkeys of a subnet

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from sn37.domain.commitment import Commitment, CommitmentFormat
-from sn37.domain.competition import Competition, Freshness, Method, Source, Task
-from sn37.domain.epsilon import Epsilon
 from sn37.domain.ids import Block, BlockRef, Coldkey, CompetitionId, Digest, Hotkey, TaskName, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
-from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
-from sn37.domain.state import Submission
+from sn37.domain.round.state import Submission
+from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
 
 ONE = CompetitionId(1)
 TEXT = TaskName("text")

@@ -10,23 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sn37.app.decision import conclude, with_round
-from sn37.app.evidence import PastEvidence
-from sn37.app.premises import premises_of
-from sn37.app.results import changes_after, missing_outcome
+from sn37.app.rounds.conclusion import conclude, with_round
+from sn37.app.rounds.outcomes import changes_after, missing_outcome
+from sn37.app.rounds.past_evidence import PastEvidence
+from sn37.app.rounds.premises import premises_of
 from sn37.app.simulate.members import (
     ONE,
     a_simulated_competition,
     a_simulated_submission,
     members,
 )
-from sn37.domain.comparing import Comparer
-from sn37.domain.competition import Competition, Task
-from sn37.domain.contention import Candidates, candidates_of, contention_of
-from sn37.domain.eligibility import MAX_MISSED_ROUNDS
-from sn37.domain.epsilon import Epsilon
-from sn37.domain.evidence import weigh
-from sn37.domain.history import history_of
 from sn37.domain.ids import (
     Block,
     BlockRef,
@@ -37,15 +30,16 @@ from sn37.domain.ids import (
     RoundKey,
 )
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.models import Availability
-from sn37.domain.origins import Origin, origins_of
-from sn37.domain.queue import NO_CONTENTION, Contention, EntryPlan, plan_entries
-from sn37.domain.racing import is_hopeless
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import RoundTiming, Schedule, Stage
-from sn37.domain.scoring import BlockLosses, interleave
-from sn37.domain.signers import SampleSigners
-from sn37.domain.state import (
+from sn37.domain.round.comparing import Comparer
+from sn37.domain.round.contention import Candidates, candidates_of, contention_of
+from sn37.domain.round.evidence import weigh
+from sn37.domain.round.history import history_of
+from sn37.domain.round.origins import Origin, origins_of
+from sn37.domain.round.racing import is_hopeless
+from sn37.domain.round.round_entries import NO_CONTENTION, Contention, EntryPlan, plan_entries
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import (
     EntryOutcome,
     History,
     OpenRound,
@@ -54,7 +48,13 @@ from sn37.domain.state import (
     Submission,
     Verdict,
 )
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.round.winner import KingOfTheHill
+from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.schedule.schedule import RoundTiming, Schedule, Stage
+from sn37.domain.scoring.jobs import BlockLosses, interleave
+from sn37.domain.submission.eligibility import MAX_MISSED_ROUNDS
+from sn37.domain.submission.models import Availability
 
 CADENCE = 360
 FIRST = 3_600  # sync block of round 0

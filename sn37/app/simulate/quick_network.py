@@ -12,22 +12,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sn37.app.decision import contestants_of, crown_of
-from sn37.app.evidence import NO_EVIDENCE
-from sn37.app.results import changes_after
+from sn37.app.rounds.conclusion import contestants_of, crown_of
+from sn37.app.rounds.outcomes import changes_after
+from sn37.app.rounds.past_evidence import NO_EVIDENCE
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import ONE, TEXT, members
 from sn37.app.simulate.network import CADENCE, Network
 from sn37.app.simulate.tallies import Indices, Rows, Tally, stopped_after
-from sn37.domain.contention import Candidates, contention_of
-from sn37.domain.history import history_of
 from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.origins import Origin
-from sn37.domain.queue import Contention, current_submissions
 from sn37.domain.reasons import Reason
-from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import (
+from sn37.domain.round.contention import Candidates, contention_of
+from sn37.domain.round.history import history_of
+from sn37.domain.round.origins import Origin
+from sn37.domain.round.round_entries import Contention, current_submissions
+from sn37.domain.round.state import (
     EntryOutcome,
     EntryResult,
     History,
@@ -37,7 +36,8 @@ from sn37.domain.state import (
     Submission,
     Verdict,
 )
-from sn37.domain.winner import Decision, KingOfTheHill
+from sn37.domain.round.winner import Decision, KingOfTheHill
+from sn37.domain.weights.standings import WINDOW_ROUNDS
 
 Drawn = Callable[[Sequence[EntryKey]], Mapping[EntryKey, Array]]  # losses of a round's entries
 

@@ -19,17 +19,17 @@ import numpy.typing as npt
 
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import TEXT
-from sn37.domain.comparing import Comparer, Contestant, Measured, Trio
-from sn37.domain.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
 from sn37.domain.ids import Block, EntryKey, TaskName
-from sn37.domain.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
-from sn37.domain.racing import (
+from sn37.domain.round.comparing import Comparer, Contestant, Measured, Trio
+from sn37.domain.round.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
+from sn37.domain.round.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
+from sn37.domain.round.racing import (
     LOG_EVEN_RETIRE_LEVEL,
     MIN_SAMPLES,
     RETIRE_PRIOR_SAMPLES,
     Race,
 )
-from sn37.domain.scoring import BLOCK_SAMPLES
+from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 
 Indices = npt.NDArray[np.intp]
 
@@ -348,7 +348,7 @@ def _evened(
     """By signer, the sum of terms of which none is above the median signer, that of their squares,
     and that of their products with the champion's loss.
 
-    As ``sn37.domain.evenness``. The terms have their sum in column ``first``, that of their
+    As ``sn37.domain.round.evenness``. The terms have their sum in column ``first``, that of their
     products with the champion's loss in ``product``, and that of their squares in ``squares``.
     """
     by_task: dict[TaskName, list[int]] = {}

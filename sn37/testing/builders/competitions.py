@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import sha256
 
-from sn37.domain.competition import (
+from sn37.domain.ids import Block, BlockRef, Coldkey, CompetitionId, Hotkey, Netuid, TaskName, Uid
+from sn37.domain.metagraph import RAO_PER_TAO, Metagraph, Neuron
+from sn37.domain.schedule.competition import (
     Competition,
     Freshness,
     Method,
@@ -14,12 +16,10 @@ from sn37.domain.competition import (
     Task,
     TokenizerRef,
 )
-from sn37.domain.epsilon import Epsilon, FixedEpsilon
-from sn37.domain.ids import Block, BlockRef, Coldkey, CompetitionId, Hotkey, Netuid, TaskName, Uid
-from sn37.domain.metagraph import RAO_PER_TAO, Metagraph, Neuron
-from sn37.domain.models import ModelConstraints
-from sn37.domain.normalization import Identity, Normalization
-from sn37.domain.schedule import RoundTiming, Schedule, Stage
+from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon
+from sn37.domain.schedule.normalization import Identity, Normalization
+from sn37.domain.schedule.schedule import RoundTiming, Schedule, Stage
+from sn37.domain.submission.models import ModelConstraints
 from sn37.testing.builders.models import a_revision, some_constraints
 
 

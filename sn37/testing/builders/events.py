@@ -34,9 +34,9 @@ from sn37.domain.events import (
     WorkersConfined,
 )
 from sn37.domain.ids import Block, Hotkey, TaskName
-from sn37.domain.opinion import Opinion, View
 from sn37.domain.reasons import Reason
-from sn37.domain.state import ColdStart, ScoredLater
+from sn37.domain.round.state import ColdStart, ScoredLater
+from sn37.domain.scoring.opinion import Opinion, View
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import an_entry_key
 from sn37.testing.builders.rounds import (

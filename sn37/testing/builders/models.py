@@ -6,17 +6,17 @@ from base64 import b64encode
 from hashlib import sha1, sha256
 from pathlib import PurePath, PurePosixPath
 
-from sn37.domain.commitment import (
+from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import Submission
+from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
     CommitmentFault,
     CommitmentFormat,
     MalformedCommitment,
 )
-from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
-from sn37.domain.models import ModelArtifact, ModelConstraints, ModelRef
-from sn37.domain.reasons import Reason
-from sn37.domain.state import Submission
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
 
 ARCHITECTURE = "LlamaForCausalLM"
 

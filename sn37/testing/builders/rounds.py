@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import Method
-from sn37.domain.emission import WeightVector
+from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.ids import TaskName as _TaskName
-from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.receipt import Receipt, SignedReceipt
-from sn37.domain.samples import Sample
-from sn37.domain.scoring import BlockLosses, SampleBlock, ScoringJob, TaskBatch
-from sn37.domain.signers import signers_of
-from sn37.domain.state import (
+from sn37.domain.records.receipt import Receipt, SignedReceipt
+from sn37.domain.records.statement import RoundRecord, SignedRound
+from sn37.domain.round.signers import signers_of
+from sn37.domain.round.state import (
     Beginning,
     ColdStart,
     EntryOutcome,
@@ -31,7 +27,11 @@ from sn37.domain.state import (
     Verdict,
     WeightsRecord,
 )
-from sn37.domain.statement import RoundRecord, SignedRound
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import BlockLosses, SampleBlock, ScoringJob, TaskBatch
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.weights.emission import WeightVector
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import (
     a_commitment,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
+from sn37.domain.data.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 from sn37.domain.ids import Block, Hotkey
-from sn37.domain.samples import Pool, PoolRequest, Provenance, Sample, TimeWindow
 
 CHAIN_START = datetime(2026, 1, 1, tzinfo=UTC)  # time of block 0 on ``FakeChain``
 _SECONDS = 12  # between two blocks

@@ -9,16 +9,16 @@ from datetime import datetime
 from hashlib import sha512
 from typing import TYPE_CHECKING
 
-from sn37.domain.commitment import (
+from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
+from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
     CommitmentQuote,
     MalformedCommitment,
     StandingCommitment,
 )
-from sn37.domain.emission import WeightVector
-from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid, Uid
-from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.weights.emission import WeightVector
 from sn37.ports.errors import CommitmentRefused, WeightsRefused
 from sn37.testing.builders import a_block_ref, a_neuron, time_of
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.domain.ids import Seed
-from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.errors import DatasetExhausted
 from sn37.testing.builders import CHAIN_START, some_samples
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, EntryKey, RoundKey, TaskName
-from sn37.domain.opinion import Opinion
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.samples import Pool
-from sn37.domain.scoring import BlockLosses
-from sn37.domain.state import (
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.round.state import (
     Beginning,
     EntryOutcome,
     RoundPlan,
@@ -17,6 +15,8 @@ from sn37.domain.state import (
     Submission,
     WeightsRecord,
 )
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.opinion import Opinion
 
 
 @dataclass(slots=True)

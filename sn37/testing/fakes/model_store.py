@@ -9,11 +9,12 @@ from hashlib import sha256
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import BaseModelRef, TokenizerRef
-from sn37.domain.digests import ModelHashes
 from sn37.domain.ids import Digest, Hotkey
-from sn37.domain.models import (
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.digests import ModelHashes
+from sn37.domain.submission.models import (
     Availability,
     Held,
     Inventory,
@@ -21,7 +22,6 @@ from sn37.domain.models import (
     ModelConstraints,
     ModelRef,
 )
-from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders import a_revision, an_artifact, base64_digest
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sn37.domain.controls import Control, controls_of
-from sn37.domain.deadlines import Stage, deadlines_of
-from sn37.domain.models import ModelArtifact
+from sn37.domain.data.samples import Sample
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.scoring import BlockLosses, ControlLoss, Implementation, ScoringJob
+from sn37.domain.scoring.controls import Control, controls_of
+from sn37.domain.scoring.deadlines import Stage, deadlines_of
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, Implementation, ScoringJob
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected
 from sn37.testing.fakes.clock import FakeClock
 

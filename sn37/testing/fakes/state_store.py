@@ -7,17 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sn37.domain.evidence import ALL_ROUNDS
-from sn37.domain.history import abridged
+from sn37.domain.data.samples import Pool
+from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
-from sn37.domain.newcomers import newest_times
-from sn37.domain.opinion import Opinion
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.samples import Pool
-from sn37.domain.sampling import manifest
-from sn37.domain.scoring import BlockLosses
-from sn37.domain.signers import SampleSigners
-from sn37.domain.state import (
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.evidence import ALL_ROUNDS
+from sn37.domain.round.history import abridged
+from sn37.domain.round.newcomers import newest_times
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import (
     Beginning,
     DrawnRows,
     EntryOutcome,
@@ -29,7 +28,8 @@ from sn37.domain.state import (
     Verdict,
     WeightsRecord,
 )
-from sn37.domain.statement import RoundRecord
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.opinion import Opinion
 from sn37.testing.fakes.memory import Memory as Memory
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from sn37.adapters.dataset import sn1_hub_worker
 from sn37.adapters.dataset.parquet_cells import Cell
 from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
+from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, PoolRequest
 from sn37.testing.builders import a_window
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_state import Hub

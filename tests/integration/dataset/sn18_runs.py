@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
 from sn37.domain.canonical import JsonValue
-from sn37.domain.samples import PoolRequest, TimeWindow
+from sn37.domain.data.samples import PoolRequest, TimeWindow
 from tests.integration.dataset.wandb_server import HostedRun, Row
 
 PROJECT = "cortex-t/multi-modality"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound
 from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow
-from sn37.adapters.simnet.keys import SimnetSigner
+from sn37.adapters.simnet.chain.keys import SimnetSigner
 from sn37.domain.canonical import JsonValue
 from tests.integration.dataset.sn18_runs import MINUTE, WINDOW
 from tests.integration.dataset.wandb_server import HostedRun, Row

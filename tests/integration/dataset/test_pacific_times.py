@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.adapters.dataset.pacific import pacific_dates, pacific_to_utc
-from sn37.domain.samples import TimeWindow
+from sn37.domain.data.samples import TimeWindow
 
 
 @pytest.mark.parametrize(

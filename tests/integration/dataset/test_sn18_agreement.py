@@ -7,8 +7,8 @@ from random import Random
 
 from sn37.adapters.dataset.sn18 import Sn18, Sn18Parameters
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
+from sn37.domain.data.samples import PoolRequest, Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import PoolRequest, Sample
 from sn37.testing.growing_feed import GrowingFeedContract
 from sn37.testing.reproducibility import LiveReproducibilityContract
 from tests.integration.dataset.sn1_runs import RecordedRuns

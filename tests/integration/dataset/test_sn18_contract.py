@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.dataset.sn18 import Sn18, Sn18Parameters, build
-from sn37.domain.competition import ParameterValue
-from sn37.domain.samples import PoolRequest
+from sn37.domain.data.samples import PoolRequest
+from sn37.domain.schedule.competition import ParameterValue
 from sn37.ports.dataset import DatasetPlugin
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
 from tests.integration.dataset.sn18_runs import (

@@ -12,11 +12,11 @@ import pytest
 
 from sn37.adapters.dataset.sn18 import Sn18, Sn18Parameters
 from sn37.domain.canonical import JsonValue
-from sn37.domain.collected import MAX_CHARACTERS
+from sn37.domain.data.repeats import held_elsewhere
+from sn37.domain.data.samples import Pool, Sample
+from sn37.domain.data.sampling import draw
+from sn37.domain.data.vetting import MAX_CHARACTERS
 from sn37.domain.ids import Seed, TaskName
-from sn37.domain.repeats import held_elsewhere
-from sn37.domain.samples import Pool, Sample
-from sn37.domain.sampling import draw
 from tests.integration.dataset.sn18_runs import (
     ALICE,
     BOB,

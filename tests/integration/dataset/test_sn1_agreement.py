@@ -10,8 +10,8 @@ from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
 from sn37.adapters.dataset.sn1_hub_worker import HubRows
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
 from sn37.domain.canonical import JsonValue
+from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, PoolRequest, Sample
 from sn37.testing.growing_feed import GrowingFeedContract
 from sn37.testing.reproducibility import LiveReproducibilityContract
 from tests.integration.dataset import macrobench

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.dataset.sn1_hub import HubQuestions
-from sn37.domain.samples import Pool, PoolRequest
+from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.testing.builders import a_window
 from sn37.testing.dataset_contract import LiveDatasetContract
 from tests.integration.dataset import macrobench

@@ -17,11 +17,11 @@ from sn37.adapters.dataset.sn1_hub import HubQuestions
 from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound
 from sn37.adapters.dataset.wandb_rows import ChooseRuns, TakeRow, read_rows
 from sn37.domain.canonical import JsonValue
-from sn37.domain.competition import ParameterValue
+from sn37.domain.data.repeats import held_elsewhere
+from sn37.domain.data.samples import Pool, PoolRequest
+from sn37.domain.data.sampling import draw
 from sn37.domain.ids import Seed, TaskName
-from sn37.domain.repeats import held_elsewhere
-from sn37.domain.samples import Pool, PoolRequest
-from sn37.domain.sampling import draw
+from sn37.domain.schedule.competition import ParameterValue
 from sn37.ports.dataset import DatasetPlugin
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
 from tests.integration.dataset.sn1_runs import PROJECT, RecordedRuns, a_row, a_run, rows

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection
+from sn37.adapters.hub.transfer_messages import Connection
 from tests.integration.hub.hub_server import running_hub
 from tests.integration.hub.hub_state import Hub
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import FetchOrder, decode_order
+from sn37.adapters.hub.transfer_messages import FetchOrder, decode_order
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sn37.adapters.simnet.attackers import Tensor, write_sharded, write_tensors
+from sn37.adapters.simnet.miners.attackers import Tensor, write_sharded, write_tensors
 from sn37.domain.reasons import Reason
 from tests.integration.hub.hub_models import Q_PROJ, some_tensors, write_model
 from tests.integration.hub.hub_repositories import HubFile, hub_files

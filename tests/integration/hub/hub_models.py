@@ -7,11 +7,11 @@ import random
 from hashlib import sha256
 from pathlib import Path
 
-from sn37.adapters.simnet.attackers import Tensor, write_sharded, write_tensors
-from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
-from sn37.domain.digests import FileDigest, content_digest, directory_hash
+from sn37.adapters.simnet.miners.attackers import Tensor, write_sharded, write_tensors
 from sn37.domain.ids import Digest, Hotkey
-from sn37.domain.models import ModelRef
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash
+from sn37.domain.submission.models import ModelRef
 from sn37.testing.builders.models import a_commitment, some_constraints
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_state import Hub

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path, PurePath
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection
 from sn37.adapters.hub.publisher import HubPublisher
+from sn37.adapters.hub.transfer_messages import Connection
 from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub

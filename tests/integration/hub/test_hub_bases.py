@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.examiner import HubExaminer
-from sn37.adapters.hub.orders import Connection
-from sn37.app import miner
+from sn37.adapters.hub.transfer_messages import Connection
+from sn37.app.cli import miner
 from sn37.ports.errors import ModelNotPublic
 from tests.integration.hub.hub_models import write_model
 from tests.integration.hub.hub_state import Hub

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, write_model
 from tests.integration.hub.hub_state import Hub

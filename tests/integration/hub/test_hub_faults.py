@@ -11,14 +11,14 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from sn37.adapters.hub.host import LONGEST_RETRY_AFTER_S
+from sn37.adapters.hub.hub_requests import LONGEST_RETRY_AFTER_S
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection, ProbeOrder
-from sn37.adapters.hub.process import carry_out
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
-from sn37.domain.models import Availability, ModelArtifact
+from sn37.adapters.hub.transfer_messages import Connection, ProbeOrder
+from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import Availability, ModelArtifact
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, no_hash, publish, write_model

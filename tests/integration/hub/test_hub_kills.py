@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection, FetchOrder, encode_order
+from sn37.adapters.hub.transfer_messages import Connection, FetchOrder, encode_order
 from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, publish, write_model

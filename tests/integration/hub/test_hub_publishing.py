@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection
 from sn37.adapters.hub.publisher import HubPublisher
-from sn37.app.publishing import Publication, Published, Publishing
-from sn37.domain.commitment import Commitment, parse_commitment
+from sn37.adapters.hub.transfer_messages import Connection
+from sn37.app.mining.publish_steps import Publication, Published, Publishing
 from sn37.domain.ids import Hotkey
-from sn37.domain.models import Availability, ModelConstraints, NormLimits
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.commitment import Commitment, parse_commitment
+from sn37.domain.submission.models import Availability, ModelConstraints, NormLimits
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 from sn37.testing.builders import a_competition
 from sn37.testing.fakes import FakeChain

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.fetching import SPARE_BYTES, fetch
-from sn37.adapters.hub.host import HubHost
+from sn37.adapters.hub.hub_requests import HubHost
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection, FetchOrder
-from sn37.adapters.hub.source import FIRST_BYTES
+from sn37.adapters.hub.remote_files import FIRST_BYTES
+from sn37.adapters.hub.transfer_messages import Connection, FetchOrder
 from sn37.ports.errors import StoreFull, StoreUnavailable
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, publish, write_model

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import TokenizerRef
 from sn37.domain.ids import Hotkey
-from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelConstraints
 from sn37.testing.model_store_contract import ModelStoreContract
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, no_hash, publish, write_model

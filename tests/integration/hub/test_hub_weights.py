@@ -17,8 +17,8 @@ from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.adapters.admission.files import ListedFile
 from sn37.adapters.admission.weights import TensorNorm, check_weights
-from sn37.domain.models import LEAST_LIMIT, NormLimits
 from sn37.domain.reasons import Reason
+from sn37.domain.submission.models import LEAST_LIMIT, NormLimits
 from sn37.ports.errors import ModelRejected
 
 RNG = np.random.default_rng(37)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.hub.model_store import HubModelStore
-from sn37.adapters.hub.orders import Connection, FetchOrder, decode_report, encode_order
+from sn37.adapters.hub.transfer_messages import Connection, FetchOrder, decode_report, encode_order
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 from tests.integration.hub.hostile_repositories import Hostile, publish_hostile, zoo

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.corpus import standard_library_pairs
-from sn37.app import miner
+from sn37.adapters.simnet.feed.corpus import standard_library_pairs
+from sn37.app.cli import miner
 from sn37.testing.tiny_models import save_model, save_tokenizer
 from tests.integration.miner.miner_world import MinerWorld
 

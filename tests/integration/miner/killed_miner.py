@@ -8,11 +8,11 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sn37.adapters.simnet.ledger import Ledger
-from sn37.adapters.simnet.publisher import FolderPublisher
-from sn37.adapters.simnet.repositories import FolderRepositories
-from sn37.app import miner
-from sn37.app.noted_writer import NotedWriter
+from sn37.adapters.simnet.chain.ledger import Ledger
+from sn37.adapters.simnet.host.publisher import FolderPublisher
+from sn37.adapters.simnet.host.repositories import FolderRepositories
+from sn37.app.cli import miner
+from sn37.app.mining.commitment_note import NotedWriter
 
 Call = Callable[..., Any]
 

@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.guests import Guest, open_guest
-from sn37.adapters.simnet.keys import keypair
-from sn37.adapters.simnet.recipes import TOKENIZER_REPO, TOKENIZER_REVISION
-from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.chain.keys import keypair
+from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.miners.roster import TOKENIZER_REPO, TOKENIZER_REVISION
+from sn37.adapters.simnet.outside_miners import Guest, open_guest
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, register_senders
 from sn37.adapters.system.clock import SystemClock
-from sn37.app import miner
-from sn37.domain.emission import WeightVector
+from sn37.app.cli import miner
 from sn37.domain.ids import Block, Coldkey, Hotkey
 from sn37.domain.metagraph import RAO_PER_TAO
+from sn37.domain.weights.emission import WeightVector
 
 HEAD = Block(1_740)
 Json = Any  # what json.loads returns

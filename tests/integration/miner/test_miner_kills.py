@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.repositories import Visibility
+from sn37.adapters.simnet.host.repositories import Visibility
 from tests.integration.miner.killed_miner import MOMENTS, run_until_killed
 from tests.integration.miner.miner_world import MinerWorld
 

@@ -13,9 +13,10 @@ import pytest
 import sn37.app
 from sn37.adapters.subtensor.connection import Endpoint
 from sn37.adapters.subtensor.endpoints import keep_caches_in
-from sn37.app import miner, networks
-from sn37.domain.commitment import Commitment, parse_commitment
+from sn37.app.cli import miner
+from sn37.app.wiring import networks
 from sn37.domain.ids import Block, Hotkey
+from sn37.domain.submission.commitment import Commitment, parse_commitment
 from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.hub.hub_models import write_model
 from tests.integration.hub.hub_server import running_hub

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sn37.adapters.simnet.repositories import Visibility
+from sn37.adapters.simnet.host.repositories import Visibility
 from tests.integration.miner.miner_world import MinerWorld
 
 

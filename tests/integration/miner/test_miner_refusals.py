@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.attackers import read_tensors, write_tensors
-from sn37.app import miner
+from sn37.adapters.simnet.miners.attackers import read_tensors, write_tensors
+from sn37.app.cli import miner
 from sn37.testing.tiny_models import save_model
 from tests.integration.miner.miner_world import MinerWorld, Said
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.guests import open_guest
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.outside_miners import open_guest
 from sn37.adapters.simnet.world import NETUID
 from tests.integration.miner.miner_world import HEAD, MinerWorld
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Sequence
 
-from sn37.adapters.cuda import worker
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.plain import PlainModel
-from sn37.adapters.cuda.prompting import Encoded
+from sn37.adapters.scoring import worker
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.plain import PlainModel
 
 BOS = 0  # of the tiny models
 

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement import kernel
-from sn37.adapters.cuda.messages import Ready, Scored, receive_order
+from sn37.adapters.scoring.messages import Ready, Scored, receive_order
+from sn37.adapters.scoring.sandbox import kernel
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 PTRACE_ATTACH, PTRACE_TRACEME = 16, 0

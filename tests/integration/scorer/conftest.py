@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing.tiny_models import save_model
 from tests.integration.device import DEVICE
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from sn37.adapters.cuda import worker
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.prompting import Encoded
+from sn37.adapters.scoring import worker
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.losses import LossModel
 
 _NATS = LossModel.nats
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement.probe import probe as probe_host
-from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
-from sn37.adapters.cuda.scorer import Device, WorkerScorer
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.adapters.scoring.sandbox.layers import Layer, Sandbox
+from sn37.adapters.scoring.sandbox.probe import probe as probe_host
+from sn37.adapters.scoring.scorer import Device, WorkerScorer
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 
 HERE = Path(__file__).parent
 

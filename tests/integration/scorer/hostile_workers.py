@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from sn37.adapters.cuda.messages import (
+from sn37.adapters.scoring.messages import (
     LENGTH,
     Failed,
     Reached,
@@ -20,7 +20,7 @@ from sn37.adapters.cuda.messages import (
     frame,
     receive_order,
 )
-from sn37.domain.deadlines import Stage
+from sn37.domain.scoring.deadlines import Stage
 
 threading.stack_size(1 << 15)
 READY = Ready({}).encode()

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda import attention, plain_forward, worker
-from sn37.adapters.cuda.attention import visible_keys
-from sn37.adapters.cuda.packed_bodies import _attention_layers
+from sn37.adapters.scoring import worker
+from sn37.adapters.scoring.model import attention, plain_forward
+from sn37.adapters.scoring.model.attention import visible_keys
+from sn37.adapters.scoring.model.packed_bodies import _attention_layers
 from sn37.testing.tiny_models import VOCABULARY, save_model
 
 WIDTH = 64

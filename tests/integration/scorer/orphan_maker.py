@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing import builders
 
 

@@ -14,11 +14,11 @@ import sys
 from contextlib import aclosing
 from pathlib import Path
 
-from sn37.adapters.cuda.confinement import privileges, seccomp
-from sn37.adapters.cuda.confinement.policy import Guard, Policy
-from sn37.adapters.cuda.confinement.probe import probe
-from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.sandbox import privileges, seccomp
+from sn37.adapters.scoring.sandbox.layers import Layer, Sandbox
+from sn37.adapters.scoring.sandbox.policy import Guard, Policy
+from sn37.adapters.scoring.sandbox.probe import probe
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing import builders
 
 NOBODY = 65534

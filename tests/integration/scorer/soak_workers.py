@@ -16,8 +16,8 @@ from contextlib import aclosing
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.watchdog import holdings
+from sn37.adapters.scoring.memory_guard import holdings
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing.tiny_models import a_real_job, save_model
 from tests.integration.processes import children_of
 

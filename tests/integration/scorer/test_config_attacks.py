@@ -11,11 +11,11 @@ import torch
 from transformers import PreTrainedModel
 
 from sn37.adapters.admission.admit import inspect
-from sn37.adapters.cuda import loading, plain_forward
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.prompting import Encoded
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.model import loading, plain_forward
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import some_constraints

@@ -20,8 +20,8 @@ from sn37.adapters.admission.config_family import FULL, SLIDING, Family
 from sn37.adapters.admission.config_keys import FAMILIES
 from sn37.adapters.admission.config_rope import KINDS
 from sn37.adapters.admission.config_rules import Flag, OneOf, Real, Settings
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.model_config import build_config, check_built
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.model_config import build_config, check_built
 from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected

@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sn37.adapters.cuda import scorer as module
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.loading import check_configs
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.tokenizing import check_repeatable
-from sn37.domain.models import NormLimits
+from sn37.adapters.scoring import scorer as module
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.loading import check_configs
+from sn37.adapters.scoring.model.tokenizing import check_repeatable
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
+from sn37.domain.submission.models import NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.tiny_models import (
     TEMPLATE,

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import sn37
-from sn37.adapters.cuda.confinement.probe import probe
-from sn37.adapters.cuda.confinement.sandbox import Layer
-from sn37.domain.scoring import ScoringJob
+from sn37.adapters.scoring.sandbox.layers import Layer
+from sn37.adapters.scoring.sandbox.probe import probe
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing import builders
 from tests.integration.scorer.break_out import glances
 from tests.integration.scorer.harness import HERE, everything, hostile

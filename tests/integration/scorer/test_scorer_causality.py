@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sn37.adapters.cuda import attention, causality
-from sn37.adapters.cuda.causality import Probes, draw
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.packing import Pack, pack
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.model import attention, causality
+from sn37.adapters.scoring.model.causality import Probes, draw
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.packing import Pack, pack
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BLOCK_SAMPLES
+from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 from sn37.testing.tiny_models import VOCABULARY, a_real_job
 from tests.integration.device import DEVICE
 from tests.integration.scorer.test_scorer_losses import WINDOWED

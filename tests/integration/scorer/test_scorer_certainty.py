@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sn37.adapters.cuda.head import ForwardHead, Head, TiledHead
+from sn37.adapters.scoring.model.head import ForwardHead, Head, TiledHead
 from tests.integration.scorer.textbook import a_model
 
 ROWS, WIDTH, VOCABULARY = 500, 16, 384

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sn37.domain.controls import missing_bits
 from sn37.domain.ids import EntryKey
-from sn37.domain.opinion import View, compared, drawn_samples, judge, second_job
-from sn37.domain.plausibility import implausibility
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.domain.round.plausibility import implausibility
+from sn37.domain.scoring.controls import missing_bits
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
+from sn37.domain.scoring.opinion import View, compared, drawn_samples, judge, second_job
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import a_competition, a_task, an_entry_key, hex_digest
 from sn37.testing.tiny_models import a_real_job

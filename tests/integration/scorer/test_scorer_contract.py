@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.domain.scoring import ScoringJob
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.scorer import Scorer
 from sn37.testing.scorer_contract import ScorerContract
 from sn37.testing.tiny_models import a_real_job

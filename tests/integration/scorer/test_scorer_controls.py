@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.cuda.control_costs import GROUP, ControlCosts
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.template import shape_of
-from sn37.adapters.cuda.tokenizing import load_tokenizer
-from sn37.domain.controls import KINDS
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.adapters.scoring.control_costs import GROUP, ControlCosts
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.template import shape_of
+from sn37.adapters.scoring.model.tokenizing import load_tokenizer
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.scoring.controls import KINDS
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.tiny_models import TEMPLATE, VOCABULARY, a_real_job
 from tests.integration.scorer.harness import everything
 from tests.integration.scorer.textbook import a_model

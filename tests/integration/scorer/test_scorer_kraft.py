@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from sn37.adapters.cuda import prompting
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.template import Shape
-from sn37.adapters.cuda.tokenizing import TextTokenizer
+from sn37.adapters.scoring.model import encoding as prompting
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.template import Shape
+from sn37.adapters.scoring.model.tokenizing import TextTokenizer
 from tests.integration.scorer.tokenizer_shapes import SHAPES
 
 ALPHABET = "ab"

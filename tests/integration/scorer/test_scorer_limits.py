@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sn37.adapters.cuda import scorer as scorer_module
-from sn37.adapters.cuda.confinement.sandbox import NAMESPACES, Layer
-from sn37.adapters.cuda.messages import Failed, Refused
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.worker import verdict_on
+from sn37.adapters.scoring import scorer as scorer_module
+from sn37.adapters.scoring.messages import Failed, Refused
+from sn37.adapters.scoring.sandbox.layers import NAMESPACES, Layer
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.adapters.scoring.worker import verdict_on
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import ScoringJob
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
 from tests.integration.processes import children_of

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import loading
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.independence import check_positions
-from sn37.adapters.cuda.loading import check_configs
+from sn37.adapters.scoring.model import loading
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.independence import check_positions
+from sn37.adapters.scoring.model.loading import check_configs
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
 from tests.integration.device import DEVICE

@@ -16,16 +16,16 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from sn37.adapters.admission.admit import admit
-from sn37.adapters.cuda import attention, causality, packed_bodies
-from sn37.adapters.cuda.causality import Probe, Probes
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.packing import pack
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.domain.competition import Method
-from sn37.domain.models import ModelConstraints
+from sn37.adapters.scoring.model import attention, causality, packed_bodies
+from sn37.adapters.scoring.model.causality import Probe, Probes
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.packing import pack
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.reasons import Reason
-from sn37.domain.sampling import manifest_digest
+from sn37.domain.schedule.competition import Method
+from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import ModelRejected
 from sn37.testing import builders
 from sn37.testing.builders.models import some_constraints

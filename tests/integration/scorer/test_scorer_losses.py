@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from sn37.adapters.cuda import attention
-from sn37.adapters.cuda import head as head_module
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.head import ForwardHead, TiledHead
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.packing import packs
+from sn37.adapters.scoring.model import attention
+from sn37.adapters.scoring.model import head as head_module
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.head import ForwardHead, TiledHead
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.packing import packs
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.device import DEVICE

@@ -20,10 +20,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.domain.competition import Method
-from sn37.domain.samples import Sample
-from sn37.domain.scoring import ScoringJob
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.data.samples import Sample
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing import builders
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer
 from tests.integration.device import DEVICE

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from sn37.adapters.cuda import precision
-from sn37.adapters.cuda.losses import LossModel
+from sn37.adapters.scoring.model import precision
+from sn37.adapters.scoring.model.losses import LossModel
 from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, by_the_book
 

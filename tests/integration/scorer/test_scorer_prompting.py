@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.prompting import Encoder
-from sn37.adapters.cuda.template import Shape, shape_of
-from sn37.adapters.cuda.tokenizing import CannotTokenize, load_tokenizer
+from sn37.adapters.scoring.model.encoding import Encoder
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.template import Shape, shape_of
+from sn37.adapters.scoring.model.tokenizing import CannotTokenize, load_tokenizer
 from sn37.domain.reasons import Reason
-from sn37.domain.worst_loss import WORST_NATS_PER_TOKEN
+from sn37.domain.scoring.worst_loss import WORST_NATS_PER_TOKEN
 from sn37.testing.tiny_models import TEMPLATE, VOCABULARY, save_tokenizer
 
 PLAIN = Shape(before="", between="", after="")

@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from sn37.adapters.admission.files import CONFIG
-from sn37.adapters.cuda.losses import LossModel
-from sn37.adapters.cuda.plain import PlainModel, load_plainly
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.model.losses import LossModel
+from sn37.adapters.scoring.model.plain import PlainModel, load_plainly
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.training.models import load_base
 from sn37.domain.ids import TaskName
-from sn37.domain.opinion import (
+from sn37.domain.reasons import Reason
+from sn37.domain.scoring.jobs import BlockLosses, Implementation, SampleBlock, ScoringJob
+from sn37.domain.scoring.opinion import (
     MEAN_TOLERANCE,
     SAMPLE_TOLERANCE,
     Opinion,
@@ -27,8 +29,6 @@ from sn37.domain.opinion import (
     judge,
     second_job,
 )
-from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BlockLosses, Implementation, SampleBlock, ScoringJob
 from sn37.domain.training import Precision
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import an_entry_key, hex_digest

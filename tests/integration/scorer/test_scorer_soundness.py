@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from sn37.adapters.cuda import precision, soundness
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.head import ForwardHead, Head, LogSumExp, TiledHead
-from sn37.adapters.cuda.losses import LossModel
+from sn37.adapters.scoring.model import precision, soundness
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.head import ForwardHead, Head, LogSumExp, TiledHead
+from sn37.adapters.scoring.model.losses import LossModel
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES
 from tests.integration.device import DEVICE

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.domain.scoring import BlockLosses, ScoringJob
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.tiny_models import a_real_job, save_model, save_tokenizer
 
 

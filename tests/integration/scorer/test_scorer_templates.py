@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.rendering import template_problem
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.template import MAX_TEMPLATE_CHARS, Shape, own_template, shape_of
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.template import MAX_TEMPLATE_CHARS, Shape, own_template, shape_of
+from sn37.adapters.scoring.rendering import template_problem
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import TEMPLATE, a_real_job, save_model
 from tests.integration.scorer.test_scorer_attacks import scored, verdict

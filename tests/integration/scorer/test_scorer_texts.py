@@ -15,17 +15,17 @@ from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer
 
-from sn37.adapters.cuda import prompting
-from sn37.adapters.cuda.encoding import encode_blocks
-from sn37.adapters.cuda.faults import ModelFault
-from sn37.adapters.cuda.messages import BlockOrder
-from sn37.adapters.cuda.prompting import Encoded, Encoder
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.template import Shape
-from sn37.adapters.cuda.tokenizing import load_tokenizer
-from sn37.domain.competition import Method
+from sn37.adapters.scoring.job_encoding import encode_blocks
+from sn37.adapters.scoring.messages import BlockOrder
+from sn37.adapters.scoring.model import encoding as prompting
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.template import Shape
+from sn37.adapters.scoring.model.tokenizing import load_tokenizer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BLOCK_SAMPLES, ScoringJob
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import BLOCK_SAMPLES, ScoringJob
 from sn37.ports.errors import ScorerUnavailable
 from sn37.testing.builders.rounds import a_batch
 from sn37.testing.builders.samples import a_sample

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.cuda.confinement.sandbox import Layer
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.adapters.cuda.usage import Meter, threads_of, tree_of
+from sn37.adapters.scoring.sandbox.layers import Layer
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.adapters.scoring.usage import Meter, threads_of, tree_of
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import ScoringJob
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
 from sn37.testing.tiny_models import TEMPLATE, a_real_job, save_model

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from sn37.adapters.cuda.prompting import Encoded
+from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, save_model
 from tests.integration.device import DEVICE
 

@@ -22,9 +22,9 @@ from typing import Any
 
 from bittensor import sp_core
 
-from sn37.adapters.simnet.keys import keypair
+from sn37.adapters.simnet.chain.keys import keypair
 from sn37.adapters.simnet.world import VALIDATOR
-from sn37.adapters.sqlite.reading import read_state
+from sn37.adapters.sqlite.read_only import read_state
 from sn37.domain.canonical import as_json
 from tests.integration.processes import descendants_of
 

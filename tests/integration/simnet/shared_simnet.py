@@ -18,32 +18,32 @@ from dependency_injector import providers
 
 from sn37.adapters.admission.admit import hash_file
 from sn37.adapters.admission.files import listing
-from sn37.adapters.simnet.attackers import Tensor, write_tensors
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.feed import SimnetFeed
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.adapters.simnet.model_store import FolderModelStore
-from sn37.adapters.simnet.recipes import (
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.feed.dataset import SimnetFeed
+from sn37.adapters.simnet.host.model_store import FolderModelStore
+from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.miners.attackers import Tensor, write_tensors
+from sn37.adapters.simnet.miners.roster import (
     BASE_REPO,
     BASE_REVISION,
     TOKENIZER_REPO,
     TOKENIZER_REVISION,
 )
-from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
 from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE, register_senders
-from sn37.app.container import Container
-from sn37.app.heads import Heads
-from sn37.app.network import Network
-from sn37.app.session import schedule_of
-from sn37.app.settings import Settings
-from sn37.domain.commitment import format_commitment, secure_hash
-from sn37.domain.digests import FileDigest, content_digest
+from sn37.app.config.settings import Settings
+from sn37.app.supervision.heads import Heads
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.network import Network
+from sn37.app.wiring.validator_run import schedule_of
+from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, Coldkey, CompetitionId, Hotkey
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.models import ModelArtifact, ModelRef
-from sn37.domain.samples import Sample
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.submission.commitment import format_commitment, secure_hash
+from sn37.domain.submission.digests import FileDigest, content_digest
+from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.testing.fakes import FakeScorer, RecordingSink
 
 SEED = 0

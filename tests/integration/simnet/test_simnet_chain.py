@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.extrinsics import (
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.extrinsics import (
     Call,
     Extrinsic,
     Refusal,
@@ -25,12 +25,12 @@ from sn37.adapters.simnet.extrinsics import (
     signed,
     unseal,
 )
-from sn37.adapters.simnet.keys import SimnetSigner, keypair, verified
-from sn37.adapters.simnet.ledger import Ledger
-from sn37.adapters.simnet.schema import open_file, require_chain, transaction
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair, verified
+from sn37.adapters.simnet.chain.ledger import Ledger
+from sn37.adapters.simnet.chain.schema import open_file, require_chain, transaction
 from sn37.domain.canonical import JsonValue
-from sn37.domain.emission import WeightVector
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
+from sn37.domain.weights.emission import WeightVector
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused, WeightsRefused
 
 SUBNET = Netuid(37)
@@ -539,7 +539,7 @@ def test_a_failing_transaction_is_rolled_back(chain: SimnetChain, path: Path) ->
 _PRODUCER = """
 import sys
 from pathlib import Path
-from sn37.adapters.simnet.ledger import Ledger
+from sn37.adapters.simnet.chain.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]))
 print("ready", flush=True)
 head = ledger.head()

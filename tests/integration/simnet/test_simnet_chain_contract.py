@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 from bittensor.sp_core import Keypair
 
-from sn37.adapters.simnet.chain import SimnetChain
-from sn37.adapters.simnet.extrinsics import RATE_LIMIT_BLOCKS
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment, parse_commitment
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.extrinsics import RATE_LIMIT_BLOCKS
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid
+from sn37.domain.submission.commitment import (
+    Commitment,
+    CommitmentBook,
+    MalformedCommitment,
+    parse_commitment,
+)
 from sn37.ports.chain import Chain, CommitmentWriter, Signer
 from sn37.testing.chain_contract import ChainContract
 from sn37.testing.hotkey_contract import CommitmentWriterContract, SignerContract

@@ -11,13 +11,13 @@ import pytest
 from sn37.adapters.receipts.folder import write_round
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app.audit import Auditor
-from sn37.app.competitions import load_schedule
-from sn37.app.exporting import export_rounds
+from sn37.app.audit.auditor import Auditor
+from sn37.app.receipts.export import export_rounds
+from sn37.app.schedule.load import load_schedule
 from sn37.domain.events import Cautioned, WarmingUp
 from sn37.domain.ids import EntryKey
-from sn37.domain.state import ColdStart, ValidatorState
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.round.state import ColdStart, ValidatorState
+from sn37.domain.round.winner import KingOfTheHill
 from tests.integration.simnet.shared_simnet import Miner, SharedSimnet, Validator
 
 EARLY_ROUNDS, LATE_ROUNDS = 10, 3

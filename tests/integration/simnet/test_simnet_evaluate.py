@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import miner
-from sn37.app.champions import state_of
-from sn37.app.settings import load_settings
+from sn37.app.cli import miner
+from sn37.app.config.settings import load_settings
+from sn37.app.mining.champions import state_of
 from sn37.domain.ids import CompetitionId
 from tests.integration.simnet.killing import Run
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.corpus import Pair, split, standard_library_pairs
-from sn37.adapters.simnet.feed import SignedRuns, SimnetFeed
-from sn37.adapters.simnet.keys import SimnetSigner, keypair
-from sn37.adapters.simnet.runs import SENDERS, Conduct, Row, Run, SimnetRuns
-from sn37.domain.competition import ParameterValue
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.feed.corpus import Pair, split, standard_library_pairs
+from sn37.adapters.simnet.feed.dataset import SignedRuns, SimnetFeed
+from sn37.adapters.simnet.feed.signed_logs import SENDERS, Conduct, Row, Run, SimnetRuns
+from sn37.domain.data.repeats import held_elsewhere
+from sn37.domain.data.samples import Pool, PoolRequest, TimeWindow
 from sn37.domain.ids import Hotkey
-from sn37.domain.repeats import held_elsewhere
-from sn37.domain.samples import Pool, PoolRequest, TimeWindow
+from sn37.domain.schedule.competition import ParameterValue
 from sn37.ports.dataset import LiveDataset
 from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract

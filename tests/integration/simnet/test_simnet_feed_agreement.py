@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import TypeVar
 
-from sn37.adapters.simnet.feed import SignedRuns
-from sn37.adapters.simnet.runs import Row, Run
-from sn37.domain.samples import PoolRequest, TimeWindow
+from sn37.adapters.simnet.feed.dataset import SignedRuns
+from sn37.adapters.simnet.feed.signed_logs import Row, Run
+from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.testing.reproducibility import LiveReproducibilityContract
 from tests.integration.simnet.test_simnet_feed import TRUSTED, WINDOW, made_up_runs
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sn37.adapters.sqlite.reading import read_state
+from sn37.adapters.sqlite.read_only import read_state
 from sn37.domain.ids import CompetitionId
 from tests.integration.simnet.killing import Run
 

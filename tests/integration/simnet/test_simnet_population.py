@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import pytest
 
-from sn37.adapters.simnet import training_processes
-from sn37.adapters.simnet.population import Population, prepare
-from sn37.adapters.simnet.recipes import (
+from sn37.adapters.simnet.miners import training_processes
+from sn37.adapters.simnet.miners.population import Population, prepare
+from sn37.adapters.simnet.miners.roster import (
     FREE,
     HEAD,
     INSTRUCT,
@@ -29,15 +29,15 @@ from sn37.adapters.simnet.recipes import (
     Trick,
     recipe,
 )
-from sn37.adapters.simnet.training import Job, TrainingPlan
-from sn37.adapters.simnet.training_processes import TrainingFailed, train_all
+from sn37.adapters.simnet.miners.train_models import Job, TrainingPlan
+from sn37.adapters.simnet.miners.training_processes import TrainingFailed, train_all
 from sn37.adapters.simnet.world import NETUID, SOURCE, World, build_world
-from sn37.app.competitions import load_schedule
-from sn37.domain.commitment import CommitmentBook, CommitmentFault
-from sn37.domain.competition import TokenizerRef
+from sn37.app.schedule.load import load_schedule
 from sn37.domain.events import Event, SetUpAdvanced
-from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.submission.commitment import CommitmentBook, CommitmentFault
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints
 from sn37.ports.errors import ModelNotPublic, ModelRejected
 
 SEED = 7
@@ -106,8 +106,8 @@ _PREPARE = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from sn37.adapters.simnet.population import prepare
-from sn37.adapters.simnet.recipes import Shape, Training, recipe
+from sn37.adapters.simnet.miners.population import prepare
+from sn37.adapters.simnet.miners.roster import Shape, Training, recipe
 from sn37.domain.events import SetUpAdvanced
 
 small = recipe(

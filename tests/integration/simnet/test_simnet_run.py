@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from bittensor import sp_core
 
-from sn37.adapters.simnet.builder import ChainBuilder
-from sn37.adapters.simnet.keys import keypair
-from sn37.adapters.simnet.recipes import RECIPE
+from sn37.adapters.simnet.chain.genesis import ChainBuilder
+from sn37.adapters.simnet.chain.keys import keypair
+from sn37.adapters.simnet.miners.roster import RECIPE
 from sn37.adapters.simnet.world import NETUID, VALIDATOR, hotkey_of
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app.receipt_files import publish
+from sn37.app.receipts.files import publish
 from sn37.domain.ids import Block, CompetitionId, Hotkey, RoundKey
-from sn37.domain.receipt import SignedReceipt
+from sn37.domain.records.receipt import SignedReceipt
 from tests.integration.simnet.killing import Run
 
 SEED = 0

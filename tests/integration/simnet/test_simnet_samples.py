@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 
 
 def test_simnets_feed_is_sampled_at_a_block(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,17 +19,17 @@ import pytest
 from sn37.adapters.admission.admit import admit, hash_file
 from sn37.adapters.admission.digest import FileHasher
 from sn37.adapters.admission.files import documentation, listing
-from sn37.adapters.simnet.attackers import Tensor, read_tensors, write_sharded, write_tensors
-from sn37.adapters.simnet.leftovers import own, sweep
-from sn37.adapters.simnet.model_store import FolderModelStore
-from sn37.adapters.simnet.publisher import FolderPublisher
-from sn37.adapters.simnet.repositories import FolderRepositories, Visibility
-from sn37.domain.commitment import Commitment, CommitmentFormat, secure_hash
-from sn37.domain.competition import TokenizerRef
-from sn37.domain.digests import FileDigest, content_digest, directory_hash
+from sn37.adapters.simnet.host.half_written import own, sweep
+from sn37.adapters.simnet.host.model_store import FolderModelStore
+from sn37.adapters.simnet.host.publisher import FolderPublisher
+from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
+from sn37.adapters.simnet.miners.attackers import Tensor, read_tensors, write_sharded, write_tensors
 from sn37.domain.ids import Digest, Hotkey
-from sn37.domain.models import Availability, ModelConstraints, ModelRef
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash
+from sn37.domain.submission.models import Availability, ModelConstraints, ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders.models import a_commitment, some_constraints
 from sn37.testing.model_publisher_contract import ModelPublisherContract
@@ -432,7 +432,7 @@ _FETCH_AND_DIE = """
 import asyncio, os, pickle, signal, sys
 from pathlib import Path
 from sn37.adapters.admission import admit
-from sn37.adapters.simnet.model_store import FolderModelStore
+from sn37.adapters.simnet.host.model_store import FolderModelStore
 
 root, number = Path(sys.argv[1]), int(sys.argv[2])
 real, calls = admit.hash_file, 0

@@ -7,8 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sn37.adapters.subtensor.chain import SubtensorChain
-from sn37.domain.commitment import Commitment, CommitmentBook, MalformedCommitment, parse_commitment
 from sn37.domain.ids import Block, Hotkey, Netuid
+from sn37.domain.submission.commitment import (
+    Commitment,
+    CommitmentBook,
+    MalformedCommitment,
+    parse_commitment,
+)
 from sn37.ports.chain import Chain
 from sn37.testing.chain_contract import ChainContract
 from tests.integration.subtensor.world import ALICE, BOB, CAROL, RIVAL, SUBNET, VALIDATOR, World

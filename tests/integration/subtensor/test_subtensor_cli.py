@@ -13,9 +13,10 @@ import pytest
 
 import sn37
 from sn37.adapters.subtensor.connection import Endpoint
-from sn37.app import main, networks
-from sn37.app.cli_errors import run
-from sn37.domain.version import weights_version
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
+from sn37.app.wiring import networks
+from sn37.domain.release.version import weights_version
 from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.subtensor.world import ALICE, BOB, SUBNET, World
 

@@ -10,13 +10,13 @@ from itertools import pairwise
 import pytest
 from bittensor import timelock
 
-from sn37.adapters.subtensor.committing import CommitmentSender
+from sn37.adapters.subtensor.commitment_sender import CommitmentSender
 from sn37.adapters.subtensor.wallet import HotkeySigner
-from sn37.app.committing import commit
-from sn37.domain.commitment import StandingCommitment, format_commitment, secure_hash
+from sn37.app.mining.commit import commit
 from sn37.domain.events import HeldBack
 from sn37.domain.ids import Block, CompetitionId, Digest
-from sn37.domain.models import ModelRef
+from sn37.domain.submission.commitment import StandingCommitment, format_commitment, secure_hash
+from sn37.domain.submission.models import ModelRef
 from sn37.ports.chain import CommitmentWriter
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 from sn37.testing.hotkey_contract import CommitmentWriterContract

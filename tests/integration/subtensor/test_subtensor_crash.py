@@ -9,14 +9,14 @@ import pytest
 
 import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
-from sn37.app.heads import Heads
-from sn37.app.health import HealthBoard
-from sn37.app.keeper import StateKeeper
-from sn37.app.submit import RETRY_BLOCKS, Submitter
+from sn37.app.actors.submitter import RETRY_BLOCKS, Submitter
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.heads import Heads
+from sn37.app.supervision.health import HealthBoard
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Block, Hotkey
-from sn37.domain.state import WeightsRecord
-from sn37.domain.version import oldest_version, weights_version
+from sn37.domain.release.version import oldest_version, weights_version
+from sn37.domain.round.state import WeightsRecord
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule, an_entry_key
 from sn37.testing.fakes.state_store import FakeStateStore
 from tests.integration.subtensor.world import ALICE, SUBNET, VALIDATOR, World

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from sn37.adapters.subtensor.chain import SubtensorChain
-from sn37.app.heads import Heads
-from sn37.app.keeper import StateKeeper
-from sn37.app.supervisor import Supervisor
-from sn37.app.track import Follower
+from sn37.app.actors.follower import Follower
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.heads import Heads
+from sn37.app.supervision.supervisor import Supervisor
 from sn37.domain.events import Degraded, HeadAdvanced, Recovered, SubmissionSeen, ViewAged
 from sn37.testing.builders.competitions import a_schedule
 from sn37.testing.fakes.state_store import FakeStateStore

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from sn37.adapters.subtensor.reader import ChainReader
-from sn37.domain.commitment import CommitmentBook, CommitmentFault, secure_hash
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, Netuid
+from sn37.domain.submission.commitment import CommitmentBook, CommitmentFault, secure_hash
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.substrate import MemorySubstrate
 from tests.integration.subtensor.polling import grown_bytes

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sn37.adapters.subtensor.rows import compose
-from sn37.adapters.subtensor.rules import WeightRules
-from sn37.domain.emission import WeightVector
+from sn37.adapters.subtensor.weight_row import compose
+from sn37.adapters.subtensor.weight_rules import WeightRules
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
+from sn37.domain.weights.emission import WeightVector
 from sn37.ports.errors import WeightsRefused
 from sn37.testing.builders import a_neuron
 

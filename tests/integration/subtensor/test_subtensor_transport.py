@@ -15,7 +15,7 @@ from sn37.adapters.subtensor.checkup import Checkup
 from sn37.adapters.subtensor.connection import Connection, Pacing
 from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
 from sn37.adapters.subtensor.reader import ChainReader
-from sn37.domain.checks import Grade
+from sn37.domain.check_line import Grade
 from sn37.domain.ids import Block, BlockRef
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.fakes.clock import FakeClock

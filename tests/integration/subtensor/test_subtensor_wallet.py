@@ -13,8 +13,8 @@ from bittensor.sp_core import verify
 
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.subtensor.wallet import HotkeySigner, open_hotkey
-from sn37.app.networks import open_signer
-from sn37.app.settings import Settings, load_settings
+from sn37.app.config.settings import Settings, load_settings
+from sn37.app.wiring.networks import open_signer
 from sn37.domain.ids import Hotkey
 from sn37.ports.chain import Signer
 from sn37.ports.errors import SignerUnusable

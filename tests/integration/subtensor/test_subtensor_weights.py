@@ -7,7 +7,7 @@ from pathlib import Path
 import bittensor as bt
 import pytest
 
-from sn37.adapters.subtensor import weights
+from sn37.adapters.subtensor import weight_setter as weights
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import Block

@@ -17,16 +17,17 @@ from unittest import mock
 from dependency_injector import providers
 from dependency_injector.providers import Provider
 
-from sn37.adapters.cuda.confinement.sandbox import Layer, Sandbox
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.sandbox.layers import Layer, Sandbox
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.system.clock import SystemClock
-from sn37.app import pulse, session
-from sn37.app.competitions import LoadedSchedule
-from sn37.app.container import Container
-from sn37.app.continuity import newest_round
-from sn37.app.network import Network
-from sn37.app.settings import Settings
-from sn37.app.stopping import StopRequest
+from sn37.app.actors.chain_continuity import newest_round
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.load import LoadedSchedule
+from sn37.app.supervision import heartbeat as pulse
+from sn37.app.supervision.stop_signals import StopRequest
+from sn37.app.wiring import validator_run as session
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.network import Network
 from sn37.domain.ids import Block, BlockRef, Digest
 from sn37.testing.builders import a_block_ref
 from sn37.testing.fakes import (

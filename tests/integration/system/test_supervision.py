@@ -21,8 +21,8 @@ import pytest
 from sn37.adapters.system.health_server import HealthServer, Page
 from sn37.adapters.system.service_manager import ServiceManager, from_environment
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE, Watchdog
-from sn37.app.pulse import STUCK_S
-from sn37.app.settings import load_settings
+from sn37.app.config.settings import load_settings
+from sn37.app.supervision.heartbeat import STUCK_S
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "deploy" / "sn37-validator.service"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from tests.integration.device import DEVICE
 
 torch.set_num_threads(1)

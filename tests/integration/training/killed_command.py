@@ -25,11 +25,12 @@ from typing import Any
 
 import torch
 
-from sn37.adapters.cuda import loading
+from sn37.adapters.scoring.model import loading
 from sn37.adapters.training import trainer
 from sn37.adapters.training.checkpoints import RunFolder
 from sn37.adapters.training.learning import Learner
-from sn37.app import miner, training
+from sn37.app.cli import miner
+from sn37.app.training import run as training
 from sn37.testing.tiny_models import save_model
 from tests.integration.processes import descendants_of
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from sn37.adapters.cuda import loading
+from sn37.adapters.scoring.model import loading
 from sn37.adapters.training.learning import Learner
 from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Lora, Recipe

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path, PurePath
 
-from sn37.adapters.cuda.scorer import WorkerScorer
-from sn37.domain.scoring import ScoringJob
+from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.training import Recipe, TrainingJob
 from sn37.testing.builders.models import an_artifact, some_constraints
 from sn37.testing.builders.rounds import a_batch, a_job

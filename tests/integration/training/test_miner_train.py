@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import wandb
 
-from sn37.app import miner, training
+from sn37.app.cli import miner
+from sn37.app.training import run as training
 from sn37.testing.tiny_models import save_model
 
 FREE = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import miner
+from sn37.app.cli import miner
 from sn37.testing.tiny_models import save_model
 from tests.integration.training.killed_command import CONFIG
 

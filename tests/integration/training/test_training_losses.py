@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sn37.adapters.admission.examine import examine
-from sn37.adapters.cuda.packing import packs
-from sn37.adapters.cuda.scorer import WorkerScorer
+from sn37.adapters.scoring.model.packing import packs
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.training.devices import Devices
 from sn37.adapters.training.learning import Learner
 from sn37.adapters.training.models import add_lora, load_base

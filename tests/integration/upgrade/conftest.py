@@ -10,8 +10,8 @@ import pytest
 
 from sn37.adapters.releases.folder import InstallFolder
 from sn37.adapters.releases.sealing import public_key
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 from tests.integration.upgrade.shelf import KEY, Cli, Shelf
 
 

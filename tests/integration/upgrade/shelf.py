@@ -14,8 +14,8 @@ from sn37.adapters.releases.document import write_release
 from sn37.adapters.releases.sealing import seal
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
-from sn37.domain.release import Release, ReleaseFile
-from sn37.domain.version import weights_version
+from sn37.domain.release.release import Release, ReleaseFile
+from sn37.domain.release.version import weights_version
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))

@@ -18,9 +18,9 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.system.health_server import HealthServer
 from sn37.adapters.system.service_manager import ServiceManager
 from sn37.adapters.system.watchdog import Watchdog
-from sn37.app.health import HealthBoard
-from sn37.app.pulse import Pulse
-from sn37.app.steps import Steps
+from sn37.app.supervision.deadlines import Steps
+from sn37.app.supervision.health import HealthBoard
+from sn37.app.supervision.heartbeat import Pulse
 from sn37.domain.events import HeadAdvanced
 from sn37.domain.ids import Block, BlockRef
 

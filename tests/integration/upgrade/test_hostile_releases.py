@@ -30,7 +30,7 @@ from sn37.adapters.releases.sealing import MAX_BYTES, open_key, public_key, seal
 from sn37.adapters.releases.source import Redirects, Source
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.domain.ids import Digest
-from sn37.domain.release import Release
+from sn37.domain.release.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from tests.integration.upgrade.shelf import KEY, NOW, OTHER_KEY, Cli, Shelf
 

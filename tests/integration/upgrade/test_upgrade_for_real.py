@@ -25,7 +25,7 @@ from sn37.adapters.releases.installer import PipInstaller
 from sn37.adapters.releases.sealing import public_key, seal
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.domain.upgrade import Phase
+from sn37.domain.release.upgrade import Phase
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.testing.builders import a_commitment, a_submission
 from tests.integration.upgrade.shelf import KEY, Shelf
@@ -41,7 +41,7 @@ def migrates(*tables: str) -> dict[str, tuple[str, str]]:
     return {"adapters/sqlite/schema.py": (old, f"MIGRATIONS = (*MIGRATIONS, {further})\n{old}")}
 
 
-NEVER_READY = {"app/health.py": ("MAX_HEAD_AGE_S = 600.0", "MAX_HEAD_AGE_S = -1.0")}
+NEVER_READY = {"app/supervision/health.py": ("MAX_HEAD_AGE_S = 600.0", "MAX_HEAD_AGE_S = -1.0")}
 
 
 class Operator:

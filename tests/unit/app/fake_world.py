@@ -10,19 +10,19 @@ from pathlib import Path
 
 from dependency_injector import providers
 
-from sn37.app.competitions import LoadedSchedule
-from sn37.app.container import Container
-from sn37.app.network import Network
-from sn37.app.settings import Settings
-from sn37.app.steps import Steps
-from sn37.domain.commitment import Commitment
-from sn37.domain.competition import Freshness
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.load import LoadedSchedule
+from sn37.app.supervision.deadlines import Steps
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.network import Network
+from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
-from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.domain.schedule.competition import Freshness
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.state_store import StateStore
 from sn37.testing.builders import (

@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sn37.app.evidence import PastEvidence, past_evidence
+from sn37.app.rounds.past_evidence import PastEvidence, past_evidence
 from sn37.domain.canonical import canonical_digest
 from sn37.domain.ids import Block, EntryKey, RoundKey
-from sn37.domain.state import RoundResult, ValidatorState
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World

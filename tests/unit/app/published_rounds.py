@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from sn37.adapters.receipts.folder import write_round
-from sn37.app.exporting import export_rounds
+from sn37.app.receipts.export import export_rounds
 from sn37.domain.canonical import canonical_json
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import Cautioned
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.models import ModelArtifact
-from sn37.domain.samples import Sample
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import a_neuron, some_samples, time_of
 from sn37.testing.fakes import (
     FakeChain,

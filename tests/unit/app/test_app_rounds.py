@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from sn37.app.keeper import StateKeeper
-from sn37.app.report import report
-from sn37.domain.commitment import Commitment
+from sn37.app.rounds.report import report
+from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import RoundSatOut
 from sn37.domain.ids import CompetitionId
-from sn37.domain.models import ModelArtifact, ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.state import Verdict
+from sn37.domain.round.state import Verdict
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints
 from sn37.ports.errors import (
     ChainUnavailable,
     DatasetUnavailable,

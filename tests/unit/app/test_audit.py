@@ -14,22 +14,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.app import cli_audit
-from sn37.app.audit import Auditor, AuditResult
-from sn37.app.audit_signers import SignedPair
+from sn37.app.audit.auditor import Auditor, AuditResult
+from sn37.app.audit.signers import SignedPair
+from sn37.app.cli import audit as cli_audit
 from sn37.domain.canonical import canonical_json
-from sn37.domain.comparing import SignerCase
-from sn37.domain.emission import WeightVector
-from sn37.domain.evenness import Share
-from sn37.domain.evidence import LOG_EVEN_LEVEL
 from sn37.domain.ids import CompetitionId, Digest, Hotkey, TaskName
-from sn37.domain.origins import Origin, OriginGain
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import Schedule
-from sn37.domain.scoring import TaskBatch
-from sn37.domain.signers import SampleSigners
-from sn37.domain.state import EntryResult, RoundResult, Verdict
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.round.comparing import SignerCase
+from sn37.domain.round.evenness import Share
+from sn37.domain.round.evidence import LOG_EVEN_LEVEL
+from sn37.domain.round.origins import Origin, OriginGain
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import EntryResult, RoundResult, Verdict
+from sn37.domain.round.winner import KingOfTheHill
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.domain.weights.emission import WeightVector
 from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
@@ -89,8 +89,8 @@ def test_what_was_recorded_follows() -> None:
 
 
 def test_rounds_of_before_signers_were_recorded_follow_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sn37.app.opening.signers_of", lambda batches: None)
-    monkeypatch.setattr("sn37.app.opening.premises_of", lambda *_, **__: None)
+    monkeypatch.setattr("sn37.app.actors.opener.signers_of", lambda batches: None)
+    monkeypatch.setattr("sn37.app.actors.opener.premises_of", lambda *_, **__: None)
     memory = three_rounds()
     documents = [json.loads(r.document) for rs in memory.receipts.values() for r in rs]
     assert [d["version"] for d in documents] == [1] * len(documents)
@@ -106,7 +106,7 @@ def test_the_cases_of_the_newest_crowns_are_shown_signer_by_signer(
             b.task: tuple(Hotkey(f"signer {n % 4}") for n in range(len(b.samples))) for b in batches
         }
 
-    monkeypatch.setattr("sn37.app.opening.signers_of", signed)
+    monkeypatch.setattr("sn37.app.actors.opener.signers_of", signed)
     world = World()
     world.miner("first", 1.0, block=100)
     world.miner("better", 0.9, block=1100)

@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app.audit import Auditor
+from sn37.app.audit.auditor import Auditor
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.round.winner import KingOfTheHill
 from sn37.ports.errors import StateUnreadable
 from sn37.testing.builders import a_commitment, an_artifact
 from tests.unit.app.fake_world import World, is_signed_by_fake, one_competition

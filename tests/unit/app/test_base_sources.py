@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.base_sources import Local, Named, Published, Source, Standing, source_of
-from sn37.app.cli_errors import UsageError
+from sn37.app.cli.run import UsageError
+from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing, source_of
 from sn37.domain.ids import Hotkey, Uid
 
 ADDRESS = "5FtFwD2Rkw78fut63iFE43ahSH6Twmv8zBUr2H5PVdqdmCVm"

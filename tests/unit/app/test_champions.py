@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sn37.app.champions import champions
+from sn37.app.mining.champions import champions
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

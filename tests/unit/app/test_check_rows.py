@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import check_target, main
-from sn37.app.checking import Status, rows_of, try_out
-from sn37.app.cli_errors import run
-from sn37.domain.admission import AdmissionStep, Examined
-from sn37.domain.competition import Method
-from sn37.domain.constraints import Violation
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
+from sn37.app.mining import check_target
+from sn37.app.mining.admission_check import Status, rows_of, try_out
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import Method
+from sn37.domain.submission.admission import AdmissionStep, Examined
+from sn37.domain.submission.constraints import Violation
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import a_competition, an_artifact
 from sn37.testing.fakes import FakeScorer

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app import main
-from sn37.app.cli_errors import run
-from sn37.app.data_check import check_source
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
+from sn37.app.data_tools.check import check_source
 from sn37.domain.canonical import canonical_json
-from sn37.domain.checks import Grade
-from sn37.domain.competition import Freshness
+from sn37.domain.check_line import Grade
 from sn37.domain.ids import Digest, TaskName
+from sn37.domain.schedule.competition import Freshness
 from sn37.testing.builders import a_pool_request, a_receipt, a_round_key, a_source
 
 PLUGIN = """
@@ -22,7 +22,7 @@ import asyncio, random, sys
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from sn37.dataset_plugin import LivePlugin, NoParameters, Parameters, StaticPlugin
-from sn37.domain.samples import Pool, Provenance, Sample
+from sn37.domain.data.samples import Pool, Provenance, Sample
 from sn37.ports.errors import DatasetExhausted
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

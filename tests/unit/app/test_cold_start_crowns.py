@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sn37.domain.ids import Hotkey
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.state import ColdStart
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.round.state import ColdStart
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE
 from tests.unit.app.published_rounds import (

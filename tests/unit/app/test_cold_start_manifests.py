@@ -16,17 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sn37.adapters.telemetry.wording import line
-from sn37.app.manifests import MIN_ROUNDS, ManifestReader
-from sn37.app.offered import RoundReader
-from sn37.app.rounds import DEVICE_ATTEMPTS
+from sn37.app.cold_start.offered_manifests import MIN_ROUNDS, ManifestReader
+from sn37.app.cold_start.offered_round import RoundReader
+from sn37.app.rounds.runner import DEVICE_ATTEMPTS
 from sn37.domain.canonical import canonical_digest
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import ColdStarted, Degraded, SetUpAdvanced, WarmingUp
 from sn37.domain.ids import Block, Digest, Hotkey
-from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.standings import COLD_ROUNDS
-from sn37.domain.state import Beginning, ColdStart, ValidatorState, Verdict
+from sn37.domain.round.state import Beginning, ColdStart, ValidatorState, Verdict
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.weights.standings import COLD_ROUNDS
 from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_block_ref, a_commitment, a_competition, a_schedule, a_stage
 from sn37.testing.fakes import FakeChain, FakeStateStore

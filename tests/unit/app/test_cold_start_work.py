@@ -11,21 +11,23 @@ from typing import Any
 
 import pytest
 
-from sn37.app import cold_start, histories, rechecking
-from sn37.app.jobs import JobBuilder
-from sn37.app.keeper import StateKeeper
-from sn37.app.receipt_files import read_receipt
-from sn37.app.rechecking import MIN_RECEIPTS
-from sn37.app.resampling import Resampler
-from sn37.app.screening import Screener
-from sn37.app.sources import Sources
-from sn37.domain.commitment import Commitment
+from sn37.app.cold_start import offered_history as histories
+from sn37.app.cold_start import recheck as rechecking
+from sn37.app.cold_start import starter as cold_start
+from sn37.app.cold_start.recheck import MIN_RECEIPTS
+from sn37.app.cold_start.resampling import Resampler
+from sn37.app.receipts.files import read_receipt
+from sn37.app.rounds.scoring_jobs import JobBuilder
+from sn37.app.rounds.screening import Screener
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.samples.sources import Sources
+from sn37.domain.data.samples import PoolRequest
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Digest, EntryKey
-from sn37.domain.models import ModelArtifact, ModelConstraints
-from sn37.domain.samples import PoolRequest
-from sn37.domain.standings import COLD_ROUNDS
-from sn37.domain.state import ColdStart
+from sn37.domain.round.state import ColdStart
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.weights.standings import COLD_ROUNDS
 from sn37.ports.model_store import ModelStore
 from sn37.testing.fakes import FakePlugin
 from tests.unit.app.fake_world import ONE, World

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sn37.app.committing import commit, losses
-from sn37.domain.commitment import StandingCommitment
+from sn37.app.mining.commit import commit, losses
 from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.submission.commitment import StandingCommitment
 from sn37.testing.builders import a_round_key
 from sn37.testing.fakes.chain import FakeChain
 

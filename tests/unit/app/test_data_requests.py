@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.app.cli_errors import CommandError
-from sn37.app.data_requests import Target, request_at, round_seed
-from sn37.domain.competition import Freshness
+from sn37.app.cli.run import CommandError
+from sn37.app.data_tools.requests import Target, request_at, round_seed
+from sn37.domain.data.sampling import seed_of
 from sn37.domain.ids import Block, Hotkey, TaskName
-from sn37.domain.sampling import seed_of
+from sn37.domain.schedule.competition import Freshness
 from sn37.testing.builders import (
     a_block_ref,
     a_competition,

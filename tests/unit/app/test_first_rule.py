@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.domain.competition import Freshness
 from sn37.domain.ids import Hotkey
-from sn37.domain.normalization import InverseExponential
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import ColdStart, ValidatorState
+from sn37.domain.round.state import ColdStart, ValidatorState
+from sn37.domain.schedule.competition import Freshness
+from sn37.domain.schedule.normalization import InverseExponential
+from sn37.domain.schedule.schedule import Schedule
 from sn37.testing.builders import (
     a_competition,
     a_neuron,

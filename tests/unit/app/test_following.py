@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.app.heads import Heads
-from sn37.app.keeper import StateKeeper
-from sn37.app.track import Follower
+from sn37.app.actors.follower import Follower
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.heads import Heads
 from sn37.domain.events import HeadAdvanced, ViewAged
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.builders import a_block_ref

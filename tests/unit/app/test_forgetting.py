@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.app.audit import Auditor, AuditResult
-from sn37.app.cli_errors import CommandError
-from sn37.app.forgetting import Forgetter, require_enough_history
-from sn37.app.heads import Heads
-from sn37.app.keeper import StateKeeper
-from sn37.domain.forgetting import forget_before, forgotten_of, remembered
-from sn37.domain.history import abridged
+from sn37.app.actors.pruner import Forgetter, require_enough_history
+from sn37.app.audit.auditor import Auditor, AuditResult
+from sn37.app.cli.run import CommandError
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.heads import Heads
 from sn37.domain.ids import Block, BlockRef, Digest
 from sn37.domain.reasons import Reason
-from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import OpenRound, RoundPlan, RoundResult, ValidatorState
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.records.history_pruning import forget_before, forgotten_of, remembered
+from sn37.domain.round.history import abridged
+from sn37.domain.round.state import OpenRound, RoundPlan, RoundResult, ValidatorState
+from sn37.domain.round.winner import KingOfTheHill
+from sn37.domain.weights.standings import WINDOW_ROUNDS
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

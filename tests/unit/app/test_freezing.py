@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sn37.app.heads import Heads
-from sn37.app.pools import Freezer
-from sn37.app.sources import Sources
-from sn37.domain.competition import Freshness
+from sn37.app.actors.freezer import Freezer
+from sn37.app.samples.sources import Sources
+from sn37.app.supervision.heads import Heads
+from sn37.domain.data.samples import Pool, PoolRequest
+from sn37.domain.data.sampling import pool_digest
 from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
 from sn37.domain.ids import Block, CompetitionId, RoundKey, TaskName
-from sn37.domain.samples import Pool, PoolRequest
-from sn37.domain.sampling import pool_digest
-from sn37.domain.schedule import Schedule
+from sn37.domain.schedule.competition import Freshness
+from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.errors import DatasetExhausted
 from sn37.testing.builders import (
     a_competition,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sn37.app.garbage import ARENAS, THRESHOLDS, look_less_often
+from sn37.app.supervision.memory_tuning import ARENAS, THRESHOLDS, look_less_often
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_cycles_are_still_found() -> None:
 # 64 MiB, see malloc/arena.c of glibc.
 HEAPS = """
 import ctypes, sys, threading
-from sn37.app.garbage import keep_heaps_small
+from sn37.app.supervision.memory_tuning import keep_heaps_small
 if sys.argv[1] == "shared":
     keep_heaps_small()
 malloc, together = ctypes.CDLL(None).malloc, threading.Barrier(9)
@@ -67,7 +67,7 @@ def test_threads_share_their_heaps() -> None:
 # One large piece comes and goes, as a pool does; where does the next one come from?
 LARGE = """
 import ctypes, sys
-from sn37.app.garbage import LARGE_BYTES, keep_heaps_small
+from sn37.app.supervision.memory_tuning import LARGE_BYTES, keep_heaps_small
 if sys.argv[1] == "small":
     keep_heaps_small()
 libc = ctypes.CDLL(None)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sn37.app.health import ATTEMPT_S, MAX_HEAD_AGE_S, HealthBoard
-from sn37.app.pulse import BEAT_S, STUCK_S, Pulse
-from sn37.app.setting_types import host_and_port
-from sn37.app.steps import Steps, step
+from sn37.app.config.setting_types import host_and_port
+from sn37.app.supervision.deadlines import Steps, step
+from sn37.app.supervision.health import ATTEMPT_S, MAX_HEAD_AGE_S, HealthBoard
+from sn37.app.supervision.heartbeat import BEAT_S, STUCK_S, Pulse
 from sn37.domain.events import (
     BlockScored,
     Cautioned,

@@ -6,15 +6,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sn37.app.evidence import past_evidence
-from sn37.app.keeper import StateKeeper
-from sn37.domain.evidence import ALL_ROUNDS
-from sn37.domain.history import history_of
+from sn37.app.rounds.past_evidence import past_evidence
+from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring import BlockLosses
-from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import RoundResult, Verdict
+from sn37.domain.round.evidence import ALL_ROUNDS
+from sn37.domain.round.history import history_of
+from sn37.domain.round.state import RoundResult, Verdict
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.weights.standings import WINDOW_ROUNDS
 from sn37.testing.builders import (
     a_competition,
     a_round_key,

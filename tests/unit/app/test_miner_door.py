@@ -7,8 +7,9 @@ import json
 import pytest
 import typer
 
-from sn37.app import main, miner
-from sn37.app.cli_errors import run
+from sn37.app.cli import miner
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 
 
 def test_both_doors_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:

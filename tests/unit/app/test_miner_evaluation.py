@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from sn37.app.cli_evaluate import _as_json, _lines
-from sn37.app.miner_evaluation import Duel, Evaluation, duel, first_round
-from sn37.domain.competition import Competition
-from sn37.domain.constraints import Violation
-from sn37.domain.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
+from sn37.app.cli.evaluate import _as_json, _lines
+from sn37.app.mining.evaluation import Duel, Evaluation, duel, first_round
 from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import RoundTiming
-from sn37.domain.state import TaskScore
+from sn37.domain.round.state import TaskScore
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
+from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.submission.constraints import Violation
 from sn37.testing.builders import a_commitment, a_competition, a_task
 
 TIMING = RoundTiming(genesis=Block(0))

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.cli_status import _as_json, _lines
-from sn37.app.miner_network import Sight
-from sn37.app.miner_status import MinerStatus, _status
-from sn37.app.plugins import dataset_plugin
-from sn37.domain.admission import Examined
-from sn37.domain.base_models import BaseModel
-from sn37.domain.commitment import Commitment, StandingCommitment
+from sn37.app.cli.status import _as_json, _lines
+from sn37.app.mining.connections import Sight
+from sn37.app.mining.status import MinerStatus, _status
+from sn37.app.samples.plugins import dataset_plugin
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
-from sn37.domain.models import ModelConstraints
 from sn37.domain.reasons import Reason
-from sn37.domain.state import RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.submission.admission import Examined
+from sn37.domain.submission.base_models import BaseModel
+from sn37.domain.submission.commitment import Commitment, StandingCommitment
+from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 from sn37.testing.builders import (
     a_commitment,

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import pytest
 
-from sn37.app.premises import premises_of
-from sn37.app.statements import read_statement
-from sn37.app.succession import broken_succession
-from sn37.domain.models import ModelArtifact
+from sn37.app.cold_start.succession import broken_succession
+from sn37.app.receipts.statements import read_statement
+from sn37.app.rounds.premises import premises_of
+from sn37.domain.data.samples import Sample
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.state import Premises, Verdict
-from sn37.domain.statement import RoundStatement
+from sn37.domain.records.statement import RoundStatement
+from sn37.domain.round.state import Premises, Verdict
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import some_samples, time_of
 from sn37.testing.fakes import FakeLiveDataset
@@ -91,7 +91,7 @@ def test_rounds_of_before_defences_were_counted_follow_as_before(
         return replace(premises_of(*args, **named), missed_defences=None)  # type: ignore[arg-type]
 
     world = failing_in(ALTERNATING)
-    monkeypatch.setattr("sn37.app.opening.premises_of", before)
+    monkeypatch.setattr("sn37.app.actors.opener.premises_of", before)
     state = world.run(rounds=20, until=20_000)
     assert {r.winner for r in state.rounds[ONE]} == {"king"}
     assert audit(world.store.memory, schedule=SCHEDULE).differences == ()

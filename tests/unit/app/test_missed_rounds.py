@@ -11,15 +11,15 @@ import pytest
 
 from sn37.adapters.telemetry.tables import render_report
 from sn37.adapters.telemetry.wording import line
-from sn37.app.missed_rounds import MAX_SCORINGS, RETRY_BLOCKS
-from sn37.app.report import report
+from sn37.app.missed.scorer import MAX_SCORINGS, RETRY_BLOCKS
+from sn37.app.rounds.report import report
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import RoundScoredLater
 from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
-from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.standings import standings
-from sn37.domain.state import ColdStart, ScoredLater, ValidatorState, Verdict
+from sn37.domain.round.state import ColdStart, ScoredLater, ValidatorState, Verdict
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.weights.standings import standings
 from sn37.ports.errors import DatasetUnavailable, ScorerUnavailable, StoreUnavailable
 from sn37.testing.fakes.state_store import Memory
 from tests.unit.app.fake_world import ONE, World

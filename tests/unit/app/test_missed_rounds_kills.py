@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import RoundScoredLater
 from sn37.domain.ids import Block
-from sn37.domain.models import ModelArtifact
-from sn37.domain.samples import Sample
+from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.fakes import FakeStateStore
 from tests.unit.app.fake_world import World
 from tests.unit.app.missed_world import (

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.admission.facts import FILES, cache_key
+from sn37.adapters.admission.stored_facts import FILES, cache_key
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app import main
-from sn37.app.cli_errors import run
-from sn37.domain.models import ModelRef
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
+from sn37.domain.submission.models import ModelRef
 from sn37.testing.builders import a_commitment, a_submission, an_artifact
 
 BLOCK = 3_200_000  # competition 1 of the preset finney runs there

@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from sn37.app.health import HealthBoard
-from sn37.app.submit import NOBODY_IS_PAID
-from sn37.app.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S
-from sn37.domain.competition import Freshness
+from sn37.app.actors.submitter import NOBODY_IS_PAID
+from sn37.app.supervision.health import HealthBoard
+from sn37.app.supervision.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.domain.events import Cautioned, Degraded, Event, Recovered, RoundSatOut
 from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Pool, PoolRequest
-from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.schedule.competition import Freshness
+from sn37.domain.weights.standings import WINDOW_ROUNDS
 from sn37.ports.errors import ChainUnavailable, DatasetUnavailable, StoreUnavailable
 from sn37.testing.builders import (
     CHAIN_START,

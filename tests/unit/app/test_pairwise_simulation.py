@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from sn37.app.simulate.challenge import Rule, Sums, one_round_verdicts
-from sn37.domain.comparing import NO_ORIGINS
-from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.ids import Block
-from sn37.domain.pairwise import PairwiseWinRate
-from sn37.domain.winner import Crown
+from sn37.domain.round.comparing import NO_ORIGINS
+from sn37.domain.round.pairwise import PairwiseWinRate
+from sn37.domain.round.winner import Crown
+from sn37.domain.schedule.epsilon import FixedEpsilon
 from sn37.testing.contests import contestant
 
 ROUNDS, SAMPLES = 400, 24

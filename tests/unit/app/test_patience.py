@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from sn37.app.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, PatientStore
-from sn37.app.steps import BUSY_S, Steps, step
+from sn37.app.supervision.deadlines import BUSY_S, Steps, step
+from sn37.app.supervision.waiting_store import FIRST_PAUSE_S, LONGEST_PAUSE_S, PatientStore
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (

@@ -14,13 +14,13 @@ import pytest
 
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app.room import SLOWEST_BYTES_PER_S
-from sn37.app.sources import Sources
-from sn37.app.steps import BUSY_S, Step
-from sn37.domain.deadlines import WALL_FACTOR
+from sn37.app.rounds.model_fetch import SLOWEST_BYTES_PER_S
+from sn37.app.samples.sources import Sources
+from sn37.app.supervision.deadlines import BUSY_S, Step
 from sn37.domain.events import Degraded, Recovered
-from sn37.domain.scoring import ScoringJob
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.scoring.deadlines import WALL_FACTOR
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing.fakes import FakeChain, FakeModelStore, FakeScorer, FakeStateStore
 from tests.unit.app.fake_world import ONE, World
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sn37.app.sources import Sources
-from sn37.domain.collected import Collected, SetAside
-from sn37.domain.competition import Freshness, ParameterValue
+from sn37.app.samples.sources import Sources
+from sn37.domain.data.samples import Pool, PoolRequest, Sample
+from sn37.domain.data.vetting import Collected, SetAside
 from sn37.domain.ids import Seed
-from sn37.domain.samples import Pool, PoolRequest, Sample
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import LiveDataset
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 from sn37.testing.builders import a_pool_request, a_sample, a_source, some_samples, time_of
@@ -133,7 +133,7 @@ def test_a_plugin_that_never_answers_is_ended_and_may_be_asked_again() -> None:
 def test_a_plugin_that_blocks_its_thread_holds_up_nobody_and_is_not_asked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sn37.app.plugin_calls.GRACE_S", 0.0)
+    monkeypatch.setattr("sn37.app.samples.plugin_calls.GRACE_S", 0.0)
     release = threading.Event()
 
     async def act() -> Pool:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 import pytest
 
-from sn37.app.rate_limits import (
+from sn37.app.mining.rate_limits import (
     MAX_WAITS,
     Countdown,
     Patience,

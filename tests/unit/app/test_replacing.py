@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.replacing import warning
+from sn37.app.mining.replacing import warning
 from sn37.domain.ids import Block, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState, Verdict
 from sn37.testing.builders import (
     a_competition,
     a_round_key,

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import sn37
-from sn37.app import main
-from sn37.app.cli_errors import CommandError, run
-from sn37.app.competitions import load_schedule
-from sn37.app.receipt_files import publish
-from sn37.app.replay_report import Replayed, Signature
-from sn37.app.replaying import texts_of
-from sn37.app.rescored import Pair, Rescored
+from sn37.app.cli import root as main
+from sn37.app.cli.run import CommandError, run
+from sn37.app.receipts.files import publish
+from sn37.app.replay.inputs import texts_of
+from sn37.app.replay.report import Replayed, Signature
+from sn37.app.replay.rescored import Pair, Rescored
+from sn37.app.schedule.load import load_schedule
 from sn37.domain.canonical import canonical_digest, canonical_json
 from sn37.domain.ids import Digest, Hotkey, TaskName
-from sn37.domain.receipt import Receipt, SignedReceipt
+from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.testing.builders import a_receipt, a_round_key, some_samples
 
 SIMNET = load_schedule("simnet", known_sources=None)

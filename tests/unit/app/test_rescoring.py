@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app.receipt_files import UnreadableReceipt, publish, read_receipt
-from sn37.app.receipts import is_signed
-from sn37.app.rescored import SAMPLE_TOLERANCE, TOLERANCE, Agreement, Rescored
-from sn37.app.rescoring import CannotRescore, MissingSamples, batches_of, blocks_of, rescore
+from sn37.app.receipts.files import UnreadableReceipt, publish, read_receipt
+from sn37.app.receipts.signing import is_signed
+from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, blocks_of, rescore
+from sn37.app.replay.rescored import SAMPLE_TOLERANCE, TOLERANCE, Agreement, Rescored
 from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
-from sn37.domain.competition import Competition
+from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Digest, Hotkey, TaskName
-from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.domain.receipt import Receipt, SignedReceipt
-from sn37.domain.samples import Sample
+from sn37.domain.records.receipt import Receipt, SignedReceipt
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes import FakeScorer

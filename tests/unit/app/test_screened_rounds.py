@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.audit import Auditor, AuditResult
-from sn37.app.screening import ATTEMPTS
-from sn37.app.statements import DEFENCES_VERSION, read_statement
-from sn37.domain.competition import BaseModelRef, Freshness, Method
+from sn37.app.audit.auditor import Auditor, AuditResult
+from sn37.app.receipts.statements import DEFENCES_VERSION, read_statement
+from sn37.app.rounds.screening import ATTEMPTS
+from sn37.domain.data.samples import Sample
+from sn37.domain.data.screening import ABOVE, BELOW
 from sn37.domain.events import Cautioned, Degraded, RoundSatOut, RowsSetAside
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, RoundKey, TaskName
 from sn37.domain.metagraph import Neuron
-from sn37.domain.models import ModelArtifact, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.schedule import Schedule
-from sn37.domain.screening import ABOVE, BELOW
-from sn37.domain.state import ColdStart, RoundPlan
-from sn37.domain.winner import KingOfTheHill
+from sn37.domain.round.state import ColdStart, RoundPlan
+from sn37.domain.round.winner import KingOfTheHill
+from sn37.domain.schedule.competition import BaseModelRef, Freshness, Method
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import (
     a_commitment,

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import SecondOpinionGiven
-from sn37.domain.models import ModelArtifact
-from sn37.domain.opinion import View
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.scoring.opinion import View
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from tests.unit.app.fake_world import ONE, World, last, rows, rows_by_name
 

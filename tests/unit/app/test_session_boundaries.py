@@ -13,11 +13,13 @@ from typing import Literal
 import pytest
 from pytest_mock import MockerFixture
 
-from sn37.app import folders, installed, session
-from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.competitions import load_schedule
-from sn37.app.settings import Settings
-from sn37.app.stopping import SIGNALS, Stopped, StopRequest
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config import path_checks as folders
+from sn37.app.config import requirements as installed
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.load import load_schedule
+from sn37.app.supervision.stop_signals import SIGNALS, Stopped, StopRequest
+from sn37.app.wiring import validator_run as session
 from sn37.ports.errors import StateUnavailable
 
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from sn37.domain.competition import Freshness
+from sn37.domain.data.samples import Sample
 from sn37.domain.events import RoundSatOut, RowsSetAside
 from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Sample
-from sn37.domain.signers import in_scoring_order
+from sn37.domain.round.signers import in_scoring_order
+from sn37.domain.schedule.competition import Freshness
 from sn37.testing.builders import (
     a_competition,
     a_neuron,

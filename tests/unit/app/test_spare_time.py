@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sn37.app.spare_time import GaveWay, SpareTime
+from sn37.app.actors.spare_time import GaveWay, SpareTime
 
 
 def test_work_is_done_while_no_round_comes() -> None:

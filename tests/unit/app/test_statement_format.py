@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.statements import (
+from sn37.app.receipts.statements import (
     DEFENCES_VERSION,
     SCREENED_VERSION,
     VERSION,
@@ -15,13 +15,13 @@ from sn37.app.statements import (
     read_statement,
     state_round,
 )
+from sn37.domain.data.screening import screening_of
 from sn37.domain.ids import Block, Digest, Netuid, TaskName
-from sn37.domain.opinion import Compared, Opinion, View
 from sn37.domain.reasons import Reason
-from sn37.domain.receipt import SignedReceipt
-from sn37.domain.screening import screening_of
-from sn37.domain.state import OpenRound, Premises, Verdict
-from sn37.domain.statement import RoundStatement, told
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundStatement, told
+from sn37.domain.round.state import OpenRound, Premises, Verdict
+from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.testing.builders import (
     a_commitment,
     a_round_plan,

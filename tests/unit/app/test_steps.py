@@ -11,10 +11,10 @@ from datetime import timedelta
 
 import pytest
 
-from sn37.app.heads import Heads
-from sn37.app.lookout import FAR_BEHIND, Lookout
-from sn37.app.steps import BUSY_S, Steps, begin, step
-from sn37.app.supervisor import FIRST_PAUSE_S, LONGEST_WAIT_S, Supervisor
+from sn37.app.supervision.deadlines import BUSY_S, Steps, begin, step
+from sn37.app.supervision.heads import Heads
+from sn37.app.supervision.stalled_follower import FAR_BEHIND, Lookout
+from sn37.app.supervision.supervisor import FIRST_PAUSE_S, LONGEST_WAIT_S, Supervisor
 from sn37.domain.events import Degraded, Recovered
 from sn37.domain.ids import Block
 from sn37.ports.errors import ChainUnavailable, StoreUnavailable

@@ -14,14 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app import miner, train_data, training
-from sn37.app.cli_errors import CommandError, UsageError
-from sn37.app.rules import competition_of, rules_of_network
-from sn37.app.settings import load_settings
-from sn37.app.train_config import DataTable, SourceTable, load_config
-from sn37.app.train_split import FILE, freeze, frozen, split
+from sn37.app.cli import miner
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.settings import load_settings
+from sn37.app.schedule.lookup import competition_of, rules_of_network
+from sn37.app.training import rows as train_data
+from sn37.app.training import run as training
+from sn37.app.training.config import DataTable, SourceTable, load_config
+from sn37.app.training.split import FILE, freeze, frozen, split
+from sn37.domain.data.samples import TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, TaskName
-from sn37.domain.samples import TimeWindow
 from sn37.domain.training import Lora, Precision
 from sn37.ports.errors import TrainerUnavailable
 from sn37.testing.builders.rounds import a_batch

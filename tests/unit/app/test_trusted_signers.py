@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sn37.app.pools import pool_request
-from sn37.domain.competition import Freshness
+from sn37.app.actors.freezer import pool_request
 from sn37.domain.ids import Block
+from sn37.domain.schedule.competition import Freshness
 from sn37.testing.builders import a_competition, a_neuron, a_schedule, a_source
 from sn37.testing.fakes import FakeChain
 

@@ -8,8 +8,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from sn37.adapters.releases.folder import InstallFolder
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 
 KEY = "0" * 64
 
@@ -48,7 +48,7 @@ def test_a_mistake_is_one_line(
     mocker: MockerFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mocker.patch("sn37.app.upgrades.find_spec", return_value=True)  # of cryptography
+    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=True)  # of cryptography
     monkeypatch.setenv("SN37_INSTALL_DIR", str(installed))
     monkeypatch.setenv("SN37_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -61,7 +61,7 @@ def test_a_mistake_is_one_line(
 def test_where_signatures_cannot_be_checked_nothing_is_taken(
     installed: Path, capsys: pytest.CaptureFixture[str], mocker: MockerFixture
 ) -> None:
-    mocker.patch("sn37.app.upgrades.find_spec", return_value=None)
+    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=None)
     assert call("check", "a.release", "--install-dir", installed, "--release-key", KEY) == 1
     assert "pip install 'sn37[chain]'" in capsys.readouterr().err
 
@@ -69,7 +69,7 @@ def test_where_signatures_cannot_be_checked_nothing_is_taken(
 def test_settings_that_others_may_write_pin_no_key(
     installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mocker: MockerFixture
 ) -> None:
-    mocker.patch("sn37.app.upgrades.find_spec", return_value=True)
+    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=True)
     config = tmp_path / "validator.toml"
     config.write_text(f'release_key = ["{KEY}"]\ninstall_dir = "{installed}"\n')
     config.chmod(0o664)

@@ -13,11 +13,11 @@ import pytest
 
 from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.folder import InstallFolder
-from sn37.app.cli_errors import CommandError
-from sn37.app.upgrade_sign import describe
-from sn37.app.upgrade_stage import Stager, removable
-from sn37.domain.release import Release, ReleaseFile
-from sn37.domain.upgrade import Phase, Switch
+from sn37.app.cli.run import CommandError
+from sn37.app.upgrade.describe import describe
+from sn37.app.upgrade.stage import Stager, removable
+from sn37.domain.release.release import Release, ReleaseFile
+from sn37.domain.release.upgrade import Phase, Switch
 from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

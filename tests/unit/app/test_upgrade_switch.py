@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sn37.adapters.releases.folder import InstallFolder
-from sn37.app.upgrade_gate import POLL_S, Gate
-from sn37.app.upgrade_switch import Switcher
-from sn37.domain.release import Release
-from sn37.domain.upgrade import Page, Phase, Switch
+from sn37.app.upgrade.health_gate import POLL_S, Gate
+from sn37.app.upgrade.switch import Switcher
+from sn37.domain.release.release import Release
+from sn37.domain.release.upgrade import Page, Phase, Switch
 from sn37.ports.errors import ReleaseRefused, ServiceUnavailable, StateUnreadable
 
 OLD, NEW = "0.1.0", "0.2.0"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sn37.domain.base_models import rank_base_models
 from sn37.domain.ids import CompetitionId
 from sn37.domain.metagraph import Metagraph
+from sn37.domain.submission.base_models import rank_base_models
 from sn37.testing.builders import a_block_ref, a_neuron
 from sn37.testing.builders.models import (
     a_commitment,

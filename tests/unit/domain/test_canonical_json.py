@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.canonical import JsonValue, as_json, canonical_digest, canonical_json
-from sn37.domain.epsilon import FixedEpsilon
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.epsilon import FixedEpsilon
 from sn37.testing.builders import a_schedule, an_entry_key
 
 

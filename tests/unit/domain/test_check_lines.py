@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.domain.checks import Check, Grade
+from sn37.domain.check_line import Check, Grade
 
 
 def test_what_is_ok_needs_no_remedy() -> None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.collected import (
+from sn37.domain.data.samples import Pool, Sample
+from sn37.domain.data.vetting import (
     MAX_CHARACTERS,
     MAX_NAME_CHARACTERS,
     Collected,
@@ -22,7 +23,6 @@ from sn37.domain.collected import (
     vet_draw,
 )
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Pool, Sample
 from sn37.testing.builders import a_pool_request, a_sample, a_window, time_of
 
 REQUEST = a_pool_request(window=a_window(since=time_of(10), until=time_of(20)))
@@ -109,7 +109,7 @@ def test_the_longest_row_is_kept() -> None:
 def test_t17_of_a_signer_with_more_text_than_the_store_takes_only_his_rows_are_set_aside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sn37.domain.collected.MAX_POOL_BYTES", 20_000)
+    monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 20_000)
     request = a_pool_request(window=REQUEST.window, trusted=["v1", "v2"])
     flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 196) for n in range(200)]
     honest = [row(f"h{n}", signer="v1") for n in range(9)]
@@ -125,9 +125,9 @@ def test_t17_of_a_signer_with_more_text_than_the_store_takes_only_his_rows_are_s
 
 def test_an_unsigned_pool_has_the_whole_room(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tuple(row(f"f{n:03}", prompt="", reference="y" * 196) for n in range(200))
-    monkeypatch.setattr("sn37.domain.collected.MAX_POOL_BYTES", 20_000)
+    monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 20_000)
     assert len(vet(Pool(rows), REQUEST).pool.samples) == 100
-    monkeypatch.setattr("sn37.domain.collected.MAX_POOL_BYTES", 40_000)
+    monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 40_000)
     assert len(vet(Pool(rows), REQUEST).pool.samples) == 200
 
 
@@ -246,7 +246,7 @@ def test_t52_no_rows_of_one_signer_set_a_row_of_the_others_aside(
 def test_t52_a_flood_takes_no_room_from_a_signer_that_keeps_to_its_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sn37.domain.collected.MAX_POOL_BYTES", 20_000)
+    monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 20_000)
     request = a_pool_request(window=REQUEST.window, trusted=["v1", "v2"])
     large = [row(f"h{n:03}", signer="v1", prompt="", reference="y" * 196) for n in range(70)]
     flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 196) for n in range(200)]

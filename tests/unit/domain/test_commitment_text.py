@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.commitment import (
+from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
+from sn37.domain.submission.commitment import (
     MAX_TEXT_BYTES,
     Commitment,
     CommitmentBook,
@@ -22,8 +23,7 @@ from sn37.domain.commitment import (
     parse_legacy_commitment,
     secure_hash,
 )
-from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
-from sn37.domain.models import ModelRef
+from sn37.domain.submission.models import ModelRef
 from sn37.testing.builders import a_commitment, a_model_ref
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"

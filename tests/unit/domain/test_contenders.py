@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import EVEN_LEAD, NO_ORIGINS, Comparer, Contestant, Measured
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
-from sn37.domain.origins import Origin
-from sn37.domain.slots import (
+from sn37.domain.round.comparing import EVEN_LEAD, NO_ORIGINS, Comparer, Contestant, Measured
+from sn37.domain.round.origins import Origin
+from sn37.domain.round.slots import (
     MAX_CONTENDERS,
     MAX_FOLLOWERS,
     contenders,
     distinct_first,
     ranked,
 )
-from sn37.domain.waiting import followed_by, waits_for
-from sn37.domain.winner import UNSHIELDED_ROUNDS, Crown, Decision, Hurdle, KingOfTheHill
+from sn37.domain.round.waiting import followed_by, waits_for
+from sn37.domain.round.winner import UNSHIELDED_ROUNDS, Crown, Decision, Hurdle, KingOfTheHill
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.testing.contests import contest, contestant
 
 END = 0.01

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain import controls
-from sn37.domain.competition import Method
-from sn37.domain.control_words import WORDS
-from sn37.domain.controls import (
+from sn37.domain.data.sampling import manifest_digest
+from sn37.domain.ids import TaskName
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring import controls
+from sn37.domain.scoring.control_words import WORDS
+from sn37.domain.scoring.controls import (
     Control,
     controls_in,
     controls_of,
@@ -24,9 +26,7 @@ from sn37.domain.controls import (
     missing_bits,
     words_of,
 )
-from sn37.domain.ids import TaskName
-from sn37.domain.sampling import manifest_digest
-from sn37.domain.scoring import ControlKind, ControlLoss, Implementation, ScoringJob
+from sn37.domain.scoring.jobs import ControlKind, ControlLoss, Implementation, ScoringJob
 from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact, hex_digest, losses
 
 RESPONSE = "A response of ordinary words, 13 of them or MORE: like this one, isn't it? " * 3

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.app.competitions import load_schedule
-from sn37.domain.competition import Competition, Method
-from sn37.domain.deadlines import (
+from sn37.app.schedule.load import load_schedule
+from sn37.domain.data.samples import Sample
+from sn37.domain.ids import Block, Digest
+from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.scoring.deadlines import (
     ENCODING_BYTES_PER_S,
     LEAST_S,
     PREPARING_S,
@@ -18,10 +20,8 @@ from sn37.domain.deadlines import (
     Stage,
     deadlines_of,
 )
-from sn37.domain.ids import Block, Digest
-from sn37.domain.models import ModelArtifact
-from sn37.domain.samples import Sample
-from sn37.domain.scoring import ScoringJob, TaskBatch
+from sn37.domain.scoring.jobs import ScoringJob, TaskBatch
+from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact
 
 FINNEY = load_schedule("finney", known_sources=None).schedule

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.defences import (
+from sn37.domain.ids import EntryKey
+from sn37.domain.reasons import Reason
+from sn37.domain.round.defences import (
     MAX_MISSED_DEFENCES,
     MOST_DEFENCES,
     after_defence,
     defences_after,
     missed_defence,
 )
-from sn37.domain.eligibility import MAX_FAILURES, failures_after
-from sn37.domain.history import history_of
-from sn37.domain.ids import EntryKey
-from sn37.domain.reasons import Reason
-from sn37.domain.state import EntryOutcome, OpenRound, Premises, RoundResult, Verdict
+from sn37.domain.round.history import history_of
+from sn37.domain.round.state import EntryOutcome, OpenRound, Premises, RoundResult, Verdict
+from sn37.domain.submission.eligibility import MAX_FAILURES, failures_after
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,

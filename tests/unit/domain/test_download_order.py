@@ -8,13 +8,13 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.downloads import ROUNDS_AHEAD, Expected, expected_entries
-from sn37.domain.history import history_of
+from sn37.domain.disk.expected_downloads import ROUNDS_AHEAD, Expected, expected_entries
 from sn37.domain.ids import Block, CompetitionId, EntryKey
-from sn37.domain.queue import plan_entries
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryOutcome, History, OpenRound, Submission, Verdict
+from sn37.domain.round.history import history_of
+from sn37.domain.round.round_entries import plan_entries
+from sn37.domain.round.state import EntryOutcome, History, OpenRound, Submission, Verdict
+from sn37.domain.schedule.schedule import Schedule
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

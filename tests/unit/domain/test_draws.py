@@ -13,9 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.canonical import JsonValue, canonical_json
-from sn37.domain.ids import CompetitionId, Hotkey, Netuid, Seed, TaskName
-from sn37.domain.samples import Pool, Sample
-from sn37.domain.sampling import (
+from sn37.domain.data.samples import Pool, Sample
+from sn37.domain.data.sampling import (
     AUTHOR_DRIFT,
     Drawn,
     NotEnoughRows,
@@ -32,6 +31,7 @@ from sn37.domain.sampling import (
     seed_of,
     signer_cap,
 )
+from sn37.domain.ids import CompetitionId, Hotkey, Netuid, Seed, TaskName
 from sn37.testing.builders import a_batch, a_sample, time_of
 
 TASK = TaskName("text")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.duplicates import copied_from, duplicates_of, mark_duplicates
 from sn37.domain.ids import EntryKey
-from sn37.domain.state import Submission
+from sn37.domain.round.state import Submission
+from sn37.domain.submission.duplicates import copied_from, duplicates_of, mark_duplicates
 from sn37.testing.builders import (
     a_commitment,
     a_model_ref,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.domain.eligibility import (
+from sn37.domain.ids import Block, EntryKey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import Submission, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.eligibility import (
     CHALLENGE_BLOCKS,
     Judgement,
     attended_round,
@@ -13,12 +18,7 @@ from sn37.domain.eligibility import (
     record_failure,
     restart_clock,
 )
-from sn37.domain.ids import Block, EntryKey
-from sn37.domain.metagraph import Metagraph
-from sn37.domain.models import Availability
-from sn37.domain.reasons import Reason
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import Submission, Verdict
+from sn37.domain.submission.models import Availability
 from sn37.testing.builders import (
     a_block_ref,
     a_commitment,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.emission import WeightVector, split_emission
 from sn37.domain.ids import CompetitionId, Hotkey
+from sn37.domain.weights.emission import WeightVector, split_emission
 
 ONE, TWO = CompetitionId(1), CompetitionId(2)
 ALICE, BOB, BURN = Hotkey("alice"), Hotkey("bob"), Hotkey("burn")

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
-from sn37.domain.models import Availability
-from sn37.domain.queue import Contention, EntryPlan, evaluate_again, plan_entries
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import EntryResult, History, RoundResult, Submission, Verdict
+from sn37.domain.round.history import history_of
+from sn37.domain.round.round_entries import Contention, EntryPlan, evaluate_again, plan_entries
+from sn37.domain.round.state import EntryResult, History, RoundResult, Submission, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.models import Availability
 from sn37.testing.builders import (
     a_commitment,
     a_commitment_book,

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import Contestant, measure
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evenness import evened
-from sn37.domain.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
-from sn37.domain.origins import MIN_SIGNED, Origin
-from sn37.domain.racing import is_hopeless, race
-from sn37.domain.winner import Crown, Hurdle, KingOfTheHill
+from sn37.domain.round.comparing import Contestant, measure
+from sn37.domain.round.evenness import evened
+from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
+from sn37.domain.round.origins import MIN_SIGNED, Origin
+from sn37.domain.round.racing import is_hopeless, race
+from sn37.domain.round.winner import Crown, Hurdle, KingOfTheHill
+from sn37.domain.schedule.epsilon import FixedEpsilon
 
 TEXT = TaskName("text")
 END = 0.005

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.commitment import CommitmentFormat
-from sn37.domain.digests import FileDigest, content_digest, directory_hash, model_hashes
+from sn37.domain.submission.commitment import CommitmentFormat
+from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash, model_hashes
 
 
 class Vector(TypedDict):

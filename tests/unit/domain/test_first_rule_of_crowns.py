@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.domain.comparing import NO_ORIGINS, Contestant
-from sn37.domain.epsilon import FixedEpsilon, LinearEpsilon
-from sn37.domain.first_rule import FirstRule
 from sn37.domain.ids import Block
-from sn37.domain.winner import Crown, Decision, Hurdle
+from sn37.domain.round.comparing import NO_ORIGINS, Contestant
+from sn37.domain.round.first_rule import FirstRule
+from sn37.domain.round.winner import Crown, Decision, Hurdle
+from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.testing.contests import contest, contestant
 
 

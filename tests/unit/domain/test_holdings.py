@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sn37.domain.holdings import Purpose, holdings, newest_block, refs_of
+from sn37.domain.disk.disk_inventory import Purpose, holdings, newest_block, refs_of
 from sn37.domain.ids import CompetitionId
-from sn37.domain.models import Held, Inventory, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.domain.state import OpenRound, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import OpenRound, Submission, ValidatorState, Verdict
+from sn37.domain.submission.models import Held, Inventory, ModelRef
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

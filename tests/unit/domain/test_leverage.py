@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.schedule_levels import propose_levels
-from sn37.app.schedule_view import leverage_lines, undecided_lines, warnings
-from sn37.domain.competition import Competition, Method, Task
-from sn37.domain.epsilon import FixedEpsilon
-from sn37.domain.evidence import task_scores, total_score, weigh
+from sn37.app.schedule.advice import leverage_lines, undecided_lines, warnings
+from sn37.app.schedule.levels import propose_levels
 from sn37.domain.ids import Block, CompetitionId, TaskName
-from sn37.domain.leverage import MAX_ROUNDS, leverages, undecided
-from sn37.domain.normalization import InverseExponential
-from sn37.domain.state import RoundResult, TaskScore, ValidatorState
+from sn37.domain.round.evidence import task_scores, total_score, weigh
+from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
+from sn37.domain.round.state import RoundResult, TaskScore, ValidatorState
+from sn37.domain.schedule.competition import Competition, Method, Task
+from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.normalization import InverseExponential
 from sn37.testing.builders import (
     a_competition,
     a_round_key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.domain.licences import Terms, licence_in_readme, terms_of
+from sn37.domain.submission.licences import Terms, licence_in_readme, terms_of
 
 
 @pytest.mark.parametrize("name", ["apache-2.0", "MIT", " cc-by-4.0 ", "cc0-1.0"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.domain.data.overlap import Overlap, overlaps
 from sn37.domain.ids import Digest, TaskName
-from sn37.domain.overlap import Overlap, overlaps
 
 ONE, TWO = TaskName("one"), TaskName("two")
 

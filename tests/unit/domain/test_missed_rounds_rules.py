@@ -7,10 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.history import history_of
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.missed import (
+from sn37.domain.reasons import Reason
+from sn37.domain.round.history import history_of
+from sn37.domain.round.missed import (
     DAY_BLOCKS,
     LOOK_BACK_ROUNDS,
     MAX_A_DAY,
@@ -20,9 +21,8 @@ from sn37.domain.missed import (
     num_left_today,
     old_enough,
 )
-from sn37.domain.reasons import Reason
-from sn37.domain.standings import standings
-from sn37.domain.state import RoundResult, ScoredLater
+from sn37.domain.round.state import RoundResult, ScoredLater
+from sn37.domain.weights.standings import standings
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

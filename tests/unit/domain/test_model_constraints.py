@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from sn37.domain.constraints import (
+from sn37.domain.reasons import Reason
+from sn37.domain.submission.constraints import (
     ModelFacts,
     is_projection,
     limit_of,
@@ -14,8 +15,7 @@ from sn37.domain.constraints import (
     size_violation,
     violations,
 )
-from sn37.domain.models import ModelConstraints, NormLimits
-from sn37.domain.reasons import Reason
+from sn37.domain.submission.models import ModelConstraints, NormLimits
 from sn37.testing.builders import an_artifact
 
 LIMITS = ModelConstraints(

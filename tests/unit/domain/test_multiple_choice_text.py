@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.multiple_choice import (
+from sn37.domain.data.multiple_choice import (
     MAX_CHARS,
     MAX_OPTIONS,
     MultipleChoice,

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.eligibility import (
+from sn37.domain.ids import BLOCK_SECONDS, Hotkey
+from sn37.domain.reasons import Blame, Reason
+from sn37.domain.round.history import history_of
+from sn37.domain.round.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
+from sn37.domain.round.round_entries import MAX_HOPEFUL
+from sn37.domain.round.slots import MAX_CONTENDERS
+from sn37.domain.round.state import NO_HISTORY, EntryResult, History, Verdict
+from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.submission.eligibility import (
     MAX_CHAMPION_TIMEOUTS,
     MAX_FAILURES,
     failures_after,
     forgive_failures,
     record_failure,
 )
-from sn37.domain.history import history_of
-from sn37.domain.ids import BLOCK_SECONDS, Hotkey
-from sn37.domain.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
-from sn37.domain.queue import MAX_HOPEFUL
-from sn37.domain.reasons import Blame, Reason
-from sn37.domain.schedule import RoundTiming
-from sn37.domain.slots import MAX_CONTENDERS
-from sn37.domain.state import NO_HISTORY, EntryResult, History, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

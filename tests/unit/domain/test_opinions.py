@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.domain.ids import TaskName
-from sn37.domain.opinion import (
+from sn37.domain.scoring.jobs import Implementation
+from sn37.domain.scoring.opinion import (
     NUM_SAMPLES,
     Compared,
     View,
@@ -21,7 +22,6 @@ from sn37.domain.opinion import (
     scored_sizes,
     second_job,
 )
-from sn37.domain.scoring import Implementation
 from sn37.testing.builders import a_batch, a_job, a_sample, an_entry_key, hex_digest, losses
 
 ALICE, TEXT = an_entry_key(), TaskName("text")

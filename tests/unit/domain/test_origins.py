@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from sn37.domain.comparing import Measured, SignerCase, by_signer, measure
-from sn37.domain.evidence import LOG_LEVEL
 from sn37.domain.ids import Block, Hotkey, TaskName
-from sn37.domain.origins import (
+from sn37.domain.round.comparing import Measured, SignerCase, by_signer, measure
+from sn37.domain.round.evidence import LOG_LEVEL
+from sn37.domain.round.origins import (
     MIN_SIGNED,
     Origin,
     odd_origins,
     origins_of,
 )
-from sn37.domain.racing import is_hopeless
+from sn37.domain.round.racing import is_hopeless
 from sn37.testing.builders import a_competition, a_task
 
 TEXT, CHOICE = TaskName("text"), TaskName("choice")

@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 
 from sn37.app.simulate.challenge import Challenge, Rule, run
 from sn37.app.simulate.losses import LossModel, Shape
-from sn37.domain.evidence import LOG_LEVEL, Pooled, clipped, log_e_value
-from sn37.domain.outlook import MAX_ROUNDS, Outlook, Rate, outlook, rate_of, rounds_until_crown
+from sn37.domain.round.evidence import LOG_LEVEL, Pooled, clipped, log_e_value
+from sn37.domain.round.rounds_to_crown import (
+    MAX_ROUNDS,
+    Outlook,
+    Rate,
+    outlook,
+    rate_of,
+    rounds_until_crown,
+)
 
 # The differences that docs/winner.md simulates: spread 0.43 and correlation 0.98.
 SD = 0.43 * math.sqrt(2 * 0.02)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sn37.domain.canonical import canonical_digest, canonical_json
 from sn37.domain.ids import Digest, Hotkey, TaskName
-from sn37.domain.receipt import Receipt
+from sn37.domain.records.receipt import Receipt
 from sn37.testing.builders import a_commitment, a_round_key, hex_digest
 
 TEXT = TaskName("text")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.domain.reasons import Reason
-from sn37.domain.reigns import Reign, reigns
-from sn37.domain.state import EntryResult, RoundResult, Verdict
+from sn37.domain.round.crown_history import Reign, reigns
+from sn37.domain.round.state import EntryResult, RoundResult, Verdict
 from sn37.testing.builders import a_round_key, a_round_result, an_entry_key, an_entry_result
 
 ALICE, BOB = an_entry_key("alice"), an_entry_key("bob")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sn37.domain.ids import Digest
-from sn37.domain.release import MAX_FILE_BYTES, Here, Release, ReleaseFile, objection
+from sn37.domain.release.release import MAX_FILE_BYTES, Here, Release, ReleaseFile, objection
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HERE = Here(running="0.1.0", newest="0.1.0", schema=2, now=NOON)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain import repeats as module
-from sn37.domain.repeats import (
+from sn37.domain.data import repeats as module
+from sn37.domain.data.repeats import (
     BEYOND,
     EQUAL,
     NEARLY,
@@ -22,7 +22,7 @@ from sn37.domain.repeats import (
     repeats,
     text_key,
 )
-from sn37.domain.samples import Sample
+from sn37.domain.data.samples import Sample
 from sn37.testing.builders import a_sample, time_of
 
 WORDS = ["the", "a", "model", "answers", "question", "round", "of", "price", "year", "people"]

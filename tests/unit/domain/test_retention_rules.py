@@ -8,13 +8,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.forgetting import remembered
-from sn37.domain.history import history_of
+from sn37.domain.disk.eviction import retained
 from sn37.domain.ids import CompetitionId
-from sn37.domain.models import ModelRef
 from sn37.domain.reasons import Reason
-from sn37.domain.retention import retained
-from sn37.domain.state import OpenRound, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.records.history_pruning import remembered
+from sn37.domain.round.history import history_of
+from sn37.domain.round.state import OpenRound, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.submission.models import ModelRef
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.evidence import weigh
 from sn37.domain.ids import Hotkey, TaskName
-from sn37.domain.scoring import BlockLosses, interleave
-from sn37.domain.signers import (
+from sn37.domain.round.evidence import weigh
+from sn37.domain.round.signers import (
     in_scoring_order,
     packed,
     require_counts,
     signers_of,
     unpacked,
 )
+from sn37.domain.scoring.jobs import BlockLosses, interleave
 from sn37.testing.builders import a_batch, a_competition, a_task, some_samples
 
 TEXT, CODE = TaskName("text"), TaskName("code")

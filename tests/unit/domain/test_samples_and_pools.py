@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from sn37.domain.samples import Pool, Provenance, TimeWindow
+from sn37.domain.data.samples import Pool, Provenance, TimeWindow
 from sn37.testing.builders import a_sample, a_window, time_of
 
 NAIVE = datetime(2026, 1, 1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, CompetitionId
-from sn37.domain.schedule import GENESIS, RoundTiming
+from sn37.domain.schedule.schedule import GENESIS, RoundTiming
 from sn37.testing.builders import a_competition, a_schedule, a_stage, a_timing
 
 VECTORS: list[dict[str, int]] = json.loads(

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.deviations import NORMAL_MAD
-from sn37.domain.ids import Digest, Hotkey
-from sn37.domain.screening import (
+from sn37.domain.data.deviations import NORMAL_MAD
+from sn37.domain.data.screening import (
     ABOVE,
     BELOW,
     LEAST_LOSS,
@@ -22,6 +21,7 @@ from sn37.domain.screening import (
     rounded,
     screening_of,
 )
+from sn37.domain.ids import Digest, Hotkey
 from sn37.testing.builders import a_sample
 
 DEVIATIONS = 8.0

@@ -8,17 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.comparing import Comparer
-from sn37.domain.contention import candidates_of, contention_of
-from sn37.domain.eligibility import MAX_MISSED_ROUNDS, is_out, missed_round, restart_clock
-from sn37.domain.evidence import Evidence
-from sn37.domain.history import history_of
 from sn37.domain.ids import Block, CompetitionId, EntryKey
-from sn37.domain.models import Availability
-from sn37.domain.queue import Contention, EntryPlan, admitted, plan_entries
 from sn37.domain.reasons import Reason
-from sn37.domain.standings import WINDOW_ROUNDS
-from sn37.domain.state import History, RoundResult, Submission
+from sn37.domain.round.comparing import Comparer
+from sn37.domain.round.contention import candidates_of, contention_of
+from sn37.domain.round.evidence import Evidence
+from sn37.domain.round.history import history_of
+from sn37.domain.round.round_entries import Contention, EntryPlan, admitted, plan_entries
+from sn37.domain.round.state import History, RoundResult, Submission
+from sn37.domain.submission.eligibility import (
+    MAX_MISSED_ROUNDS,
+    is_out,
+    missed_round,
+    restart_clock,
+)
+from sn37.domain.submission.models import Availability
+from sn37.domain.weights.standings import WINDOW_ROUNDS
 from sn37.testing.builders import (
     a_commitment,
     a_commitment_book,

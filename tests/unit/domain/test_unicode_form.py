@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.multiple_choice import NotMultipleChoice, parse_multiple_choice
-from sn37.domain.repeats import EQUAL, repeats
-from sn37.domain.unicode_form import MOST_MARKS, composed, is_mark
+from sn37.domain.data.multiple_choice import NotMultipleChoice, parse_multiple_choice
+from sn37.domain.data.repeats import EQUAL, repeats
+from sn37.domain.data.unicode_form import MOST_MARKS, composed, is_mark
 from sn37.testing.builders import a_sample, time_of
 
 LONGEST = 200_000  # characters of a row; unicodedata alone takes minutes for such a run of marks

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.version import oldest_version, outdated, weights_version
+from sn37.domain.release.version import oldest_version, outdated, weights_version
 
 PARTS = st.integers(0, 999)
 

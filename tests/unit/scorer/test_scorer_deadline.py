@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sn37.adapters.cuda.deadline import BEAT_S, Deadline, How, Overrun
-from sn37.adapters.cuda.reference import SLOWEST, Cost, Pace, Reference
-from sn37.adapters.cuda.usage import Reading
-from sn37.adapters.cuda.verdicts import out_of_time
-from sn37.domain.deadlines import STILL_FACTOR, WALL_FACTOR, Deadlines, Stage
+from sn37.adapters.scoring.blame import out_of_time
+from sn37.adapters.scoring.deadline import BEAT_S, Deadline, How, Overrun
+from sn37.adapters.scoring.reference import SLOWEST, Cost, Pace, Reference
+from sn37.adapters.scoring.usage import Reading
 from sn37.domain.reasons import Reason
+from sn37.domain.scoring.deadlines import STILL_FACTOR, WALL_FACTOR, Deadlines, Stage
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.fakes import FakeClock
 

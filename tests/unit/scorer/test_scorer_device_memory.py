@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, count, repeat
 
-from sn37.adapters.cuda.device_memory import (
+from sn37.adapters.scoring.device_memory import (
     MAX_POLLS,
     SETTLED_POLLS,
     await_free,

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sn37.adapters.cuda.confinement.landlock import (
+from sn37.adapters.scoring.sandbox.landlock import (
     IOCTL_DEV,
     READ_FILE,
     TRUNCATE,

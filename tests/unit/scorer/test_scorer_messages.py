@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sn37.adapters.cuda.messages import (
+from sn37.adapters.scoring.messages import (
     LENGTH,
     MAX_CONTROL_BITS,
     MAX_DETAIL,
@@ -32,11 +32,11 @@ from sn37.adapters.cuda.messages import (
 from sn37.adapters.sqlite import journal, rounds
 from sn37.adapters.sqlite.json_values import dump, load, to_record
 from sn37.adapters.sqlite.schema import migrate
-from sn37.domain.competition import Method
 from sn37.domain.ids import TaskName
-from sn37.domain.models import NormLimits
 from sn37.domain.reasons import Blame, Reason
-from sn37.domain.scoring import BlockLosses, ControlKind, ControlLoss, SampleBlock
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss, SampleBlock
+from sn37.domain.submission.models import NormLimits
 from sn37.testing.state_store_harness import ALICE, PLAN
 
 

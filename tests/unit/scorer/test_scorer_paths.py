@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import sn37
-from sn37.adapters.cuda.confinement.landlock import READ, WRITE_FILE
-from sn37.adapters.cuda.confinement.paths import system_paths
+from sn37.adapters.scoring.sandbox.landlock import READ, WRITE_FILE
+from sn37.adapters.scoring.sandbox.paths import system_paths
 
 
 def covers(folder: str, path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.adapters.cuda.confinement.sandbox import ESSENTIAL, LOSSES, Layer, Sandbox
+from sn37.adapters.scoring.sandbox.layers import ESSENTIAL, LOSSES, Layer, Sandbox
 
 sandboxes = st.builds(
     Sandbox, layers=st.frozensets(st.sampled_from(Layer)), landlock_abi=st.integers(0, 9)

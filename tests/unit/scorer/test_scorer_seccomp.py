@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from sn37.adapters.cuda.confinement.bpf import (
+from sn37.adapters.scoring.sandbox.bpf import (
     ABSENT,
     ALLOW,
     AND,
@@ -27,8 +27,8 @@ from sn37.adapters.cuda.confinement.bpf import (
     Instruction,
     assemble,
 )
-from sn37.adapters.cuda.confinement.policy import policy
-from sn37.adapters.cuda.confinement.syscalls import LAST_KNOWN, NUMBERS
+from sn37.adapters.scoring.sandbox.policy import policy
+from sn37.adapters.scoring.sandbox.syscalls import LAST_KNOWN, NUMBERS
 
 COMPARISONS = {
     IF_EQUAL: lambda a, k: a == k,

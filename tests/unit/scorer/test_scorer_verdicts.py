@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
-from sn37.adapters.cuda.child import Ended
-from sn37.adapters.cuda.verdicts import post_mortem
-from sn37.adapters.cuda.watchdog import MAX_THREADS, Holdings, holdings, judge
+from sn37.adapters.scoring.blame import post_mortem
+from sn37.adapters.scoring.memory_guard import MAX_THREADS, Holdings, holdings, judge
+from sn37.adapters.scoring.worker_handle import Ended
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 

@@ -17,8 +17,7 @@ from sn37.adapters.sqlite import codec, round_codec
 from sn37.adapters.sqlite.json_values import CodecError, dump, load
 from sn37.adapters.sqlite.premises import from_premises, to_premises
 from sn37.domain.canonical import JsonValue
-from sn37.domain.commitment import Commitment, CommitmentFormat
-from sn37.domain.emission import WeightVector
+from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.ids import (
     Block,
     BlockRef,
@@ -29,10 +28,8 @@ from sn37.domain.ids import (
     RoundKey,
     TaskName,
 )
-from sn37.domain.models import ModelArtifact, ModelRef
 from sn37.domain.reasons import Reason
-from sn37.domain.samples import Provenance, Sample
-from sn37.domain.state import (
+from sn37.domain.round.state import (
     ColdStart,
     EntryOutcome,
     EntryResult,
@@ -45,6 +42,9 @@ from sn37.domain.state import (
     Verdict,
     WeightsRecord,
 )
+from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.submission.models import ModelArtifact, ModelRef
+from sn37.domain.weights.emission import WeightVector
 from sn37.testing.builders import (
     a_beginning,
     a_commitment,

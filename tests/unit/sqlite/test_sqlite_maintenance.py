@@ -15,14 +15,15 @@ import pytest
 from pytest_mock import MockerFixture
 from typer.testing import CliRunner
 
-from sn37.adapters.sqlite import maintenance, versions
+from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import schema_version as versions
 from sn37.adapters.sqlite.database import Access, Database
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app import main
-from sn37.app.cli_errors import run
+from sn37.app.cli import root as main
+from sn37.app.cli.run import run
 from sn37.domain.ids import TaskName
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 from sn37.testing.builders import (
     a_commitment,

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.sqlite import maintenance, versions
+from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import schema_version as versions
 from sn37.adapters.sqlite.schema import MIGRATIONS, VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.domain.state import OpenRound, ValidatorState
+from sn37.domain.round.state import OpenRound, ValidatorState
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

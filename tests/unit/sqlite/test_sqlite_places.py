@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.sqlite import maintenance, reading, versions
+from sn37.adapters.sqlite import maintenance
+from sn37.adapters.sqlite import read_only as reading
+from sn37.adapters.sqlite import schema_version as versions
 from sn37.adapters.sqlite.database import lock_file
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.ports.errors import StateUnavailable

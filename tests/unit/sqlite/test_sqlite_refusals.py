@@ -18,7 +18,7 @@ from sn37.adapters.sqlite.database import connect
 from sn37.adapters.sqlite.schema import APPLICATION_ID, VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.ids import TaskName
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 from sn37.testing.builders import (
     a_pool,

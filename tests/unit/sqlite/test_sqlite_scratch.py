@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.sqlite.scratch import lasting_scratch_store, remove_scratch, scratch_store
-from sn37.app.patience import patiently
-from sn37.app.steps import Steps
-from sn37.domain.state import ValidatorState
+from sn37.app.supervision.deadlines import Steps
+from sn37.app.supervision.waiting_store import patiently
+from sn37.domain.round.state import ValidatorState
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import a_submission
 from sn37.testing.fakes import FakeClock, RecordingSink

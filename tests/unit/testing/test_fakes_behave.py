@@ -9,10 +9,10 @@ import pytest
 
 from sn37.domain.events import Event, HeadAdvanced, Recovered
 from sn37.domain.ids import Block, Netuid, Seed
-from sn37.domain.models import ModelArtifact
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule import Schedule
-from sn37.domain.state import ValidatorState
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import (
     ChainUnavailable,
     DatasetUnavailable,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Hotkey
-from sn37.domain.samples import Sample
 from sn37.testing.fakes import FakeLiveDataset
 from sn37.testing.growing_feed import GrowingFeedContract
 

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from sn37.domain.samples import Pool, PoolRequest
+from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.testing.builders import CHAIN_START, a_pool_request, some_samples
 from sn37.testing.fakes import FakeLiveDataset, FakeStaticDataset
 from sn37.testing.reproducibility import LiveReproducibilityContract, StaticReproducibilityContract

@@ -1,0 +1,251 @@
+"""The hub as a transfer process sees it: a listing, and ranges of files. Child side.
+
+Requests go through the session, the headers and the error types of huggingface_hub. Its
+own download functions are not used: they neither check what they got nor stop in time
+(docs/decisions/0031).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import quote
+
+import httpx2
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    DisabledRepoError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented, not marked
+    build_hf_headers,
+    get_session,
+    hf_raise_for_status,
+    parse_ratelimit_headers,
+    validate_repo_id,
+)
+
+from sn37.adapters.admission.files import ListedFile
+from sn37.adapters.hub.transfer_messages import Connection
+from sn37.domain.canonical import JsonValue
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
+
+MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
+READ_TIMEOUT_S = 30.0  # of silence in the middle of an answer
+LONGEST_RETRY_AFTER_S = 300.0  # the hub counts requests over so long; whoever asks for more errs
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteFile:
+    """One file of a pinned revision, as the hub lists it."""
+
+    listed: ListedFile
+    blob_id: str  # git's sha1 of the blob, of files outside Git LFS
+    sha256: str | None  # hex, of files in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A revision as the hub describes it."""
+
+    commit: str
+    public: bool
+    gated: bool
+    files: tuple[RemoteFile, ...]
+    licence: str | None = None  # as the model card names it
+
+
+class HubHost:
+    """One hub, with the token of this machine if there is one.
+
+    Every method raises ``StoreUnavailable``, and ``ModelNotPublic`` or ``ModelRejected``
+    (``gated``) when the repository is why.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._endpoint = (connection.endpoint or constants.ENDPOINT).rstrip("/")
+        # The listing is asked for as it is and files come by range: a body in another
+        # encoding would have other offsets.
+        self._headers = build_hf_headers(
+            token=connection.token,
+            library_name="sn37",
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    def public(self, repo: str, revision: str) -> Listing:
+        """A commit that everybody can read: one request of bounded size."""
+        found = self.listing(repo, revision)
+        if not found.public:  # our token may be able to read it
+            raise ModelNotPublic(f"{repo} is not public")
+        if found.gated:
+            raise ModelRejected(f"{repo} is gated", reason=Reason.GATED)
+        if found.commit != revision:
+            raise ModelRejected(
+                f"{repo}: {revision[:12]} is a name for commit {found.commit[:12]!a}",
+                reason=Reason.DIGEST_MISMATCH,
+            )
+        return found
+
+    def listing(self, repo: str, revision: str) -> Listing:
+        """What the hub says about a revision that this token can read."""
+        with _translated(repo):
+            validate_repo_id(repo)
+            commit = quote(revision, safe="")
+            url = f"{self._endpoint}/api/models/{repo}/revision/{commit}?blobs=true"
+            body = b""
+            for chunk in self._get(url):
+                body += chunk
+                if len(body) > MAX_LISTING_BYTES:
+                    raise ModelRejected(
+                        f"{repo}: a listing of more than {MAX_LISTING_BYTES} bytes",
+                        reason=Reason.TOO_MANY_FILES,
+                    )
+        try:
+            info: dict[str, JsonValue] = json.loads(body)
+            return Listing(
+                commit=str(info["sha"]),
+                public=not (info["private"] or info.get("disabled")),
+                gated=bool(info.get("gated")),
+                files=tuple(map(_remote_file, cast("list[JsonValue]", info["siblings"]))),
+                licence=_licence(info.get("cardData")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreUnavailable(f"{repo}: the hub's listing cannot be read") from error
+
+    def stream(
+        self, repo: str, revision: str, file: ListedFile, start: int, stop: int
+    ) -> Iterator[bytes]:
+        """The bytes from ``start`` up to ``stop`` of one file, in order, in pieces.
+
+        Ends early when the connection does; never gives more than was asked for. HTTP allows a
+        server to answer with the whole file: what lies before ``start`` is passed over.
+        """
+        # As hf_hub_url makes it, whose import adds a quarter to a transfer process's start.
+        commit, path = quote(revision, safe=""), quote(file.path)
+        url = f"{self._endpoint}/{repo}/resolve/{commit}/{path}"
+        headers = {"Range": f"bytes={start}-{stop - 1}"}
+        with _translated(repo), self._opened(url, headers) as response:
+            place = _first_byte(response, start, file.size_bytes)
+            is_whole = response.status_code == 200
+            for chunk in response.iter_raw():
+                wanted = chunk[max(0, start - place) :]
+                place += len(chunk)
+                if place > stop and not is_whole:
+                    raise StoreUnavailable(f"{repo}: more of {file.path} than was asked for")
+                if place >= stop:
+                    yield wanted[: len(wanted) - (place - stop)]
+                    return
+                if wanted:
+                    yield wanted
+
+    def _get(self, url: str) -> Iterator[bytes]:
+        with self._opened(url, {}) as response:
+            yield from response.iter_raw()
+
+    @contextmanager
+    def _opened(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+        with get_session().stream(
+            "GET", url, headers={**self._headers, **headers}, timeout=READ_TIMEOUT_S
+        ) as response:
+            hf_raise_for_status(response)
+            yield response
+
+
+def _first_byte(response: httpx2.Response, start: int, file_bytes: int) -> int:
+    """Where in the file the body begins, before a byte of it is taken.
+
+    Raises:
+        StoreUnavailable: Neither at ``start`` nor at 0, or it is of another file.
+    """
+    if response.status_code == 200:
+        place, whole = 0, response.headers.get("Content-Length", str(file_bytes))
+    else:
+        found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        place, whole = (int(found[1]), found[2]) if found else (-1, "")
+        if response.status_code != 206 or place != start:
+            raise StoreUnavailable(f"the hub did not serve the range from byte {start}")
+    if whole != str(file_bytes):
+        raise StoreUnavailable(f"a file of {whole or '?'} bytes is listed with {file_bytes}")
+    return place
+
+
+def _remote_file(sibling: JsonValue) -> RemoteFile:
+    match sibling:
+        case {"rfilename": str(path), "lfs": {"sha256": str(sha256), "size": int(size)}}:
+            if not _SHA256.fullmatch(sha256):
+                raise ValueError(f"{path[:80]!a}: no sha256: {sha256[:80]!a}")
+            return RemoteFile(listed=ListedFile(path, size), blob_id="", sha256=sha256)
+        case {"rfilename": str(path), "size": int(size), "blobId": str(blob_id)}:
+            return RemoteFile(listed=ListedFile(path, size), blob_id=blob_id, sha256=None)
+        case other:
+            raise ValueError(f"no file: {str(other)[:80]!a}")
+
+
+def _licence(card: JsonValue) -> str | None:
+    """The licence in a model card's header: its name where the identifier is "other"."""
+    match card:
+        case {"license": "other", "license_name": str(name)}:
+            return name
+        case {"license": str(name)} | {"license": [str(name), *_]}:
+            return name
+    return None
+
+
+@contextmanager
+def _translated(repo: str) -> Iterator[None]:
+    """Turn what huggingface_hub and httpx2 raise into the port's errors, once."""
+    try:
+        yield
+    except PortError:
+        raise
+    except (HfHubHTTPError, httpx2.HTTPError, HFValidationError, OfflineModeIsEnabled) as error:
+        raise port_error(repo, error) from error
+
+
+def port_error(repo: str, error: Exception) -> PortError:
+    """Who is to blame for a failed request: the order matters, the types are nested."""
+    match error:
+        case GatedRepoError():
+            return ModelRejected(f"{repo} is gated", reason=Reason.GATED)
+        case RepositoryNotFoundError() | RevisionNotFoundError() | DisabledRepoError():
+            return ModelNotPublic(f"{repo} cannot be read at this commit")
+        case HFValidationError():
+            return ModelNotPublic(f"{repo[:80]!a} is not the name of a repository")
+        case HfHubHTTPError():
+            return _http_error(repo, error)
+        case OfflineModeIsEnabled():
+            return StoreUnavailable("HF_HUB_OFFLINE is set: unset it to reach the hub")
+        case _:
+            return StoreUnavailable(f"the hub does not answer: {type(error).__name__}")
+
+
+def _http_error(repo: str, error: HfHubHTTPError) -> PortError:
+    status = error.response.status_code
+    if status == 401:
+        # A missing repository has an error code; this one is about us.
+        return StoreUnavailable("the hub refuses the token: renew HF_TOKEN or the login")
+    if status in (403, 404, 410, 451):
+        return ModelNotPublic(f"{repo} cannot be read: the hub says {status}")
+    return StoreUnavailable(f"the hub answers {status}", retry_after_s=_retry_after_s(error))
+
+
+def _retry_after_s(error: HfHubHTTPError) -> float | None:
+    headers = error.response.headers
+    if (text := headers.get("Retry-After", "")).isdecimal():  # HTTP allows a date as well
+        return min(float(text), LONGEST_RETRY_AFTER_S)
+    limits = parse_ratelimit_headers(headers)
+    if limits is None or limits.remaining != 0:
+        return None
+    return float(min(limits.reset_in_seconds, LONGEST_RETRY_AFTER_S))

@@ -1,0 +1,76 @@
+"""The parent's half of what is said between it and a worker, in the order in which it is due."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from sn37.adapters.scoring.blame import unblamed, unexpected
+from sn37.adapters.scoring.deadline import Deadline
+from sn37.adapters.scoring.messages import (
+    LENGTH,
+    MAX_REPLY_BYTES,
+    MalformedMessage,
+    Reached,
+    Ready,
+    Reply,
+    Scored,
+    WorkOrder,
+    decode_reply,
+)
+from sn37.adapters.scoring.worker_handle import Child
+from sn37.domain.reasons import Reason
+from sn37.ports.errors import ModelRejected, ScorerUnavailable
+
+START_S = 180.0  # until a worker comes to the model; a driver takes long to give memory back
+
+
+async def start(worker: Child, order: WorkOrder) -> Mapping[str, str]:
+    """Have the worker begin; what it runs on. Nothing in it is the model's yet.
+
+    Raises:
+        ScorerUnavailable: It does not.
+    """
+    try:
+        async with asyncio.timeout(START_S):
+            await worker.send(order.encode())
+            match unblamed(await _receive(worker)):
+                case Ready(environment):
+                    return environment
+                case other:
+                    raise unexpected(other)
+    except TimeoutError as error:
+        raise ScorerUnavailable(f"the worker did not start within {START_S:g} s") from error
+
+
+async def next_block(worker: Child, deadline: Deadline) -> Scored:
+    """The losses of the next block, and on the way the stages before it."""
+    while True:
+        match unblamed(await deadline.run(_receive(worker))):
+            case Reached(stage) if deadline.stage.is_before(stage):
+                deadline.enter(stage)
+            case Scored() as told:
+                deadline.block_done()
+                return told
+            case other:
+                raise unexpected(other)
+
+
+async def _receive(worker: Child) -> Reply:
+    """The worker's next message.
+
+    Raises:
+        ConnectionError: It is gone.
+        ModelRejected: What it sent is no message.
+    """
+    try:
+        (length,) = LENGTH.unpack(await worker.reader.readexactly(LENGTH.size))
+        if length > MAX_REPLY_BYTES:
+            raise MalformedMessage(f"{length} bytes long")
+        return decode_reply(await worker.reader.readexactly(length))
+    except asyncio.IncompleteReadError as error:
+        raise ConnectionError("the worker closed its stream") from error
+    except MalformedMessage as error:
+        raise ModelRejected(
+            f"the worker sent a malformed message: {error}", reason=Reason.UNLOADABLE
+        ) from error

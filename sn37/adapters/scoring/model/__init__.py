@@ -1,0 +1,1 @@
+"""Models, tokenizers and losses. Shared by scoring and training."""

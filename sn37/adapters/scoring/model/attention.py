@@ -1,0 +1,197 @@
+"""Attention over packed rows: each sample sees itself only, causally. Child side.
+
+transformers would build a T x T mask for a packed row and compute all of it; in some paths it
+adds the smallest float to a score, which a lower score of a visible key loses against. Here the
+row is cut at the samples' bounds and each piece goes through torch's fused attention with its
+causal flag, which skips the upper triangle. What an architecture adds is done here: a sliding
+window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+
+Pieces are filled up with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
+sums depend on the piece's length, and a model could read there how many tokens are to come.
+
+A hidden key is not in the product or its score is minus infinity, so its weight is exactly 0
+whatever the scores are. One thing passes through a weight of 0: a value that is infinite or
+NaN, since 0 times it is NaN. That makes losses NaN and no loss better; ``careful`` computes
+without it.
+
+Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
+"""
+
+# ruff: noqa: N803, N806  (shape letters)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.precision import ROW_STEP, multiply
+from sn37.domain.reasons import Reason
+
+NAME = "sn37_packed"
+# Architectures whose attention, read in transformers 5.23 and checked by tests against
+# float64, is exactly what ``attend`` computes once it is registered. ``packed_bodies`` does
+# what Bart and Falcon need besides; no other architecture is scored.
+PACKED = frozenset(
+    {
+        "GPTNeoXForCausalLM",
+        "Gemma2ForCausalLM",
+        "GemmaForCausalLM",
+        "LlamaForCausalLM",
+        "MistralForCausalLM",
+        "Phi3ForCausalLM",
+        "PhiForCausalLM",
+        "Qwen2ForCausalLM",
+        "Qwen3ForCausalLM",
+    }
+)
+CAPPED_ROWS = 256  # queries whose soft-capped scores exist at once: H x 256 x L numbers
+
+Bounds = Sequence[tuple[int, int]]
+
+
+class PackedAttention:
+    """The attention of one model; ``bounds`` are those of the row it is about to see.
+
+    With ``careful`` a token whose key or value is no number takes no part before its own place,
+    and makes NaN of all places that see it.
+
+    Args:
+        products: What queries, keys and values are rounded to. The fused kernel adds in
+            float32 and rounds its weights and its result to the same.
+        layers: The attention modules in the order in which they are to run.
+    """
+
+    def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
+        self.bounds: Bounds = ()
+        self.careful = False
+        self._products = products
+        self._layers = [id(layer) for layer in layers]
+        self._ran: list[int] = []
+        AttentionInterface.register(NAME, self.attend)
+        AttentionMaskInterface.register(NAME, no_mask)
+
+    def check_all_ran(self) -> None:
+        """Once a row is through: every layer's attention was this one, once.
+
+        Raises:
+            ModelFault: ``unsound``.
+        """
+        ran, self._ran = self._ran, []
+        if ran != self._layers:
+            raise ModelFault(
+                Reason.UNSOUND, f"{len(ran)} of {len(self._layers)} layers ran our attention"
+            )
+
+    def attend(
+        self,
+        module: nn.Module,
+        query_1HTD: Tensor,
+        key_1GTD: Tensor,
+        value_1GTD: Tensor,
+        attention_mask: None,
+        *,
+        scaling: float | None = None,
+        sliding_window: int | None = None,
+        softcap: float | None = None,
+        **_: object,
+    ) -> tuple[Tensor, None]:
+        """transformers' attention interface: (1, T, H, D), and no attention weights."""
+        self._ran.append(id(module))
+        whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
+        output_1THD = torch.empty_like(whole[0].transpose(1, 2))
+        for start, stop in self.bounds:
+            missing = (start - stop) % ROW_STEP
+            query, key, value = (pad(x[:, :, start:stop], (0, 0, 0, missing)) for x in whole)
+            window = sliding_window if (sliding_window or 0) < stop - start else None
+            broken = None
+            if self.careful:
+                key, value, broken = _without_broken(key, value, window)
+            if softcap is None:
+                piece = fused(query, key, value, scaling, window)
+            else:
+                piece = _capped(query, key, value, scaling, window, softcap)
+            if broken is not None:
+                piece.masked_fill_(broken, torch.nan)
+            output_1THD[:, start:stop] = piece.transpose(1, 2)[:, : stop - start]
+        return output_1THD, None
+
+
+def no_mask(*_: object, **__: object) -> None:
+    """The row's structure is in ``bounds``; a mask would only repeat it."""
+
+
+def fused(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
+) -> Tensor:
+    """Causal attention of one sample, (1, H, L, D), by torch's kernel; can be differentiated."""
+    if window is None:
+        return scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scaling, enable_gqa=_is_grouped(query, key)
+        )
+    length = query.shape[2]
+    mask_LL = visible_keys(0, length, length, window, query.device)
+    if query.is_cuda and _is_grouped(query, key):
+        # No kernel of a GPU's takes groups and a mask: torch would write down all H x L x L scores.
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    return scaled_dot_product_attention(
+        query, key, value, mask_LL, scale=scaling, enable_gqa=_is_grouped(query, key)
+    )
+
+
+def _without_broken(
+    key: Tensor, value: Tensor, window: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Keys and values with 0 for what is no number, and where queries (L, 1) see such a token."""
+    numbers_1GL = torch.isfinite(key).all(dim=3) & torch.isfinite(value).all(dim=3)
+    up_to_L = (~numbers_1GL.all(dim=1)).squeeze(0).cumsum(dim=0)
+    seen_L = up_to_L.clone()
+    if window is not None:
+        seen_L[window:] -= up_to_L[:-window]
+    key, value = (x.nan_to_num(0.0, 0.0, 0.0) for x in (key, value))
+    return key, value, (seen_L > 0).unsqueeze(1)
+
+
+def _capped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float,
+) -> Tensor:
+    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    heads, length = query.shape[1], query.shape[2]
+    scale = query.shape[3] ** -0.5 if scaling is None else scaling
+    query = query.squeeze(0)
+    key, value = (x.squeeze(0).repeat_interleave(heads // x.shape[1], dim=0) for x in (key, value))
+    rows = []
+    for first in range(0, length, CAPPED_ROWS):
+        stop = min(first + CAPPED_ROWS, length)
+        scores = multiply(query[:, first:stop], key[:, :stop].transpose(1, 2))
+        scores = torch.tanh(scores * (scale / softcap)).mul_(softcap)
+        visible = visible_keys(first, stop, stop, window, query.device)
+        scores.masked_fill_(~visible, -torch.inf)
+        weights = scores.softmax(dim=-1).to(value.dtype)
+        rows.append(multiply(weights, value[:, :stop]))
+    return torch.cat(rows, dim=1).unsqueeze(0)
+
+
+def visible_keys(
+    first: int, stop: int, num_keys: int, window: int | None, device: torch.device
+) -> Tensor:
+    """Which keys the queries ``[first, stop)`` see: themselves and what precedes, in a window
+    the newest ``window`` of them."""
+    query = torch.arange(first, stop, device=device).unsqueeze(1)
+    key = torch.arange(num_keys, device=device)
+    visible = key <= query
+    return visible if window is None else visible & (key > query - window)
+
+
+def _is_grouped(query: Tensor, key: Tensor) -> bool:
+    return query.shape[1] != key.shape[1]

@@ -1,0 +1,115 @@
+"""Sums of -log p over the scored tokens of samples, in packs fixed by the samples. Child side.
+
+Shapes: T tokens of a pack, P of them followed by a scored token, D hidden.
+
+The body runs over packed rows (``packing``, ``packed_bodies``) without key/value cache; the head,
+which for small models costs the most, sees only positions whose next token is scored
+(``head``). Products are taken in the precision of ``precision``, sums of loss in float64.
+"""
+
+# ruff: noqa: N806  (shape letters)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from sn37.adapters.scoring.model import precision, soundness
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.head import head_of
+from sn37.adapters.scoring.model.packed_bodies import PackedBody
+from sn37.adapters.scoring.model.packing import Pack, packs
+
+# Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gains nothing, and costs
+# memory and cache.
+PACK_TOKENS = {"cpu": 2048, "cuda": 8192}
+
+
+class LossModel:
+    """A causal language model cut into its body and its head."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        products: torch.dtype | None = None,
+        pack_tokens: int | None = None,
+    ) -> None:
+        """Changes ``model``.
+
+        Args:
+            products: Other than the device's, to measure what that changes.
+            pack_tokens: Likewise.
+
+        Raises:
+            ModelFault: As ``PackedBody``.
+        """
+        self._device = model.device
+        self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
+        products = products or precision.product_dtype(model.dtype, self._device)
+        self._body = PackedBody(model, products)
+        if products is not model.dtype:
+            precision.prepare(model, products)
+        self._head = head_of(model, products)
+
+    @torch.inference_mode()
+    def nats(self, samples: Sequence[Encoded]) -> list[float]:
+        """Sum of -log p over each sample's scored tokens, in the order given.
+
+        Equal sequences of samples give bit-identical sums. NaN and infinity are returned.
+
+        Raises:
+            ModelFault: ``unsound``: they are not the losses of a distribution.
+        """
+        sums = [0.0] * len(samples)
+        # All packs are queued before the first result is waited for.
+        pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
+        soundness.check_totals(sums_R for _, _, sums_R in pending)
+        for pack, nats_P, _ in pending:
+            counts = [sample.num_scored for sample in pack.samples]
+            parts = torch.split(nats_P.double().cpu(), counts)
+            for number, part in zip(pack.numbers, parts, strict=True):
+                sums[number] = float(part.sum())
+        return sums
+
+    @torch.inference_mode()
+    def row_nats(
+        self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
+    ) -> Tensor:
+        """-log p of the pack's P scored tokens, float32, on the device.
+
+        Args:
+            ids: Put other tokens in the row than the pack's; what is scored stays the same.
+            careful: See ``PackedAttention``.
+        """
+        hidden_PD = self._hidden(pack, ids, careful=careful)
+        return self._head.nats(hidden_PD, pack.targets)
+
+    def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
+        """-log p of each target, and the totals of the watched positions."""
+        targets = pack.targets
+        rows = soundness.watched(len(targets))
+        nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
+        return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
+
+    def _hidden(
+        self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
+    ) -> Tensor:
+        """The hidden states, P x D, before the scored tokens."""
+        hidden_TD = self._body(
+            self._indices(pack.ids if ids is None else ids),
+            self._indices(pack.positions),
+            pack.bounds,
+            careful=careful,
+        )
+        return hidden_TD[self._indices(pack.before_scored)]
+
+    def _indices(self, values: Sequence[int]) -> Tensor:
+        """On the device, copied while the host goes on."""
+        host = torch.tensor(values)
+        if self._device.type == "cpu":
+            return host
+        return host.pin_memory().to(self._device, non_blocking=True)

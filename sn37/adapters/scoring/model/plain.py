@@ -1,0 +1,87 @@
+"""A second implementation of losses, for the checks before a crown. Child side.
+
+Independent on purpose: transformers' own model with its own attention, weights widened to
+float32, which is exact, one sample at a time, log-softmax over the full logits. Of our own
+arithmetic, our attention, our heads, packing and product rules, nothing is in it. Token ids come
+from the same rules, which are the competition's.
+"""
+
+# ruff: noqa: N806  (shape letters: T tokens of a sample, V vocabulary)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from sn37.adapters.scoring.model.encoding import Encoded
+from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.loading import DTYPES, opened_config
+from sn37.domain.reasons import Reason
+
+
+def load_plainly(
+    folder: Path, *, architecture: str, device: torch.device, dtype: str = "float32"
+) -> PreTrainedModel:
+    """The model as everybody loads it, in float32.
+
+    Args:
+        dtype: Of the weights in the competition; what a model derives from its config in that
+            dtype is part of the model.
+
+    Raises:
+        ModelFault: ``architecture``: it loads as another class.
+    """
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=opened_config(folder),
+        dtype=torch.float32,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    if type(model).__name__ != architecture:
+        raise ModelFault(
+            Reason.ARCHITECTURE, f"loads as {type(model).__name__}, declared {architecture}"
+        )
+    _round_scales(model, DTYPES[dtype])
+    model.requires_grad_(False)
+    model.train(mode=False)
+    module: torch.nn.Module = model  # transformers' wrapper of to() has lost its types
+    module.to(device)
+    return model
+
+
+class PlainModel:
+    """The losses that a model gives by its own forward pass."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+
+    def nats(self, samples: Sequence[Encoded]) -> list[float]:
+        """Sum of -log p over each sample's scored tokens."""
+        return [self._nats(sample) if sample.num_scored else 0.0 for sample in samples]
+
+    @torch.inference_mode()
+    def _nats(self, sample: Encoded) -> float:
+        ids_T = torch.tensor(sample.ids, device=self._model.device)
+        logits_TV = self._model(
+            input_ids=ids_T.unsqueeze(0), use_cache=False, return_dict=True
+        ).logits[0]
+        before_PV = logits_TV[sample.first - 1 : -1].float()
+        log_p_PV = torch.log_softmax(before_PV, dim=-1)
+        targets_P1 = ids_T[sample.first :].unsqueeze(1)
+        return -float(log_p_PV.gather(1, targets_P1).double().sum())
+
+
+def _round_scales(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Gemma multiplies its embeddings by the root of their width, in the dtype of its weights.
+
+    Everybody who runs it in bfloat16 has 55.5 for 55.43. That is 0.1 % of the scale, and up to
+    0.07 % of a tiny model's loss.
+    """
+    for name, buffer in model.named_buffers():
+        if name.endswith("embed_scale"):
+            buffer.copy_(buffer.to(dtype))

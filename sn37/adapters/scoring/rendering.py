@@ -1,0 +1,88 @@
+"""Whether a competition's chat template renders, for who writes a schedule.
+
+    python -m sn37.adapters.scoring.rendering
+
+reads a template as a line of JSON and writes what is wrong with it, or null. It renders as a
+worker does (``template``), in a process of its own: a template is a program, and may not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+from importlib.util import find_spec
+
+from sn37.adapters.child_process.running import child_environment, running
+from sn37.domain.scoring.deadlines import PREPARING_S
+
+_ENGINE = "jinja2"
+_MEMORY_BYTES = 1 << 30
+# For those that a tokenizer would name.
+_STAND_INS = {
+    f"{name}_token": f"<{name}>" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
+}
+
+
+def can_render() -> bool:
+    """Whether the library that renders templates is installed here."""
+    return find_spec(_ENGINE) is not None
+
+
+async def template_problem(template: str, *, timeout_s: float = PREPARING_S) -> str | None:
+    """Why a competition whose models get this template cannot be scored; ``None``: it can.
+
+    Special tokens are stand-ins, such as ``<bos>``: those of the models' tokenizers are not known.
+
+    Args:
+        timeout_s: By the clock, the start of a process included.
+
+    Raises:
+        ChildError: No process can be started.
+    """
+    order = json.dumps(template).encode() + b"\n"
+    async with running(__name__, child_environment({})) as child:
+        try:
+            async with asyncio.timeout(timeout_s):
+                child.send(order)
+                async for line in child.lines():
+                    found: str | None = json.loads(line)
+                    return found
+        except TimeoutError:
+            return f"it does not end within {timeout_s:g} s"
+        died = child.death()
+    return f"its rendering {died}"
+
+
+def main() -> None:
+    """Render the one template on standard input."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    found = _problem(json.loads(sys.stdin.readline()))
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+
+
+def _problem(template: str) -> str | None:
+    from jinja2 import TemplateSyntaxError
+
+    from sn37.adapters.scoring.model.faults import ModelFault
+    from sn37.adapters.scoring.model.template import shape_of
+
+    try:
+        shape_of(template, _STAND_INS)
+    except ModelFault as fault:
+        return str(fault)
+    except TemplateSyntaxError as error:
+        return f"line {error.lineno} of the template: {_first_line(error)}"
+    except Exception as error:  # noqa: BLE001  # a template is a program: it may raise anything
+        return f"{type(error).__name__}: {_first_line(error)}"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The data sources of a simulated network."""

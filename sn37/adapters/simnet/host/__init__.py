@@ -1,0 +1,1 @@
+"""The model host of a simulated network."""

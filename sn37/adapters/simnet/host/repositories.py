@@ -1,0 +1,142 @@
+"""A folder that plays the model host: repositories, revisions, visibility.
+
+``<root>/<namespace>/<name>/<40-hex revision>/`` holds the files of one revision and never
+changes; ``meta.json`` beside them says who may read. Like the real host, it stores whatever
+it is given: refusing bad models is the reader's business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from enum import StrEnum
+from hashlib import sha1, sha256
+from pathlib import Path
+
+from sn37.adapters.simnet.host.half_written import own, sweep
+from sn37.domain.canonical import JsonValue, canonical_json
+from sn37.domain.submission.models import ModelRef
+
+META = "meta.json"
+_PARTIAL, _META = ".partial-", ".meta-"  # until complete
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+class Visibility(StrEnum):
+    """Who can read a repository."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
+    DELETED = "deleted"
+
+
+class FolderRepositories:
+    """The host's own view: everything is readable and writable here.
+
+    All methods block on local files, and raise ``OSError`` when the folder refuses.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    def push(self, repo: str, folder: Path, *, revision: str | None = None) -> str:
+        """Store a copy of ``folder``; return its revision, by default a hash of the content.
+
+        A new repository is private. Pushing the same files again changes nothing.
+
+        Raises:
+            ValueError: ``repo`` or ``revision`` is malformed.
+        """
+        home = self._home(repo)
+        if revision is None:
+            revision = _revision_of(folder)
+        elif not _REVISION.fullmatch(revision):
+            raise ValueError(f"revision {revision!r} is not 40 hex digits")
+        home.mkdir(parents=True, exist_ok=True)
+        target = home / revision
+        if not target.is_dir():
+            sweep(home, _PARTIAL)
+            with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=home) as partial:
+                copy = Path(partial, "files")
+                # Links are copied as links: a reader must refuse them, not the host resolve them.
+                shutil.copytree(folder, copy, symlinks=True)
+                try:
+                    copy.rename(target)
+                except OSError:
+                    if not target.is_dir():  # otherwise somebody pushed the same meanwhile
+                        raise
+        if not (home / META).exists():
+            self._write(home, Visibility.PRIVATE)
+        return revision
+
+    def visibility(self, repo: str) -> Visibility | None:
+        """Who may read ``repo``; ``None`` when there is none of that name.
+
+        Raises:
+            ValueError: Its meta file is damaged.
+        """
+        home = self._home(repo)
+        try:
+            text = (home / META).read_text()
+        except FileNotFoundError:
+            self._root.stat()  # raises when the whole host is gone, which is another matter
+            return None
+        return Visibility(json.loads(text)["visibility"])
+
+    def set_visibility(self, repo: str, visibility: Visibility) -> None:
+        """Change who may read ``repo``; repeating it changes nothing.
+
+        Raises:
+            FileNotFoundError: There is no such repository.
+        """
+        if self.visibility(repo) is None:
+            raise FileNotFoundError(f"no repository {repo}")
+        if self.visibility(repo) is not visibility:
+            self._write(self._home(repo), visibility)
+
+    def public_files(self, ref: ModelRef) -> Path | None:
+        """The folder of a revision that the public can read, or ``None``."""
+        try:
+            if self.visibility(ref.repo) is not Visibility.PUBLIC:
+                return None
+        except ValueError:
+            return None  # an impossible name, which nobody can have published
+        if not _REVISION.fullmatch(ref.revision):
+            return None
+        folder = self._home(ref.repo) / ref.revision
+        return folder if folder.is_dir() else None
+
+    def _home(self, repo: str) -> Path:
+        parts = repo.split("/")
+        if len(parts) != 2 or not all(_PART.fullmatch(part) for part in parts):
+            raise ValueError(f"repository must be namespace/name, not {repo[:80]!a}")
+        return self._root / parts[0] / parts[1]
+
+    def _write(self, home: Path, visibility: Visibility) -> None:
+        sweep(home, _META)
+        with tempfile.NamedTemporaryFile("w", dir=home, prefix=own(_META), delete=False) as file:
+            json.dump({"visibility": visibility}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).rename(home / META)
+
+
+def _revision_of(folder: Path) -> str:
+    """Sha1 of the canonical list of (path, size, sha256), as Git names content."""
+    rows: list[JsonValue] = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            rows.append([name, "link", path.readlink().as_posix()])
+        elif path.is_file():
+            data = path.read_bytes()
+            rows.append([name, len(data), sha256(data).hexdigest()])
+    return sha1(canonical_json(rows), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""The miners of a simulated network and their models."""

@@ -1,0 +1,107 @@
+"""Miners from outside: whoever takes part in a simulated network by its command line.
+
+A guest's key follows from the seed and the names of wallet and hotkey, so nothing has to be
+kept: the same names are the same miner in every command.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.adapters.simnet.chain.chain import SimnetChain
+from sn37.adapters.simnet.chain.keys import SimnetSigner, keypair
+from sn37.adapters.simnet.chain.ledger import Ledger
+from sn37.adapters.simnet.chain.schema import require_chain
+from sn37.adapters.simnet.feed.dataset import SimnetFeed
+from sn37.adapters.simnet.host.model_store import FolderModelStore
+from sn37.adapters.simnet.host.publisher import FolderPublisher
+from sn37.adapters.simnet.world import GENESIS_TIME, NETUID, SOURCE
+from sn37.domain.ids import Block, Coldkey, Uid
+from sn37.ports.clock import Clock
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.errors import ChainUnavailable
+
+LOOK_S = 0.1  # between two looks whether the validator has made the next block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """One miner and the network it sees."""
+
+    chain: SimnetChain
+    models: FolderModelStore
+    publisher: FolderPublisher
+    signer: SimnetSigner
+    coldkey: Coldkey
+    plugins: Mapping[str, DatasetPlugin]  # the sources that are simnet's own
+
+    async def register(self) -> Uid:
+        """Take a slot on the subnet, and return once there is a block in which it is taken.
+
+        Raises:
+            ValueError: It is a member already, or every slot is taken.
+        """
+        first = Block((await self.chain.head()).number + 1)
+        uid = self.chain.register(NETUID, self.signer.hotkey, self.coldkey, 0, False, first)
+        async for head in self.chain.blocks():
+            if head.number >= first:
+                break
+        return uid
+
+
+def open_guest(
+    state_dir: Path,
+    *,
+    wallet: str,
+    hotkey: str,
+    cache: Path,
+    validator_runs: Callable[[], bool],
+    clock: Clock,
+) -> Guest:
+    """The world in a validator's folder, seen by a guest; the validator may be running.
+
+    A guest who waits for blocks leaves them to a running validator, which makes one when it is
+    ready for it and would miss what came meanwhile. Without one the guest makes them.
+
+    Args:
+        cache: Folder for the guest's own copies of models.
+
+    Raises:
+        ValueError: The file holds no whole chain.
+        ChainUnavailable: It does not answer.
+    """
+    root = state_dir.absolute() / "simnet"
+    path, repos = root / "chain.sqlite", root / "repos"
+    require_chain(path)
+    seed = _seed(path)
+    signer = SimnetSigner(keypair(seed, f"guest/{wallet}/{hotkey}"))
+
+    feed = SimnetFeed(seed=seed, genesis_time=GENESIS_TIME, cache=root / "corpus.json")
+
+    async def next_is_due() -> None:
+        before = await chain.head()
+        while validator_runs() and await chain.head() == before:
+            await clock.sleep(LOOK_S)
+
+    chain = SimnetChain(path, netuid=NETUID, signer=signer, idle=next_is_due)
+    return Guest(
+        chain=chain,
+        models=FolderModelStore(repos, cache),
+        publisher=FolderPublisher(repos),
+        signer=signer,
+        coldkey=Coldkey(keypair(seed, f"guest/{wallet}").ss58_address),
+        plugins={SOURCE: feed},
+    )
+
+
+def _seed(path: Path) -> int:
+    ledger = Ledger(path)
+    try:
+        return ledger.seed
+    except sqlite3.Error as error:
+        raise ChainUnavailable(f"simnet chain {path}: {error}") from error
+    finally:
+        ledger.close()

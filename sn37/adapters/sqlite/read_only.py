@@ -1,0 +1,83 @@
+"""Reading a state database from outside, which a validator may be using meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sn37.adapters.sqlite import rounds
+from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, is_there, known_version, translated
+from sn37.adapters.sqlite.schema import VERSION
+from sn37.adapters.sqlite.state_store import load_state
+from sn37.domain.data.samples import Pool
+from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.round.state import ValidatorState
+from sn37.ports.errors import StateUnavailable, StateUnreadable
+
+
+def read_state(path: Path) -> ValidatorState:
+    """What a validator has recorded, which may be using the database meanwhile.
+
+    Raises:
+        StateUnreadable: It is damaged, or of another version.
+        StateUnavailable: It is not there, or cannot be read.
+    """
+    with _reading_current(path) as db:
+        return ValidatorState() if db is None else load_state(db)
+
+
+def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
+    """The pools of a round that are kept, which a validator may be using meanwhile.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``read_state``.
+    """
+    with _reading_current(path) as db:
+        return {} if db is None else rounds.pools(db, round_)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database, for reading only."""
+    with translated(path):
+        if not is_there(path):
+            raise StateUnavailable(f"there is no state database at {path}")
+        mode = "mode=ro&immutable=1" if _is_at_rest(path.resolve()) else "mode=ro"
+        uri = f"{path.resolve().as_uri()}?{mode}"
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
+            db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            yield db
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Whether the file is all there is, in a folder where SQLite cannot put what it locks with.
+
+    Raises:
+        StateUnavailable: It is not all there is, and the rest cannot be read there.
+    """
+    newest, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
+    if os.access(path.parent, os.W_OK) or (newest.exists() and shared.exists()):
+        return False
+    if newest.exists() and newest.stat().st_size > 0:
+        raise StateUnavailable(
+            f"{path}: its newest writes are in {newest.name}, and can only be read where the "
+            "folder can be written; copy both files to such a folder"
+        )
+    return True
+
+
+@contextmanager
+def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """One view of a database of this version; ``None`` for an empty one."""
+    with reading(path) as db:
+        version = known_version(db, path)
+        if 0 < version < VERSION:
+            raise StateUnreadable(
+                f"{path} has version {version}, this program reads {VERSION}; a start of the "
+                "validator brings it up to date"
+            )
+        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        yield db if version else None

@@ -1,0 +1,1 @@
+"""What runs side by side in a validator: one module for each actor."""

@@ -1,0 +1,86 @@
+"""Follow the chain, and have the next submissions on disk before they are due."""
+
+from __future__ import annotations
+
+import logging
+
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.deadlines import step
+from sn37.app.supervision.heads import Heads
+from sn37.domain.events import HeadAdvanced, SubmissionSeen, ViewAged
+from sn37.domain.ids import BlockRef
+from sn37.domain.round.state import Submission
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import CommitmentBook
+from sn37.ports.chain import Chain
+from sn37.ports.clock import Clock
+from sn37.ports.errors import ChainUnavailable
+from sn37.ports.telemetry import EventSink
+
+log = logging.getLogger(__name__)
+
+
+def submissions_of(book: CommitmentBook) -> tuple[Submission, ...]:
+    """What is known of each commitment when it is first read."""
+    return tuple(Submission(commitment=c, clock_block=c.block) for c in book.well_formed.values())
+
+
+class Follower:
+    """Reads the commitments of every new head and hands the head on.
+
+    It does nothing slow, so that a commitment is noticed within one block of its
+    finalization while other actors fetch and score.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        keeper: StateKeeper,
+        heads: Heads,
+        schedule: Schedule,
+        clock: Clock,
+        sink: EventSink,
+    ) -> None:
+        self._chain = chain
+        self._keeper = keeper
+        self._heads = heads
+        self._timing = schedule.timing
+        self._clock = clock
+        self._sink = sink
+        self._read_at = 0.0  # by the clock; of the newest head
+        self._book: CommitmentBook | None = None
+
+    async def run(self) -> None:
+        try:
+            await self._follow()
+        except ChainUnavailable:
+            if (head := self._heads.newest) is not None:
+                age_s = self._clock.monotonic() - self._read_at
+                self._sink.emit(ViewAged(head=head, age_s=age_s))
+            raise
+
+    async def _follow(self) -> None:
+        async for head in self._chain.blocks():
+            with step(f"reading block {head.number}"):
+                await self._read(head)
+                self._read_at = self._clock.monotonic()
+                self._sink.emit(
+                    HeadAdvanced(head=head, next_sync=self._timing.next_sync_block(head.number))
+                )
+                self._heads.publish(head)
+
+    async def _read(self, head: BlockRef) -> None:
+        book = await self._chain.commitments(head)
+        if book is self._book:
+            return
+        self._book = book
+        for submission in await self._keeper.add_submissions(submissions_of(book)):
+            commitment = submission.commitment
+            self._sink.emit(
+                SubmissionSeen(
+                    key=commitment.key,
+                    repo=commitment.model.repo,
+                    num_blocks_late=head.number - commitment.block,
+                )
+            )

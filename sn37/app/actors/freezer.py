@@ -1,0 +1,158 @@
+"""Read the live sources and freeze their rows before the block that seeds the draw."""
+
+from __future__ import annotations
+
+from sn37.app.actors.spare_time import SpareTime
+from sn37.app.samples.plugin_calls import one_line
+from sn37.app.samples.sources import Sources
+from sn37.app.samples.window_times import window_times
+from sn37.app.supervision.deadlines import step
+from sn37.app.supervision.heads import Subscription
+from sn37.domain.data.samples import EmptyWindow, PoolRequest
+from sn37.domain.data.sampling import collect_window
+from sn37.domain.data.vetting import Collected
+from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
+from sn37.domain.ids import (
+    BLOCK_SECONDS,
+    Block,
+    BlockRef,
+    CompetitionId,
+    Hotkey,
+    Netuid,
+    RoundKey,
+    TaskName,
+)
+from sn37.domain.metagraph import RAO_PER_TAO
+from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
+from sn37.domain.schedule.schedule import RoundTiming, Schedule
+from sn37.ports.chain import Chain
+from sn37.ports.errors import DatasetUnavailable
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
+
+
+def live_tasks(rules: Competition) -> tuple[Task, ...]:
+    """The tasks whose rows must be frozen before the sync block."""
+    return tuple(t for t in rules.tasks if t.source.freshness is Freshness.LIVE)
+
+
+class Freezer:
+    """Collects the pools of the next round in the last blocks before its sync block.
+
+    Whatever is not complete when that block exists is thrown away: rows added once the seed
+    is known must not count (attack 42). The validator then sits the round out.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        sources: Sources,
+        store: StateStore,
+        heads: Subscription,
+        schedule: Schedule,
+        sink: EventSink,
+        spare: SpareTime | None = None,
+    ) -> None:
+        self._chain = chain
+        self._sources = sources
+        self._store = store
+        self._spare = spare or SpareTime()
+        self._heads = heads
+        self._schedule = schedule
+        self._timing = schedule.timing
+        self._sink = sink
+        self._frozen: dict[CompetitionId, Block] = {}  # the newest sync block of each
+
+    async def run(self) -> None:
+        async for head in self._heads:
+            sync = self._timing.next_sync_block(head.number)
+            if head.number < sync - self._timing.freeze_lead:
+                continue
+            for rules in self._schedule.at(sync):
+                key = RoundKey(rules.id, sync)
+                if self._frozen.get(rules.id) != sync and live_tasks(rules):
+                    await self._freeze(key, rules)
+
+    async def _freeze(self, key: RoundKey, rules: Competition) -> None:
+        if await self._store.pools(key):
+            self._frozen[rules.id] = key.sync_block  # by this validator, before it was restarted
+            return
+        try:
+            async with self._spare.withheld():
+                collected = {
+                    task.name: await self._collect(key.sync_block, rules, task)
+                    for task in live_tasks(rules)
+                }
+        except (DatasetUnavailable, EmptyWindow) as error:
+            retry_in_s = float(self._blocks_to_next_read(key.sync_block) * BLOCK_SECONDS)
+            self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=retry_in_s))
+            return
+        head = await self._chain.head()
+        # Another actor may have heard of the sync block before this answer came.
+        newest = max(r.number for r in (head, self._heads.newest) if r is not None)
+        if newest >= key.sync_block:
+            return  # too late
+        await self._store.freeze_pools(key, {task: c.pool for task, c in collected.items()})
+        self._frozen[rules.id] = key.sync_block
+        for task, found in collected.items():
+            self._tell(key, task, found)
+
+    def _blocks_to_next_read(self, sync: Block) -> int:
+        """At the next block, or else in the last blocks before the next round."""
+        newest = self._heads.newest
+        if newest is None or newest.number + 1 < sync:
+            return 1
+        return sync + self._timing.cadence - self._timing.freeze_lead - newest.number
+
+    async def _collect(self, sync: Block, rules: Competition, task: Task) -> Collected:
+        request = await pool_request(
+            self._chain, sync_block=sync, rules=rules, source=task.source, timing=self._timing
+        )
+        with step(f"reading {task.source.name}"):
+            return await self._sources.collect(task.source, request)
+
+    def _tell(self, key: RoundKey, task: TaskName, found: Collected) -> None:
+        for rows in found.set_aside:
+            self._sink.emit(
+                RowsSetAside(
+                    round=key,
+                    task=task,
+                    why=one_line(rows.why),
+                    num_rows=len(rows.row_ids),
+                    row_ids=tuple(map(one_line, rows.row_ids[:SHOWN_ROWS])),
+                )
+            )
+        self._sink.emit(PoolFrozen(round=key, task=task, num_rows=len(found.pool.samples)))
+
+
+async def pool_request(
+    chain: Chain, *, sync_block: Block, rules: Competition, source: Source, timing: RoundTiming
+) -> PoolRequest:
+    """What to ask a live source for before a sync block: its window, and whom to trust.
+
+    Known ``freeze_lead`` blocks before the sync block, and the same ever after.
+    """
+    lead = await chain.block(Block(max(sync_block - timing.freeze_lead, 0)))
+    times = await window_times(chain, sync_block=sync_block, rules=rules, timing=timing)
+    return PoolRequest(
+        window=collect_window(
+            lead_time=await chain.timestamp(lead),
+            blocks_to_sync=timing.freeze_lead,
+            delay_time=times.delay_time,
+            settle_time=times.settle_time,
+            max_age_s=source.max_age_s,
+        ),
+        trusted=await trusted_at(chain, source, lead),
+        salt=lead.hash,
+    )
+
+
+async def trusted_at(chain: Chain, source: Source, at: BlockRef) -> frozenset[Hotkey] | None:
+    """Who may sign a source's rows by the chain at a block; ``None`` where nobody signs."""
+    if source.signers_netuid is None:
+        return None
+    members = await chain.metagraph(at, Netuid(source.signers_netuid))
+    return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

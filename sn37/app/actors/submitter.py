@@ -1,0 +1,236 @@
+"""Set weights: once after every round, from the standings of all competitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sn37
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.supervision.deadlines import step
+from sn37.app.supervision.heads import Subscription
+from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey
+from sn37.domain.release.version import outdated
+from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState, WeightsRecord
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.weights.emission import WeightVector, split_emission
+from sn37.domain.weights.standings import WINDOW_ROUNDS, standings, warm_up_left
+from sn37.ports.chain import Chain
+from sn37.ports.errors import ChainUnavailable, WeightsRefused
+from sn37.ports.telemetry import EventSink
+
+# Ways to begin without what the others have pooled. Rounds that were scored again count as if
+# they had been judged when they were new: they are as much evidence.
+COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
+VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
+NOBODY_IS_PAID = (
+    f"no competition had a champion in the last {WINDOW_ROUNDS} rounds, and the schedule names no "
+    "hotkey to burn to: the weights sent before are sent again, so that this validator stays "
+    "active; see why rounds are sat out, or have the subnet's schedule name a hotkey as burn"
+)
+RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
+
+
+def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
+    """The competitions that warm up, and how many rounds of each must yet be judged.
+
+    A competition that began after the validator did is cold for nobody.
+    """
+    beginning = state.beginning
+    cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
+    left = {
+        c.id: warm_up_left(
+            state.rounds.get(c.id, ()),
+            timing=schedule.timing,
+            warmup_rounds=schedule.warmup_rounds,
+            is_cold=cold_since is not None and schedule.competition(c.id, cold_since) is not None,
+            num_before=state.past.get(c.id, NO_HISTORY).num_judged,
+        )
+        for c in schedule.at(block)
+    }
+    return {competition: rounds for competition, rounds in left.items() if rounds}
+
+
+def weights_after(
+    state: ValidatorState,
+    schedule: Schedule,
+    block: Block,
+    *,
+    before: WeightVector | None = None,
+) -> WeightVector | None:
+    """The weights that the recorded rounds call for, or ``None`` during the warm-up.
+
+    While a validator knows too few rounds, the weights that are on chain already are the
+    better ones.
+
+    Args:
+        before: Those that were sent last. They are due again when nobody can be paid, see
+            ``pays_nobody``: a validator that sets none loses its place.
+    """
+    if warm_up(state, schedule, block):
+        return None
+    shares = {c.id: c.reward_share for c in schedule.at(block)}
+    if pays_nobody(state, schedule, block):
+        return before
+    return split_emission(shares, _placed(state, schedule, block), burn=schedule.burn)
+
+
+def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
+    """Whether no competition has standings, and the schedule names no hotkey to burn to."""
+    return schedule.burn is None and not any(_placed(state, schedule, block).values())
+
+
+def _placed(
+    state: ValidatorState, schedule: Schedule, block: Block
+) -> Mapping[CompetitionId, Mapping[Hotkey, float]]:
+    return {
+        c.id: standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
+        for c in schedule.at(block)
+    }
+
+
+class Submitter:
+    """Sends weights when every competition has finished the newest sync block.
+
+    A round that takes longer than the cadence does not hold the weights back: the standings
+    known by then are sent, so that the validator keeps its place on the subnet. Offline it
+    takes heads like everybody else, since a simulated chain waits for it, and sends nothing.
+
+    Whether the subnet takes this version's weights is asked at the start, so that it is known
+    before any are due; while it does not, none are composed.
+    """
+
+    def __init__(
+        self,
+        *,
+        chain: Chain,
+        keeper: StateKeeper,
+        heads: Subscription,
+        schedule: Schedule,
+        sink: EventSink,
+        offline: bool = False,
+    ) -> None:
+        self._chain = chain
+        self._keeper = keeper
+        self._heads = heads
+        self._schedule = schedule
+        self._sink = sink
+        self._offline = offline
+        self._not_before = Block(0)
+        self._told: Mapping[CompetitionId, int] = {}  # of the warm-up
+        self._is_taken = False  # this version, as far as known
+        self._has_told = False  # that nobody can be paid
+
+    async def run(self) -> None:
+        before = [w for w in self._keeper.state.weights if w.extrinsic is not None]
+        async for head in self._heads:
+            if before and not self._offline:
+                await self._expect(before[-1])
+                before = []
+            due = self._due(head.number)
+            if self._offline or head.number < self._not_before:
+                continue
+            if not self._is_taken:
+                with step("asking which version's weights are taken"):
+                    await self._look_at_version(head)
+            if self._is_taken and due is not None:
+                with step(f"setting the weights of block {due}"):
+                    await self._submit(due, head)
+
+    async def _look_at_version(self, head: BlockRef) -> None:
+        """Find out whether weights of this version are taken; if not, look again later."""
+        try:
+            required = (await self._chain.metagraph(head)).weights_version
+            if why := outdated(required, sn37.__version__):
+                raise WeightsRefused(why, code=VERSION_REFUSED)
+        except (ChainUnavailable, WeightsRefused) as error:
+            self._hold(head.number, error)
+        else:
+            self._is_taken = True
+
+    async def _expect(self, record: WeightsRecord) -> None:
+        """Have it reported what becomes of the weights that an earlier process sent."""
+        assert record.extrinsic is not None
+        try:
+            await self._chain.expect_weights(
+                record.weights, extrinsic=record.extrinsic, evaluated_at=record.sync_block
+            )
+        except ChainUnavailable as error:
+            advice = f"whether those of block {record.sync_block} count is not known: {error}"
+            self._sink.emit(Cautioned(what="weights", advice=advice))
+
+    def _due(self, block: Block) -> Block | None:
+        """The sync block whose weights should be sent now."""
+        timing, state = self._schedule.timing, self._keeper.state
+        sync = timing.sync_block(block)
+        due = sync if self._is_finished(sync) else Block(sync - timing.cadence)
+        newest_first = reversed(state.weights)
+        sent = any(w.sync_block >= due and w.extrinsic is not None for w in newest_first)
+        return None if sent else due
+
+    def _is_finished(self, sync: Block) -> bool:
+        rounds = self._keeper.state.rounds
+        return all(
+            any(r.key.sync_block == sync for r in reversed(rounds.get(c.id, ())))
+            for c in self._schedule.at(sync)
+        )
+
+    async def _submit(self, sync: Block, head: BlockRef) -> None:
+        state, schedule = self._keeper.state, self._schedule
+        before = next((w.weights for w in reversed(state.weights) if w.sync_block < sync), None)
+        weights = weights_after(state, schedule, head.number, before=before)
+        self._tell_nobody_is_paid(head.number)
+        if weights is None:
+            self._tell_warm_up(head.number)
+            return
+        record = WeightsRecord(
+            sync_block=sync,
+            weights=weights,
+            sent_at=head.number,
+            newest_rounds={
+                c: held[-1].key.sync_block for c, held in self._keeper.state.rounds.items() if held
+            },
+        )
+        try:
+            unsure = next((w for w in self._keeper.state.weights if w.sync_block == sync), None)
+            extrinsic = unsure and await self._chain.weights_since(unsure.sent_at)
+            if unsure and extrinsic:
+                record = unsure
+                await self._expect(replace(record, extrinsic=extrinsic))
+            elif unsure and head.number < unsure.sent_at + RETRY_BLOCKS:
+                return  # they may land yet; sent again, they would be on chain twice
+            else:
+                await self._keeper.record_weights(record)
+                extrinsic = await self._chain.submit_weights(record.weights, evaluated_at=sync)
+        except (ChainUnavailable, WeightsRefused) as error:
+            self._hold(head.number, error)
+            return
+        await self._keeper.record_weights(replace(record, extrinsic=extrinsic))
+        self._sink.emit(
+            WeightsSubmitted(sync_block=sync, weights=record.weights, extrinsic=extrinsic)
+        )
+
+    def _tell_warm_up(self, head: Block) -> None:
+        """At the start, and then after every round."""
+        left = warm_up(self._keeper.state, self._schedule, head)
+        if left != self._told:
+            self._told = left
+            self._sink.emit(WarmingUp(rounds_left=left))
+
+    def _tell_nobody_is_paid(self, head: Block) -> None:
+        """Once, until somebody is paid again."""
+        state, schedule = self._keeper.state, self._schedule
+        is_so = not warm_up(state, schedule, head) and pays_nobody(state, schedule, head)
+        if is_so and not self._has_told:
+            self._sink.emit(Cautioned(what="weights", advice=NOBODY_IS_PAID))
+        self._has_told = is_so
+
+    def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:
+        """Try again later: when the chain said it would take them, else soon."""
+        permitted = error.next_block if isinstance(error, WeightsRefused) else None
+        if isinstance(error, WeightsRefused) and error.code == VERSION_REFUSED:
+            self._is_taken = False
+        self._not_before = max(permitted or Block(head + RETRY_BLOCKS), Block(head + 1))
+        wait_s = (self._not_before - head) * float(BLOCK_SECONDS)
+        self._sink.emit(Degraded(what="weights", error=str(error), retry_in_s=wait_s))

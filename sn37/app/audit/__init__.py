@@ -1,0 +1,1 @@
+"""Deriving every decision again from what was recorded."""

@@ -1,0 +1,361 @@
+"""Derive everything a validator decided from what it recorded, and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sn37.app.actors.submitter import weights_after
+from sn37.app.audit.derived_past import Past
+from sn37.app.audit.differences import Difference, compare
+from sn37.app.audit.receipt_checks import check_draws, check_receipts, check_screening
+from sn37.app.audit.signers import SignedPair, pairs_by_signer
+from sn37.app.audit.soundness import check_soundness
+from sn37.app.receipts.signing import VerifySignature
+from sn37.app.receipts.statements import (
+    LATER_VERSION,
+    UnreadableStatement,
+    read_statement,
+    state_round,
+    version_of,
+)
+from sn37.app.rounds.conclusion import conclude
+from sn37.app.rounds.outcomes import later_result
+from sn37.app.rounds.past_evidence import NO_EVIDENCE, PastEvidence, past_evidence
+from sn37.domain.canonical import as_json
+from sn37.domain.ids import Block, Digest
+from sn37.domain.records.history_pruning import Forgotten, forgotten_of
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.round.evidence import ALL_ROUNDS
+from sn37.domain.round.state import (
+    ColdStart,
+    OpenRound,
+    RoundResult,
+    ScoredLater,
+    ValidatorState,
+    WeightsRecord,
+)
+from sn37.domain.round.winner import WinnerRule
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import Schedule
+from sn37.ports.state_store import StateStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """What was looked at, and what of it does not follow."""
+
+    rounds: int
+    receipts: int
+    weights: int
+    differences: tuple[Difference, ...]
+    forgotten: tuple[Forgotten, ...] = ()  # rounds of which only what is left was looked at
+    pairs: tuple[SignedPair, ...] = ()  # the cases of the crowns, when asked for
+
+
+class Auditor:
+    """Goes through a state from its first round on.
+
+    Losses have to be those of the signed receipts, verdicts and crowns what the schedule's
+    rules make of them, weights what the standings of the rounds known then call for.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        schedule: Schedule,
+        fingerprint: Digest,
+        rule: WinnerRule,
+        verify: VerifySignature,
+    ) -> None:
+        self._store = store
+        self._schedule = schedule
+        self._fingerprint = fingerprint
+        self._rule = rule
+        self._verify = verify
+
+    async def run(self, *, by_signer: bool = False) -> AuditResult:
+        """Every recorded round, row of weights and submission; linear in the number of rounds.
+
+        Args:
+            by_signer: Also show what each signer's rows do to the crowns.
+        """
+        state = await self._store.load()
+        found: list[Difference] = []
+        num_receipts = 0
+        beginning, began = state.beginning, ALL_ROUNDS
+        if beginning is not None and beginning.way is ColdStart.RECEIPTS:
+            began = beginning.block  # what came before is another validator's
+        for competition, rounds in state.rounds.items():
+            past = Past(competition, rounds, since=began)
+            for result in rounds:
+                receipts = await self._store.receipts(result.key)
+                num_receipts += len(receipts)
+                where = f"competition {competition}, sync block {result.key.sync_block}"
+                try:
+                    found += await self._round(where, state, result, past, receipts)
+                except ValueError as error:  # losses that no round can have
+                    found.append(Difference(where, "recorded", f"it cannot be: {error}"))
+                    past.is_whole = False
+            found += past.check(state.submissions.values())
+        for record in state.weights:
+            found += self._weights(state, record)
+        return AuditResult(
+            rounds=sum(map(len, state.rounds.values())),
+            receipts=num_receipts,
+            weights=len(state.weights),
+            differences=tuple(found),
+            forgotten=forgotten_of(state),
+            pairs=await pairs_by_signer(self._store, self._schedule, state) if by_signer else (),
+        )
+
+    async def _round(
+        self,
+        where: str,
+        state: ValidatorState,
+        result: RoundResult,
+        past: Past,
+        receipts: tuple[SignedReceipt, ...],
+    ) -> list[Difference]:
+        key = result.key
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        if rules is None:
+            return [Difference(where, "recorded", "no such competition in the schedule")]
+        if result.skipped is not None and result.later is None:
+            blank = RoundResult(key=key, sync=result.sync, skipped=result.skipped)
+            return list(compare(where, as_json(result), as_json(blank)))
+        opened = await self._store.recorded(key)
+        if opened is None:
+            return [Difference(where, "finished", "never opened")]
+        if unknown := [e for e in opened.outcomes if e not in state.submissions]:
+            return [Difference(where, f"{unknown[0].hotkey} took part", "no such submission")]
+        drawn = await self._store.drawn(key)
+        found = list(check_draws(opened, drawn, rules))
+        found += check_screening(
+            opened,
+            {d.task: d.manifest for d in drawn},
+            rules,
+            is_due=result.forgotten_at is None and _is_own(state, result),
+        )
+        found += check_receipts(
+            opened,
+            receipts,
+            drawn=drawn,
+            rules=rules,
+            submissions=state.submissions,
+            fingerprint=self._fingerprint,
+            verify=self._verify,
+        )
+        if result.later is not None:
+            if result.forgotten_at is None:
+                found += await self._missed_round(where, state, opened, result, receipts, rules)
+                found += _when_it_counts(where, result, result.later, state)
+            past.add_later(opened, result.later, rules)
+            return found
+        if result.forgotten_at is None:
+            found += await self._whole_round(where, state, opened, result, past, receipts, rules)
+        else:
+            found += compare(f"{where}, sync", as_json(result.sync), as_json(opened.plan.sync))
+            past.is_whole, past.forgotten = False, key.sync_block
+        past.add(opened, result, rules)
+        return found
+
+    async def _whole_round(
+        self,
+        where: str,
+        state: ValidatorState,
+        opened: OpenRound,
+        result: RoundResult,
+        past: Past,
+        receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
+    ) -> list[Difference]:
+        """How it ended, from what it rests on."""
+        found: list[Difference] = []
+        is_first_adopted = past.previous is None and state.beginning is not None
+        if not is_first_adopted:
+            found += _crown_before(where, opened, past)
+        found += compare(
+            f"{where}, entries",
+            as_json(sorted(opened.outcomes)),
+            as_json(sorted(opened.plan.entries)),
+        )
+        for entry in opened.environments.keys() - opened.outcomes.keys():
+            found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
+        found += await self._statement(where, opened, result, past, receipts, rules)
+        if state.beginning is not None and result.key.sync_block < state.beginning.follows_from.get(
+            result.key.competition, Block(0)
+        ):
+            past.is_whole = False
+            return found  # adopted; what its crown rested on was not offered
+        conclusion = conclude(
+            opened,
+            rules=rules,
+            past=past.of(opened.plan, await self._absent(opened)),
+            submissions=state.submissions,
+            rule=self._rule,
+        )
+        past.conclude(opened.plan, conclusion)
+        derived = conclusion.result
+        if result.near_duplicates is None:
+            derived = replace(derived, near_duplicates=None)
+        found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
+        return found
+
+    async def _missed_round(
+        self,
+        where: str,
+        state: ValidatorState,
+        opened: OpenRound,
+        result: RoundResult,
+        receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
+    ) -> list[Difference]:
+        """What was recorded of a round that was missed and scored later: evidence, no verdict."""
+        assert result.later is not None
+        due = later_result(
+            opened, rules, state.submissions, skipped=result.skipped, later=result.later
+        )
+        found = list(compare(where, as_json(_without_words(result)), as_json(_without_words(due))))
+        entries = as_json(sorted(opened.outcomes)), as_json(sorted(opened.plan.entries))
+        found += compare(f"{where}, entries", *entries)
+        signed = await self._store.statement(result.key)
+        if signed is None:
+            return [*found, Difference(f"{where}, statement", "missing", "it was scored later")]
+        try:
+            said = read_statement(signed, self._verify)
+        except UnreadableStatement as error:
+            told = f"it cannot be believed: {error}"
+            return [*found, Difference(f"{where}, statement", "there", told)]
+        stated = state_round(
+            opened,
+            result,
+            submissions=said.submissions,
+            receipts=receipts,
+            previous=None,
+            netuid=self._schedule.netuid,
+            fingerprint=self._fingerprint,
+            code_version=said.code_version,
+            version=LATER_VERSION,
+        )
+        found += compare(f"{where}, statement", as_json(said), as_json(stated))
+        found += check_soundness(where, opened, rules, None)
+        return found
+
+    async def _absent(self, opened: OpenRound) -> PastEvidence:
+        """Evidence of those that are heard without taking part; they may have left long ago."""
+        plan = opened.plan
+        absent = plan.heard - set(plan.entries)
+        if not absent:
+            return NO_EVIDENCE
+        competition = plan.key.competition
+        found = await past_evidence(self._store, self._schedule, competition, plan.heard)
+        return PastEvidence(by_entry={key: found.of(key) for key in absent})
+
+    async def _statement(
+        self,
+        where: str,
+        opened: OpenRound,
+        result: RoundResult,
+        past: Past,
+        receipts: tuple[SignedReceipt, ...],
+        rules: Competition,
+    ) -> list[Difference]:
+        """What was signed of the whole round; rounds of an older version have no statement."""
+        signed = await self._store.statement(result.key)
+        if signed is None:
+            return []
+        try:
+            said = read_statement(signed, self._verify)
+        except UnreadableStatement as error:
+            return [Difference(f"{where}, statement", "there", f"it cannot be believed: {error}")]
+        past.hear(said)
+        previous = None if past.previous is None else await self._store.statement(past.previous)
+        due = state_round(
+            opened,
+            result,
+            submissions=said.submissions,  # as they were then
+            receipts=receipts,
+            previous=previous,
+            netuid=self._schedule.netuid,
+            fingerprint=said.schedule_fingerprint if said.premises is None else self._fingerprint,
+            code_version=said.code_version,
+            version=version_of(opened, {task.name: task.method for task in rules.tasks})
+            if receipts
+            else said.version,
+        )
+        if past.newest is None or past.newest.forgotten_at is not None:
+            due = replace(due, previous=said.previous)  # it was not adopted, or is gone
+        found = list(compare(f"{where}, statement", as_json(said), as_json(due)))
+        if due.version > 1:
+            found += check_soundness(where, opened, rules, result.champion)
+        return found
+
+    def _weights(self, state: ValidatorState, record: WeightsRecord) -> Iterator[Difference]:
+        newest, where = record.newest_rounds, f"weights of sync block {record.sync_block}"
+        for competition, block in newest.items():
+            if all(r.key.sync_block != block for r in reversed(state.rounds.get(competition, ()))):
+                yield Difference(f"{where}, newest round", str(block), "no such round")
+        known = {
+            c: tuple(r for r in held if c in newest and r.key.sync_block <= newest[c])
+            for c, held in state.rounds.items()
+        }
+        before = next(
+            (w.weights for w in reversed(state.weights) if w.sync_block < record.sync_block), None
+        )
+        derived = weights_after(
+            replace(state, rounds=known), self._schedule, record.sent_at, before=before
+        )
+        yield from compare(where, as_json(record.weights), as_json(derived))
+
+
+def _when_it_counts(
+    where: str, result: RoundResult, later: ScoredLater, state: ValidatorState
+) -> Iterator[Difference]:
+    """It was recorded between two judged rounds, and the one after it is newer than itself."""
+    judged = [
+        r.key.sync_block for r in state.rounds.get(result.key.competition, ()) if r.skipped is None
+    ]
+    if later.after >= min(judged, default=0) and later.after not in judged:
+        yield Difference(f"{where}, counts after", str(later.after), "no such round")
+    if any(later.after < block < result.key.sync_block for block in judged):
+        yield Difference(f"{where}, counts after", str(later.after), "a round before it")
+
+
+def _is_own(state: ValidatorState, result: RoundResult) -> bool:
+    """Whether this validator drew the round's rows itself, when it was due."""
+    if result.later is not None:
+        return False
+    return state.beginning is None or result.key.sync_block > state.beginning.block
+
+
+def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:
+    """The round began with the crown that the one before left, or with that of an heir."""
+    plan, premises = opened.plan, opened.plan.premises
+    told: list[tuple[str, object, object]] = []
+    if premises is not None:
+        told.append(("former champion", premises.former, past.former))
+        if past.is_whole:
+            told.append(("rounds judged before", premises.num_judged, past.num_judged))
+        is_kept = plan.champion == past.crown
+        shielded = past.newest is not None and past.newest.is_shielded and is_kept
+        missed = sum(past.defences) if is_kept else 0
+        if premises.missed_defences is None:
+            if past.counts_defences:
+                told.append(("missed defences", None, missed))
+        elif past.knows_defences or not is_kept:
+            told.append(("missed defences", premises.missed_defences, missed))
+        told.append(("shielded", premises.is_shielded, shielded))
+        # It may have become ineligible in between: the heir has evidence, or nobody has.
+        if not is_kept and plan.champion not in {*past.evidence, None}:
+            told.append(("champion before", plan.champion, past.crown))
+    elif plan.champion is not None:
+        told.append(("champion before", plan.champion, past.crown))
+    for what, recorded, due in told:
+        yield from compare(f"{where}, {what}", as_json(recorded), as_json(due))
+
+
+def _without_words(result: RoundResult) -> RoundResult:
+    """Explanations may be worded differently by another version."""
+    return replace(result, entries=tuple(replace(e, detail="") for e in result.entries))

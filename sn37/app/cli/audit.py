@@ -1,0 +1,122 @@
+"""``sn37 audit``: derive every decision of a state again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+
+if TYPE_CHECKING:
+    from sn37.app.audit.auditor import AuditResult
+    from sn37.app.audit.signers import SignedPair
+    from sn37.app.config.settings import Settings
+    from sn37.domain.round.evenness import Share
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``audit`` to the console script."""
+    parent.command()(audit)
+
+
+def audit(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
+    signers: Annotated[
+        bool, typer.Option(help="Show what each signer's rows do to the newest crowns.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> int:
+    """Derive every verdict, crown, standing and weight of a state from its receipts.
+
+    A validator may be running. Exit code 1 when something does not follow.
+    """
+    flags = {name: value for name, value in locals().items() if name not in ("as_json", "signers")}
+    from sn37.app.config.settings import load_settings
+    from sn37.domain.canonical import as_json as as_json_value
+
+    result = asyncio.run(_audit(load_settings(flags), by_signer=signers))
+    if as_json:
+        typer.echo(json.dumps(as_json_value(result), indent=2))
+    else:
+        for difference in result.differences:
+            typer.echo(str(difference))
+        for gone in result.forgotten:
+            typer.echo(
+                f"competition {gone.competition}: audited from after round {gone.newest} on; of "
+                f"the {gone.num_rounds:,} rounds up to it only what was left on "
+                f"{gone.at.isoformat(timespec='seconds')}, when the rest was removed"
+            )
+        for pair in result.pairs:
+            for line in lines_by_signer(pair):
+                typer.echo(line)
+        if signers and not result.pairs:
+            typer.echo("no champion has a predecessor or a challenger to compare it with yet")
+        told = f"{len(result.differences)} differences" if result.differences else "all follows"
+        typer.echo(
+            f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
+            f"weights: {told}"
+        )
+    return 1 if result.differences else 0
+
+
+def lines_by_signer(pair: SignedPair) -> Iterator[str]:
+    """A title, the evidence that decides, and one line for each signer of each task."""
+    from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
+
+    case = "took the crown from" if pair.took_the_crown else "against"
+    nothing = "" if pair.signers else ": no row they share was signed"
+    yield f"competition {pair.competition}: {pair.challenger} {case} {pair.champion}{nothing}"
+    if pair.signers and pair.log_e is not None and pair.even_log_e is not None:
+        yield (
+            f"  evidence {pair.log_e:.1f} of {LOG_LEVEL:.1f}, with even signers "
+            f"{pair.even_log_e:.1f} of {LOG_EVEN_LEVEL:.1f}"
+        )
+    for row in pair.signers:
+        gain = row.gain
+        left = "no row is left without it"
+        if row.better is not None:
+            left = f"without it {row.better:.2%} better, evidence {row.log_e:.1f}"
+        yield (
+            f"  {row.origin.task}  {row.origin.signer}  {gain.num_rows:,} rows  "
+            f"gain {gain.gain:.2%}, on other rows {gain.others_gain:.2%}, {gain.z:+.1f} standard "
+            f"errors{'; does not count' if row.is_odd else ''}; {_evened(row.share)}{left}"
+        )
+
+
+def _evened(share: Share | None) -> str:
+    """What a signer's rows are cut by where no signer may speak louder than the median one."""
+    if share is None:
+        return ""
+    cut = f"{share.beyond:.2%} taken off" if share.beyond > 0 else "nothing taken off"
+    return f"the median signer's is {share.median:.2%}, {cut}; "
+
+
+async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
+    from dependency_injector import providers
+
+    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+    from sn37.app.wiring.networks import signature_check
+    from sn37.app.wiring.validator_run import schedule_of
+
+    container = Container(
+        settings=providers.Object(settings), loaded=providers.Object(schedule_of(settings))
+    )
+    verify = signature_check()
+    with tempfile.TemporaryDirectory(prefix="sn37-audit-") as folder:
+        copy = Path(folder, "state.sqlite")  # one view of it, whatever a validator writes
+        container.back_up_state()(container.state_file(), copy)
+        store = container.open_state(copy)
+        try:
+            return await container.auditor(store=store, verify=verify).run(by_signer=by_signer)
+        finally:
+            await store.close()

@@ -1,0 +1,105 @@
+"""``sn37 miner base``: what to start from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+
+if TYPE_CHECKING:
+    from sn37.app.mining.bases import Base, Choice
+
+_SETTINGS = ("config", "network", "endpoint", "netuid", "state_dir", "schedule")
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``base`` to the miner's door."""
+    parent.command()(base)
+
+
+def base(
+    competition: options.Competition,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="champion, subnet9, uid:NUMBER, hotkey:ADDRESS, NAMESPACE/NAME@COMMIT or a "
+            "folder. Without it the choice is listed."
+        ),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="Folder to bring it to.")] = Path("base"),
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List models to start from, or bring one here, verified as a validator verifies it."""
+    flags = dict(locals())
+    from sn37.app.config.settings import load_settings
+    from sn37.app.mining.base_sources import source_of
+    from sn37.app.mining.bases import (  # what it needs takes a second to import
+        fetch_base,
+        list_bases,
+    )
+
+    settings = load_settings({name: flags[name] for name in _SETTINGS})
+    if source is None:
+        _show_choices(asyncio.run(list_bases(settings, competition)), as_json=as_json)
+    else:
+        found = asyncio.run(fetch_base(settings, source_of(source), competition, to))
+        _show_base(found, as_json=as_json)
+
+
+def _show_choices(choices: tuple[Choice, ...], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([asdict(choice) for choice in choices], indent=2))
+        return
+    for choice in choices:
+        typer.echo(f"{choice.source}\n    {choice.model}  {choice.what}, {_named(choice.licence)}")
+    if not choices:
+        typer.echo("nobody has committed to a model of this competition")
+
+
+def _show_base(base: Base, *, as_json: bool) -> None:
+    from sn37.domain.submission.licences import Terms
+
+    if base.terms is Terms.FORBIDDING:
+        typer.echo(
+            f"warning: {_named(base.licence)} forbids to publish or to earn with what is made of "
+            "this model; ask its owner, or start from another",
+            err=True,
+        )
+    artifact = base.artifact
+    if as_json:
+        found = {
+            "folder": str(base.folder),
+            "origin": base.origin,
+            "model": base.model,
+            "licence": base.licence,
+            "terms": base.terms.value,
+            "parameters": artifact.parameters,
+            "size_bytes": artifact.size_bytes,
+            "architecture": artifact.architecture,
+            "model_hash": artifact.content_digest,
+        }
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"{base.folder}: {base.model or base.origin}, {base.origin}, verified")
+    typer.echo(
+        f"{artifact.parameters:,} parameters, {artifact.size_bytes:,} bytes, "
+        f"{artifact.architecture}, {_named(base.licence)}"
+    )
+    if base.terms is Terms.UNKNOWN:
+        typer.echo("read in its repository what you may do with it")
+
+
+def _named(licence: str | None) -> str:
+    return f"licence {licence}" if licence else "no licence named"

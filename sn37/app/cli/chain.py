@@ -1,0 +1,195 @@
+"""``sn37 chain``: look at the real chain; nothing is ever sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import CommandError
+from sn37.domain.ids import CompetitionId, Netuid
+
+if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
+    from sn37.domain.check_line import Check
+    from sn37.domain.ids import BlockRef
+    from sn37.domain.submission.base_models import BaseModel
+    from sn37.domain.submission.commitment import Commitment, CommitmentBook, MalformedCommitment
+
+app = typer.Typer(
+    name="chain", help="Look at the real chain; nothing is ever sent.", no_args_is_help=True
+)
+
+
+@app.command()
+def check(
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    wallet_path: options.WalletPath = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say whether a validator could follow this network and set weights on it now.
+
+    Composes weights and asks for their fee, and sends nothing. Exit code 1 when something
+    failed; warnings alone are 0.
+    """
+    settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
+    checks = asyncio.run(_check(settings, shown=not as_json))
+    if as_json:
+        typer.echo(json.dumps([asdict(c) for c in checks], indent=2))
+    from sn37.domain.check_line import Grade
+
+    return 1 if any(c.grade is Grade.FAILED for c in checks) else 0
+
+
+@app.command()
+def commitments(
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print what the subnet's miners have committed to, in order of precedence."""
+    settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
+    head, book = asyncio.run(_commitments(settings))
+    ordered = sorted(book.well_formed.values(), key=lambda c: c.precedence)
+    malformed = sorted(book.malformed.values(), key=lambda m: (m.block, m.hotkey))
+    if as_json:
+        rows = [*map(_row, ordered), *map(_malformed_row, malformed)]
+        typer.echo(json.dumps({"block": head.number, "commitments": rows}, indent=2))
+        return
+    typer.echo(f"subnet {settings.netuid} at block {head.number}, {head.hash}")
+    for c in ordered:
+        typer.echo(
+            f"{c.block:>9}  {c.hotkey}  competition {c.competition}  "
+            f"{c.model.repo}@{c.model.revision[:12]}"
+        )
+    for m in malformed:
+        typer.echo(f"{m.block:>9}  {m.hotkey}  not of a model: {m.fault.value}, {m.detail}")
+    if not ordered and not malformed:
+        typer.echo("nothing is committed")
+
+
+@app.command("base-models")
+def base_models(
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    state_dir: options.StateDir = None,
+    base_netuid: Annotated[int, typer.Option(help="The subnet that pre-trains.")] = 9,
+    competition: Annotated[
+        list[int] | None, typer.Option(help="Only of this competition there; repeatable.")
+    ] = None,
+    default_competition: Annotated[
+        int | None, typer.Option(help="What texts mean that name none; they are left out without.")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the models a miner can start from, by their incentive on the pre-training subnet."""
+    settings = _settings(
+        {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
+    )
+    ranked = asyncio.run(_base_models(settings, base_netuid, competition, default_competition))
+    if as_json:
+        rows = [{"incentive": m.incentive, **_row(m.commitment)} for m in ranked]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for model in ranked:
+        c = model.commitment
+        typer.echo(
+            f"{model.incentive:.4f}  {c.hotkey}  competition {c.competition}  "
+            f"{c.model.repo}@{c.model.revision[:12]}"
+        )
+    if not ranked:
+        typer.echo(f"no model with incentive on subnet {base_netuid}")
+
+
+async def _base_models(
+    settings: Settings, netuid: int, competitions: list[int] | None, default: int | None
+) -> tuple[BaseModel, ...]:
+    from sn37.app.wiring.networks import open_chain
+
+    async with open_chain(settings) as chain:
+        return await chain.base_models(
+            await chain.head(),
+            netuid=Netuid(netuid),
+            default_competition=None if default is None else CompetitionId(default),
+            competitions=set(map(CompetitionId, competitions)) if competitions else None,
+        )
+
+
+async def _check(settings: Settings, *, shown: bool) -> list[Check]:
+    from sn37.app.wiring.networks import open_checkup, open_signer
+    from sn37.domain.check_line import Check, Grade
+    from sn37.ports.errors import SignerUnusable
+
+    checks: list[Check] = []
+
+    def note(check: Check) -> None:
+        checks.append(check)
+        if shown:
+            typer.echo(check.line)
+
+    signer = None
+    if settings.wallet is not None:
+        try:
+            signer = open_signer(settings)
+        except (CommandError, SignerUnusable) as error:
+            note(Check(name="wallet", grade=Grade.FAILED, detail=str(error)))
+    async for found in open_checkup(settings, signer).run():
+        note(found)
+    return checks
+
+
+async def _commitments(settings: Settings) -> tuple[BlockRef, CommitmentBook]:
+    from sn37.app.wiring.networks import open_chain
+
+    async with open_chain(settings) as chain:
+        head = await chain.head()
+        if not (await chain.metagraph(head)).neurons:
+            raise CommandError(
+                f"subnet {settings.netuid} of {settings.network} does not exist or has no members "
+                f"at block {head.number}; name another with --netuid"
+            )
+        return head, await chain.commitments(head)
+
+
+def _settings(flags: Mapping[str, object]) -> Settings:
+    from sn37.app.config.settings import load_settings
+    from sn37.app.wiring.networks import require_chain  # what it needs takes a second to import
+
+    settings = load_settings(flags)
+    require_chain(settings)
+    return settings
+
+
+def _row(commitment: Commitment) -> dict[str, object]:
+    return {
+        "hotkey": commitment.hotkey,
+        "block": commitment.block,
+        "format": commitment.format.value,
+        "competition": commitment.competition,
+        "repo": commitment.model.repo,
+        "revision": commitment.model.revision,
+    }
+
+
+def _malformed_row(record: MalformedCommitment) -> dict[str, object]:
+    return {
+        "hotkey": record.hotkey,
+        "block": record.block,
+        "fault": record.fault.value,
+        "detail": record.detail,
+    }

@@ -1,0 +1,49 @@
+"""``sn37 miner competitions``: what there is to compete in."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from sn37.app.cli import options
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``competitions`` to the miner's door."""
+    parent.command()(competitions)
+
+
+def competitions(
+    at: options.RulesAt = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the competitions: limits, tasks, and what winning takes. Asks nobody."""
+    from sn37.app.config.settings import load_settings
+    from sn37.app.schedule.advice import competition_lines
+    from sn37.app.schedule.lookup import rules_of_network  # what it needs takes time to import
+    from sn37.domain.canonical import as_json as as_json_value
+    from sn37.domain.ids import Block
+
+    settings = load_settings({"config": config, "network": network, "schedule": schedule})
+    loaded = rules_of_network(settings)
+    newest = loaded.schedule.stages[-1]
+    block = newest.from_block if at is None else Block(at)
+    running = loaded.schedule.at(block)
+    if as_json:
+        shown = {"block": block, "fingerprint": loaded.fingerprint}
+        typer.echo(json.dumps({**shown, "competitions": as_json_value(running)}, indent=2))
+        return
+    typer.echo(
+        f"{loaded.origin}, as of block {block}; a round every "
+        f"{loaded.schedule.timing.cadence} blocks"
+    )
+    for competition in running:
+        typer.echo("")
+        for line in competition_lines(competition):
+            typer.echo(line)
+    if not running:
+        typer.echo("no competition runs")

@@ -1,0 +1,229 @@
+"""``sn37 data``: look at data sources, and check one that you wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import UsageError
+from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT
+
+if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
+    from sn37.app.data_tools.requests import Asked
+    from sn37.domain.check_line import Check
+    from sn37.domain.ids import Seed
+
+app = typer.Typer(
+    name="data", help="Look at data sources, and check one that you wrote.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(help="Of the entry point; simnet for its own feed.")]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Of the source; wins over the schedule's."),
+]
+ScheduleName = Annotated[
+    str | None, typer.Option("--schedule", help="A file or preset that names the source.")
+]
+AtBlock = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MAX_BLOCK,
+        metavar="BLOCK",
+        help="Ask as before a round at this block; reads the chain.",
+    ),
+]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Start of the window, UTC.")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Its end, which is outside.")]
+Trusted = Annotated[
+    list[str] | None, typer.Option(metavar="HOTKEY", help="A signer to trust; repeatable.")
+]
+
+
+@app.command()
+def sample(
+    name: Name,
+    seed: Annotated[
+        str | None, typer.Option(help="A number or 0x...; by default the round's at --block.")
+    ] = None,
+    count: options.Count = 10,
+    block: AtBlock = None,
+    since: Since = None,
+    until: Until = None,
+    trusted: Trusted = None,
+    parameter: Parameter = None,
+    schedule: ScheduleName = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Collect a source's rows, draw samples from them as a round does, and show them."""
+    from sn37.app.data_tools.sample import sample as draw_sample
+    from sn37.app.wiring.container import Container
+    from sn37.domain.ids import Block
+
+    settings = _settings(config, network, endpoint, state_dir)
+    asked = _asked(name, parameter, schedule, since, until, trusted)
+    if block is not None and (since or until or trusted):
+        raise UsageError("--block says window and signers; leave out --since, --until, --trusted")
+    drawn = asyncio.run(
+        draw_sample(
+            asked,
+            settings,
+            count=count,
+            block=None if block is None else Block(block),
+            seed=_seed(seed),
+        )
+    )
+    if as_json:
+        typer.echo(json.dumps(drawn.document(), indent=2))
+        return
+    title = f"{count} samples of {name}, seed 0x{drawn.seed:x}"
+    Container.sample_table()(title, drawn.samples, drawn.collected)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="PLUGIN", help="Name of its entry point.")],
+    count: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Samples of a static source.")
+    ] = 10,
+    block: AtBlock = None,
+    since: Since = None,
+    until: Until = None,
+    trusted: Trusted = None,
+    parameter: Parameter = None,
+    schedule: ScheduleName = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Say whether an installed source keeps the contract; exit code 1 when it does not.
+
+    Reads it several times, also in other processes with another hash seed, locale and time zone.
+    """
+    from sn37.app.samples.plugins import SIMNET_SOURCE
+    from sn37.domain.check_line import Grade
+
+    if name == SIMNET_SOURCE:
+        raise UsageError(
+            "simnet's rows are made by the simulation, not by a plug-in; "
+            "sn37 data sample simnet shows them"
+        )
+    settings = _settings(config, network, endpoint, state_dir)
+    asked = _asked(name, parameter, schedule, since, until, trusted)
+    checks = asyncio.run(_check(asked, settings, block, count, shown=not as_json))
+    if as_json:
+        typer.echo(json.dumps([asdict(c) for c in checks], indent=2))
+    return 1 if any(c.grade is Grade.FAILED for c in checks) else 0
+
+
+@app.command()
+def overlap(
+    ours: Annotated[Path, typer.Argument(metavar="OURS", help="A receipt's document.")],
+    theirs: Annotated[Path, typer.Argument(metavar="THEIRS", help="Another validator's.")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Say how many samples of a round two validators share, by the manifests on receipts."""
+    from sn37.app.receipts.overlap import compare
+    from sn37.app.samples.plugin_calls import one_line
+
+    round_, found = compare(ours, theirs)
+    if as_json:
+        tasks = [{**asdict(o), "share": o.share} for o in found]
+        competition, block = round_.competition, round_.sync_block
+        document = {"competition": competition, "sync_block": block, "tasks": tasks}
+        typer.echo(json.dumps(document, indent=2))
+        return
+    typer.echo(f"competition {round_.competition}, round {round_.sync_block}")
+    for o in found:
+        typer.echo(
+            f"{o.share:7.2%}  {one_line(o.task)}: {o.num_shared} samples shared of "
+            f"{o.num_ours} and {o.num_theirs}"
+        )
+
+
+async def _check(
+    asked: Asked, settings: Settings, block: int | None, count: int, *, shown: bool
+) -> Sequence[Check]:
+    from datetime import UTC, datetime
+
+    from sn37.app.data_tools.check import check_source
+    from sn37.app.data_tools.requests import find_target, request_at, request_by_time
+    from sn37.app.samples.plugins import dataset_plugin
+    from sn37.app.wiring.networks import open_data
+    from sn37.domain.ids import Block
+
+    at = None if block is None else Block(block)
+    target = find_target(asked, settings, dataset_plugin, block=at)
+    if at is None:
+        request = request_by_time(asked, target.source, now=datetime.now(UTC))
+    else:
+        async with open_data(settings, block=at) as (chain, _):
+            request, _ = await request_at(chain, target, at)
+    checks = []
+    async for found in check_source(target.source, request, count=count):
+        checks.append(found)
+        if shown:
+            typer.echo(found.line)
+    return checks
+
+
+def _asked(
+    name: str,
+    parameters: list[str] | None,
+    schedule: str | None,
+    since: str | None,
+    until: str | None,
+    trusted: list[str] | None,
+) -> Asked:
+    from sn37.app.data_tools.requests import Asked, moment
+
+    return Asked(
+        name=name,
+        parameters=parameters or (),
+        schedule=schedule,
+        since=moment(since) if since else None,
+        until=moment(until) if until else None,
+        trusted=trusted or (),
+    )
+
+
+def _settings(
+    config: Path | None,
+    network: str | None,
+    endpoint: list[str] | None,
+    state_dir: Path | None,
+) -> Settings:
+    from sn37.app.config.settings import load_settings
+
+    return load_settings(
+        {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
+    )
+
+
+def _seed(text: str | None) -> Seed | None:
+    from sn37.domain.ids import Seed
+
+    if text is None:
+        return None
+    try:
+        value = int(text, 0)
+    except ValueError as error:
+        raise UsageError(f"--seed {text}: no number") from error
+    if not 0 <= value < 2**256:
+        raise UsageError(f"--seed {text}: must be from 0 to 2**256 - 1")
+    return Seed(value)

@@ -1,0 +1,53 @@
+"""``python -m sn37.app.miner``: all that a miner does, from a starting point to the crown."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from sn37.app import interrupts
+
+    interrupts.quiet()
+
+from collections.abc import Sequence
+
+import typer
+
+from sn37.app.cli import base as cli_base
+from sn37.app.cli import check as cli_check
+from sn37.app.cli import competitions as cli_competitions
+from sn37.app.cli import evaluate as cli_evaluate
+from sn37.app.cli import publish as cli_publish
+from sn37.app.cli import status as cli_status
+from sn37.app.cli import train as cli_train
+from sn37.app.cli.run import run
+from sn37.app.interrupts import leave
+
+app = typer.Typer(
+    name="miner",
+    help="Train a model, check it, publish it, and follow what becomes of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Train a model, check it, publish it, and follow what becomes of it."""
+
+
+cli_competitions.register(app)
+cli_base.register(app)
+cli_check.register(app)
+cli_train.register(app)
+cli_evaluate.register(app)
+cli_publish.register(app)
+cli_status.register(app)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run(app, args, prog_name="python -m sn37.app.miner")
+
+
+if __name__ == "__main__":
+    leave(main())

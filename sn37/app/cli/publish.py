@@ -1,0 +1,269 @@
+"""``sn37 miner publish`` and ``register``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.number_limits import MAX_MINUTES
+from sn37.app.config.path_checks import is_folder
+from sn37.domain.ids import BLOCK_SECONDS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sn37.app.mining.publish import PublishReport, PublishRequest
+
+_SETTINGS = (
+    "config",
+    "network",
+    "endpoint",
+    "netuid",
+    "wallet",
+    "wallet_hotkey",
+    "wallet_path",
+    "state_dir",
+    "device",
+    "threads",
+    "allow_weak_sandbox",
+    "schedule",
+)
+TOLD_EVERY_BLOCKS = 25  # where there is no terminal to count down on: 5 minutes
+
+
+Folder = Annotated[Path, typer.Argument(help="The model: safetensors, JSON, tokenizer files.")]
+Repo = Annotated[
+    str, typer.Option(metavar="NAMESPACE/NAME", help="The repository to upload it to.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check, show text, bytes and cost; send nothing.")
+]
+ReplaceChampion = Annotated[
+    bool,
+    typer.Option(
+        "--replace-champion",
+        help="Give up a crown, or a seal that has not opened, for the new commitment.",
+    ),
+]
+SealedMinutes = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=MAX_MINUTES, help="Seal the commitment: nobody can read it for so long."
+    ),
+]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for a seal to open; repeat it later.")
+]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
+]
+NoLoading = Annotated[
+    bool, typer.Option("--no-loading", help="Do not load the model and score samples first.")
+]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``publish`` and ``register`` to the miner's door."""
+    parent.command()(publish)
+    parent.command("register")(register_hotkey)
+
+
+def publish(
+    folder: Folder,
+    repo: Repo,
+    competition: options.Competition,
+    dry_run: DryRun = False,
+    replace_champion: ReplaceChampion = False,
+    sealed_minutes: SealedMinutes = None,
+    no_wait: NoWait = False,
+    tokenizer: Tokenizer = None,
+    no_loading: NoLoading = False,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    wallet_path: options.WalletPath = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Check a model, upload it privately, commit to it, and make it public.
+
+    Whatever interrupts it, the same command goes on, and never commits twice.
+    """
+    flags = dict(locals())
+    from sn37.app.mining.publish import PublishRequest  # what it needs takes a second to import
+
+    for where in (folder, tokenizer):
+        if where is not None and not is_folder(where):
+            raise UsageError(f"{where}: no such folder")
+    request = PublishRequest(
+        folder=folder,
+        repo=repo,
+        competition=competition,
+        sealed_for=None if sealed_minutes is None else timedelta(minutes=sealed_minutes),
+        replace=replace_champion,
+        dry_run=dry_run,
+        loading=not no_loading,
+        tokenizer=tokenizer,
+        wait=not no_wait,
+    )
+    report = _carried_out({name: flags[name] for name in _SETTINGS}, request)
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), indent=2))
+        return
+    for line in _lines(report):
+        typer.echo(line)
+
+
+def _carried_out(flags: Mapping[str, object], request: PublishRequest) -> PublishReport:
+    from rich.console import Console
+
+    from sn37.app.config.settings import load_settings
+    from sn37.app.mining.publish import publish as run_publish
+
+    with Countdown(Console(stderr=True, highlight=False)) as countdown:
+        return asyncio.run(
+            run_publish(
+                load_settings(flags), request, tell=countdown.tell, waiting=countdown.waiting
+            )
+        )
+
+
+def register_hotkey(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Register a hotkey on simnet; on a real network that is btcli's business."""
+    flags = dict(locals())
+    from sn37.app.config.settings import load_settings
+    from sn37.app.wiring.mining import open_guest  # what it needs takes a second to import
+
+    settings = load_settings(flags)
+    if not settings.is_simnet:
+        raise UsageError(
+            f"--network {settings.network}: register there with: btcli subnets register "
+            f"--netuid {settings.netuid}"
+        )
+    guest = open_guest(settings)
+    try:
+        uid = asyncio.run(guest.register())
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        guest.chain.close()
+    typer.echo(f"{guest.signer.hotkey} has uid {uid} on subnet {settings.netuid} of simnet")
+
+
+class Countdown:
+    """What happens, a line each, and on a terminal one that counts blocks down in its place."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("") if console.is_terminal else None
+        self._told: tuple[str, int] | None = None  # why, and how many blocks were left
+
+    def __enter__(self) -> Countdown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def tell(self, what: str) -> None:
+        """Say what happens next."""
+        self._console.print(what, markup=False, soft_wrap=True)
+
+    def waiting(self, why: str, blocks_left: int | None) -> None:
+        """Say what is waited for."""
+        line = f"waiting {_duration(blocks_left)}: {why}"
+        if self._status is not None:
+            self._status.update(line)
+            self._status.start()
+            if blocks_left == 0:
+                self._status.stop()
+            return
+        step = 0 if blocks_left is None else -(-blocks_left // TOLD_EVERY_BLOCKS)
+        if blocks_left != 0 and self._told != (why, step):
+            self._told = (why, step)
+            self.tell(line)
+
+
+def _duration(blocks: int | None) -> str:
+    if blocks is None:
+        return "until"
+    minutes, seconds = divmod(blocks * BLOCK_SECONDS, 60)
+    return f"{blocks} blocks, about {minutes}:{seconds:02}"
+
+
+def _lines(report: PublishReport) -> list[str]:
+    preview, artifact, quote = report.preview, report.artifact, report.preview.quote
+    fee = "not known" if quote.fee_rao is None else f"{quote.fee_rao / 1e9:.9f} TAO"
+    lines = [
+        f"hotkey      {report.hotkey}",
+        f"model       {artifact.parameters:,} parameters, {artifact.size_bytes:,} bytes, "
+        f"model hash {artifact.content_digest}",
+    ]
+    if (published := report.published) is not None:
+        state = "public" if published.public else "private until its commitment opens"
+        return [
+            *lines,
+            f"committed   block {published.committed_at}, competition {report.rules.id}",
+            f"repository  {published.model.repo}@{published.model.revision}, {state}",
+        ]
+    return [
+        *lines,
+        f"text        {preview.text}",
+        "            the zeros stand for the commit, which the upload makes",
+        f"size        {len(preview.text.encode())} of 128 bytes; stored {quote.num_bytes}",
+        f"cost        fee {fee}; "
+        + (
+            "may be sent now"
+            if not quote.blocks_left
+            else f"{_duration(quote.blocks_left)} to wait"
+        ),
+        *(f"gives up    {line}" for line in preview.gives_up),
+        "nothing was sent" + ("; it stands on chain already" if preview.done else ""),
+    ]
+
+
+def _as_json(report: PublishReport) -> dict[str, object]:
+    preview, artifact, published = report.preview, report.artifact, report.published
+    return {
+        "hotkey": report.hotkey,
+        "competition": report.rules.id,
+        "parameters": artifact.parameters,
+        "size_bytes": artifact.size_bytes,
+        "model_hash": artifact.content_digest,
+        "text": preview.text,
+        "text_bytes": len(preview.text.encode()),
+        "stored_bytes": preview.quote.num_bytes,
+        "fee_rao": preview.quote.fee_rao,
+        "blocks_to_wait": preview.quote.blocks_left,
+        "stands_already": preview.done,
+        "gives_up": list(preview.gives_up),
+        "published": published
+        and {
+            "repo": published.model.repo,
+            "commit": published.model.revision,
+            "block": published.committed_at,
+            "public": published.public,
+        },
+    }

@@ -1,0 +1,73 @@
+"""``sn37 receipts``: publish what a validator has signed."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.config.number_limits import MAX_BLOCK
+
+if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
+
+app = typer.Typer(
+    name="receipts", help="Publish what a validator has signed.", no_args_is_help=True
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the rounds are put.")]
+Since = Annotated[
+    int,
+    typer.Option(min=0, max=MAX_BLOCK, metavar="BLOCK", help="Leave out rounds before this block."),
+]
+
+
+@app.callback()
+def _receipts() -> None:
+    """Publish what a validator has signed."""
+
+
+@app.command()
+def export(
+    folder: Folder,
+    since: Since = 0,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Write every finished round with its signed receipts; a validator may be running.
+
+    Rounds that are there already are left as they are, so that the same command adds the new
+    ones. Another validator begins with them by --cold-start-from.
+    """
+    flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
+    from sn37.app.config.settings import load_settings
+
+    new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
+    told = f"; {unsigned} without a statement, from an older version or forgotten, left out"
+    typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
+
+
+async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, int, int]:
+    from dependency_injector import providers
+
+    from sn37.app.cli.run import CommandError
+    from sn37.app.receipts.export import export_rounds
+    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+
+    container = Container(settings=providers.Object(settings))
+    with tempfile.TemporaryDirectory(prefix="sn37-export-") as scratch:
+        copy = Path(scratch, "state.sqlite")  # one view of it, whatever a validator writes
+        container.back_up_state()(container.state_file(), copy)
+        store = container.open_state(copy)
+        try:
+            return await export_rounds(store, folder, container.write_round(), since=since)
+        except OSError as error:
+            raise CommandError(f"{folder}: {error.strerror or error}") from error
+        finally:
+            await store.close()

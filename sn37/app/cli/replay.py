@@ -1,0 +1,170 @@
+"""``sn37 replay``: score a receipt's model again, and say where the losses differ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import CommandError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sn37.app.config.settings import Settings
+    from sn37.app.replay.report import Signature
+    from sn37.app.replay.rescored import Rescored
+    from sn37.app.schedule.load import LoadedSchedule
+    from sn37.domain.records.receipt import Receipt, SignedReceipt
+
+_SETTINGS = (
+    *("config", "network", "endpoint", "netuid", "state_dir", "device", "dtype", "threads"),
+    *("allow_weak_sandbox", "seed"),
+)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``replay`` to the console script."""
+    parent.command()(replay)
+
+
+def replay(
+    receipt: Annotated[
+        str, typer.Argument(metavar="RECEIPT", help="File of a receipt; - for standard input.")
+    ],
+    model: Annotated[
+        Path | None, typer.Option(help="Folder of the model; else its repository is fetched.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Folder of the competition's tokenizer.")
+    ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Samples, as sn37 data sample --json prints them; repeatable."),
+    ] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="File or preset whose fingerprint the receipt has.")
+    ] = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
+    seed: options.Seed = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Score the model of a receipt again on its samples; name the first loss that differs.
+
+    Samples come from --texts, from what --keep-texts kept in the state folder, or from their
+    source again. Exit code 1 when the losses or the signature are not what they should be.
+    """
+    flags = dict(locals())
+    from sn37.app.config.settings import load_settings
+    from sn37.app.replay.report import Replayed
+
+    settings = load_settings({name: flags[name] for name in _SETTINGS})
+    read, signed = _read(receipt)
+    replayed = Replayed(
+        found=_score_again(settings, read, schedule, model, tokenizer, texts or ()),
+        signature=_signature(signed),
+        validator=signed.hotkey if signed else None,
+    )
+    if as_json:
+        typer.echo(json.dumps(replayed.document(), indent=2))
+    else:
+        typer.echo("\n".join(replayed.lines()))
+    return 0 if replayed.is_good else 1
+
+
+def _score_again(
+    settings: Settings,
+    receipt: Receipt,
+    schedule: str | None,
+    model: Path | None,
+    tokenizer: Path | None,
+    texts: Sequence[Path],
+) -> Rescored:
+    from sn37.app.replay.inputs import Replay, replay
+    from sn37.app.replay.rescore import CannotRescore, blocks_of
+    from sn37.app.samples.samples_at import kept_samples
+
+    loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
+    rules = loaded.schedule.competition(round_.competition, round_.sync_block)
+    if rules is None:
+        raise CommandError(
+            f"{loaded.origin} has no competition {round_.competition} at block {round_.sync_block}"
+        )
+    try:
+        blocks_of(receipt, rules)
+    except CannotRescore as error:
+        raise CommandError(f"the receipt contradicts itself: {error}") from error
+    wanted = Replay(
+        receipt=receipt,
+        loaded=loaded,
+        rules=rules,
+        settings=settings,
+        model=model,
+        tokenizer=tokenizer,
+        texts=texts,
+    )
+    return asyncio.run(replay(wanted, kept=lambda: kept_samples(settings, round_), told=_progress))
+
+
+def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:
+    from sn37.app.receipts.files import MAX_BYTES, UnreadableReceipt, read_receipt
+
+    try:
+        if name == "-":
+            return read_receipt(sys.stdin.buffer.read(MAX_BYTES + 1))
+        with Path(name).open("rb") as file:
+            return read_receipt(file.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise CommandError(f"{name}: {error.strerror or error}") from error
+    except UnreadableReceipt as error:
+        raise CommandError(f"{name}: {error}") from error
+
+
+def _signature(signed: SignedReceipt | None) -> Signature:
+    from sn37.app.replay.report import Signature
+
+    if signed is None:
+        return Signature.NONE
+    if find_spec("bittensor") is None:
+        return Signature.UNCHECKED
+    from sn37.app.receipts.signing import is_signed
+    from sn37.app.wiring.networks import signature_check
+
+    return Signature.VALID if is_signed(signed, signature_check()) else Signature.INVALID
+
+
+def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedSchedule:
+    from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
+
+    given = name or preset_of(settings.network)
+    try:
+        loaded = load_schedule(given if given in PRESETS else Path(given), known_sources=None)
+    except ScheduleError as error:
+        raise (UsageError if name else CommandError)(str(error)) from error
+    if loaded.fingerprint != receipt.schedule_fingerprint:
+        raise CommandError(
+            f"the receipt is by the rules of schedule {receipt.schedule_fingerprint[:16]}, "
+            f"{loaded.origin} is {loaded.fingerprint[:16]}; give the other with --schedule FILE, "
+            f"it came with sn37 {receipt.code_version}"
+        )
+    return loaded
+
+
+def _progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        typer.echo(f"\rscored {done} of {total} blocks of samples{end}", err=True, nl=False)

@@ -1,0 +1,196 @@
+"""``sn37 schedule``: check, show and compare the rules that all validators share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.number_limits import MAX_BLOCK
+from sn37.domain.canonical import as_json as as_json_value
+
+if TYPE_CHECKING:
+    from sn37.app.schedule.load import LoadedSchedule, TemplateProblem
+    from sn37.domain.canonical import JsonValue
+
+app = typer.Typer(
+    name="schedule", help="Check, show and compare schedules of competitions.", no_args_is_help=True
+)
+
+SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet."
+File = Annotated[str, typer.Argument(metavar="FILE", help=SCHEDULE_HELP)]
+
+At = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=MAX_BLOCK, metavar="BLOCK", help="Only the rules that hold at this block."
+    ),
+]
+
+
+@app.command()
+def check(
+    file: File,
+    structure_only: Annotated[
+        bool, typer.Option("--structure-only", help="Do not ask whether data sets are installed.")
+    ] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Say whether a validator here could run a schedule, and what deserves a second thought."""
+    from sn37.app.samples import plugins
+    from sn37.app.schedule import advice as schedule_view
+    from sn37.app.wiring.models import renderer, scored_architectures
+
+    known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
+    render = renderer()
+    loaded = _load(file, known, render)
+    if undecided := schedule_view.undecided_lines(loaded.schedule):
+        raise CommandError(f"{loaded.origin}: {undecided[0]}")
+    doubts = schedule_view.warnings(
+        loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
+    )
+    worth = schedule_view.leverage_lines(loaded.schedule)
+    stale = schedule_view.sources_without_freshness(loaded.schedule)
+    if as_json:
+        _print_json(
+            {
+                "schedule": loaded.origin,
+                "fingerprint": loaded.fingerprint,
+                "warnings": list(doubts),
+                "sources_without_freshness": list(stale),
+                "gains": list(worth),
+            }
+        )
+        return
+    for line in worth:
+        typer.echo(line)
+    for doubt in doubts:
+        typer.echo(f"warning: {doubt}")
+    if stale:
+        typer.echo(f"without freshness, protected by the later block hash only: {', '.join(stale)}")
+    num = len(loaded.schedule.stages)
+    stages = "1 stage" if num == 1 else f"{num} stages"
+    typer.echo(f"{loaded.origin}: valid, {stages}, fingerprint {loaded.fingerprint}")
+
+
+@app.command()
+def show(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
+    at: At = None,
+    network: options.Network = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print the competitions; by default those of the network's preset, all stages."""
+    from sn37.app.schedule.advice import competition_lines
+    from sn37.app.schedule.load import preset_of
+    from sn37.domain.ids import Block
+
+    if file is not None and network is not None:
+        raise UsageError(f"{file} or the preset of --network {network}: name one of them")
+    loaded = _load(file or preset_of(network or "finney"), None)
+    schedule = loaded.schedule
+    stages = {stage.from_block: stage.competitions for stage in schedule.stages}
+    if at is not None:
+        stages = {Block(at): schedule.at(Block(at))}
+    if as_json:
+        shown = as_json_value(schedule if at is None else schedule.at(Block(at)))
+        _print_json({"fingerprint": loaded.fingerprint, "schedule": shown})
+        return
+    typer.echo(f"{loaded.origin}, netuid {schedule.netuid}, fingerprint {loaded.fingerprint}")
+    typer.echo(
+        f"a round every {schedule.timing.cadence} blocks; "
+        f"at most {schedule.max_new_entries} new entries; "
+        f"warm-up of {schedule.warmup_rounds} round{'' if schedule.warmup_rounds == 1 else 's'}"
+    )
+    typer.echo(
+        f"standings by {schedule.standings.value.replace('_', ' ')}; "
+        f"miners write {schedule.commitment_format.value} texts"
+    )
+    for block, competitions in stages.items():
+        typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
+        for competition in competitions:
+            for line in competition_lines(competition):
+                typer.echo(f"  {line}")
+        if not competitions:
+            typer.echo("  no competition runs")
+
+
+@app.command()
+def levels(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help=SCHEDULE_HELP)] = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Propose each task's level: the champion's mean loss when the newest stage began.
+
+    From the record of a validator in --state-dir; by default for the network's preset.
+    """
+    from sn37.app.config.settings import load_settings
+    from sn37.app.mining.champions import recorded_state
+    from sn37.app.schedule.levels import propose_levels
+    from sn37.app.schedule.load import preset_of
+
+    flags = {"config": config, "network": network, "state_dir": state_dir}
+    settings = load_settings(flags)
+    loaded = _load(file or preset_of(settings.network), None)
+    found = propose_levels(recorded_state(settings), loaded.schedule)
+    if not found:
+        raise CommandError(f"{settings.state_dir} has no scored champion of {loaded.origin}")
+    if as_json:
+        _print_json([as_json_value(proposed) for proposed in found])
+        return
+    for proposed in found:
+        plural = "round" if proposed.num_rounds == 1 else "rounds"
+        typer.echo(
+            f"# {proposed.name}: mean of {proposed.num_rounds} {plural} since block "
+            f"{proposed.from_block}; for the tasks of a new stage"
+        )
+        for task, level in proposed.levels.items():
+            typer.echo(f"{task}: level = {level:g}")
+
+
+@app.command()
+def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
+    """Print what changes from one schedule to another."""
+    from sn37.app.schedule.advice import differences
+
+    before, after = _load(old, None), _load(new, None)
+    found = differences(before.schedule, after.schedule)
+    if as_json:
+        _print_json([{"where": d.where, "old": d.old, "new": d.new} for d in found])
+        return
+    for difference in found:
+        old_text, new_text = (
+            "-" if value is None else json.dumps(value)
+            for value in (difference.old, difference.new)
+        )
+        typer.echo(f"{difference.where}: {old_text} -> {new_text}")
+    if not found:
+        typer.echo(f"no difference; fingerprint {before.fingerprint}")
+
+
+def _load(
+    source: str,
+    known_sources: frozenset[str] | None,
+    template_problem: TemplateProblem | None = None,
+) -> LoadedSchedule:
+    from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule
+
+    try:
+        return load_schedule(
+            source if source in PRESETS else Path(source),
+            known_sources=known_sources,
+            template_problem=template_problem,
+        )
+    except ScheduleError as error:
+        raise CommandError(str(error)) from error
+
+
+def _print_json(value: JsonValue) -> None:
+    typer.echo(json.dumps(value, indent=2))

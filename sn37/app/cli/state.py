@@ -1,0 +1,123 @@
+"""``sn37 state``: look after a validator's database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.domain.round.state import ColdStart
+
+if TYPE_CHECKING:
+    from sn37.app.wiring.container import Container
+
+app = typer.Typer(name="state", help="Look after a validator's database.", no_args_is_help=True)
+
+_BEGAN_WITH = {
+    ColdStart.RECEIPTS: "rounds adopted from receipts",
+    ColdStart.MANIFESTS: "rounds judged again on the samples",
+    ColdStart.NOTHING: "no earlier rounds",
+    ColdStart.FIRST: "no earlier rounds, because nobody had set weights yet",
+}
+
+Copy = Annotated[Path, typer.Argument(metavar="COPY", help="The file of the copy.")]
+
+
+@app.command()
+def verify(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Read every record and say what is there; a validator may be running."""
+    container = _container({k: v for k, v in locals().items() if k != "as_json"})
+    contents = container.verify_state()(container.state_file())
+    if as_json:
+        typer.echo(json.dumps(asdict(contents), indent=2))
+        return
+    typer.echo(
+        f"{container.state_file()}: sound, version {contents.version}, "
+        f"{contents.size_bytes / 1e6:,.1f} MB, newest round {contents.newest_round or 'none'}"
+    )
+    if (began := contents.beginning) is not None:
+        source = f" of {began.source}" if began.source else ""
+        num_rounds = began.num_rounds_rescored
+        again = f", {num_rounds} rounds scored again" if num_rounds else ""
+        typer.echo(f"began at block {began.block} with {_BEGAN_WITH[began.way]}{source}{again}")
+    for table, count in contents.rows.items():
+        typer.echo(f"{count:>9,}  {table}")
+    for competition, (count, block, at) in contents.forgotten.items():
+        typer.echo(
+            f"competition {competition}: history of {count:,} rounds up to {block} was removed, "
+            f"last on {at}"
+        )
+
+
+@app.command()
+def backup(
+    copy: Copy,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Write a checked copy of the database; a validator may be running."""
+    container = _container({k: v for k, v in locals().items() if k != "copy"})
+    contents = container.back_up_state()(container.state_file(), copy)
+    typer.echo(f"{copy}: {contents.size_bytes / 1e6:,.1f} MB, checked")
+
+
+@app.command()
+def restore(
+    copy: Copy,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Put a copy in the place of the database, which is kept under another name."""
+    container = _container({k: v for k, v in locals().items() if k != "copy"})
+    aside = container.restore_state()(copy, container.state_file())
+    kept = f"; the one before is {aside}" if aside else ""
+    typer.echo(f"{container.state_file()} is {copy} now{kept}")
+
+
+@app.command()
+def migrate(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Bring the database to this version of sn37, as a start of the validator does."""
+    container = _container(dict(locals()))
+    contents = container.migrate_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: version {contents.version}, checked")
+
+
+@app.command()
+def compact(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Give back the space that texts of finished rounds have left; with no validator running."""
+    container = _container(dict(locals()))
+    before, after = container.compact_state()(container.state_file())
+    typer.echo(f"{container.state_file()}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} now")
+
+
+def _container(flags: dict[str, object]) -> Container:
+    from dependency_injector import providers
+
+    from sn37.app.config.settings import load_settings
+    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+
+    return Container(settings=providers.Object(load_settings(flags)))

@@ -1,0 +1,175 @@
+"""``sn37 miner status``: what has become of a commitment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.mining.base_sources import hotkey_of
+
+if TYPE_CHECKING:
+    from sn37.app.mining.status import Attendance, MinerStatus
+
+SHOWN_ROUNDS = 10
+
+
+def register(parent: typer.Typer) -> None:
+    """Add ``status`` to the miner's door."""
+    parent.command()(status)
+
+
+def status(
+    hotkey: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of this hotkey; by default the wallet's."),
+    ] = None,
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    wallet_path: options.WalletPath = None,
+    state_dir: options.StateDir = None,
+    schedule: options.ScheduleFile = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Follow a commitment from the chain to the crown.
+
+    Verdicts and scores come from the record of a validator with the same state directory, where
+    there is one; it may be running.
+    """
+    flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
+    from sn37.app.config.settings import load_settings
+    from sn37.app.mining.status import miner_status  # what it needs takes a second to import
+
+    whose = None if hotkey is None else hotkey_of(hotkey)
+    found = asyncio.run(miner_status(load_settings(flags), whose))
+    if as_json:
+        typer.echo(json.dumps(_as_json(found), indent=2))
+        return
+    for line in _lines(found):
+        typer.echo(line)
+
+
+def _lines(found: MinerStatus) -> Iterator[str]:
+    uid = "not registered" if found.uid is None else f"uid {found.uid}"
+    yield f"hotkey      {found.hotkey}, {uid}, incentive {found.incentive:.4f}"
+    yield f"block       {found.head.number}, {found.time:%Y-%m-%d %H:%M:%S} UTC"
+    if found.sealed_at is not None:
+        yield f"sealed      at block {found.sealed_at}; nobody can read it yet"
+    if found.malformed is not None:
+        yield (
+            f"commitment  of block {found.malformed.block} cannot be read: "
+            f"{found.malformed.fault.value}: {found.malformed.detail}"
+        )
+    if (c := found.commitment) is not None:
+        public = {True: "public", False: "private", None: "the host does not answer"}[found.public]
+        yield f"commitment  block {c.block}, competition {c.competition}, {c.format.value}"
+        yield f"repository  {c.model.repo}@{c.model.revision}, {public}"
+    if (first := found.first_round) is not None:
+        when = "from" if first.sync_block > found.head.number else "since"
+        yield (
+            f"scored      {when} the round of block {first.sync_block}, "
+            f"{first.at:%Y-%m-%d %H:%M} UTC"
+        )
+    yield f"stage       {found.stage}{_why(found)}"
+    yield from _record(found)
+
+
+def _why(found: MinerStatus) -> str:
+    judgement = found.judgement
+    if judgement is None or judgement.reason is None or found.stage == "champion":
+        return ""
+    return f": {judgement.reason.value}: {judgement.detail}; {judgement.reason.remedy}"
+
+
+def _record(found: MinerStatus) -> Iterator[str]:
+    if (record := found.recorded) is None:
+        yield "validator   none has run in this state directory; --state-dir names its folder"
+        return
+    if found.commitment is None:
+        return
+    if record.newest_round is None:
+        yield "validator   has finished no round of this competition yet"
+        return
+    yield (
+        f"validator   newest round {record.newest_round}; standing {record.standing:.3f}, "
+        f"weight {record.weight:.3f}"
+    )
+    if not record.rounds:
+        yield "            has listed it in no round yet"
+        return
+    yield "round       verdict    reason            score   samples  finding"
+    for attendance in record.rounds[-SHOWN_ROUNDS:]:
+        yield _row(attendance)
+
+
+def _row(attendance: Attendance) -> str:
+    entry = attendance.entry
+    score = "-" if entry.score is None else f"{entry.score:.4f}"
+    reason = entry.reason.value if entry.reason else ""
+    finding = "champion" if attendance.champion and not entry.detail else entry.detail
+    return (
+        f"{attendance.sync_block:<11} {entry.verdict.value:<10} {reason:<14} {score:>8} "
+        f"{entry.num_samples:>9}  {finding}"
+    )
+
+
+def _as_json(found: MinerStatus) -> dict[str, object]:
+    c, first, judgement, record = (
+        found.commitment,
+        found.first_round,
+        found.judgement,
+        found.recorded,
+    )
+    return {
+        "hotkey": found.hotkey,
+        "uid": found.uid,
+        "incentive": found.incentive,
+        "block": found.head.number,
+        "time": found.time.isoformat(),
+        "stage": found.stage,
+        "commitment": c
+        and {
+            "block": c.block,
+            "competition": c.competition,
+            "format": c.format.value,
+            "repo": c.model.repo,
+            "commit": c.model.revision,
+            "public": found.public,
+        },
+        "malformed": found.malformed
+        and {"fault": found.malformed.fault.value, "detail": found.malformed.detail},
+        "sealed_at": found.sealed_at,
+        "first_round": first and {"sync_block": first.sync_block, "time": first.at.isoformat()},
+        "next_round": judgement
+        and {
+            "verdict": judgement.verdict,
+            "reason": judgement.reason,
+            "detail": judgement.detail,
+        },
+        "validator": record
+        and {
+            "newest_round": record.newest_round,
+            "standing": record.standing,
+            "weight": record.weight,
+            "rounds": [
+                {
+                    "sync_block": a.sync_block,
+                    "verdict": a.entry.verdict.value,
+                    "reason": a.entry.reason,
+                    "score": a.entry.score,
+                    "num_samples": a.entry.num_samples,
+                    "detail": a.entry.detail,
+                    "champion": a.champion,
+                }
+                for a in record.rounds
+            ],
+        },
+    }

@@ -1,0 +1,258 @@
+"""``sn37 upgrade``: signed releases, staged beside the running one, switched to and back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.number_limits import MAX_MINUTES
+
+if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
+    from sn37.app.upgrade.switch import Switcher
+    from sn37.domain.release.release import Release
+    from sn37.domain.release.upgrade import Switch
+
+app = typer.Typer(
+    name="upgrade", help="Take signed releases into service, and back.", no_args_is_help=True
+)
+
+Place = Annotated[
+    str, typer.Argument(metavar="RELEASE", help="Its signed document: a file or an https address.")
+]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="A staged release.")]
+AllowDowngrade = Annotated[
+    bool, typer.Option("--allow-downgrade", help="Also one older than another known here.")
+]
+Manager = Annotated[
+    str, typer.Option(help="Program that is told stop and start, and the service's name.")
+]
+Service = Annotated[str, typer.Option(help="The service's name.")]
+Settle = Annotated[
+    float,
+    typer.Option(
+        min=0, max=MAX_MINUTES, help="Minutes that the new release must be well without a break."
+    ),
+]
+Deadline = Annotated[
+    float,
+    typer.Option(
+        min=0, max=MAX_MINUTES, help="Minutes after which it is given up, and returned from."
+    ),
+]
+
+
+@app.command()
+def check(
+    release: Place,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    release_key: options.ReleaseKey = None,
+    install_dir: options.InstallDir = None,
+    allow_downgrade: AllowDowngrade = False,
+) -> None:
+    """Say whether a release would be taken, and what it is; nothing is changed."""
+    from sn37.app.wiring.upgrade import open_source, open_stager
+    from sn37.domain.release.version import weights_version
+
+    stager = open_stager(_settings(dict(locals())))
+    found = stager.judge(open_source(release).document(), downgrade=allow_downgrade)
+    current = stager.installation.current()
+    typer.echo(
+        f"{_described(found)}; signed, would replace {current} with weights version "
+        f"{weights_version(current)}"
+    )
+
+
+@app.command()
+def stage(
+    release: Place,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    release_key: options.ReleaseKey = None,
+    install_dir: options.InstallDir = None,
+    allow_downgrade: AllowDowngrade = False,
+) -> None:
+    """Install a release beside the running one and try it on a copy of the state.
+
+    Nothing that runs is touched.
+    """
+    from sn37.app.wiring.upgrade import open_source, open_stager
+
+    stager = open_stager(_settings(dict(locals())))
+    staged = stager.stage(open_source(release), downgrade=allow_downgrade)
+    typer.echo(f"{_described(staged)}; staged: sn37 upgrade switch {staged.version}")
+
+
+@app.command()
+def switch(
+    version: Version,
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    health: options.Health = None,
+    release_key: options.ReleaseKey = None,
+    install_dir: options.InstallDir = None,
+    allow_downgrade: AllowDowngrade = False,
+    even_if_unready: Annotated[
+        bool, typer.Option("--even-if-unready", help="Although the running one is not well.")
+    ] = False,
+    manager: Manager = "systemctl",
+    service: Service = "sn37-validator",
+    settle: Settle = 3.0,
+    deadline: Deadline = 15.0,
+) -> None:
+    """Bring a staged release into service; return to the present one unless it is well.
+
+    Killed at any moment, the same command goes on. Exit code 1 after a return.
+    """
+    from sn37.app.wiring.upgrade import open_stager
+
+    settings = _settings(dict(locals()))
+    if settle > deadline:
+        raise UsageError(f"--settle {settle:g} min is longer than --deadline {deadline:g} min")
+    switcher = _switcher(settings, manager, service, settle, deadline)
+    stager = open_stager(settings)
+    if stager.installation.current() != version:  # a switch that was interrupted goes on
+        stager.judge(stager.installation.document(version), downgrade=allow_downgrade)
+    _conclude(switcher.switch(version, unready=even_if_unready))
+
+
+@app.command("return")
+def give_back(
+    config: options.Config = None,
+    network: options.Network = None,
+    netuid: options.Netuid = None,
+    state_dir: options.StateDir = None,
+    health: options.Health = None,
+    install_dir: options.InstallDir = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Also restore the state, if the old one must.")
+    ] = False,
+    manager: Manager = "systemctl",
+    service: Service = "sn37-validator",
+) -> None:
+    """Go back to the release of before the newest switch."""
+    settings = _settings(dict(locals()))
+    at = _switcher(settings, manager, service, 0, 0).give_back(restore=restore)
+    typer.echo(f"{at.old} runs again")
+
+
+@app.command()
+def status(
+    config: options.Config = None,
+    install_dir: options.InstallDir = None,
+) -> None:
+    """List the releases that are here, and a switch that is not finished."""
+    from sn37.app.wiring.upgrade import open_installation
+
+    installation = open_installation(_settings(dict(locals())))
+    current, at = installation.current(), installation.switch()
+    for version in installation.staged():
+        typer.echo(f"{version}{'  current' if version == current else ''}")
+    if at is not None:
+        typer.echo(f"newest switch: {at.old} to {at.new}, {at.phase.value} {at.why}".rstrip())
+    if at is not None and not at.phase.is_over:
+        typer.echo(f"not finished: sn37 upgrade switch {at.new}, or sn37 upgrade return")
+
+
+@app.command()
+def clean(
+    keep: Annotated[int, typer.Option(min=1, help="Newest releases that stay.")],
+    config: options.Config = None,
+    install_dir: options.InstallDir = None,
+) -> None:
+    """Remove old releases; the current one and the one before it stay in any case."""
+    from sn37.app.upgrade.stage import removable
+    from sn37.app.wiring.upgrade import open_installation
+
+    installation = open_installation(_settings(dict(locals())))
+    with installation.lock():
+        for version in removable(installation, keep=keep):
+            installation.remove(version)
+            typer.echo(f"{version} removed")
+
+
+@app.command()
+def sign(
+    wheel: Annotated[Path, typer.Argument(metavar="WHEEL", help="sn37-VERSION-py3-none-any.whl")],
+    requirements: Annotated[
+        Path, typer.Argument(metavar="REQUIREMENTS", help="All other packages, with hashes.")
+    ],
+    key: Annotated[Path, typer.Option(help="PEM file of the private ed25519 key.")],
+    days: Annotated[int, typer.Option(min=1, max=366, help="For so long it is valid.")] = 90,
+    oldest_state: Annotated[
+        int, typer.Option(min=0, help="Oldest version of states that it brings up to date.")
+    ] = 0,
+) -> None:
+    """For maintainers: write the signed document of a release beside its files.
+
+    Run it from the very version that is signed.
+    """
+    import sn37
+    from sn37.app.upgrade.describe import describe
+    from sn37.app.wiring.upgrade import SCHEMA, signed
+
+    now = datetime.now(UTC).replace(microsecond=0)
+    release = describe(
+        wheel,
+        requirements,
+        schema=SCHEMA,
+        oldest_schema=oldest_state,
+        not_before=now,
+        valid_days=days,
+    )
+    if release.version != sn37.__version__:
+        raise CommandError(f"{wheel.name} is to be signed by its own sn37, not {sn37.__version__}")
+    content, public_key = signed(release, key, lambda: getpass(f"password of {key}: ").encode())
+    document = wheel.with_name(f"sn37-{release.version}.release")
+    try:
+        document.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"{document}: {error.strerror or error}") from error
+    typer.echo(f"{document}: {_described(release)}; release_key {public_key}")
+
+
+def _settings(flags: dict[str, object]) -> Settings:
+    from sn37.app.config.settings import Settings, load_settings
+
+    return load_settings({name: v for name, v in flags.items() if name in Settings.model_fields})
+
+
+def _switcher(
+    settings: Settings, manager: str, service: str, settle: float, deadline: float
+) -> Switcher:
+    from sn37.app.wiring.upgrade import open_switcher
+
+    return open_switcher(
+        settings, manager=manager, unit=service, settle_s=60 * settle, deadline_s=60 * deadline
+    )
+
+
+def _described(release: Release) -> str:
+    return (
+        f"sn37 {release.version}, weights version {release.version_key}, state version "
+        f"{release.schema}, valid until {release.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def _conclude(at: Switch) -> None:
+    """Say how a switch ended.
+
+    Raises:
+        CommandError: By a return.
+    """
+    if at.why:
+        raise CommandError(f"release {at.new}: {at.why}; {at.old} runs again")
+    typer.echo(f"{at.new} runs; sn37 upgrade return goes back to {at.old}")

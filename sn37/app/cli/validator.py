@@ -1,0 +1,71 @@
+"""``python -m sn37.app.validator``: follow the chain, score models, set weights."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from sn37.app import interrupts
+
+    interrupts.quiet()
+
+from collections.abc import Sequence
+
+import typer
+
+from sn37.app.cli import options
+from sn37.app.cli.run import run
+from sn37.app.interrupts import leave
+from sn37.app.supervision.stop_signals import StopRequest
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def validator(
+    config: options.Config = None,
+    network: options.Network = None,
+    endpoint: options.Endpoint = None,
+    netuid: options.Netuid = None,
+    wallet: options.Wallet = None,
+    wallet_hotkey: options.WalletHotkey = None,
+    wallet_path: options.WalletPath = None,
+    state_dir: options.StateDir = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    threads: options.Threads = None,
+    allow_weak_sandbox: options.AllowWeakSandbox = None,
+    offline: options.Offline = None,
+    seed: options.Seed = None,
+    pace: options.Pace = None,
+    rounds: options.Rounds = None,
+    schedule: options.ScheduleFile = None,
+    keep_texts: options.KeepTexts = None,
+    keep_history: options.KeepHistory = None,
+    health: options.Health = None,
+    cold_start_from: options.ColdStartFrom = None,
+    log_level: options.LogLevel = None,
+    json_file: options.JsonFile = None,
+) -> int:
+    """Follow the chain, score models, set weights.
+
+    Stops cleanly on Ctrl-C and SIGTERM; the same command goes on where it stopped.
+    """
+    flags = dict(locals())
+    with StopRequest() as stop:
+        try:
+            from sn37.app.config.settings import load_settings
+            from sn37.app.wiring.validator_run import (
+                run_validator,  # what it needs takes seconds to import
+            )
+
+            return run_validator(load_settings(flags), stop)
+        except KeyboardInterrupt:
+            return 0  # stopped before there was anything to stop
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    return run(app, args, prog_name="python -m sn37.app.validator")
+
+
+if __name__ == "__main__":
+    leave(main())

@@ -1,0 +1,252 @@
+"""One offered round, from a stranger's files to values: signed, complete, of this subnet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sn37.app.audit.receipt_checks import check_receipts, check_screening
+from sn37.app.audit.soundness import StrayControls, by_block, check_soundness
+from sn37.app.receipts.files import UnreadableReceipt, read_receipt, read_signed
+from sn37.app.receipts.signing import VerifySignature
+from sn37.app.receipts.statements import UnreadableStatement, digest_of, read_statement
+from sn37.app.replay.rescore import CannotRescore, blocks_of, require_manifest
+from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.reasons import Reason
+from sn37.domain.records.receipt import Receipt, SignedReceipt
+from sn37.domain.records.statement import RoundStatement, SignedRound
+from sn37.domain.round.evidence import is_finite
+from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.state import EntryOutcome, OpenRound, Submission, Verdict
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, SampleBlock
+from sn37.ports.chain import Chain
+from sn37.ports.errors import OfferRefused
+from sn37.ports.receipt_source import OfferedRound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRound:
+    """A round whose documents agree with each other, with the schedule and with the chain."""
+
+    statement: RoundStatement
+    rules: Competition
+    opened: OpenRound  # with the losses of the receipts
+    published: SignedRound
+
+    @property
+    def submissions(self) -> Mapping[EntryKey, Submission]:
+        """As the round left them."""
+        return {s.commitment.key: s for s in self.statement.submissions}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedManifest:
+    """Which rows a round was scored on, and with whom. Whatever came of it is not looked at."""
+
+    statement: RoundStatement
+    signer: Hotkey
+    rules: Competition
+    receipt: Receipt  # any of the round's; nothing but its manifest counts
+
+
+class RoundReader:
+    """Reads what another validator offers. Whatever is wrong with it ends in ``OfferRefused``."""
+
+    def __init__(
+        self, *, chain: Chain, schedule: Schedule, fingerprint: Digest, verify: VerifySignature
+    ) -> None:
+        self._chain = chain
+        self._schedule = schedule
+        self._fingerprint = fingerprint
+        self._verify = verify
+
+    async def read(self, key: RoundKey, offered: OfferedRound) -> ReadRound:
+        """The round that was offered as ``key``.
+
+        Raises:
+            OfferRefused: Says what is wrong, and where.
+            ChainUnavailable: Its sync block cannot be looked up.
+        """
+        where = _where(key)
+        rules = self._rules(key)
+        try:
+            signed, statement = await self._statement(key, offered)
+            receipts = _in_order(statement, offered.receipts)
+            opened = _opened(statement, receipts, rules)
+        except (UnreadableReceipt, UnreadableStatement, CannotRescore, StrayControls) as error:
+            raise OfferRefused(f"{where}: {error}") from error
+        except OfferRefused as error:
+            raise OfferRefused(f"{where}: {error}") from error
+        published = SignedRound(
+            key=key, statement=signed, receipts=tuple(signed for _, signed in receipts)
+        )
+        for receipt in published.receipts:
+            if receipt.hotkey != signed.hotkey:
+                raise OfferRefused(f"{where}: a receipt is signed by another validator")
+        read = ReadRound(statement=statement, rules=rules, opened=opened, published=published)
+        for difference in check_receipts(
+            opened,
+            published.receipts,
+            rules=rules,
+            submissions=read.submissions,
+            fingerprint=self._fingerprint,
+            verify=self._verify,
+        ):
+            raise OfferRefused(str(difference))
+        for difference in check_screening(opened, _manifest(receipts), rules):
+            raise OfferRefused(str(difference))
+        if statement.version > 1:
+            for difference in check_soundness(where, opened, rules, statement.winner):
+                raise OfferRefused(str(difference))
+        return read
+
+    async def read_manifest(self, key: RoundKey, offered: OfferedRound) -> OfferedManifest:
+        """The rows of the round that was offered as ``key``, and who took part.
+
+        Losses may be whatever they are: of the receipts one that has the statement's manifest
+        is enough.
+
+        Raises:
+            OfferRefused: Its statement is none of this network, or no receipt has its manifest.
+            ChainUnavailable: Its sync block cannot be looked up.
+        """
+        rules = self._rules(key)
+        try:
+            signed, statement = await self._statement(key, offered)
+        except (UnreadableReceipt, UnreadableStatement, OfferRefused) as error:
+            raise OfferRefused(f"{_where(key)}: {error}") from error
+        why = "it has no receipts"
+        for data in sorted(offered.receipts):
+            try:
+                receipt, _ = read_receipt(data)
+                require_manifest(receipt, rules)
+            except (UnreadableReceipt, CannotRescore) as error:
+                why = str(error)
+                continue
+            if receipt.manifest_digest == statement.manifest_digest:
+                return OfferedManifest(
+                    statement=statement, signer=signed.hotkey, rules=rules, receipt=receipt
+                )
+            why = "its receipts have another manifest than its statement"
+        raise OfferRefused(f"{_where(key)}: {why}")
+
+    def _rules(self, key: RoundKey) -> Competition:
+        rules = self._schedule.competition(key.competition, key.sync_block)
+        if rules is None or self._schedule.timing.sync_block(key.sync_block) != key.sync_block:
+            raise OfferRefused(f"{_where(key)}: the schedule has no such round")
+        return rules
+
+    async def _statement(
+        self, key: RoundKey, offered: OfferedRound
+    ) -> tuple[SignedReceipt, RoundStatement]:
+        signed = read_signed(offered.statement)
+        statement = read_statement(signed, self._verify)
+        await self._require_this_network(key, statement)
+        return signed, statement
+
+    async def _require_this_network(self, key: RoundKey, statement: RoundStatement) -> None:
+        if statement.key != key:
+            told = f"competition {statement.key.competition}, round {statement.key.sync_block}"
+            raise OfferRefused(f"its statement is of {told}")
+        if statement.netuid != self._schedule.netuid:
+            raise OfferRefused(f"it is of subnet {statement.netuid}")
+        if statement.schedule_fingerprint != self._fingerprint:
+            raise OfferRefused("it was scored by another schedule; compare sn37 versions")
+        head = (await self._chain.head()).number
+        clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
+        if max([key.sync_block, *clocks]) > head:
+            raise OfferRefused("its block does not exist yet, or one that it tells of")
+        if statement.sync != await self._chain.block(key.sync_block):
+            raise OfferRefused("its block is not this chain's; it is of another network")
+
+
+def _in_order(
+    statement: RoundStatement, files: Iterable[bytes]
+) -> tuple[tuple[Receipt, SignedReceipt], ...]:
+    """The receipts that the statement names, in its order.
+
+    Raises:
+        OfferRefused: One is missing, or there is another.
+        UnreadableReceipt: A file is no receipt.
+    """
+    found: dict[Digest, tuple[Receipt, SignedReceipt]] = {}
+    for data in files:
+        receipt, signed = read_receipt(data)
+        if signed is None:
+            raise OfferRefused("a receipt without a signature")
+        digest = digest_of(signed.document)
+        if digest not in statement.receipts or digest in found:
+            raise OfferRefused(
+                f"the receipt of {receipt.commitment.hotkey} is not in its statement"
+            )
+        found[digest] = (receipt, signed)
+    if missing := [digest for digest in statement.receipts if digest not in found]:
+        raise OfferRefused(f"{len(missing)} of {len(statement.receipts)} receipts are missing")
+    return tuple(found[digest] for digest in statement.receipts)
+
+
+def _manifest(
+    receipts: Sequence[tuple[Receipt, SignedReceipt]],
+) -> Mapping[TaskName, tuple[tuple[str, Digest], ...]]:
+    """The rows that all of them are of; nothing where nobody was scored."""
+    return receipts[0][0].manifest if receipts else {}
+
+
+def _opened(
+    statement: RoundStatement,
+    receipts: Iterable[tuple[Receipt, SignedReceipt]],
+    rules: Competition,
+) -> OpenRound:
+    """The round as it was when all entries had an outcome.
+
+    Raises:
+        CannotRescore: A receipt does not hold what the competition draws.
+        OfferRefused: One is of an entry that was not scored, or scored in part, or they name
+            different signers.
+    """
+    scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
+    journal: dict[EntryKey, tuple[BlockLosses, ...]] = {}
+    environments: dict[EntryKey, Mapping[str, str]] = {}
+    signers: SampleSigners | None = None
+    total = sum(task.num_samples for task in rules.tasks)
+    for outcome, (receipt, _) in zip(scored, receipts, strict=True):
+        if receipt.commitment.key != outcome.key:
+            raise OfferRefused("its receipts are not in the order of its outcomes")
+        scored_blocks = blocks_of(receipt, rules)
+        controls = by_block(receipt.controls, scored_blocks, rules, statement.manifest_digest)
+        blocks = tuple(_losses(receipt, block, controls[block]) for block in scored_blocks)
+        _require_whole(outcome, blocks, total)
+        journal[outcome.key] = blocks
+        environments[outcome.key] = receipt.environment
+        if outcome is not scored[0] and receipt.signers != signers:
+            raise OfferRefused("its receipts disagree on who signed the samples")
+        signers = receipt.signers
+    return OpenRound(
+        plan=replace(statement.plan(), signers=signers),
+        journal=journal,
+        outcomes={o.key: o for o in statement.outcomes},
+        environments=environments,
+        opinions={opinion.key: opinion for opinion in statement.opinions},
+    )
+
+
+def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:
+    who = outcome.key.hotkey
+    if outcome.reason not in (None, Reason.RACED_OUT):
+        raise OfferRefused(f"{who} was scored, and yet {outcome.reason}")
+    if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
+        raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
+    if not is_finite(blocks):
+        raise OfferRefused(f"{who} was scored with a loss that is not a number")
+
+
+def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:
+    """Receipts do not record token counts or times."""
+    losses = receipt.losses[block.task][block.first : block.stop]
+    return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0, controls=controls)
+
+
+def _where(key: RoundKey) -> str:
+    return f"competition {key.competition}, round {key.sync_block}"

@@ -1,0 +1,305 @@
+"""Rounds of the past judged anew: on the samples another validator names, by losses of our own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+
+from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifests
+from sn37.app.cold_start.past_round import PastRound, PastRounds
+from sn37.app.cold_start.resampling import CannotRecheck
+from sn37.app.rounds.contenders import contenders_of
+from sn37.app.rounds.model_fetch import bring, bringing
+from sn37.app.rounds.outcomes import is_waited_for
+from sn37.app.rounds.premises import premises_of
+from sn37.app.rounds.runner import RoundRunner
+from sn37.app.rounds.scoring_jobs import JobBuilder
+from sn37.app.rounds.state_keeper import Change, StateKeeper
+from sn37.domain.data.sampling import manifest_digest
+from sn37.domain.events import Degraded, Event, SetUpAdvanced
+from sn37.domain.ids import Block, EntryKey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.records.statement import RoundRecord, SignedRound
+from sn37.domain.round.round_entries import plan_entries
+from sn37.domain.round.signers import signers_of
+from sn37.domain.round.slots import MAX_CONTENDERS
+from sn37.domain.round.state import OpenRound, RoundPlan, Submission, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.base_models import rank_base_models
+from sn37.domain.submission.commitment import Commitment, CommitmentBook
+from sn37.ports.errors import (
+    ModelNotPublic,
+    ModelRejected,
+    OfferRefused,
+    ScorerUnavailable,
+    StoreUnavailable,
+)
+from sn37.ports.model_store import ModelStore
+from sn37.ports.state_store import StateStore
+from sn37.ports.telemetry import EventSink
+
+MakeRunner = Callable[..., RoundRunner]  # of keeper, store, jobs and sink
+OpenScratch = Callable[[], AbstractAsyncContextManager[StateStore]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refolded:
+    """What came of it, as if this validator had been there."""
+
+    records: tuple[RoundRecord, ...]
+    submissions: Collection[Submission]  # of those who were heard
+
+
+class Refolder:
+    """Plays past rounds as they are played when they are new, in a state on the side.
+
+    Who takes part is chosen by the chain at each sync block, who wins by our losses and our
+    rule. So what a manifest's signer can do is to name too few; whoever is missing, and is not
+    paid yet, enters the rounds that follow like any newcomer.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifests: ManifestReader,
+        past: PastRounds,
+        models: ModelStore,
+        runner: MakeRunner,
+        scratch: OpenScratch,
+        schedule: Schedule,
+        sink: EventSink,
+    ) -> None:
+        self._manifests = manifests
+        self._past = past
+        self._models = models
+        self._runner = runner
+        self._scratch = scratch
+        self._schedule = schedule
+        self._sink = sink
+
+    async def fold(
+        self,
+        offered: OfferedManifests,
+        *,
+        metagraph: Metagraph,
+        book: CommitmentBook,
+        waits: bool,
+        tell: Callable[[str], None],
+    ) -> Refolded:
+        """The rounds of the manifests, from no champion on. Takes hours where rounds do.
+
+        Args:
+            metagraph: Of this subnet at the newest block, and so ``book``.
+            waits: Whether for one model that the host does not give now; else it is left out.
+            tell: Hears who had to be left out.
+
+        Raises:
+            OfferRefused: Samples were chosen, or too few rounds can be scored.
+            CannotRecheck: Too few can be scored while something does not answer, or not everybody.
+            ScorerUnavailable, StoreUnavailable, StateUnavailable: Nothing can be scored now.
+        """
+        head = metagraph.at.number
+        rounds = await self._readable(offered, head)
+        async with self._scratch() as store:
+            keeper = StateKeeper(store)
+            await keeper.load()
+            named = self._named(offered, metagraph, book)
+            await keeper.add_submissions(
+                Submission(commitment=c, clock_block=c.block) for c in named
+            )
+            await self._bring(keeper, named, head, waits=waits, tell=tell)
+            jobs = JobBuilder(self._models, keeper)
+            sink = OnlyOutages(self._sink)
+            runner = self._runner(
+                keeper=keeper, store=store, jobs=jobs, sink=sink, limits_newcomers=False
+            )
+            records: list[RoundRecord] = []
+            for done, past in enumerate(rounds, start=1):
+                plan = await self._plan(past, keeper, store)
+                if plan.entries:  # nobody was old enough before
+                    await keeper.open_round(plan)
+                    await runner.run(plan)
+                    records.append(await _record(plan, keeper, store))
+                self._tell("past rounds scored again", done, len(rounds))
+            self._require_enough(records, head)
+            return Refolded(records=tuple(records), submissions=keeper.state.submissions.values())
+
+    async def _readable(self, offered: OfferedManifests, head: Block) -> Sequence[PastRound]:
+        """The rounds all of whose rows are still there."""
+        found, gone, outage = list[PastRound](), list[str](), None
+        for done, round_ in enumerate(offered.rounds, start=1):
+            try:
+                found.append(await self._past.read(round_))
+            except CannotRecheck as error:
+                gone.append(str(error))
+                outage = error.outage or outage
+            self._tell("samples of past rounds read again", done, len(offered.rounds))
+        try:
+            self._manifests.require_enough(Counter(r.key.competition for r in found), head, gone)
+        except OfferRefused as error:
+            if outage is not None:
+                raise CannotRecheck(str(error), outage=outage) from error
+            raise
+        return found
+
+    def _require_enough(self, records: Sequence[RoundRecord], head: Block) -> None:
+        judged = Counter(r.result.key.competition for r in records)
+        why = ("in the others nobody who is named could take part",)
+        self._manifests.require_enough(judged, head, why)
+
+    def _named(
+        self, offered: OfferedManifests, metagraph: Metagraph, book: CommitmentBook
+    ) -> Sequence[Commitment]:
+        """The commitments of those who are named, as the chain has them.
+
+        The chain names some too: whom the validators pay holds a crown, or held it lately. So a
+        champion that the source keeps quiet about is heard all the same.
+        """
+        most = 1 + MAX_CONTENDERS + self._schedule.max_new_entries  # as a round has at most
+        found: list[Commitment] = []
+        for rules in self._schedule.at(metagraph.at.number):
+            paid = rank_base_models(book, metagraph, {rules.id})[: 1 + MAX_CONTENDERS]
+            keys = [*(p.commitment.key for p in paid), *offered.names(rules.id)]
+            for key in list(dict.fromkeys(keys))[:most]:
+                commitment = book.well_formed.get(key.hotkey)
+                # Replaced since, never made, or made for another competition.
+                if commitment and commitment.key == key and commitment.competition == rules.id:
+                    found.append(commitment)
+        return found
+
+    async def _bring(
+        self,
+        keeper: StateKeeper,
+        named: Sequence[Commitment],
+        head: Block,
+        *,
+        waits: bool,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Have the models here. Who has none that is allowed cannot take part.
+
+        One that is left out misses all of these rounds: an outage is waited for first.
+        """
+        changes: dict[EntryKey, Change] = {}
+        problems, outage, num_here = list[str](), None, 0
+        for done, commitment in enumerate(named, start=1):
+            rules = self._schedule.competition(commitment.competition, head)
+            assert rules is not None  # it was named for a competition that runs
+            try:
+                with bringing(commitment, rules.constraints):
+                    artifact = await bring(self._models, keeper, commitment, rules.constraints)
+            except ModelRejected as error:
+                changes[commitment.key] = _with(rejection=error.reason, detail=str(error))
+                problems.append(f"{commitment.hotkey} is left out: {error}")
+            except (ModelNotPublic, StoreUnavailable) as error:
+                outage = error if isinstance(error, StoreUnavailable) else outage
+                problems.append(f"{commitment.hotkey} is left out: {error}")
+            else:
+                changes[commitment.key] = _with(artifact=artifact)
+                num_here += 1
+            self._tell("models of past rounds fetched", done, len(named))
+        if not num_here and outage is not None:
+            raise outage  # that is the host's trouble, which will end
+        if waits and outage is not None:
+            raise CannotRecheck(f"a model is missing: {outage}", outage=outage)
+        if not num_here:
+            raise OfferRefused(
+                problems[-1] if problems else "nobody who took part is on chain any more"
+            )
+        for problem in problems:
+            tell(problem)
+        await keeper.change_submissions(changes)
+
+    async def _plan(self, past: PastRound, keeper: StateKeeper, store: StateStore) -> RoundPlan:
+        """The round as the chain at its sync block fixes it, among those that are named."""
+        competition = past.rules.id
+        history, submissions = keeper.history(competition), keeper.state.submissions
+        chosen = plan_entries(
+            submissions=submissions.values(),
+            competition=competition,
+            schedule=self._schedule,
+            sync_block=past.sync.number,
+            metagraph=past.metagraph,
+            contention=await contenders_of(
+                history,
+                competition=competition,
+                submissions=submissions,
+                sync=past.sync,
+                book=past.book,
+                metagraph=past.metagraph,
+                store=store,
+                schedule=self._schedule,
+            ),
+            history=history,
+            book=past.book,
+        )
+        return RoundPlan(
+            key=past.key,
+            sync=past.sync,
+            champion=chosen.champion,
+            entries=chosen.entries,
+            draws=past.draws,
+            manifest_digest=manifest_digest(d.batch for d in past.draws),
+            listed=chosen.listed,
+            unprobed=frozenset(chosen.entries),  # nobody asked the host then
+            signers=signers_of(d.batch for d in past.draws),
+            premises=premises_of(
+                chosen,
+                sync_block=past.sync.number,
+                history=history,
+                submissions=submissions,
+            ),
+        )
+
+    def _tell(self, what: str, done: int, total: int) -> None:
+        self._sink.emit(SetUpAdvanced(what=what, done=done, total=total))
+
+
+async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> RoundRecord:
+    """The round that was just finished, with what it rests on.
+
+    Raises:
+        ScorerUnavailable: This machine could score nobody; here everything can wait.
+    """
+    opened = await store.recorded(plan.key)
+    statement = await store.statement(plan.key)
+    assert opened is not None  # it is finished
+    assert statement is not None
+    _require_no_outage(opened)
+    result = next(r for r in keeper.state.rounds[plan.key.competition] if r.key == plan.key)
+    return RoundRecord(
+        opened=replace(opened, plan=plan),
+        result=result,
+        published=SignedRound(
+            key=plan.key, statement=statement, receipts=await store.receipts(plan.key)
+        ),
+    )
+
+
+def _require_no_outage(opened: OpenRound) -> None:
+    outcomes, block = opened.outcomes.values(), opened.plan.key.sync_block
+    ours = [o.detail for o in outcomes if is_waited_for(o)]
+    if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
+        raise ScorerUnavailable(
+            f"nobody could be scored in the past round of block {block}: {ours[0]}"
+        )
+
+
+def _with(**values: object) -> Change:
+    def change(submission: Submission) -> Submission:
+        return replace(submission, **values)  # type: ignore[arg-type]
+
+    return change
+
+
+class OnlyOutages:
+    """Of rounds that are long past, operators hear what fails, and not every step."""
+
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, Degraded):
+            self._sink.emit(event)

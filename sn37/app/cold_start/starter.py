@@ -1,0 +1,275 @@
+"""How a validator with an empty state begins: with what others recorded, or with nothing.
+
+It adopts another validator's rounds once it has checked them. Where none can be believed, it
+scores the last rounds again on the samples that are named. Without any it folds from nothing, while
+the weights on chain stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from sn37.app.cold_start.offered_history import (
+    HistoryReader,
+    OfferedHistory,
+    without_contradictions,
+)
+from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifests
+from sn37.app.cold_start.recheck import Rechecker
+from sn37.app.cold_start.rejudge import Refolder
+from sn37.app.cold_start.resampling import CannotRecheck
+from sn37.app.rounds.model_fetch import bring
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.samples.plugin_calls import one_line
+from sn37.domain.events import Cautioned, ColdStarted
+from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import CommitmentBook
+from sn37.ports.chain import Chain
+from sn37.ports.errors import (
+    ModelNotPublic,
+    ModelRejected,
+    OfferRefused,
+    ReceiptsUnavailable,
+    StoreUnavailable,
+)
+from sn37.ports.model_store import ModelStore
+from sn37.ports.receipt_source import ReceiptSource
+from sn37.ports.telemetry import EventSink
+
+WHAT = "cold start"  # in what operators read
+# How often an outage that keeps rounds from being checked, or somebody's model away, is waited for:
+# 1, 2, 4, ... up to 300 s, a quarter of an hour in all. What is begun with is begun with for good.
+MAX_WAITS = 10
+
+
+def is_empty(state: ValidatorState) -> bool:
+    """Whether nothing of a round has been recorded yet."""
+    return state.beginning is None and not state.rounds and not state.open_rounds
+
+
+class Starter:
+    """Runs once, before anything else; does nothing when there is a state already.
+
+    Whatever is adopted is recorded in one step: a kill before it leaves the state empty, and
+    the next start begins anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        origins: Sequence[ReceiptSource],
+        histories: HistoryReader,
+        rechecker: Rechecker,
+        manifests: ManifestReader,
+        refolder: Refolder,
+        chain: Chain,
+        models: ModelStore,
+        keeper: StateKeeper,
+        schedule: Schedule,
+        hotkey: Hotkey,
+        sink: EventSink,
+    ) -> None:
+        self._origins = origins
+        self._histories = histories
+        self._rechecker = rechecker
+        self._manifests = manifests
+        self._refolder = refolder
+        self._chain = chain
+        self._models = models
+        self._keeper = keeper
+        self._schedule = schedule
+        self._hotkey = hotkey
+        self._sink = sink
+        self._num_waits = 0
+        self._cautioned: set[str] = set()
+
+    async def run(self) -> None:
+        """Begin, if this validator has not begun yet.
+
+        Raises:
+            ChainUnavailable, DatasetUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
+        """
+        if not is_empty(self._keeper.state):
+            return
+        head = await self._chain.head()
+        metagraph = await self._chain.metagraph(head)
+        book = await self._chain.commitments(head)
+        for history in await self._offered(metagraph, book):
+            if await self._adopt(history, metagraph):
+                return
+        if await self._score_again(metagraph, book):
+            return
+        is_first = not any(
+            n.validator_permit and n.last_update > n.registered_at for n in metagraph.neurons
+        )
+        way = ColdStart.FIRST if is_first else ColdStart.NOTHING
+        await self._keeper.begin(Beginning(way=way, block=head.number))
+        self._tell()
+        if way is ColdStart.NOTHING and not self._origins:
+            self._caution(
+                "other validators have set weights before; with their receipts "
+                "(--cold-start-from) this one would agree with them from its first round on"
+            )
+
+    async def _offered(
+        self, metagraph: Metagraph, book: CommitmentBook
+    ) -> Sequence[OfferedHistory]:
+        """What may be adopted, of the validators with the most stake first."""
+        found: list[OfferedHistory] = []
+        for origin in self._origins:
+            try:
+                found.append(await self._histories.read(origin, metagraph=metagraph, book=book))
+            except (OfferRefused, ReceiptsUnavailable) as error:
+                self._caution(f"{origin.name} is not used: {error}")
+        return _by_stake(without_contradictions(found, self._caution), metagraph)
+
+    async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
+        try:
+            num_receipts = await self._rechecker.check(
+                history, head=metagraph.at, hotkey=self._hotkey
+            )
+            submissions = await self._fetched(history)
+        except (OfferRefused, CannotRecheck) as error:
+            self._wait_out(error)
+            self._caution(f"{history.name} is not used: {error}")
+            return False
+        await self._keeper.begin(
+            Beginning(
+                way=ColdStart.RECEIPTS,
+                block=metagraph.at.number,
+                source=history.validator,
+                follows_from=history.follows_from,
+            ),
+            rounds=history.records,
+            submissions=submissions,
+        )
+        self._tell(num_rounds=len(history.records), num_evaluations=num_receipts)
+        self._tell_gap(history.name, history.records, metagraph.at)
+        return True
+
+    async def _score_again(self, metagraph: Metagraph, book: CommitmentBook) -> bool:
+        """Whether the samples of somebody's rounds were enough to judge them anew."""
+        head, found = metagraph.at.number, list[OfferedManifests]()
+        if not self._manifests.is_due(head):
+            return False  # there have not been enough rounds
+        for origin in self._origins:
+            try:
+                found.append(await self._manifests.read(origin, metagraph=metagraph))
+            except ReceiptsUnavailable:
+                continue  # that was told
+            except OfferRefused as error:
+                self._caution(f"the samples of {origin.name} are not used either: {error}")
+        for offered in _by_stake(found, metagraph):
+            try:
+                folded = await self._refolder.fold(
+                    offered,
+                    metagraph=metagraph,
+                    book=book,
+                    waits=self._num_waits < MAX_WAITS,
+                    tell=self._caution,
+                )
+            except (OfferRefused, CannotRecheck) as error:
+                self._wait_out(error)
+                self._caution(f"the samples of {offered.name} are not used either: {error}")
+                continue
+            records = folded.records
+            await self._keeper.begin(
+                Beginning(
+                    way=ColdStart.MANIFESTS,
+                    block=head,
+                    source=offered.validator,
+                    num_rounds_rescored=len(records),
+                ),
+                rounds=records,
+                submissions=folded.submissions,
+            )
+            num_scored = sum(len(r.published.receipts) for r in records)
+            self._tell(num_rounds=len(records), num_evaluations=num_scored)
+            self._tell_gap(offered.name, records, await self._chain.head())
+            return True
+        return False
+
+    def _wait_out(self, error: OfferRefused | CannotRecheck) -> None:
+        """Have the start tried again for a while, if something did not answer.
+
+        Raises:
+            Unavailable: What did not.
+        """
+        if isinstance(error, CannotRecheck) and error.outage is not None:
+            self._num_waits += 1
+            if self._num_waits <= MAX_WAITS:
+                raise error.outage
+
+    async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
+        """The submissions, with our own look at the models that the next rounds will score.
+
+        Raises:
+            OfferRefused: One is not the model that was told of.
+        """
+        rounds = _rounds(history)
+        submissions: dict[EntryKey, Submission] = dict(history.submissions)
+        for entry in sorted({e.key for held in rounds.values() for e in held[-1].entries}):
+            submission = submissions.get(entry)
+            if submission is None or submission.retired or submission.artifact is None:
+                continue
+            commitment = submission.commitment
+            newest = rounds[commitment.competition][-1].key
+            rules = self._schedule.competition(newest.competition, newest.sync_block)
+            assert rules is not None  # the history was read by this schedule
+            try:
+                own = await bring(self._models, self._keeper, commitment, rules.constraints)
+            except (ModelNotPublic, StoreUnavailable):
+                continue  # it is fetched when it is scored
+            except ModelRejected as error:
+                raise OfferRefused(f"{entry.hotkey} was scored, and yet {error}") from error
+            if own.tensor_digest != submission.artifact.tensor_digest:
+                raise OfferRefused(f"{entry.hotkey} has other weights than were scored")
+            submissions[entry] = replace(submission, artifact=own)
+        return submissions.values()
+
+    def _tell(self, *, num_rounds: int = 0, num_evaluations: int = 0) -> None:
+        beginning = self._keeper.state.beginning
+        assert beginning is not None
+        self._sink.emit(
+            ColdStarted(beginning=beginning, num_rounds=num_rounds, num_evaluations=num_evaluations)
+        )
+
+    def _tell_gap(self, name: str, records: Sequence[RoundRecord], head: BlockRef) -> None:
+        timing = self._schedule.timing
+        newest = max(r.result.key.sync_block for r in records)
+        missing = (timing.sync_block(head.number) - newest) // timing.cadence
+        if missing > 0:
+            self._caution(
+                f"{name} ends {missing} rounds ago, with that of block {newest}; what was "
+                "found in them is missing, and crowns may differ for a while"
+            )
+
+    def _caution(self, advice: str) -> None:
+        """Once, however often the start is tried again."""
+        if advice not in self._cautioned:
+            self._cautioned.add(advice)
+            self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
+
+
+def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:
+    """The judged rounds of each competition."""
+    found: dict[CompetitionId, tuple[RoundResult, ...]] = {}
+    for record in (r for r in history.records if r.result.skipped is None):
+        competition = record.result.key.competition
+        found[competition] = (*found.get(competition, ()), record.result)
+    return found
+
+
+_Offer = TypeVar("_Offer", OfferedHistory, OfferedManifests)
+
+
+def _by_stake(found: Iterable[_Offer], metagraph: Metagraph) -> Sequence[_Offer]:
+    """What those with the most stake offer first."""
+    stakes = {n.hotkey: n.stake_rao for n in metagraph.neurons}
+    return sorted(found, key=lambda offer: (-stakes.get(offer.validator, 0), offer.validator))

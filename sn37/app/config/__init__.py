@@ -1,0 +1,1 @@
+"""Settings of operators, TOML files, and checks of what people type."""

@@ -1,0 +1,92 @@
+"""What a place on the disk is, and before hours of work whether it can be written to."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError, UsageError
+
+PROBE_BYTES = 1 << 16  # a full disk often still takes an empty file
+
+
+def is_folder(path: Path, what: str = "") -> bool:
+    """Whether a folder is there; ``what`` says what for, where the path alone does not.
+
+    Raises:
+        CommandError: The system does not tell: it may not be seen, or its name is too long.
+    """
+    return _asked(path.is_dir, path, what)
+
+
+def is_file(path: Path, what: str = "") -> bool:
+    """The same of an ordinary file."""
+    return _asked(path.is_file, path, what)
+
+
+def is_there(path: Path, what: str = "") -> bool:
+    """The same of anything, be it a link to nothing."""
+    return _asked(lambda: _exists(path), path, what)
+
+
+def require_writable(folder: Path) -> None:
+    """Make ``folder``, and write to it.
+
+    Raises:
+        CommandError: That fails; names the folder and says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_probe(folder)
+    except OSError as error:
+        raise CommandError(
+            f"state directory {folder}: {_why(error)}; choose another with --state-dir"
+        ) from error
+
+
+def require_replaceable(file: Path) -> None:
+    """Make sure that a report can be renamed to ``file`` at the end of the run.
+
+    Raises:
+        UsageError: It is no ordinary file: renaming would replace a device.
+        CommandError: Its folder cannot be written.
+    """
+    try:
+        if file.exists() and not file.is_file():
+            what = "a folder" if file.is_dir() else "not an ordinary file"
+            raise UsageError(f"--json {file}: {what}; give the name of a file")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_probe(file.resolve().parent)
+    except OSError as error:
+        raise CommandError(f"--json {file}: {_why(error)}; choose another file") from error
+
+
+def _write_probe(folder: Path) -> None:
+    probe = folder / f".writable-{os.getpid()}"
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _asked(look: Callable[[], bool], path: Path, what: str) -> bool:
+    try:
+        return look()
+    except OSError as error:
+        raise CommandError(f"{what} {path}: {_why(error)}".lstrip()) from error
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _why(error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{error.filename} is a file, not a folder"
+    return error.strerror or str(error)

@@ -1,0 +1,52 @@
+"""Which packages a run needs, and what to install when they are missing."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.settings import Settings
+
+SIMNET = ("bittensor", "torch", "transformers", "safetensors", "tokenizers")
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # of Linux, of Linux within Windows
+REAL_NETWORKS = (*SIMNET, "cryptography", "huggingface_hub", "blake3")
+
+
+def require_packages(settings: Settings) -> None:
+    """Look for the packages without importing them.
+
+    Raises:
+        CommandError: Some are missing; says which, and how to get them.
+    """
+    needed = SIMNET if settings.is_simnet else REAL_NETWORKS
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise CommandError(
+            f"the validator needs {', '.join(missing)}, not installed here: "
+            "run pip install 'sn37[validator]'"
+        )
+
+
+def require_device(settings: Settings) -> None:
+    """Look for CUDA where it is asked for, without opening the device.
+
+    Raises:
+        CommandError: It is not here; says what to do.
+    """
+    if settings.device != "cuda":
+        return
+    if not any(driver.exists() for driver in DRIVERS):
+        raise CommandError(
+            "--device cuda: no driver of NVIDIA runs here; install it, or use --device cpu"
+        )
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        return  # whoever needs it says so
+    if torch.endswith("+cpu"):
+        raise CommandError(
+            f"--device cuda: torch {torch} is made for CPUs alone; install one for CUDA, or use "
+            "--device cpu"
+        )

@@ -1,0 +1,297 @@
+"""What an operator chooses: wallet, network, paths, device. Never a number of the rules.
+
+Flags win over the environment (``SN37_...``), that over a TOML file (``--config``), that over
+Bittensor's own variables (``BT_WALLET``, ...), those over the defaults. What all validators
+must share is no setting; it is the schedule, see ``sn37.app.schedule.load``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config import toml_lines
+from sn37.app.config import toml_reader as toml_files
+from sn37.app.config.number_limits import MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
+from sn37.app.config.path_checks import is_file
+from sn37.app.config.setting_types import (
+    Addresses,
+    HostAndPort,
+    Name,
+    NetworkName,
+    PublicKeys,
+    UserPath,
+    UserPaths,
+    expanded,
+)
+
+ENV_PREFIX = "SN37_"
+BITTENSOR_VARIABLES = {
+    "BT_NETWORK": "network",
+    "BT_WALLET": "wallet",
+    "BT_WALLET_HOTKEY": "wallet_hotkey",
+    "BT_WALLET_PATH": "wallet_path",
+}
+FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
+
+
+def _default_state_dir(given: Mapping[str, Any]) -> Path:
+    """One folder per subnet, where programs keep state by the XDG convention."""
+    root = Path(os.environ.get("XDG_STATE_HOME", ""))
+    try:
+        if not root.is_absolute():  # then the convention ignores it
+            root = expanded(Path("~/.local/state"))
+    except ValueError as error:
+        raise UsageError(
+            "no home folder to keep state in; give --state-dir, or set HOME"
+        ) from error
+    name = f"{given.get('network', 'finney')}-{given.get('netuid', 37)}"
+    return root / "sn37" / re.sub(r"[^A-Za-z0-9.]+", "-", name)
+
+
+def _default_wallet_path() -> Path:
+    """Where Bittensor keeps wallets; spelled with ~ where nobody has a home and none can be."""
+    path = Path("~/.bittensor/wallets")
+    try:
+        return expanded(path)
+    except ValueError:
+        return path
+
+
+class Settings(BaseSettings):
+    """Everything an operator may choose, checked."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    config: UserPath | None = None  # the TOML file these were read from
+    network: NetworkName = "finney"
+    # Further endpoints of the same chain, to compare with and to go on with when one fails.
+    endpoint: Addresses = ()
+    netuid: int = Field(default=37, ge=0, le=65535)
+    wallet: Name | None = None
+    wallet_hotkey: Name = "default"
+    wallet_path: UserPath = Field(default_factory=_default_wallet_path, validate_default=False)
+    state_dir: UserPath = Field(default_factory=_default_state_dir)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
+    # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
+    threads: int = Field(default=1, ge=1, le=MAX_THREADS)
+    allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
+    offline: bool = False  # follow and score, and never send anything to the chain
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
+    pace: Literal["virtual", "real"] = "virtual"  # simnet only
+    rounds: int | None = Field(
+        default=None, ge=1, le=MAX_COUNT
+    )  # stop after so many; None never stops
+    schedule: UserPath | None = None  # simnet and local only
+    keep_texts: int = Field(
+        default=0, ge=0, le=MAX_COUNT
+    )  # rounds of a competition whose samples are kept
+    keep_history: int = Field(default=90, ge=1, le=MAX_DAYS)  # of older rounds only crowns stay
+    health: HostAndPort | None = None  # where /healthz and /readyz are served
+    # Where other validators publish their rounds: only an empty state begins with them.
+    cold_start_from: UserPaths = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    json_file: UserPath | None = None
+    # Read by ``sn37 upgrade`` alone.
+    release_key: PublicKeys = ()  # a release needs a signature by one of them
+    install_dir: UserPath = Path("/opt/sn37")  # holds the releases
+
+    @property
+    def is_simnet(self) -> bool:
+        return self.network == "simnet"
+
+    @property
+    def scorer_device(self) -> Literal["cpu", "cuda"]:
+        """The device that ``auto`` means: simnet is made for the CPU and repeats exactly there."""
+        if self.device != "auto":
+            return self.device
+        # The driver's own file tells without importing torch or opening the device.
+        return "cuda" if not self.is_simnet and Path("/dev/nvidiactl").exists() else "cpu"
+
+    @property
+    def scorer_dtype(self) -> Literal["bfloat16", "float32"]:
+        """What models are loaded as: bfloat16, but float32 for simnet's tiny ones."""
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if self.is_simnet else "bfloat16"
+
+    @property
+    def state_file(self) -> Path:
+        """The validator's database."""
+        return self.state_dir / "state.sqlite"
+
+    @property
+    def hotkey_file(self) -> Path:
+        """Where Bittensor keeps the hotkey's key file."""
+        return self.wallet_path / (self.wallet or "default") / "hotkeys" / self.wallet_hotkey
+
+    @model_validator(mode="after")
+    def _keep_the_rules_out_of_reach(self) -> Self:
+        """Consensus numbers are the schedule's; elsewhere an operator would score alone."""
+        for name, networks, why in (
+            ("schedule", ("simnet", "local"), "all validators share the schedule that ships"),
+            ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
+            ("seed", ("simnet",), "a real chain's block hashes seed the draws"),
+            ("pace", ("simnet",), "a real chain has its own"),
+        ):
+            if self.network not in networks and getattr(self, name) != _default(name):
+                raise ValueError(
+                    f"{name}: only on {' and '.join(networks)}, not on {self.network}: {why}"
+                )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = _config_file(init_settings())
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, file),
+            InitSettingsSource(settings_cls, _bittensor_environment()),
+        )
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Settings from flags (``None``: not given), environment and the file ``config`` names.
+
+    Raises:
+        UsageError: A value is missing, unknown or wrong; says where it was given and the fix.
+    """
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    file = _config_file(given)
+    lines = _lines_of_file(file) if file else {}
+    if ("config",) in lines:
+        raise UsageError(
+            f"{file}, line {lines['config',]}: config: a file of settings cannot name another; "
+            "use --config or SN37_CONFIG"
+        )
+    _refuse_unknown_variables()
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name, why = _explain(problem)
+        raise UsageError(f"{_place(name, given, file, lines)}: {why}") from error
+
+
+def require_wallet(settings: Settings) -> None:
+    """Make sure that there is a hotkey to sign with; simnet makes its own.
+
+    Raises:
+        CommandError: No wallet was named, or its hotkey file is not there; says how to make it.
+    """
+    if settings.is_simnet:
+        return
+    make = (
+        f"make one with: btcli wallet create --wallet {settings.wallet or 'NAME'} "
+        f"--wallet-hotkey {settings.wallet_hotkey}{_wallet_folder(settings)}"
+    )
+    if settings.wallet is None:
+        raise CommandError(
+            f"network {settings.network} needs a wallet: pass --wallet NAME, or {make}; "
+            "to try without one: --network simnet"
+        )
+    if not is_file(settings.hotkey_file, "hotkey"):
+        raise CommandError(f"no hotkey at {settings.hotkey_file}; {make}")
+
+
+def _wallet_folder(settings: Settings) -> str:
+    standard = settings.wallet_path == _default_wallet_path()
+    return "" if standard else f" --wallet-path {settings.wallet_path}"
+
+
+def _default(name: str) -> object:
+    return Settings.model_fields[name].default
+
+
+def _bittensor_environment() -> dict[str, Any]:
+    return {
+        name: value
+        for variable, name in BITTENSOR_VARIABLES.items()
+        if (value := os.environ.get(variable))
+    }
+
+
+def _refuse_unknown_variables() -> None:
+    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            raise UsageError(f"environment variable {variable}: unknown{_close(variable, known)}")
+
+
+def _config_file(given: Mapping[str, Any]) -> Path | None:
+    name = given.get("config") or os.environ.get("SN37_CONFIG")
+    try:
+        return expanded(Path(str(name))) if name else None
+    except ValueError as error:
+        raise UsageError(f"--config {name}: {error}") from error
+
+
+def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
+    try:
+        text = toml_files.read_text(path)
+        toml_files.parse(text)
+    except toml_files.UnreadableToml as error:
+        raise UsageError(f"--config {path}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--config {path}: {error.strerror or error}") from error
+    return toml_lines.key_lines(text)
+
+
+def _place(
+    name: str, flags: Mapping[str, object], file: object, lines: Mapping[toml_lines.Path, int]
+) -> str:
+    """Where a setting's value came from, the strongest source first."""
+    if name in flags:
+        return FLAGS.get(name, f"--{name.replace('_', '-')}")
+    if (variable := ENV_PREFIX + name.upper()) in os.environ:
+        return f"environment variable {variable}"
+    if (line := toml_lines.line_of(lines, (name,))) is not None:
+        return f"{file}, line {line}: {name}"
+    found = [v for v, n in BITTENSOR_VARIABLES.items() if n == name and os.environ.get(v)]
+    return f"environment variable {found[0]}" if found else name
+
+
+def _explain(problem: ErrorDetails) -> tuple[str, str]:
+    """The setting that is wrong, and why."""
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:  # a rule over several settings; it begins with the one to change
+        name, _, why = message.partition(": ")
+        return name, why
+    name = str(problem["loc"][0])
+    if problem["type"] == "extra_forbidden":
+        return name, f"unknown setting{_close(name, Settings.model_fields)}"
+    return name, f"{message[0].lower()}{message[1:]}, not {_shown(problem['input'])}"
+
+
+def _shown(value: object) -> str:
+    shown = repr(str(value) if isinstance(value, Path) else value)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."
+
+
+def _close(name: str, known: Mapping[str, object] | set[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""

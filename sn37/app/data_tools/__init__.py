@@ -1,0 +1,1 @@
+"""Looking at data sources and checking new ones."""

@@ -1,0 +1,129 @@
+"""Collect a source's rows and draw from them, as a round would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.settings import Settings
+from sn37.app.data_tools.requests import (
+    Asked,
+    Target,
+    find_target,
+    request_at,
+    request_by_time,
+    round_seed,
+)
+from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.samples.sources import Sources
+from sn37.app.wiring.networks import open_data
+from sn37.domain.canonical import JsonValue
+from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
+from sn37.domain.data.sampling import NotEnoughRows, draw, pool_digest
+from sn37.domain.data.vetting import Collected
+from sn37.domain.ids import Block, Seed
+from sn37.domain.schedule.competition import Freshness
+from sn37.ports.errors import DatasetUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """A draw, and for a live source the pool it is from."""
+
+    target: Target
+    seed: Seed
+    samples: tuple[Sample, ...]
+    collected: Collected | None = None
+    window: TimeWindow | None = None
+
+    def document(self) -> dict[str, JsonValue]:
+        """Everything as JSON; texts are whole."""
+        collected, window = self.collected, self.window
+        return {
+            "source": self.target.source.name,
+            "task": self.target.task_name,
+            "seed": f"0x{self.seed:064x}",
+            "window": [window.since.isoformat(), window.until.isoformat()] if window else None,
+            "pool": {
+                "rows": len(collected.pool.samples),
+                "digest": pool_digest(collected.pool),
+                "set_aside": {rows.why: list(rows.row_ids) for rows in collected.set_aside},
+            }
+            if collected
+            else None,
+            "samples": [_row(sample) for sample in self.samples],
+        }
+
+
+async def sample(
+    asked: Asked, settings: Settings, *, count: int, block: Block | None, seed: Seed | None
+) -> Sampled:
+    """Draw ``count`` samples; without a ``seed`` by that of the round at ``block``, or by 0.
+
+    Raises:
+        CommandError: Nothing can be asked for like this.
+        PortError: The chain or the source does not answer, or has too few rows.
+    """
+    if block is None:
+        target = find_target(asked, settings, dataset_plugin)
+        request = request_by_time(asked, target.source, now=datetime.now(UTC))
+        return await _draw(
+            target, Sources(dataset_plugin), request, request.window, count, seed or Seed(0)
+        )
+    async with open_data(settings, block=block) as (chain, find_plugin):
+        target = find_target(asked, settings, find_plugin, block=block)
+        sources = Sources(find_plugin)
+        seed = await round_seed(chain, target, block) if seed is None else seed
+        request, counted = await request_at(chain, target, block)
+        return await _draw(target, sources, request, counted, count, seed)
+
+
+async def _draw(
+    target: Target,
+    sources: Sources,
+    request: PoolRequest,
+    counted: TimeWindow,
+    count: int,
+    seed: Seed,
+) -> Sampled:
+    source = target.source
+    is_live = source.freshness is Freshness.LIVE
+    try:
+        _ = sources.live(source) if is_live else sources.static(source)
+    except (LookupError, ValueError) as error:
+        raise CommandError(str(error.args[0])) from error
+    if not is_live:
+        samples = await sources.draw(source, count=count, seed=seed)
+        return Sampled(target=target, seed=seed, samples=samples)
+    found = await sources.collect(source, request)
+    collected = Collected(pool=found.pool.within(counted), set_aside=found.set_aside)
+    try:
+        samples = draw(
+            collected.pool,
+            task=target.task_name,
+            count=count,
+            seed=seed,
+            signer_share=source.signer_share,
+            min_signers=source.min_signers,
+        )
+    except NotEnoughRows as error:
+        raise DatasetUnavailable(
+            f"data set {source.name}: {error}; between {counted.since.isoformat()} and "
+            f"{counted.until.isoformat()} there are {len(collected.pool.samples)} rows"
+        ) from error
+    return Sampled(target=target, seed=seed, samples=samples, collected=collected, window=counted)
+
+
+def _row(drawn: Sample) -> JsonValue:
+    origin = drawn.provenance
+    return {
+        "row_id": origin.row_id,
+        "time": origin.produced_at.isoformat() if origin.produced_at else None,
+        "signer": origin.signer,
+        "stratum": origin.stratum,
+        "content_hash": drawn.content_hash,
+        "prompt": drawn.prompt,
+        "choices": list(drawn.choices),
+        "reference": drawn.reference,
+    }

@@ -1,0 +1,1 @@
+"""What a miner does: find a base, check, evaluate, publish."""

@@ -1,0 +1,249 @@
+"""What a validator would say of a model: its checks, made one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from types import MappingProxyType
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.settings import Settings
+from sn37.app.wiring.models import (
+    examine_folder,
+    open_examiner,
+    open_scorer,
+    positions_of,
+    prescribed_tokenizer,
+    scored_methods,
+)
+from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.reasons import Reason
+from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.scoring.jobs import ScoringJob, TaskBatch
+from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
+from sn37.domain.submission.admission import AdmissionStep, Examined
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.errors import ModelRejected, ScorerUnavailable
+from sn37.ports.scorer import Scorer
+
+# Of several lengths and alphabets: tokenizers and templates differ most at the edges.
+TRIAL = (
+    ("What is the capital of France?", "The capital of France is Paris."),
+    ("Add 2 and 3.", "5"),
+    ("Write 'bonjour' in Greek letters.", "μπονζούρ — with an accent on the ύ."),
+    ("Name three colours,\none a line.", "red\ngreen\nblue"),
+)
+
+
+class Status(StrEnum):
+    """What became of one check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_REACHED = "not reached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table."""
+
+    step: AdmissionStep
+    status: Status
+    reason: Reason | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A commit on the hub."""
+
+    repo: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to check, by which rules, and how far."""
+
+    target: Path | Repository
+    rules: Competition
+    settings: Settings
+    tokenizer: Path | None
+    weights: bool
+    loading: bool
+
+
+async def run_check(request: Request) -> tuple[Examined, tuple[Row, ...]]:
+    """Check as far as the model comes and this machine can.
+
+    Raises:
+        CommandError: The folder cannot be read.
+        StoreUnavailable: The hub or the disk; the same command goes on.
+    """
+    skipped: dict[AdmissionStep, str] = {}
+    if not request.weights:
+        skipped[AdmissionStep.WEIGHTS] = "left out by --no-weights"
+        skipped[AdmissionStep.LOADING] = "needs the weights, which --no-weights leaves out"
+    noted: dict[AdmissionStep, str] = {}
+    with ExitStack() as cleanup:
+        examined = await _examine(request, cleanup)
+        if examined.artifact is not None:
+            positions = positions_of(examined.artifact)
+            noted[AdmissionStep.LIMITS] = window_note(positions, request.rules)
+            examined = await _load(request, examined, skipped)
+    local = isinstance(request.target, Path)
+    leave_out = {AdmissionStep.REPOSITORY} if local else set[AdmissionStep]()
+    return examined, rows_of(examined, leave_out=leave_out, skipped=skipped, noted=noted)
+
+
+def window_note(positions: int | None, rules: Competition) -> str:
+    """What to know of a model that has positions for less than the competition's window."""
+    window = rules.constraints.max_tokens
+    if positions is None or positions >= window:
+        return ""
+    price = "8 bits a byte" if rules.tokenizer is None else "what a uniform guess costs"
+    return (
+        f"it has {positions} positions, the competition's window {window} tokens: what lies "
+        f"beyond its positions costs {price}"
+    )
+
+
+async def _examine(request: Request, cleanup: ExitStack) -> Examined:
+    """All but the loading. What was transferred for it is removed by ``cleanup``."""
+    limits = request.rules.constraints
+    match request.target:
+        case Path() as folder:
+            try:
+                return examine_folder(folder, limits, weights=request.weights)
+            except OSError as error:
+                raise CommandError(f"{folder}: {error.strerror or error}") from error
+        case Repository(repo=repo, commit=commit):
+            examiner = open_examiner(request.settings)
+            examined = await examiner.examine(repo, commit, limits, weights=request.weights)
+            cleanup.callback(examiner.discard, repo, commit)
+            return examined
+
+
+async def _load(
+    request: Request, examined: Examined, skipped: dict[AdmissionStep, str]
+) -> Examined:
+    """Load the admitted model as a round would, where this machine can."""
+    methods = scored_methods() & {task.method for task in request.rules.tasks}
+    tokenizer = await _tokenizer(request) if request.loading else None
+    prescribed = request.rules.tokenizer
+    if not request.loading:
+        skipped[AdmissionStep.LOADING] = "left out by --no-loading"
+    elif any(find_spec(name) is None for name in ("torch", "transformers")):
+        skipped[AdmissionStep.LOADING] = "needs sn37[scorer]: pip install 'sn37[scorer]'"
+    elif not methods:
+        skipped[AdmissionStep.LOADING] = "this version cannot score any of the tasks"
+    elif prescribed is not None and tokenizer is None:
+        skipped[AdmissionStep.LOADING] = (
+            f"the competition's tokenizer {prescribed.repo} is not here: give --tokenizer FOLDER"
+        )
+    if AdmissionStep.LOADING in skipped or examined.artifact is None:
+        return examined
+    scorer = open_scorer(request.settings)
+    try:
+        return await try_out(
+            scorer,
+            examined,
+            examined.artifact,
+            request.rules,
+            methods=methods,
+            tokenizer=tokenizer,
+        )
+    except ScorerUnavailable as error:
+        skipped[AdmissionStep.LOADING] = f"this machine cannot score: {error}"
+        return examined
+    finally:
+        await scorer.aclose()
+
+
+async def _tokenizer(request: Request) -> Path | None:
+    """Folder of the prescribed tokenizer, if there is one and it can be had."""
+    if request.rules.tokenizer is None:
+        return None
+    if request.tokenizer is not None:
+        return request.tokenizer
+    online = not isinstance(request.target, Path)  # the check of a folder asks nobody
+    found = await prescribed_tokenizer(request.settings, request.rules.tokenizer, online=online)
+    return None if found is None else Path(found)
+
+
+def rows_of(
+    examined: Examined,
+    *,
+    leave_out: Collection[AdmissionStep] = (),
+    skipped: Mapping[AdmissionStep, str],
+    noted: Mapping[AdmissionStep, str] = MappingProxyType({}),
+) -> tuple[Row, ...]:
+    """All checks in their order.
+
+    Args:
+        leave_out: Checks that do not apply.
+        skipped: Why a check was not made, where that is not the model's fault.
+        noted: What a miner should know of a check that was passed.
+    """
+    rows, refusal = list[Row](), examined.refusal
+    for step in AdmissionStep:
+        if step in leave_out:
+            continue
+        if step in examined.passed:
+            note = noted.get(step, "")
+            rows.append(Row(step=step, status=Status.PASSED, detail=note))
+        elif refusal is not None:
+            rows.append(
+                Row(step=step, status=Status.FAILED, reason=refusal.reason, detail=refusal.detail)
+            )
+            refusal = None
+        else:
+            why = "" if examined.refusal else skipped.get(step, "")
+            rows.append(Row(step=step, status=Status.NOT_REACHED, detail=why))
+    return tuple(rows)
+
+
+async def try_out(
+    scorer: Scorer,
+    examined: Examined,
+    artifact: ModelArtifact,
+    rules: Competition,
+    *,
+    methods: Collection[Method],
+    tokenizer: PurePath | None,
+) -> Examined:
+    """The model after a few samples of the competition's tasks, scored as in a round.
+
+    Raises:
+        ScorerUnavailable: This machine cannot score; nothing is said about the model.
+    """
+    samples = tuple(
+        Sample(prompt=prompt, reference=text, provenance=Provenance(row_id=f"trial-{number}"))
+        for number, (prompt, text) in enumerate(TRIAL)
+    )
+    job = ScoringJob(
+        artifact=artifact,
+        constraints=rules.constraints,
+        batches=tuple(
+            TaskBatch(task=task.name, method=task.method, samples=samples)
+            for task in rules.tasks
+            if task.method in methods
+        ),
+        timeout_s=rules.timeout_s,
+        tokenizer=tokenizer,
+        template=rules.template,
+    )
+    try:
+        async with aclosing(scorer.score(job)) as stream:
+            losses = tuple([bounded(block, rules) async for block in stream])
+    except ModelRejected as error:
+        return replace(examined, refusal=Violation(reason=error.reason, detail=str(error)))
+    if are_too_many(lost := num_lost(losses, rules), sum(len(b.losses) for b in losses)):
+        detail = f"{lost} losses are NaN or infinite"
+        return replace(examined, refusal=Violation(reason=Reason.NON_FINITE, detail=detail))
+    return replace(examined, passed=(*examined.passed, AdmissionStep.LOADING))

@@ -1,0 +1,254 @@
+"""Starting points of a miner: found, verified by a validator's admission, copied to a folder."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.settings import Settings
+from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing
+from sn37.app.mining.champions import champions, state_of
+from sn37.app.mining.connections import Sight
+from sn37.app.schedule.lookup import competition_of, rules_of_network
+from sn37.app.wiring.mining import open_sight
+from sn37.app.wiring.models import examine_folder
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.base_models import rank_base_models
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.licences import Terms, licence_in_readme, terms_of
+from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.errors import ModelNotPublic
+
+LISTED = 10  # of a kind
+MAX_README_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One model to start from."""
+
+    source: str  # what to ask for it by
+    model: str  # "namespace/name@commit"
+    what: str  # for people
+    licence: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """A starting point on disk."""
+
+    folder: Path
+    origin: str  # for people: where it comes from
+    model: str | None  # "namespace/name@commit"; ``None`` for a local folder
+    licence: str | None
+    artifact: ModelArtifact
+
+    @property
+    def terms(self) -> Terms:
+        return terms_of(self.licence)
+
+
+async def list_bases(settings: Settings, competition: int) -> tuple[Choice, ...]:
+    """What a miner of a competition can start from: its champion, its other models, subnet 9.
+
+    Raises:
+        CommandError: See ``open_sight``.
+        ChainUnavailable, StoreUnavailable: The network does not answer.
+    """
+    loaded = rules_of_network(settings)
+    rules = competition_of(loaded, competition)
+    async with open_sight(settings) as sight:
+        found = await _competing(sight, settings, loaded.schedule, rules)
+        pretrained = await sight.pretrained()
+        found += [
+            ("subnet9" if place == 0 else f"hotkey:{m.commitment.hotkey}", m.commitment, what)
+            for place, m in enumerate(pretrained[:LISTED])
+            if (what := f"of subnet 9, incentive {m.incentive:.4f}")
+        ]
+        licences = await asyncio.gather(*(_licence(sight, c) for _, c, _ in found))
+    return tuple(
+        Choice(source=source, model=_pinned(c), what=what, licence=licence)
+        for (source, c, what), licence in zip(found, licences, strict=True)
+    )
+
+
+async def fetch_base(settings: Settings, source: Source, competition: int, to: Path) -> Base:
+    """Bring a starting point to the folder ``to``, which is new or empty.
+
+    Raises:
+        CommandError: It would not be admitted to the competition, or there is none such.
+        ModelRejected, ModelNotPublic: The same, of a committed model.
+        Unavailable: Chain or host do not answer; what has come so far is kept.
+    """
+    _require_new(to)
+    loaded = rules_of_network(settings)
+    rules = competition_of(loaded, competition)
+    if isinstance(source, Local):
+        return _local(source.folder, rules, to)
+    async with open_sight(settings) as sight:
+        match source:
+            case Published(repo=repo, name=name):
+                return await _published(sight, repo, name, rules, to)
+            case Named() | Standing():
+                commitment, what = await _committed(sight, settings, loaded.schedule, rules, source)
+                return await _verified(sight, commitment, what, rules, to)
+
+
+def _local(folder: Path, rules: Competition, to: Path) -> Base:
+    try:
+        found = examine_folder(folder, rules.constraints, weights=True)
+        readme, licence = folder / "README.md", None
+        if readme.is_file() and readme.stat().st_size <= MAX_README_BYTES:
+            licence = licence_in_readme(readme.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise CommandError(f"{folder}: {error.strerror or error}") from error
+    artifact = _admitted(found.artifact, found.refusal, str(folder), rules)
+    return _delivered(artifact, to, origin=str(folder), model=None, licence=licence)
+
+
+async def _published(sight: Sight, repo: str, name: str, rules: Competition, to: Path) -> Base:
+    """Of a repository that nobody need have committed to."""
+    commit = await sight.examiner.commit_of(repo, name)
+    found = await sight.examiner.examine(repo, commit, rules.constraints, weights=True)
+    model = f"{repo}@{commit}"
+    artifact = _admitted(found.artifact, found.refusal, model, rules)
+    try:
+        licence = await sight.examiner.licence(repo, commit)
+        return _delivered(artifact, to, origin="its repository", model=model, licence=licence)
+    finally:
+        sight.examiner.discard(repo, commit)
+
+
+async def _verified(
+    sight: Sight, commitment: Commitment, what: str, rules: Competition, to: Path
+) -> Base:
+    """Of a commitment: the files are those that its hotkey committed, or it is refused."""
+    artifact = await sight.models.fetch(commitment, rules.constraints)
+    licence = await _licence(sight, commitment)
+    base = _delivered(artifact, to, origin=what, model=_pinned(commitment), licence=licence)
+    await sight.models.evict(keep=())
+    return base
+
+
+async def _committed(
+    sight: Sight,
+    settings: Settings,
+    schedule: Schedule,
+    rules: Competition,
+    source: Named | Standing,
+) -> tuple[Commitment, str]:
+    """The commitment that is asked for, and what it is.
+
+    Raises:
+        CommandError: There is none.
+    """
+    if source is Standing.CHAMPION:
+        champion = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
+        if champion is None:
+            raise CommandError(f"competition {rules.id} has no champion yet")
+        return champion.commitment, f"the champion by {champion.known_from}"
+    if source is Standing.PRETRAINED:
+        for model in await sight.pretrained():
+            ref = model.commitment.model
+            found = await sight.examiner.examine(
+                ref.repo, ref.revision, rules.constraints, weights=False
+            )
+            if found.refusal is None:
+                return model.commitment, f"of subnet 9, incentive {model.incentive:.4f}"
+        raise CommandError(f"no model of subnet 9 keeps the limits of competition {rules.id}")
+    return await _of_member(sight, source)
+
+
+async def _of_member(sight: Sight, source: Named) -> tuple[Commitment, str]:
+    head = await sight.chain.head()
+    metagraph = await sight.chain.metagraph(head)
+    neuron = next(
+        (n for n in metagraph.neurons if source.hotkey == n.hotkey or source.uid == n.uid), None
+    )
+    if neuron is None:
+        raise CommandError(f"{source}: not registered at block {head.number}")
+    book = await sight.chain.commitments(head)
+    if neuron.hotkey in book.well_formed:
+        return book.well_formed[neuron.hotkey], f"committed by {neuron.hotkey}, uid {neuron.uid}"
+    if (malformed := book.malformed.get(neuron.hotkey)) is not None:
+        raise CommandError(f"{source}: its commitment is of no model: {malformed.detail}")
+    raise CommandError(f"{source}: has committed to nothing that can be read")
+
+
+async def _competing(
+    sight: Sight, settings: Settings, schedule: Schedule, rules: Competition
+) -> list[tuple[str, Commitment, str]]:
+    """The champion first, then the others of the competition, by incentive and precedence."""
+    head = await sight.chain.head()
+    book, metagraph = await sight.chain.commitments(head), await sight.chain.metagraph(head)
+    crowned = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
+    found: list[tuple[str, Commitment, str]] = []
+    if crowned is not None:
+        found.append(("champion", crowned.commitment, f"the champion by {crowned.known_from}"))
+    ranked = [m.commitment for m in rank_base_models(book, metagraph, {rules.id})]
+    others = sorted(
+        (c for c in book.well_formed.values() if c.competition == rules.id),
+        key=lambda c: c.precedence,
+    )
+    known = {c.key for _, c, _ in found}
+    found += [
+        (f"hotkey:{c.hotkey}", c, f"committed at block {c.block}")
+        for c in dict.fromkeys((*ranked, *others))
+        if c.key not in known
+    ]
+    return found[:LISTED]
+
+
+async def _licence(sight: Sight, commitment: Commitment) -> str | None:
+    try:
+        return await sight.examiner.licence(commitment.model.repo, commitment.model.revision)
+    except ModelNotPublic:
+        return None
+
+
+def _admitted(
+    artifact: ModelArtifact | None, refusal: Violation | None, what: str, rules: Competition
+) -> ModelArtifact:
+    if refusal is not None:
+        raise CommandError(
+            f"{what} cannot start a model of competition {rules.id}: {refusal.reason.value}: "
+            f"{refusal.detail}; {refusal.reason.remedy}"
+        )
+    if artifact is None:
+        raise CommandError(f"{what}: the weights were not looked at")
+    return artifact
+
+
+def _require_new(to: Path) -> None:
+    try:
+        is_taken = to.exists() and (not to.is_dir() or any(to.iterdir()))
+    except OSError as error:
+        raise CommandError(f"{to}: {error.strerror or error}") from error
+    if is_taken:
+        raise CommandError(f"{to} is there already; choose another folder with --to")
+
+
+def _delivered(
+    artifact: ModelArtifact, to: Path, *, origin: str, model: str | None, licence: str | None
+) -> Base:
+    """Copy the admitted files; the folder appears when all of them are there."""
+    source = Path(artifact.path)
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{to.name}-", dir=to.parent) as partial:
+            whole = Path(partial) / "files"
+            shutil.copytree(source, whole)
+            whole.replace(to)
+    except OSError as error:
+        raise CommandError(f"{to}: {error.strerror or error}") from error
+    return Base(folder=to, origin=origin, model=model, licence=licence, artifact=artifact)
+
+
+def _pinned(commitment: Commitment) -> str:
+    return f"{commitment.model.repo}@{commitment.model.revision}"

@@ -1,0 +1,95 @@
+"""Who holds the crowns, as well as a miner can know it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.path_checks import is_there
+from sn37.app.config.settings import Settings
+from sn37.app.wiring.container import Container
+from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.base_models import rank_base_models
+from sn37.domain.submission.commitment import Commitment
+from sn37.ports.chain import Chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """The commitment that holds a crown."""
+
+    round: RoundKey  # after which it does; without a validator's state: the block of the look
+    commitment: Commitment
+    known_from: str  # for people
+
+    @property
+    def crown(self) -> tuple[RoundKey, EntryKey]:
+        return self.round, self.commitment.key
+
+
+def state_of(settings: Settings) -> ValidatorState | None:
+    """What a validator has recorded in its folder; ``None`` where none has run.
+
+    Raises:
+        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+    """
+    file = settings.state_file
+    return Container.read_state()(file) if is_there(file) else None
+
+
+def recorded_state(settings: Settings) -> ValidatorState:
+    """What a validator has recorded in its folder.
+
+    Raises:
+        CommandError: None has run there.
+        StateUnreadable, StateUnavailable: There is a state that cannot be read.
+    """
+    state = state_of(settings)
+    if state is None:
+        raise CommandError(
+            f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
+        )
+    return state
+
+
+async def champions(
+    chain: Chain, schedule: Schedule, state: ValidatorState | None
+) -> Mapping[CompetitionId, Champion]:
+    """The champion of each competition that has one.
+
+    A validator's own record is exact. Without it the incentives are all there is: the champion
+    of a competition is the one with the most, though one that has just been crowned has less
+    than its predecessor for some rounds.
+
+    Raises:
+        ChainUnavailable: See ``Chain``.
+    """
+    if state is not None and any(state.rounds.values()):
+        return _recorded(state)
+    head = await chain.head()
+    book, metagraph = await chain.commitments(head), await chain.metagraph(head)
+    found: dict[CompetitionId, Champion] = {}
+    for competition in schedule.at(head.number):
+        if ranked := rank_base_models(book, metagraph, {competition.id}):
+            found[competition.id] = Champion(
+                round=RoundKey(competition.id, head.number),
+                commitment=ranked[0].commitment,
+                known_from=f"the highest incentive at block {head.number}",
+            )
+    return found
+
+
+def _recorded(state: ValidatorState) -> Mapping[CompetitionId, Champion]:
+    found: dict[CompetitionId, Champion] = {}
+    for competition, rounds in state.rounds.items():
+        newest = next((r for r in reversed(rounds) if r.skipped is None), None)
+        if newest is not None and newest.champion is not None:
+            found[competition] = Champion(
+                round=newest.key,
+                commitment=state.submissions[newest.champion].commitment,
+                known_from=f"the round of block {newest.key.sync_block}",
+            )
+    return found

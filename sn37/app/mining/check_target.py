@@ -1,0 +1,88 @@
+"""What is to be checked, as a miner names it: a folder, or a commit on the model host."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.path_checks import is_folder
+from sn37.app.config.settings import Settings
+from sn37.app.mining.admission_check import Repository, Request, Row, run_check
+from sn37.app.wiring.models import open_examiner
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.admission import Examined
+from sn37.ports.errors import Unavailable
+
+_REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@(\S+)")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+async def check_named(
+    text: str,
+    rules: Competition,
+    settings: Settings,
+    *,
+    tokenizer: Path | None,
+    weights: bool,
+    loading: bool,
+) -> tuple[Examined, tuple[Row, ...]]:
+    """Check what the text names; see ``run_check``.
+
+    Raises:
+        CommandError, UsageError: It names nothing that can be checked here.
+        StoreUnavailable: The host or the disk; the same command goes on.
+    """
+    request = Request(
+        target=await _target(text, settings),
+        rules=rules,
+        settings=settings,
+        tokenizer=tokenizer,
+        weights=weights,
+        loading=loading,
+    )
+    return await run_check(request)
+
+
+async def _target(text: str, settings: Settings) -> Path | Repository:
+    """What the text names, once the packages that its check needs are found.
+
+    Raises:
+        CommandError: A package is missing.
+        UsageError: It is neither a folder nor a commit; of a branch, says which commit it is.
+    """
+    target = _named(text)
+    needed = ["blake3", "numpy"]
+    if isinstance(target, Repository):
+        needed.append("huggingface_hub")
+    if missing := [name for name in needed if find_spec(name) is None]:
+        raise CommandError(
+            f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
+        )
+    if isinstance(target, Repository) and not _COMMIT.fullmatch(target.commit):
+        raise UsageError(await _no_commit(target.repo, target.commit, settings))
+    return target
+
+
+def _named(text: str) -> Path | Repository:
+    """A folder, or a repository at what may be a branch."""
+    if is_folder(folder := Path(text)):
+        return folder
+    if folder.is_file():
+        raise UsageError(f"{text} is a file: name the folder that holds the model")
+    if (match := _REPOSITORY.fullmatch(text)) is None:
+        raise UsageError(f"{text}: no such folder; a repository is written NAMESPACE/NAME@COMMIT")
+    return Repository(repo=match[1], commit=match[2])
+
+
+async def _no_commit(repo: str, name: str, settings: Settings) -> str:
+    why = f"{name} is not a commit of 40 hex digits, and what it points to can change"
+    try:
+        commit = await open_examiner(settings).commit_of(repo, name)
+    except Unavailable as error:
+        return (
+            f"{why}; {error}; where it can be read, this prints its commit: "
+            f"git ls-remote https://huggingface.co/{repo} {name}"
+        )
+    return f"{why}; now it is {commit}: check {repo}@{commit}"

@@ -1,0 +1,275 @@
+"""Score a model as a validator's round would, beside the champion, and say what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.settings import Settings
+from sn37.app.mining.base_sources import Local, Published, source_of
+from sn37.app.mining.champions import Champion, champions, state_of
+from sn37.app.mining.connections import Sight
+from sn37.app.mining.evaluation import Evaluation, duel, first_round
+from sn37.app.samples.samples_at import RoundSamples, kept_pools, samples_at
+from sn37.app.samples.sources import Sources
+from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
+from sn37.app.training.config import run_of
+from sn37.app.training.split import frozen
+from sn37.app.wiring.mining import open_sight
+from sn37.app.wiring.models import examine_folder, open_scorer
+from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
+from sn37.domain.ids import Block, Digest, RoundKey
+from sn37.domain.reasons import Reason
+from sn37.domain.round.evidence import task_scores, weigh
+from sn37.domain.round.near_duplicates import distance
+from sn37.domain.round.origins import origins_of
+from sn37.domain.round.signers import signers_of
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import RoundTiming, Schedule
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob, TaskBatch
+from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
+from sn37.domain.submission.admission import Examined
+from sn37.domain.submission.constraints import Violation
+from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.errors import ModelRejected
+from sn37.ports.scorer import Scorer
+
+# A miner's machine may be slow; what a validator allows is said beside what it took here.
+SCORING_S = 6 * 3600.0
+
+# Told what is scored, and how many of how many blocks of samples are done.
+Told = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateRequest:
+    """Which model, in which competition, on which samples."""
+
+    source: Local | Published
+    competition: int
+    at: Block | None = None  # a round's sync block; ``None``: as if one began now
+    tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
+    trained: Path | None = None  # folder of the run that trained it; ``None``: the one beside it
+
+
+def source_of_model(text: str) -> Local | Published:
+    """The folder or commit that is to be evaluated.
+
+    Raises:
+        UsageError: The text names something else, or nothing.
+    """
+    source = source_of(text)
+    if not isinstance(source, Local | Published):
+        raise UsageError(
+            f"{text}: evaluate takes a folder or NAMESPACE/NAME@COMMIT; others are brought here "
+            "with: sn37 miner base"
+        )
+    return source
+
+
+async def evaluate(settings: Settings, request: EvaluateRequest, *, told: Told) -> Evaluation:
+    """Admission, samples, scores and evidence as a validator comes to them.
+
+    Raises:
+        CommandError, UsageError: It cannot be found out here; says why and what to do.
+        ModelNotPublic: The repository cannot be read.
+        Unavailable: Chain, host, source or device do not serve; the same command tries again.
+    """
+    loaded = rules_of_network(settings)
+    require_scorer(competition_of(loaded, request.competition))
+    async with open_sight(settings) as sight:
+        head = (await sight.chain.head()).number
+        block = head if request.at is None else request.at
+        if block > head:
+            raise CommandError(f"block {block} is not there yet; the newest is {head}")
+        rules = running_competition(loaded, request.competition, block, settings)
+        with ExitStack() as cleanup:
+            examined = await _examined(sight, request.source, rules, cleanup)
+            found = Evaluation(
+                rules=rules, block=block, artifact=examined.artifact, refusal=examined.refusal
+            )
+            if examined.artifact is None:
+                return found
+            known = await champions(sight.chain, loaded.schedule, state_of(settings))
+            rival = await _rival(sight, known.get(rules.id), rules)
+            if (
+                rival is not None
+                and rival.artifact.tensor_digest == examined.artifact.tensor_digest
+            ):
+                return replace(found, same_as=rival.champion.commitment)
+            samples = await _samples(sight, settings, loaded.schedule, found, request)
+            job = ScoringJob(
+                artifact=examined.artifact,
+                constraints=rules.constraints,
+                batches=samples.batches,
+                timeout_s=SCORING_S,
+                tokenizer=await needed_tokenizer(settings, rules, request.tokenizer),
+                template=rules.template,
+            )
+            found = replace(
+                found,
+                num_samples=sum(len(b.samples) for b in samples.batches),
+                num_left_out=samples.num_left_out,
+                period=_period(samples.batches),
+            )
+            timing = loaded.schedule.timing
+            return await _compared(settings, found, job, rival, timing=timing, head=head, told=told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rival:
+    """The champion, with its model on disk."""
+
+    champion: Champion
+    artifact: ModelArtifact
+
+
+async def _compared(
+    settings: Settings,
+    found: Evaluation,
+    job: ScoringJob,
+    rival: _Rival | None,
+    *,
+    timing: RoundTiming,
+    head: Block,
+    told: Told,
+) -> Evaluation:
+    rules, theirs = found.rules, tuple[BlockLosses, ...]()
+    scorer = open_scorer(settings)
+    try:
+        if rival is not None:
+            champions_job = replace(job, artifact=rival.artifact)
+            theirs = await _champions_losses(scorer, champions_job, rules, told)
+        ours = await _losses(scorer, job, rules, "the model", told)
+    except ModelRejected as error:
+        return replace(found, refusal=Violation(reason=error.reason, detail=str(error)))
+    finally:
+        await scorer.aclose()
+    if detail := _lost(ours, rules):
+        return replace(found, refusal=Violation(reason=Reason.NON_FINITE, detail=detail))
+    found = replace(
+        found,
+        tasks=task_scores(ours, rules),
+        scoring_s=sum(block.seconds for block in ours),
+        first_round=first_round(rules, timing, head),
+    )
+    if rival is None:
+        return found
+    try:
+        compared = duel(
+            rival.champion.commitment,
+            known_from=rival.champion.known_from,
+            champion_tasks=task_scores(theirs, rules),
+            evidence=({found.block: weigh(theirs, rules)}, {found.block: weigh(ours, rules)}),
+            origins=origins_of(signers_of(job.batches), rules),
+            distance=distance(theirs, ours),
+            rules=rules,
+            timing=timing,
+            head=head,
+        )
+    except ValueError as error:
+        raise CommandError(f"no comparison with the champion: {error}") from error
+    return replace(found, duel=compared)
+
+
+async def _examined(
+    sight: Sight, source: Local | Published, rules: Competition, cleanup: ExitStack
+) -> Examined:
+    """The admission. What was transferred for it is removed by ``cleanup``."""
+    match source:
+        case Local(folder=folder):
+            try:
+                return examine_folder(folder, rules.constraints, weights=True)
+            except OSError as error:
+                raise CommandError(f"{folder}: {error.strerror or error}") from error
+        case Published(repo=repo, name=name):
+            commit = await sight.examiner.commit_of(repo, name)
+            cleanup.callback(sight.examiner.discard, repo, commit)
+            return await sight.examiner.examine(repo, commit, rules.constraints, weights=True)
+
+
+async def _rival(sight: Sight, champion: Champion | None, rules: Competition) -> _Rival | None:
+    """The champion's model; it stays on disk for the next time, those before it do not."""
+    if champion is None:
+        return None
+    commitment = champion.commitment
+    await sight.models.evict(keep=[commitment.model])
+    try:
+        artifact = await sight.models.fetch(commitment, rules.constraints)
+    except ModelRejected as error:
+        raise CommandError(f"the champion by {champion.known_from} is refused: {error}") from error
+    return _Rival(champion=champion, artifact=artifact)
+
+
+async def _samples(
+    sight: Sight,
+    settings: Settings,
+    schedule: Schedule,
+    found: Evaluation,
+    request: EvaluateRequest,
+) -> RoundSamples:
+    key = RoundKey(found.rules.id, found.block)
+    return await samples_at(
+        sight.chain,
+        Sources(sight.find_source),
+        schedule,
+        found.rules,
+        key,
+        kept=kept_pools(settings, key),
+        known=_learnt(request),
+    )
+
+
+def _learnt(request: EvaluateRequest) -> frozenset[Digest]:
+    """Content hashes of the rows that the model was trained on, as far as we know of them."""
+    run = request.trained
+    if run is None and isinstance(request.source, Local):
+        run = run_of(request.source.folder)
+    split = None if run is None else frozen(run)
+    if split is None:
+        if request.trained is not None:
+            raise CommandError(f"--trained {request.trained}: no run of sn37 miner train")
+        return frozenset()
+    return frozenset(s.content_hash for batch in split.training for s in batch.samples)
+
+
+async def _champions_losses(
+    scorer: Scorer, job: ScoringJob, rules: Competition, told: Told
+) -> tuple[BlockLosses, ...]:
+    try:
+        blocks = await _losses(scorer, job, rules, "the champion", told)
+    except ModelRejected as error:
+        raise CommandError(f"the champion cannot be scored here: {error}") from error
+    if detail := _lost(blocks, rules):
+        raise CommandError(f"no comparison with the champion: {detail}")
+    return blocks
+
+
+def _lost(blocks: Sequence[BlockLosses], rules: Competition) -> str:
+    """Why a round would refuse such losses, if it would."""
+    lost, total = num_lost(blocks, rules), sum(len(block.losses) for block in blocks)
+    return f"{lost} of {total} losses are NaN or infinite" if are_too_many(lost, total) else ""
+
+
+async def _losses(
+    scorer: Scorer, job: ScoringJob, rules: Competition, what: str, told: Told
+) -> tuple[BlockLosses, ...]:
+    blocks, total = list[BlockLosses](), len(job.blocks())
+    async with aclosing(scorer.score(job)) as stream:
+        async for block in stream:
+            blocks.append(bounded(block, rules))
+            told(what, len(blocks), total)
+    return tuple(blocks)
+
+
+def _period(batches: Sequence[TaskBatch]) -> tuple[datetime, datetime] | None:
+    """From the oldest to the newest sample, where any has a time."""
+    times: Iterable[datetime | None] = (
+        s.provenance.produced_at for b in batches for s in b.samples
+    )
+    known = sorted(t for t in times if t is not None)
+    return (known[0], known[-1]) if known else None

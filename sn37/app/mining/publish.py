@@ -1,0 +1,225 @@
+"""A miner's way from a folder to a model that everybody can read, checked at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.path_checks import require_writable
+from sn37.app.config.settings import Settings
+from sn37.app.mining.admission_check import Request, Status, run_check
+from sn37.app.mining.champions import champions, state_of
+from sn37.app.mining.commitment_note import Waiting
+from sn37.app.mining.connections import Hand
+from sn37.app.mining.publish_steps import (
+    UNKNOWN_HASHES,
+    Preview,
+    Publication,
+    Published,
+    Publishing,
+)
+from sn37.app.mining.replacing import warning
+from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
+from sn37.app.wiring.mining import open_hand
+from sn37.app.wiring.models import prescribed_tokenizer
+from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.admission import AdmissionStep
+from sn37.domain.submission.commitment import CommitmentFormat, CommitmentQuote, is_repository
+from sn37.domain.submission.digests import ModelHashes
+from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.errors import CommitmentRefused
+
+NOTES = "publishing"  # folder of the state directory that remembers commitments under way
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """What to publish, and how."""
+
+    folder: Path
+    repo: str
+    competition: int
+    sealed_for: timedelta | None = None  # until the commitment opens; ``None`` for a plain one
+    replace: bool = False  # give up what the new commitment would replace
+    dry_run: bool = False
+    loading: bool = True  # whether to load the model and score a few samples first
+    tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
+    wait: bool = True  # for a seal to open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishReport:
+    """What was found, and what came of it."""
+
+    hotkey: Hotkey
+    rules: Competition
+    artifact: ModelArtifact
+    preview: Preview
+    published: Published | None = None  # ``None`` after a dry run
+
+
+async def publish(
+    settings: Settings, request: PublishRequest, *, tell: Tell, waiting: Waiting
+) -> PublishReport:
+    """Check, upload privately, commit, read back, make public. Repeating it goes on.
+
+    Args:
+        tell: Told in a line what happens next.
+        waiting: Told at every block while the chain's rate limit or a seal is waited for.
+
+    Raises:
+        UsageError: ``repo`` is no name of a repository.
+        CommandError: Refused by us; says why and what to do.
+        ModelRejected, PublishRefused, CommitmentRefused: Refused by a validator's rules, the
+            host or the chain.
+        Unavailable: The same command goes on where this stopped.
+    """
+    if not is_repository(request.repo):
+        raise UsageError(
+            f"--repo {request.repo}: write it as NAMESPACE/NAME, of letters, digits, -, _ and ."
+        )
+    loaded = rules_of_network(settings)
+    competition_of(loaded, request.competition)
+    notes = settings.state_dir / NOTES
+    if not request.dry_run:
+        require_writable(notes)  # before hours of uploading
+    async with open_hand(settings) as hand:
+        head = await hand.sight.chain.head()
+        rules = running_competition(loaded, request.competition, head.number, settings)
+        wanted = await _publication(hand, request, rules, head, loaded.schedule.commitment_format)
+        publishing = Publishing(
+            chain=hand.sight.chain,
+            writer=hand.writer,
+            publisher=hand.publisher,
+            note=notes / f"{hand.hotkey}.json",
+            waiting=waiting,
+        )
+        state, timing = state_of(settings), loaded.schedule.timing
+        crowned = await champions(hand.sight.chain, loaded.schedule, state)
+        if line := warning(state, hand.hotkey, rules=rules, timing=timing, head=head.number):
+            tell(line)
+        crowns = [champion.crown for champion in crowned.values()]
+        # The chain first: its no is known in a second, and the check takes minutes.
+        first = await publishing.preview(wanted, hashes=UNKNOWN_HASHES, crowns=crowns)
+        _require_registered(first.quote, hand, settings)
+        tell(f"checking {request.folder} for competition {rules.id} ({rules.name})")
+        artifact, hashes = await _checked(settings, request, rules)
+        preview = await publishing.preview(wanted, hashes=hashes, crowns=crowns)
+        published = None
+        if not request.dry_run:
+            _require_permission(preview, request)
+            tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
+            published = await _carry_out(publishing, wanted, request, crowns)
+        return PublishReport(
+            hotkey=hand.hotkey,
+            rules=rules,
+            artifact=artifact,
+            preview=preview,
+            published=published,
+        )
+
+
+async def _carry_out(
+    publishing: Publishing,
+    wanted: Publication,
+    request: PublishRequest,
+    crowns: Collection[tuple[RoundKey, EntryKey]],
+) -> Published:
+    def confirm(_: Collection[str]) -> bool:
+        return request.replace
+
+    published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+    if published is not None and not published.public and request.wait:
+        await publishing.until_open()
+        published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+    if published is None:
+        raise CommandError(
+            "not committed: the chain shows another commitment than a moment ago; look at it "
+            "with: sn37 miner status"
+        )
+    return published
+
+
+async def _publication(
+    hand: Hand,
+    request: PublishRequest,
+    rules: Competition,
+    head: BlockRef,
+    format_: CommitmentFormat,
+) -> Publication:
+    reveal_at = None
+    if request.sealed_for is not None:
+        reveal_at = await hand.sight.chain.timestamp(head) + request.sealed_for
+    return Publication(
+        folder=request.folder,
+        repo=request.repo,
+        competition=rules,
+        hotkey=hand.hotkey,
+        format=format_,
+        reveal_at=reveal_at,
+    )
+
+
+def _require_permission(preview: Preview, request: PublishRequest) -> None:
+    if preview.gives_up and not request.replace:
+        raise CommandError(
+            f"not committed: {'; '.join(preview.gives_up)}; to do it all the same: "
+            "--replace-champion"
+        )
+
+
+def _require_registered(quote: CommitmentQuote, hand: Hand, settings: Settings) -> None:
+    if not quote.registered:
+        raise CommitmentRefused(
+            f"hotkey {hand.hotkey} is not registered on subnet {settings.netuid} of network "
+            f"{settings.network}; register it with: {hand.how_to_register}",
+            code="not_registered",
+        )
+
+
+async def _checked(
+    settings: Settings, request: PublishRequest, rules: Competition
+) -> tuple[ModelArtifact, ModelHashes]:
+    """The folder's model, once everything that a validator checks has been checked.
+
+    Raises:
+        CommandError: It would be refused, for the reason that a validator would give.
+        StoreUnavailable: The competition's tokenizer cannot be fetched.
+    """
+    tokenizer = request.tokenizer
+    if tokenizer is None and rules.tokenizer is not None and request.loading:
+        found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)
+        tokenizer = None if found is None else Path(found)
+    examined, rows = await run_check(
+        Request(
+            target=request.folder,
+            rules=rules,
+            settings=settings,
+            tokenizer=tokenizer,
+            weights=True,
+            loading=request.loading,
+        )
+    )
+    failed = next((row for row in rows if row.status is Status.FAILED), None)
+    if failed is not None and failed.reason is not None:
+        raise CommandError(
+            f"{request.folder} would be refused: {failed.reason.value}: {failed.detail}; "
+            f"{failed.reason.remedy}"
+        )
+    unloaded = next(
+        (r for r in rows if r.step is AdmissionStep.LOADING and r.status is Status.NOT_REACHED),
+        None,
+    )
+    if unloaded is not None and request.loading:
+        raise CommandError(
+            f"{request.folder} could not be tried out: {unloaded.detail}; to publish it all the "
+            "same: --no-loading"
+        )
+    if examined.artifact is None or examined.hashes is None:
+        raise CommandError(f"{request.folder}: the weights were not looked at")
+    return examined.artifact, examined.hashes

@@ -1,0 +1,215 @@
+"""What has become of a miner's commitment: by the chain, and by a validator's record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sn37.app.config.settings import Settings
+from sn37.app.mining.champions import state_of
+from sn37.app.mining.connections import Sight
+from sn37.app.schedule.lookup import rules_of_network
+from sn37.app.wiring.mining import open_hand, open_sight
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Uid
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.reasons import Reason
+from sn37.domain.round.history import history_of
+from sn37.domain.round.state import EntryResult, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import Commitment, MalformedCommitment, StandingCommitment
+from sn37.domain.submission.eligibility import Judgement, judge
+from sn37.domain.submission.models import Availability
+from sn37.domain.weights.standings import standings
+from sn37.ports.errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appointment:
+    """The first round that a commitment is old enough for."""
+
+    sync_block: Block
+    at: datetime  # about, in the chain's time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendance:
+    """One round of a validator's record that lists the commitment."""
+
+    sync_block: Block
+    entry: EntryResult
+    champion: bool  # after the round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a validator knows of the commitment."""
+
+    newest_round: Block | None  # of its competition
+    rounds: tuple[Attendance, ...]  # oldest first
+    holds_crown: bool  # after the newest round that was scored
+    standing: float  # the hotkey's share of the competition, 0..1
+    weight: float  # in the newest weights that were sent, 0..1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinerStatus:
+    """Everything there is to know about one hotkey, at one block."""
+
+    hotkey: Hotkey
+    head: BlockRef
+    time: datetime
+    uid: Uid | None  # ``None``: not registered
+    incentive: float
+    commitment: Commitment | None
+    malformed: MalformedCommitment | None
+    sealed_at: Block | None  # of a newer commitment that has not opened
+    public: bool | None  # whether everybody can read the repository; ``None`` is not known
+    first_round: Appointment | None
+    judgement: Judgement | None  # of the next round
+    recorded: Recorded | None  # ``None`` where no validator has run
+
+    @property
+    def stage(self) -> str:
+        """In a word, how far it has come."""
+        if self.uid is None:
+            return "not registered"
+        if self.commitment is None:
+            return self._without_commitment()
+        if self.recorded is not None and self.recorded.holds_crown:
+            return "champion"
+        judgement = self.judgement
+        if judgement is not None and judgement.verdict is not None:
+            return judgement.verdict.value
+        attended = self.recorded.rounds if self.recorded is not None else ()
+        if attended and attended[-1].entry.verdict is Verdict.SCORED:
+            return "challenger"
+        return "eligible"
+
+    def _without_commitment(self) -> str:
+        if self.sealed_at is not None:
+            return "sealed"
+        return "nothing committed" if self.malformed is None else "malformed"
+
+
+async def miner_status(settings: Settings, hotkey: Hotkey | None = None) -> MinerStatus:
+    """The status of a hotkey; by default that of the wallet, whose seals are seen as well.
+
+    Raises:
+        CommandError, SignerUnusable: See ``open_hand``.
+        ChainUnavailable: The chain does not answer.
+        StateUnreadable, StateUnavailable: The validator's state cannot be read.
+    """
+    schedule = rules_of_network(settings).schedule
+    state = state_of(settings)
+    if hotkey is not None:
+        async with open_sight(settings) as sight:
+            return await _status(sight, hotkey, None, schedule, state)
+    async with open_hand(settings) as hand:
+        standing = await hand.writer.standing()
+        return await _status(hand.sight, hand.hotkey, standing, schedule, state)
+
+
+async def _status(
+    sight: Sight,
+    hotkey: Hotkey,
+    standing: StandingCommitment | None,
+    schedule: Schedule,
+    state: ValidatorState | None,
+) -> MinerStatus:
+    chain = sight.chain
+    head = await chain.head()
+    now = await chain.timestamp(head)
+    metagraph = await chain.metagraph(head)
+    book = await chain.commitments(head)
+    commitment, neuron = book.well_formed.get(hotkey), metagraph.find(hotkey)
+    submission = None if commitment is None else _submission(commitment, state)
+    availability = None if commitment is None else await _availability(sight, commitment)
+    return MinerStatus(
+        hotkey=hotkey,
+        head=head,
+        time=now,
+        uid=None if neuron is None else neuron.uid,
+        incentive=0.0 if neuron is None else neuron.incentive,
+        commitment=commitment,
+        malformed=book.malformed.get(hotkey),
+        sealed_at=None if standing is None or standing.data is not None else standing.block,
+        public=None if availability is None else availability is Availability.PUBLIC,
+        first_round=None if submission is None else _first_round(submission, schedule, head, now),
+        judgement=None
+        if submission is None
+        else _judgement(submission, schedule, metagraph, availability),
+        recorded=None if state is None else _recorded(state, hotkey, commitment, schedule),
+    )
+
+
+def _submission(commitment: Commitment, state: ValidatorState | None) -> Submission:
+    """As the validator knows it, or as it will see it first."""
+    known = None if state is None else state.submissions.get(commitment.key)
+    return known or Submission(commitment=commitment, clock_block=commitment.block)
+
+
+async def _availability(sight: Sight, commitment: Commitment) -> Availability | None:
+    try:
+        return await sight.models.availability(commitment.model)
+    except StoreUnavailable:
+        return None  # the host is no reason not to tell the rest
+
+
+def _first_round(
+    submission: Submission, schedule: Schedule, head: BlockRef, now: datetime
+) -> Appointment | None:
+    """``None`` for a competition that does not run now."""
+    rules = schedule.competition(submission.commitment.competition, head.number)
+    if rules is None:
+        return None
+    due = Block(submission.clock_block + rules.delay_blocks)
+    sync_block = schedule.timing.next_sync_block(Block(due - 1))
+    at = now + timedelta(seconds=(sync_block - head.number) * BLOCK_SECONDS)
+    return Appointment(sync_block=sync_block, at=at)
+
+
+def _judgement(
+    submission: Submission,
+    schedule: Schedule,
+    metagraph: Metagraph,
+    availability: Availability | None,
+) -> Judgement | None:
+    """What the next round would say if it began as things stand.
+
+    That this validator has not fetched the files yet is no word about the miner.
+    """
+    found = judge(
+        submission,
+        sync_block=schedule.timing.next_sync_block(metagraph.at.number),
+        schedule=schedule,
+        metagraph=metagraph,
+        availability=availability,
+    )
+    return Judgement() if found.reason is Reason.HUB_UNAVAILABLE else found
+
+
+def _recorded(
+    state: ValidatorState, hotkey: Hotkey, commitment: Commitment | None, schedule: Schedule
+) -> Recorded:
+    rounds: tuple[RoundResult, ...] = ()
+    if commitment is not None:
+        rounds = state.rounds.get(CompetitionId(commitment.competition), ())
+    crowned = history_of(rounds).champion
+    listed = [
+        Attendance(sync_block=r.key.sync_block, entry=e, champion=e.key == r.champion)
+        for r in rounds
+        for e in r.entries
+        if commitment is not None and e.key == commitment.key
+    ]
+    sent = [w.weights.shares for w in state.weights if w.extrinsic is not None]
+    shares: Mapping[Hotkey, float] = sent[-1] if sent else {}
+    return Recorded(
+        newest_round=rounds[-1].key.sync_block if rounds else None,
+        rounds=tuple(listed),
+        holds_crown=commitment is not None and crowned == commitment.key,
+        standing=standings(rounds, timing=schedule.timing, rule=schedule.standings).get(
+            hotkey, 0.0
+        ),
+        weight=shares.get(hotkey, 0.0),
+    )

@@ -1,0 +1,1 @@
+"""Signed receipts and statements: written, read, published."""

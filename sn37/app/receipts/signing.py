@@ -1,0 +1,74 @@
+"""Write and sign the receipt of one scored entry, and check whose signature one has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+
+import sn37
+from sn37.domain.canonical import canonical_json
+from sn37.domain.data.sampling import manifest
+from sn37.domain.ids import Digest, Hotkey, TaskName
+from sn37.domain.records.receipt import Receipt, SignedReceipt
+from sn37.domain.round.state import OpenRound, Submission
+from sn37.domain.scoring.controls import controls_in
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.ports.chain import Signer
+
+# Whether the hotkey signed the message: (hotkey, message, signature).
+VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
+
+
+class ReceiptWriter:
+    """Signs with the validator's hotkey what it scored, on what, and with what."""
+
+    def __init__(self, *, signer: Signer, fingerprint: Digest) -> None:
+        self._signer = signer
+        self._fingerprint = fingerprint
+
+    def write(self, opened: OpenRound, submission: Submission) -> SignedReceipt:
+        """The receipt of the losses that were journalled for the submission.
+
+        With what its controls cost, and the second opinion of it if there is one.
+        """
+        plan, key = opened.plan, submission.commitment.key
+        if submission.artifact is None:
+            raise ValueError(f"{submission.commitment.key}: scored without an artifact")
+        receipt = Receipt(
+            round=plan.key,
+            sync_hash=plan.sync.hash,
+            commitment=submission.commitment,
+            tensor_digest=submission.artifact.tensor_digest,
+            manifest={d.batch.task: manifest(d.batch) for d in plan.draws},
+            manifest_digest=plan.manifest_digest,
+            pools={d.batch.task: (d.pool_size, d.pool_digest) for d in plan.draws},
+            losses=losses_by_task([d.batch.task for d in plan.draws], opened.journal.get(key, ())),
+            code_version=sn37.__version__,
+            schedule_fingerprint=self._fingerprint,
+            environment=opened.environments.get(key, {}),
+            signers=plan.signers,
+            controls=controls_in(
+                opened.journal.get(key, ()), {d.batch.task: d.batch.method for d in plan.draws}
+            ),
+            opinion=opened.opinions.get(key),
+        )
+        return SignedReceipt(
+            document=canonical_json(receipt.document()),
+            hotkey=self._signer.hotkey,
+            signature=self._signer.sign(receipt.digest.encode()),
+        )
+
+
+def losses_by_task(
+    tasks: Iterable[TaskName], blocks: tuple[BlockLosses, ...]
+) -> Mapping[TaskName, tuple[float, ...]]:
+    """Losses in manifest order; blocks of one task arrive in that order."""
+    return {
+        task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
+    }
+
+
+def is_signed(receipt: SignedReceipt, verify: VerifySignature) -> bool:
+    """Whether the validator that it names signed this document."""
+    message = sha256(receipt.document).hexdigest().encode()
+    return verify(receipt.hotkey, message, receipt.signature)

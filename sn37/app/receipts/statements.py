@@ -1,0 +1,231 @@
+"""Write, read and check what a validator signs of a whole round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+from pydantic import TypeAdapter, ValidationError
+
+import sn37
+from sn37.app.receipts.signing import VerifySignature, is_signed
+from sn37.app.samples.plugin_calls import one_line
+from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundStatement, is_as_committed, told
+from sn37.domain.round.state import OpenRound, Premises, RoundResult, Submission, Verdict
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.controls import controls_in
+from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.ports.chain import Signer
+
+VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
+LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
+SCREENED_VERSION = 4  # of rounds whose rows a base model screened
+DEFENCES_VERSION = 5  # of rounds that count the champion's missed defences, screened or not
+_VERSIONS = (1, VERSION, LATER_VERSION, SCREENED_VERSION, DEFENCES_VERSION)
+_STATEMENT = TypeAdapter(RoundStatement)
+
+
+class UnreadableStatement(ValueError):
+    """A document that is no statement; one line says why."""
+
+
+class StatementWriter:
+    """Signs with the validator's hotkey how its rounds ended."""
+
+    def __init__(self, *, signer: Signer, netuid: Netuid, fingerprint: Digest) -> None:
+        self._signer = signer
+        self._netuid = netuid
+        self._fingerprint = fingerprint
+
+    def write(
+        self,
+        opened: OpenRound,
+        result: RoundResult,
+        submissions: Mapping[EntryKey, Submission],
+        *,
+        receipts: Sequence[SignedReceipt],
+        previous: SignedReceipt | None,
+    ) -> SignedReceipt:
+        """The statement of a round that ended like this.
+
+        Args:
+            opened: The round with the outcomes that were recorded while it ran.
+            submissions: As the round left them.
+            receipts: Of the round, in the order they were written.
+            previous: The statement of the competition's round before, if there is one.
+        """
+        methods = {d.batch.task: d.batch.method for d in opened.plan.draws}
+        is_later = result.later is not None
+        statement = state_round(
+            opened,
+            result,
+            submissions=_of_interest(opened, submissions),
+            receipts=receipts,
+            previous=previous,
+            netuid=self._netuid,
+            fingerprint=self._fingerprint,
+            code_version=sn37.__version__,
+            version=LATER_VERSION if is_later else version_of(opened, methods),
+        )
+        document = statement.document()
+        return SignedReceipt(
+            document=document,
+            hotkey=self._signer.hotkey,
+            signature=self._signer.sign(digest_of(document).encode()),
+        )
+
+
+def state_round(
+    opened: OpenRound,
+    result: RoundResult,
+    *,
+    submissions: Iterable[Submission],
+    receipts: Sequence[SignedReceipt],
+    previous: SignedReceipt | None,
+    netuid: Netuid,
+    fingerprint: Digest,
+    code_version: str,
+    version: int = VERSION,
+) -> RoundStatement:
+    """What is to be said of a round that was recorded like this."""
+    plan = opened.plan
+    return RoundStatement(
+        version=version,
+        netuid=netuid,
+        key=plan.key,
+        sync=plan.sync,
+        previous=None if previous is None else digest_of(previous.document),
+        champion=plan.champion,
+        winner=result.champion,
+        entries=plan.entries,
+        listed=plan.listed,
+        unreadable=plan.unreadable,
+        unprobed=plan.unprobed,
+        manifest_digest=plan.manifest_digest,
+        outcomes=tuple(opened.outcomes.values()),
+        submissions=tuple(submissions),
+        receipts=tuple(digest_of(r.document) for r in receipts),
+        schedule_fingerprint=fingerprint,
+        code_version=code_version,
+        opinions=tuple(opened.opinions.values()),
+        premises=plan.premises,
+        later=result.later,
+        screenings=plan.screenings,
+    )
+
+
+def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
+    """1 for a round that an older version began, which is finished by its rules.
+
+    Else 5; of rounds begun before defences were counted 2, or 4 if a base model screened its rows.
+    """
+    premises = opened.plan.premises
+    if opened.plan.signers is None or premises is None:
+        return 1
+    scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
+    blocks = (opened.journal.get(key, ()) for key in scored)
+    if any(controls_in(held, methods) is None for held in blocks):
+        return 1
+    if premises.missed_defences is not None:
+        return DEFENCES_VERSION
+    return VERSION if opened.plan.screenings is None else SCREENED_VERSION
+
+
+def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundStatement:
+    """The statement in a signed document from anywhere.
+
+    Raises:
+        UnreadableStatement: It is none, not written as statements are, not signed by the
+            hotkey that it comes with, or contradicts itself.
+    """
+    try:
+        statement = _STATEMENT.validate_json(signed.document, strict=True)
+        is_canonical = statement.document() == signed.document
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = one_line(".".join(map(str, problem["loc"])))[:80]
+        raise UnreadableStatement(f"not a statement: {where}: {problem['msg']}") from error
+    except ValueError as error:  # a text that cannot be encoded
+        raise UnreadableStatement(f"not a statement: {one_line(str(error))}") from error
+    is_first = statement.version == 1
+    premises, is_screened = statement.premises, statement.screenings is not None
+    counts = premises is not None and premises.missed_defences is not None
+    if (
+        not is_canonical
+        or statement.version not in _VERSIONS
+        or (statement.version == LATER_VERSION) != (statement.later is not None)
+        or (statement.version == SCREENED_VERSION and not is_screened)
+        or (is_screened and statement.version not in (SCREENED_VERSION, DEFENCES_VERSION))
+        or (statement.version == DEFENCES_VERSION) != counts
+        or is_first != (premises is None)
+    ):
+        raise UnreadableStatement("not a statement as this version writes them")
+    if not is_signed(signed, verify):
+        raise UnreadableStatement(f"not signed by {one_line(signed.hotkey)}")
+    if (fault := _contradiction(statement)) is not None:
+        raise UnreadableStatement(fault)
+    return statement
+
+
+def digest_of(document: bytes) -> Digest:
+    """Hex sha256: what is signed, and how statements name documents."""
+    return Digest(sha256(document).hexdigest())
+
+
+def _of_interest(
+    opened: OpenRound, submissions: Mapping[EntryKey, Submission]
+) -> Iterable[Submission]:
+    plan = opened.plan
+    awaited = plan.premises.awaited if plan.premises is not None else ()
+    others = (row.key for row in plan.listed if row.key not in awaited)
+    changed = (k for k in others if k in submissions and not is_as_committed(submissions[k]))
+    return (told(submissions[key]) for key in (*plan.entries, *awaited, *changed))
+
+
+def _contradiction(statement: RoundStatement) -> str | None:
+    """What no round can be like, whatever was in it."""
+    entries, outcomes = set(statement.entries), [o.key for o in statement.outcomes]
+    known = [s.commitment.key for s in statement.submissions]
+    scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
+    if statement.key.sync_block != statement.sync.number:
+        return "its block is not its sync block"
+    if len(entries) != len(statement.entries) or sorted(outcomes) != sorted(entries):
+        return "its outcomes are not those of its entries"
+    if len(scored) != len(statement.receipts):
+        return f"{len(scored)} entries were scored, {len(statement.receipts)} receipts are named"
+    premises = statement.premises or Premises()
+    awaited = set(premises.awaited)
+    if len(awaited) != len(premises.awaited) or awaited & entries:
+        return "it waits for an entry twice, or for one that took part"
+    if premises.num_judged < 0 or any(
+        not key.block <= clock <= statement.key.sync_block for key, clock in premises.clocks
+    ):
+        return "a clock began before its commitment or after the round"
+    if not 0 <= (premises.missed_defences or 0) < WINDOW_ROUNDS:
+        return f"its champion missed {premises.missed_defences} rounds"
+    if len(set(known)) != len(known) or not entries | awaited <= set(known):
+        return "it does not tell of every entry once"
+    asked = [o.key for o in statement.opinions]
+    if len(set(asked)) != len(asked) or not set(asked) <= {o.key for o in scored}:
+        return "its second opinions are not of entries that were scored"
+    if not {statement.champion, statement.winner} <= {*entries, None}:
+        return "its champion did not take part"
+    if statement.later is not None and (fault := _verdict_of_a_missed_round(statement)):
+        return fault
+    for s in statement.submissions:
+        if s.commitment.block > min(s.clock_block, statement.key.sync_block):
+            return f"{one_line(s.commitment.hotkey)} committed after it, or after its clock began"
+    return None
+
+
+def _verdict_of_a_missed_round(statement: RoundStatement) -> str | None:
+    """What a statement says of a round scored later, though no such round decides it."""
+    if statement.winner is not None or statement.champion is not None:
+        return "it crowns somebody in a round that was missed"
+    if statement.premises != Premises() or statement.opinions or statement.previous is not None:
+        return "it has the premises of a verdict for a round that was missed"
+    if any(o.reason is not None for o in statement.outcomes if o.verdict is Verdict.SCORED):
+        return "it stops an entry early in a round that was missed"
+    return None

@@ -1,0 +1,202 @@
+"""Everything that scoring a receipt again needs, found on this machine or at its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from sn37.app.cli.run import CommandError
+from sn37.app.config.settings import Settings
+from sn37.app.data_tools.requests import Target, request_at
+from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
+from sn37.app.replay.rescored import Rescored
+from sn37.app.samples.sources import Sources
+from sn37.app.schedule.load import LoadedSchedule
+from sn37.app.wiring.models import (
+    examine_folder,
+    fetch_aside,
+    open_scorer,
+)
+from sn37.app.wiring.networks import open_data
+from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
+from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.data.sampling import seed_of
+from sn37.domain.ids import TaskName
+from sn37.domain.records.receipt import Receipt
+from sn37.domain.schedule.competition import Competition, Freshness, Task
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.domain.submission.models import ModelArtifact
+from sn37.ports.chain import Chain
+from sn37.ports.errors import ModelRejected
+
+Kept = Callable[[], Mapping[TaskName, Iterable[Sample]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What to score again, by which rules, and where to look for what it needs."""
+
+    receipt: Receipt
+    loaded: LoadedSchedule
+    rules: Competition
+    settings: Settings
+    model: Path | None = None  # a folder; by default the committed repository
+    tokenizer: Path | None = None
+    texts: Sequence[Path] = ()  # files of samples, as ``sn37 data sample --json`` prints them
+
+
+class _Row(BaseModel):
+    """One sample of a texts file; what else is said of it does not matter."""
+
+    model_config = ConfigDict(strict=True)
+
+    row_id: str
+    prompt: str
+    reference: str
+    choices: tuple[str, ...] = ()
+
+    def sample(self) -> Sample:
+        return Sample(
+            prompt=self.prompt,
+            reference=self.reference,
+            choices=self.choices,
+            provenance=Provenance(row_id=self.row_id),
+        )
+
+
+_ROWS = TypeAdapter(list[_Row])
+
+
+async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]) -> Rescored:
+    """Find the samples, then the model, and score it on them.
+
+    Args:
+        kept: The rows of the round that this validator still has.
+
+    Raises:
+        CommandError: Something is missing, or contradicts the receipt; says what to do.
+        PortError: A source, the hub or the device does not answer.
+    """
+    require_scorer(wanted.rules)
+    scorer = open_scorer(wanted.settings)
+    try:
+        tokenizer = await needed_tokenizer(wanted.settings, wanted.rules, wanted.tokenizer)
+        batches = await _batches(wanted, kept)
+        return await rescore(
+            wanted.receipt,
+            rules=wanted.rules,
+            batches=batches,
+            artifact=await _model(wanted),
+            tokenizer=tokenizer,
+            scorer=scorer,
+            environment=scorer.environment,
+            told=told,
+        )
+    except CannotRescore as error:
+        raise CommandError(f"the receipt cannot be replayed: {error}") from error
+    except ModelRejected as error:
+        raise CommandError(
+            f"the receipt says that its model was scored; here it is refused: {error}"
+        ) from error
+    finally:
+        await scorer.aclose()
+
+
+def texts_of(file: Path) -> tuple[Sample, ...]:
+    """The samples of a file: a JSON list of rows, or an object that has one as ``samples``.
+
+    Raises:
+        CommandError: It is no such file.
+    """
+    try:
+        found = json.loads(file.read_bytes())
+        rows = _ROWS.validate_json(
+            json.dumps(found["samples"] if isinstance(found, dict) else found)
+        )
+        return tuple(row.sample() for row in rows)
+    except OSError as error:
+        raise CommandError(f"--texts {file}: {error.strerror or error}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise CommandError(f"--texts {file}: row {where}: {problem['msg']}") from error
+    except (KeyError, ValueError, RecursionError) as error:
+        raise CommandError(
+            f"--texts {file}: no rows of samples: {error}; write them as sn37 data sample --json"
+        ) from error
+
+
+async def _batches(wanted: Replay, kept: Kept) -> tuple[TaskBatch, ...]:
+    """From the files given, else from what was kept of the round, else from the sources."""
+    receipt, rules = wanted.receipt, wanted.rules
+    given = [sample for file in wanted.texts for sample in texts_of(file)]
+    at_hand = {t.name: given for t in rules.tasks} if wanted.texts else kept()
+    try:
+        return batches_of(receipt, rules, at_hand)
+    except MissingSamples as error:
+        if wanted.texts:
+            raise CommandError(f"--texts: {error}") from error
+    found = {**at_hand, **await _drawn(wanted)}
+    try:
+        return batches_of(receipt, rules, found)
+    except MissingSamples as error:
+        raise CommandError(
+            f"{error}; the source no longer gives them: ask the validator for their texts and "
+            "pass them with --texts FILE"
+        ) from error
+
+
+async def _drawn(wanted: Replay) -> Mapping[TaskName, Sequence[Sample]]:
+    """Every row that the round could draw, from the sources again.
+
+    Of a static source these are the rows of the draw; of a live one all rows of its window.
+    """
+    receipt, block = wanted.receipt, wanted.receipt.round.sync_block
+    async with open_data(wanted.settings, block=block) as (chain, find_source):
+        head = (await chain.head()).number
+        if block > head:
+            raise CommandError(f"the receipt is of block {block}, the chain's newest is {head}")
+        found = (await chain.block(block)).hash
+        if found != receipt.sync_hash:
+            raise CommandError(
+                f"block {block} of {wanted.settings.network} has hash {found}, that of the receipt "
+                f"is {receipt.sync_hash}; give the --network it is from, on simnet the --seed too"
+            )
+        sources = Sources(find_source)
+        return {task.name: await _rows(wanted, task, sources, chain) for task in wanted.rules.tasks}
+
+
+async def _rows(wanted: Replay, task: Task, sources: Sources, chain: Chain) -> Sequence[Sample]:
+    schedule, receipt = wanted.loaded.schedule, wanted.receipt
+    try:
+        if task.source.freshness is not Freshness.LIVE:
+            seed = seed_of(
+                netuid=schedule.netuid,
+                competition=wanted.rules.id,
+                task=task.name,
+                block_hash=receipt.sync_hash,
+            )
+            return await sources.draw(task.source, count=task.num_samples, seed=seed)
+        target = Target(source=task.source, schedule=schedule, rules=wanted.rules, task=task)
+        request, _ = await request_at(chain, target, receipt.round.sync_block)
+        return (await sources.collect(task.source, request)).pool.samples
+    except (LookupError, ValueError) as error:  # no such plug-in, or it refuses its parameters
+        raise CommandError(f"task {task.name}: {error.args[0]}") from error
+
+
+async def _model(wanted: Replay) -> ModelArtifact:
+    limits, receipt = wanted.rules.constraints, wanted.receipt
+    if wanted.model is None:
+        return await fetch_aside(wanted.settings, receipt.commitment, limits)
+    try:
+        examined = examine_folder(wanted.model, limits, weights=True)
+    except OSError as error:
+        raise CommandError(f"--model {wanted.model}: {error.strerror or error}") from error
+    if examined.artifact is None:
+        why = examined.refusal.detail if examined.refusal else "it holds no model"
+        raise CommandError(f"--model {wanted.model}: {why}")
+    return examined.artifact

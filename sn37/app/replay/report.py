@@ -1,0 +1,131 @@
+"""What came of a replay: for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sn37
+from sn37.app.replay.rescored import TOLERANCE, Agreement, Pair, Rescored
+from sn37.app.samples.plugin_calls import one_line
+from sn37.domain.canonical import JsonValue, as_json
+from sn37.domain.ids import Hotkey
+
+
+class Signature(StrEnum):
+    """What is known of a receipt's signature."""
+
+    VALID = "valid"
+    INVALID = "not valid"
+    NONE = "none: the file holds the document alone, and nobody vouches for it"
+    UNCHECKED = "not checked: needs bittensor: run pip install 'sn37[chain]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A receipt's losses then and now, and who vouches for those of then."""
+
+    found: Rescored
+    signature: Signature
+    validator: Hotkey | None
+
+    @property
+    def is_good(self) -> bool:
+        """Every bit equal on the same surroundings, within tolerance on others."""
+        if self.signature is Signature.INVALID:
+            return False
+        if self.found.agreement is Agreement.WITHIN:
+            return bool(self.found.other_surroundings)
+        return self.found.agreement is Agreement.EQUAL
+
+    @property
+    def verdict(self) -> str:
+        """One line on the losses."""
+        if self.found.agreement is Agreement.EQUAL:
+            return "the losses are equal, to the last bit"
+        if self.found.agreement is Agreement.BEYOND:
+            return "the losses are not those of this model on these samples"
+        if self.is_good:
+            return f"the losses agree as those of two devices do: means within {TOLERANCE:.2%}"
+        return (
+            f"the means agree within {TOLERANCE:.2%}, but with the same device and libraries every "
+            "bit should: a digit was changed, or the processor is of another kind"
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was another then, and may be why losses differ."""
+        then = self.found.receipt.code_version
+        code = () if then == sn37.__version__ else (("sn37", (then, sn37.__version__)),)
+        return tuple(
+            one_line(f"{name} was {before}, here it is {now}")
+            for name, (before, now) in (*code, *self.found.other_surroundings.items())
+        )
+
+    def lines(self) -> list[str]:
+        """The table, with what stands before and after it."""
+        found, ref = self.found, self.found.receipt.commitment.model
+        round_, hotkey = found.receipt.round, one_line(found.receipt.commitment.hotkey)
+        by = f", of {one_line(self.validator)}" if self.validator else ""
+        lines = [
+            f"competition {round_.competition}, round {round_.sync_block}, {hotkey}: "
+            f"{ref.repo} at {ref.revision[:12]}",
+            f"signature {self.signature}{by}",
+            *(f"warning: {line}" for line in self.warnings),
+            f"{'task':<20} {'samples':>7} {'equal':>7} {'mean then':>12} {'mean now':>12} shift",
+            *(
+                f"{task.task:<20} {task.num_samples:>7} {task.num_equal:>7} "
+                f"{task.recorded:>12.6f} {task.rescored:>12.6f} {task.shift:+.4%}"
+                for task in found.tasks
+            ),
+        ]
+        if found.controls:
+            equal = sum(then == now for then, now in found.controls)
+            told = "agree" if found.controls_agree else "are not what this model costs"
+            lines.append(f"controls: {equal} of {len(found.controls)} equal, they {told}")
+        if found.first is not None:
+            lines.append(f"first that differs: {_told(found.first)}")
+        if found.first_beyond is not None and found.first_beyond != found.first:
+            lines.append(f"first that differs by more than devices do: {_told(found.first_beyond)}")
+        return [*lines, self.verdict]
+
+    def document(self) -> dict[str, JsonValue]:
+        """The same as JSON, and what was scored with now."""
+        found = self.found
+        return {
+            "competition": found.receipt.round.competition,
+            "sync_block": found.receipt.round.sync_block,
+            "hotkey": found.receipt.commitment.hotkey,
+            "block": found.receipt.commitment.block,
+            "signature": as_json(self.signature),
+            "validator": self.validator,
+            "good": self.is_good,
+            "agreement": as_json(found.agreement),
+            "verdict": self.verdict,
+            "warnings": list(self.warnings),
+            "tasks": {
+                task.task: {
+                    "num_samples": task.num_samples,
+                    "num_equal": task.num_equal,
+                    "recorded": as_json(task.recorded),
+                    "rescored": as_json(task.rescored),
+                    "shift": as_json(task.shift),
+                }
+                for task in found.tasks
+            },
+            "first_difference": as_json(found.first),
+            "first_beyond_tolerance": as_json(found.first_beyond),
+            "controls": {
+                "num_controls": len(found.controls),
+                "num_equal": sum(then == now for then, now in found.controls),
+                "agree": found.controls_agree,
+            },
+            "environment": dict(found.environment),
+        }
+
+
+def _told(pair: Pair) -> str:
+    return (
+        f"task {pair.task}, sample {pair.position}, row {one_line(pair.row_id)}: "
+        f"{pair.recorded!r} in the receipt, {pair.rescored!r} now"
+    )

@@ -1,0 +1,144 @@
+"""A receipt's losses beside those found now, and how near they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sn37.domain.ids import TaskName
+from sn37.domain.records.receipt import Receipt
+from sn37.domain.round.evidence import exact_sum
+from sn37.domain.scoring.jobs import ControlLoss
+
+# Of a task's mean loss, between any two devices; docs/decisions/0033 has measured it.
+TOLERANCE = 2e-4
+# Of the task's mean loss, for a single sample: 50 times as much. Samples differ by 0.0005 nats
+# on average, the shortest texts by much more; what is beyond was not this model on this text.
+SAMPLE_TOLERANCE = 50 * TOLERANCE
+# How this host is closed off, and that a round was scored later: nothing about numbers.
+_NO_NUMBERS = frozenset({"sandbox", "scored"})
+
+
+class Agreement(StrEnum):
+    """How near the losses of a receipt are to those found now."""
+
+    EQUAL = "equal"  # to the last bit
+    WITHIN = "within tolerance"  # as another device, or another version of a library, has them
+    BEYOND = "beyond tolerance"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The two losses of one sample."""
+
+    task: TaskName
+    position: int  # in the task's manifest
+    row_id: str
+    recorded: float
+    rescored: float
+
+    @property
+    def is_equal(self) -> bool:
+        return self.recorded == self.rescored or (
+            math.isnan(self.recorded) and math.isnan(self.rescored)
+        )
+
+    def is_within(self, mean: float) -> bool:
+        """Whether they differ by no more than single samples do whose mean is ``mean``."""
+        limit = SAMPLE_TOLERANCE * mean
+        return self.is_equal or abs(self.rescored - self.recorded) <= limit < math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskComparison:
+    """One task's losses, recorded and found now."""
+
+    task: TaskName
+    num_samples: int
+    num_equal: int
+    recorded: float  # mean loss
+    rescored: float
+
+    @property
+    def shift(self) -> float:
+        """How much larger the mean is now, as a share of the recorded one."""
+        if self.num_equal == self.num_samples:
+            return 0.0
+        return (self.rescored - self.recorded) / self.recorded if self.recorded else math.inf
+
+    @property
+    def is_within(self) -> bool:
+        return abs(self.shift) <= TOLERANCE  # never for NaN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescored:
+    """Every scored sample of a receipt, in the order of scoring, with both its losses."""
+
+    receipt: Receipt
+    pairs: tuple[Pair, ...]
+    environment: Mapping[str, str]  # what was scored with now
+    # What each control cost then and now; empty for a receipt of version 1, which has none.
+    controls: tuple[tuple[ControlLoss, ControlLoss], ...] = ()
+
+    @property
+    def controls_agree(self) -> bool:
+        """The same was drawn into each, and each costs what it did, as single samples do."""
+        return all(
+            (then.kind, then.entropy_bits) == (now.kind, now.entropy_bits)
+            and abs(then.measured_bits - now.measured_bits) <= SAMPLE_TOLERANCE * now.measured_bits
+            for then, now in self.controls
+        )
+
+    @property
+    def tasks(self) -> tuple[TaskComparison, ...]:
+        """Task by task, in the receipt's order."""
+        by_task = {t: [p for p in self.pairs if p.task == t] for t in self.receipt.losses}
+        return tuple(_comparison(task, pairs) for task, pairs in by_task.items() if pairs)
+
+    @property
+    def first(self) -> Pair | None:
+        """The first sample whose losses are not the same number."""
+        return next((p for p in self.pairs if not p.is_equal), None)
+
+    @property
+    def first_beyond(self) -> Pair | None:
+        """The first sample whose losses differ by more than devices do."""
+        means = {t.task: t.rescored for t in self.tasks}
+        return next((p for p in self.pairs if not p.is_within(means[p.task])), None)
+
+    @property
+    def agreement(self) -> Agreement:
+        """The means of all tasks within the tolerance, every sample and control within its own."""
+        if self.first is None and all(then == now for then, now in self.controls):
+            return Agreement.EQUAL
+        if not self.controls_agree:
+            return Agreement.BEYOND
+        if self.first_beyond is None and all(t.is_within for t in self.tasks):
+            return Agreement.WITHIN
+        return Agreement.BEYOND
+
+    @property
+    def other_surroundings(self) -> Mapping[str, tuple[str, str]]:
+        """What the numbers depend on and was another then: (then, now) by name.
+
+        When nothing was, every bit should agree.
+        """
+        then, now = self.receipt.environment, self.environment
+        return {
+            name: (then.get(name, "not said"), now.get(name, "not said"))
+            for name in sorted({*then, *now} - _NO_NUMBERS)
+            if then.get(name) != now.get(name)
+        }
+
+
+def _comparison(task: TaskName, pairs: Sequence[Pair]) -> TaskComparison:
+    return TaskComparison(
+        task=task,
+        num_samples=len(pairs),
+        num_equal=sum(p.is_equal for p in pairs),
+        recorded=exact_sum(p.recorded for p in pairs) / len(pairs),
+        rescored=exact_sum(p.rescored for p in pairs) / len(pairs),
+    )

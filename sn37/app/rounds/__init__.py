@@ -1,0 +1,1 @@
+"""One round, from its plan to its result."""

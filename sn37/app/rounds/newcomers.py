@@ -1,0 +1,98 @@
+"""How long the newcomers of a round have been scored, and whether there is time for another."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.domain.ids import EntryKey, RoundKey
+from sn37.domain.round.newcomers import left_s, turns_of
+from sn37.domain.round.state import RoundPlan
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.ports.clock import Clock
+
+
+class NewcomersTime:
+    """Counts the seconds in which the scorer is busy with newcomers, across restarts.
+
+    Nothing else counts: neither a disk that is full, nor a hub that is slow. The time decides who
+    is scored in this round and who in the next, and never how.
+    """
+
+    def __init__(self, *, keeper: StateKeeper, schedule: Schedule, clock: Clock) -> None:
+        self._keeper = keeper
+        self._schedule = schedule
+        self._clock = clock
+
+    def is_newcomer(self, plan: RoundPlan, entry: EntryKey) -> bool:
+        """Whether it was never scored in this competition, nor is its champion."""
+        scored = self._keeper.history(plan.key.competition).scored
+        return entry != plan.champion and entry not in scored
+
+    def in_turn(self, plan: RoundPlan) -> tuple[EntryKey, ...]:
+        """The entries in the order in which they are scored: those that were scored before first,
+        and of the newcomers those last that failed by a fault of ours, or whose hotkey hung."""
+        history = self._keeper.history(plan.key.competition)
+        submissions = self._keeper.state.submissions
+        before = tuple(e for e in plan.entries if not self.is_newcomer(plan, e))
+        turns = turns_of(
+            [submissions[e] for e in plan.entries if e not in before],
+            postponed=history.postponed,
+            hung=self._keeper.hung(),
+            unlucky=history.unlucky,
+        )
+        return (*before, *(s.commitment.key for s in turns.in_order))
+
+    def is_over(self, key: RoundKey) -> bool:
+        """Whether newcomers of the round have used up their part of the sync block's time."""
+        taken, rounds = self._keeper.state.newcomers_s, self._keeper.state.rounds
+        running = [c.id for c in self._schedule.at(key.sync_block)]
+        open_now = [
+            c
+            for c in running
+            if c == key.competition
+            or all(r.key.sync_block != key.sync_block for r in reversed(rounds.get(c, ())))
+        ]
+        left = left_s(
+            self._schedule.timing,
+            spent_s=sum(s for k, s in taken.items() if k.sync_block == key.sync_block),
+            own_s=taken.get(key, 0.0),
+            num_rounds=len(open_now),
+        )
+        return left <= 0
+
+    async def record(self, key: RoundKey, seconds: float) -> None:
+        """Add what one more try of a newcomer took."""
+        taken = self._keeper.state.newcomers_s.get(key, 0.0)
+        await self._keeper.record_newcomers_s(key, taken + seconds)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Adds up how long a stream of losses was waited for, and not what is done with them."""
+
+    clock: Clock
+    seconds: float = 0.0
+
+    def lap(self) -> float:
+        """The seconds so far; it begins again."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+    async def timed(
+        self, stream: AsyncGenerator[BlockLosses, None]
+    ) -> AsyncGenerator[BlockLosses, None]:
+        """The same stream; closing it closes that one."""
+        async with aclosing(stream):
+            while True:
+                asked = self.clock.monotonic()
+                try:
+                    block = await anext(stream, None)
+                finally:
+                    self.seconds += self.clock.monotonic() - asked
+                if block is None:
+                    return
+                yield block

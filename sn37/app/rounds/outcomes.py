@@ -1,0 +1,372 @@
+"""What a round's losses mean: rows of its table, its result, and what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from sn37.app.rounds.setting_aside import NO_CROWN
+from sn37.app.rounds.state_keeper import Change
+from sn37.domain.ids import EntryKey
+from sn37.domain.reasons import Blame, Reason
+from sn37.domain.round.evidence import (
+    LOG_EVEN_LEVEL,
+    LOG_LEVEL,
+    LOG_PLAIN_LEVEL,
+    task_scores,
+    total_score,
+)
+from sn37.domain.round.state import (
+    NO_HISTORY,
+    EntryOutcome,
+    EntryResult,
+    History,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    ScoredLater,
+    Submission,
+    Verdict,
+)
+from sn37.domain.round.winner import Comparison, Decision, Hurdle
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.submission.duplicates import duplicates_of
+from sn37.domain.submission.eligibility import (
+    MAX_MISSED_ROUNDS,
+    MAX_STALLS,
+    attended_round,
+    forgive_failures,
+    missed_round,
+    record_failure,
+    restart_clock,
+)
+from sn37.ports.errors import ScorerUnavailable, Unavailable
+
+
+def missing_outcome(
+    key: EntryKey, submissions: Mapping[EntryKey, Submission], entered: Collection[EntryKey]
+) -> EntryOutcome | None:
+    """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
+
+    Between the sync block and here its files have been looked at: they may break a rule, be
+    a copy of an earlier entry's, or not have arrived, which is our fault. ``entered`` are those
+    that have been in a round, see ``History.entered``.
+    """
+    submission = submissions[key]
+    if submission.rejection is not None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.REJECTED,
+            reason=submission.rejection,
+            detail=submission.detail,
+        )
+    if submission.artifact is None:
+        return EntryOutcome(
+            key=key,
+            verdict=Verdict.FAILED,
+            reason=Reason.HUB_UNAVAILABLE,
+            detail=f"{submission.commitment.model.repo} could not be fetched in time",
+        )
+    original = duplicates_of(submissions.values(), entered=entered).get(key)
+    if original is None:
+        return None
+    return EntryOutcome(
+        key=key,
+        verdict=Verdict.DUPLICATE,
+        reason=Reason.DUPLICATE,
+        detail=f"same tensors as {original.hotkey} committed at block {original.block}",
+    )
+
+
+def our_failure(key: EntryKey, error: Unavailable, *, num_stalls: int = 0) -> EntryOutcome:
+    """The entry could not be scored by no fault of its own; it keeps its place.
+
+    Unless its worker stood still once too often: in ``MAX_STALLS`` rounds before this one,
+    without having been scored since.
+    """
+    reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
+    if reason is Reason.STALLED and num_stalls >= MAX_STALLS:
+        detail = f"{error}; so it was in {num_stalls} rounds before"
+        return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT, detail=detail)
+    return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
+
+
+def postponed(key: EntryKey) -> EntryOutcome:
+    """The time for newcomers was used up before it was this entry's turn."""
+    return EntryOutcome(
+        key=key,
+        verdict=Verdict.WAITING,
+        reason=Reason.QUEUED,
+        detail="no time was left for it in this round; it comes first in the next",
+    )
+
+
+def entry_result(
+    submission: Submission,
+    outcome: EntryOutcome,
+    blocks: tuple[BlockLosses, ...],
+    rules: Competition,
+    *,
+    on_curve: bool = False,
+) -> EntryResult:
+    """One row of the round's table. A score needs every task to have at least one sample.
+
+    Rounds of the first rule show scores ``on_curve``, see ``task_scores``.
+    """
+    row = EntryResult(
+        key=outcome.key,
+        repo=submission.commitment.model.repo,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        detail=outcome.detail,
+    )
+    covered = {b.block.task for b in blocks} == {t.name for t in rules.tasks}
+    if outcome.verdict is not Verdict.SCORED or not covered:
+        return row
+    scores = task_scores(blocks, rules, on_curve=on_curve)
+    return replace(
+        row,
+        score=total_score(scores),
+        tasks=scores,
+        num_samples=sum(len(b.losses) for b in blocks),
+    )
+
+
+def round_result(
+    opened: OpenRound,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    decision: Decision,
+    resembles: Mapping[EntryKey, EntryKey] | None,
+) -> RoundResult:
+    """The finished round: scored entries from the best on, then the others.
+
+    Args:
+        resembles: Of each entry that is nearly an earlier one's model, the earlier one; ``None``
+            when nobody looked.
+    """
+    plan = opened.plan
+    why = {
+        c.challenger: "took the crown, and lost it in the same round"
+        if c.taken and c.challenger != decision.champion
+        else explain(c)
+        for c in decision.comparisons
+    }
+    if plan.champion is not None and plan.champion in plan.unreadable:
+        why[plan.champion] = _grace(submissions[plan.champion])
+    rows = [
+        entry_result(
+            submissions[key],
+            outcome if outcome.detail else replace(outcome, detail=why.get(key, "")),
+            opened.journal.get(key, ()),
+            rules,
+            on_curve=plan.premises is None,
+        )
+        for key, outcome in opened.outcomes.items()
+    ]
+    scored = [_told(r, (resembles or {}).get(r.key)) for r in rows if r.score is not None]
+    scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
+    others = [r for r in (*rows, *plan.listed) if r.score is None]
+    others.sort(key=lambda r: (r.key.block, r.key))
+    return RoundResult(
+        key=plan.key,
+        sync=plan.sync,
+        manifest_digest=plan.manifest_digest,
+        champion=decision.champion,
+        entries=(*scored, *others),
+        near_duplicates=None if resembles is None else tuple(sorted(resembles.items())),
+        postponed=tuple(k for k, o in opened.outcomes.items() if o.verdict is Verdict.WAITING),
+        is_shielded=decision.is_shielded,
+        clocks=() if plan.premises is None else plan.premises.clocks,
+    )
+
+
+def later_result(
+    opened: OpenRound,
+    rules: Competition,
+    submissions: Mapping[EntryKey, Submission],
+    *,
+    skipped: Reason | None,
+    later: ScoredLater,
+) -> RoundResult:
+    """A round that was missed, with the scores that its entries got later. Nobody is crowned.
+
+    Args:
+        skipped: Why it was missed, if that was recorded.
+    """
+    told = f"scored later; counts as evidence in the rounds after {later.after}"
+    rows = [
+        entry_result(
+            submissions[key],
+            outcome if outcome.verdict is not Verdict.SCORED else replace(outcome, detail=told),
+            opened.journal.get(key, ()),
+            rules,
+        )
+        for key, outcome in opened.outcomes.items()
+    ]
+    scored = sorted((r for r in rows if r.score is not None), key=lambda r: (r.score, r.key))
+    others = sorted((r for r in rows if r.score is None), key=lambda r: (r.key.block, r.key))
+    return RoundResult(
+        key=opened.plan.key,
+        sync=opened.plan.sync,
+        manifest_digest=opened.plan.manifest_digest,
+        entries=(*scored, *others),
+        skipped=skipped or Reason.ABSENT,
+        later=later,
+    )
+
+
+def _told(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
+    if earlier is None:
+        return row
+    told = f"nearly the model of {earlier.hotkey}, committed at block {earlier.block}"
+    return replace(row, detail=f"{row.detail}; {told}" if row.detail else told)
+
+
+def _grace(champion: Submission) -> str:
+    """What a champion's miner has to know whose repository could not be read in a round."""
+    left = MAX_MISSED_ROUNDS - champion.missed_rounds
+    coming = "round" if left == 1 else f"{left} rounds"
+    return (
+        f"{champion.commitment.model.repo} could not be read; the crown passes on if that is so "
+        f"in the next {coming} too"
+    )
+
+
+def explain(comparison: Comparison) -> str:
+    """How close a challenger came to the crown, for its miner."""
+    if comparison.taken:
+        return "took the crown"
+    told = _words(comparison)
+    if comparison.num_set_aside:
+        signers = ", ".join(comparison.odd_signers)
+        told += (
+            f"; {comparison.num_set_aside} rows of {signers} do not count, on which the two differ "
+            "oddly"
+        )
+    return told
+
+
+def _words(comparison: Comparison) -> str:
+    if comparison.hurdle is Hurdle.UNPAIRED:
+        return "no sample in common with the champion yet"
+    if comparison.hurdle is Hurdle.SUSPECT:
+        return "no verdict, since most rows are of signers on whose rows the two differ oddly"
+    if comparison.hurdle is Hurdle.NON_FINITE:
+        return ""
+    better, needed = 1 - comparison.ratio, f"{comparison.epsilon:.2%} better"
+    if better < 0:
+        came = f"{-better:.2%} worse than the champion; {needed} is needed"
+    else:
+        came = f"{better:.2%} of the {needed} that are needed"
+    if comparison.hurdle is Hurdle.MARGIN:
+        return came
+    if comparison.hurdle is Hurdle.EVIDENCE:
+        plain = comparison.plain_log_e
+        if comparison.log_e >= LOG_LEVEL and plain is not None:
+            return f"{came}; evidence with its largest losses {plain:.1f} of {LOG_PLAIN_LEVEL:.1f}"
+        return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
+    if comparison.hurdle is Hurdle.SIGNERS and comparison.even_log_e is not None:
+        return (
+            f"{came}; evidence with the most favourable signers cut to the median signer "
+            f"{comparison.even_log_e:.1f} of {LOG_EVEN_LEVEL:.1f}"
+        )
+    if comparison.hurdle is Hurdle.UNREADABLE:
+        return f"{came}; it takes the crown once its repository can be read at a sync block"
+    if comparison.waits_for is not None:
+        return f"{came}; {comparison.waits_for.hotkey} committed earlier and is as good"
+    return ""
+
+
+def may_hold_the_crown(outcome: EntryOutcome, holder: EntryKey | None) -> bool:
+    """Whether the winner rule hears of an entry.
+
+    A champion that could not be scored keeps its place on the evidence it has: it leaves by
+    being beaten or by becoming ineligible, never by one failed evaluation, unless that shows that
+    its losses are not to be believed, or that it fails too often. A challenger is not crowned in a
+    round in which it failed, nor is the heir of a vacant crown.
+
+    Args:
+        holder: See ``RoundPlan.holder``.
+    """
+    if outcome.verdict is Verdict.SCORED:
+        return outcome.reason is not Reason.RACED_OUT
+    if outcome.reason in NO_CROWN:
+        return False
+    return outcome.verdict is Verdict.FAILED and outcome.key == holder
+
+
+def is_waited_for(outcome: EntryOutcome) -> bool:
+    """Whether an outage of ours kept an entry from being scored, which must cost it nothing.
+
+    Were later ones not to wait for it, a copy could be crowned in the round in which the
+    original was not scored.
+    """
+    reason = outcome.reason
+    return outcome.verdict is Verdict.FAILED and reason is not None and reason.blame is Blame.OURS
+
+
+def changes_after(
+    plan: RoundPlan,
+    outcomes: Mapping[EntryKey, EntryOutcome],
+    *,
+    beaten: Collection[EntryKey],
+    history: History = NO_HISTORY,
+) -> Mapping[EntryKey, Change]:
+    """What a round changes of the submissions that took part, waited or could not be read.
+
+    Entries that are ``beaten`` lost the crown; they never return. The clock of one that was
+    unreadable for too long restarts at the first sync block at which it is public again.
+
+    Args:
+        history: Of the rounds before this one.
+    """
+    changes: dict[EntryKey, Change] = {
+        row.key: _restart(plan)
+        for row in plan.listed
+        if row.reason is Reason.TOO_EARLY and row.key not in plan.unprobed
+    }
+    changes |= dict.fromkeys(plan.unreadable, missed_round)
+    for key, outcome in outcomes.items():
+        timeouts = history.timeouts.get(key, 0)
+        changes[key] = _change(outcome, plan, retires=key in beaten, num_timeouts=timeouts)
+    return changes
+
+
+def _restart(plan: RoundPlan) -> Change:
+    # Whether it is held makes no difference: as too early it was listed for a clock that restarts
+    # now, or for one that began lately, with no round missed since.
+    def change(submission: Submission) -> Submission:
+        return restart_clock(submission, plan.key.sync_block)
+
+    return change
+
+
+def _restarted(submission: Submission, plan: RoundPlan) -> Submission:
+    """With the clock by which the round was planned."""
+    if plan.premises is None:
+        return restart_clock(submission, plan.key.sync_block)
+    return replace(submission, clock_block=plan.premises.clock_of(submission.commitment.key))
+
+
+def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeouts: int) -> Change:
+    def change(submission: Submission) -> Submission:
+        if outcome.key in plan.unreadable:
+            submission = missed_round(submission)
+        elif outcome.key not in plan.unprobed:  # an outage neither adds a miss nor forgives one
+            submission = attended_round(_restarted(submission, plan))
+        if retires or outcome.reason is Reason.RACED_OUT:
+            submission = replace(submission, retired=True)
+        if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
+            return record_failure(
+                submission,
+                outcome.reason,
+                outcome.detail,
+                num_timeouts=num_timeouts,
+                champion=outcome.key == plan.holder,
+            )
+        is_scored = outcome.verdict is Verdict.SCORED
+        return forgive_failures(submission) if is_scored else submission
+
+    return change

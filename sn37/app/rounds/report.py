@@ -1,0 +1,108 @@
+"""A run's results as JSON, for programs; docs/validator.md describes the form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sn37.app.actors.submitter import warm_up, weights_after
+from sn37.domain.canonical import JsonValue
+from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.round.state import EntryResult, RoundResult, ScoredLater, ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.weights.standings import standings
+
+
+def report(
+    state: ValidatorState, schedule: Schedule, labels: Mapping[Hotkey, str]
+) -> list[JsonValue]:
+    """All finished rounds that were scored, oldest first; also those scored later, without winner.
+
+    Standings and weights are those after the round's sync block, so a list of one round's
+    length can be checked against the emission rule by hand. Scores that JSON cannot say are
+    null.
+    """
+    rounds = sorted(
+        (
+            r
+            for held in state.rounds.values()
+            for r in held
+            if r.skipped is None or r.later is not None
+        ),
+        key=lambda r: (r.key.sync_block, r.key.competition),
+    )
+    return [_round(result, state, schedule, labels) for result in rounds]
+
+
+def write_report(path: Path, rounds: list[JsonValue]) -> None:
+    """Write JSON under a temporary name, then rename: a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(path.name + ".partial")
+    half.write_text(json.dumps(rounds, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    half.replace(path)
+
+
+def until(state: ValidatorState, block: Block) -> ValidatorState:
+    """The state as it was after the rounds of ``block``."""
+    return ValidatorState(
+        rounds={
+            c: tuple(r for r in held if r.key.sync_block <= block)
+            for c, held in state.rounds.items()
+        },
+        beginning=state.beginning,
+    )
+
+
+def _round(
+    result: RoundResult,
+    state: ValidatorState,
+    schedule: Schedule,
+    labels: Mapping[Hotkey, str],
+) -> JsonValue:
+    sync = result.key.sync_block
+    then = until(state, sync)
+    held = then.rounds[result.key.competition]
+    weights = weights_after(then, schedule, sync)
+    like = dict(result.near_duplicates or ())
+    sent = next((w for w in state.weights if w.sync_block == sync), None)
+    return {
+        "competition": result.key.competition,
+        "sync_block": sync,
+        "seed": result.sync.hash,
+        "manifest_digest": result.manifest_digest,
+        "winner": result.winner,
+        "scored_later": None if result.later is None else _later(result.later),
+        "entries": [_entry(e, labels, like.get(e.key)) for e in result.entries],
+        "standings": _plain(standings(held, timing=schedule.timing, rule=schedule.standings)),
+        "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
+        "weights": _plain(weights.shares) if weights else {},
+        "weights_extrinsic": sent.extrinsic if sent else None,
+    }
+
+
+def _later(later: ScoredLater) -> JsonValue:
+    return {"samples_of": later.source, "evidence_after": later.after, "at_block": later.at}
+
+
+def _entry(entry: EntryResult, labels: Mapping[Hotkey, str], earlier: EntryKey | None) -> JsonValue:
+    return {
+        "hotkey": entry.key.hotkey,
+        "label": labels.get(entry.key.hotkey),
+        "repo": entry.repo,
+        "block": entry.key.block,
+        "score": entry.score,
+        "tasks": {
+            t.task: {"raw": t.raw, "normalised": t.normalized, "weighted": t.weighted}
+            for t in entry.tasks
+        },
+        "num_samples": entry.num_samples,
+        "resembles": earlier.hotkey if earlier else None,
+        "verdict": entry.verdict.value,
+        "reason": entry.reason.value if entry.reason else None,
+        "detail": entry.detail,
+    }
+
+
+def _plain(shares: Mapping[Hotkey, float]) -> dict[str, JsonValue]:
+    return {str(hotkey): share for hotkey, share in shares.items()}

@@ -1,0 +1,198 @@
+"""Score the competition's base model on a round's draw, and set aside the rows that are odd for it.
+
+This comes before any entry is scored, and so before anybody knows what a model makes of the rows.
+The base runs as an entry does: in the worker's sandbox, with the round's own methods.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from sn37.app.rounds.scoring_jobs import JobBuilder
+from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.samples.plugin_calls import one_line
+from sn37.app.supervision.deadlines import BUSY_S, step
+from sn37.domain.data.sampling import manifest_digest
+from sn37.domain.data.screening import Screening, kept_rows, odd_rows, screening_of
+from sn37.domain.events import Cautioned, Degraded, Event, RoundSatOut, RowsSetAside
+from sn37.domain.ids import BLOCK_SECONDS, RoundKey, TaskName
+from sn37.domain.reasons import Reason
+from sn37.domain.round.signers import signers_of
+from sn37.domain.round.state import RoundPlan, RoundResult, TaskDraw
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.deadlines import WALL_FACTOR
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.domain.scoring.worst_loss import bounded
+from sn37.ports.errors import ModelRejected, PortError, ScorerUnavailable, StoreUnavailable
+from sn37.ports.scorer import Scorer
+from sn37.ports.telemetry import EventSink
+
+# At one round, a block apart. Whoever could keep the base from being scored, or fetched, would
+# otherwise choose which rounds are played with odd rows: without its verdict a round is sat out,
+# as it is without its data.
+ATTEMPTS = 10
+SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
+NOT_SCREENED = (StoreUnavailable, ScorerUnavailable, ModelRejected)  # ours, whatever it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """Draws without the rows that are odd, and the losses that say which those are."""
+
+    draws: tuple[TaskDraw, ...]
+    screenings: Mapping[TaskName, Screening]
+
+
+class Screener:
+    """Asks the base model."""
+
+    def __init__(self, *, jobs: JobBuilder, scorer: Scorer) -> None:
+        self._jobs = jobs
+        self._scorer = scorer
+
+    async def screen(self, rules: Competition, draws: Sequence[TaskDraw]) -> Screened:
+        """The draws with rows of the reserve in the place of odd ones.
+
+        It takes as long as scoring an entry on all of them.
+
+        Raises:
+            StoreUnavailable: The base model, or the tokenizer, cannot be fetched.
+            ScorerUnavailable: This machine cannot score now.
+            ModelRejected: The base model cannot be scored.
+        """
+        batches = tuple(
+            replace(d.batch, samples=d.batch.samples + d.reserve.samples)
+            for d in draws
+            if d.reserve is not None
+        )
+        losses = await self._losses(rules, batches)
+        screenings = {
+            d.batch.task: screening_of(b.samples, d.reserve.cap, losses[b.task])
+            for b in batches
+            for d in draws
+            if d.batch.task == b.task and d.reserve is not None
+        }
+        return Screened(
+            draws=tuple(_cut(draw, screenings, rules) for draw in draws), screenings=screenings
+        )
+
+    async def _losses(
+        self, rules: Competition, batches: tuple[TaskBatch, ...]
+    ) -> Mapping[TaskName, Sequence[float]]:
+        """Of each sample; one whose loss is not a number costs what it would cost an entry."""
+        losses: defaultdict[TaskName, list[float]] = defaultdict(list)
+        assert rules.base_model is not None  # there is a reserve
+        with step(f"fetching {rules.base_model.repo}", within_s=WALL_FACTOR * BUSY_S):
+            job = await self._jobs.build_base(rules, batches)
+        with step("scoring the base model", within_s=WALL_FACTOR * job.timeout_s + BUSY_S) as doing:
+            async with aclosing(self._scorer.score(job)) as stream:
+                async for block in stream:
+                    losses[block.block.task] += bounded(block, rules).losses
+                    doing.move_on()
+        return losses
+
+
+def _cut(draw: TaskDraw, screenings: Mapping[TaskName, Screening], rules: Competition) -> TaskDraw:
+    if draw.reserve is None:
+        return draw
+    rows = draw.batch.samples + draw.reserve.samples
+    kept = kept_rows(
+        screenings[draw.batch.task],
+        len(draw.batch.samples),
+        _deviations(rules),
+    )
+    samples = tuple(rows[n] for n in kept)
+    return replace(draw, batch=replace(draw.batch, samples=samples), reserve=None)
+
+
+def _deviations(rules: Competition) -> float:
+    assert rules.base_model is not None  # there is a reserve, or a screening
+    return rules.base_model.max_deviations
+
+
+class RoundScreening:
+    """Settles which rows a round is scored on, once, before its first entry."""
+
+    def __init__(self, *, keeper: StateKeeper, screener: Screener, sink: EventSink) -> None:
+        self._keeper = keeper
+        self._screener = screener
+        self._sink = sink
+        self._num_attempts: defaultdict[RoundKey, int] = defaultdict(int)
+
+    async def settle(self, plan: RoundPlan, rules: Competition) -> RoundPlan | None:
+        """The plan to score by; ``None`` where the base cannot be asked now, or not at all.
+
+        Then the round stays open to be tried again, until it is sat out.
+        """
+        if plan.is_screened:
+            return plan
+        try:
+            screened = await self._screener.screen(rules, plan.draws)
+        except NOT_SCREENED as error:
+            await self._put_off(plan, error)
+            return None
+        settled = replace(
+            plan,
+            draws=screened.draws,
+            manifest_digest=manifest_digest(d.batch for d in screened.draws),
+            signers=signers_of(d.batch for d in screened.draws),
+            screenings=screened.screenings,
+        )
+        await self._keeper.screen_round(settled)
+        for event in _events(plan.key, settled, rules):
+            self._sink.emit(event)
+        return settled
+
+    async def _put_off(self, plan: RoundPlan, error: PortError) -> None:
+        key = plan.key
+        self._num_attempts[key] += 1
+        if self._num_attempts[key] < ATTEMPTS:
+            self._sink.emit(
+                Degraded(what="base model", error=str(error), retry_in_s=float(BLOCK_SECONDS))
+            )
+            return
+        del self._num_attempts[key]
+        reason = _reason(error)
+        await self._keeper.finish_round(RoundResult(key=key, sync=plan.sync, skipped=reason))
+        detail = f"the base model gives no losses: {error}"
+        self._sink.emit(RoundSatOut(round=key, reason=reason, detail=detail))
+
+
+def _reason(error: PortError) -> Reason:
+    if isinstance(error, StoreUnavailable):
+        return Reason.HUB_UNAVAILABLE
+    return Reason.DEVICE
+
+
+def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Event]:
+    """What operators hear: the odd rows of the draw, and those that nothing could replace."""
+    for draw in plan.draws:
+        task = draw.batch.task
+        screening = (plan.screenings or {}).get(task)
+        if screening is None:
+            continue
+        count, deviations = len(draw.batch.samples), _deviations(rules)
+        kept = set(kept_rows(screening, count, deviations))
+        gone, num_left = defaultdict[str, list[str]](list), 0
+        for position, odd in odd_rows(screening, deviations).items():
+            if position in kept:
+                num_left += 1
+            elif position < count:
+                gone[odd.why].append(screening.rows[position][0])
+        for why, ids in sorted(gone.items()):
+            yield RowsSetAside(
+                round=key,
+                task=task,
+                why=why,
+                num_rows=len(ids),
+                row_ids=tuple(map(one_line, ids[:SHOWN_ROWS])),
+            )
+        if num_left:
+            yield Cautioned(
+                what="data",
+                advice=f"competition {key.competition}, round {key.sync_block}: {num_left} rows of "
+                f"{task} that are odd for the base model stay, no others can take their place",
+            )

@@ -1,0 +1,62 @@
+"""What a second opinion changes of a round's outcomes. Pure, for whoever derives the round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sn37.domain.ids import EntryKey
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import EntryOutcome, OpenRound, Verdict
+from sn37.domain.scoring.opinion import Opinion, View
+
+# Whoever fails for one of these has no claim to a crown, not even the champion to its own.
+NO_CROWN = frozenset({Reason.UNSOUND, Reason.IMPLAUSIBLE, Reason.UNDEFENDED})
+
+
+def with_opinions(opened: OpenRound) -> OpenRound:
+    """The round as it ends: entries that a second implementation contradicts have failed.
+
+    One that could not be asked of a challenger is an outage of ours: the challenger is not
+    crowned in this round, and waited for like one that the device failed. A champion keeps its
+    place. Whoever was stopped early against an entry that is set aside now is not out: what it
+    was measured against was nothing.
+    """
+    if not opened.opinions:
+        return opened
+    holder = opened.plan.holder
+    changed = {
+        key: _after(outcome, opened.opinions.get(key), is_champion=key == holder)
+        for key, outcome in opened.outcomes.items()
+    }
+    if _reference(opened) in _contradicted(opened.opinions):
+        changed = {
+            key: replace(outcome, reason=None) if outcome.reason is Reason.RACED_OUT else outcome
+            for key, outcome in changed.items()
+        }
+    return replace(opened, outcomes=changed)
+
+
+def _after(outcome: EntryOutcome, opinion: Opinion | None, *, is_champion: bool) -> EntryOutcome:
+    if opinion is None or outcome.verdict is not Verdict.SCORED:
+        return outcome
+    match opinion.view:
+        case View.DIFFERS:
+            reason = Reason.UNSOUND
+        case View.UNAVAILABLE if not is_champion:
+            reason = Reason.DEVICE
+        case _:
+            return outcome
+    return replace(outcome, verdict=Verdict.FAILED, reason=reason, detail=opinion.detail)
+
+
+def _contradicted(opinions: Mapping[EntryKey, Opinion]) -> frozenset[EntryKey]:
+    return frozenset(key for key, o in opinions.items() if o.view is View.DIFFERS)
+
+
+def _reference(opened: OpenRound) -> EntryKey | None:
+    """Whom challengers were raced against: the champion, else the first that was scored."""
+    if opened.plan.champion is not None:
+        return opened.plan.champion
+    scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
+    return next(scored, None)

@@ -1,0 +1,256 @@
+"""The one owner of the validator's state: frozen values, replaced and then persisted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.records.history_pruning import forgotten_of
+from sn37.domain.records.receipt import SignedReceipt
+from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.history import abridged, history_of
+from sn37.domain.round.newcomers import newest_times
+from sn37.domain.round.state import (
+    NO_HISTORY,
+    Beginning,
+    EntryOutcome,
+    History,
+    OpenRound,
+    RoundPlan,
+    RoundResult,
+    Submission,
+    ValidatorState,
+    Verdict,
+    WeightsRecord,
+)
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.ports.state_store import StateStore
+
+THEN = " then "  # between what an entry was scored with and what it is scored with now
+
+Change = Callable[[Submission], Submission]
+
+
+class StateKeeper:
+    """Holds the newest state and writes every change through to the store.
+
+    A change is made in memory at once and then written: two actors that change one
+    submission never overwrite each other, and what a crash loses is done again.
+
+    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged, and
+    those that were forgotten not at all, only what they come to; of weights as many rows: a
+    validator that runs for months must not grow. The store has all of them.
+    """
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._state = ValidatorState()
+        self._histories: dict[CompetitionId, tuple[tuple[RoundResult, ...], History]] = {}
+
+    @property
+    def state(self) -> ValidatorState:
+        return self._state
+
+    async def load(self) -> None:
+        """Read what earlier runs recorded; first of all."""
+        state = await self._store.load()
+        rounds = {
+            c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
+            for c, held in state.rounds.items()
+        }
+        self._state = replace(state, rounds=rounds, weights=state.weights[-WINDOW_ROUNDS:])
+        for gone in forgotten_of(state):
+            self._let_go(gone.competition, gone.newest)
+
+    def hung(self) -> frozenset[Hotkey]:
+        """Hotkeys whose last entry, in any competition, ran out of its time."""
+        known = {*self._state.rounds, *self._state.past}
+        return frozenset().union(*(self.history(competition).hung for competition in known))
+
+    def history(self, competition: CompetitionId) -> History:
+        """What all recorded rounds say of its entries; counted anew when there is one more."""
+        rounds = self._state.rounds.get(competition, ())
+        known = self._histories.get(competition)
+        if known is None or known[0] is not rounds:
+            past = self._state.past.get(competition, NO_HISTORY)
+            known = self._histories[competition] = (rounds, history_of(rounds, past))
+        return known[1]
+
+    async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
+        """Record submissions that are not known yet; return those."""
+        known = self._state.submissions
+        fresh = {s.commitment.key: s for s in new if s.commitment.key not in known}
+        if fresh:
+            self._replace_submissions(fresh)
+            await self._store.save_submissions(fresh.values())
+        return tuple(fresh.values())
+
+    async def change_submissions(self, changes: Mapping[EntryKey, Change]) -> None:
+        """Apply each change to the newest version of its submission, in one step."""
+        changed = self._apply(changes)
+        if changed:
+            await self._store.save_submissions(changed)
+
+    async def open_round(self, plan: RoundPlan) -> None:
+        """Record a round's plan; from here on it is scored whatever happens."""
+        rounds = {**self._state.open_rounds, plan.key: OpenRound(plan=plan)}
+        self._state = replace(self._state, open_rounds=rounds)
+        await self._store.open_round(plan)
+
+    async def screen_round(self, plan: RoundPlan) -> None:
+        """Record which rows a round is scored on, before any of its entries is."""
+        self._replace_open(replace(self._state.open_rounds[plan.key], plan=plan))
+        await self._store.screen_round(plan)
+
+    async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
+        """Journal one block of losses."""
+        opened = self._state.open_rounds[round_]
+        journal = {**opened.journal, entry: (*opened.journal.get(entry, ()), losses)}
+        self._replace_open(replace(opened, journal=journal))
+        await self._store.append(round_, entry, losses)
+
+    async def record_environment(
+        self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
+    ) -> None:
+        """Record what an entry is scored with, and what it was before if that has changed."""
+        opened = self._state.open_rounds[round_]
+        before = opened.environments.get(entry, {})
+        told = {name: _told(before.get(name), text) for name, text in environment.items()}
+        self._replace_open(replace(opened, environments={**opened.environments, entry: told}))
+        await self._store.record_environment(round_, entry, told)
+
+    async def finish_entry(
+        self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
+    ) -> None:
+        """Record how one entry's evaluation ended. Of one that failed no losses are kept."""
+        opened = self._state.open_rounds[round_]
+        is_kept = outcome.verdict is Verdict.SCORED
+        journal = {k: b for k, b in opened.journal.items() if is_kept or k != outcome.key}
+        outcomes = {**opened.outcomes, outcome.key: outcome}
+        self._replace_open(replace(opened, journal=journal, outcomes=outcomes))
+        await self._store.finish_entry(round_, outcome, receipt)
+
+    async def record_opinion(
+        self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
+    ) -> None:
+        """Record a second opinion with the entry's receipt, which tells of it from now on."""
+        opened = self._state.open_rounds[round_]
+        self._replace_open(replace(opened, opinions={**opened.opinions, opinion.key: opinion}))
+        await self._store.record_opinion(round_, opinion, receipt)
+
+    async def finish_round(
+        self,
+        result: RoundResult,
+        changes: Mapping[EntryKey, Change] | None = None,
+        state_round: Callable[[ValidatorState], SignedReceipt] | None = None,
+    ) -> None:
+        """Record a finished round together with the submissions it changed.
+
+        ``state_round`` makes the round's statement of the state with those changes.
+        """
+        changed = self._apply(changes or {})
+        statement = state_round(self._state) if state_round is not None else None
+        state = self._state
+        open_rounds = {k: r for k, r in state.open_rounds.items() if k != result.key}
+        self._state = replace(state, open_rounds=open_rounds)
+        self._insert(result)
+        await self._store.finish_round(result, changed, statement)
+
+    async def record_later(self, record: RoundRecord) -> None:
+        """Record a round that was missed and has been scored later.
+
+        Raises:
+            ValueError: A round of its competition is open, whose verdict must not rest on it.
+        """
+        result, competition = record.result, record.result.key.competition
+        if any(key.competition == competition for key in self._state.open_rounds):
+            raise ValueError(f"{result.key}: a round of competition {competition} is open")
+        self._insert(result)
+        await self._store.record_later(record)
+
+    async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
+        """Remember how long the newcomers of a round have been scored, all together."""
+        taken = {**self._state.newcomers_s, round_: seconds}
+        self._state = replace(self._state, newcomers_s=newest_times(taken))
+        await self._store.record_newcomers_s(round_, seconds)
+
+    async def forget(
+        self,
+        competition: CompetitionId,
+        *,
+        before: Block,
+        keep: Collection[EntryKey],
+        at: datetime,
+    ) -> Block | None:
+        """Make the oldest round smaller that is not small yet; see ``StateStore.forget``."""
+        found = await self._store.forget(competition, before=before, keep=keep, at=at)
+        if found is not None:
+            self._let_go(competition, found)
+        return found
+
+    async def begin(
+        self,
+        beginning: Beginning,
+        *,
+        rounds: Sequence[RoundRecord] = (),
+        submissions: Collection[Submission] = (),
+    ) -> None:
+        """Record how an empty state begins, with the rounds and submissions taken over."""
+        await self._store.begin(beginning, rounds=rounds, submissions=submissions)
+        await self.load()
+
+    async def record_weights(self, record: WeightsRecord) -> None:
+        """Remember weights that are about to be sent, or that the chain has taken."""
+        older = tuple(w for w in self._state.weights if w.sync_block != record.sync_block)
+        newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
+        self._state = replace(self._state, weights=newest[-WINDOW_ROUNDS:])
+        await self._store.record_weights(record)
+
+    def _insert(self, result: RoundResult) -> None:
+        """Hold one more round, in the place of what was held of it before."""
+        competition = result.key.competition
+        others = (r for r in self._state.rounds.get(competition, ()) if r.key != result.key)
+        # A round that was sat out ends before one that takes longer than the cadence.
+        held = sorted((*others, result), key=lambda r: r.key)
+        if len(held) > WINDOW_ROUNDS:
+            held[-WINDOW_ROUNDS - 1] = abridged(held[-WINDOW_ROUNDS - 1])
+        rounds = {**self._state.rounds, competition: tuple(held)}
+        self._state = replace(self._state, rounds=rounds)
+
+    def _let_go(self, competition: CompetitionId, newest: Block) -> None:
+        """Hold what the rounds up to ``newest`` come to in their place, but never the last ones."""
+        held = self._state.rounds[competition]
+        gone = [r for r in held[:-WINDOW_ROUNDS] if r.key.sync_block <= newest]
+        if gone:
+            past = history_of(gone, self._state.past.get(competition, NO_HISTORY))
+            self._state = replace(
+                self._state,
+                rounds={**self._state.rounds, competition: held[len(gone) :]},
+                past={**self._state.past, competition: past},
+            )
+
+    def _apply(self, changes: Mapping[EntryKey, Change]) -> Collection[Submission]:
+        old = self._state.submissions
+        changed = {k: new for k, change in changes.items() if (new := change(old[k])) != old[k]}
+        if changed:
+            self._replace_submissions(changed)
+        return changed.values()
+
+    def _replace_submissions(self, changed: Mapping[EntryKey, Submission]) -> None:
+        merged = {**self._state.submissions, **changed}
+        self._state = replace(self._state, submissions=merged)
+
+    def _replace_open(self, opened: OpenRound) -> None:
+        rounds = {**self._state.open_rounds, opened.plan.key: opened}
+        self._state = replace(self._state, open_rounds=rounds)
+
+
+def _told(before: str | None, now: str) -> str:
+    """Both values, unless the newest of those before is that of now."""
+    if before is None:
+        return now
+    return before if before.rpartition(THEN)[2] == now else f"{before}{THEN}{now}"

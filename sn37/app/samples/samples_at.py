@@ -1,0 +1,99 @@
+"""The samples of a round that somebody else plays, or nobody: drawn as a validator draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from dependency_injector import providers
+
+from sn37.app.actors.freezer import live_tasks, pool_request
+from sn37.app.cli.run import CommandError
+from sn37.app.config.path_checks import is_there
+from sn37.app.config.settings import Settings
+from sn37.app.samples.draws import Draws
+from sn37.app.samples.sources import Sources
+from sn37.app.wiring.container import Container
+from sn37.domain.data.samples import EmptyWindow, Pool, Sample
+from sn37.domain.data.sampling import NotEnoughRows
+from sn37.domain.ids import Digest, RoundKey, TaskName
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.ports.chain import Chain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSamples:
+    """What the entries of a round are scored on."""
+
+    batches: tuple[TaskBatch, ...]  # in the order of the competition's tasks
+    num_left_out: int  # rows of the pools that could not be drawn, being known to the model
+
+
+def kept_pools(settings: Settings, key: RoundKey) -> Mapping[TaskName, Pool]:
+    """The pools of a round that a validator's state folder still has.
+
+    Raises:
+        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+    """
+    container = Container(settings=providers.Object(settings))
+    if not is_there(container.state_file()):
+        return {}
+    return container.read_pools()(container.state_file(), key)
+
+
+def kept_samples(settings: Settings, key: RoundKey) -> Mapping[TaskName, tuple[Sample, ...]]:
+    """Their rows."""
+    return {task: pool.samples for task, pool in kept_pools(settings, key).items()}
+
+
+async def samples_at(
+    chain: Chain,
+    sources: Sources,
+    schedule: Schedule,
+    rules: Competition,
+    key: RoundKey,
+    *,
+    kept: Mapping[TaskName, Pool],
+    known: Collection[Digest],
+) -> RoundSamples:
+    """The samples that a round at the block of ``key`` draws, were it a sync block.
+
+    Args:
+        kept: Pools that were frozen then; the others are read from their sources now.
+        known: Content hashes of rows that a model has learnt; the draw leaves them out.
+
+    Raises:
+        CommandError: A source is not installed, or has too few rows.
+        DatasetUnavailable, DatasetExhausted, ChainUnavailable: No answer.
+    """
+    pools, num_left_out = dict[TaskName, Pool](), 0
+    try:
+        for task in live_tasks(rules):
+            pool = kept.get(task.name)
+            if pool is None:
+                request = await pool_request(
+                    chain,
+                    sync_block=key.sync_block,
+                    rules=rules,
+                    source=task.source,
+                    timing=schedule.timing,
+                )
+                _ = sources.live(task.source)
+                pool = (await sources.collect(task.source, request)).pool
+            fresh = tuple(s for s in pool.samples if s.content_hash not in known)
+            num_left_out += len(pool.samples) - len(fresh)
+            pools[task.name] = Pool(fresh)
+        draws = await Draws(chain=chain, sources=sources, schedule=schedule).draw(key, rules, pools)
+    except NotEnoughRows as error:
+        left_out = f"; {num_left_out} that it was trained on are left out: train on older rows"
+        hint = left_out if num_left_out else ""
+        raise CommandError(
+            f"too few rows for a round at block {key.sync_block}: {error}{hint}; try another --at"
+        ) from error
+    except EmptyWindow as error:
+        raise CommandError(f"at block {key.sync_block} no row can count: {error}") from error
+    except (LookupError, ValueError) as error:  # no such plug-in, or it refuses its parameters
+        raise CommandError(str(error.args[0])) from error
+    return RoundSamples(batches=tuple(d.batch for d in draws), num_left_out=num_left_out)

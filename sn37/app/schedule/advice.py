@@ -1,0 +1,267 @@
+"""A schedule for the eyes: what differs between two, and what deserves a second thought."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from sn37.domain.canonical import JsonValue, as_json
+from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
+from sn37.domain.schedule.competition import Competition, Freshness, Task
+from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.schedule.schedule import Schedule
+
+SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
+
+FEWEST_SIGNERS = 5  # as finney asks; with fewer, one signer has a large part of the rows
+
+PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One value that two schedules do not share; ``None`` where one has no such value."""
+
+    where: str
+    old: JsonValue
+    new: JsonValue
+
+
+def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
+    """What changed, stages matched by block, competitions by id, tasks by name."""
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    found: list[Difference] = []
+    gone: tuple[str, ...] = ()  # a stage, competition or task of one side; its values go unsaid
+    for where in dict.fromkeys((*before, *after)):
+        was, is_ = before.get(where), after.get(where)
+        if was == is_ or where.startswith(gone):
+            continue
+        found.append(Difference(where=where, old=was, new=is_))
+        if PRESENT in (was, is_):
+            gone = (*gone, f"{where}:", f"{where},")
+    return tuple(found)
+
+
+def warnings(
+    schedule: Schedule,
+    *,
+    scorable: Collection[str] | None = None,
+    renders_templates: bool = True,
+) -> tuple[str, ...]:
+    """What is allowed and yet probably not meant.
+
+    Args:
+        scorable: Classes of models that a validator here can score; ``None`` asks nothing.
+        renders_templates: Whether chat templates were rendered when the schedule was read.
+    """
+    found: dict[str, list[int]] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for warning in (
+                *_doubts(competition),
+                *_not_scored(competition, scorable),
+                *(() if renders_templates else _not_rendered(competition)),
+            ):
+                found.setdefault(f"{competition.name}: {warning}", []).append(stage.from_block)
+    return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
+
+
+def _blocks(blocks: Sequence[int]) -> str:
+    plural = "block" if len(blocks) == 1 else "blocks"
+    return f"{plural} {', '.join(map(str, blocks))}"
+
+
+def competition_lines(competition: Competition) -> Iterator[str]:
+    """What a competition asks of a model, on what, and what winning takes."""
+    limits = competition.constraints
+    tokenizer = competition.tokenizer
+    unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
+    yield f"{competition.id} {competition.name}: share {competition.reward_share:g}, {unit}"
+    yield (
+        f"  {limits.min_parameters:,} to {limits.max_parameters:,} parameters, "
+        f"{limits.max_bytes / 2**30:.3g} GiB, {limits.max_tokens:,} tokens, "
+        f"{', '.join(sorted(limits.architectures))}"
+    )
+    norms = limits.norms
+    yield (
+        f"  norms at most {norms.hard:g}, {norms.soft_share:.0%} of them above {norms.soft:g}; "
+        f"numbers at most {norms.largest_matrix:g} in a matrix, {norms.largest_embedding:g} in an "
+        f"embedding or output layer, {norms.largest_scale:g} in a scale, {norms.largest_bias:g} "
+        "in a bias"
+    )
+    yield (
+        f"  scored {competition.delay_blocks} blocks after the commitment; "
+        f"margin {_margin(competition.epsilon)}; at most {competition.timeout_s:g} s a model; "
+        f"a mean loss below {competition.floor:g} is implausible"
+    )
+    if (base := competition.base_model) is not None:
+        yield (
+            f"  rows further than {base.max_deviations:g} deviations from the others by the losses "
+            f"of {base.repo} are replaced, out of a reserve of {base.reserve:.0%} of the sample"
+        )
+    for task in competition.tasks:
+        age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
+        yield (
+            f"  {task.weight:g} x {task.name}: {task.method.value}, {task.num_samples} samples "
+            f"of {task.source.name} (freshness {task.source.freshness.value}{age}){_level(task)}"
+        )
+
+
+def _level(task: Task) -> str:
+    return "" if task.level is None else f", level {task.level:g}"
+
+
+def _margin(epsilon: Epsilon) -> str:
+    if isinstance(epsilon, LinearEpsilon):
+        return (
+            f"{epsilon.start:.3g} falling to {epsilon.stop:.3g} in {epsilon.decay_blocks:,} blocks"
+        )
+    return f"{epsilon.end:.3g}"
+
+
+def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
+    """What a stated gain in each task alone is worth, competition by competition."""
+    found: dict[str, list[int]] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for worth in leverages(competition):
+                takes = "never takes the crown"
+                if worth.rounds is not None:
+                    plural = "round" if worth.rounds == 1 else "rounds"
+                    takes = f"takes the crown in about {worth.rounds} {plural}"
+                line = (
+                    f"{competition.name}, {worth.task.name}: a gain of {worth.gain:.0%} in this "
+                    f"task alone is {worth.relative_gain:.2%} of the score and {takes}"
+                )
+                found.setdefault(line, []).append(stage.from_block)
+    return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
+
+
+def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
+    """Tasks in which not even a large gain can take a crown: their weight means nothing."""
+    found: dict[str, None] = {}
+    for stage in schedule.stages:
+        for competition in stage.competitions:
+            for worth in undecided(competition):
+                takes = "never" if worth.rounds is None else f"after {worth.rounds} rounds"
+                found[
+                    f"from block {stage.from_block}, {competition.name}, {worth.task.name}: a gain "
+                    f"of {worth.gain:.0%} in this task alone is {worth.relative_gain:.2%} of the "
+                    f"score and takes the crown {takes}; {MAX_ROUNDS} rounds are the most that a "
+                    "schedule may ask for: give the task more weight or samples, or epsilon a "
+                    "smaller end"
+                ] = None
+    return tuple(found)
+
+
+def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:
+    """Sources whose rows may be older than the models; only the later block hash protects."""
+    return tuple(
+        sorted(
+            {
+                task.source.name
+                for stage in schedule.stages
+                for competition in stage.competitions
+                for task in competition.tasks
+                if task.source.freshness is Freshness.NONE
+            }
+        )
+    )
+
+
+def _doubts(competition: Competition) -> Iterator[str]:
+    if competition.epsilon.end < SMALLEST_EPSILON:
+        yield (
+            f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
+            "a copy tuned by a quarter per cent could take the crown"
+        )
+    if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
+        yield (
+            "its tasks have no levels, so that weights are not shares of the score: a task with "
+            "large losses decides alone, and nothing can be said of what a gain is worth; sn37 "
+            "schedule levels proposes some"
+        )
+    if (doubt := _unpinned(competition)) is not None:
+        yield doubt
+    base = competition.base_model
+    if base is not None and base.tensor_digest is None:
+        yield (
+            f"base model {base.repo} is pinned by its commit alone, which its host vouches for; "
+            "give the tensor_digest that sn37 check shows"
+        )
+    for source in dict.fromkeys(task.source.name for task in competition.tasks):
+        asked = next(t.source for t in competition.tasks if t.source.name == source)
+        if asked.signers_netuid is not None and asked.min_signers < FEWEST_SIGNERS:
+            yield (
+                f"source {source} has min_signers {asked.min_signers}: of fewer than "
+                f"{FEWEST_SIGNERS} signers each has a large part of the rows; raise it"
+            )
+
+
+def _not_scored(competition: Competition, scorable: Collection[str] | None) -> Iterator[str]:
+    if scorable is None:
+        return
+    for name in sorted(competition.constraints.architectures - set(scorable)):
+        yield (
+            f"no validator of this version can score {name}, so all models of it are refused; "
+            f"it can score {', '.join(sorted(scorable))}"
+        )
+
+
+def _not_rendered(competition: Competition) -> Iterator[str]:
+    if competition.template is not None:
+        yield (
+            "its chat template was not rendered, for want of jinja2: run pip install 'sn37[scorer]'"
+        )
+
+
+def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:
+    """A line for each prescribed tokenizer of which validators may hold different ones."""
+    found = (_unpinned(c) for stage in schedule.stages for c in stage.competitions)
+    return tuple(dict.fromkeys(line for line in found if line is not None))
+
+
+def _unpinned(competition: Competition) -> str | None:
+    tokenizer = competition.tokenizer
+    if tokenizer is None or re.fullmatch(r"[0-9a-f]{40}", tokenizer.revision):
+        return None
+    return (
+        f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: validators "
+        "that fetch it on different days may measure different losses; pin in the schedule the "
+        "40-hex commit that they agree on"
+    )
+
+
+def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:
+    for name, value in _table(as_json(schedule)).items():
+        if name != "stages":
+            yield from _walk(name, value)
+    for stage in schedule.stages:
+        where = f"from block {stage.from_block}"
+        yield where, PRESENT
+        for competition in stage.competitions:
+            prefix = f"{where}, competition {competition.id}"
+            yield prefix, PRESENT
+            for name, value in _table(as_json(competition)).items():
+                if name not in ("id", "tasks"):
+                    yield from _walk(f"{prefix}: {name}", value)
+            for task in competition.tasks:
+                yield f"{prefix}, task {task.name}", PRESENT
+                for name, value in _table(as_json(task)).items():
+                    if name != "name":
+                        yield from _walk(f"{prefix}, task {task.name}: {name}", value)
+
+
+def _walk(where: str, value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(value, dict) and value:
+        for key, element in value.items():
+            yield from _walk(f"{where}.{key}", element)
+    else:
+        yield where, value
+
+
+def _table(value: JsonValue) -> dict[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a table, not {value!r}")
+    return value

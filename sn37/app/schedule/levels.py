@@ -1,0 +1,72 @@
+"""Levels of tasks for a schedule, from what a validator has recorded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sn37.domain.ids import Block, CompetitionId, TaskName
+from sn37.domain.round.evidence import exact_sum
+from sn37.domain.round.state import RoundResult, ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.weights.standings import WINDOW_ROUNDS
+
+DIGITS = 3  # of a level: finer ones would say more than a day's rounds show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedLevels:
+    """The champion's mean losses in the first rounds of a stage."""
+
+    competition: CompetitionId
+    name: str
+    from_block: Block  # of the stage
+    num_rounds: int  # that were looked at
+    levels: Mapping[TaskName, float]
+
+
+def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedLevels, ...]:
+    """Levels for the newest stage that has rounds, competition by competition.
+
+    The means of the first ``WINDOW_ROUNDS`` rounds of the stage, each of the champion of that
+    round. A competition in which no champion was scored is left out.
+    """
+    newest = max((r.key.sync_block for held in state.rounds.values() for r in held), default=None)
+    started = [s for s in schedule.stages if newest is not None and s.from_block <= newest]
+    if not started:
+        return ()
+    stage, found = started[-1], []
+    for competition in stage.competitions:
+        scored = [
+            losses
+            for r in state.rounds.get(competition.id, ())
+            if r.key.sync_block >= stage.from_block and (losses := _of_champion(r))
+        ][:WINDOW_ROUNDS]
+        if scored:
+            levels = {
+                t.name: _rounded(exact_sum(s[t.name] for s in scored) / len(scored))
+                for t in competition.tasks
+                if all(t.name in s for s in scored)
+            }
+            found.append(
+                ProposedLevels(
+                    competition=competition.id,
+                    name=competition.name,
+                    from_block=stage.from_block,
+                    num_rounds=len(scored),
+                    levels={name: level for name, level in levels.items() if level > 0},
+                )
+            )
+    return tuple(found)
+
+
+def _of_champion(round_: RoundResult) -> Mapping[TaskName, float]:
+    row = next((e for e in round_.entries if e.key == round_.champion), None)
+    return {t.task: t.raw for t in row.tasks} if row is not None else {}
+
+
+def _rounded(value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        return 0.0
+    return round(value, DIGITS - 1 - math.floor(math.log10(value)))

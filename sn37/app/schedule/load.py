@@ -1,0 +1,212 @@
+"""Reading the schedule that all validators share: TOML in, domain values out.
+
+A file declares ``sources``, ``competitions`` (each a table with a name) and ``stages`` that
+give shares to competitions by that name. A competition may name an earlier one as its
+``base``: keys it does not give are taken from there, whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sn37.app.config import toml_lines
+from sn37.app.config import toml_reader as toml_files
+from sn37.app.config.toml_tables import explain, keys_of, shortened
+from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
+from sn37.domain.canonical import as_json, canonical_digest
+from sn37.domain.ids import Digest
+from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.schedule import Schedule, Stage
+
+PRESETS = ("finney", "simnet")
+TemplateProblem = Callable[[str], str | None]
+
+
+class ScheduleError(Exception):
+    """A schedule that cannot be used; the message names file, line and key and says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSchedule:
+    """A schedule and the digest by which validators tell whether they share it."""
+
+    schedule: Schedule
+    fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
+    origin: str  # file, or name of the preset
+
+
+def preset_of(network: str) -> str:
+    """The preset that a network runs when no file is named."""
+    return "simnet" if network == "simnet" else "finney"
+
+
+def load_schedule(
+    source: Path | str,
+    *,
+    known_sources: Collection[str] | None,
+    template_problem: TemplateProblem | None = None,
+) -> LoadedSchedule:
+    """Read a schedule file, or a preset by its name.
+
+    Args:
+        known_sources: The data sets that can be opened here; ``None`` checks the file alone, for
+            reading a schedule on a machine that does not score.
+        template_problem: Why a chat template cannot be rendered; asked about each one of the file.
+
+    Raises:
+        ScheduleError: The file cannot be read, or says something impossible.
+    """
+    origin, text = _read(source)
+    schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
+    return LoadedSchedule(
+        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
+    )
+
+
+def _read(source: Path | str) -> tuple[str, str]:
+    if isinstance(source, str) and source in PRESETS:
+        return f"preset {source}", (files("sn37.app") / f"schedules/{source}.toml").read_text()
+    path = Path(source)
+    try:
+        return str(path), toml_files.read_text(path)
+    except toml_files.UnreadableToml as error:
+        raise ScheduleError(f"{path}: {error}") from error
+    except OSError as error:
+        hint = f"; presets: {', '.join(PRESETS)}" if isinstance(error, FileNotFoundError) else ""
+        raise ScheduleError(f"{path}: {error.strerror or error}{hint}") from error
+
+
+class _Reader:
+    """One file being read; knows on which line each key stands."""
+
+    def __init__(self, *, origin: str, text: str) -> None:
+        self._origin = origin
+        self._text = text
+        self._lines: Mapping[toml_lines.Path, int] = {}
+
+    def read(
+        self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
+    ) -> Schedule:
+        table = self._table()
+        sources = self._sources(table, known_sources)
+        for index, stage in enumerate(table.stages):
+            for name in stage.shares:
+                if name not in table.competitions:
+                    declared = ", ".join(table.competitions)
+                    raise self._error(
+                        ("stages", index, "shares", name),
+                        f"no competition table of this name; declared: {declared}",
+                    )
+        # Each competition by itself first, so that its mistakes carry its own line.
+        for name, competition in table.competitions.items():
+            for index, task in enumerate(competition.tasks):
+                with self._located(("competitions", name, "tasks", index)):
+                    task.value(sources)
+            with self._located(("competitions", name, "constraints")):
+                competition.constraints.value()
+            with self._located(("competitions", name)):
+                competition.value(1.0, sources)
+        stages: list[Stage] = []
+        for index, stage in enumerate(table.stages):
+            with self._located(("stages", index)):
+                stages.append(stage.value(table.competitions, sources))
+        with self._located(("timing",)):
+            table.timing.value()
+        with self._located(()):
+            schedule = table.value(tuple(stages))
+        if template_problem is not None:
+            self._render(table.competitions, template_problem)
+        return schedule
+
+    def _render(
+        self, competitions: Mapping[str, CompetitionTable], problem: TemplateProblem
+    ) -> None:
+        rendered: set[str] = set()
+        for name, competition in competitions.items():
+            template = competition.template
+            if template is None or template in rendered:
+                continue
+            if (why := problem(template)) is not None:
+                raise self._error(("competitions", name, "template"), why)
+            rendered.add(template)
+
+    def _table(self) -> ScheduleTable:
+        try:
+            given = toml_files.parse(self._text)
+        except toml_files.UnreadableToml as error:
+            place = "" if error.line is None else f", line {error.line}"
+            raise ScheduleError(f"{self._origin}{place}: {error}") from error
+        self._lines = toml_lines.key_lines(self._text)
+        self._inherit(given.get("competitions"))
+        try:
+            return ScheduleTable.model_validate(given)
+        except ValidationError as error:
+            # A key that is missing last: an unknown one is often the same key, misspelt.
+            first = min(
+                error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"]))
+            )
+            raise self._error(first["loc"], explain(first, _KEYS)) from error
+
+    def _inherit(self, competitions: object) -> None:
+        """Fill in what each competition takes from its base; bases stand earlier in the file."""
+        if not isinstance(competitions, dict):
+            return
+        earlier: dict[str, dict[str, object]] = {}
+        for name, table in competitions.items():
+            if isinstance(table, dict) and "base" in table:
+                base = table.pop("base")
+                if not isinstance(base, str) or base not in earlier:
+                    above = ", ".join(earlier) or "none"
+                    raise self._error(
+                        ("competitions", name, "base"),
+                        f"{shortened(base)} is not the name of a competition table above this one; "
+                        f"those above: {above}",
+                    )
+                competitions[name] = table = {**earlier[base], **table}
+            if isinstance(table, dict):
+                earlier[name] = table
+
+    def _sources(
+        self, table: ScheduleTable, known_sources: Collection[str] | None
+    ) -> dict[str, Source]:
+        sources: dict[str, Source] = {}
+        for name, source in table.sources.items():
+            with self._located(("sources", name)):
+                sources[name] = source.value(name)
+                if known_sources is not None and name not in known_sources:
+                    known = ", ".join(sorted(known_sources)) or "none"
+                    raise ValueError(f"data set {name!r} is not installed; installed: {known}")
+        return sources
+
+    @contextmanager
+    def _located(self, table: toml_lines.Path) -> Iterator[None]:
+        """Turn a broken rule of the domain into an error at the key that the rule names."""
+        try:
+            yield
+        except ValueError as error:
+            raise self._error(self._key_named_by(str(error), table), str(error)) from error
+
+    def _key_named_by(self, message: str, table: toml_lines.Path) -> toml_lines.Path:
+        words = re.findall(r"\w+", message)
+        # Some rules are about all elements of an array; the array's first line is the place.
+        arrays = [
+            key for word, key in (("weights", "tasks"), ("from_block", "stages")) if word in words
+        ]
+        return next((p for word in words + arrays if (p := (*table, word)) in self._lines), table)
+
+    def _line(self, path: toml_lines.Path) -> int:
+        return toml_lines.line_of(self._lines, path) or 1
+
+    def _error(self, path: toml_lines.Path, why: str) -> ScheduleError:
+        key = ".".join(str(part) for part in path)
+        return ScheduleError(f"{self._origin}, line {self._line(path)}: {key}: {why}")
+
+
+_KEYS = sorted(keys_of(ScheduleTable.model_json_schema()) | {"base"})

@@ -1,0 +1,1 @@
+"""Keeping a validator alive: deadlines, health, stopping."""

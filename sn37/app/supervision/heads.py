@@ -1,0 +1,105 @@
+"""The newest finalized block, handed to every actor of the validator."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sn37.app.supervision.deadlines import Step, begin, end
+from sn37.domain.ids import BlockRef
+
+
+class Subscription:
+    """One actor's view of the head: an async iterator that skips what it was too busy for.
+
+    The actor counts as idle exactly while it waits here for the next head; from then on until
+    it comes back for another one it is in a step.
+    """
+
+    def __init__(self, heads: Heads) -> None:
+        self._heads = heads
+        self._seen: BlockRef | None = None
+        self._step: Step | None = None
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> BlockRef:
+        if self._step is not None:
+            end(self._step)
+        self._heads.note_waiting(self)
+        try:
+            while (head := self._heads.newest) is None or head == self._seen:
+                await self._heads.wait_for_change()
+        finally:
+            self._heads.note_busy(self)
+        self._seen = head
+        self._step = begin(f"block {head.number}")
+        return head
+
+    @property
+    def newest(self) -> BlockRef | None:
+        """The newest head, also while the actor is busy with an older one."""
+        return self._heads.newest
+
+    @property
+    def behind(self) -> bool:
+        """Whether a newer head is there than the one this actor took last."""
+        return self._heads.newest is not None and self._heads.newest != self._seen
+
+    async def until_behind(self) -> None:
+        """Wait for a newer head without taking it; the actor counts as busy meanwhile."""
+        while not self.behind:
+            await self._heads.wait_for_change()
+
+
+class Heads:
+    """Publishes heads and knows when everyone has dealt with the newest one.
+
+    ``all_idle`` is what lets a simulated chain produce its next block only when nobody has
+    work left, so that a run does not depend on how fast the machine is.
+    """
+
+    def __init__(self) -> None:
+        self._newest: BlockRef | None = None
+        self._subscriptions: list[Subscription] = []
+        self._waiting: set[Subscription] = set()
+        self._pulse = asyncio.Event()
+
+    @property
+    def newest(self) -> BlockRef | None:
+        return self._newest
+
+    def subscribe(self) -> Subscription:
+        """A new actor's subscription; it counts as busy until it first waits."""
+        subscription = Subscription(self)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def publish(self, head: BlockRef) -> None:
+        self._newest = head
+        self._wake()
+
+    async def all_idle(self) -> None:
+        """Return when every subscriber waits for a head newer than the newest."""
+        while self.num_busy:
+            await self.wait_for_change()
+
+    @property
+    def num_busy(self) -> int:
+        """Subscribers that have not dealt with the newest head."""
+        return sum(s not in self._waiting or s.behind for s in self._subscriptions)
+
+    def note_waiting(self, subscription: Subscription) -> None:
+        self._waiting.add(subscription)
+        self._wake()
+
+    def note_busy(self, subscription: Subscription) -> None:
+        self._waiting.discard(subscription)
+
+    async def wait_for_change(self) -> None:
+        await self._pulse.wait()
+
+    def _wake(self) -> None:
+        # Whoever waits holds the old event; setting it wakes all of them exactly once.
+        pulse, self._pulse = self._pulse, asyncio.Event()
+        pulse.set()

@@ -1,0 +1,83 @@
+"""Run the validator's actors side by side; when one ends, all end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from sn37.app.supervision.deadlines import Steps
+from sn37.app.supervision.stop_signals import Stopped
+from sn37.domain.events import Degraded, Recovered
+from sn37.ports.clock import Clock
+from sn37.ports.errors import StateUnavailable, Unavailable
+from sn37.ports.telemetry import EventSink
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 300.0
+# Of a wait that a stranger asks for. What is down for longer is asked again every ten minutes,
+# so that a header that names next year does not stop an actor until then.
+LONGEST_WAIT_S = 600.0
+
+Actor = Callable[[], Awaitable[None]]
+
+
+class Supervisor:
+    """One task group. An outage makes an actor wait and start again; a bug ends the run.
+
+    Actors hold nothing but the recorded state, so starting one again is always right.
+    """
+
+    def __init__(self, *, clock: Clock, sink: EventSink, steps: Steps | None = None) -> None:
+        self._clock = clock
+        self._sink = sink
+        self._steps = steps or Steps(clock)
+        self._failing: set[str] = set()  # actors that have done nothing since an outage
+
+    async def run(self, actors: Mapping[str, Actor]) -> None:
+        """Until cancelled, or until an actor ends or fails.
+
+        Raises:
+            ExceptionGroup: What went wrong, when something did.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, actor in actors.items():
+                    group.create_task(self._keep_running(name, actor), name=name)
+        except* Stopped:
+            pass
+
+    async def _keep_running(self, name: str, actor: Actor) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            began = self._clock.monotonic()
+            try:
+                with self._steps.of(name, lambda: self._works(name)):
+                    await actor()
+            except StateUnavailable:
+                raise  # nothing may happen that cannot be recorded
+            except Unavailable as error:
+                if self._clock.monotonic() - began > LONGEST_PAUSE_S:
+                    pause_s = FIRST_PAUSE_S
+                wait_s = _wait_s(error.retry_after_s, pause_s)
+                log.warning("%s: %s; again in %.0f s", name, error, wait_s)
+                self._failing.add(name)
+                self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
+                await self._clock.sleep(wait_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            else:
+                raise Stopped
+
+    def _works(self, name: str) -> None:
+        if name in self._failing:
+            self._failing.remove(name)
+            self._sink.emit(Recovered(what=name))
+
+
+def _wait_s(asked_s: float | None, pause_s: float) -> float:
+    """What was asked for within bounds; our own pause where that is no time to wait."""
+    if asked_s is None or not asked_s > 0:  # NaN is not, either
+        return pause_s
+    return min(asked_s, LONGEST_WAIT_S)

@@ -1,0 +1,62 @@
+"""A model in training as a validator would see it: admitted, and scored on held-out samples."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from pathlib import Path
+
+from sn37.app.cli.run import CommandError
+from sn37.app.training.split import Split
+from sn37.app.wiring.models import examine_folder
+from sn37.domain.round.evidence import task_scores, total_score
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.jobs import ScoringJob
+from sn37.domain.scoring.worst_loss import bounded
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.training import TrainingJob
+from sn37.ports.errors import ModelRejected
+from sn37.ports.scorer import Scorer
+
+SCORING_S = 6 * 3600.0  # for one evaluation; a miner's machine may be slow
+
+
+def admitted(folder: Path, rules: Competition, what: str) -> ModelArtifact:
+    """The model in ``folder``.
+
+    Raises:
+        ModelRejected: A validator would not admit it.
+    """
+    try:
+        examined = examine_folder(folder, rules.constraints, weights=True)
+    except OSError as error:
+        raise CommandError(f"{folder}: {error.strerror or error}") from error
+    if examined.refusal is not None or examined.artifact is None:
+        refusal = examined.refusal
+        assert refusal is not None
+        raise ModelRejected(
+            f"{what} {folder}: a validator would refuse it in competition {rules.id} "
+            f"({rules.name}): {refusal.reason.value}: {refusal.detail}",
+            reason=refusal.reason,
+        )
+    return examined.artifact
+
+
+async def held_out_score(
+    scorer: Scorer, artifact: ModelArtifact, job: TrainingJob, rules: Competition, data: Split
+) -> float:
+    """The score that a round would show, of the tasks that have held-out samples.
+
+    Raises:
+        ModelRejected, ScorerUnavailable: See ``Scorer``.
+    """
+    order = ScoringJob(
+        artifact=artifact,
+        constraints=rules.constraints,
+        batches=data.held_out,
+        timeout_s=SCORING_S,
+        tokenizer=job.tokenizer,
+        template=job.template,
+    )
+    async with aclosing(scorer.score(order)) as stream:
+        blocks = [bounded(block, rules) async for block in stream]
+    return total_score(task_scores(blocks, rules))

@@ -1,0 +1,178 @@
+"""Reading the rows that a model is to learn from, and what speaks against some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from sn37.app.actors.freezer import trusted_at
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.settings import Settings
+from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.samples.sources import Sources
+from sn37.app.schedule.tables import parameter
+from sn37.app.training.config import DataTable, SourceTable
+from sn37.app.wiring.networks import open_data
+from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
+from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
+from sn37.domain.schedule.competition import Competition, Freshness, Method, Source
+from sn37.domain.scoring.jobs import TaskBatch
+
+LEARNABLE = (Method.REFERENCE_LOSS, Method.TEXT_LOSS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What one source gave, as a task of the competition or, by its own name, as none."""
+
+    batch: TaskBatch
+    notes: tuple[str, ...] = ()
+
+
+async def read_rows(
+    data: DataTable, settings: Settings, rules: Competition, *, seed: int
+) -> tuple[Rows, ...]:
+    """Every source's rows, read as a validator reads them, in the order of the table.
+
+    The window of a live source ends as late as the caller likes: no rule forbids the newest
+    rows, for a round takes only rows that are younger than the models it scores.
+
+    Raises:
+        CommandError, UsageError: Nothing can be asked for like this.
+        PortError: The chain or a source does not answer, or has too few rows.
+    """
+    choices = data.sources or default_sources(rules)
+    return tuple([await _read(choice, settings, rules, seed) for choice in choices])
+
+
+def default_sources(rules: Competition) -> Sequence[SourceTable]:
+    """Those of the competition's tasks that a loss can be trained on, each once.
+
+    Raises:
+        CommandError: There is none.
+    """
+    names = dict.fromkeys(t.source.name for t in rules.tasks if t.method in LEARNABLE)
+    if not names:
+        raise CommandError(
+            f"no task of competition {rules.id} is a loss to train on; name data.sources"
+        )
+    return [SourceTable(name=name) for name in names]
+
+
+async def _read(choice: SourceTable, settings: Settings, rules: Competition, seed: int) -> Rows:
+    source, batch = _source(choice, rules)
+    if source.freshness is Freshness.LIVE:
+        samples, window, now = await _live(choice, source, settings)
+        since, until = (t.isoformat(timespec="seconds") for t in (window.since, window.until))
+        notes = [f"{source.name}: {len(samples)} rows from {since} to {until}"]
+        # Rows of simnet come from a preview that ends where the window does.
+        if not settings.is_simnet and (warning := overlap_note(source, window, rules, now=now)):
+            notes.append(warning)
+    else:
+        samples = await _static(choice, source, seed)
+        notes = [f"{source.name}: {len(samples)} rows", _static_note(source)]
+    learnable = tuple(s for s in samples if s.reference)
+    return Rows(batch=replace(batch, samples=learnable), notes=tuple(notes))
+
+
+def _static_note(source: Source) -> str:
+    return (
+        f"warning: {source.name} has the same rows in every round, so some that are learnt here "
+        "may be drawn for an evaluation; a score on them overstates what the model does on new text"
+    )
+
+
+def overlap_note(
+    source: Source, window: TimeWindow, rules: Competition, *, now: datetime
+) -> str | None:
+    """A warning where a round that begins now would draw from the window's rows."""
+    if all(task.source.name != source.name for task in rules.tasks):
+        return None
+    age_s = min(source.max_age_s, rules.delay_blocks * BLOCK_SECONDS)
+    drawn_since = now - timedelta(seconds=age_s)
+    if window.until <= drawn_since:
+        return None
+    return (
+        f"warning: an evaluation now draws rows since {drawn_since.isoformat(timespec='seconds')}, "
+        "and some are learnt here: sn37 miner evaluate leaves those out; rounds of a later "
+        "commitment have newer ones"
+    )
+
+
+def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]:
+    """The source as the competition has it, or by itself; and the task it is read for."""
+    try:
+        given = {key: parameter(key, value) for key, value in choice.parameters.items()}
+    except ValueError as error:
+        raise UsageError(f"data.sources {choice.name}: {error}") from error
+    for task in rules.tasks:
+        if task.source.name == choice.name and task.method in LEARNABLE:
+            parameters = MappingProxyType({**task.source.parameters, **given})
+            batch = TaskBatch(task=task.name, method=task.method, samples=())
+            return replace(task.source, parameters=parameters), batch
+    try:
+        freshness = dataset_plugin(choice.name).freshness
+    except LookupError as error:
+        raise CommandError(str(error.args[0])) from error
+    age_s = int(3600 * choice.hours) or 1
+    source = Source(
+        name=choice.name,
+        freshness=freshness,
+        max_age_s=age_s if freshness is Freshness.LIVE else 0,
+        parameters=given,
+    )
+    method = Method(choice.method or Method.REFERENCE_LOSS)
+    return source, TaskBatch(task=TaskName(choice.name), method=method, samples=())
+
+
+async def _live(
+    choice: SourceTable, source: Source, settings: Settings
+) -> tuple[tuple[Sample, ...], TimeWindow, datetime]:
+    """The window's rows, and what time it is."""
+    length = timedelta(hours=choice.hours)
+    if choice.block is None and (choice.trusted or source.signers_netuid is None):
+        now = datetime.now(UTC)
+        window = _window(choice.until or now, length)
+        trusted = frozenset(map(Hotkey, choice.trusted)) or None
+        request = PoolRequest(window=window, trusted=trusted)
+        return await _collect(Sources(dataset_plugin), source, request), window, now
+    if choice.block is None and settings.is_simnet:
+        raise UsageError(
+            f"data.sources {source.name}: on simnet say at which block the window ends, as in "
+            "block = 900"
+        )
+    async with open_data(settings, block=Block(choice.block or 0)) as (chain, find_plugin):
+        head = await chain.head()
+        if (choice.block or 0) > head.number:
+            raise UsageError(
+                f"data.sources {source.name}: block {choice.block} is not there yet; the newest "
+                f"is {head.number}"
+            )
+        at = head if choice.block is None else await chain.block(Block(choice.block))
+        window = _window(choice.until or await chain.timestamp(at), length)
+        request = PoolRequest(window=window, trusted=await trusted_at(chain, source, at))
+        now = await chain.timestamp(head)
+        return await _collect(Sources(find_plugin), source, request), window, now
+
+
+def _window(until: datetime, length: timedelta) -> TimeWindow:
+    return TimeWindow(since=until - length, until=until)
+
+
+async def _collect(sources: Sources, source: Source, request: PoolRequest) -> tuple[Sample, ...]:
+    try:
+        _ = sources.live(source)
+    except (LookupError, ValueError) as error:
+        raise CommandError(str(error.args[0])) from error
+    return (await sources.collect(source, request)).pool.within(request.window).samples
+
+
+async def _static(choice: SourceTable, source: Source, seed: int) -> tuple[Sample, ...]:
+    sources = Sources(dataset_plugin)
+    try:
+        _ = sources.static(source)
+    except (LookupError, ValueError) as error:
+        raise CommandError(str(error.args[0])) from error
+    return await sources.draw(source, count=choice.num_samples, seed=Seed(seed))

@@ -1,0 +1,288 @@
+"""Train a model on rows of the data sources, judged on the way as a validator judges."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.path_checks import is_folder, is_there
+from sn37.app.config.settings import Settings
+from sn37.app.schedule.lookup import competition_of, rules_of_network
+from sn37.app.training.config import TrainConfig
+from sn37.app.training.held_out import admitted, held_out_score
+from sn37.app.training.rows import read_rows
+from sn37.app.training.split import Split, freeze, frozen, split
+from sn37.app.wiring.models import (
+    draw_losses,
+    open_scorer,
+    open_trainer,
+    open_wandb,
+    prescribed_tokenizer,
+)
+from sn37.domain.canonical import as_json, canonical_digest
+from sn37.domain.ids import Digest
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.training import Evaluated, Step, TrainingJob, best_of
+from sn37.ports.errors import TrainerUnavailable
+from sn37.ports.scorer import Scorer
+
+PLOT = "loss.png"
+
+
+class Listener(Protocol):
+    """Who is told how training goes."""
+
+    def step(self, step: Step) -> None:
+        """One step was taken; also those before a restart."""
+        ...
+
+    def evaluated(self, found: Evaluated) -> None:
+        """The weights were scored."""
+        ...
+
+
+class Progress(Listener, Protocol):
+    """The one who also hears what is said to people."""
+
+    def begin(self, *, steps: int) -> None:
+        """Training is about to start, or to go on."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A finished model."""
+
+    folder: Path
+    step: int
+    score: float  # the validator's, on held-out samples; lower is better
+    base_score: float
+    evaluations: Sequence[Evaluated]
+    tensor_digest: Digest
+
+
+def prepare(config: TrainConfig, settings: Settings, progress: Progress) -> Split:
+    """Read a run's rows, unless that was done before. Blocks; see ``train``."""
+    rules = competition_of(rules_of_network(settings), config.competition)
+    data = frozen(config.run_folder) or asyncio.run(_read(config, settings, rules))
+    if data.asked != _asked(config):
+        raise UsageError(
+            f"{config.run_folder} has rows of another competition or [data] table; name another "
+            "folder as run, or remove it"
+        )
+    for note in data.notes:
+        progress.note(note)
+    return data
+
+
+def train(config: TrainConfig, settings: Settings, progress: Progress) -> Trained:
+    """Train, or go on with a run that was interrupted. Blocks.
+
+    Of the weights that were scored, the best become ``config.output``.
+
+    Raises:
+        CommandError, UsageError: The configuration asks for what cannot be.
+        PortError: A source, the device or the base does not serve; the message says which.
+    """
+    rules = competition_of(rules_of_network(settings), config.competition)
+    if not is_folder(config.base, "base"):
+        raise UsageError(f"base {config.base}: no such folder; see sn37 miner base")
+    if is_there(config.output, "output") and not is_there(config.run_folder, "run"):
+        raise UsageError(f"output {config.output} is there already; name another folder")
+    base = admitted(config.base, rules, "base")
+    tokenizer = asyncio.run(_tokenizer(config, settings, rules))
+    data = prepare(config, settings, progress)
+    with asyncio.Runner() as runner:
+        job = _job(config, settings, rules, data, base, tokenizer)
+        scorer = open_scorer(settings.model_copy(update={"allow_weak_sandbox": True}))
+        with ExitStack() as stack:
+            stack.callback(lambda: runner.run(scorer.aclose()))
+            listeners: list[Listener] = [progress]
+            if config.wandb_project is not None and is_first_process():
+                sent = open_wandb(
+                    config.wandb_project, config.run_folder, fingerprint=job.fingerprint
+                )
+                stack.callback(sent.close)
+                listeners.append(sent)
+            progress.begin(steps=job.recipe.steps)
+            return _Session(config, job, rules, data, scorer, runner, listeners).run(settings)
+
+
+def is_first_process() -> bool:
+    """Whether this is the one that writes, of those that ``accelerate launch`` may have started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class _Session:
+    """One start of the command."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        job: TrainingJob,
+        rules: Competition,
+        data: Split,
+        scorer: Scorer,
+        runner: asyncio.Runner,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self._config = config
+        self._job = job
+        self._rules = rules
+        self._data = data
+        self._scorer = scorer
+        self._runner = runner
+        self._listeners = listeners
+        self._steps: list[Step] = []
+        self._evaluations: list[Evaluated] = []
+
+    def run(self, settings: Settings) -> Trained:
+        trainer = open_trainer(settings, threads=self._config.training.threads)
+        evaluations = trainer.train(self._job, judge=self._judge, on_step=self._on_step)
+        self._draw(evaluations)
+        best = best_of(evaluations)
+        if best is None:
+            raise TrainerUnavailable(
+                "no weights that were scored have a finite loss; lower learning_rate"
+            )
+        model = Path(trainer.model_folder(self._job, best.step))
+        artifact = admitted(model, self._rules, "the trained model")
+        if is_first_process():
+            _publish(model, self._config.output)
+        return Trained(
+            folder=self._config.output,
+            step=best.step,
+            score=best.score,
+            base_score=evaluations[0].score,
+            evaluations=evaluations,
+            tensor_digest=artifact.tensor_digest,
+        )
+
+    def _on_step(self, step: Step) -> None:
+        self._steps.append(step)
+        for listener in self._listeners:
+            listener.step(step)
+
+    def _judge(self, folder: PurePath, step: int) -> float:
+        """Admission and score, exactly as a validator comes to them."""
+        what = "base" if step == 0 else f"the model after {step} steps"
+        artifact = admitted(Path(folder), self._rules, what)
+        score = self._runner.run(
+            held_out_score(self._scorer, artifact, self._job, self._rules, self._data)
+        )
+        found = Evaluated(step=step, score=score)
+        self._evaluations.append(found)
+        for listener in self._listeners:
+            listener.evaluated(found)
+        self._draw(self._evaluations)
+        return score
+
+    def _draw(self, evaluations: Sequence[Evaluated]) -> None:
+        file = self._config.run_folder / PLOT
+        try:
+            draw_losses(file, self._steps, evaluations)
+        except OSError as error:
+            raise TrainerUnavailable(f"{file}: {error.strerror or error}") from error
+
+
+async def _tokenizer(
+    config: TrainConfig, settings: Settings, rules: Competition
+) -> PurePath | None:
+    """Folder of the competition's tokenizer, where it prescribes one."""
+    if rules.tokenizer is None:
+        return None
+    if config.tokenizer is not None:
+        if not is_folder(config.tokenizer, "tokenizer"):
+            raise UsageError(f"tokenizer {config.tokenizer}: no such folder")
+        return config.tokenizer
+    found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)
+    if found is None:
+        raise CommandError(
+            f"the competition's tokenizer {rules.tokenizer.repo} is not here: add tokenizer = "
+            '"FOLDER"'
+        )
+    return found
+
+
+async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> Split:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise CommandError(
+            "with several processes the rows must be there first: run the same command once with "
+            "--data-only, without accelerate"
+        )
+    rows = await read_rows(config.data, settings, rules, seed=config.training.seed)
+    notes = tuple(note for r in rows for note in r.notes)
+    found = split(
+        [r.batch for r in rows],
+        held_out=config.data.held_out_samples,
+        scored=[task.name for task in rules.tasks],
+    )
+    if not found.held_out:
+        raise CommandError(
+            "too few rows of the competition's tasks to hold any out: "
+            f"{'; '.join(notes)}; name more, or a source that the competition uses"
+        )
+    found = replace(found, asked=_asked(config), notes=notes)
+    freeze(found, config.run_folder)
+    return found
+
+
+def _asked(config: TrainConfig) -> Digest:
+    """Of all that decides which rows a run has."""
+    return Digest(
+        sha256(f"{config.competition}|{config.data.model_dump_json()}".encode()).hexdigest()
+    )
+
+
+def _job(
+    config: TrainConfig,
+    settings: Settings,
+    rules: Competition,
+    data: Split,
+    base: ModelArtifact,
+    tokenizer: PurePath | None,
+) -> TrainingJob:
+    recipe = config.training.recipe(data.num_training)
+    asked = {
+        "base": base.content_digest,
+        "data": data.digest,
+        "recipe": as_json(recipe),
+        "dtype": settings.scorer_dtype,
+        "rules": as_json([rules.constraints, rules.tasks, rules.tokenizer, rules.template]),
+    }
+    return TrainingJob(
+        base=config.base.absolute(),
+        run=config.run_folder.absolute(),
+        batches=data.training,
+        recipe=recipe,
+        constraints=rules.constraints,
+        fingerprint=canonical_digest(asked),
+        tokenizer=tokenizer,
+        template=rules.template,
+    )
+
+
+def _publish(model: Path, output: Path) -> None:
+    """Put the model where it was asked for; there whole or not at all."""
+    scratch = output.with_name(f"{output.name}.part")
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.copytree(model, scratch)
+        if output.exists():
+            shutil.rmtree(output)
+        scratch.rename(output)
+    except OSError as error:
+        raise TrainerUnavailable(f"{output}: {error.strerror or error}") from error

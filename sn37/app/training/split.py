@@ -1,0 +1,151 @@
+"""What is learnt and what is held out of it, frozen in the run's folder before training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.ids import Digest, TaskName
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.jobs import TaskBatch
+from sn37.ports.errors import TrainerUnavailable
+
+FILE = "data.json"
+LARGEST_SHARE = 4  # at most one row in so many is held out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """The samples of a run, task by task."""
+
+    training: tuple[TaskBatch, ...]
+    held_out: tuple[TaskBatch, ...]
+    asked: str = ""  # a digest of what was asked for; another answer belongs to another run
+    notes: tuple[str, ...] = ()
+
+    @property
+    def num_training(self) -> int:
+        return sum(len(batch.samples) for batch in self.training)
+
+    @property
+    def digest(self) -> Digest:
+        """Of all texts and of which side they are on."""
+        return canonical_digest(_as_json(self))
+
+
+def split(batches: Sequence[TaskBatch], *, held_out: int, scored: Iterable[TaskName]) -> Split:
+    """Hold out up to ``held_out`` samples of every task in ``scored``.
+
+    Rows of equal content count once, and rows with one prompt stay on one side, or a model
+    would be tested on what it has learnt. Prompts are taken in an order of their own, so that
+    the same rows always give the same split.
+    """
+    seen: set[Digest] = set()
+    tested: set[bytes] = set()
+    held, wanted = [], set(scored)
+    for batch in batches:
+        fresh = {s.content_hash: s for s in batch.samples if s.content_hash not in seen}
+        seen |= fresh.keys()
+        groups: dict[bytes, list[Sample]] = defaultdict(list)
+        for sample in fresh.values():
+            groups[_place(sample)].append(sample)
+        room = min(held_out, len(fresh) // LARGEST_SHARE) if batch.task in wanted else 0
+        chosen: list[Sample] = []
+        for place in sorted(groups):
+            if len(chosen) >= room:
+                break
+            chosen += groups[place]
+            tested.add(place)
+        held.append(replace(batch, samples=tuple(chosen)))
+    learnt = [
+        replace(
+            batch,
+            samples=tuple(
+                {s.content_hash: s for s in batch.samples if _place(s) not in tested}.values()
+            ),
+        )
+        for batch in batches
+    ]
+    return Split(
+        training=tuple(b for b in learnt if b.samples),
+        held_out=tuple(b for b in held if b.samples),
+    )
+
+
+def _place(sample: Sample) -> bytes:
+    """Where a sample stands in the order in which samples are held out."""
+    return sha256(f"sn37/held-out/1|{sample.prompt or sample.reference}".encode()).digest()
+
+
+def freeze(found: Split, folder: Path) -> None:
+    """Write the split to ``folder``; there whole or not at all.
+
+    Raises:
+        TrainerUnavailable: The disk refused.
+    """
+    document = {"asked": found.asked, "notes": list(found.notes), **_as_json(found)}
+    scratch = folder / f"{FILE}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with scratch.open("w", encoding="utf-8") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(folder / FILE)
+    except OSError as error:
+        raise TrainerUnavailable(f"{scratch}: {error.strerror or error}") from error
+
+
+def frozen(folder: Path) -> Split | None:
+    """What was frozen there, if anything was.
+
+    Raises:
+        TrainerUnavailable: It cannot be read.
+    """
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Split(
+            training=tuple(map(_batch, document["training"])),
+            held_out=tuple(map(_batch, document["held_out"])),
+            asked=document["asked"],
+            notes=tuple(document["notes"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainerUnavailable(f"{path} cannot be read: {error}; remove it") from error
+
+
+def _as_json(found: Split) -> dict[str, JsonValue]:
+    return {
+        side: [
+            {
+                "task": batch.task,
+                "method": batch.method.value,
+                "rows": [[s.provenance.row_id, s.prompt, s.reference] for s in batch.samples],
+            }
+            for batch in batches
+        ]
+        for side, batches in (("training", found.training), ("held_out", found.held_out))
+    }
+
+
+def _batch(table: dict[str, object]) -> TaskBatch:
+    rows = table["rows"]
+    assert isinstance(rows, list)
+    return TaskBatch(
+        task=TaskName(str(table["task"])),
+        method=Method(str(table["method"])),
+        samples=tuple(
+            Sample(prompt=prompt, reference=reference, provenance=Provenance(row_id=row_id))
+            for row_id, prompt, reference in rows
+        ),
+    )

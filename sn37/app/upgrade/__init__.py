@@ -1,0 +1,1 @@
+"""Signed releases, taken into service and back."""

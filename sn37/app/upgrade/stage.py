@@ -1,0 +1,137 @@
+"""Staging a release: judged, fetched, installed and tried, while the validator runs on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sn37.domain.release.release import Here, Release, objection
+from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
+from sn37.ports.releases import Installation, Installer, ReleaseSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stager:
+    """Decides on releases, and prepares them."""
+
+    installation: Installation
+    installer: Installer
+    unseal: Callable[[bytes], Release]  # raises ReleaseRefused for what is not signed for here
+    schema_of: Callable[[Path], int | None]
+    state_file: Path
+    schedule: str  # name of the preset that a validator would run
+    now: Callable[[], datetime]
+
+    def judge(self, sealed: bytes, *, downgrade: bool) -> Release:
+        """The release of a signed document, when it may be installed here.
+
+        Raises:
+            ReleaseRefused: It may not.
+        """
+        release = self.unseal(sealed)
+        here = Here(
+            running=self.installation.current(),
+            newest=self.installation.newest(),
+            schema=self.schema_of(self.state_file),
+            now=self.now(),
+        )
+        if why := objection(release, here, downgrade=downgrade):
+            raise ReleaseRefused(why)
+        return release
+
+    def stage(self, source: ReleaseSource, *, downgrade: bool) -> Release:
+        """Install a release beside the running one, and try it on a copy of the state.
+
+        Raises:
+            ReleaseRefused: It may not be installed, is not what was signed for, or fails a trial.
+            ReleaseUnavailable: A file or a package cannot be had.
+        """
+        sealed = source.document()
+        with self.installation.lock():
+            release = self.judge(sealed, downgrade=downgrade)
+            folder = self.installation.begin(release.version)
+            try:
+                files = folder / "files"
+                files.mkdir()
+                for file in (release.wheel, release.requirements):
+                    source.fetch(file, files)
+                self.installer.install(folder, release, files)
+                self._try(release, folder)
+            except PortError:
+                self.installation.remove(release.version)
+                raise
+            except OSError as error:
+                self.installation.remove(release.version)
+                raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
+            self.installation.complete(release.version, sealed)
+        return release
+
+    def _try(self, release: Release, folder: Path) -> None:
+        """Run the new release's own checks where a validator would run.
+
+        What fails with the running release too is not the new one's fault.
+        """
+        said = self._expect(folder, "--version")
+        if said.strip() != f"sn37 {release.version}":
+            raise ReleaseRefused(f"release {release.version} calls itself {said.strip()[:40]!a}")
+        running = self.installation.folder(self.installation.current())
+        for arguments in (("doctor",), ("schedule", "check", self.schedule)):
+            code, output = self.installer.run(folder, *arguments)
+            if code != 0 and self.installer.run(running, *arguments)[0] == 0:
+                raise _failed(arguments, output)
+        if self.schema_of(self.state_file) is not None:
+            self._try_state(release, folder, running)
+
+    def _try_state(self, release: Release, folder: Path, running: Path) -> None:
+        """Bring a copy of the state up to date, and find in it what was there before."""
+        with self.installer.scratch() as scratch:
+            at = ("--state-dir", str(scratch))
+            self._expect(running, "state", "backup", str(scratch / self.state_file.name))
+            before = self._contents(running, *at)
+            self._expect(folder, "state", "migrate", *at)
+            after = self._contents(folder, *at)
+        if after.pop("version", None) != release.schema:
+            raise ReleaseRefused(
+                f"release {release.version} does not write states of version {release.schema}, "
+                "as it was signed for"
+            )
+        if lost := sorted(name for name in before if name in after and after[name] != before[name]):
+            raise ReleaseRefused(
+                f"release {release.version} changes what the state holds: {', '.join(lost)}"
+            )
+
+    def _contents(self, folder: Path, *at: str) -> dict[str, object]:
+        """What ``sn37 state verify`` counts, by table."""
+        output = self._expect(folder, "state", "verify", "--json", *at)
+        try:
+            found = json.loads(output)
+            return {
+                **found["rows"],
+                "newest round": found["newest_round"],
+                "version": found["version"],
+            }
+        except (ValueError, TypeError, KeyError) as error:
+            raise _failed(("state", "verify"), output) from error
+
+    def _expect(self, folder: Path, *arguments: str) -> str:
+        code, output = self.installer.run(folder, *arguments)
+        if code != 0:
+            raise _failed(arguments, output)
+        return output
+
+
+def removable(installation: Installation, *, keep: int) -> list[str]:
+    """Staged versions but for the newest ``keep``, the current one and the one to return to."""
+    at, staged = installation.switch(), installation.staged()
+    needed = {installation.current(), *((at.old, at.new) if at else ())}
+    return [v for v in staged[: max(len(staged) - keep, 0)] if v not in needed]
+
+
+def _failed(arguments: tuple[str, ...], output: str) -> ReleaseRefused:
+    lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
+    telling = [line for line in lines if line.startswith(("error:", "MISSING"))] or lines[-1:]
+    said = "".join(c for c in telling[0] if c.isprintable())
+    return ReleaseRefused(f"trial of sn37 {' '.join(arguments[:2])} failed: {said[:300]}")

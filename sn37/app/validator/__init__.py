@@ -1,0 +1,1 @@
+"""``python -m sn37.app.validator``."""

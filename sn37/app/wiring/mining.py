@@ -1,0 +1,161 @@
+"""The adapters of each network, opened for a miner."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from dependency_injector import providers
+
+from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app.cli.run import CommandError
+from sn37.app.config.path_checks import is_there
+from sn37.app.config.settings import Settings
+from sn37.app.mining.connections import Hand, Sight
+from sn37.app.mining.rate_limits import PatientModels, PatientPublisher
+from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.wiring import networks
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.models import open_examiner, patience
+from sn37.app.wiring.networks import open_chain, open_signer, require_chain
+from sn37.domain.ids import Netuid
+from sn37.domain.submission.base_models import BaseModel
+
+if TYPE_CHECKING:
+    from sn37.adapters.simnet.outside_miners import Guest
+    from sn37.adapters.subtensor.chain import SubtensorChain
+
+CACHE = "bases"  # folder of a miner's downloads, apart from those that a validator evicts
+
+
+@asynccontextmanager
+async def open_sight(settings: Settings) -> AsyncIterator[Sight]:
+    """The network of the settings, to be read only.
+
+    Raises:
+        CommandError: What it needs is not installed, or no simulated network is there.
+    """
+    if settings.is_simnet:
+        guest = open_guest(settings)
+        try:
+            yield _simulated(settings, guest)
+        finally:
+            guest.chain.close()
+        return
+    require_chain(settings)
+    async with open_chain(settings) as chain:
+        yield _real(settings, chain)
+
+
+@asynccontextmanager
+async def open_hand(settings: Settings) -> AsyncIterator[Hand]:
+    """The same for the hotkey of the settings, which may write.
+
+    Raises:
+        CommandError, SignerUnusable: As ``open_sight``; or there is no hotkey to sign with.
+    """
+    if settings.is_simnet:
+        guest = open_guest(settings)
+        try:
+            yield Hand(
+                sight=_simulated(settings, guest),
+                hotkey=guest.signer.hotkey,
+                writer=guest.chain,
+                publisher=guest.publisher,
+                how_to_register=_register_simulated(settings),
+            )
+        finally:
+            guest.chain.close()
+        return
+    require_chain(settings)
+    signer = open_signer(settings)
+    from sn37.adapters.hub.publisher import HubPublisher
+    from sn37.adapters.subtensor.chain import SubtensorChain
+    from sn37.adapters.subtensor.commitment_sender import CommitmentSender
+    from sn37.adapters.subtensor.connection import Connection
+
+    clock, sink = Container.clock(), ConsoleSink(stderr_console(), labels={})
+    connection = Connection(networks.endpoints(settings), clock=clock)
+    netuid = Netuid(settings.netuid)
+    try:
+        yield Hand(
+            sight=_real(
+                settings, SubtensorChain(connection, netuid=netuid, clock=clock, sink=sink)
+            ),
+            hotkey=signer.hotkey,
+            writer=CommitmentSender(
+                connection, netuid=netuid, signer=signer, clock=clock, sink=sink
+            ),
+            publisher=PatientPublisher(HubPublisher(), patience()),
+            how_to_register=f"btcli subnets register --netuid {settings.netuid}",
+        )
+    finally:
+        await connection.close()
+
+
+def open_guest(settings: Settings) -> Guest:
+    """The miner of the settings on the simulated network in their state directory.
+
+    Raises:
+        CommandError: There is none, or its chain or keys cannot be used.
+    """
+    if find_spec("bittensor") is None:
+        raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
+    if not is_there(settings.state_dir / "simnet" / "chain.sqlite"):
+        raise CommandError(
+            f"no simulated network in {settings.state_dir}; start one, in another terminal: "
+            f"python -m sn37.app.validator --network simnet --state-dir {settings.state_dir}"
+        )
+    from sn37.adapters.simnet.outside_miners import open_guest
+
+    container = Container(settings=providers.Object(settings))
+    try:
+        return open_guest(
+            settings.state_dir,
+            wallet=settings.wallet or "default",
+            hotkey=settings.wallet_hotkey,
+            cache=settings.state_dir / CACHE,
+            validator_runs=partial(container.state_in_use(), container.state_file()),
+            clock=container.clock(),
+        )
+    except ValueError as error:
+        raise CommandError(f"simnet: {error}") from error
+
+
+def _simulated(settings: Settings, guest: Guest) -> Sight:
+    async def none() -> Sequence[BaseModel]:
+        return ()
+
+    return Sight(
+        chain=guest.chain,
+        models=guest.models,
+        examiner=open_examiner(settings),
+        pretrained=none,
+        find_source=lambda name: guest.plugins.get(name) or dataset_plugin(name),
+    )
+
+
+def _real(settings: Settings, chain: SubtensorChain) -> Sight:
+    from sn37.adapters.hub.model_store import HubModelStore
+
+    async def pretrained() -> Sequence[BaseModel]:
+        return await chain.base_models(await chain.head())
+
+    return Sight(
+        chain=chain,
+        models=PatientModels(HubModelStore(settings.state_dir / CACHE), patience()),
+        examiner=open_examiner(settings),
+        pretrained=pretrained,
+        find_source=dataset_plugin,
+    )
+
+
+def _register_simulated(settings: Settings) -> str:
+    wallet = "" if settings.wallet is None else f" --wallet {settings.wallet}"
+    return (
+        f"sn37 miner register --network simnet --state-dir {settings.state_dir}{wallet} "
+        f"--wallet-hotkey {settings.wallet_hotkey}"
+    )

@@ -1,0 +1,233 @@
+"""The adapters of each network, opened for whoever starts something on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from getpass import getpass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
+from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.config.setting_types import expanded
+from sn37.app.config.settings import Settings, require_wallet
+from sn37.app.receipts.signing import VerifySignature
+from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.network import Network
+from sn37.domain.ids import Block, Netuid
+from sn37.ports.errors import SignerUnusable
+
+if TYPE_CHECKING:
+    from sn37.adapters.subtensor.chain import SubtensorChain
+    from sn37.adapters.subtensor.checkup import Checkup
+    from sn37.adapters.subtensor.connection import Endpoint
+    from sn37.adapters.subtensor.wallet import HotkeySigner
+    from sn37.ports.chain import Chain
+    from sn37.ports.dataset import DatasetPlugin
+
+PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # the SDK's own
+
+
+class SetUpCancelled(Exception):
+    """Ends the thread that sets up a simulated network."""
+
+
+def require_chain(settings: Settings) -> None:
+    """Make sure that there is a real chain to look at, and the SDK to do it.
+
+    Raises:
+        UsageError: The network is simulated.
+        CommandError: The SDK is not installed.
+    """
+    if settings.is_simnet:
+        raise UsageError(
+            "--network simnet: this looks at a real chain, and simnet's is a file of its state "
+            "directory; name finney, test, local or a ws:// address"
+        )
+    if find_spec("bittensor") is None:
+        raise CommandError("the chain needs bittensor: run pip install 'sn37[chain]'")
+
+
+def endpoints(settings: Settings) -> Sequence[Endpoint]:
+    """Where the network of the settings is reached; tests put others in their place."""
+    from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
+
+    keep_caches_in(settings.state_dir / "sdk")
+    return endpoints_of(settings.network, settings.endpoint)
+
+
+def open_signer(settings: Settings) -> HotkeySigner:
+    """The hotkey that the settings name.
+
+    Raises:
+        CommandError, SignerUnusable: There is none, or it cannot be opened.
+    """
+    from sn37.adapters.subtensor.wallet import open_hotkey
+
+    require_wallet(settings)
+    return open_hotkey(settings.hotkey_file, password=partial(_password, settings.hotkey_file))
+
+
+def signature_check() -> VerifySignature:
+    """How to tell whether a hotkey signed something.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if find_spec("bittensor") is None:
+        raise CommandError("signatures need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.signatures import is_signed_by
+
+    return is_signed_by
+
+
+def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
+    """A check-up of the network of the settings."""
+    from sn37.adapters.subtensor.checkup import Checkup
+
+    return Checkup(
+        endpoints=endpoints(settings),
+        netuid=Netuid(settings.netuid),
+        signer=signer,
+        clock=Container.clock(),
+        sink=ConsoleSink(stderr_console(), labels={}),
+    )
+
+
+@asynccontextmanager
+async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
+    """The real chain, to be read only."""
+    from sn37.adapters.subtensor.chain import SubtensorChain
+    from sn37.adapters.subtensor.connection import Connection
+
+    clock = Container.clock()
+    connection = Connection(endpoints(settings), clock=clock)
+    sink = ConsoleSink(stderr_console(), labels={})
+    try:
+        yield SubtensorChain(connection, netuid=Netuid(settings.netuid), clock=clock, sink=sink)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_data(
+    settings: Settings, *, block: Block
+) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    """A chain that reaches to ``block`` at least, and the data sources; read only.
+
+    Raises:
+        CommandError: The SDK is not installed.
+    """
+    if not settings.is_simnet:
+        require_chain(settings)
+        async with open_chain(settings) as chain:
+            yield chain, dataset_plugin
+        return
+    if find_spec("bittensor") is None:
+        raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
+    from sn37.adapters.simnet.preview import preview
+    from sn37.adapters.simnet.world import SOURCE
+
+    with preview(seed=settings.seed, head=block) as (simulated, feed):
+        yield simulated, lambda name: feed if name == SOURCE else dataset_plugin(name)
+
+
+def _password(hotkey_file: Path) -> str | None:
+    """The password of an encrypted hotkey: from a file, or from whoever sits at the terminal.
+
+    Not from a variable: those are inherited by every child and shown to whoever may look.
+    """
+    if name := os.environ.get(PASSWORD_FILE_VARIABLE):
+        try:
+            return expanded(Path(name)).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            raise SignerUnusable(f"{PASSWORD_FILE_VARIABLE} {name}: {error}") from error
+    if sys.stdin is not None and sys.stdin.isatty():
+        return getpass(f"password of {hotkey_file}: ")
+    return None
+
+
+async def open_network(container: Container) -> Network:
+    """Open the network that the settings name, and tell the sinks its names for hotkeys.
+
+    Raises:
+        CommandError: This version cannot reach it, or its folder cannot be used.
+    """
+    settings = container.settings()
+    if settings.is_simnet:
+        return await _open_simnet(container, settings)
+    return _open_real(container, settings)
+
+
+def _open_real(container: Container, settings: Settings) -> Network:
+    """The chain and the hub; neither is asked for anything yet."""
+    from sn37.adapters.hub.model_store import HubModelStore
+    from sn37.adapters.subtensor.chain import SubtensorChain
+    from sn37.adapters.subtensor.connection import Connection
+
+    signer, clock = open_signer(settings), container.clock()
+    connection = Connection(endpoints(settings), clock=clock)
+    return Network(
+        chain=SubtensorChain(
+            connection,
+            netuid=Netuid(settings.netuid),
+            clock=clock,
+            sink=container.sink(),
+            signer=None if settings.offline else signer,
+        ),
+        models=HubModelStore(settings.state_dir / "models"),
+        signer=signer,
+        find_source=dataset_plugin,
+        close=connection.close,
+    )
+
+
+async def _open_simnet(container: Container, settings: Settings) -> Network:
+    from sn37.adapters.simnet.miners.training_processes import TrainingFailed
+    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
+
+    stop = Event()
+
+    def keep_going() -> None:
+        if stop.is_set():
+            raise SetUpCancelled
+
+    building = asyncio.get_running_loop().run_in_executor(
+        None,
+        partial(
+            build_world,
+            settings.state_dir,
+            seed=settings.seed,
+            emit=container.sink(),
+            keep_going=keep_going,
+        ),
+    )
+    try:
+        world = await asyncio.shield(building)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([building])  # a thread cannot be cancelled, and must not outlive us
+        building.exception()
+        raise
+    except (ValueError, OSError, TrainingFailed) as error:
+        raise CommandError(f"simnet in {settings.state_dir}: {error}") from error
+    container.labels().update(world.labels)
+    chain = world.open_chain(
+        idle=container.heads().all_idle, pace=settings.pace, clock=container.clock()
+    )
+    plugins = world.plugins
+    return Network(
+        chain=chain,
+        models=world.store,
+        signer=world.signer,
+        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
+        labels=world.labels,
+    )

@@ -1,0 +1,43 @@
+"""Tables on standard output, for as long as somebody reads it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+from rich.console import Console, RenderableType
+
+from sn37.app.cli.run import CommandError, abandon
+
+REPORT_WIDTH = 160  # columns where there is no terminal to ask
+
+_P = ParamSpec("_P")
+
+
+def printed(
+    render: Callable[_P, RenderableType], console: Callable[[], Console]
+) -> Callable[_P, None]:
+    """What ``render`` makes, printed when it is called for.
+
+    The function raises ``CommandError`` when standard output cannot be written.
+    """
+
+    def show(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        _show(console(), render(*args, **kwargs))
+
+    return show
+
+
+def _show(console: Console, shown: RenderableType) -> None:
+    if not console.is_terminal:
+        console.width = REPORT_WIDTH
+    try:
+        console.print(shown)
+    except BrokenPipeError:  # the reader has seen enough
+        abandon(sys.stdout)
+    except OSError as error:
+        abandon(sys.stdout)
+        raise CommandError(
+            f"standard output: {error.strerror or error}; the same command prints the tables again"
+        ) from error

@@ -1,0 +1,241 @@
+"""One run of the validator, from settings to exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dependency_injector import providers
+
+from sn37.app.actors.pruner import require_enough_history
+from sn37.app.cli.run import CommandError
+from sn37.app.config import path_checks as folders
+from sn37.app.config.requirements import require_device, require_packages
+from sn37.app.config.setting_types import host_and_port
+from sn37.app.config.settings import Settings, require_wallet
+from sn37.app.rounds.report import report, write_report
+from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
+from sn37.app.schedule.advice import unpinned_tokenizers
+from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
+from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
+from sn37.app.supervision.stop_signals import Stopped, StopRequest
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.networks import open_network
+from sn37.domain.events import Cautioned, WorkersConfined
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.weights.standings import standings
+from sn37.ports.errors import PortError
+
+log = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def run_validator(settings: Settings, stop: StopRequest) -> int:
+    """Run until the goal, a signal or an error; 0 unless something failed.
+
+    Raises:
+        CommandError: Something that the operator can mend, or a bug; says how, or where its
+            traceback is.
+        PortError: The state cannot be used, or a dependency said no.
+    """
+    require_wallet(settings)
+    loaded = schedule_of(settings)
+    require_enough_history(settings.keep_history, loaded.schedule)
+    require_packages(settings)
+    require_device(settings)
+    folders.require_writable(settings.state_dir)
+    if settings.json_file is not None:
+        folders.require_replaceable(settings.json_file)
+    container = Container(settings=providers.Object(settings), loaded=providers.Object(loaded))
+    log_file = container.log_file()
+    _configure_logging(log_file, settings.log_level)
+    look_less_often()
+    keep_heaps_small()
+    with _bugs_logged_to(log_file), container.pulse().watched():
+        asyncio.run(_run(container, stop))
+    return 0
+
+
+async def _run(container: Container, stop: StopRequest) -> None:
+    store, sink = container.store(), container.sink()
+    try:
+        with _health_pages(container):
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(stop.watch(), name="stop")
+                pulse = group.create_task(container.pulse().run(), name="pulse")
+                await _follow(container)
+                watch.cancel()
+                pulse.cancel()
+    except* Stopped:
+        log.info("stopped on request")
+    finally:
+        await container.scorer().aclose()
+        await store.close()
+        sink.close()
+    _show(container)
+
+
+async def _follow(container: Container) -> None:
+    """Everything that a signal may end at any instruction."""
+    settings = container.settings()
+    await container.keeper().load()  # first: it also keeps a second validator off this folder
+    _require_same_schedule(container)
+    _require_methods(container)
+    sandbox = await container.scorer().sandbox()
+    container.sink().emit(WorkersConfined(sandbox=sandbox.label, missing=sandbox.missing))
+    network = await open_network(container)
+    container.network.override(providers.Object(network))
+    _require_sources(container)
+    for caution in cautions(settings, container.loaded().schedule):
+        container.sink().emit(caution)
+    try:
+        await container.supervisor().run({"chain": container.continuity().run})
+        # Whoever subscribes to heads is waited for: not before the chain has come far enough.
+        actors = {**container.actors(), "lookout": container.lookout().run}
+        if settings.rounds is not None:
+            actors["goal"] = container.goal(rounds=settings.rounds).run
+        # Nothing else holds what a start has read once it is over.
+        await container.supervisor().run({"cold start": container.starter().run})
+        await container.supervisor().run(actors)
+    finally:
+        await network.close()
+
+
+def cautions(settings: Settings, schedule: Schedule) -> Iterator[Cautioned]:
+    """What an operator should know of a run before it begins."""
+    if settings.offline:
+        yield Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
+    for advice in unpinned_tokenizers(schedule):
+        yield Cautioned(what="tokenizer", advice=advice)
+
+
+@contextmanager
+def _health_pages(container: Container) -> Iterator[None]:
+    """Served where the settings say, if they do."""
+    address = container.settings().health
+    if address is None:
+        yield
+        return
+    host, port = host_and_port(address)
+    try:
+        server = container.health_server(host, port)
+    except OSError as error:
+        raise CommandError(f"--health {address}: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def _show(container: Container) -> None:
+    """The JSON for programs if it was asked for, and the tables for people."""
+    settings, schedule = container.settings(), container.loaded().schedule
+    file, labels = container.state_file(), container.labels()
+    # From the disk, where it is whole: in memory old rounds are abridged.
+    state = container.read_state()(file) if file.exists() else ValidatorState()
+    if settings.json_file is not None:
+        try:
+            write_report(settings.json_file, report(state, schedule, labels))
+        except OSError as error:
+            raise CommandError(
+                f"--json {settings.json_file}: {error.strerror or error}; the rounds are safe in "
+                f"{settings.state_dir}: the same command writes them again"
+            ) from error
+    results = [r for rounds in state.rounds.values() for r in rounds]
+    placed = {
+        c: standings(r, timing=schedule.timing, rule=schedule.standings)
+        for c, r in state.rounds.items()
+    }
+    sent = [w.weights for w in state.weights if w.extrinsic is not None]
+    container.tables()(results, placed, sent[-1] if sent else None, labels)
+
+
+def schedule_of(settings: Settings) -> LoadedSchedule:
+    """The schedule that the settings name, or the network's.
+
+    Raises:
+        CommandError: It cannot be used; says where and why.
+    """
+    source = settings.schedule or preset_of(settings.network)
+    known = {*dataset_names(), SIMNET_SOURCE} if settings.is_simnet else dataset_names()
+    try:
+        return load_schedule(source, known_sources=known)
+    except ScheduleError as error:
+        raise CommandError(str(error)) from error
+
+
+def _require_same_schedule(container: Container) -> None:
+    """A round under way is scored by the rules that it was opened with."""
+    schedule = container.loaded().schedule
+    for key in container.keeper().state.open_rounds:
+        if schedule.competition(key.competition, key.sync_block) is None:
+            raise CommandError(
+                f"the state in {container.settings().state_dir} holds a round of competition "
+                f"{key.competition} at block {key.sync_block}, which {container.loaded().origin} "
+                "does not run; give the schedule it was made with, or another --state-dir"
+            )
+
+
+def _require_methods(container: Container) -> None:
+    """The same for a task that the scorer cannot do."""
+    loaded, known = container.loaded(), container.methods()
+    for stage in loaded.schedule.stages:
+        for competition in stage.competitions:
+            for task in competition.tasks:
+                if task.method not in known:
+                    raise CommandError(
+                        f"{loaded.origin}: task {task.name} of competition {competition.id}: this "
+                        f"version cannot score {task.method}, only {', '.join(sorted(known))}"
+                    )
+
+
+def _require_sources(container: Container) -> None:
+    """Find out now, and not when hours later a round needs it, that a source cannot be opened."""
+    loaded = container.loaded()
+    try:
+        container.sources().check(loaded.schedule)
+    except (LookupError, ValueError) as error:
+        raise CommandError(f"{loaded.origin}: {error}") from error
+
+
+def _configure_logging(file: Path, level: str) -> None:
+    # A disk that fills up later must not fill the terminal with tracebacks.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    try:
+        logging.basicConfig(filename=file, level=level.upper(), format=LOG_FORMAT)
+    except OSError as error:
+        raise CommandError(
+            f"log {file}: {error.strerror or error}; move it away, or choose another --state-dir"
+        ) from error
+
+
+@contextmanager
+def _bugs_logged_to(file: Path) -> Iterator[None]:
+    """Let one known error through; log the traceback of anything else and name the log."""
+    try:
+        yield
+    except Exception as error:
+        causes = tuple(_causes(error))
+        log.error("stopped by %r", causes[0], exc_info=error)
+        bug = next((c for c in causes if not isinstance(c, CommandError | PortError)), None)
+        if bug is None:
+            raise causes[0] from None
+        raise CommandError(
+            f"a bug in sn37 stopped the validator: {type(bug).__name__}: {bug}; its traceback is "
+            f"in {file}; please report it; nothing recorded is lost, the same command goes on"
+        ) from error
+
+
+def _causes(error: Exception) -> Iterator[Exception]:
+    """The errors of a group, and of the groups in it."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error

@@ -1,0 +1,1 @@
+"""Samples, draws, and rows that are left out."""

@@ -1,0 +1,214 @@
+"""Texts that count once, however often they are signed, and by however many.
+
+What a signer repeats is taken out of its own rows when a pool is read: equal texts, then nearly
+equal ones. That rests on its own rows alone. When rows are drawn, equal texts of several signers
+count for the one with the fewest rows, so that nobody who repeats the rows of all others gains a
+place by it; no clock is asked. docs/decisions/0055 has what remains, and the measurements.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import pairwise
+
+from sn37.domain.data.samples import Sample
+from sn37.domain.data.unicode_form import composed
+from sn37.domain.ids import Hotkey
+
+MAX_SIGNER_ROWS = 20_000  # that are compared; a draw has some hundreds, of all signers together
+
+# Nearly equal are texts whose shingles, runs of SHINGLE words, are the same for the most part:
+# at least ALIKE of those that either has. One word more in a hundred leaves 0.96.
+SHINGLE = 4
+ALIKE = 0.7
+MIN_WORDS = 12  # with fewer one word changes half of the shingles: only equal texts are repeats
+MAX_WORDS = 1000  # from the beginning; longer texts that begin alike for so long are alike
+# A sketch has the least hash of each of BINS parts of the shingles (one permutation hashing, Li,
+# Owen and Zhang, 2012): the share of equal ones estimates the share of equal shingles, within .06
+# at ALIKE. Rows with BAND equal ones in a row are compared: 97 % of those that are alike by .7,
+# and 99.98 % by .8.
+BINS = 64
+BAND = 4
+# Of the rows with one band the last ones are compared, so that nobody makes a reader slow. Each
+# repeat that is to slip through needs so many other rows, in turn with it.
+RECENT = 8
+
+EQUAL = "the text of another row of its signer"
+NEARLY = "nearly the text of another row of its signer"
+BEYOND = f"beyond the first {MAX_SIGNER_ROWS:,} rows of its signer"
+
+# Scripts without spaces between words: each letter is one.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
+# What Unicode calls default ignorable: nothing of it shows.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+_NONE = 2**64 - 1  # of a bin without shingles
+_ODD, _ODD_2 = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
+_EMPTY_BAND = array("Q", [_NONE] * BAND).tobytes()
+_MAX_VOCABULARY = 200_000
+
+
+def repeats(samples: Iterable[Sample], *, salt: str = "") -> dict[str, str]:
+    """The rows that repeat another row of their own signer: why, by row id.
+
+    Of two such rows the newer one stays, so that what stays lies in a window that begins later
+    whenever one of them does. Unsigned rows are taken for one writer's, and only equal ones for
+    repeats.
+
+    Linear in the number of words: a million take two seconds.
+
+    Args:
+        salt: A key for all hashes, such as a block hash that nobody knew when the rows were made.
+    """
+    by_signer: defaultdict[Hotkey | None, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        by_signer[sample.provenance.signer].append(sample)
+    sketcher, found = _Sketcher(salt), dict[str, str]()
+    for signer, rows in by_signer.items():
+        _add_repeats(rows, None if signer is None else _Near(), sketcher, found)
+    return found
+
+
+def held_elsewhere(samples: Sequence[Sample], *, key: str) -> frozenset[str]:
+    """Ids of the rows whose text counts for another signer: the one with the fewest rows.
+
+    Signers keep rows or lose them to each other, and the texts stay: each that somebody signed
+    counts for somebody. So this must come after the window is cut: a text must not count for
+    a row that is cut off then. Within a signer's rows each text is there once (``repeats``).
+
+    Args:
+        key: Between signers with equally many rows a hash of it, the text and the hotkey decides.
+    """
+    num_rows = Counter(s.provenance.signer for s in samples)
+    holders: defaultdict[bytes, list[tuple[Hotkey, str]]] = defaultdict(list)
+    if len(num_rows.keys() - {None}) > 1:
+        for sample in samples:
+            if (signer := sample.provenance.signer) is not None:
+                holders[text_key(sample)].append((signer, sample.provenance.row_id))
+    begun = blake2b(f"sn37/held/1|{key}|".encode()).digest()
+    found: set[str] = set()
+    for text, held in holders.items():
+        if len(held) > 1:
+            first = min(held, key=lambda h: (num_rows[h[0]], _keyed(begun, text, h[0]), h[1]))
+            found |= {row_id for _, row_id in held} - {first[1]}
+    return frozenset(found)
+
+
+def text_key(sample: Sample) -> bytes:
+    """The same for texts that differ in case, white space, Unicode form or order of the choices."""
+    parts = (sample.prompt, sample.reference, *sorted(map(normal, sample.choices)))
+    return blake2b("\0".join(map(normal, parts)).encode(), digest_size=16).digest()
+
+
+def normal(text: str) -> str:
+    """A text in lower case and canonical form, with single spaces and nothing invisible."""
+    if not text.isascii():
+        text = composed(_INVISIBLE.sub("", composed(text)))
+    return " ".join(text.casefold().split())
+
+
+def _add_repeats(
+    rows: Iterable[Sample], near: _Near | None, sketcher: _Sketcher, found: dict[str, str]
+) -> None:
+    """Add what one signer's rows repeat to ``found``."""
+    texts: set[bytes] = set()
+    for sample in sorted(rows, key=sketcher.newest_first):
+        row_id, text = sample.provenance.row_id, text_key(sample)
+        if text in texts:
+            found[row_id] = EQUAL
+        elif near is None:
+            texts.add(text)
+        elif len(texts) >= MAX_SIGNER_ROWS:
+            found[row_id] = BEYOND
+        elif near.has_alike(sketcher.sketch(sample)):
+            found[row_id] = NEARLY
+        else:
+            texts.add(text)
+
+
+def _keyed(key: bytes, text: bytes, name: str) -> bytes:
+    return blake2b(text + name.encode(), digest_size=16, key=key).digest()
+
+
+class _Near:
+    """The rows so far, by the bands of their sketches."""
+
+    def __init__(self) -> None:
+        self._by_band: dict[tuple[int, bytes], deque[array[int]]] = {}
+
+    def has_alike(self, sketch: array[int] | None) -> bool:
+        """Whether a row so far is nearly equal; if none is, this one is remembered."""
+        if sketch is None:
+            return False
+        bands = tuple(_bands(sketch))
+        seen = {id(other): other for b in bands for other in self._by_band.get(b, ())}
+        if any(likeness(sketch, other) >= ALIKE for other in seen.values()):
+            return True
+        for band in bands:
+            self._by_band.setdefault(band, deque(maxlen=RECENT)).append(sketch)
+        return False
+
+
+class _Sketcher:
+    """Hashes and sketches under one key."""
+
+    def __init__(self, salt: str) -> None:
+        self._key = blake2b(f"sn37/repeats/1|{salt}".encode()).digest()
+        self._vocabulary = _Vocabulary(self._key)
+
+    def newest_first(self, sample: Sample) -> tuple[float, bytes]:
+        """An order of one signer's rows."""
+        origin = sample.provenance
+        written = 0.0 if origin.produced_at is None else origin.produced_at.timestamp()
+        return -written, _keyed(self._key, b"", origin.row_id)
+
+    def sketch(self, sample: Sample) -> array[int] | None:
+        """Of what is scored, with its prompt where that is short; ``None`` for too few words."""
+        words = _words(sample.reference) if not sample.choices else []
+        if len(words) < MIN_WORDS:
+            words = _words(" ".join((sample.prompt, sample.reference, *sample.choices)))
+        if len(words) < MIN_WORDS:
+            return None
+        if len(self._vocabulary) > _MAX_VOCABULARY:
+            self._vocabulary.clear()
+        hashes = list(map(self._vocabulary.__getitem__, words))
+        pairs = [(v * _ODD + w) & _NONE for v, w in pairwise(hashes)]
+        shingles = [(v * _ODD_2 + w) & _NONE for v, w in zip(pairs, pairs[2:], strict=False)]
+        shingles.sort(reverse=True)
+        least = {shingle >> 58: shingle for shingle in shingles}  # by bin: the last one stays
+        return array("Q", [least.get(place, _NONE) for place in range(BINS)])
+
+
+class _Vocabulary(dict[str, int]):
+    """A number of 64 bits for each word."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __missing__(self, word: str) -> int:
+        number = int.from_bytes(blake2b(word.encode(), digest_size=8, key=self._key).digest())
+        self[word] = number
+        return number
+
+
+def likeness(one: Sequence[int], other: Sequence[int]) -> float:
+    """The estimated share of shingles that two texts have in common, of all that either has."""
+    pairs = [(x, y) for x, y in zip(one, other, strict=True) if min(x, y) != _NONE]
+    return sum(x == y for x, y in pairs) / len(pairs)
+
+
+def _bands(sketch: array[int]) -> Iterator[tuple[int, bytes]]:
+    raw, length = sketch.tobytes(), BAND * sketch.itemsize
+    for first in range(0, len(raw), length):
+        if (band := raw[first : first + length]) != _EMPTY_BAND:
+            yield first, band
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(normal(text))[:MAX_WORDS]

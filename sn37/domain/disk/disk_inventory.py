@@ -1,0 +1,148 @@
+"""What lies on a validator's disk, and what each model is kept for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sn37.domain.disk.eviction import copies_of
+from sn37.domain.disk.expected_downloads import expected_entries
+from sn37.domain.ids import Block, BlockRef, Coldkey, EntryKey, Uid
+from sn37.domain.metagraph import Metagraph, Neuron
+from sn37.domain.round.history import histories_of
+from sn37.domain.round.round_entries import current_submissions
+from sn37.domain.round.state import History, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.models import Inventory, ModelRef
+
+
+class Purpose(StrEnum):
+    """Why a model is kept or waited for, the strongest reason first."""
+
+    CHAMPION = "champion"
+    IN_ROUND = "in an open round"
+    CONTENDER = "contender"  # scored in its competition's newest round
+    NEXT = "next in the queue"  # expected in one of the next rounds
+    QUEUED = "waiting"  # for a later round, or to be readable
+    NONE = "none"  # never scored again: goes first when room is needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One model: on disk, on its way, or waited for."""
+
+    submission: Submission
+    purpose: Purpose
+    position: int | None = None  # among the expected, from 1
+    size_bytes: int = 0  # on disk
+    complete: bool = False
+
+
+def holdings(
+    state: ValidatorState, inventory: Inventory, schedule: Schedule
+) -> tuple[Holding, ...]:
+    """Every model that is on disk or waited for, by competition, purpose and precedence.
+
+    From recorded state alone: who has left the subnet since is not known here.
+    """
+    purposes, positions = _purposes(state, schedule)
+    found = []
+    for key, submission in state.submissions.items():
+        held = inventory.held.get(submission.commitment.model)
+        purpose = purposes.get(key, Purpose.NONE)
+        if held is not None or purpose is not Purpose.NONE:
+            found.append(
+                Holding(
+                    submission=submission,
+                    purpose=purpose,
+                    position=positions.get(key),
+                    size_bytes=held.size_bytes if held else 0,
+                    complete=held is not None and held.complete,
+                )
+            )
+    order = list(Purpose)
+    found.sort(
+        key=lambda h: (
+            h.submission.commitment.competition,
+            order.index(h.purpose),
+            h.position or 0,
+            h.submission.commitment.precedence,
+        )
+    )
+    return tuple(found)
+
+
+def newest_block(state: ValidatorState) -> Block:
+    """The newest block of which something is recorded; 0 when nothing is."""
+    blocks = [s.commitment.block for s in state.submissions.values()]
+    blocks += [r.key.sync_block for rounds in state.rounds.values() for r in rounds]
+    blocks += [key.sync_block for key in state.open_rounds]
+    blocks += [record.sent_at for record in state.weights]
+    return max(blocks, default=Block(0))
+
+
+def refs_of(state: ValidatorState) -> frozenset[ModelRef]:
+    """Every model that was ever committed to."""
+    return frozenset(s.commitment.model for s in state.submissions.values())
+
+
+def _purposes(
+    state: ValidatorState, schedule: Schedule
+) -> tuple[Mapping[EntryKey, Purpose], Mapping[EntryKey, int]]:
+    """What each model is for, and the place of those in the queue. Weak purposes first."""
+    block, histories = newest_block(state), histories_of(state)
+    copies = copies_of(state, histories)
+    purposes = {
+        s.commitment.key: Purpose.QUEUED
+        for s in current_submissions(state.submissions.values(), block)
+        if s.rejection is None and not s.retired and s.commitment.key not in copies
+    }
+    expected = expected_entries(
+        state.submissions.values(),
+        schedule=schedule,
+        block=block,
+        metagraph=_everybody(state, block),
+        histories=histories,
+        open_rounds=state.open_rounds.values(),
+    )
+    purposes |= {e.key: Purpose.NEXT for e in expected}
+    for competition, rounds in state.rounds.items():
+        purposes |= _incumbents(rounds, histories[competition])
+    purposes |= {
+        key: Purpose.IN_ROUND
+        for opened in state.open_rounds.values()
+        for key in opened.plan.entries
+        if purposes.get(key) is not Purpose.CHAMPION
+    }
+    return purposes, {e.key: number for number, e in enumerate(expected, 1)}
+
+
+def _incumbents(rounds: tuple[RoundResult, ...], history: History) -> Mapping[EntryKey, Purpose]:
+    newest = next((r for r in reversed(rounds) if r.skipped is None), None)
+    found = {
+        row.key: Purpose.CONTENDER
+        for row in (newest.entries if newest else ())
+        if row.verdict is Verdict.SCORED and row.reason is None
+    }
+    return found | dict.fromkeys(history.crowned[-1:], Purpose.CHAMPION)
+
+
+def _everybody(state: ValidatorState, block: Block) -> Metagraph:
+    """As if all who ever committed were still there."""
+    hotkeys = sorted({key.hotkey for key in state.submissions})
+    return Metagraph(
+        at=BlockRef(block, ""),
+        neurons=tuple(
+            Neuron(
+                uid=Uid(number),
+                hotkey=hotkey,
+                coldkey=Coldkey(""),
+                stake_rao=0,
+                validator_permit=False,
+                registered_at=Block(0),
+                last_update=Block(0),
+            )
+            for number, hotkey in enumerate(hotkeys)
+        ),
+    )

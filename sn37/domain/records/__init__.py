@@ -1,0 +1,1 @@
+"""What a validator signs, and what it keeps of the past."""

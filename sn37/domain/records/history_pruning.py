@@ -1,0 +1,85 @@
+"""What of a competition's past the rules may still ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey
+from sn37.domain.round.history import history_of
+from sn37.domain.round.round_entries import current_submissions
+from sn37.domain.round.state import NO_HISTORY, RoundResult, ValidatorState, Verdict
+from sn37.domain.weights.standings import WINDOW_ROUNDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """Of one competition, the rounds whose losses and receipts were removed."""
+
+    competition: CompetitionId
+    num_rounds: int
+    newest: Block  # sync block of the newest of them
+    at: datetime  # when that one was removed
+
+
+def forgotten_of(state: ValidatorState) -> tuple[Forgotten, ...]:
+    """What was removed, competition by competition."""
+    found = []
+    for competition, rounds in sorted(state.rounds.items()):
+        gone = [(r.key.sync_block, r.forgotten_at) for r in rounds if r.forgotten_at is not None]
+        if gone:
+            newest, at = gone[-1]
+            found.append(
+                Forgotten(competition=competition, num_rounds=len(gone), newest=newest, at=at)
+            )
+    return tuple(found)
+
+
+def forget_before(
+    state: ValidatorState, competition: CompetitionId, *, keep_blocks: int
+) -> Block | None:
+    """The sync block from which on rounds are kept whole; ``None`` while all are.
+
+    Ages count from the newest round, so a validator that was away for long loses nothing at
+    its return. A round under way, and the window of the standings, are never too old.
+    """
+    rounds = state.rounds.get(competition, ())
+    if len(rounds) <= WINDOW_ROUNDS:
+        return None
+    under_way = (k.sync_block for k in state.open_rounds if k.competition == competition)
+    return min(
+        Block(rounds[-1].key.sync_block - keep_blocks),
+        rounds[-WINDOW_ROUNDS].key.sync_block,
+        *under_way,
+    )
+
+
+def remembered(
+    state: ValidatorState, competition: CompetitionId, before: Block
+) -> frozenset[EntryKey]:
+    """The entries whose losses are kept from all rounds, also from those before ``before``.
+
+    Whoever holds the crown, held it last, or may still be heard; and whoever took part later,
+    since what became of him there follows from all his losses. A commitment that another had
+    replaced at the newest round is heard no more.
+    """
+    rounds = state.rounds.get(competition, ())
+    newest = rounds[-1].key.sync_block if rounds else Block(0)
+    known = state.submissions.values()
+    later = [s for s in known if s.commitment.block > newest]
+    kept = {
+        s.commitment.key
+        for s in (*current_submissions(known, newest), *later)
+        if s.commitment.competition == competition and not s.retired
+    }
+    kept.update(history_of(rounds, state.past.get(competition, NO_HISTORY)).crowned[-1:])
+    for opened in state.open_rounds.values():
+        kept.update(opened.plan.entries)
+    for round_ in rounds:
+        if round_.key.sync_block >= before:
+            kept.update(_tried(round_))
+    return frozenset(kept)
+
+
+def _tried(round_: RoundResult) -> list[EntryKey]:
+    return [e.key for e in round_.entries if e.verdict in (Verdict.SCORED, Verdict.FAILED)]

@@ -1,0 +1,109 @@
+"""Receipts: one signed document per scored entry, from which anyone can re-compute it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.ids import Digest, Hotkey, RoundKey, TaskName
+from sn37.domain.round.signers import SampleSigners, packed
+from sn37.domain.scoring.jobs import ControlLoss
+from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.commitment import Commitment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What was scored, on what, with what, and the losses that came out."""
+
+    round: RoundKey
+    sync_hash: str
+    commitment: Commitment
+    tensor_digest: Digest  # of the weights as loaded
+    manifest: Mapping[TaskName, tuple[tuple[str, Digest], ...]]  # (row id, content hash)
+    manifest_digest: Digest
+    pools: Mapping[TaskName, tuple[int, Digest]]  # size and digest of the frozen pool
+    losses: Mapping[TaskName, tuple[float, ...]]  # a prefix when raced out
+    code_version: str
+    schedule_fingerprint: Digest
+    environment: Mapping[str, str] = field(default_factory=dict)  # dtype, device, versions
+    signers: SampleSigners | None = None  # of the manifest's rows; None in receipts of version 1
+    # What the controls cost, in the order of scoring. ``None`` up to version 2, in receipts of
+    # losses that a version without controls measured.
+    controls: tuple[ControlLoss, ...] | None = None
+    opinion: Opinion | None = None  # of a second implementation, where one was asked
+
+    def document(self) -> dict[str, JsonValue]:
+        """The receipt as JSON. Losses that JSON cannot say become "nan", "inf", "-inf".
+
+        Version 2 added signers, version 3 controls and the second opinion.
+        """
+        ref = self.commitment.model
+        document: dict[str, JsonValue] = {
+            "version": self.version,
+            "competition": self.round.competition,
+            "sync_block": self.round.sync_block,
+            "sync_hash": self.sync_hash,
+            "hotkey": self.commitment.hotkey,
+            "block": self.commitment.block,
+            "repo": ref.repo,
+            "revision": ref.revision,
+            "secure_hash": ref.secure_hash,
+            "tensor_digest": self.tensor_digest,
+            "manifest": {
+                task: [[row, content] for row, content in rows]
+                for task, rows in self.manifest.items()
+            },
+            "manifest_digest": self.manifest_digest,
+            "pools": {task: [size, digest] for task, (size, digest) in self.pools.items()},
+            "losses": {task: [_number(x) for x in xs] for task, xs in self.losses.items()},
+            "code_version": self.code_version,
+            "schedule_fingerprint": self.schedule_fingerprint,
+            "environment": dict(self.environment),
+        }
+        if self.signers is not None:
+            document["signers"] = packed(self.signers)
+            if self.controls is not None:
+                document["controls"] = [
+                    [c.kind.value, c.entropy_bits, c.measured_bits] for c in self.controls
+                ]
+                document["opinion"] = None if self.opinion is None else _said(self.opinion)
+        return document
+
+    @property
+    def version(self) -> int:
+        """Of the document: by what is known of the round. Each adds to the one before."""
+        if self.signers is None:
+            return 1
+        return 2 if self.controls is None else 3
+
+    @property
+    def digest(self) -> Digest:
+        """Hex sha256 of the canonical JSON of the document: what the hotkey signs."""
+        return canonical_digest(self.document())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedReceipt:
+    """A receipt's document as it is stored and published."""
+
+    document: bytes  # canonical JSON
+    hotkey: Hotkey  # of the validator that scored
+    signature: bytes  # sr25519 over the ASCII hex sha256 of the document
+
+
+def _said(opinion: Opinion) -> JsonValue:
+    """Of whom and on what the receipt says already."""
+    return {
+        "view": opinion.view.value,
+        "detail": opinion.detail,
+        "samples": [
+            [s.task, s.position, _number(s.ours), _number(s.theirs)] for s in opinion.samples
+        ],
+    }
+
+
+def _number(value: float) -> JsonValue:
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,1 @@
+"""Versions of this program and the switch between them."""

@@ -1,0 +1,352 @@
+"""Two or three entries on the samples they share: the sums that every verdict rests on."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from sn37.domain.ids import Block, EntryKey
+from sn37.domain.round.evenness import Share, evened, shares_of
+from sn37.domain.round.evidence import (
+    Evidence,
+    Pooled,
+    clipped,
+    clipped_log_e_value,
+    common_rounds,
+    exact_sum,
+    log_e_of,
+    log_e_value,
+    sums_of,
+)
+from sn37.domain.round.origins import (
+    MIN_SIGNED,
+    NOWHERE,
+    Origin,
+    OriginGain,
+    Origins,
+    gains_by_origin,
+    odd_origins,
+)
+
+# An entry that leads by the rows of a few signers only falls behind with even signers, further in
+# each round. The cut costs an honest entry 1.2 units with nine signers, so that -3 leaves it
+# nearly as much room as ``contention.STAYING_LEAD`` does.
+EVEN_LEAD = -3.0
+
+NO_ORIGINS: Origins = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """An eligible entry that is neither duplicate nor retired, with all its evidence.
+
+    ``since`` is where its clock began: samples of earlier rounds do not count for it, and its
+    ``precedence`` begins with that block. ``evidence`` may hold older rounds too. One that is not
+    present was not scored in this round: it is not heard, but later ones still wait for it, by the
+    samples that it has. One that is not readable cannot be crowned in this round.
+    """
+
+    key: EntryKey
+    precedence: tuple[int, int, str]
+    evidence: Evidence
+    since: Block
+    is_present: bool = True
+    is_readable: bool = True
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it may hold the crown or be compared: no evidence is NaN or infinite."""
+        return all(math.isfinite(v) for values in self.evidence.values() for v in values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A challenger against a champion, on their common samples that count."""
+
+    sums: Pooled
+    log_e: float  # evidence of clipped differences, the one that is to reach the level
+    plain_log_e: float  # of differences as they are
+    even_log_e: float  # no signer's rows speak louder than the median signer's, see ``evenness``
+    lead: float  # beyond epsilon's end value, in its own spread; minus infinity without samples
+    even_lead: float  # the same with no signer's rows louder than the median signer's
+    odd: tuple[Origin, ...] = ()  # signers whose rows do not count between these two
+    num_set_aside: int = 0  # rows of theirs
+    is_suspect: bool = False  # most rows are such: there are sums of none
+
+    @property
+    def rests_on_few(self) -> bool:
+        """Whether it is a minority of the signers that the challenger is not far behind by."""
+        return self.even_lead < EVEN_LEAD <= self.lead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trio:
+    """A champion, an earlier rival and a challenger on the samples that all three share."""
+
+    champion: float  # pooled losses
+    rival: float
+    challenger: float
+    lead: float  # the challenger's over the rival, as in ``Measured``
+    log_e: float  # the rival's evidence against the champion
+
+
+@dataclass(slots=True)
+class Comparer:
+    """Measures entries against each other; each pair and each trio once.
+
+    Contestants of one key are taken for the same: a comparer serves one round, after its losses
+    are complete.
+    """
+
+    epsilon_end: float
+    origins: Origins = field(default_factory=dict)
+    _pairs: dict[tuple[EntryKey, EntryKey], Measured] = field(init=False, default_factory=dict)
+    _trios: dict[tuple[EntryKey, EntryKey, EntryKey], Trio | None] = field(
+        init=False, default_factory=dict
+    )
+
+    def measure(self, champion: Contestant, challenger: Contestant) -> Measured:
+        """The challenger's case, since its clock."""
+        pair = (champion.key, challenger.key)
+        if pair not in self._pairs:
+            self._pairs[pair] = measure(
+                champion.evidence,
+                challenger.evidence,
+                since=challenger.since,
+                epsilon_end=self.epsilon_end,
+                origins=self.origins,
+            )
+        return self._pairs[pair]
+
+    def of_three(
+        self, champion: Contestant, rival: Contestant, challenger: Contestant
+    ) -> Trio | None:
+        """All three since the challenger's clock; ``None`` when they share no sample.
+
+        Rows that do not count between champion and rival are left out.
+        """
+        trio = (champion.key, rival.key, challenger.key)
+        if trio not in self._trios:
+            self._trios[trio] = self._of_three(champion, rival, challenger)
+        return self._trios[trio]
+
+    def _of_three(
+        self, champion: Contestant, rival: Contestant, challenger: Contestant
+    ) -> Trio | None:
+        odd = set(self.measure(champion, rival).odd)
+        held = [c.evidence for c in (champion, rival, challenger)]
+        (a, e, b), origins = _gathered(held, challenger.since, self.origins)
+        keep = [i for i, origin in enumerate(origins) if origin not in odd]
+        if not keep:
+            return None
+        a, e, b = ([values[i] for i in keep] for values in (a, e, b))
+        return Trio(
+            champion=exact_sum(a),
+            rival=exact_sum(e),
+            challenger=exact_sum(b),
+            lead=_lead(e, b, self.epsilon_end),
+            log_e=clipped_log_e_value(sums_of(a, e, [origins[i].task for i in keep])),
+        )
+
+
+def measure(
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    since: Block,
+    epsilon_end: float,
+    origins: Origins = NO_ORIGINS,
+) -> Measured:
+    """A challenger against a champion over all common rounds from ``since`` on.
+
+    Linear in the number of samples: 2 ms for 1,000.
+    """
+    found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
+    a, b, known = ([], [], []) if found.is_suspect else (found.a, found.b, found.known)
+    sums = sums_of(a, b, [origin.task for origin in known] if a else None)
+    log_e = clipped_log_e_value(sums)
+    even = [] if found.is_suspect else found.evened(found.clipped_gains())
+    lead = even_lead = _lead(a, b, epsilon_end)
+    if even and any(origin.signer is not None for origin in known):
+        even_lead = _in_spread(g - epsilon_end * x for g, x in zip(even, a, strict=True))
+    return Measured(
+        sums=sums,
+        log_e=log_e,
+        plain_log_e=log_e_value(sums),
+        even_log_e=min(log_e, log_e_of(sums, even)),
+        lead=lead,
+        even_lead=even_lead,
+        odd=found.odd,
+        num_set_aside=found.of.count(None),
+        is_suspect=found.is_suspect,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The rows that two entries share, and which of them count between the two."""
+
+    all_a: list[float]  # the champion's values on every row
+    all_b: list[float]
+    all_of: list[Origin]
+    of: list[Origin | None]  # the same origins, ``None`` for rows that are left out
+    odd: tuple[Origin, ...]  # whose rows are left out
+    is_suspect: bool  # most rows, or the rows of most signers: there is no verdict
+
+    @property
+    def a(self) -> list[float]:
+        """The champion's values on the rows that count."""
+        return self._kept(self.all_a)
+
+    @property
+    def b(self) -> list[float]:
+        """The challenger's."""
+        return self._kept(self.all_b)
+
+    @property
+    def known(self) -> list[Origin]:
+        """Origins of the rows that count."""
+        return [origin for origin in self.of if origin is not None]
+
+    def clipped_gains(self) -> list[float]:
+        """Differences of every row, cut as evidence is."""
+        gains = [x - y for x, y in zip(self.all_a, self.all_b, strict=True)]
+        return clipped(self.all_a, gains, [origin.task for origin in self.all_of])
+
+    def evened(self, gains: Sequence[float]) -> list[float]:
+        """Gains on the rows that count, no signer's above the median of all, odd ones included.
+
+        Were odd signers not counted, a few that have most of the rows would be the majority of
+        those that are left.
+
+        Args:
+            gains: Of every row.
+        """
+        return self._kept(evened(self.all_a, gains, self.all_of))
+
+    def _kept(self, values: Sequence[float]) -> list[float]:
+        return [v for v, origin in zip(values, self.of, strict=True) if origin is not None]
+
+
+def counted(
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    since: Block,
+    epsilon_end: float,
+    origins: Origins,
+) -> Counted:
+    """The common rows of two entries from ``since`` on, and whose do not count."""
+    (a, b), of = _gathered([champion, challenger], since, origins)
+    odd: frozenset[Origin] = frozenset()
+    if any(origin.signer is not None for origin in of):
+        gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
+        odd = odd_origins(a, gains, of, least=epsilon_end)
+    shown = [None if origin in odd else origin for origin in of]
+    return Counted(
+        all_a=a,
+        all_b=b,
+        all_of=of,
+        of=shown,
+        odd=tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
+        is_suspect=2 * shown.count(None) > len(of) or _are_most(odd, of),
+    )
+
+
+def _are_most(odd: Collection[Origin], of: Sequence[Origin]) -> bool:
+    """Whether more than half of the signers with rows enough to be judged alone are odd.
+
+    Two that flood a draw have most of its rows, and then the others look odd beside them.
+    """
+    num_rows = Counter(origin for origin in of if origin.signer is not None)
+    judged = {origin for origin, num in num_rows.items() if num >= MIN_SIGNED}
+    return 2 * len(judged.intersection(odd)) > len(judged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerCase:
+    """What one signer's rows of a task do to the case of a challenger against a champion.
+
+    Attributes:
+        better: Share of the champion's pooled loss by which the challenger is better without these
+            rows; ``None`` where no row is left.
+        log_e: The evidence without them.
+        is_odd: They do not count between the two.
+        share: Its gain beside the median signer's, and what is taken off for the evidence with even
+            signers; ``None`` where the champion has no loss on its rows.
+    """
+
+    origin: Origin
+    gain: OriginGain
+    better: float | None
+    log_e: float
+    is_odd: bool
+    share: Share | None
+
+
+def by_signer(
+    champion: Evidence,
+    challenger: Evidence,
+    *,
+    since: Block,
+    epsilon_end: float,
+    origins: Origins,
+) -> tuple[SignerCase, ...]:
+    """Each signer's rows of each task, and margin and evidence with them left out in turn.
+
+    In the order of tasks and signers. Rows that nobody signed are left out of it. All rows take
+    part here, those of odd signers as well.
+    """
+    (a, b), of = _gathered([champion, challenger], since, origins)
+    gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
+    odd = odd_origins(a, gains, of, least=epsilon_end)
+    shares = shares_of(a, gains, of)
+    cases = []
+    for origin, gain in gains_by_origin(a, gains, of).items():
+        if origin.signer is None:
+            continue
+        keep = [i for i, other in enumerate(of) if other != origin]
+        sums = sums_of([a[i] for i in keep], [b[i] for i in keep], [of[i].task for i in keep])
+        cases.append(
+            SignerCase(
+                origin=origin,
+                gain=gain,
+                better=1 - sums.challenger / sums.champion if sums.champion > 0 else None,
+                log_e=clipped_log_e_value(sums),
+                is_odd=origin in odd,
+                share=shares.get(origin),
+            )
+        )
+    return tuple(sorted(cases, key=lambda c: (c.origin.task, c.origin.signer or "")))
+
+
+def _gathered(
+    entries: Sequence[Evidence], since: Block, origins: Mapping[Block, tuple[Origin, ...]]
+) -> tuple[list[list[float]], list[Origin]]:
+    found: list[list[float]] = [[] for _ in entries]
+    of: list[Origin] = []
+    for sync, values in common_rounds(entries, since=since):
+        for held, more in zip(found, values, strict=True):
+            held += more
+        num = len(values[0])
+        known = origins.get(sync, ())[:num]
+        of += [*known, *(NOWHERE,) * (num - len(known))]
+    return found, of
+
+
+def _lead(champion: Sequence[float], challenger: Sequence[float], margin: float) -> float:
+    """The sum of ``a (1 - margin) - b`` over the root of its sum of squares."""
+    if not champion:
+        return -math.inf
+    return _in_spread(a * (1 - margin) - b for a, b in zip(champion, challenger, strict=True))
+
+
+def _in_spread(values: Iterable[float]) -> float:
+    terms = list(values)
+    total, squares = exact_sum(terms), exact_sum(t * t for t in terms)
+    if math.isnan(total) or math.isnan(squares):
+        return -math.inf
+    return total / math.sqrt(squares) if squares > 0 else 0.0

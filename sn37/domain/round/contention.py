@@ -1,0 +1,128 @@
+"""Who may still take a crown: whom the next round scores again, and for whom others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.round.comparing import Comparer, Contestant
+from sn37.domain.round.evidence import Evidence
+from sn37.domain.round.round_entries import Contention, current_submissions, precedence_of
+from sn37.domain.round.slots import contenders, distinct_first, ranked
+from sn37.domain.round.state import History, Submission
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import CommitmentBook
+from sn37.domain.submission.duplicates import mark_duplicates
+from sn37.domain.submission.eligibility import is_out
+from sn37.domain.weights.standings import WINDOW_ROUNDS
+
+# A replaced entry stays while its lead beyond the margin is no further below zero than that, in its
+# own spread. At zero one that is truly better drops out with the first unlucky round, for good,
+# since nobody scores it again: of 10 such entries one was robbed by a clone, at -2 none of 20.
+STAYING_LEAD = -2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Entries that were scored and may take part, besides whoever held the crown last."""
+
+    former: Submission
+    current: tuple[Submission, ...]
+    replaced: tuple[Submission, ...]  # whose hotkey has committed again: they stay if they lead
+
+    @property
+    def keys(self) -> tuple[EntryKey, ...]:
+        """Everybody whose evidence is needed."""
+        return tuple(s.commitment.key for s in (self.former, *self.current, *self.replaced))
+
+
+def candidates_of(
+    history: History,
+    *,
+    competition: CompetitionId,
+    submissions: Mapping[EntryKey, Submission],
+    sync_block: Block,
+    metagraph: Metagraph,
+    schedule: Schedule,
+    book: CommitmentBook | None = None,
+) -> Candidates | None:
+    """Who may be heard again in the round of ``sync_block``; ``None`` before the first champion.
+
+    An entry whose hotkey left for another competition, where it may win another crown, is let go,
+    and so is a replaced one for which there was no place in the window of the standings.
+    """
+    if history.former is None:
+        return None
+    newest = current_submissions(submissions.values(), sync_block, book)
+    keys = {s.commitment.key for s in newest}
+    elsewhere = {s.commitment.hotkey for s in newest if s.commitment.competition != competition}
+    oldest = Block(sync_block - WINDOW_ROUNDS * schedule.timing.cadence)
+    current, replaced = list[Submission](), list[Submission]()
+    for submission in mark_duplicates(submissions.values(), entered=history.entered):
+        key = submission.commitment.key
+        if (
+            submission.commitment.competition != competition
+            or key == history.former
+            or key.block > sync_block
+            or not history.is_scored(submission)
+            or is_out(submission, sync_block=sync_block, schedule=schedule, metagraph=metagraph)
+        ):
+            continue
+        if key in keys:
+            current.append(submission)
+        elif _may_stay(key, elsewhere, history, oldest):
+            replaced.append(submission)
+    return Candidates(
+        former=submissions[history.former], current=tuple(current), replaced=tuple(replaced)
+    )
+
+
+def contention_of(
+    found: Candidates, evidence: Mapping[EntryKey, Evidence], comparer: Comparer
+) -> Contention:
+    """Who stays, by the evidence of the rounds before.
+
+    A replaced entry stays while it leads the champion by the margin, but for its luck, else a copy
+    of it would be crowned while it is gone (attack 56).
+    """
+    king = _contestant(found.former, evidence)
+    may_stay = {s.commitment.key for s in found.replaced}
+    rivals = [_contestant(s, evidence) for s in (*found.current, *found.replaced)]
+
+    def leads(rival: Contestant) -> bool:
+        found = comparer.measure(king, rival)
+        return found.sums.clears(comparer.epsilon_end) and not found.rests_on_few
+
+    heard = [
+        r
+        for r in ranked(king, rivals, comparer)
+        if r.key not in may_stay or comparer.measure(king, r).lead > STAYING_LEAD
+    ]
+    by_precedence = sorted(heard, key=lambda c: c.precedence)
+    hopeful = [
+        r for r in by_precedence if leads(r) or comparer.measure(king, r).lead > STAYING_LEAD
+    ]
+    return Contention(
+        former=king.key,
+        contenders=tuple(c.key for c in contenders(king, heard, comparer)),
+        leading=tuple(r.key for r in by_precedence if leads(r)),
+        hopeful=tuple(r.key for r in distinct_first(king, hopeful, comparer)),
+    )
+
+
+def _may_stay(
+    key: EntryKey, elsewhere: Collection[Hotkey], history: History, oldest: Block
+) -> bool:
+    return key.hotkey not in elsewhere and history.last_tried.get(key, key.block) > oldest
+
+
+def _contestant(submission: Submission, evidence: Mapping[EntryKey, Evidence]) -> Contestant:
+    key = submission.commitment.key
+    return Contestant(
+        key=key,
+        precedence=precedence_of(submission),
+        evidence=evidence.get(key, {}),
+        since=submission.clock_block,
+    )

@@ -1,0 +1,68 @@
+"""Gains that do not rest on a minority of the signers.
+
+The test for odd signers (``sn37.domain.round.origins``) needs rows: a signer with few of them, or with an
+edge just below the limit, is not found. Several such signers together would take a crown or have
+an honest entry retired. So the evidence is asked for once more, with no signer's rows speaking
+louder than those of the median signer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sn37.domain.ids import TaskName
+from sn37.domain.round.origins import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A signer's gain as a share of the champion's loss on the same rows."""
+
+    gain: float
+    median: float  # of the signers of its task
+
+    @property
+    def beyond(self) -> float:
+        """What is taken off: never below zero."""
+        return max(0.0, self.gain - self.median)
+
+
+def evened(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
+) -> list[float]:
+    """Gains in which no signer is above the median signer of its task.
+
+    A signer's gain is the sum of its gains as a share of the champion's loss on the same rows. What
+    it has beyond the median is taken off its rows, in proportion to the champion's loss on them.
+    Of an even number of signers the lower of the two in the middle counts. Signers below
+    the median stay as they are. Rows that nobody signed count as those of one more signer.
+
+    Fewer than half of the signers of a task therefore add nothing to what the others show,
+    however many rows they have and however few. Linear in the number of rows.
+    """
+    shares = shares_of(champion, gains, origins)
+    beyond = {origin: share.beyond for origin, share in shares.items() if share.beyond > 0}
+    return [
+        gain - beyond[origin] * a if origin in beyond else gain
+        for a, gain, origin in zip(champion, gains, origins, strict=True)
+    ]
+
+
+def shares_of(
+    champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
+) -> Mapping[Origin, Share]:
+    """Of each signer on whose rows the champion has a loss."""
+    sums: dict[Origin, list[float]] = {}
+    for a, gain, origin in zip(champion, gains, origins, strict=True):
+        of_origin = sums.setdefault(origin, [0.0, 0.0])
+        of_origin[0] += a
+        of_origin[1] += gain
+    shares = {origin: gain / a for origin, (a, gain) in sums.items() if a > 0}
+    by_task: dict[TaskName, list[float]] = {}
+    for origin, share in shares.items():
+        by_task.setdefault(origin.task, []).append(share)
+    middle = {task: sorted(found)[(len(found) - 1) // 2] for task, found in by_task.items()}
+    return {
+        origin: Share(gain=share, median=middle[origin.task]) for origin, share in shares.items()
+    }

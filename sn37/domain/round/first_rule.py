@@ -1,0 +1,109 @@
+"""The winner rule of before revision 2: rounds that were judged by it are audited by it.
+
+The champion is remembered and a challenger needs margin and evidence, as in ``KingOfTheHill``.
+What docs/winner.md lists as revision 2 is missing: whoever is not in the round is not waited for,
+a vacant crown goes to the earliest commitment present, differences are not clipped, everybody is
+shielded, and evidence counts from the commitment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sn37.domain.ids import Block, EntryKey
+from sn37.domain.round.comparing import Contestant
+from sn37.domain.round.evidence import LOG_LEVEL, Pooled, common, exact_sum, log_e_value, pooled
+from sn37.domain.round.origins import Origins
+from sn37.domain.round.winner import Comparison, Crown, Decision, Hurdle
+from sn37.domain.schedule.epsilon import Epsilon
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRule:
+    """Challengers in order of precedence; each that beats the champion replaces it at once."""
+
+    def decide(
+        self,
+        *,
+        crown: Crown,
+        contestants: Sequence[Contestant],
+        at: Block,
+        epsilon: Epsilon,
+        origins: Origins,
+    ) -> Decision:
+        queue = sorted(contestants, key=lambda c: c.precedence)
+        finite = [c for c in queue if c.is_finite]
+        present = [c for c in finite if c.is_present]
+        if not present:
+            return Decision(champion=None)
+        incumbent = king = next((c for c in present if c.key == crown.holder), present[0])
+        comparisons = []
+        for challenger in queue:
+            if challenger is incumbent or not challenger.is_present:
+                continue
+            earlier = [c for c in finite if c.precedence < challenger.precedence]
+            heard = _hear(king, challenger, earlier, at=at, epsilon=epsilon)
+            comparisons.append(heard)
+            if heard.taken:
+                king = challenger
+        return Decision(champion=king.key, comparisons=tuple(comparisons), is_shielded=True)
+
+
+def _beats(sums: Pooled, epsilon: float) -> Hurdle | None:
+    if not sums.num_samples:
+        return Hurdle.UNPAIRED
+    if not sums.clears(epsilon):
+        return Hurdle.MARGIN
+    return Hurdle.EVIDENCE if log_e_value(sums) < LOG_LEVEL else None
+
+
+def _hear(
+    king: Contestant,
+    challenger: Contestant,
+    earlier: Sequence[Contestant],
+    *,
+    at: Block,
+    epsilon: Epsilon,
+) -> Comparison:
+    margin = epsilon.at(committed=king.key.block, now=at)
+    sums = pooled(king.evidence, challenger.evidence, since=challenger.key.block)
+    hurdle = _beats(sums, margin) if challenger.is_finite else Hurdle.NON_FINITE
+    rival = None
+    if hurdle is None:
+        rival = _waits_for(king, challenger, earlier, margin=margin, end=epsilon.end)
+        hurdle = Hurdle.WAITING if rival else None
+    return Comparison(
+        challenger=challenger.key,
+        champion=king.key,
+        num_samples=sums.num_samples,
+        ratio=sums.ratio,
+        log_e=log_e_value(sums),
+        epsilon=margin,
+        hurdle=hurdle,
+        waits_for=rival,
+    )
+
+
+def _waits_for(
+    king: Contestant,
+    challenger: Contestant,
+    earlier: Sequence[Contestant],
+    *,
+    margin: float,
+    end: float,
+) -> EntryKey | None:
+    for rival in earlier:
+        if rival.key == king.key:
+            continue
+        kings, rivals, ours = _totals((king, rival, challenger), since=challenger.key.block)
+        if rivals < kings * (1 - margin) and not ours < rivals * (1 - end):
+            return rival.key
+    return None
+
+
+def _totals(contestants: Sequence[Contestant], *, since: Block) -> tuple[float, ...]:
+    shared = list(common([c.evidence for c in contestants], since=since))
+    return tuple(
+        exact_sum(v for values in shared for v in values[i]) for i in range(len(contestants))
+    )

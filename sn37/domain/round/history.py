@@ -1,0 +1,150 @@
+"""What the recorded rounds of a competition say about its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
+from sn37.domain.round.defences import defences_after
+from sn37.domain.round.state import (
+    NO_HISTORY,
+    EntryResult,
+    History,
+    RoundResult,
+    ValidatorState,
+    Verdict,
+)
+
+
+def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
+    """The history of one competition.
+
+    Rounds that were missed say nothing, also when they were scored later: that is evidence, and
+    begins no challenge.
+
+    Args:
+        rounds: By sync block, as they are recorded.
+        past: What the rounds before these come to.
+    """
+    judged = [r for r in rounds if r.skipped is None]
+    entered, scored, time = dict(past.entered), set(past.scored), _Time(past)
+    last_tried, clocks = dict(past.last_tried), dict(past.clocks)
+    for round_ in judged:
+        of_round = dict(round_.clocks)
+        for entry in round_.entries:
+            time.add(entry)
+        for entry in filter(_was_tried, round_.entries):
+            key, sync = entry.key, round_.key.sync_block
+            clock = of_round.get(key, key.block)
+            if clock > clocks.get(key, key.block):  # its evidence and its challenge began again
+                clocks[key] = clock
+                entered.pop(key, None)
+                scored.discard(key)
+            entered.setdefault(key, sync)
+            last_tried[key] = sync
+            if entry.verdict is Verdict.SCORED:
+                scored.add(key)
+    newest = judged[-1] if judged else None
+    return History(
+        entered=entered,
+        scored=frozenset(scored),
+        last_tried=last_tried,
+        clocks=clocks,
+        num_judged=past.num_judged + len(judged),
+        champion=newest.champion if newest else past.champion,
+        is_shielded=newest.is_shielded if newest else past.is_shielded,
+        crowned_at=_crowned_at(judged, past),
+        defences=_defences(judged, past),
+        crowned=_by_last_time((*past.crowned, *(r.champion for r in judged))),
+        copiers=_copiers(judged, past),
+        timeouts=time.timeouts,
+        stalls=time.stalls,
+        hung=frozenset(time.hung),
+        unlucky=frozenset(time.unlucky),
+        postponed=frozenset(newest.postponed) if newest else past.postponed,
+    )
+
+
+def _crowned_at(judged: Sequence[RoundResult], past: History) -> Block | None:
+    champion, since = past.champion, past.crowned_at
+    for round_ in judged:
+        if round_.champion != champion:
+            champion = round_.champion
+            since = None if champion is None else round_.key.sync_block
+    return since
+
+
+def _defences(judged: Sequence[RoundResult], past: History) -> tuple[bool, ...]:
+    champion, missed = past.champion, past.defences
+    for round_ in judged:
+        missed = defences_after(missed, champion, round_)
+        champion = round_.champion
+    return missed
+
+
+def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
+    """Those whose newest entry was flagged. Old rounds tell no more whom they flagged."""
+    found = set(past.copiers)
+    for round_ in rounds:
+        flagged = {later for later, _ in round_.near_duplicates or ()}
+        for entry in filter(_was_tried, round_.entries):
+            (found.add if entry.key in flagged else found.discard)(entry.key.hotkey)
+    return frozenset(found)
+
+
+class _Time:
+    """Which entries could not be scored, for want of time or by a fault of ours, since they were
+    last scored."""
+
+    def __init__(self, past: History) -> None:
+        self.timeouts = dict(past.timeouts)
+        self.stalls = dict(past.stalls)
+        self.hung = set(past.hung)
+        self.unlucky = set(past.unlucky)
+
+    def add(self, entry: EntryResult) -> None:
+        """One row of the next round. An outage of ours neither adds time nor forgives it."""
+        key = entry.key
+        if _was_tried(entry):
+            self.unlucky.discard(key)
+        elif entry.verdict is Verdict.FAILED and entry.reason in OF_THE_WORKER:
+            self.unlucky.add(key)
+        if entry.verdict is Verdict.SCORED:
+            self.timeouts.pop(key, None)
+            self.stalls.pop(key, None)
+            self.hung.discard(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.TIMEOUT:
+            self.timeouts[key] = self.timeouts.get(key, 0) + 1
+            self.hung.add(key.hotkey)
+        elif entry.verdict is Verdict.FAILED and entry.reason is Reason.STALLED:
+            self.stalls[key] = self.stalls.get(key, 0) + 1
+
+
+def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:
+    """The history of each competition."""
+    return {c: history_of(r, state.past.get(c, NO_HISTORY)) for c, r in state.rounds.items()}
+
+
+def abridged(round_: RoundResult) -> RoundResult:
+    """A round of the past as far as rules still ask for it: its crown, and who took part."""
+    took_part = tuple(
+        replace(entry, detail="", score=None, tasks=())
+        for entry in round_.entries
+        if entry.verdict in (Verdict.SCORED, Verdict.FAILED)
+    )
+    return replace(round_, entries=took_part, near_duplicates=None)
+
+
+def _by_last_time(champions: Sequence[EntryKey | None]) -> tuple[EntryKey, ...]:
+    """Each of them once, in the order of its last place."""
+    newest_first = dict.fromkeys(c for c in reversed(champions) if c is not None)
+    return tuple(reversed(newest_first))
+
+
+def _was_tried(entry: EntryResult) -> bool:
+    """Scored, or failed by the model's fault: an outage of ours uses up no challenge."""
+    if entry.verdict is Verdict.FAILED:
+        return entry.reason is not None and entry.reason.blame is Blame.MINER
+    return entry.verdict is Verdict.SCORED

@@ -1,0 +1,251 @@
+"""The entries of a round."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.metagraph import Metagraph
+from sn37.domain.reasons import Reason
+from sn37.domain.round.newcomers import turns_of
+from sn37.domain.round.state import NO_HISTORY, EntryResult, History, Submission, Verdict
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.commitment import CommitmentBook
+from sn37.domain.submission.duplicates import mark_duplicates
+from sn37.domain.submission.eligibility import MAX_FAILURES, Judgement, judge
+from sn37.domain.submission.models import Availability
+
+# Entries besides the contenders that take places which newcomers leave free. A contender's place
+# may be held for days by an entry that leads by a hair; a better one is scored meanwhile, before
+# later copies of it are proven.
+MAX_HOPEFUL = 16
+
+_UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPlan:
+    """Who is scored in a round, and why the others are not."""
+
+    # Of the rounds before, when it is still eligible; else the heir of the vacant crown.
+    champion: EntryKey | None
+    entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
+    listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
+    awaited: tuple[EntryKey, ...] = ()  # leaders without a place, by precedence
+    is_heir: bool = False  # the champion did not hold the crown before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contention:
+    """Who may still take the crown, by the evidence of the rounds before."""
+
+    former: EntryKey | None = None  # who holds it, or held it last
+    contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
+    leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
+    # Who may have a place that newcomers leave free: those that lead or are behind by luck alone,
+    # copies after originals.
+    hopeful: tuple[EntryKey, ...] = ()
+
+
+NO_CONTENTION = Contention()
+
+
+def plan_entries(
+    *,
+    submissions: Iterable[Submission],
+    competition: CompetitionId,
+    schedule: Schedule,
+    sync_block: Block,
+    metagraph: Metagraph,
+    contention: Contention = NO_CONTENTION,
+    history: History = NO_HISTORY,
+    hung: Collection[Hotkey] = (),
+    availability: Mapping[EntryKey, Availability] = _UNKNOWN,
+    book: CommitmentBook | None = None,
+) -> EntryPlan:
+    """The entries of one competition's round, from the chain at its sync block.
+
+    The champion and the contenders stay in, also replaced ones; the first contender that is
+    eligible defends a vacant crown. Others take the places for new entries, see ``admitted``, and
+    the hopeful those that are left. Without a ``book`` each hotkey's newest commitment counts.
+    """
+    known = mark_duplicates(submissions, entered=history.entered)
+    taking_part = _taking_part(known, competition, sync_block, contention, history, book)
+    staying, listed = set[EntryKey](), dict[EntryKey, EntryResult]()
+    waiting, spare = list[Submission](), set[EntryKey]()
+    for submission in taking_part:
+        key = submission.commitment.key
+        judgement = judge(
+            submission,
+            sync_block=sync_block,
+            schedule=schedule,
+            metagraph=metagraph,
+            previous_challenge=history.previous_challenge(key, submission.clock_block),
+            availability=availability.get(key),
+            champion=key == history.champion,
+            held=history.is_scored(submission),
+        )
+        if not judgement.eligible:
+            listed[key] = _row(submission, judgement)
+        elif key == history.champion or key in contention.contenders:
+            staying.add(key)
+        elif evaluate_again(submission, history):
+            waiting.append(submission)
+        else:
+            listed[key] = _row(submission, _queued("scored before, behind the contenders"))
+            spare.add(key)
+    new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
+    room = min(MAX_HOPEFUL, schedule.max_new_entries - len(new))
+    staying |= {*[k for k in contention.hopeful if k in spare][:room]}
+    listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
+    order = [s.commitment.key for s in taking_part]
+    heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
+    champion = next((k for k in (history.champion, *heirs) if k in staying), None)
+    entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
+    return EntryPlan(
+        champion=champion,
+        entries=tuple(entries),
+        listed=tuple(listed[k] for k in order if k not in entries),
+        awaited=_awaited(contention, entries, listed),
+        is_heir=champion != history.champion,
+    )
+
+
+def _awaited(
+    contention: Contention, entries: Sequence[EntryKey], listed: Mapping[EntryKey, EntryResult]
+) -> tuple[EntryKey, ...]:
+    """Leaders that got no place, but not those that may not take part."""
+    queued = {k for k, row in listed.items() if row.reason is Reason.QUEUED}
+    return tuple(
+        k for k in contention.leading if k not in entries and (k in queued or k not in listed)
+    )
+
+
+def _taking_part(
+    known: Sequence[Submission],
+    competition: CompetitionId,
+    sync_block: Block,
+    contention: Contention,
+    history: History,
+    book: CommitmentBook | None,
+) -> list[Submission]:
+    """Current commitments to the competition, and replaced ones that keep their place.
+
+    A champion keeps it whose hotkey had committed again before it was crowned: who commits
+    afterwards gives the crown up.
+    """
+    current = current_submissions(known, sync_block, book)
+    newest = {s.commitment.hotkey: s.commitment.block for s in current}
+    if book is not None:
+        newest |= {hotkey: record.block for hotkey, record in book.malformed.items()}
+    replaced = {*contention.contenders, *contention.hopeful}
+    champion, crowned_at = history.champion, history.crowned_at
+    if champion and crowned_at and newest.get(champion.hotkey, sync_block) <= crowned_at:
+        replaced.add(champion)
+    found = {s.commitment.key: s for s in current if s.commitment.competition == competition}
+    found |= {s.commitment.key: s for s in known if s.commitment.key in replaced}
+    return sorted(found.values(), key=precedence_of)
+
+
+def precedence_of(submission: Submission) -> tuple[int, int, str]:
+    """The order in which entries are heard: by the block where their clock began."""
+    _, index, hotkey = submission.commitment.precedence
+    return (submission.clock_block, index, hotkey)
+
+
+def admitted(
+    waiting: Sequence[Submission],
+    history: History,
+    places: int,
+    *,
+    hung: Collection[Hotkey] = (),
+) -> frozenset[EntryKey]:
+    """Which entries that wait for their first round get one of the places.
+
+    Those that had a place in the round before and no time come first. Half of the other places go
+    by age, half to the hotkeys that never challenged, or not for the longest time: neither a
+    backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
+    whose last model was nearly somebody else's come after the others, then entries that failed by a
+    fault of ours, those that hung last.
+    """
+
+    def is_copier(submission: Submission) -> bool:
+        return submission.commitment.hotkey in history.copiers
+
+    def rest(submission: Submission) -> int:
+        last = history.last_challenge(submission.commitment.hotkey)
+        return -1 if last is None else last
+
+    by_age = sorted(waiting, key=lambda s: (is_copier(s), precedence_of(s)))
+    turns = turns_of(
+        by_age,
+        postponed=history.postponed,
+        hung={*hung, *history.hung},
+        unlucky=history.unlucky,
+    )
+    left = max(places - len(turns.postponed), 0)
+    by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
+    order = (
+        *turns.postponed,
+        *turns.others[: left // 2],
+        *by_rest,
+        *turns.unlucky,
+        *turns.hung,
+    )
+    return frozenset(list(dict.fromkeys(s.commitment.key for s in order))[:places])
+
+
+def evaluate_again(submission: Submission, history: History) -> bool:
+    """Whether an entry that is neither champion nor contender is to be evaluated.
+
+    Never scored: yes, also after failures of ours, and once more after one of the model's.
+    Scored: only as a contender, since every evaluation beyond is a ticket in a lottery.
+    Retired: never.
+    """
+    return (
+        not history.is_scored(submission)
+        and submission.failures < MAX_FAILURES
+        and not submission.retired
+    )
+
+
+def current_submissions(
+    submissions: Iterable[Submission], block: Block, book: CommitmentBook | None = None
+) -> tuple[Submission, ...]:
+    """One submission per hotkey, that of its newest record at ``block``, by precedence.
+
+    The chain holds one record per hotkey and subnet, so a commitment to another competition
+    replaces the one before as well.
+    """
+    newest: dict[Hotkey, Submission] = {}
+    ordered = sorted(submissions, key=lambda s: s.commitment.precedence)
+    for submission in ordered:
+        commitment = submission.commitment
+        if commitment.block > block:
+            continue
+        if book is not None:
+            record = book.well_formed.get(commitment.hotkey)
+            if record is None or record.key != commitment.key:
+                continue
+        newest[commitment.hotkey] = submission
+    return tuple(sorted(newest.values(), key=lambda s: s.commitment.precedence))
+
+
+def _behind(submission: Submission, num_others: int) -> EntryResult:
+    return _row(submission, _queued(f"behind {num_others} others"))
+
+
+def _queued(why: str) -> Judgement:
+    return Judgement(verdict=Verdict.WAITING, reason=Reason.QUEUED, detail=why)
+
+
+def _row(submission: Submission, judgement: Judgement) -> EntryResult:
+    return EntryResult(
+        key=submission.commitment.key,
+        repo=submission.commitment.model.repo,
+        verdict=judgement.verdict or Verdict.WAITING,
+        reason=judgement.reason,
+        detail=judgement.detail,
+    )

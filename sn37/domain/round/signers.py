@@ -1,0 +1,78 @@
+"""Who signed each sample of a round, so that its losses can be told apart by signer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from sn37.domain.canonical import JsonValue
+from sn37.domain.ids import Hotkey, TaskName
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.scoring.jobs import TaskBatch, interleave
+
+# By task, in the order of its manifest; None for a sample that nobody signed.
+SampleSigners: TypeAlias = Mapping[TaskName, tuple[Hotkey | None, ...]]
+
+
+def signers_of(batches: Iterable[TaskBatch]) -> SampleSigners:
+    """Who signed the samples of a round."""
+    return {b.task: tuple(s.provenance.signer for s in b.samples) for b in batches}
+
+
+def in_scoring_order(signers: SampleSigners, competition: Competition) -> tuple[Hotkey | None, ...]:
+    """The signers of a round's samples, one for each value that ``evidence.weigh`` returns.
+
+    An entry that was stopped early has a prefix of these values.
+
+    Raises:
+        ValueError: A task has another number of samples than the competition draws.
+    """
+    tasks = tuple((t.name, t.num_samples) for t in competition.tasks)
+    require_counts(signers, dict(tasks))
+    return tuple(signer for b in interleave(tasks) for signer in signers[b.task][b.first : b.stop])
+
+
+def require_counts(signers: SampleSigners, counts: Mapping[TaskName, int]) -> None:
+    """Insist on a signer, or ``None``, for each of so many samples of each task.
+
+    Raises:
+        ValueError: Names the first task with another number, or the tasks.
+    """
+    if set(signers) != set(counts):
+        raise ValueError(
+            f"signers of the tasks {', '.join(sorted(signers)) or 'none'}, "
+            f"not of {', '.join(sorted(counts)) or 'none'}"
+        )
+    for task, count in counts.items():
+        if len(signers[task]) != count:
+            raise ValueError(f"task {task}: signers of {len(signers[task])} samples, not {count}")
+
+
+def packed(signers: SampleSigners) -> dict[str, JsonValue]:
+    """As JSON that names each hotkey once; ``samples`` has its place in ``hotkeys``, or null."""
+    hotkeys = sorted({h for row in signers.values() for h in row if h is not None})
+    place = {hotkey: number for number, hotkey in enumerate(hotkeys)}
+    return {
+        "hotkeys": list(hotkeys),
+        "samples": {
+            task: [None if h is None else place[h] for h in row] for task, row in signers.items()
+        },
+    }
+
+
+def unpacked(hotkeys: Iterable[str], samples: Mapping[str, Iterable[int | None]]) -> SampleSigners:
+    """What ``packed`` was made of.
+
+    Raises:
+        ValueError: It is not as ``packed`` writes it: a hotkey twice, unsorted or unused, or a
+            place that there is not.
+    """
+    known = [Hotkey(h) for h in hotkeys]
+    rows = {TaskName(task): tuple(places) for task, places in samples.items()}
+    used = {place for row in rows.values() for place in row if place is not None}
+    if known != sorted(set(known)) or used != set(range(len(known))):
+        raise ValueError("signers that are repeated, out of order, unused or missing")
+    return {
+        task: tuple(None if place is None else known[place] for place in row)
+        for task, row in rows.items()
+    }

@@ -1,0 +1,134 @@
+"""Who is scored again in the next round: the few entries that may still take the crown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from sn37.domain.ids import EntryKey
+from sn37.domain.round.comparing import EVEN_LEAD, Comparer, Contestant
+from sn37.domain.round.waiting import Follows, followed_by
+
+MAX_CONTENDERS = 4  # kept from round to round besides the champion
+MAX_FOLLOWERS = 1  # of them, places for entries that an earlier one is as good as
+
+
+def ranked(
+    former: Contestant,
+    others: Iterable[Contestant],
+    comparer: Comparer,
+    *,
+    asks_signers: bool = True,
+) -> tuple[Contestant, ...]:
+    """Entries that share samples with the champion there was last, the most promising first.
+
+    By the lead beyond epsilon's end value in its own spread: noise widens the spread as much as
+    the luck, so that variance buys no place. The earlier wins a tie. Those whose lead rests on
+    a few signers come among those that are far behind. Those without a verdict, since most of
+    their rows are suspect, are last: more rows may give one.
+    """
+    rows = []
+    for other in others:
+        if other.key != former.key and other.is_finite:
+            found = comparer.measure(former, other)
+            if found.sums.num_samples or found.is_suspect:
+                rows.append(
+                    (
+                        asks_signers and found.even_lead < EVEN_LEAD,
+                        -found.lead,
+                        other.precedence,
+                        other,
+                    )
+                )
+    return tuple(other for *_, other in sorted(rows, key=lambda row: row[:3]))
+
+
+def contenders(
+    former: Contestant,
+    others: Iterable[Contestant],
+    comparer: Comparer,
+    *,
+    asks_signers: bool = True,
+) -> tuple[Contestant, ...]:
+    """The entries that stay, at most ``MAX_CONTENDERS``; the heir of a vacant crown is the first.
+
+    An entry that would have to wait for an earlier one gives its place to that one: however many
+    copies there are of it, and however lucky they are, the earlier one stays. One place is kept
+    for the follower that is furthest ahead of the entry that it follows, which may be better.
+    Nobody has a place whose forerunner has none, and the first follows nobody. Nobody follows an
+    entry whose lead rests on a few signers.
+
+    Args:
+        former: Whoever held the crown last.
+        others: Scored, not retired, eligible.
+        asks_signers: Whether it matters that a lead rests on a few signers, as it did not in rounds
+            of older versions.
+    """
+    order = ranked(former, others, comparer, asks_signers=asks_signers)
+    even = [
+        entry
+        for entry in order
+        if not (asks_signers and comparer.measure(former, entry).rests_on_few)
+    ]
+    follows = {
+        entry.key: followed_by(former, entry, even, margin=comparer.epsilon_end, comparer=comparer)
+        for entry in order
+    }
+    heads: dict[EntryKey, Contestant] = {}
+    for entry in order:
+        found = follows[entry.key]
+        for head in reversed(_forerunners(found.rival if found else entry, follows)):
+            heads.setdefault(head.key, head)
+    return _placed(list(heads.values()), order, follows)
+
+
+def distinct_first(
+    former: Contestant, others: Sequence[Contestant], comparer: Comparer
+) -> tuple[Contestant, ...]:
+    """Entries by how far each is ahead of the earlier one that it is least ahead of.
+
+    A copy is surely not better by epsilon's end value than what it was made from, however little
+    noise it has, and is last: a crowd of copies takes no place from an original, of theirs or not.
+
+    Args:
+        former: Whoever held the crown last.
+        others: By precedence.
+    """
+    ahead = {}
+    for place, entry in enumerate(others):
+        shared = (comparer.of_three(former, earlier, entry) for earlier in others[:place])
+        ahead[entry.key] = min((trio.lead for trio in shared if trio), default=math.inf)
+    return tuple(sorted(others, key=lambda entry: (-ahead[entry.key], entry.precedence)))
+
+
+def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:
+    """An entry, the one that it follows, whom that one follows, and so on: ever earlier ones."""
+    found = [entry]
+    while following := follows[found[-1].key]:
+        found.append(following.rival)
+    return found
+
+
+def _placed(
+    heads: Sequence[Contestant],
+    order: Sequence[Contestant],
+    follows: Mapping[EntryKey, Follows | None],
+) -> tuple[Contestant, ...]:
+    placed = {head.key: head for head in heads[: MAX_CONTENDERS - MAX_FOLLOWERS]}
+
+    def ahead(entry: Contestant) -> float:
+        following = follows[entry.key]
+        return following.shared.lead if following and following.shared else -math.inf
+
+    waiting = [
+        entry
+        for entry in order
+        if (following := follows[entry.key])
+        and following.rival.key in placed
+        and entry.key not in placed
+    ]
+    waiting.sort(key=lambda entry: (-ahead(entry), entry.precedence))
+    num_kept = min(MAX_FOLLOWERS, len(waiting))
+    for entry in (*heads[: MAX_CONTENDERS - num_kept], *waiting):
+        placed.setdefault(entry.key, entry)
+    return tuple(placed.values())[:MAX_CONTENDERS]

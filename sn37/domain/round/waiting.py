@@ -1,0 +1,77 @@
+"""Whom a challenger has to wait for: earlier entries that are as good.
+
+Anybody can commit copies of a contender that still gathers evidence. With a little noise some copy
+is ahead by luck, and would be crowned in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sn37.domain.round.comparing import Comparer, Contestant, Measured, Trio
+from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follows:
+    """An entry, and the earlier one that leads the champion and that it is not better than."""
+
+    rival: Contestant
+    own: Measured  # the rival against the champion
+    shared: Trio | None  # the three on common samples, if there are any
+
+
+def followed_by(
+    champion: Contestant,
+    challenger: Contestant,
+    others: Sequence[Contestant],
+    *,
+    margin: float,
+    comparer: Comparer,
+) -> Follows | None:
+    """The earliest entry that leads the champion by ``margin`` and that ``challenger`` is not
+    better than by epsilon's end value.
+
+    On the samples that all three share. Where there are none, the rival's own lead decides.
+    """
+    for rival in sorted(others, key=lambda c: c.precedence):
+        if rival.precedence >= challenger.precedence:
+            return None
+        if rival.key == champion.key or not rival.is_finite:
+            continue
+        own = comparer.measure(champion, rival)
+        shared = comparer.of_three(champion, rival, challenger)
+        if shared is None:
+            if own.sums.clears(margin):
+                return Follows(rival=rival, own=own, shared=None)
+        elif shared.rival < shared.champion * (1 - margin) and not (
+            shared.challenger < shared.rival * (1 - comparer.epsilon_end)
+        ):
+            return Follows(rival=rival, own=own, shared=shared)
+    return None
+
+
+def waits_for(
+    champion: Contestant,
+    challenger: Contestant,
+    others: Sequence[Contestant],
+    *,
+    margin: float,
+    comparer: Comparer,
+) -> Contestant | None:
+    """The earliest such entry that has itself come half of the way to the crown.
+
+    Both ways: one that leads by the rows of a few signers might never be crowned.
+
+    One with less evidence leads by luck more often than not: whoever waited for it would wait for
+    each lucky round of each earlier entry.
+    """
+    left = list(others)
+    while follows := followed_by(champion, challenger, left, margin=margin, comparer=comparer):
+        shared = follows.shared
+        log_e = max(follows.own.log_e, shared.log_e if shared else follows.own.log_e)
+        if log_e >= LOG_LEVEL / 2 and follows.own.even_log_e >= LOG_EVEN_LEVEL / 2:
+            return follows.rival
+        left.remove(follows.rival)
+    return None

@@ -1,0 +1,1 @@
+"""Competitions, margins and their blocks."""

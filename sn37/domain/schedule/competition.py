@@ -1,0 +1,228 @@
+"""A competition: what is asked of a model, on which data, and what winning takes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
+from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.schedule.normalization import Identity, Normalization
+from sn37.domain.submission.models import ModelConstraints
+
+ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
+
+_COMMIT, _DIGEST = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
+
+MIN_DEVIATIONS = 4.0
+# Mean losses below these are not those of a model on text it has not seen. The best models have
+# 0.5 bits a byte and more; a token stands for four bytes, so 0.02 bits a byte are 0.055 nats.
+FLOOR_BITS_PER_BYTE = 0.02
+FLOOR_NATS_PER_TOKEN = 0.05
+
+
+class Method(StrEnum):
+    """How a task turns a sample into one loss. Lower is better."""
+
+    REFERENCE_LOSS = "reference_loss"  # of the response, given the prompt
+    TEXT_LOSS = "text_loss"  # of the whole text
+    MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
+    INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
+
+
+# Whose losses are those of a text, so that a base model's say how ordinary it is.
+SCREENED_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
+
+
+class Freshness(StrEnum):
+    """Whether a source's rows are younger than the models they are scored on."""
+
+    LIVE = "live"
+    NONE = "none"  # static and generated sources; they rely on the later block hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A data source as the schedule names it.
+
+    ``parameters`` are the source's own; all else but its name is for live sources only.
+    """
+
+    name: str  # entry point of the group "sn37.datasets"
+    freshness: Freshness
+    max_age_s: int = 0  # oldest row, in seconds of chain time before the sync block
+    signers_netuid: int | None = None  # subnet whose validators sign the rows
+    min_stake_tao: int = 0  # a signer needs more than this
+    signer_share: float = 1.0  # no signer gives more than this share of a sample
+    min_signers: int = 0  # with rows of fewer a round is postponed
+    # Rows this far above the pool's median length or repetition are set aside; None keeps all.
+    max_deviations: float | None = None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.freshness is Freshness.LIVE and self.max_age_s <= 0:
+            raise ValueError(f"source {self.name}: a live source needs max_age_s > 0")
+        if self.freshness is Freshness.NONE and self.max_age_s:
+            raise ValueError(f"source {self.name}: max_age_s is for live sources")
+        if not 0 < self.signer_share <= 1:
+            raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
+        if self.min_signers < 0:
+            raise ValueError(
+                f"source {self.name}: min_signers {self.min_signers} must not be negative"
+            )
+        if self.min_signers and self.signers_netuid is None:
+            raise ValueError(
+                f"source {self.name}: min_signers {self.min_signers} is for signed sources; "
+                "name signers_netuid or leave it out"
+            )
+        if self.max_deviations is not None and self.max_deviations < MIN_DEVIATIONS:
+            raise ValueError(
+                f"source {self.name}: max_deviations {self.max_deviations:g} is under "
+                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One part of a competition's score."""
+
+    name: TaskName
+    source: Source
+    method: Method
+    weight: float  # of the task in the score; a competition's weights sum to 1
+    num_samples: int
+    normalization: Normalization = field(default_factory=Identity)
+    # A mean loss that counts as 1 in the score, such as the champion's when the stage began: with
+    # levels weights are shares of the score. None takes the normalisation's scale.
+    level: float | None = None
+
+    @property
+    def unit(self) -> float:
+        """The mean loss that counts as 1 on the linear scale of the score, > 0."""
+        return self.normalization.scale if self.level is None else self.level
+
+    def __post_init__(self) -> None:
+        if self.level is not None and not (math.isfinite(self.level) and self.level > 0):
+            raise ValueError(f"task {self.name}: level {self.level} must be positive")
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise ValueError(f"task {self.name}: weight {self.weight} must be positive")
+        if self.num_samples <= 0:
+            raise ValueError(f"task {self.name}: num_samples {self.num_samples} must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerRef:
+    """A tokenizer that the competition prescribes, at a pinned revision."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModelRef:
+    """A model by whose losses odd rows are found: pinned, and known by its weights.
+
+    With a ``reserve`` of 1 as many more rows are drawn as the sample has, and scored with it: even
+    if all rows of two signers of nine are odd, others take their place. With 0.5 those of one do.
+    """
+
+    repo: str
+    revision: str  # 40-hex git commit
+    # Hex BLAKE3 over the tensors, as ``sn37 check`` shows it. None: the commit alone pins it.
+    tensor_digest: Digest | None = None
+    max_deviations: float = 6.0  # of a loss from those of the other signers' rows
+    reserve: float = 1.0  # rows that may replace odd ones, as a share of the sample
+
+    def __post_init__(self) -> None:
+        if not _COMMIT.fullmatch(self.revision):
+            raise ValueError(
+                f"base_model: revision {self.revision!r} is not a commit: give its 40 hex digits"
+            )
+        if self.tensor_digest is not None and not _DIGEST.fullmatch(self.tensor_digest):
+            raise ValueError(
+                f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits"
+            )
+        if not MIN_DEVIATIONS <= self.max_deviations < math.inf:
+            raise ValueError(
+                f"base_model: max_deviations {self.max_deviations:g} is under "
+                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+            )
+        if not 0 < self.reserve <= 1:
+            raise ValueError(f"base_model: reserve {self.reserve:g} is not in (0, 1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Competition:
+    """The rules of one competition from some block on.
+
+    With a prescribed ``tokenizer`` losses are nats per token; without one each model
+    brings its own and losses are bits per byte of the text.
+    """
+
+    id: CompetitionId
+    name: str
+    reward_share: float  # of the subnet's emission; shares of one block sum to 1
+    constraints: ModelConstraints
+    tasks: tuple[Task, ...]
+    delay_blocks: int  # a commitment is scored when it is at least this old
+    epsilon: Epsilon
+    timeout_s: float  # seconds to load and score one model, computing; see ``deadlines``
+    tokenizer: TokenizerRef | None = None
+    template: str | None = None  # jinja chat template; None takes the model's own
+    # A mean loss of a task of text below it is implausible: with 0.02, a model at 0.019 is out.
+    floor: float = FLOOR_BITS_PER_BYTE
+    # Rows whose loss under it lies far from the others' are set aside, see ``screening``.
+    base_model: BaseModelRef | None = None
+
+    def screens(self, task: Task) -> bool:
+        """Whether rows of a task are held against the base model.
+
+        Only those that somebody signs: what nobody signs, nobody can steer. And only where the
+        loss is that of a text: a base that picks the wrong letter says nothing of the question.
+        """
+        return (
+            self.base_model is not None
+            and task.source.signers_netuid is not None
+            and task.method in SCREENED_METHODS
+        )
+
+    def __post_init__(self) -> None:
+        where = f"competition {self.id}"
+        if not (math.isfinite(self.floor) and self.floor > 0):
+            raise ValueError(f"{where}: floor {self.floor} must be positive")
+        if not 0 < self.reward_share <= 1:
+            raise ValueError(f"{where}: reward_share {self.reward_share} not in (0, 1]")
+        if not self.tasks:
+            raise ValueError(f"{where}: no tasks")
+        names = [t.name for t in self.tasks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{where}: two tasks have the same name")
+        total = math.fsum(t.weight for t in self.tasks)
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"{where}: task weights sum to {total:g}, not 1")
+        if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
+            raise ValueError(f"{where}: timeout_s {self.timeout_s} must be positive")
+        self._check_freshness()
+        self._check_base_model()
+
+    def _check_freshness(self) -> None:
+        # Attack 15: data must be younger than every model that is scored on it.
+        for task in self.tasks:
+            if self.delay_blocks * BLOCK_SECONDS < task.source.max_age_s:
+                raise ValueError(
+                    f"competition {self.id}, task {task.name}: delay_blocks {self.delay_blocks} "
+                    f"({self.delay_blocks * BLOCK_SECONDS} s) is shorter than max_age_s "
+                    f"{task.source.max_age_s}"
+                )
+
+    def _check_base_model(self) -> None:
+        if self.base_model is None:
+            return
+        if not any(self.screens(task) for task in self.tasks):
+            raise ValueError(
+                f"competition {self.id}: base_model is for tasks of text from a signed source; "
+                "it has none, leave base_model out"
+            )

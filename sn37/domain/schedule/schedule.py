@@ -1,0 +1,103 @@
+"""Which competitions run at which block, and when their rounds begin."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+
+from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.commitment import CommitmentFormat
+
+GENESIS = Block(3_138_611)  # a sync block of the existing network; rounds count from it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTiming:
+    """When a round's steps happen, in blocks around its sync block."""
+
+    genesis: Block = GENESIS
+    cadence: int = 360  # blocks between two rounds: 72 minutes
+    settle: int = 75  # rows must be this old at the sync block: 15 minutes
+    freeze_lead: int = 50  # the pool is read and frozen in the last 10 minutes before it
+    files_grace: int = 100  # files may arrive until 20 minutes after it
+
+    def __post_init__(self) -> None:
+        if not 0 < self.freeze_lead < self.settle < self.cadence:
+            raise ValueError(
+                f"need 0 < freeze_lead < settle < cadence, not "
+                f"{self.freeze_lead}, {self.settle}, {self.cadence}"
+            )
+        if not 0 <= self.files_grace < self.cadence - self.freeze_lead:
+            raise ValueError(f"files_grace {self.files_grace} reaches into the next round's freeze")
+
+    def sync_block(self, block: Block) -> Block:
+        """The newest sync block at or before ``block``."""
+        return Block((block - self.genesis) // self.cadence * self.cadence + self.genesis)
+
+    def next_sync_block(self, block: Block) -> Block:
+        """The first sync block after ``block``."""
+        return Block(self.sync_block(block) + self.cadence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The competitions from ``from_block`` until the next stage."""
+
+    from_block: Block
+    competitions: tuple[Competition, ...]
+
+    def __post_init__(self) -> None:
+        where = f"stage from block {self.from_block}"
+        if not self.competitions:
+            raise ValueError(f"{where}: no competitions")
+        ids = [c.id for c in self.competitions]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"{where}: two competitions have the same id")
+        total = math.fsum(c.reward_share for c in self.competitions)
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"{where}: reward shares sum to {total:g}, not 1")
+
+
+class StandingsRule(StrEnum):
+    """How the crowns of the last rounds become shares of a competition."""
+
+    WINDOW = "window"  # weighted mean of the last rounds: ours
+    MOVING_AVERAGE = "moving_average"  # what validators of the existing network compute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What all validators of a subnet must share. Data, never an operator's choice."""
+
+    netuid: Netuid
+    stages: tuple[Stage, ...]
+    timing: RoundTiming = field(default_factory=RoundTiming)
+    max_new_entries: int = 20  # of a round, besides the incumbents
+    warmup_rounds: int = 8  # with fewer, the weights already on chain are kept
+    burn: Hotkey | None = None  # gets the share of a competition without standings
+    # A network in transition, where existing validators run beside ours, chooses their rule and
+    # the text that they can read.
+    standings: StandingsRule = StandingsRule.WINDOW
+    commitment_format: CommitmentFormat = CommitmentFormat.V2  # what miners write
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ValueError("schedule: no stages")
+        starts = [s.from_block for s in self.stages]
+        if any(b <= a for a, b in pairwise(starts)):
+            raise ValueError(f"schedule: from_block must grow strictly, not {starts}")
+        if self.max_new_entries < 1 or self.warmup_rounds < 1:
+            raise ValueError("schedule: max_new_entries and warmup_rounds must be at least 1")
+
+    def at(self, block: Block) -> tuple[Competition, ...]:
+        """The competitions that run at ``block``; none before the first stage."""
+        index = bisect_right([s.from_block for s in self.stages], block) - 1
+        return self.stages[index].competitions if index >= 0 else ()
+
+    def competition(self, competition: CompetitionId, block: Block) -> Competition | None:
+        """The rules of one competition at ``block``, or ``None`` when it does not run then."""
+        return next((c for c in self.at(block) if c.id == competition), None)

@@ -1,0 +1,239 @@
+"""Controls: texts between a round's samples whose entropy is known, so that no model beats them.
+
+A control is one of N texts, each as likely as the others, chosen by the round's seed. A model is
+a distribution over texts given the context: the probabilities that it gives to the N sum to at
+most 1. So 2^(entropy - measured bits), with entropy = log2 N, is 1 on average at most, and for
+the draws of a round, which are independent, their product is too. By Markov's inequality the
+measured bits of a round's controls lie ``t`` bits or more under their entropy with probability
+2^-t at most, and by Ville's so does the lowest point after any number of them: it may be looked
+at after each block. Whoever computes -log p of anything but a distribution is found out.
+
+Three kinds, one control per block of samples, in a fixed order that begins where the seed says:
+words of a response replaced by words of a list (12 bits each), a response with its words
+shuffled (log2 of the number of distinct orders), and random letters (log2 26 each).
+
+A control begins with ``NUM_LEADING`` words that are not drawn, so that a first token which
+serves as context costs nothing, and ends with a full stop, which no other place has: no text is
+the beginning of another, and the probabilities of the N are those of different outcomes. All
+words consist of letters, which tokenizers keep; what one loses all the same is charged at eight
+bits a byte (``sn37.adapters``), far above what it is worth.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeVar
+
+from sn37.domain.data.samples import Sample
+from sn37.domain.data.sampling import manifest_digest
+from sn37.domain.ids import Digest, TaskName
+from sn37.domain.schedule.competition import Method
+from sn37.domain.scoring.control_words import WORDS
+from sn37.domain.scoring.jobs import (
+    BlockLosses,
+    ControlKind,
+    ControlLoss,
+    Implementation,
+    SampleBlock,
+    ScoringJob,
+    TaskBatch,
+)
+
+KINDS = (
+    ControlKind.SUBSTITUTED,
+    ControlKind.LETTERS,
+    ControlKind.SUBSTITUTED,
+    ControlKind.SHUFFLED,
+)
+NUM_LEADING = 2  # words in front that are not drawn
+NUM_SUBSTITUTED = 8  # drawn words, among half as many that stay
+NUM_KEPT = 4
+NUM_SHUFFLED = 14
+NUM_GROUPS, GROUP_LETTERS = 6, 4  # of random letters
+PROMPT_CHARS = 96  # a control's prompt is the beginning of a sample's
+FILLER = "the"  # where the responses of a block have too few words
+
+WORD_BITS = 12.0  # log2 of the list's length
+SUBSTITUTED_BITS = NUM_SUBSTITUTED * WORD_BITS
+LETTERS_BITS = NUM_GROUPS * GROUP_LETTERS * math.log2(26)
+MOST_SHUFFLED_BITS = math.log2(math.factorial(NUM_SHUFFLED))
+
+# An honest model is accused once in 10^9 rounds at most. Rounding gets a bit and a thousandth:
+# the losses of one position sum to 1 within float32's precision, of five hundred positions too.
+LUCK_BITS = math.log2(1e9)
+ROUNDING_BITS, ROUNDING_SHARE = 1.0, 0.001
+
+_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
+_WORD = re.compile("[A-Za-z]{2,16}")
+_Value = TypeVar("_Value")
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A text to score like a sample's, and how many bits were drawn into it."""
+
+    kind: ControlKind
+    prompt: str
+    text: str
+    entropy_bits: float
+
+
+def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
+    """The controls of each block of a job, those to be skipped included.
+
+    They depend on the samples alone: equal for every model of a round, and for whoever scores
+    one of its receipts again. A second opinion has none.
+    """
+    if job.implementation is not Implementation.OURS:
+        return dict.fromkeys(job.blocks(), ())
+    seed = manifest_digest(job.batches)
+    batches = {batch.task: batch for batch in job.batches}
+    return {
+        block: _control(batches[block.task], block, number, seed)
+        for number, block in enumerate(job.blocks())
+    }
+
+
+def has_controls(method: Method | None) -> bool:
+    """Whether controls lie between the samples of a task."""
+    return method in _METHODS
+
+
+def controls_in(
+    blocks: Iterable[BlockLosses], methods: Mapping[TaskName, Method]
+) -> tuple[ControlLoss, ...] | None:
+    """All controls in the order of scoring; ``None`` when a version without them scored a block.
+
+    Args:
+        methods: Of every task.
+    """
+    found: list[ControlLoss] = []
+    for block in blocks:
+        if not block.controls and has_controls(methods.get(block.block.task)):
+            return None
+        found += block.controls
+    return tuple(found)
+
+
+def due_kinds(number: int, method: Method | None, seed: Digest) -> Sequence[ControlKind]:
+    """The kinds of the controls of a round's block ``number``, in their order."""
+    if not has_controls(method):
+        return ()
+    return (KINDS[(_below(_stream(seed, "kind"), len(KINDS)) + number) % len(KINDS)],)
+
+
+def is_entropy(kind: ControlKind, bits: float) -> bool:
+    """Whether a control of this kind may have so many bits drawn into it."""
+    match kind:
+        case ControlKind.SUBSTITUTED:
+            return bits == SUBSTITUTED_BITS
+        case ControlKind.LETTERS:
+            return bits == LETTERS_BITS
+        case _:
+            return 0 <= bits <= MOST_SHUFFLED_BITS
+
+
+def missing_bits(controls: Iterable[ControlLoss]) -> float:
+    """How far the measured bits lie under what luck and rounding allow; 0 or less: not at all."""
+    measured = list(controls)
+    entropy = math.fsum(c.entropy_bits for c in measured)
+    allowed = LUCK_BITS + ROUNDING_BITS + ROUNDING_SHARE * entropy
+    return entropy - math.fsum(c.measured_bits for c in measured) - allowed
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a control's text as they are compared: letters alone, in lower case."""
+    return tuple(re.findall("[a-z]+", text.casefold()))
+
+
+def _control(
+    batch: TaskBatch, block: SampleBlock, number: int, seed: Digest
+) -> tuple[Control, ...]:
+    samples = batch.samples[block.first : block.stop]
+    return tuple(
+        _drawn(kind, samples, _stream(seed, f"{block.task}|{block.first}"))
+        for kind in due_kinds(number, batch.method, seed)
+    )
+
+
+def _drawn(kind: ControlKind, samples: Sequence[Sample], bits: Iterator[int]) -> Control:
+    first = _below(bits, len(samples))
+    turned = (*samples[first:], *samples[:first])
+    prompt = turned[0].prompt[:PROMPT_CHARS]
+    match kind:
+        case ControlKind.SUBSTITUTED:
+            words, entropy = _substituted(turned, bits), SUBSTITUTED_BITS
+        case ControlKind.LETTERS:
+            words, entropy = _letters(turned, bits), LETTERS_BITS
+        case _:
+            words, entropy = _shuffled(turned, bits)
+    return Control(kind=kind, prompt=prompt, text=" ".join(words) + ".", entropy_bits=entropy)
+
+
+def _substituted(samples: Sequence[Sample], bits: Iterator[int]) -> list[str]:
+    words = _words(samples, NUM_LEADING + NUM_SUBSTITUTED + NUM_KEPT)
+    places = list(range(NUM_LEADING, len(words)))
+    _shuffle(places, bits)
+    for place in sorted(places[:NUM_SUBSTITUTED]):
+        words[place] = WORDS[_below(bits, len(WORDS))]
+    return words
+
+
+def _letters(samples: Sequence[Sample], bits: Iterator[int]) -> list[str]:
+    groups = [
+        "".join(_LETTERS[_below(bits, len(_LETTERS))] for _ in range(GROUP_LETTERS))
+        for _ in range(NUM_GROUPS)
+    ]
+    return [*_words(samples, NUM_LEADING), *groups]
+
+
+def _shuffled(samples: Sequence[Sample], bits: Iterator[int]) -> tuple[list[str], float]:
+    """Words in another order, and log2 of how many orders there are.
+
+    Words that differ in capitals alone count as one, because a tokenizer may not tell them apart.
+    """
+    words = _words(samples, NUM_LEADING + NUM_SHUFFLED)
+    mixed = words[NUM_LEADING:]
+    _shuffle(mixed, bits)
+    repeats = Counter(word.casefold() for word in mixed).values()
+    orders = math.factorial(len(mixed)) // math.prod(map(math.factorial, repeats))
+    return [*words[:NUM_LEADING], *mixed], math.log2(orders)
+
+
+def _words(samples: Sequence[Sample], num_words: int) -> list[str]:
+    """The first words of the responses, sample after sample."""
+    found: list[str] = []
+    for sample in samples:
+        found += _WORD.findall(sample.reference[: 32 * num_words])
+        if len(found) >= num_words:
+            break
+    return [*found, *[FILLER] * num_words][:num_words]
+
+
+def _shuffle(values: list[_Value], bits: Iterator[int]) -> None:
+    """Fisher and Yates's: every order is equally likely."""
+    for last in range(len(values) - 1, 0, -1):
+        other = _below(bits, last + 1)
+        values[last], values[other] = values[other], values[last]
+
+
+def _below(numbers: Iterator[int], limit: int) -> int:
+    """A number in ``[0, limit)``, each equally likely: what would favour some is thrown away."""
+    most = 2**32 // limit * limit
+    return next(number for number in numbers if number < most) % limit
+
+
+def _stream(seed: Digest, what: str) -> Iterator[int]:
+    """Numbers of 32 bits that depend on the seed and the purpose."""
+    turn = 0
+    while True:
+        digest = sha256(f"sn37/controls/1|{seed}|{what}|{turn}".encode()).digest()
+        turn += 1
+        for start in range(0, len(digest), 4):
+            yield int.from_bytes(digest[start : start + 4], "big")

@@ -1,0 +1,126 @@
+"""How long a model may compute, stage by stage. Every number that bounds its time is here.
+
+Seconds are those in which the model's worker used a processor, or the device. The clock on the
+wall only ends a worker that does neither, and whose fault that is, is for the scorer to find out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sn37.domain.scoring.jobs import SampleBlock, ScoringJob
+
+PREPARING_S = 30.0  # configuration, tokenizer and template; honest ones take under one
+# Loading, by the size of the files: 15 GiB may take 50 s. Warm files load at gigabytes a second;
+# waiting for a disk uses no processor, see STILL_FACTOR.
+LOADING_BASE_S = 20.0
+LOADING_BYTES_PER_S = 512 << 20
+# Where a job has hours, as on a miner's own machine, so much of them at least.
+LOADING_SHARE = 0.05
+CHECKING_SHARE = 0.06  # of the job's time, to probe the loaded model before it is scored
+# All texts are tokenised in that stage as well, and their length is nobody's fault. Measured over
+# published shapes: 0.5 to 2 MB/s, texts that spell markup twice. 300 samples of 2,000 bytes have a
+# second for it.
+ENCODING_BYTES_PER_S = 500_000
+_BYTES_OF_A_TOKEN = 32  # of its window a text has so many tokenised: 8 characters
+# A block may take so much more than its share of the time for scoring: samples differ. With 300
+# samples in 900 s, a block of 16 has a share of 44 s and may take 55.
+SPREAD = 1.25
+LEAST_S = 10.0  # what each of these stages has at least
+
+# A worker that uses no processor, and does not wait for one either, waits for a disk, or for
+# ever: after so many times its stage's seconds it is ended. For 15 GiB that is 100 MB/s.
+STILL_FACTOR = 3.0
+# One that waits for a processor is ended after so many times its stage's seconds on the wall.
+WALL_FACTOR = 12.0
+
+_BYTES_PER_TOKEN = 4  # of English text, to tell how much of a sample its window holds
+
+
+class Stage(StrEnum):
+    """What a worker is at, in this order."""
+
+    PREPARING = "preparing"
+    LOADING = "loading"
+    CHECKING = "checking"
+    SCORING = "scoring"
+
+    def is_before(self, other: Stage) -> bool:
+        stages = list(Stage)
+        return stages.index(self) < stages.index(other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Seconds that each stage of a job may compute, and all of them together.
+
+    ``blocks`` are those that are to be scored, without those that are skipped. No stage has more
+    than the whole job.
+    """
+
+    preparing_s: float
+    loading_s: float
+    checking_s: float
+    blocks_s: tuple[float, ...]
+    total_s: float
+
+    def of(self, stage: Stage, num_scored: int) -> float:
+        """What a stage may take; that of scoring is the next block's."""
+        match stage:
+            case Stage.PREPARING:
+                return self.preparing_s
+            case Stage.LOADING:
+                return self.loading_s
+            case Stage.CHECKING:
+                return self.checking_s
+            case _:
+                return self.blocks_s[num_scored]
+
+    @property
+    def longest_s(self) -> float:
+        """Of all stages: what a model that hangs once can take."""
+        return max(self.preparing_s, self.loading_s, self.checking_s, *self.blocks_s)
+
+
+def deadlines_of(job: ScoringJob) -> Deadlines:
+    """The deadlines of a job: a function of its samples, its files' size and its ``timeout_s``."""
+    total = job.timeout_s
+    size = job.artifact.size_bytes
+    loading = max(LOADING_BASE_S + size / LOADING_BYTES_PER_S, LOADING_SHARE * total)
+    scoring = max(total - PREPARING_S - loading, total / 2)
+    blocks = job.blocks()
+    shares = _shares(job, blocks)
+    return Deadlines(
+        preparing_s=min(PREPARING_S, total),
+        loading_s=min(loading, total),
+        checking_s=min(max(CHECKING_SHARE * total, LEAST_S) + _encoding_s(job), total),
+        blocks_s=tuple(
+            min(max(SPREAD * share * scoring, LEAST_S), total)
+            for share in shares[job.skip_blocks :]
+        ),
+        total_s=total,
+    )
+
+
+def _encoding_s(job: ScoringJob) -> float:
+    """Seconds to tokenise the texts of all samples, as far as they are tokenised."""
+    most = _BYTES_OF_A_TOKEN * job.constraints.max_tokens
+    texts = (t for b in job.batches for s in b.samples for t in (s.prompt, s.reference))
+    return (
+        sum(min(len(text.encode(errors="replace")), most) for text in texts) / ENCODING_BYTES_PER_S
+    )
+
+
+def _shares(job: ScoringJob, blocks: tuple[SampleBlock, ...]) -> list[float]:
+    """Each block's part of the work: half by its number of samples, half by their length."""
+    window = _BYTES_PER_TOKEN * job.constraints.max_tokens
+    samples = {batch.task: batch.samples for batch in job.batches}
+    counts, sizes = list[int](), list[int]()
+    for block in blocks:
+        chosen = samples[block.task][block.first : block.stop]
+        counts.append(len(chosen))
+        lengths = (len(s.prompt.encode()) + len(s.reference.encode()) for s in chosen)
+        sizes.append(sum(1 + min(length, window) for length in lengths))
+    num, size = sum(counts), sum(sizes)
+    return [(n / num + s / size) / 2 for n, s in zip(counts, sizes, strict=True)]

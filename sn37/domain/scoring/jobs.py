@@ -1,0 +1,115 @@
+"""Scoring jobs and their results. Lower is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePath
+
+from sn37.domain.data.samples import Sample
+from sn37.domain.ids import TaskName
+from sn37.domain.schedule.competition import Method
+from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+
+BLOCK_SAMPLES = 16  # samples between two decisions whether to stop a hopeless challenger
+
+
+class Implementation(StrEnum):
+    """Which of two independent programs computes the losses."""
+
+    OURS = "ours"
+    PLAIN = "plain"  # the libraries' own model in float32, one sample at a time
+
+
+class ControlKind(StrEnum):
+    """What is drawn into a control, see ``sn37.domain.scoring.controls``."""
+
+    SUBSTITUTED = "substituted"
+    SHUFFLED = "shuffled"
+    LETTERS = "letters"
+
+
+@dataclass(frozen=True, slots=True)
+class ControlLoss:
+    """What a control cost a model, all tokens together, and what was drawn into it."""
+
+    kind: ControlKind
+    entropy_bits: float
+    measured_bits: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBatch:
+    """One task's samples of a round, in manifest order."""
+
+    task: TaskName
+    method: Method
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Samples ``[first, stop)`` of one task: the unit that is streamed and journalled."""
+
+    task: TaskName
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringJob:
+    """One model, and everything its losses depend on.
+
+    ``tokenizer`` is the folder of the prescribed tokenizer, or ``None`` to take the model's
+    own and give losses in bits per byte. ``template`` is jinja text, or ``None`` for the
+    model's own. ``skip_blocks`` blocks were scored before a restart and are not scored again.
+    Between its samples lie controls, see ``sn37.domain.scoring.controls``.
+    """
+
+    artifact: ModelArtifact
+    constraints: ModelConstraints
+    batches: tuple[TaskBatch, ...]
+    timeout_s: float  # seconds to load and score, computing; stage by stage: ``deadlines_of``
+    tokenizer: PurePath | None = None
+    template: str | None = None
+    skip_blocks: int = 0
+    implementation: Implementation = Implementation.OURS
+
+    def blocks(self) -> tuple[SampleBlock, ...]:
+        """The blocks in the order they are scored, those to be skipped included."""
+        return interleave(tuple((b.task, len(b.samples)) for b in self.batches))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockLosses:
+    """Losses of one block of samples, in sample order.
+
+    Nats per token under a prescribed tokenizer, bits per byte otherwise, 0 or 1 for multiple
+    choice. A scorer's may be NaN or infinite; ``worst_loss`` says what that costs.
+    """
+
+    block: SampleBlock
+    losses: tuple[float, ...]
+    tokens: int  # scored, over all samples of the block
+    seconds: float  # wall clock, for the operator's eyes only
+    # Those of the block, in order, kept out of every score. Blocks that a version without
+    # controls scored have none.
+    controls: tuple[ControlLoss, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.losses) != self.block.stop - self.block.first:
+            raise ValueError(f"{len(self.losses)} losses for {self.block}")
+
+
+def interleave(tasks: tuple[tuple[TaskName, int], ...]) -> tuple[SampleBlock, ...]:
+    """Cut tasks of the given sizes into blocks, every task progressing at the same pace.
+
+    A prefix then is a fair picture of the whole, which racing relies on. Equal progress goes
+    to the task named first.
+    """
+    blocks = [
+        (first / size, position, SampleBlock(name, first, min(first + BLOCK_SAMPLES, size)))
+        for position, (name, size) in enumerate(tasks)
+        for first in range(0, size, BLOCK_SAMPLES)
+    ]
+    return tuple(block for _, _, block in sorted(blocks, key=lambda b: (b[0], b[1])))

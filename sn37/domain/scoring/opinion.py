@@ -1,0 +1,177 @@
+"""A second opinion: some of an entry's losses, computed by an independent program.
+
+Before a crown passes, and once for a champion on a machine that has not checked it yet, eight of
+the round's samples are scored by the libraries' own model in float32, one sample at a time. What
+is wrong with our own arithmetic, and what a model was made to exploit in it, is not in that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from hashlib import sha256
+from types import MappingProxyType
+
+from sn37.domain.ids import Digest, EntryKey, TaskName
+from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
+
+NUM_SAMPLES = 8
+# Of the mean of the second losses, for one sample and for the mean of the samples. Over all
+# architectures of the tests honest models differ by 0.0008 and 0.00015 at most; a gain that
+# hides below the second is less than half of the smallest margin that wins a crown.
+# docs/decisions/0052 has the measurements.
+SAMPLE_TOLERANCE = 0.01
+MEAN_TOLERANCE = 0.002
+
+NO_WORST: Mapping[TaskName, float] = MappingProxyType({})
+
+# What says how a host is closed off, and nothing about numbers.
+NO_NUMBERS = frozenset({"sandbox"})
+
+
+class View(StrEnum):
+    """What came of asking."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"  # or the other program refuses the model: it is set aside
+    UNAVAILABLE = "unavailable"  # by our own fault: asked again in the next round
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One sample's two losses, in the unit of its competition."""
+
+    task: TaskName
+    position: int  # in the task's manifest
+    ours: float
+    theirs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What another implementation says of one entry's losses in one round."""
+
+    key: EntryKey
+    view: View
+    samples: tuple[Compared, ...] = ()
+    detail: str = ""
+    # What the entry was scored with, as its receipt has it: what was checked here.
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def drawn_samples(
+    sizes: Sequence[tuple[TaskName, int]], seed: Digest
+) -> tuple[tuple[TaskName, int], ...]:
+    """The samples to compare, as (task, position): the lowest by a keyed hash, in task order.
+
+    Args:
+        sizes: Each task's number of samples that were scored, see ``scored_sizes``.
+        seed: The round's manifest digest, see ``sampling.manifest_digest``.
+    """
+    known = [(task, position) for task, size in sizes for position in range(size)]
+
+    def rank(sample: tuple[TaskName, int]) -> bytes:
+        return sha256(f"sn37/opinion/1|{seed}|{sample[0]}|{sample[1]}".encode()).digest()
+
+    chosen = set(sorted(known, key=rank)[:NUM_SAMPLES])
+    return tuple(sample for sample in known if sample in chosen)
+
+
+def scored_sizes(blocks: Sequence[BlockLosses]) -> tuple[tuple[TaskName, int], ...]:
+    """How many samples of each task were scored, in the order in which tasks came."""
+    return tuple((task, len(losses)) for task, losses in _by_task(blocks).items())
+
+
+def second_job(job: ScoringJob, chosen: Sequence[tuple[TaskName, int]]) -> ScoringJob:
+    """The job of scoring the chosen samples by the other program."""
+    wanted = set(chosen)
+    cut = (
+        replace(
+            batch,
+            samples=tuple(s for n, s in enumerate(batch.samples) if (batch.task, n) in wanted),
+        )
+        for batch in job.batches
+    )
+    return replace(
+        job,
+        batches=tuple(batch for batch in cut if batch.samples),
+        skip_blocks=0,
+        implementation=Implementation.PLAIN,
+    )
+
+
+def compared(
+    chosen: Sequence[tuple[TaskName, int]],
+    ours: Sequence[BlockLosses],
+    theirs: Sequence[BlockLosses],
+) -> tuple[Compared, ...]:
+    """The two losses of each chosen sample, as float32 holds them."""
+    first, second = _by_task(ours), _by_task(theirs)
+    turns = {task: iter(losses) for task, losses in second.items()}
+    return tuple(
+        Compared(task=task, position=position, ours=first[task][position], theirs=next(turns[task]))
+        for task, position in chosen
+    )
+
+
+def judge(
+    key: EntryKey,
+    samples: tuple[Compared, ...],
+    environment: Mapping[str, str],
+    *,
+    worst: Mapping[TaskName, float] = NO_WORST,
+) -> Opinion:
+    """The opinion that the two losses of some samples come to.
+
+    Args:
+        worst: What a loss that is not finite counts for, see ``worst_losses``. A sample with it
+            has cost the entry the most already, and one sample convicts nobody: it is left out.
+    """
+    detail = _disagreement([s for s in samples if s.ours != worst.get(s.task)])
+    return Opinion(
+        key=key,
+        view=View.DIFFERS if detail else View.AGREES,
+        samples=samples,
+        detail=detail,
+        environment=environment,
+    )
+
+
+def is_of_same_kind(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two environments give the same numbers."""
+    return _numbers(one) == _numbers(other)
+
+
+def _numbers(environment: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: text for name, text in environment.items() if name not in NO_NUMBERS}
+
+
+def _disagreement(samples: Sequence[Compared]) -> str:
+    """Where they differ by more than honest models do; empty if nowhere."""
+    for task in dict.fromkeys(s.task for s in samples):
+        held = [s for s in samples if s.task == task]
+        if not all(math.isfinite(s.ours) and math.isfinite(s.theirs) for s in held):
+            return f"{task}: a loss of the second implementation is not finite"
+        mean = math.fsum(s.theirs for s in held) / len(held)
+        worst = max(held, key=lambda s: abs(s.ours - s.theirs))
+        if abs(worst.ours - worst.theirs) > SAMPLE_TOLERANCE * mean:
+            return (
+                f"{task}, sample {worst.position}: loss {worst.ours:.6g}, {worst.theirs:.6g} by "
+                "the second implementation"
+            )
+        mine = math.fsum(s.ours for s in held) / len(held)
+        if abs(mine - mean) > MEAN_TOLERANCE * mean:
+            return (
+                f"{task}: mean loss {mine:.6g} on {len(held)} samples, {mean:.6g} by the second "
+                "implementation"
+            )
+    return ""
+
+
+def _by_task(blocks: Sequence[BlockLosses]) -> Mapping[TaskName, Sequence[float]]:
+    found: dict[TaskName, list[float]] = {}
+    for block in blocks:
+        found.setdefault(block.block.task, []).extend(block.losses)
+    return found

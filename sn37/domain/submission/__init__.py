@@ -1,0 +1,1 @@
+"""Commitments, models, and whether they may take part."""

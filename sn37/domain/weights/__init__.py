@@ -1,0 +1,1 @@
+"""From winners to shares of the emission."""

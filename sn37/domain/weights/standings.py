@@ -1,0 +1,121 @@
+"""Standings: who holds a competition, over the last rounds. A pure function of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from sn37.domain.ids import Hotkey
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import RoundResult
+from sn37.domain.schedule.schedule import RoundTiming, StandingsRule
+
+WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
+# 0.9 to the power of the age, and 0.18, as exact numbers: pow() differs in its last bit
+# between machines, and validators with the same rounds must agree exactly.
+DECAY = Fraction(9, 10)  # a round five rounds old weighs 0.59 of the newest
+THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 0.11
+# Rounds that a validator which began without the others' evidence judges before it sets weights:
+# by then it has proven by itself what they have, down to gains of about one epsilon.
+COLD_ROUNDS = 20
+
+
+def standings(
+    rounds: Sequence[RoundResult],
+    *,
+    timing: RoundTiming,
+    rule: StandingsRule = StandingsRule.WINDOW,
+) -> Mapping[Hotkey, float]:
+    """Each hotkey's share of one competition; they sum to 1, or there are none.
+
+    Only the last ``WINDOW_ROUNDS`` sync rounds count, whatever the rule, so that validators
+    which started at different times agree. Rounds sat out are left out. When nobody reaches
+    the threshold, the largest shares stay.
+
+    Raises:
+        ValueError: The rounds are of two competitions, or one occurs twice.
+    """
+    judged = [(r, age) for r, age in _window(rounds, timing) if r.skipped is None]
+    weights = _RULES[rule](judged)
+    if not weights:
+        return {}
+    bar = min(THRESHOLD * sum(weights.values()), max(weights.values()))
+    kept = {hotkey: weights[hotkey] for hotkey in sorted(weights) if weights[hotkey] >= bar}
+    total = sum(kept.values())
+    return {hotkey: float(weight / total) for hotkey, weight in kept.items()}
+
+
+def _weighted_mean(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
+    """A round weighs ``DECAY`` to the power of its age in sync rounds, so a gap is a gap for
+    everyone; one without a champion weighs nothing."""
+    weights: dict[Hotkey, Fraction] = {}
+    for round_, age in judged:
+        if round_.winner is not None:
+            weights[round_.winner] = weights.get(round_.winner, Fraction(0)) + DECAY**age
+    return weights
+
+
+def _moving_average(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
+    """0.9 of the average so far and 0.1 of each further round, the first one taken whole.
+
+    As existing validators keep it by uid (docs/protocol.md): ages do not count, and a round
+    without a champion leaves 0.9 of every weight.
+    """
+    weights: dict[Hotkey, Fraction] = {}
+    for number, (round_, _) in enumerate(sorted(judged, key=lambda r: r[0].key.sync_block)):
+        weights = {hotkey: weight * DECAY for hotkey, weight in weights.items()}
+        if round_.winner is not None:
+            share = 1 - DECAY if number else Fraction(1)
+            weights[round_.winner] = weights.get(round_.winner, Fraction(0)) + share
+    return weights
+
+
+_RULES = {
+    StandingsRule.WINDOW: _weighted_mean,
+    StandingsRule.MOVING_AVERAGE: _moving_average,
+}
+
+
+def warm_up_left(
+    rounds: Sequence[RoundResult],
+    *,
+    timing: RoundTiming,
+    warmup_rounds: int,
+    is_cold: bool = False,
+    num_before: int = 0,
+) -> int:
+    """How many more rounds must be judged before weights are set on their ground.
+
+    Until then the weights already on chain are kept. A validator that was away for longer
+    than the window warms up again. One that was there and sat rounds out for want of data does
+    not, so that nobody keeps old weights on chain by withholding rows: its competition may have
+    no standings then, see ``emission.split_emission``.
+
+    Args:
+        is_cold: It began without the others' evidence, in a competition that ran already.
+        num_before: Judged rounds before these, all of them older than the window.
+
+    Raises:
+        ValueError: As ``standings``.
+    """
+    window = [round_ for round_, _ in _window(rounds, timing)]
+    num_known = sum(r.skipped is None for r in window)
+    num_judged = num_before + sum(r.skipped is None for r in rounds)
+    if num_judged >= warmup_rounds and len(window) == WINDOW_ROUNDS:
+        num_known += sum(r.skipped is Reason.DATA_UNAVAILABLE for r in window)
+    left = warmup_rounds - num_known
+    if is_cold:
+        left = max(left, COLD_ROUNDS - num_judged)
+    return max(left, 0)
+
+
+def _window(
+    rounds: Sequence[RoundResult], timing: RoundTiming
+) -> tuple[tuple[RoundResult, int], ...]:
+    """The rounds young enough to count, with their age in sync rounds."""
+    keys = {r.key for r in rounds}
+    if len(keys) != len(rounds) or len({k.competition for k in keys}) > 1:
+        raise ValueError("standings need distinct rounds of one competition")
+    newest = max((k.sync_block for k in keys), default=0)
+    aged = ((r, (newest - r.key.sync_block) // timing.cadence) for r in rounds)
+    return tuple((r, age) for r, age in aged if age < WINDOW_ROUNDS)
