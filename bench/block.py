@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from sn37.adapters.scoring.model import determinism, loading
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.losses import LossModel
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.testing.figures import print_table, write_figures
 
 PASSES = 3

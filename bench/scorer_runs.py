@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from sn37.adapters.scoring.model import determinism, loading
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.adapters.scoring.model.losses import LossModel
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
+from sn37.domain.data.batches import BLOCK_SAMPLES
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -36,7 +36,7 @@ from sn37.adapters.admission.weights import check_weights
 from sn37.adapters.hub.fetching import fetch
 from sn37.adapters.hub.hub_requests import HubHost, Listing, RemoteFile
 from sn37.adapters.hub.transfer_messages import Connection, FetchOrder
-from sn37.domain.submission.models import NormLimits
+from sn37.domain.schedule.model_limits import NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import a_commitment, some_constraints
 from sn37.testing.figures import print_table, write_figures

@@ -11,3 +11,7 @@ def main() -> None:
     from sn37.app.cli.root import main  # what it needs takes time to import
 
     main()
+
+
+if __name__ == "__main__":
+    main()

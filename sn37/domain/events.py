@@ -9,7 +9,7 @@ from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, Ro
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import Beginning, EntryResult, RoundPlan, RoundResult
 from sn37.domain.scoring.opinion import Opinion
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

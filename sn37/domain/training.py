@@ -9,8 +9,8 @@ from enum import StrEnum
 from hashlib import sha256
 from pathlib import PurePath
 
-from sn37.domain.scoring.jobs import TaskBatch
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.data.batches import TaskBatch
+from sn37.domain.schedule.model_limits import ModelConstraints
 
 
 class Precision(StrEnum):

@@ -9,7 +9,7 @@ from typing import Protocol
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 
 
 class Chain(Protocol):

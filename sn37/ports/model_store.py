@@ -7,16 +7,11 @@ from pathlib import PurePath
 from typing import Protocol
 
 from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.digests import ModelHashes
-from sn37.domain.submission.models import (
-    Availability,
-    Inventory,
-    ModelArtifact,
-    ModelConstraints,
-    ModelRef,
-)
+from sn37.domain.submission.models import Availability, Inventory, ModelArtifact, ModelRef
 
 
 class ModelStore(Protocol):

@@ -19,12 +19,12 @@ from sn37.domain.round.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
-    Submission,
     ValidatorState,
     WeightsRecord,
 )
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.submission import Submission
 
 
 class StateStore(Protocol):

@@ -14,7 +14,7 @@ import pytest
 
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.submission.commitment import CommitmentBook
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.testing.hotkey_contract import STRANGER, CommitmentWriterContract, SignerContract
 

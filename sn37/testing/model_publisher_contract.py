@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.digests import ModelHashes
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:

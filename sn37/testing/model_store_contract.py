@@ -15,8 +15,9 @@ import pytest
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import Availability, Inventory, ModelArtifact, ModelConstraints
+from sn37.domain.submission.models import Availability, Inventory, ModelArtifact
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:

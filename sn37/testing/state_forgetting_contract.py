@@ -10,7 +10,8 @@ from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import abridged
-from sn37.domain.round.state import DrawnRows, OpenRound, RoundPlan, Verdict
+from sn37.domain.round.state import DrawnRows, OpenRound, RoundPlan
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,

@@ -14,9 +14,10 @@ from sn37.domain.data.screening import screening_of
 from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.round.state import DrawnRows, OpenRound, Reserve, ValidatorState, Verdict
+from sn37.domain.round.state import DrawnRows, OpenRound, Reserve, ValidatorState
 from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_batch,
     a_commitment,

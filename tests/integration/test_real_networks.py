@@ -16,7 +16,7 @@ from sn37.app.schedule.load import load_schedule
 from sn37.app.wiring import networks
 from sn37.app.wiring.container import Container
 from sn37.domain.ids import Hotkey
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import WeightsRefused
 from sn37.testing.substrate import MemorySubstrate, client_over
 

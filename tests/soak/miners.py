@@ -26,8 +26,9 @@ from sn37.adapters.simnet.miners.attackers import Tensor, read_tensors, write_te
 from sn37.adapters.simnet.miners.roster import FREE, HEAD, INSTRUCT
 from sn37.adapters.simnet.world import NETUID, World
 from sn37.domain.ids import Block, Coldkey, CompetitionId
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import format_commitment, secure_hash
-from sn37.domain.submission.models import ModelConstraints, ModelRef
+from sn37.domain.submission.models import ModelRef
 
 MINERS = 5  # of each competition
 PERIOD = 7_200  # blocks between two challenges of one hotkey

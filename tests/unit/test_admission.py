@@ -21,7 +21,7 @@ from sn37.adapters.admission.header import (
 )
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
 LIMITS = ModelConstraints(

@@ -21,7 +21,7 @@ from sn37.adapters.admission.header import (
     header_bytes,
     parse_header,
 )
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
 CASES = 10_000  # of each of six kinds

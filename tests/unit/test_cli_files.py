@@ -13,9 +13,10 @@ import pytest
 import typer
 
 from sn37.app.cli import root as main
-from sn37.app.cli.run import CommandError, UsageError, run
+from sn37.app.cli.run import run
 from sn37.app.config.path_checks import is_file, is_folder, is_there
 from sn37.app.config.settings import load_settings, require_wallet
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.app.wiring.scorer_needs import needed_tokenizer
 

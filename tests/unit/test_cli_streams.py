@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.telemetry.wording import named
-from sn37.app.cli.run import UsageError
 from sn37.app.config.settings import load_settings
+from sn37.app.errors import UsageError
 from sn37.domain.ids import Hotkey
 
 HOTKEY = Hotkey("5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty")

@@ -14,7 +14,7 @@ from sn37.adapters.admission.config_keys import FAMILIES
 from sn37.adapters.admission.config_rules import Settings
 from sn37.app.schedule.load import PRESETS, load_schedule
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 from tests.published_configs import PUBLISHED
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.domain.data.batches import SampleBlock, interleave
 from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.round.evidence import (
     Pooled,
@@ -25,9 +26,9 @@ from sn37.domain.round.evidence import (
 )
 from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, InverseExponential
-from sn37.domain.scoring.jobs import BlockLosses, SampleBlock, interleave
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.scoring.jobs import BlockLosses
 
 SOURCE = Source(name="static", freshness=Freshness.NONE)
 COMPETITION = Competition(

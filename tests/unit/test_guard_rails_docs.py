@@ -19,7 +19,8 @@ from sn37.app.cli.run import run
 from sn37.app.config.settings import FLAGS, Settings, load_settings
 from sn37.app.rounds.report import report
 from sn37.domain.canonical import JsonValue
-from sn37.domain.round.state import ValidatorState, Verdict
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
 from tests import generated_tables
 

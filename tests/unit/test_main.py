@@ -13,7 +13,8 @@ import pytest
 
 import sn37
 from sn37.app.cli.root import main
-from sn37.app.cli.run import CommandError, run
+from sn37.app.cli.run import run
+from sn37.app.errors import CommandError
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.ports.errors import ChainUnavailable
 

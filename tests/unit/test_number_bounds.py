@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sn37.app.cli import root as main
-from sn37.app.cli.run import UsageError, run
+from sn37.app.cli.run import run
 from sn37.app.data_tools.requests import moment
+from sn37.app.errors import UsageError
 from sn37.app.training.config import load_config
 
 BLOCKS = ("-1", "4294967296", "9223372036854775807", "9" * 26)

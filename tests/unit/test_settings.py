@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import Settings, load_settings, require_wallet
+from sn37.app.errors import CommandError, UsageError
 
 
 @pytest.fixture(autouse=True)

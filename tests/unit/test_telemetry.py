@@ -27,7 +27,8 @@ from sn37.domain.events import (
 )
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryResult, Verdict
+from sn37.domain.round.state import EntryResult
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.telemetry import EventSink
 from sn37.testing.builders import every_event
 from sn37.testing.builders.rounds import a_round_key, a_round_result, an_entry_result, some_weights

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from sn37.app.cli import root as main
-from sn37.app.cli.run import UsageError, run
+from sn37.app.cli.run import run
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.toml_reader import NotToml, TooMuchToml, UnreadableToml
 from sn37.app.data_tools import requests as data_requests
+from sn37.app.errors import UsageError
 
 TOO_MUCH = {
     "1\nx = " + "9" * 5_000: "a whole number of more than 64 bits (at line 2)",

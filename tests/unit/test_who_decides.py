@@ -17,9 +17,10 @@ from sn37.adapters.scoring.scorer import METHODS
 from sn37.app.config.settings import Settings
 from sn37.app.schedule.load import ScheduleError, load_schedule
 from sn37.app.wiring.network import Network
+from sn37.domain.data.batches import interleave
 from sn37.domain.round.evidence import task_scores, weigh
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import BlockLosses, ScoringJob, interleave
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.builders import a_competition, a_task
 from tests.unit.app.fake_world import World
 

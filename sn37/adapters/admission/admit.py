@@ -32,10 +32,10 @@ from sn37.adapters.admission.header import MAX_TENSORS, Header, check_index, rea
 from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import AdmissionStep
 from sn37.domain.submission.constraints import ModelFacts, violations
 from sn37.domain.submission.digests import FileDigest, content_digest
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
 Passed = Callable[[AdmissionStep], None]  # told of every check that a model has passed

@@ -21,7 +21,7 @@ from sn37.adapters.admission.side_keys import SIDE_FILES
 from sn37.adapters.admission.strict_json import StrictJsonError, keys_of, parse_object
 from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
 # Keys by which a repository asks for code, for another loader or for another kernel, and what to

@@ -8,10 +8,11 @@ from pathlib import Path, PurePath
 from sn37.adapters.admission.admit import Admitted, Inspected, hash_files, inspect, summarize
 from sn37.adapters.admission.digest import HashedFile
 from sn37.domain.ids import Digest
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
 from sn37.domain.submission.digests import model_hashes
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.ports.errors import ModelRejected
 
 

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import BaseModelRef
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment, secure_hash
 from sn37.domain.submission.constraints import ModelFacts, violations
 from sn37.domain.submission.digests import directory_hash
-from sn37.domain.submission.models import Held, Inventory, ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.submission.models import Held, Inventory, ModelArtifact, ModelRef
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:

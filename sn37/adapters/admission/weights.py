@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import LEAST_LIMIT, NormLimits
 from sn37.domain.submission.constraints import is_projection, norm_violation, size_violation
-from sn37.domain.submission.models import LEAST_LIMIT, NormLimits
 from sn37.ports.errors import ModelRejected
 
 _HALF = np.uint32(16)  # bits

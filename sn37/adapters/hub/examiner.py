@@ -12,9 +12,10 @@ from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:

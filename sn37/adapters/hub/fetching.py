@@ -26,8 +26,10 @@ from sn37.adapters.hub.hub_requests import HubHost
 from sn37.adapters.hub.remote_files import HubSource
 from sn37.adapters.hub.transfer_messages import Connection, FetchOrder, TokenizerOrder
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.digests import content_digest, directory_hash
+from sn37.durable import rename_whole
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 SPARE_BYTES = 1 << 30  # left free on the disk for everybody else
@@ -182,10 +184,4 @@ def held(partial: Path, *folders: str) -> Iterator[None]:
 def _move(partial: Path, home: Path) -> None:
     """Make a finished folder visible, once its content is on the disk for good."""
     home.parent.mkdir(parents=True, exist_ok=True)
-    for folder in (*(p for p in partial.iterdir() if p.is_dir()), partial):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    partial.rename(home)
+    rename_whole(partial, home)

@@ -20,14 +20,10 @@ from sn37.adapters.hub.transfer_messages import (
 )
 from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import (
-    Availability,
-    Inventory,
-    ModelArtifact,
-    ModelConstraints,
-    ModelRef,
-)
+from sn37.domain.submission.models import Availability, Inventory, ModelArtifact, ModelRef
+from sn37.durable import rename_whole
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -170,7 +166,7 @@ class HubModelStore:
 def _settle(facts: StoredFacts, partial: Path, home: Path) -> None:
     facts.write(partial)
     home.parent.mkdir(parents=True, exist_ok=True)
-    partial.rename(home)
+    rename_whole(partial, home)
 
 
 def _just_fetched(home: Path) -> StoredFacts:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sn37.adapters.hub.transfer_messages import Connection, PublicOrder, UploadOrder
 from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.ids import Digest
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.digests import ModelHashes
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:

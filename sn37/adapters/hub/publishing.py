@@ -16,8 +16,8 @@ from sn37.adapters.admission.digest import chunks_of
 from sn37.adapters.admission.files import ListedFile, documentation, listing
 from sn37.adapters.hub.hub_requests import HubHost, RemoteFile, port_error
 from sn37.adapters.hub.transfer_messages import Connection, UploadOrder
+from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.submission.digests import FileDigest, ModelHashes, model_hashes
-from sn37.domain.submission.models import NormLimits
 from sn37.ports.errors import (
     PortError,
     PublishRefused,

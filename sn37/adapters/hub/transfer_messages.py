@@ -14,8 +14,10 @@ from typing import get_args
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat
-from sn37.domain.submission.models import ModelConstraints, ModelRef, NormLimits
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelRef
 from sn37.ports.errors import (
     ModelNotPublic,
     ModelRejected,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
+from sn37.durable import rename_whole
 from sn37.ports.errors import OfferRefused, ReceiptsUnavailable
 from sn37.ports.receipt_source import OfferedRound
 
@@ -105,13 +106,10 @@ def write_round(
     partial.mkdir(parents=True)
     files = {f"{entry.hotkey}-{entry.block}.json": content for entry, content in receipts.items()}
     for name, content in (*files.items(), (STATEMENT, statement)):
-        with (partial / name).open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or a loss of power leaves a whole folder of empty files
+        (partial / name).write_bytes(content)
     if home.is_dir():
         shutil.rmtree(home)
-    partial.rename(home)
+    rename_whole(partial, home)
     return True
 
 

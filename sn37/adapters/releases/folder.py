@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from sn37.domain.canonical import as_json, canonical_json
 from sn37.domain.release.upgrade import Switch
 from sn37.domain.release.version import weights_version
+from sn37.durable import sync, write_whole
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class InstallFolder:
         """See ``Installation``."""
         newest = max(self.newest(), version, key=weights_version)
         with _translated(self._root):
-            self._write(self._root / "newest", newest.encode())
-            self._write(self.folder(version) / MARKER, document)
+            write_whole(self._root / "newest", newest.encode())
+            write_whole(self.folder(version) / MARKER, document)
 
     def document(self, version: str) -> bytes:
         """See ``Installation``."""
@@ -130,7 +131,7 @@ class InstallFolder:
             link.unlink(missing_ok=True)
             link.symlink_to(Path("releases", version))
             link.rename(self._root / "current")
-            self._settle(self._root)
+            sync(self._root)
 
     def remove(self, version: str) -> None:
         """See ``Installation``. The marker goes first: half a release is none."""
@@ -157,7 +158,7 @@ class InstallFolder:
     def record(self, switch: Switch) -> None:
         """See ``Installation``."""
         with _translated(self._root):
-            self._write(self._root / "switch.json", canonical_json(as_json(switch)))
+            write_whole(self._root / "switch.json", canonical_json(as_json(switch)))
 
     @property
     def _releases(self) -> Path:
@@ -181,23 +182,6 @@ class InstallFolder:
     def _text(self, file: Path) -> str:
         with _translated(file):
             return file.read_text(encoding="utf-8").strip()
-
-    def _write(self, file: Path, content: bytes) -> None:
-        partial = file.with_name(file.name + ".partial")
-        with partial.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.rename(file)
-        self._settle(file.parent)
-
-    def _settle(self, folder: Path) -> None:
-        """Make renames in a folder survive a loss of power."""
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sn37.domain.printable import one_line
 from sn37.domain.release.release import Release
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
@@ -137,7 +138,7 @@ def _failure(output: str) -> ReleaseRefused | ReleaseUnavailable:
     """What pip says, in one line: its own error, or else the last thing it said."""
     lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no message"]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    text = "".join(c for c in (errors or lines[-1:])[0] if c.isprintable())[:300]
+    text = one_line((errors or lines[-1:])[0])
     if "DO NOT MATCH THE HASHES" in output:
         return ReleaseRefused("a package is not the one that was signed for: other sha256")
     if "has requirement" in output or "which is not installed" in output:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sn37.adapters.scoring.messages import Scored
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.scoring.controls import Control
-from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, SampleBlock, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, ScoringJob
 
 
 def answers(told: Scored, block: SampleBlock, job: ScoringJob, controls: Sequence[Control]) -> bool:

@@ -14,11 +14,12 @@ import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.deadlines import Stage
 from sn37.domain.scoring.jobs import Implementation
-from sn37.domain.submission.models import NormLimits
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
 MAX_DETAIL = 500  # characters of a worker's explanation
@@ -177,8 +178,7 @@ def frame(value: Mapping[str, object]) -> bytes:
 
 def clean(text: str) -> str:
     """``text`` on one line, printable, at most ``MAX_DETAIL`` characters."""
-    flat = " ".join(text.split())
-    return "".join(c if c.isprintable() else "?" for c in flat)[:MAX_DETAIL]
+    return one_line(text, MAX_DETAIL)
 
 
 def receive_order(stream: socket.socket) -> WorkOrder:

@@ -23,7 +23,7 @@ from sn37.adapters.simnet.feed.dataset import SimnetFeed
 from sn37.adapters.simnet.feed.signed_logs import FEED_NETUID, SENDERS
 from sn37.adapters.simnet.host.model_store import FolderModelStore, store_of
 from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
-from sn37.adapters.simnet.miners.population import Population, prepare, write_whole
+from sn37.adapters.simnet.miners.population import Population, prepare
 from sn37.adapters.simnet.miners.roster import (
     BASE_REPO,
     BASE_REVISION,
@@ -41,6 +41,7 @@ from sn37.domain.metagraph import RAO_PER_TAO
 from sn37.domain.submission.commitment import format_commitment, secure_hash
 from sn37.domain.submission.digests import FileDigest, content_digest
 from sn37.domain.submission.models import ModelRef
+from sn37.durable import rename_whole, write_whole
 from sn37.ports.clock import Clock
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.telemetry import EventSink
@@ -150,7 +151,7 @@ def _published(
             revisions[miner.name] = host.push(miner.repo, population.folders[miner.name])
             if miner.trick is not Trick.HIDE:
                 host.set_visibility(miner.repo, Visibility.PUBLIC)
-        write_whole(marker, json.dumps(revisions))
+        write_whole(marker, json.dumps(revisions).encode())
     return dict(json.loads(marker.read_text()))
 
 
@@ -170,7 +171,7 @@ def _found_chain(
         _commit(builder, seed, population, revisions)
     finally:
         builder.close()
-    partial.rename(path)
+    rename_whole(partial, path)
 
 
 def register_senders(builder: ChainBuilder, seed: int) -> None:

@@ -21,9 +21,10 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import Pool, Provenance, Sample
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Submission
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact, ModelRef
+from sn37.domain.submission.submission import Submission
 
 
 def from_key(key: EntryKey) -> JsonValue:

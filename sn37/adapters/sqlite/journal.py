@@ -10,10 +10,12 @@ from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_record, 
 from sn37.adapters.sqlite.round_codec import from_controls, from_outcome, to_controls, to_outcome
 from sn37.adapters.sqlite.rounds import open_round_id
 from sn37.domain.canonical import JsonValue
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.round.state import EntryOutcome, Verdict
-from sn37.domain.scoring.jobs import BlockLosses, SampleBlock
+from sn37.domain.round.state import EntryOutcome
+from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.submission.submission import Verdict
 
 _BLOCK = "task, first, stop, tokens, seconds, losses, controls"
 

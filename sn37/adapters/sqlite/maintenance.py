@@ -26,6 +26,7 @@ from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.records.history_pruning import forgotten_of
 from sn37.domain.round.state import Beginning, ValidatorState
+from sn37.durable import rename_whole
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _COUNTED = ("submission", "round", "outcome", "receipt", "journal", "weights")
@@ -121,7 +122,7 @@ def backup(path: Path, copy: Path) -> Contents:
                 source.backup(target)
                 target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
             contents = verify(partial)
-            _settle(partial, copy)
+            rename_whole(partial, copy)
         finally:
             partial.unlink(missing_ok=True)
     return contents
@@ -146,7 +147,7 @@ def restore(copy: Path, path: Path) -> Path | None:
                 source.backup(target)
             verify(incoming)
             aside = _keep_aside(path)
-            _settle(incoming, path)
+            rename_whole(incoming, path)
     return aside
 
 
@@ -237,15 +238,3 @@ def _keep_aside(path: Path) -> Path | None:
     for suffix in _BESIDE[1:]:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     return aside
-
-
-def _settle(partial: Path, path: Path) -> None:
-    """Give a written file its name, so that a loss of power leaves the old one or the new."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

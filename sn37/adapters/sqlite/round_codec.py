@@ -40,12 +40,12 @@ from sn37.domain.round.state import (
     ScoredLater,
     TaskDraw,
     TaskScore,
-    Verdict,
     WeightsRecord,
 )
 from sn37.domain.scoring.jobs import ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.submission.submission import Verdict
+from sn37.domain.weight_vector import WeightVector
 
 
 def from_block_ref(ref: BlockRef) -> JsonValue:

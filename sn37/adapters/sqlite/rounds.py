@@ -18,12 +18,12 @@ from sn37.adapters.sqlite.round_codec import (
 )
 from sn37.adapters.sqlite.screenings import from_reserve, to_reserve
 from sn37.domain.canonical import JsonValue
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import TaskBatch
 
 
 def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:

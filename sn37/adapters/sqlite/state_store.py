@@ -31,12 +31,12 @@ from sn37.domain.round.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
-    Submission,
     ValidatorState,
     WeightsRecord,
 )
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.submission import Submission
 
 if TYPE_CHECKING:
     from sn37.ports.state_store import StateStore

@@ -9,7 +9,7 @@ from sn37.adapters.subtensor.reader import ChainReader
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.adapters.subtensor.weight_setter import WeightSetter
 from sn37.domain.ids import Block, Netuid
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.clock import Clock
 from sn37.ports.errors import WeightsRefused
 from sn37.ports.telemetry import EventSink

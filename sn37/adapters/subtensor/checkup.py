@@ -24,7 +24,7 @@ from sn37.adapters.subtensor.weight_rules import WeightRules, rules_of
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.ids import BlockRef, Netuid
 from sn37.domain.release.version import weights_version
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink

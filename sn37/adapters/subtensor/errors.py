@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import bittensor as bt
 from bittensor._transport.errors import StorageFunctionNotFound
 
+from sn37.domain.printable import one_line
+
 MAX_ERROR_CHARS = 200  # of a stranger's text in one of our messages
 LONGEST_RETRY_AFTER_S = 600.0  # an endpoint may ask for more; then we ask again before
 
@@ -27,8 +29,7 @@ _NO_BLOCK = ("no block at height", "no header for", "Block not found", "Header w
 
 def clean(text: object) -> str:
     """One printable line of a stranger's text, at most ``MAX_ERROR_CHARS`` long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= MAX_ERROR_CHARS else f"{line[:MAX_ERROR_CHARS]}..."
+    return one_line(str(text), MAX_ERROR_CHARS)
 
 
 def endpoint_name(address: str) -> str:

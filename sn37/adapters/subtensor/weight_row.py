@@ -11,7 +11,7 @@ from sn37.adapters.subtensor.metagraph import U16_MAX
 from sn37.adapters.subtensor.weight_rules import WeightRules
 from sn37.domain.ids import Block, Hotkey, Uid
 from sn37.domain.metagraph import Neuron
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import WeightsRefused
 
 

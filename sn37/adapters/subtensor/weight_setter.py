@@ -29,7 +29,7 @@ from sn37.domain.events import Cautioned, SharesWithheld, WeightsRevealed
 from sn37.domain.ids import BLOCK_SECONDS, Block, Netuid
 from sn37.domain.metagraph import Neuron
 from sn37.domain.release.version import weights_version
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink

@@ -15,6 +15,7 @@ from rich.text import Text
 from sn37.adapters.telemetry import wording
 from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.events import BlockScored, EntryFinished, EntryStarted, Event, SetUpAdvanced
+from sn37.domain.printable import printable
 
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
@@ -106,7 +107,7 @@ class ConsoleSink:
         return wording.entry(event.key, self._labels)
 
     def _set_up(self, event: SetUpAdvanced) -> None:
-        what = wording.printable(event.what)
+        what = printable(event.what)
         if self._console.is_terminal:
             self._move(what, event.done, event.total)
             if event.done >= event.total:

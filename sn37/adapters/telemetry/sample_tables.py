@@ -12,6 +12,7 @@ from rich.text import Text
 from sn37.adapters.telemetry import wording
 from sn37.domain.data.samples import Sample
 from sn37.domain.data.vetting import Collected
+from sn37.domain.printable import printable
 
 SHOWN_CHARACTERS = 60  # of a text
 
@@ -20,7 +21,7 @@ def render_samples(
     title: str, samples: Sequence[Sample], collected: Collected | None
 ) -> RenderableType:
     """One row a sample, and below what the pool holds and what was set aside."""
-    table = Table(title=Text(wording.printable(title)), title_justify="left")
+    table = Table(title=Text(printable(title)), title_justify="left")
     for column in ("row", "time", "signer", "prompt", "reference"):
         table.add_column(column, no_wrap=column in ("time", "signer"))
     for sample in samples:
@@ -37,10 +38,10 @@ def render_samples(
         return table
     lines = [f"{len(collected.pool.samples):,} rows in the pool"]
     lines += [f"{len(r.row_ids):,} set aside: {r.why}" for r in collected.set_aside]
-    return Group(table, Text("\n".join(map(wording.printable, lines))))
+    return Group(table, Text("\n".join(map(printable, lines))))
 
 
 def _cell(text: str) -> Text:
     line = " ".join(text[: 4 * SHOWN_CHARACTERS].split())
     short = line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 3]}..."
-    return Text(wording.printable(short))
+    return Text(printable(short))

@@ -12,8 +12,9 @@ from sn37.adapters.telemetry import wording
 from sn37.adapters.telemetry.wording import Labels
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryResult, RoundResult, Verdict
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.round.state import EntryResult, RoundResult
+from sn37.domain.submission.submission import Verdict
+from sn37.domain.weight_vector import WeightVector
 
 SHOWN_ROUNDS = 4  # newest rounds with a column of their own
 SHOWN_MISSED = 12  # newest of those that were missed

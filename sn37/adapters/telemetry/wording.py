@@ -8,17 +8,14 @@ from functools import singledispatch
 
 from sn37.domain import events
 from sn37.domain.ids import EntryKey, Hotkey, RoundKey
+from sn37.domain.printable import printable
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, EntryResult, Verdict
+from sn37.domain.round.state import ColdStart, EntryResult
+from sn37.domain.submission.submission import Verdict
 
 Labels = Mapping[Hotkey, str]
 
 _ADDRESS = re.compile(r"\b5[1-9A-HJ-NP-Za-km-z]{47}\b")  # ss58 of Bittensor
-
-
-def printable(text: str) -> str:
-    """Miners choose names and texts; none may reach the terminal as a control sequence."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def miner(hotkey: Hotkey, labels: Labels) -> str:

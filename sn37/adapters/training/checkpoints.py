@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from sn37.adapters.training.models import rename_whole
 from sn37.domain.training import Evaluated, Step
+from sn37.durable import rename_whole
 from sn37.ports.errors import TrainerUnavailable, TrainingRefused
 
 _NAME = re.compile(r"(checkpoint|model)-(\d+)")

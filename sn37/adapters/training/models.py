@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from transformers.utils.logging import disable_progress_bar
 from sn37.adapters.admission.files import CONFIG
 from sn37.adapters.scoring.model import loading
 from sn37.domain.training import Lora, Precision
+from sn37.durable import rename_whole
 
 # Besides weights and config: what a folder needs to be a model on its own.
 TOKENIZER_FILES = (
@@ -99,22 +99,6 @@ def save_merged(model: PreTrainedModel, base: Path, folder: Path, dtype: torch.d
             shutil.copyfile(base / name, scratch / name)
     shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
     rename_whole(scratch, folder)
-
-
-def rename_whole(scratch: Path, folder: Path) -> None:
-    """Give a folder its name, once every file of it is on the disk; then the name is, too."""
-    for path in (*scratch.iterdir(), scratch):
-        _sync(path)
-    scratch.rename(folder)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _merged(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:

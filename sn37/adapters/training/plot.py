@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sn37.domain.training import Evaluated, Step
+from sn37.durable import write_whole
 
 SMOOTHED = 20  # the line follows the mean of about so many steps
 
@@ -31,10 +33,9 @@ def draw(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) ->
     axes.set(xlabel="step", ylabel="loss")
     axes.grid(alpha=0.3)
     axes.legend()
-    scratch = file.with_suffix(".part")
-    with scratch.open("wb") as stream:
-        canvas.print_png(stream)  # type: ignore[no-untyped-call]
-    scratch.rename(file)
+    picture = BytesIO()
+    canvas.print_png(picture)  # type: ignore[no-untyped-call]
+    write_whole(file, picture.getvalue())
 
 
 def _smooth(losses: Sequence[float]) -> list[float]:

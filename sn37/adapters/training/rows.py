@@ -11,8 +11,8 @@ from sn37.adapters.scoring.model.encoding import Encoded, Encoder
 from sn37.adapters.scoring.model.template import own_template, shape_of
 from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import TaskBatch
 from sn37.domain.training import TrainingJob, Weighting
 
 

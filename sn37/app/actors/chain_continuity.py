@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import Cautioned
 from sn37.domain.ids import Block

@@ -15,12 +15,13 @@ from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Submission
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.duplicates import copied_from
 from sn37.domain.submission.eligibility import restart_clock
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Submission
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, ModelNotPublic, ModelRejected, StoreUnavailable
 from sn37.ports.model_store import ModelStore

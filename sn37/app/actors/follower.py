@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from sn37.app.rounds.entry_chooser import submissions_of
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Heads
 from sn37.domain.events import HeadAdvanced, SubmissionSeen, ViewAged
 from sn37.domain.ids import BlockRef
-from sn37.domain.round.state import Submission
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.ports.chain import Chain
@@ -18,11 +18,6 @@ from sn37.ports.errors import ChainUnavailable
 from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
-
-
-def submissions_of(book: CommitmentBook) -> tuple[Submission, ...]:
-    """What is known of each commitment when it is first read."""
-    return tuple(Submission(commitment=c, clock_block=c.block) for c in book.well_formed.values())
 
 
 class Follower:

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 from sn37.app.actors.spare_time import SpareTime
-from sn37.app.samples.plugin_calls import one_line
+from sn37.app.samples.pool_requests import live_tasks, pool_request
 from sn37.app.samples.sources import Sources
-from sn37.app.samples.window_times import window_times
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
-from sn37.domain.data.samples import EmptyWindow, PoolRequest
-from sn37.domain.data.sampling import collect_window
+from sn37.domain.data.samples import EmptyWindow
 from sn37.domain.data.vetting import Collected
 from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
 from sn37.domain.ids import (
     BLOCK_SECONDS,
     Block,
-    BlockRef,
     CompetitionId,
-    Hotkey,
-    Netuid,
     RoundKey,
     TaskName,
 )
-from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
-from sn37.domain.schedule.schedule import RoundTiming, Schedule
+from sn37.domain.printable import one_line
+from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import DatasetUnavailable
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
 SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
-
-
-def live_tasks(rules: Competition) -> tuple[Task, ...]:
-    """The tasks whose rows must be frozen before the sync block."""
-    return tuple(t for t in rules.tasks if t.source.freshness is Freshness.LIVE)
 
 
 class Freezer:
@@ -126,33 +116,3 @@ class Freezer:
                 )
             )
         self._sink.emit(PoolFrozen(round=key, task=task, num_rows=len(found.pool.samples)))
-
-
-async def pool_request(
-    chain: Chain, *, sync_block: Block, rules: Competition, source: Source, timing: RoundTiming
-) -> PoolRequest:
-    """What to ask a live source for before a sync block: its window, and whom to trust.
-
-    Known ``freeze_lead`` blocks before the sync block, and the same ever after.
-    """
-    lead = await chain.block(Block(max(sync_block - timing.freeze_lead, 0)))
-    times = await window_times(chain, sync_block=sync_block, rules=rules, timing=timing)
-    return PoolRequest(
-        window=collect_window(
-            lead_time=await chain.timestamp(lead),
-            blocks_to_sync=timing.freeze_lead,
-            delay_time=times.delay_time,
-            settle_time=times.settle_time,
-            max_age_s=source.max_age_s,
-        ),
-        trusted=await trusted_at(chain, source, lead),
-        salt=lead.hash,
-    )
-
-
-async def trusted_at(chain: Chain, source: Source, at: BlockRef) -> frozenset[Hotkey] | None:
-    """Who may sign a source's rows by the chain at a block; ``None`` where nobody signs."""
-    if source.signers_netuid is None:
-        return None
-    members = await chain.metagraph(at, Netuid(source.signers_netuid))
-    return members.trusted_signers(min_stake_rao=source.min_stake_tao * RAO_PER_TAO)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sn37.app.actors.freezer import live_tasks
 from sn37.app.rounds.entry_chooser import EntryChooser
 from sn37.app.rounds.premises import premises_of
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.samples.draws import Draws
+from sn37.app.samples.pool_requests import live_tasks
 from sn37.app.samples.sources import Sources
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription

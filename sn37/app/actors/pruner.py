@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import math
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, RoundKey
 from sn37.domain.records.history_pruning import forget_before, remembered
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS
-from sn37.domain.weights.standings import WINDOW_ROUNDS
 from sn37.ports.clock import Clock
 
 log = logging.getLogger(__name__)

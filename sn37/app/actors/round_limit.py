@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sn37.app.actors.submitter import weights_after
 from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.rounds.weights_due import weights_after
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.ids import Block
 from sn37.domain.round.state import NO_HISTORY, ValidatorState

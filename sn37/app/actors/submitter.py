@@ -7,22 +7,18 @@ from dataclasses import replace
 
 import sn37
 from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.rounds.weights_due import pays_nobody, warm_up, weights_after
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
-from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
 from sn37.domain.release.version import outdated
-from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState, WeightsRecord
-from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.weights.emission import WeightVector, split_emission
-from sn37.domain.weights.standings import WINDOW_ROUNDS, standings, warm_up_left
+from sn37.domain.round.state import WeightsRecord
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
-# Ways to begin without what the others have pooled. Rounds that were scored again count as if
-# they had been judged when they were new: they are as much evidence.
-COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
 NOBODY_IS_PAID = (
     f"no competition had a champion in the last {WINDOW_ROUNDS} rounds, and the schedule names no "
@@ -30,64 +26,6 @@ NOBODY_IS_PAID = (
     "active; see why rounds are sat out, or have the subnet's schedule name a hotkey as burn"
 )
 RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
-
-
-def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
-    """The competitions that warm up, and how many rounds of each must yet be judged.
-
-    A competition that began after the validator did is cold for nobody.
-    """
-    beginning = state.beginning
-    cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
-    left = {
-        c.id: warm_up_left(
-            state.rounds.get(c.id, ()),
-            timing=schedule.timing,
-            warmup_rounds=schedule.warmup_rounds,
-            is_cold=cold_since is not None and schedule.competition(c.id, cold_since) is not None,
-            num_before=state.past.get(c.id, NO_HISTORY).num_judged,
-        )
-        for c in schedule.at(block)
-    }
-    return {competition: rounds for competition, rounds in left.items() if rounds}
-
-
-def weights_after(
-    state: ValidatorState,
-    schedule: Schedule,
-    block: Block,
-    *,
-    before: WeightVector | None = None,
-) -> WeightVector | None:
-    """The weights that the recorded rounds call for, or ``None`` during the warm-up.
-
-    While a validator knows too few rounds, the weights that are on chain already are the
-    better ones.
-
-    Args:
-        before: Those that were sent last. They are due again when nobody can be paid, see
-            ``pays_nobody``: a validator that sets none loses its place.
-    """
-    if warm_up(state, schedule, block):
-        return None
-    shares = {c.id: c.reward_share for c in schedule.at(block)}
-    if pays_nobody(state, schedule, block):
-        return before
-    return split_emission(shares, _placed(state, schedule, block), burn=schedule.burn)
-
-
-def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
-    """Whether no competition has standings, and the schedule names no hotkey to burn to."""
-    return schedule.burn is None and not any(_placed(state, schedule, block).values())
-
-
-def _placed(
-    state: ValidatorState, schedule: Schedule, block: Block
-) -> Mapping[CompetitionId, Mapping[Hotkey, float]]:
-    return {
-        c.id: standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
-        for c in schedule.at(block)
-    }
 
 
 class Submitter:

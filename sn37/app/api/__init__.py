@@ -37,8 +37,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import Settings, load_settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Row
 from sn37.app.mining.base_sources import hotkey_of, source_of
 from sn37.app.mining.bases import Base, Choice, list_bases

@@ -11,7 +11,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from sn37.app import api
-from sn37.app.cli.run import UsageError
+from sn37.app.errors import UsageError
 
 __all__ = [
     "bases",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sn37.app.actors.submitter import weights_after
 from sn37.app.audit.derived_past import Past
 from sn37.app.audit.differences import Difference, compare
 from sn37.app.audit.receipt_checks import check_draws, check_receipts, check_screening
@@ -22,6 +21,7 @@ from sn37.app.receipts.statements import (
 from sn37.app.rounds.conclusion import conclude
 from sn37.app.rounds.outcomes import later_result
 from sn37.app.rounds.past_evidence import NO_EVIDENCE, PastEvidence, past_evidence
+from sn37.app.rounds.weights_due import weights_after
 from sn37.domain.canonical import as_json
 from sn37.domain.ids import Block, Digest
 from sn37.domain.records.history_pruning import Forgotten, forgotten_of

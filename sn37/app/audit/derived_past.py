@@ -17,18 +17,11 @@ from sn37.domain.round.defences import MOST_DEFENCES, defences_after
 from sn37.domain.round.evidence import Evidence, weigh
 from sn37.domain.round.history import history_of
 from sn37.domain.round.origins import Origin, origins_of
-from sn37.domain.round.state import (
-    EntryResult,
-    OpenRound,
-    RoundPlan,
-    RoundResult,
-    ScoredLater,
-    Submission,
-    Verdict,
-)
+from sn37.domain.round.state import EntryResult, OpenRound, RoundPlan, RoundResult, ScoredLater
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.duplicates import duplicates_of
 from sn37.domain.submission.eligibility import MAX_MISSED_ROUNDS, failures_after
+from sn37.domain.submission.submission import Submission, Verdict
 
 
 @dataclass(slots=True)

@@ -12,9 +12,10 @@ from sn37.domain.canonical import JsonValue, as_json, canonical_digest
 from sn37.domain.data.screening import kept_rows
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
-from sn37.domain.round.state import DrawnRows, OpenRound, Submission, Verdict
+from sn37.domain.round.state import DrawnRows, OpenRound
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.controls import controls_in
+from sn37.domain.submission.submission import Submission, Verdict
 
 
 def check_receipts(

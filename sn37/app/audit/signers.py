@@ -11,8 +11,9 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.round.comparing import SignerCase, by_signer, measure
 from sn37.domain.round.crown_history import reigns
 from sn37.domain.round.missed import not_yet_evidence
-from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.state_store import StateStore
 
 

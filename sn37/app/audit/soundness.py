@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sn37.app.audit.differences import Difference
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import Digest, EntryKey
 from sn37.domain.round.plausibility import implausibility
-from sn37.domain.round.state import OpenRound, Verdict
+from sn37.domain.round.state import OpenRound
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.controls import due_kinds, is_entropy, missing_bits
-from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, SampleBlock
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss
 from sn37.domain.scoring.opinion import Opinion, View, drawn_samples, judge, scored_sizes
 from sn37.domain.scoring.worst_loss import worst_losses
+from sn37.domain.submission.submission import Verdict
 
 
 class StrayControls(ValueError):

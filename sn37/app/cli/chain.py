@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.domain.ids import CompetitionId, Netuid
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import UsageError
 from sn37.app.config.path_checks import is_folder
+from sn37.app.errors import UsageError
 from sn37.domain.submission.admission import AdmissionStep
 
 if TYPE_CHECKING:

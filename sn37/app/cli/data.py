@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import UsageError
 from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT
+from sn37.app.errors import UsageError
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
@@ -139,7 +139,7 @@ def overlap(
 ) -> None:
     """Say how many samples of a round two validators share, by the manifests on receipts."""
     from sn37.app.receipts.overlap import compare
-    from sn37.app.samples.plugin_calls import one_line
+    from sn37.domain.printable import one_line
 
     round_, found = compare(ours, theirs)
     if as_json:

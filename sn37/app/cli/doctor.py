@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from sn37.app.cli.options import AsJson
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "bittensor")
 DRIVER = Path("/dev/nvidiactl")

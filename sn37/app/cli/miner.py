@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from sn37.app import interrupts
-
-    interrupts.quiet()
-
 from collections.abc import Sequence
 
 import typer
@@ -19,7 +14,6 @@ from sn37.app.cli import publish as cli_publish
 from sn37.app.cli import status as cli_status
 from sn37.app.cli import train as cli_train
 from sn37.app.cli.run import run
-from sn37.app.interrupts import leave
 
 app = typer.Typer(
     name="miner",
@@ -47,7 +41,3 @@ cli_status.register(app)
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     return run(app, args, prog_name="python -m sn37.app.miner")
-
-
-if __name__ == "__main__":
-    leave(main())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.number_limits import MAX_MINUTES
 from sn37.app.config.path_checks import is_folder
+from sn37.app.errors import CommandError, UsageError
 from sn37.domain.ids import BLOCK_SECONDS
 
 if TYPE_CHECKING:

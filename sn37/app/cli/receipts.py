@@ -56,7 +56,7 @@ def export(
 async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, int, int]:
     from dependency_injector import providers
 
-    from sn37.app.cli.run import CommandError
+    from sn37.app.errors import CommandError
     from sn37.app.receipts.export import export_rounds
     from sn37.app.wiring.container import Container  # what it needs takes a second to import
 

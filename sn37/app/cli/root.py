@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from sn37.app import interrupts
-
-    interrupts.quiet()
-
 import pkgutil
 import sys
 from collections.abc import Callable, Sequence
@@ -96,7 +91,3 @@ def _root(
 def main() -> None:
     """Entry point of the console script."""
     leave(run(app, sys.argv[1:] or ["--help"], prog_name="sn37"))
-
-
-if __name__ == "__main__":
-    main()

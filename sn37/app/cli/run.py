@@ -16,23 +16,13 @@ from typing import TextIO
 import typer
 
 from sn37.app import interrupts
+from sn37.app.errors import CommandError
 from sn37.app.interrupts import INTERRUPTED
+from sn37.app.streams import abandon
 from sn37.ports.errors import PortError
 
 # What writing to an open file says, without its name.
 _OF_DISKS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
-
-
-class CommandError(Exception):
-    """The command failed; the message says what to do next. Exit code 1."""
-
-    exit_code = 1
-
-
-class UsageError(CommandError):
-    """The command was called wrongly. Exit code 2."""
-
-    exit_code = 2
 
 
 def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) -> int:
@@ -63,14 +53,6 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
     if code == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
-
-
-def abandon(stream: TextIO | None) -> None:
-    """Let what ``stream`` could not write vanish, or the interpreter fails again at its exit."""
-    if stream is not None:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
 
 
 def _of_file(error: OSError) -> str:

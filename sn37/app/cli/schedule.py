@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.number_limits import MAX_BLOCK
+from sn37.app.errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
 if TYPE_CHECKING:

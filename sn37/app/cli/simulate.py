@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.number_limits import MAX_COUNT, MAX_SEED
+from sn37.app.errors import CommandError
 
 if TYPE_CHECKING:
     from sn37.app.simulate.economy import Line

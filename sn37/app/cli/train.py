@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.number_limits import MAX_MINUTES
+from sn37.app.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
@@ -203,6 +203,7 @@ def sign(
     import sn37
     from sn37.app.upgrade.describe import describe
     from sn37.app.wiring.upgrade import SCHEMA, signed
+    from sn37.durable import write_whole
 
     now = datetime.now(UTC).replace(microsecond=0)
     release = describe(
@@ -218,7 +219,7 @@ def sign(
     content, public_key = signed(release, key, lambda: getpass(f"password of {key}: ").encode())
     document = wheel.with_name(f"sn37-{release.version}.release")
     try:
-        document.write_bytes(content)
+        write_whole(document, content)
     except OSError as error:
         raise CommandError(f"{document}: {error.strerror or error}") from error
     typer.echo(f"{document}: {_described(release)}; release_key {public_key}")

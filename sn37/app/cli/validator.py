@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from sn37.app import interrupts
-
-    interrupts.quiet()
-
 from collections.abc import Sequence
 
 import typer
 
 from sn37.app.cli import options
 from sn37.app.cli.run import run
-from sn37.app.interrupts import leave
 from sn37.app.supervision.stop_signals import StopRequest
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -65,7 +59,3 @@ def validator(
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     return run(app, args, prog_name="python -m sn37.app.validator")
-
-
-if __name__ == "__main__":
-    leave(main())

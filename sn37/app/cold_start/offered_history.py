@@ -18,12 +18,11 @@ from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundRecord
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.origins import Origin, origins_of
-from sn37.domain.round.state import Submission, Verdict
 from sn37.domain.round.winner import WinnerRule
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
 from sn37.domain.submission.eligibility import MAX_FAILURES
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import OfferRefused
 from sn37.ports.receipt_source import ReceiptSource
 

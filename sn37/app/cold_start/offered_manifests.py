@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from sn37.app.cold_start.offered_round import OfferedManifest, RoundReader
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.ports.errors import OfferRefused
 from sn37.ports.receipt_source import ReceiptSource
 

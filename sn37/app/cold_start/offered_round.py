@@ -11,16 +11,18 @@ from sn37.app.receipts.files import UnreadableReceipt, read_receipt, read_signed
 from sn37.app.receipts.signing import VerifySignature
 from sn37.app.receipts.statements import UnreadableStatement, digest_of, read_statement
 from sn37.app.replay.rescore import CannotRescore, blocks_of, require_manifest
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import Digest, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.records.statement import RoundStatement, SignedRound
 from sn37.domain.round.evidence import is_finite
 from sn37.domain.round.signers import SampleSigners
-from sn37.domain.round.state import EntryOutcome, OpenRound, Submission, Verdict
+from sn37.domain.round.state import EntryOutcome, OpenRound
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, SampleBlock
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Chain
 from sn37.ports.errors import OfferRefused
 from sn37.ports.receipt_source import OfferedRound

@@ -25,10 +25,11 @@ from sn37.domain.records.statement import RoundRecord, SignedRound
 from sn37.domain.round.round_entries import plan_entries
 from sn37.domain.round.signers import signers_of
 from sn37.domain.round.slots import MAX_CONTENDERS
-from sn37.domain.round.state import OpenRound, RoundPlan, Submission, Verdict
+from sn37.domain.round.state import OpenRound, RoundPlan
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.base_models import rank_base_models
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import (
     ModelNotPublic,
     ModelRejected,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sn37.app.actors.freezer import live_tasks, pool_request
 from sn37.app.rounds.screening import Screener
 from sn37.app.samples.draws import Draws
+from sn37.app.samples.pool_requests import live_tasks, pool_request
 from sn37.app.samples.sources import Sources
 from sn37.domain.data.overlap import overlaps
 from sn37.domain.data.samples import EmptyWindow, Pool, Sample
@@ -16,8 +16,7 @@ from sn37.domain.ids import CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.round.state import TaskDraw
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
     ChainUnavailable,

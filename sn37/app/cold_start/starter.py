@@ -22,14 +22,15 @@ from sn37.app.cold_start.rejudge import Refolder
 from sn37.app.cold_start.resampling import CannotRecheck
 from sn37.app.rounds.model_fetch import bring
 from sn37.app.rounds.state_keeper import StateKeeper
-from sn37.app.samples.plugin_calls import one_line
 from sn37.domain.events import Cautioned, ColdStarted
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
+from sn37.domain.printable import one_line
 from sn37.domain.records.statement import RoundRecord
-from sn37.domain.round.state import Beginning, ColdStart, RoundResult, Submission, ValidatorState
+from sn37.domain.round.state import Beginning, ColdStart, RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
+from sn37.domain.submission.submission import Submission
 from sn37.ports.chain import Chain
 from sn37.ports.errors import (
     ModelNotPublic,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError, UsageError
+from sn37.app.errors import CommandError, UsageError
 
 PROBE_BYTES = 1 << 16  # a full disk often still takes an empty file
 

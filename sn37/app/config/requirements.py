@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 
 SIMNET = ("bittensor", "torch", "transformers", "safetensors", "tokenizers")
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # of Linux, of Linux within Windows

@@ -24,7 +24,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.number_limits import MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
@@ -39,6 +38,7 @@ from sn37.app.config.setting_types import (
     UserPaths,
     expanded,
 )
+from sn37.app.errors import CommandError, UsageError
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {

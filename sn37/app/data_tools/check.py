@@ -11,13 +11,14 @@ from dataclasses import replace
 
 from sn37.app.data_tools.other_process import answers_elsewhere
 from sn37.app.data_tools.reader import Answer, Reader, answer_of
-from sn37.app.samples.plugin_calls import defect, one_line
+from sn37.app.samples.plugin_calls import defect
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.sources import DEADLINE_S, Sources
 from sn37.domain.check_line import Check, Grade
 from sn37.domain.data.samples import Pool, PoolRequest, TimeWindow
 from sn37.domain.data.vetting import ContractBroken, vet
 from sn37.domain.ids import Hotkey, Seed
+from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable

@@ -13,11 +13,11 @@ import sys
 from datetime import datetime
 
 from sn37.app.data_tools.reader import Answer, Reader
-from sn37.app.samples.plugin_calls import one_line
 from sn37.app.schedule.tables import parameter
 from sn37.domain.canonical import as_json
 from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.domain.ids import Hotkey, Seed
+from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.ports.errors import DatasetUnavailable, PortError
 

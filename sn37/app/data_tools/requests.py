@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sn37.app.actors.freezer import pool_request
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.number_limits import YEARS
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
+from sn37.app.samples.pool_requests import pool_request
 from sn37.app.samples.window_times import window_times
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.schedule.tables import parameter

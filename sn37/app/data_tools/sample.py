@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.settings import Settings
 from sn37.app.data_tools.requests import (
     Asked,
@@ -15,6 +14,7 @@ from sn37.app.data_tools.requests import (
     request_by_time,
     round_seed,
 )
+from sn37.app.errors import CommandError
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.sources import Sources
 from sn37.app.wiring.networks import open_data

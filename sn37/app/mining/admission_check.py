@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.wiring.models import (
     examine_folder,
     open_examiner,
@@ -20,10 +20,11 @@ from sn37.app.wiring.models import (
     prescribed_tokenizer,
     scored_methods,
 )
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import Competition, Method
-from sn37.domain.scoring.jobs import ScoringJob, TaskBatch
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation

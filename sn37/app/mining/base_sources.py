@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from sn37.app.cli.run import UsageError
 from sn37.app.config.path_checks import is_folder
+from sn37.app.errors import UsageError
 from sn37.domain.ids import Hotkey, Uid
 
 _REPOSITORY = re.compile(r"([^/@\s]+/[^/@\s]+)@([^@\s]+)")

@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing
 from sn37.app.mining.champions import champions, state_of
 from sn37.app.mining.connections import Sight

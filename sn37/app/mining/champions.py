@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.wiring.container import Container
 from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
 from sn37.domain.round.state import ValidatorState

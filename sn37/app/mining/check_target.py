@@ -6,9 +6,9 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.path_checks import is_folder
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Repository, Request, Row, run_check
 from sn37.app.wiring.models import open_examiner
 from sn37.domain.schedule.competition import Competition

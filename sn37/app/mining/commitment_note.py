@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -11,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.domain.ids import Block, BlockRef
 from sn37.domain.submission.commitment import CommitmentQuote, StandingCommitment
+from sn37.durable import write_whole
 from sn37.ports.chain import Chain, CommitmentWriter
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
@@ -123,14 +123,9 @@ class NotedWriter:
 
     def _write(self, sent: _Sent) -> None:
         """On disk for good before the commitment leaves."""
-        partial = self._note.with_name(f"{self._note.name}.partial")
         try:
             self._note.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("w", encoding="utf-8") as file:
-                json.dump(asdict(sent), file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._note)
+            write_whole(self._note, json.dumps(asdict(sent)).encode())
         except OSError as error:
             raise self._failed(error) from error
 

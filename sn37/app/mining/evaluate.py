@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.base_sources import Local, Published, source_of
 from sn37.app.mining.champions import Champion, champions, state_of
 from sn37.app.mining.connections import Sight
@@ -22,6 +22,7 @@ from sn37.app.training.split import frozen
 from sn37.app.wiring.mining import open_sight
 from sn37.app.wiring.models import examine_folder, open_scorer
 from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.evidence import task_scores, weigh
@@ -30,7 +31,7 @@ from sn37.domain.round.origins import origins_of
 from sn37.domain.round.signers import signers_of
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import RoundTiming, Schedule
-from sn37.domain.scoring.jobs import BlockLosses, ScoringJob, TaskBatch
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.constraints import Violation

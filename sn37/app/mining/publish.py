@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.path_checks import require_writable
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Request, Status, run_check
 from sn37.app.mining.champions import champions, state_of
 from sn37.app.mining.commitment_note import Waiting
@@ -27,8 +27,9 @@ from sn37.app.wiring.mining import open_hand
 from sn37.app.wiring.models import prescribed_tokenizer
 from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.admission import AdmissionStep
-from sn37.domain.submission.commitment import CommitmentFormat, CommitmentQuote, is_repository
+from sn37.domain.submission.commitment import CommitmentQuote, is_repository
 from sn37.domain.submission.digests import ModelHashes
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import CommitmentRefused

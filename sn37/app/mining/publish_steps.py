@@ -17,9 +17,9 @@ from sn37.app.mining.commit import Confirm, commit, losses
 from sn37.app.mining.commitment_note import NotedWriter, Waiting, unheard
 from sn37.domain.ids import Block, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.commitment import (
     Commitment,
-    CommitmentFormat,
     CommitmentQuote,
     format_commitment,
     parse_commitment,

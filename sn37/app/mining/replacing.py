@@ -5,10 +5,11 @@ from __future__ import annotations
 from sn37.app.mining.evaluation import first_round
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import NO_HISTORY, ValidatorState, Verdict
+from sn37.domain.round.state import NO_HISTORY, ValidatorState
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS
+from sn37.domain.submission.submission import Verdict
 
 
 def warning(

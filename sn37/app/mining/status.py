@@ -15,11 +15,12 @@ from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotke
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import EntryResult, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import Commitment, MalformedCommitment, StandingCommitment
 from sn37.domain.submission.eligibility import Judgement, judge
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import StoreUnavailable
 

@@ -18,22 +18,16 @@ from sn37.app.receipts.statements import StatementWriter
 from sn37.app.rounds.outcomes import is_waited_for, later_result
 from sn37.app.rounds.scoring_jobs import JobBuilder
 from sn37.app.rounds.state_keeper import StateKeeper
-from sn37.app.samples.plugin_calls import one_line
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.events import Cautioned, RoundScoredLater
 from sn37.domain.ids import Block, Hotkey, RoundKey
+from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundRecord, SignedRound
 from sn37.domain.round.missed import missed_rounds, num_left_today
-from sn37.domain.round.state import (
-    Beginning,
-    ColdStart,
-    OpenRound,
-    ScoredLater,
-    ValidatorState,
-    Verdict,
-)
+from sn37.domain.round.state import Beginning, ColdStart, OpenRound, ScoredLater, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import Unavailable
 from sn37.ports.model_store import ModelStore
 from sn37.ports.receipt_source import ReceiptSource

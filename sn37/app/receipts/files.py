@@ -12,9 +12,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sn37.app.samples.plugin_calls import one_line
 from sn37.domain.canonical import canonical_json
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey, RoundKey, TaskName
+from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.signers import SampleSigners, require_counts, unpacked
 from sn37.domain.scoring.jobs import ControlKind, ControlLoss

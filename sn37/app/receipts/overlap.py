@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.receipts.files import MAX_BYTES, UnreadableReceipt, read_receipt
 from sn37.domain.data.overlap import Overlap, overlaps
 from sn37.domain.ids import RoundKey

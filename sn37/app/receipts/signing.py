@@ -10,9 +10,10 @@ from sn37.domain.canonical import canonical_json
 from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Digest, Hotkey, TaskName
 from sn37.domain.records.receipt import Receipt, SignedReceipt
-from sn37.domain.round.state import OpenRound, Submission
+from sn37.domain.round.state import OpenRound
 from sn37.domain.scoring.controls import controls_in
 from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.submission.submission import Submission
 from sn37.ports.chain import Signer
 
 # Whether the hotkey signed the message: (hotkey, message, signature).

@@ -9,14 +9,15 @@ from pydantic import TypeAdapter, ValidationError
 
 import sn37
 from sn37.app.receipts.signing import VerifySignature, is_signed
-from sn37.app.samples.plugin_calls import one_line
 from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
+from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, is_as_committed, told
-from sn37.domain.round.state import OpenRound, Premises, RoundResult, Submission, Verdict
+from sn37.domain.round.state import OpenRound, Premises, RoundResult
 from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.scoring.controls import controls_in
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Signer
 
 VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions

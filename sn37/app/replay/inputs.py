@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from sn37.app.cli.run import CommandError
 from sn37.app.config.settings import Settings
 from sn37.app.data_tools.requests import Target, request_at
+from sn37.app.errors import CommandError
 from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.replay.rescored import Rescored
 from sn37.app.samples.sources import Sources
@@ -23,12 +23,12 @@ from sn37.app.wiring.models import (
 )
 from sn37.app.wiring.networks import open_data
 from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.data.sampling import seed_of
 from sn37.domain.ids import TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.schedule.competition import Competition, Freshness, Task
-from sn37.domain.scoring.jobs import TaskBatch
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ModelRejected

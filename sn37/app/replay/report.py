@@ -7,9 +7,9 @@ from enum import StrEnum
 
 import sn37
 from sn37.app.replay.rescored import TOLERANCE, Agreement, Pair, Rescored
-from sn37.app.samples.plugin_calls import one_line
 from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.ids import Hotkey
+from sn37.domain.printable import one_line
 
 
 class Signature(StrEnum):

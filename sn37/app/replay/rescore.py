@@ -12,18 +12,12 @@ from pathlib import PurePath
 
 from sn37.app.replay.rescored import Pair, Rescored
 from sn37.domain.canonical import canonical_digest
+from sn37.domain.data.batches import SampleBlock, TaskBatch, interleave
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Digest, TaskName
 from sn37.domain.records.receipt import Receipt
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import (
-    BlockLosses,
-    ControlLoss,
-    SampleBlock,
-    ScoringJob,
-    TaskBatch,
-    interleave,
-)
+from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, ScoringJob
 from sn37.domain.scoring.worst_loss import bounded
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.scorer import Scorer

@@ -17,17 +17,10 @@ from sn37.domain.round.first_rule import FirstRule
 from sn37.domain.round.near_duplicates import resembled
 from sn37.domain.round.origins import Origins, origins_of
 from sn37.domain.round.racing import is_hopeless
-from sn37.domain.round.state import (
-    EntryOutcome,
-    OpenRound,
-    Premises,
-    RoundPlan,
-    RoundResult,
-    Submission,
-    Verdict,
-)
+from sn37.domain.round.state import EntryOutcome, OpenRound, Premises, RoundPlan, RoundResult
 from sn37.domain.round.winner import Crown, WinnerRule
 from sn37.domain.schedule.competition import Competition
+from sn37.domain.submission.submission import Submission, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from sn37.domain.metagraph import Metagraph
 from sn37.domain.round.comparing import Comparer
 from sn37.domain.round.contention import candidates_of, contention_of
 from sn37.domain.round.round_entries import NO_CONTENTION, Contention
-from sn37.domain.round.state import History, Submission
+from sn37.domain.round.state import History
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
+from sn37.domain.submission.submission import Submission
 from sn37.ports.state_store import StateStore
 
 

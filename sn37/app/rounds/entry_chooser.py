@@ -7,19 +7,19 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from sn37.app.actors.follower import submissions_of
 from sn37.app.rounds.contenders import contenders_of
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
 from sn37.domain.ids import BlockRef, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.round_entries import EntryPlan, plan_entries
-from sn37.domain.round.state import EntryResult, Submission, Verdict
+from sn37.domain.round.state import EntryResult
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.submission.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Chain
 from sn37.ports.errors import StoreUnavailable
 from sn37.ports.model_store import ModelStore
@@ -150,3 +150,8 @@ def _to_probe(plan: EntryPlan, submissions: Mapping[EntryKey, Submission]) -> se
         or submissions[e.key].missed_rounds >= MAX_MISSED_ROUNDS
     )
     return {*plan.entries, *awaited}
+
+
+def submissions_of(book: CommitmentBook) -> tuple[Submission, ...]:
+    """What is known of each commitment when it is first read."""
+    return tuple(Submission(commitment=c, clock_block=c.block) for c in book.well_formed.values())

@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, suppress
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import BUSY_S, Step, step
 from sn37.domain.disk.eviction import retained
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import StoreFull
 from sn37.ports.model_store import ModelStore
 

@@ -25,8 +25,6 @@ from sn37.domain.round.state import (
     RoundPlan,
     RoundResult,
     ScoredLater,
-    Submission,
-    Verdict,
 )
 from sn37.domain.round.winner import Comparison, Decision, Hurdle
 from sn37.domain.schedule.competition import Competition
@@ -41,6 +39,7 @@ from sn37.domain.submission.eligibility import (
     record_failure,
     restart_clock,
 )
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import ScorerUnavailable, Unavailable
 
 

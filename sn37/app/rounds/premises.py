@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.round_entries import EntryPlan
-from sn37.domain.round.state import History, Premises, Submission
+from sn37.domain.round.state import History, Premises
 from sn37.domain.submission.eligibility import restart_clock
+from sn37.domain.submission.submission import Submission
 
 
 def premises_of(

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from sn37.app.actors.submitter import warm_up, weights_after
+from sn37.app.rounds.weights_due import warm_up, weights_after
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.state import EntryResult, RoundResult, ScoredLater, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.weights.standings import standings
+from sn37.durable import write_whole
 
 
 def report(
@@ -36,11 +37,9 @@ def report(
 
 
 def write_report(path: Path, rounds: list[JsonValue]) -> None:
-    """Write JSON under a temporary name, then rename: a reader never sees half of it."""
+    """Write JSON; a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(path.name + ".partial")
-    half.write_text(json.dumps(rounds, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    half.replace(path)
+    write_whole(path, f"{json.dumps(rounds, indent=2, allow_nan=False)}\n".encode())
 
 
 def until(state: ValidatorState, block: Block) -> ValidatorState:

@@ -30,7 +30,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.evidence import Evidence, weigh
 from sn37.domain.round.plausibility import implausibility
 from sn37.domain.round.racing import is_hopeless
-from sn37.domain.round.state import EntryOutcome, OpenRound, RoundPlan, Verdict
+from sn37.domain.round.state import EntryOutcome, OpenRound, RoundPlan
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
@@ -39,6 +39,7 @@ from sn37.domain.scoring.deadlines import WALL_FACTOR
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.worst_loss import bounded, loses_too_many, num_lost
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,

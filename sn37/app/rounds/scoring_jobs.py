@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sn37.app.rounds.model_fetch import bring
 from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.round.state import RoundPlan
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import ScoringJob, TaskBatch
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.submission.commitment import Commitment
 from sn37.ports.model_store import ModelStore
 

@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 
 from sn37.app.rounds.scoring_jobs import JobBuilder
 from sn37.app.rounds.state_keeper import StateKeeper
-from sn37.app.samples.plugin_calls import one_line
 from sn37.app.supervision.deadlines import BUSY_S, step
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.data.screening import Screening, kept_rows, odd_rows, screening_of
 from sn37.domain.events import Cautioned, Degraded, Event, RoundSatOut, RowsSetAside
 from sn37.domain.ids import BLOCK_SECONDS, RoundKey, TaskName
+from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.round.signers import signers_of
 from sn37.domain.round.state import RoundPlan, RoundResult, TaskDraw
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.deadlines import WALL_FACTOR
-from sn37.domain.scoring.jobs import TaskBatch
 from sn37.domain.scoring.worst_loss import bounded
 from sn37.ports.errors import ModelRejected, PortError, ScorerUnavailable, StoreUnavailable
 from sn37.ports.scorer import Scorer

@@ -15,7 +15,7 @@ from sn37.app.supervision.deadlines import BUSY_S, step
 from sn37.domain.events import Degraded, SecondOpinionGiven
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, OpenRound, RoundPlan, Verdict
+from sn37.domain.round.state import ColdStart, OpenRound, RoundPlan
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.deadlines import WALL_FACTOR
@@ -30,6 +30,7 @@ from sn37.domain.scoring.opinion import (
     second_job,
 )
 from sn37.domain.scoring.worst_loss import bounded, worst_losses
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.clock import Clock
 from sn37.ports.errors import (
     ModelNotPublic,

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryOutcome, OpenRound, Verdict
+from sn37.domain.round.state import EntryOutcome, OpenRound
 from sn37.domain.scoring.opinion import Opinion, View
+from sn37.domain.submission.submission import Verdict
 
 # Whoever fails for one of these has no claim to a crown, not even the champion to its own.
 NO_CROWN = frozenset({Reason.UNSOUND, Reason.IMPLAUSIBLE, Reason.UNDEFENDED})

@@ -20,14 +20,13 @@ from sn37.domain.round.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
-    Submission,
     ValidatorState,
-    Verdict,
     WeightsRecord,
 )
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.state_store import StateStore
 
 THEN = " then "  # between what an entry was scored with and what it is scored with now

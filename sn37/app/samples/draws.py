@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from sn37.app.samples.sources import Sources
 from sn37.app.samples.window_times import window_times
 from sn37.app.supervision.deadlines import step
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Pool
 from sn37.domain.data.sampling import draw_with_reserve, pool_digest, round_window, seed_of
 from sn37.domain.ids import BlockRef, RoundKey, TaskName
 from sn37.domain.round.state import Reserve, TaskDraw
 from sn37.domain.schedule.competition import Competition, Freshness, Task
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.scoring.jobs import TaskBatch
 from sn37.ports.chain import Chain
 
 

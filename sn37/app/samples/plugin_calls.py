@@ -15,12 +15,12 @@ from threading import Thread
 from typing import Generic, ParamSpec, TypeVar
 
 from sn37.domain.data.vetting import ContractBroken
+from sn37.domain.printable import one_line
 from sn37.ports.errors import DatasetUnavailable, Rejected
 
 log = logging.getLogger(__name__)
 
 GRACE_S = 5.0  # for a call that was cancelled to let go of what it holds
-LONGEST_MESSAGE = 300  # characters
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -79,12 +79,6 @@ def defect(name: str, error: BaseException) -> str:
     said = one_line(str(error))
     what = said if isinstance(error, ContractBroken) else f"{type(error).__name__}: {said}"
     return f"data set {name}: a defect of the plug-in: {what}".rstrip(": ")
-
-
-def one_line(text: str) -> str:
-    """A stranger's text, short, in one line, and harmless to files and terminals."""
-    line = " ".join(text.split())[:LONGEST_MESSAGE]
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def _result(name: str, outcome: asyncio.Future[_T], answers: tuple[type[Rejected], ...]) -> _T:

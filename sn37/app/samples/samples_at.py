@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from dependency_injector import providers
 
-from sn37.app.actors.freezer import live_tasks, pool_request
-from sn37.app.cli.run import CommandError
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.samples.draws import Draws
+from sn37.app.samples.pool_requests import live_tasks, pool_request
 from sn37.app.samples.sources import Sources
 from sn37.app.wiring.container import Container
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import EmptyWindow, Pool, Sample
 from sn37.domain.data.sampling import NotEnoughRows
 from sn37.domain.ids import Digest, RoundKey, TaskName
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.scoring.jobs import TaskBatch
 from sn37.ports.chain import Chain
 
 

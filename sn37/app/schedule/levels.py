@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.round.state import RoundResult, ValidatorState
-from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 
 DIGITS = 3  # of a level: finer ones would say more than a day's rounds show
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.domain.ids import Block, CompetitionId
 from sn37.domain.schedule.competition import Competition

@@ -24,10 +24,16 @@ from sn37.domain.schedule.competition import (
     TokenizerRef,
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
-from sn37.domain.schedule.schedule import GENESIS, RoundTiming, Schedule, Stage, StandingsRule
-from sn37.domain.submission.commitment import CommitmentFormat
-from sn37.domain.submission.models import ModelConstraints, NormLimits
+from sn37.domain.schedule.schedule import (
+    GENESIS,
+    CommitmentFormat,
+    RoundTiming,
+    Schedule,
+    Stage,
+    StandingsRule,
+)
 
 
 class TimingTable(Table):

@@ -17,13 +17,14 @@ import numpy.typing as npt
 from sn37.app.simulate.challenge import NEVER, Challenge, Sums, crowned_by_domain
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, surprises
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import CompetitionId, TaskName
 from sn37.domain.round.evidence import weigh
 from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
-from sn37.domain.scoring.jobs import BlockLosses, interleave
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.scoring.jobs import BlockLosses
 
 FLIPS = 0.15  # share of the champion's wrong answers that an equal challenger gets right
 

@@ -20,6 +20,7 @@ from sn37.app.simulate.members import (
     a_simulated_submission,
     members,
 )
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import (
     Block,
     BlockRef,
@@ -39,22 +40,15 @@ from sn37.domain.round.origins import Origin, origins_of
 from sn37.domain.round.racing import is_hopeless
 from sn37.domain.round.round_entries import NO_CONTENTION, Contention, EntryPlan, plan_entries
 from sn37.domain.round.signers import SampleSigners
-from sn37.domain.round.state import (
-    EntryOutcome,
-    History,
-    OpenRound,
-    RoundPlan,
-    RoundResult,
-    Submission,
-    Verdict,
-)
+from sn37.domain.round.state import EntryOutcome, History, OpenRound, RoundPlan, RoundResult
 from sn37.domain.round.winner import KingOfTheHill
 from sn37.domain.schedule.competition import Competition, Task
 from sn37.domain.schedule.epsilon import Epsilon
 from sn37.domain.schedule.schedule import RoundTiming, Schedule, Stage
-from sn37.domain.scoring.jobs import BlockLosses, interleave
+from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.eligibility import MAX_MISSED_ROUNDS
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 
 CADENCE = 360
 FIRST = 3_600  # sync block of round 0

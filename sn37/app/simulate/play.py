@@ -16,10 +16,10 @@ import numpy as np
 from sn37.app.simulate.losses import Array, LossModel, Shape, champion_losses
 from sn37.app.simulate.members import REPLIES, one_task
 from sn37.app.simulate.network import Network, sync_block
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import EntryKey, TaskName
 from sn37.domain.schedule.competition import Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
-from sn37.domain.scoring.jobs import interleave
 
 CHAMPION = "champion"
 HONEST = "honest"

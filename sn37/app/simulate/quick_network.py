@@ -33,11 +33,10 @@ from sn37.domain.round.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
-    Submission,
-    Verdict,
 )
 from sn37.domain.round.winner import Decision, KingOfTheHill
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission, Verdict
 
 Drawn = Callable[[Sequence[EntryKey]], Mapping[EntryKey, Array]]  # losses of a round's entries
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, standardized
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.comparing import NO_ORIGINS, Contestant
 from sn37.domain.round.racing import race
 from sn37.domain.round.winner import Crown, KingOfTheHill
 from sn37.domain.schedule.epsilon import FixedEpsilon
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 
 CADENCE = 360  # blocks between two rounds
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import TEXT
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.ids import Block, EntryKey, TaskName
 from sn37.domain.round.comparing import Comparer, Contestant, Measured, Trio
 from sn37.domain.round.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
@@ -29,7 +30,6 @@ from sn37.domain.round.racing import (
     RETIRE_PRIOR_SAMPLES,
     Race,
 )
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 
 Indices = npt.NDArray[np.intp]
 

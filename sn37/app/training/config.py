@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from sn37.app.cli.run import UsageError
 from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.number_limits import (
@@ -23,6 +22,7 @@ from sn37.app.config.number_limits import (
 )
 from sn37.app.config.setting_types import expanded
 from sn37.app.config.toml_tables import Table, explain, keys_of
+from sn37.app.errors import UsageError
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
 

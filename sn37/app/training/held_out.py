@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.training.split import Split
 from sn37.app.wiring.models import examine_folder
 from sn37.domain.round.evidence import task_scores, total_score

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from sn37.app.actors.freezer import trusted_at
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.samples.pool_requests import trusted_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.tables import parameter
 from sn37.app.training.config import DataTable, SourceTable
 from sn37.app.wiring.networks import open_data
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
 from sn37.domain.schedule.competition import Competition, Freshness, Method, Source
-from sn37.domain.scoring.jobs import TaskBatch
 
 LEARNABLE = (Method.REFERENCE_LOSS, Method.TEXT_LOSS)
 

@@ -12,9 +12,9 @@ from hashlib import sha256
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.path_checks import is_folder, is_there
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.app.training.config import TrainConfig
 from sn37.app.training.held_out import admitted, held_out_score
@@ -32,6 +32,7 @@ from sn37.domain.ids import Digest
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.models import ModelArtifact
 from sn37.domain.training import Evaluated, Step, TrainingJob, best_of
+from sn37.durable import rename_whole
 from sn37.ports.errors import TrainerUnavailable
 from sn37.ports.scorer import Scorer
 
@@ -283,6 +284,6 @@ def _publish(model: Path, output: Path) -> None:
         shutil.copytree(model, scratch)
         if output.exists():
             shutil.rmtree(output)
-        scratch.rename(output)
+        rename_whole(scratch, output)
     except OSError as error:
         raise TrainerUnavailable(f"{output}: {error.strerror or error}") from error

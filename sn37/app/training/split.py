@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.ids import Digest, TaskName
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import TaskBatch
+from sn37.durable import write_whole
 from sn37.ports.errors import TrainerUnavailable
 
 FILE = "data.json"
@@ -91,16 +91,12 @@ def freeze(found: Split, folder: Path) -> None:
         TrainerUnavailable: The disk refused.
     """
     document = {"asked": found.asked, "notes": list(found.notes), **_as_json(found)}
-    scratch = folder / f"{FILE}.part"
+    file = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with scratch.open("w", encoding="utf-8") as file:
-            json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(folder / FILE)
+        write_whole(file, json.dumps(document).encode())
     except OSError as error:
-        raise TrainerUnavailable(f"{scratch}: {error.strerror or error}") from error
+        raise TrainerUnavailable(f"{file}: {error.strerror or error}") from error
 
 
 def frozen(folder: Path) -> Split | None:

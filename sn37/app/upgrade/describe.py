@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import file_digest
 from pathlib import Path
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.domain.ids import Digest
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.domain.release.version import weights_version

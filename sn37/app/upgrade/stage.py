@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from sn37.domain.printable import one_line
 from sn37.domain.release.release import Here, Release, objection
 from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
 from sn37.ports.releases import Installation, Installer, ReleaseSource
@@ -133,5 +134,4 @@ def removable(installation: Installation, *, keep: int) -> list[str]:
 def _failed(arguments: tuple[str, ...], output: str) -> ReleaseRefused:
     lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
     telling = [line for line in lines if line.startswith(("error:", "MISSING"))] or lines[-1:]
-    said = "".join(c for c in telling[0] if c.isprintable())
-    return ReleaseRefused(f"trial of sn37 {' '.join(arguments[:2])} failed: {said[:300]}")
+    return ReleaseRefused(f"trial of sn37 {' '.join(arguments[:2])} failed: {one_line(telling[0])}")

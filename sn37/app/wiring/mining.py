@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from dependency_injector import providers
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.app.cli.run import CommandError
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError
 from sn37.app.mining.connections import Hand, Sight
 from sn37.app.mining.rate_limits import PatientModels, PatientPublisher
 from sn37.app.samples.plugins import dataset_plugin

@@ -19,9 +19,11 @@ from sn37.domain.disk.disk_inventory import refs_of
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.schedule.competition import Method, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.admission import Examined
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat
-from sn37.domain.submission.models import Inventory, ModelArtifact, ModelConstraints
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import Inventory, ModelArtifact
 from sn37.domain.training import Evaluated, Step
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 

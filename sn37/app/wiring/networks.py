@@ -15,9 +15,9 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.setting_types import expanded
 from sn37.app.config.settings import Settings, require_wallet
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.receipts.signing import VerifySignature
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.wiring.container import Container

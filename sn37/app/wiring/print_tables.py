@@ -8,7 +8,8 @@ from typing import ParamSpec
 
 from rich.console import Console, RenderableType
 
-from sn37.app.cli.run import CommandError, abandon
+from sn37.app.errors import CommandError
+from sn37.app.streams import abandon
 
 REPORT_WIDTH = 160  # columns where there is no terminal to ask
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.path_checks import is_folder
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.wiring.models import prescribed_tokenizer, scored_methods
 from sn37.domain.schedule.competition import Competition
 

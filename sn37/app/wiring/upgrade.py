@@ -20,9 +20,9 @@ from sn37.adapters.releases.service import ManagedService
 from sn37.adapters.releases.source import Source
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.schema_version import schema_version
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import ENV_PREFIX, Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.load import preset_of
 from sn37.app.upgrade.health_gate import Gate
 from sn37.app.upgrade.stage import Stager

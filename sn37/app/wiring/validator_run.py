@@ -11,11 +11,11 @@ from pathlib import Path
 from dependency_injector import providers
 
 from sn37.app.actors.pruner import require_enough_history
-from sn37.app.cli.run import CommandError
 from sn37.app.config import path_checks as folders
 from sn37.app.config.requirements import require_device, require_packages
 from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import Settings, require_wallet
+from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
 from sn37.app.schedule.advice import unpinned_tokenizers

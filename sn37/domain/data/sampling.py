@@ -14,10 +14,10 @@ from math import ceil
 from operator import itemgetter
 
 from sn37.domain.canonical import JsonValue, canonical_digest
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.repeats import held_elsewhere
 from sn37.domain.data.samples import Pool, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, Hotkey, Netuid, Seed, TaskName
-from sn37.domain.scoring.jobs import TaskBatch
 
 # A block's time is set by its author, who may be late within his slot: two blocks can be a
 # few seconds closer than their numbers say. Reading a minute too much costs nothing.

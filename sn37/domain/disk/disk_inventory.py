@@ -12,9 +12,10 @@ from sn37.domain.ids import Block, BlockRef, Coldkey, EntryKey, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
 from sn37.domain.round.history import histories_of
 from sn37.domain.round.round_entries import current_submissions
-from sn37.domain.round.state import History, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import History, RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import Inventory, ModelRef
+from sn37.domain.submission.submission import Submission, Verdict
 
 
 class Purpose(StrEnum):

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 
 from sn37.domain.ids import CompetitionId, EntryKey, Hotkey
 from sn37.domain.round.history import histories_of
-from sn37.domain.round.state import History, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import History, ValidatorState
 from sn37.domain.submission.duplicates import duplicates_of
 from sn37.domain.submission.models import ModelRef
+from sn37.domain.submission.submission import Submission, Verdict
 
 
 def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[ModelRef]]:

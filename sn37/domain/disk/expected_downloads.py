@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.round.round_entries import admitted, current_submissions, evaluate_again
-from sn37.domain.round.state import NO_HISTORY, History, OpenRound, Submission
+from sn37.domain.round.state import NO_HISTORY, History, OpenRound
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.duplicates import duplicates_of
 from sn37.domain.submission.eligibility import judge
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission
 
 # 72 to 144 minutes on the public network, for 40 models a competition at most. One of 15 GiB
 # takes two minutes at 1 Gbit/s.

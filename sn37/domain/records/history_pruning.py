@@ -8,8 +8,9 @@ from datetime import datetime
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import current_submissions
-from sn37.domain.round.state import NO_HISTORY, RoundResult, ValidatorState, Verdict
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.round.state import NO_HISTORY, RoundResult, ValidatorState
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

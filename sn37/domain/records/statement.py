@@ -23,9 +23,9 @@ from sn37.domain.round.state import (
     RoundPlan,
     RoundResult,
     ScoredLater,
-    Submission,
 )
 from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.submission import Submission
 
 ELSEWHERE = PurePath("elsewhere")  # where the files of a model are that another machine has
 

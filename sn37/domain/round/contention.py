@@ -11,12 +11,12 @@ from sn37.domain.round.comparing import Comparer, Contestant
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.round_entries import Contention, current_submissions, precedence_of
 from sn37.domain.round.slots import contenders, distinct_first, ranked
-from sn37.domain.round.state import History, Submission
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.round.state import History
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.submission.duplicates import mark_duplicates
 from sn37.domain.submission.eligibility import is_out
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission
 
 # A replaced entry stays while its lead beyond the margin is no further below zero than that, in its
 # own spread. At zero one that is truly better drops out with the first unlucky round, for good,

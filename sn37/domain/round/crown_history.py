@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundResult, Verdict
+from sn37.domain.round.state import RoundResult
+from sn37.domain.submission.submission import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

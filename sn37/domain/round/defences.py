@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
-from sn37.domain.round.state import EntryOutcome, EntryResult, OpenRound, RoundResult, Verdict
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.round.state import EntryOutcome, EntryResult, OpenRound, RoundResult
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Verdict
 
 # Of the last 24 judged rounds of its reign, the present one included; the ninth ends it. An honest
 # champion whose evaluation fails in a tenth of the rounds has nine in 24 in 3 of 10,000 windows.

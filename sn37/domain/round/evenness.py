@@ -1,8 +1,8 @@
 """Gains that do not rest on a minority of the signers.
 
-The test for odd signers (``sn37.domain.round.origins``) needs rows: a signer with few of them, or with an
-edge just below the limit, is not found. Several such signers together would take a crown or have
-an honest entry retired. So the evidence is asked for once more, with no signer's rows speaking
+The test for odd signers (``sn37.domain.round.origins``) needs rows: a signer with few of them, or
+with an edge just below the limit, is not found. Several such signers together would take a crown or
+have an honest entry retired. So the evidence is asked for once more, with no signer's rows speaking
 louder than those of the median signer.
 """
 

@@ -11,15 +11,15 @@ covers differences that are skewed; docs/winner.md has measured how far it goes.
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import Block
 from sn37.domain.round.state import TaskScore
 from sn37.domain.schedule.competition import Competition, Task
-from sn37.domain.scoring.jobs import BlockLosses, interleave
+from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 # Evidence values in the order of scoring, by the sync block of their round. Those of an entry
 # that was stopped early are a prefix of everyone else's.
@@ -243,11 +243,6 @@ def exact_sum(values: Iterable[float]) -> float:
         return math.fsum(values)
     except (OverflowError, ValueError):  # beyond float64, or inf - inf
         return math.nan
-
-
-def as_float32(losses: Iterable[float]) -> Sequence[float]:
-    """Losses as float32 holds them: what every validator measures, stores and compares."""
-    return array("f", losses)
 
 
 def _task_score(task: Task, losses: Sequence[float], on_curve: bool) -> TaskScore:

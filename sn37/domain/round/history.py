@@ -8,14 +8,8 @@ from dataclasses import replace
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
 from sn37.domain.round.defences import defences_after
-from sn37.domain.round.state import (
-    NO_HISTORY,
-    EntryResult,
-    History,
-    RoundResult,
-    ValidatorState,
-    Verdict,
-)
+from sn37.domain.round.state import NO_HISTORY, EntryResult, History, RoundResult, ValidatorState
+from sn37.domain.submission.submission import Verdict
 
 
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:

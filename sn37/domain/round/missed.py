@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.round.state import RoundResult, Submission
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.round.state import RoundResult
+from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS, is_out
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.submission.submission import Submission
 
 # How far back, in sync rounds: a day on finney, as far as a cold start by samples looks.
 LOOK_BACK_ROUNDS = COLD_ROUNDS

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from operator import mul, sub
 
 from sn37.domain.ids import EntryKey
-from sn37.domain.round.evidence import as_float32, exact_sum
-from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.round.evidence import exact_sum
+from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 # Of the spread of losses over texts. Fine-tunes of one base are a fifth of it apart (their losses
 # correlate by 0.98, see docs/winner.md); docs/decisions/0048 has what copies were measured at.

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.domain.ids import BLOCK_SECONDS, EntryKey, Hotkey, RoundKey
-from sn37.domain.round.state import Submission
 from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.submission.submission import Submission
 
 # Half of the time between two rounds: 36 minutes at a cadence of 360 blocks. The other half is
 # for those that were scored before, for files that are late, and for the next freeze.

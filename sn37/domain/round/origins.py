@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import interleave
 
 # Robust standard deviations between a signer's rows and all others'. Of ten honest signers, looked
 # at in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and the verdict

@@ -10,12 +10,13 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.round.newcomers import turns_of
-from sn37.domain.round.state import NO_HISTORY, EntryResult, History, Submission, Verdict
+from sn37.domain.round.state import NO_HISTORY, EntryResult, History
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.submission.duplicates import mark_duplicates
 from sn37.domain.submission.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 
 # Entries besides the contenders that take places which newcomers leave free. A contender's place
 # may be held for days by an entry that leads by a hair; a better one is scored meanwhile, before

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from sn37.domain.canonical import JsonValue
+from sn37.domain.data.batches import TaskBatch, interleave
 from sn37.domain.ids import Hotkey, TaskName
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.jobs import TaskBatch, interleave
 
 # By task, in the order of its manifest; None for a sample that nobody signed.
 SampleSigners: TypeAlias = Mapping[TaskName, tuple[Hotkey | None, ...]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.data.screening import Screening
 from sn37.domain.ids import (
@@ -21,36 +22,10 @@ from sn37.domain.ids import (
 )
 from sn37.domain.reasons import Reason
 from sn37.domain.round.signers import SampleSigners
-from sn37.domain.scoring.jobs import BlockLosses, TaskBatch
+from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
-from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelArtifact
-from sn37.domain.weights.emission import WeightVector
-
-
-class Verdict(StrEnum):
-    """What became of an entry in a round."""
-
-    SCORED = "scored"  # on all samples, or raced out
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"  # breaks a rule, or has lost for good
-    WAITING = "waiting"  # may be scored in a later round
-    FAILED = "failed"  # could not be scored, by its own fault or ours
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """One commitment and what is known of its model, independent of rounds."""
-
-    commitment: Commitment
-    clock_block: Block  # its age counts from here: its block, or where it was first seen public
-    artifact: ModelArtifact | None = None  # once fetched and verified
-    rejection: Reason | None = None  # for good
-    detail: str = ""  # what exactly, for the miner
-    duplicate_of: EntryKey | None = None
-    failures: int = 0  # evaluations that failed by the model's fault, since it was last scored
-    missed_rounds: int = 0  # rounds missed because its repository could not be read
-    retired: bool = False  # raced out; never scored again
+from sn37.domain.submission.submission import Submission, Verdict
+from sn37.domain.weight_vector import WeightVector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

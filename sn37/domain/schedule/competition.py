@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, Normalization
-from sn37.domain.submission.models import ModelConstraints
 
 ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 

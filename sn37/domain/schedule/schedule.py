@@ -10,9 +10,19 @@ from itertools import pairwise
 
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.submission.commitment import CommitmentFormat
 
 GENESIS = Block(3_138_611)  # a sync block of the existing network; rounds count from it
+WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
+# Rounds that a validator which began without the others' evidence judges before it sets weights:
+# by then it has proven by itself what they have, down to gains of about one epsilon.
+COLD_ROUNDS = 20
+
+
+class CommitmentFormat(StrEnum):
+    """How the text was written; it decides how the model hash is computed."""
+
+    V1 = "v1"  # directory hash of existing tools
+    V2 = "v2"  # content digest over (path, size, sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeVar
 
+from sn37.domain.data.batches import SampleBlock, TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.ids import Digest, TaskName
@@ -39,9 +40,7 @@ from sn37.domain.scoring.jobs import (
     ControlKind,
     ControlLoss,
     Implementation,
-    SampleBlock,
     ScoringJob,
-    TaskBatch,
 )
 
 KINDS = (

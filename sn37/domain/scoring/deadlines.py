@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sn37.domain.scoring.jobs import SampleBlock, ScoringJob
+from sn37.domain.data.batches import SampleBlock
+from sn37.domain.scoring.jobs import ScoringJob
 
 PREPARING_S = 30.0  # configuration, tokenizer and template; honest ones take under one
 # Loading, by the size of the files: 15 GiB may take 50 s. Warm files load at gigabytes a second;

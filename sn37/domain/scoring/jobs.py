@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 
-from sn37.domain.data.samples import Sample
-from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Method
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
-
-BLOCK_SAMPLES = 16  # samples between two decisions whether to stop a hopeless challenger
+from sn37.domain.data.batches import SampleBlock, TaskBatch, interleave
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.submission.models import ModelArtifact
 
 
 class Implementation(StrEnum):
@@ -36,24 +35,6 @@ class ControlLoss:
     kind: ControlKind
     entropy_bits: float
     measured_bits: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskBatch:
-    """One task's samples of a round, in manifest order."""
-
-    task: TaskName
-    method: Method
-    samples: tuple[Sample, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleBlock:
-    """Samples ``[first, stop)`` of one task: the unit that is streamed and journalled."""
-
-    task: TaskName
-    first: int
-    stop: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +82,6 @@ class BlockLosses:
             raise ValueError(f"{len(self.losses)} losses for {self.block}")
 
 
-def interleave(tasks: tuple[tuple[TaskName, int], ...]) -> tuple[SampleBlock, ...]:
-    """Cut tasks of the given sizes into blocks, every task progressing at the same pace.
-
-    A prefix then is a fair picture of the whole, which racing relies on. Equal progress goes
-    to the task named first.
-    """
-    blocks = [
-        (first / size, position, SampleBlock(name, first, min(first + BLOCK_SAMPLES, size)))
-        for position, (name, size) in enumerate(tasks)
-        for first in range(0, size, BLOCK_SAMPLES)
-    ]
-    return tuple(block for _, _, block in sorted(blocks, key=lambda b: (b[0], b[1])))
+def as_float32(losses: Iterable[float]) -> Sequence[float]:
+    """Losses as float32 holds them: what every validator measures, stores and compares."""
+    return array("f", losses)

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.ids import TaskName
-from sn37.domain.round.evidence import as_float32
 from sn37.domain.schedule.competition import Competition, Method
-from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 WORST_NATS_PER_TOKEN = 24.0
 WORST_BITS_PER_BYTE = 16.0

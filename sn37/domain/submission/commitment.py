@@ -15,6 +15,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.models import ModelRef
 
 MAX_TEXT_BYTES = 128  # of one Raw field of the Commitments pallet
@@ -27,13 +28,6 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 # At most 9 digits, so that every reader's integer holds it; "007" and "7" must not be two
 # texts for one competition. "\\d" would admit the digits of every script.
 _COMPETITION = re.compile(r"0|[1-9][0-9]{0,8}")
-
-
-class CommitmentFormat(StrEnum):
-    """How the text was written; it decides how the model hash is computed."""
-
-    V1 = "v1"  # directory hash of existing tools
-    V2 = "v2"  # content digest over (path, size, sha256)
 
 
 class CommitmentFault(StrEnum):

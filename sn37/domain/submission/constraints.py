@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints, NormLimits
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
+from sn37.domain.submission.models import ModelArtifact
 
 # "model.layers.17.mlp.up_proj.weight", "h.3.self_attention.query_key_value.weight"
 _IN_A_LAYER = re.compile(r"\.\d+\..*weight")

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from sn37.domain.canonical import JsonValue, canonical_json
 from sn37.domain.ids import Digest
-from sn37.domain.submission.commitment import CommitmentFormat
+from sn37.domain.schedule.schedule import CommitmentFormat
 
 _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 

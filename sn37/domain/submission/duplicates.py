@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from sn37.domain.ids import CompetitionId, Digest, EntryKey
-from sn37.domain.round.state import Submission
 from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.submission import Submission
 
 
 def duplicates_of(

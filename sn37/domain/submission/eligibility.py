@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from sn37.domain.ids import Block
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Blame, Reason
-from sn37.domain.round.state import Submission, Verdict
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.constraints import ModelFacts, violations
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 
 MAX_FAILURES = 2  # the second evaluation that fails by the model's fault is the last
 # A champion is not ended by time before so many rounds of it in a row: 3.6 hours.

@@ -8,16 +8,12 @@ from fractions import Fraction
 from sn37.domain.ids import Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
-from sn37.domain.schedule.schedule import RoundTiming, StandingsRule
+from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, RoundTiming, StandingsRule
 
-WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
 # 0.9 to the power of the age, and 0.18, as exact numbers: pow() differs in its last bit
 # between machines, and validators with the same rounds must agree exactly.
 DECAY = Fraction(9, 10)  # a round five rounds old weighs 0.59 of the newest
 THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 0.11
-# Rounds that a validator which began without the others' evidence judges before it sets weights:
-# by then it has proven by itself what they have, down to gains of about one epsilon.
-COLD_ROUNDS = 20
 
 
 def standings(

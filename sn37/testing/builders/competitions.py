@@ -17,9 +17,9 @@ from sn37.domain.schedule.competition import (
     TokenizerRef,
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, Normalization
 from sn37.domain.schedule.schedule import RoundTiming, Schedule, Stage
-from sn37.domain.submission.models import ModelConstraints
 from sn37.testing.builders.models import a_revision, some_constraints
 
 

@@ -8,15 +8,16 @@ from pathlib import PurePath, PurePosixPath
 
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Submission
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.commitment import (
     Commitment,
     CommitmentBook,
     CommitmentFault,
-    CommitmentFormat,
     MalformedCommitment,
 )
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints, ModelRef
+from sn37.domain.submission.models import ModelArtifact, ModelRef
+from sn37.domain.submission.submission import Submission
 
 ARCHITECTURE = "LlamaForCausalLM"
 

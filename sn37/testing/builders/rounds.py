@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
 from sn37.domain.canonical import JsonValue, canonical_digest, canonical_json
+from sn37.domain.data.batches import SampleBlock, TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, EntryKey, Hotkey, RoundKey
 from sn37.domain.ids import TaskName as _TaskName
@@ -24,14 +25,15 @@ from sn37.domain.round.state import (
     RoundResult,
     TaskDraw,
     TaskScore,
-    Verdict,
     WeightsRecord,
 )
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import BlockLosses, SampleBlock, ScoringJob, TaskBatch
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
+from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders.competitions import a_block_ref
 from sn37.testing.builders.models import (
     a_commitment,

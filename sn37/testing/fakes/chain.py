@@ -18,7 +18,7 @@ from sn37.domain.submission.commitment import (
     MalformedCommitment,
     StandingCommitment,
 )
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import CommitmentRefused, WeightsRefused
 from sn37.testing.builders import a_block_ref, a_neuron, time_of
 

@@ -7,16 +7,10 @@ from dataclasses import dataclass, field
 from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, EntryKey, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.round.state import (
-    Beginning,
-    EntryOutcome,
-    RoundPlan,
-    RoundResult,
-    Submission,
-    WeightsRecord,
-)
+from sn37.domain.round.state import Beginning, EntryOutcome, RoundPlan, RoundResult, WeightsRecord
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.submission import Submission
 
 
 @dataclass(slots=True)

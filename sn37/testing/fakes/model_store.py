@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.digests import ModelHashes
-from sn37.domain.submission.models import (
-    Availability,
-    Held,
-    Inventory,
-    ModelArtifact,
-    ModelConstraints,
-    ModelRef,
-)
+from sn37.domain.submission.models import Availability, Held, Inventory, ModelArtifact, ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders import a_revision, an_artifact, base64_digest
 

@@ -23,13 +23,12 @@ from sn37.domain.round.state import (
     OpenRound,
     RoundPlan,
     RoundResult,
-    Submission,
     ValidatorState,
-    Verdict,
     WeightsRecord,
 )
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.opinion import Opinion
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.fakes.memory import Memory as Memory
 
 if TYPE_CHECKING:

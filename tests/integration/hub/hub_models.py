@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sn37.adapters.simnet.miners.attackers import Tensor, write_sharded, write_tensors
 from sn37.domain.ids import Digest, Hotkey
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment, secure_hash
 from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash
 from sn37.domain.submission.models import ModelRef
 from sn37.testing.builders.models import a_commitment, some_constraints

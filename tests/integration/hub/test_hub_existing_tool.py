@@ -15,12 +15,8 @@ from sn37.adapters.hub.model_store import HubModelStore
 from sn37.adapters.hub.transfer_messages import Connection
 from sn37.domain.ids import Block, Digest, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.commitment import (
-    Commitment,
-    CommitmentFormat,
-    parse_commitment,
-    secure_hash,
-)
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment, parse_commitment, secure_hash
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import save_model, save_tokenizer

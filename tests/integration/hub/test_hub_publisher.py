@@ -12,8 +12,8 @@ from sn37.adapters.hub.publisher import HubPublisher
 from sn37.adapters.hub.transfer_messages import Connection
 from sn37.domain.ids import Hotkey
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import secure_hash
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import ModelRejected, PublishRefused
 from sn37.testing.model_publisher_contract import ModelPublisherContract
 from tests.integration.hub.hub_faults import Fault

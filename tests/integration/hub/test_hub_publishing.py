@@ -15,8 +15,9 @@ from sn37.adapters.hub.transfer_messages import Connection
 from sn37.app.mining.publish_steps import Publication, Published, Publishing
 from sn37.domain.ids import Hotkey
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.submission.commitment import Commitment, parse_commitment
-from sn37.domain.submission.models import Availability, ModelConstraints, NormLimits
+from sn37.domain.submission.models import Availability
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 from sn37.testing.builders import a_competition
 from sn37.testing.fakes import FakeChain

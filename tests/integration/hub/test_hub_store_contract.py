@@ -13,8 +13,8 @@ from sn37.adapters.hub.model_store import HubModelStore
 from sn37.domain.ids import Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelConstraints
 from sn37.testing.model_store_contract import ModelStoreContract
 from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_models import LIMITS, committed, no_hash, publish, write_model

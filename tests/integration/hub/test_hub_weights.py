@@ -18,7 +18,7 @@ from sn37.adapters.admission.digest import BLOCK_BYTES, TensorDigest
 from sn37.adapters.admission.files import ListedFile
 from sn37.adapters.admission.weights import TensorNorm, check_weights
 from sn37.domain.reasons import Reason
-from sn37.domain.submission.models import LEAST_LIMIT, NormLimits
+from sn37.domain.schedule.model_limits import LEAST_LIMIT, NormLimits
 from sn37.ports.errors import ModelRejected
 
 RNG = np.random.default_rng(37)

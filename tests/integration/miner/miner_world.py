@@ -25,7 +25,7 @@ from sn37.adapters.system.clock import SystemClock
 from sn37.app.cli import miner
 from sn37.domain.ids import Block, Coldkey, Hotkey
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 
 HEAD = Block(1_740)
 Json = Any  # what json.loads returns

@@ -21,8 +21,8 @@ from sn37.adapters.scoring.model.loading import check_configs
 from sn37.adapters.scoring.model.tokenizing import check_repeatable
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
-from sn37.domain.submission.models import NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.tiny_models import (
     TEMPLATE,

@@ -21,8 +21,8 @@ from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import Pack, pack
 from sn37.adapters.scoring.scorer import WorkerScorer
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 from sn37.testing.tiny_models import VOCABULARY, a_real_job
 from tests.integration.device import DEVICE
 from tests.integration.scorer.test_scorer_losses import WINDOWED

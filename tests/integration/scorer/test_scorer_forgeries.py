@@ -21,8 +21,8 @@ from sn37.adapters.scoring.model import loading
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.scoring.jobs import ScoringJob
-from sn37.domain.submission.models import ModelConstraints, NormLimits
 from sn37.ports.errors import ModelRejected
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, a_real_job, save_tokenizer
 from tests.integration.device import DEVICE

@@ -16,9 +16,10 @@ from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.plain import PlainModel, load_plainly
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.training.models import load_base
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Reason
-from sn37.domain.scoring.jobs import BlockLosses, Implementation, SampleBlock, ScoringJob
+from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
 from sn37.domain.scoring.opinion import (
     MEAN_TOLERANCE,
     SAMPLE_TOLERANCE,

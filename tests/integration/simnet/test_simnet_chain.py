@@ -30,7 +30,7 @@ from sn37.adapters.simnet.chain.ledger import Ledger
 from sn37.adapters.simnet.chain.schema import open_file, require_chain, transaction
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused, WeightsRefused
 
 SUBNET = Netuid(37)

@@ -36,8 +36,9 @@ from sn37.app.schedule.load import load_schedule
 from sn37.domain.events import Event, SetUpAdvanced
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentFault
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelNotPublic, ModelRejected
 
 SEED = 7

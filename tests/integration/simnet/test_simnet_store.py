@@ -27,9 +27,11 @@ from sn37.adapters.simnet.miners.attackers import Tensor, read_tensors, write_sh
 from sn37.domain.ids import Digest, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import TokenizerRef
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat, secure_hash
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment, secure_hash
 from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash
-from sn37.domain.submission.models import Availability, ModelConstraints, ModelRef
+from sn37.domain.submission.models import Availability, ModelRef
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 from sn37.testing.builders.models import a_commitment, some_constraints
 from sn37.testing.model_publisher_contract import ModelPublisherContract

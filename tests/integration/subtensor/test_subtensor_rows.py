@@ -12,7 +12,7 @@ from sn37.adapters.subtensor.weight_row import compose
 from sn37.adapters.subtensor.weight_rules import WeightRules
 from sn37.domain.ids import Block, BlockRef, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import WeightsRefused
 from sn37.testing.builders import a_neuron
 

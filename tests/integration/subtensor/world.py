@@ -9,7 +9,7 @@ from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
 from sn37.adapters.subtensor.wallet import HotkeySigner
 from sn37.adapters.subtensor.weight_setter import WeightSetter
 from sn37.domain.ids import Hotkey, Netuid
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.telemetry import RecordingSink
 from sn37.testing.substrate import MemorySubstrate, a_keypair, client_over

@@ -18,11 +18,12 @@ from sn37.app.wiring.network import Network
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState
 from sn37.domain.schedule.competition import Freshness
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.state_store import StateStore
 from sn37.testing.builders import (

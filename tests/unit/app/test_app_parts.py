@@ -11,20 +11,22 @@ import pytest
 from pytest_mock import MockerFixture
 
 from sn37.app.actors.round_limit import is_reached
-from sn37.app.actors.submitter import NOBODY_IS_PAID, RETRY_BLOCKS, Submitter, weights_after
+from sn37.app.actors.submitter import NOBODY_IS_PAID, RETRY_BLOCKS, Submitter
 from sn37.app.config.settings import Settings
 from sn37.app.rounds.outcomes import changes_after, explain
 from sn37.app.rounds.report import report, write_report
 from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.app.rounds.weights_due import weights_after
 from sn37.app.samples.sources import Sources
 from sn37.app.supervision.heads import Heads, Subscription
 from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import History, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import History, RoundResult, ValidatorState
 from sn37.domain.round.winner import Comparison, Hurdle
 from sn37.domain.schedule.competition import Freshness
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.submission.submission import Verdict
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.testing.builders import (

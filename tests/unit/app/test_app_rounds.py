@@ -11,9 +11,10 @@ from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import RoundSatOut
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Verdict
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
+from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import (
     ChainUnavailable,
     DatasetUnavailable,

@@ -18,6 +18,7 @@ from sn37.app.audit.auditor import Auditor, AuditResult
 from sn37.app.audit.signers import SignedPair
 from sn37.app.cli import audit as cli_audit
 from sn37.domain.canonical import canonical_json
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.ids import CompetitionId, Digest, Hotkey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import SignerCase
@@ -25,11 +26,11 @@ from sn37.domain.round.evenness import Share
 from sn37.domain.round.evidence import LOG_EVEN_LEVEL
 from sn37.domain.round.origins import Origin, OriginGain
 from sn37.domain.round.signers import SampleSigners
-from sn37.domain.round.state import EntryResult, RoundResult, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult
 from sn37.domain.round.winner import KingOfTheHill
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.scoring.jobs import TaskBatch
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.submission.submission import Verdict
+from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature

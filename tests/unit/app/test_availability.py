@@ -9,9 +9,10 @@ import pytest
 
 from sn37.domain.ids import Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS
 from sn37.domain.submission.models import Availability, ModelRef
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import StoreUnavailable
 from sn37.testing.builders import a_commitment, an_artifact, some_samples, time_of
 from sn37.testing.fakes import FakeModelStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.app.cli.run import UsageError
+from sn37.app.errors import UsageError
 from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing, source_of
 from sn37.domain.ids import Hotkey, Uid
 

@@ -13,7 +13,7 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Verdict
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.app.actors.submitter import warm_up, weights_after
 from sn37.app.cold_start.recheck import MIN_RECEIPTS
+from sn37.app.rounds.weights_due import warm_up, weights_after
 from sn37.domain.canonical import canonical_json
 from sn37.domain.data.samples import Sample
 from sn37.domain.events import ColdStarted, Degraded, WarmingUp
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ColdStart, ValidatorState
+from sn37.domain.schedule.schedule import COLD_ROUNDS
 from sn37.domain.submission.models import ModelArtifact
-from sn37.domain.weights.standings import COLD_ROUNDS
 from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore

@@ -24,9 +24,10 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.events import ColdStarted, Degraded, SetUpAdvanced, WarmingUp
 from sn37.domain.ids import Block, Digest, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Beginning, ColdStart, ValidatorState, Verdict
+from sn37.domain.round.state import Beginning, ColdStart, ValidatorState
+from sn37.domain.schedule.schedule import COLD_ROUNDS
 from sn37.domain.submission.models import ModelArtifact
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_block_ref, a_commitment, a_competition, a_schedule, a_stage
 from sn37.testing.fakes import FakeChain, FakeStateStore

@@ -25,9 +25,10 @@ from sn37.domain.data.samples import PoolRequest
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Digest, EntryKey
 from sn37.domain.round.state import ColdStart
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import COLD_ROUNDS
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import ModelArtifact, ModelConstraints
-from sn37.domain.weights.standings import COLD_ROUNDS
+from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.model_store import ModelStore
 from sn37.testing.fakes import FakePlugin
 from tests.unit.app.fake_world import ONE, World

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sn37.app.actors.chain_continuity import LOST_BLOCKS, Continuity
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import Cautioned
 from sn37.domain.ids import Block

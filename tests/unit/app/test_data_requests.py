@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sn37.app.cli.run import CommandError
 from sn37.app.data_tools.requests import Target, request_at, round_seed
+from sn37.app.errors import CommandError
 from sn37.domain.data.sampling import seed_of
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.schedule.competition import Freshness

@@ -15,9 +15,9 @@ from sn37.app.supervision.heads import Heads
 from sn37.domain.events import Degraded
 from sn37.domain.ids import Block
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Verdict
 from sn37.domain.schedule.competition import Freshness
 from sn37.domain.schedule.schedule import RoundTiming
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ChainUnavailable, StoreUnavailable
 from sn37.testing.builders import (
     a_block_ref,

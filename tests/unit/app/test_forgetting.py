@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sn37.app.actors.pruner import Forgetter, require_enough_history
 from sn37.app.audit.auditor import Auditor, AuditResult
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.heads import Heads
 from sn37.domain.ids import Block, BlockRef, Digest
@@ -24,7 +24,7 @@ from sn37.domain.records.history_pruning import forget_before, forgotten_of, rem
 from sn37.domain.round.history import abridged
 from sn37.domain.round.state import OpenRound, RoundPlan, RoundResult, ValidatorState
 from sn37.domain.round.winner import KingOfTheHill
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

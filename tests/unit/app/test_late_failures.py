@@ -7,11 +7,11 @@ import math
 import pytest
 
 from sn37.app.rounds.state_keeper import StateKeeper
+from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.data.samples import Sample
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Verdict
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import a_round_plan, an_entry_key, an_outcome, losses
 from sn37.testing.fakes import FakeStateStore

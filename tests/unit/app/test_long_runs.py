@@ -12,9 +12,10 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.evidence import ALL_ROUNDS
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import RoundResult, Verdict
+from sn37.domain.round.state import RoundResult
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.scoring.jobs import BlockLosses
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_competition,
     a_round_key,

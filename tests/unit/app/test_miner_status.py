@@ -13,11 +13,12 @@ from sn37.app.mining.status import MinerStatus, _status
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.base_models import BaseModel
 from sn37.domain.submission.commitment import Commitment, StandingCommitment
-from sn37.domain.submission.models import ModelConstraints
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import StoreUnavailable
 from sn37.testing.builders import (
     a_commitment,

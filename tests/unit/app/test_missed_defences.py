@@ -15,8 +15,9 @@ from sn37.app.rounds.premises import premises_of
 from sn37.domain.data.samples import Sample
 from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundStatement
-from sn37.domain.round.state import Premises, Verdict
+from sn37.domain.round.state import Premises
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import some_samples, time_of
 from sn37.testing.fakes import FakeLiveDataset

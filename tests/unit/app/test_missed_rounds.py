@@ -17,8 +17,9 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.events import RoundScoredLater
 from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, ScoredLater, ValidatorState, Verdict
+from sn37.domain.round.state import ColdStart, ScoredLater, ValidatorState
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import DatasetUnavailable, ScorerUnavailable, StoreUnavailable
 from sn37.testing.fakes.state_store import Memory

@@ -13,10 +13,11 @@ from sn37.domain.events import Degraded
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.round.newcomers import newcomers_s
-from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.scoring.deadlines import Stage
 from sn37.domain.submission.eligibility import MAX_CHAMPION_TIMEOUTS, MAX_STALLS
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_commitment, a_schedule, a_stage
 from tests.unit.app.fake_world import ONE, World, last, one_competition, rows, rows_by_name

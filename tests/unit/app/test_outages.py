@@ -19,9 +19,10 @@ from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.domain.events import Cautioned, Degraded, Event, Recovered, RoundSatOut
 from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.schedule.competition import Freshness
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ChainUnavailable, DatasetUnavailable, StoreUnavailable
 from sn37.testing.builders import (
     CHAIN_START,

@@ -10,20 +10,20 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.mining.commitment_note import IN_FLIGHT_BLOCKS
 from sn37.app.mining.publish_steps import Publication, Published, Publishing
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.commitment import (
     Commitment,
-    CommitmentFormat,
     StandingCommitment,
     parse_commitment,
     secure_hash,
 )
 from sn37.domain.submission.digests import ModelHashes
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import (
     ChainUnavailable,
     CommitmentRefused,

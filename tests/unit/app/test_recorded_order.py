@@ -10,7 +10,8 @@ from sn37.adapters.telemetry.tables import render_report
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryResult, Verdict
+from sn37.domain.round.state import EntryResult
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders.rounds import a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 

@@ -9,7 +9,8 @@ import pytest
 from sn37.app.mining.replacing import warning
 from sn37.domain.ids import Block, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_competition,
     a_round_key,

@@ -11,7 +11,8 @@ import pytest
 
 import sn37
 from sn37.app.cli import root as main
-from sn37.app.cli.run import CommandError, run
+from sn37.app.cli.run import run
+from sn37.app.errors import CommandError
 from sn37.app.receipts.files import publish
 from sn37.app.replay.inputs import texts_of
 from sn37.app.replay.report import Replayed, Signature

@@ -11,9 +11,10 @@ import pytest
 from sn37.domain.data.samples import Sample
 from sn37.domain.events import SecondOpinionGiven
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.scoring.opinion import View
 from sn37.domain.submission.models import ModelArtifact
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from tests.unit.app.fake_world import ONE, World, last, rows, rows_by_name
 

@@ -13,10 +13,10 @@ from typing import Literal
 import pytest
 from pytest_mock import MockerFixture
 
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config import path_checks as folders
 from sn37.app.config import requirements as installed
 from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.load import load_schedule
 from sn37.app.supervision.stop_signals import SIGNALS, Stopped, StopRequest
 from sn37.app.wiring import validator_run as session

@@ -20,8 +20,9 @@ from sn37.domain.ids import Block, Digest, Netuid, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, told
-from sn37.domain.round.state import OpenRound, Premises, Verdict
+from sn37.domain.round.state import OpenRound, Premises
 from sn37.domain.scoring.opinion import Compared, Opinion, View
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_plan,

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.app.cli import miner
-from sn37.app.cli.run import CommandError, UsageError
 from sn37.app.config.settings import load_settings
+from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.app.training import rows as train_data
 from sn37.app.training import run as training

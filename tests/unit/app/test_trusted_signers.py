@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sn37.app.actors.freezer import pool_request
+from sn37.app.samples.pool_requests import pool_request
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import Freshness
 from sn37.testing.builders import a_competition, a_neuron, a_schedule, a_source

@@ -13,7 +13,7 @@ import pytest
 
 from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.folder import InstallFolder
-from sn37.app.cli.run import CommandError
+from sn37.app.errors import CommandError
 from sn37.app.upgrade.describe import describe
 from sn37.app.upgrade.stage import Stager, removable
 from sn37.domain.release.release import Release, ReleaseFile

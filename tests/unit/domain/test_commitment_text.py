@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, CompetitionId, Digest, EntryKey, Hotkey
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.commitment import (
     MAX_TEXT_BYTES,
     Commitment,
     CommitmentBook,
     CommitmentFault,
-    CommitmentFormat,
     MalformedCommitment,
     format_commitment,
     parse_commitment,

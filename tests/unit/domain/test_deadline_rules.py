@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.app.schedule.load import load_schedule
+from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, Digest
 from sn37.domain.schedule.competition import Competition, Method
@@ -20,7 +21,7 @@ from sn37.domain.scoring.deadlines import (
     Stage,
     deadlines_of,
 )
-from sn37.domain.scoring.jobs import ScoringJob, TaskBatch
+from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.builders import a_batch, a_job, a_sample, an_artifact
 

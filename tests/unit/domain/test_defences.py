@@ -18,8 +18,9 @@ from sn37.domain.round.defences import (
     missed_defence,
 )
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import EntryOutcome, OpenRound, Premises, RoundResult, Verdict
+from sn37.domain.round.state import EntryOutcome, OpenRound, Premises, RoundResult
 from sn37.domain.submission.eligibility import MAX_FAILURES, failures_after
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_round_key,
     a_round_plan,

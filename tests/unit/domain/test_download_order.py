@@ -13,8 +13,9 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import plan_entries
-from sn37.domain.round.state import EntryOutcome, History, OpenRound, Submission, Verdict
+from sn37.domain.round.state import EntryOutcome, History, OpenRound
 from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import EntryKey
-from sn37.domain.round.state import Submission
 from sn37.domain.submission.duplicates import copied_from, duplicates_of, mark_duplicates
+from sn37.domain.submission.submission import Submission
 from sn37.testing.builders import (
     a_commitment,
     a_model_ref,

@@ -7,7 +7,6 @@ import pytest
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import Submission, Verdict
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.eligibility import (
     CHALLENGE_BLOCKS,
@@ -19,6 +18,7 @@ from sn37.domain.submission.eligibility import (
     restart_clock,
 )
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_block_ref,
     a_commitment,

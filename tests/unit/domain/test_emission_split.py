@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import CompetitionId, Hotkey
-from sn37.domain.weights.emission import WeightVector, split_emission
+from sn37.domain.weight_vector import WeightVector
+from sn37.domain.weights.emission import split_emission
 
 ONE, TWO = CompetitionId(1), CompetitionId(2)
 ALICE, BOB, BURN = Hotkey("alice"), Hotkey("bob"), Hotkey("burn")

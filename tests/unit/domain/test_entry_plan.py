@@ -13,9 +13,10 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import Contention, EntryPlan, evaluate_again, plan_entries
-from sn37.domain.round.state import EntryResult, History, RoundResult, Submission, Verdict
+from sn37.domain.round.state import EntryResult, History, RoundResult
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import Availability
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_commitment_book,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.submission.commitment import CommitmentFormat
+from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.digests import FileDigest, content_digest, directory_hash, model_hashes
 
 

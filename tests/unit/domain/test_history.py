@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import histories_of, history_of
-from sn37.domain.round.state import EntryResult, History, RoundResult, ValidatorState, Verdict
+from sn37.domain.round.state import EntryResult, History, RoundResult, ValidatorState
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, an_entry_key, an_entry_result
 
 ONE = CompetitionId(1)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from sn37.domain.disk.disk_inventory import Purpose, holdings, newest_block, refs_of
 from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import OpenRound, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import OpenRound, ValidatorState
 from sn37.domain.submission.models import Held, Inventory, ModelRef
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

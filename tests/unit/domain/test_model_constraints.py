@@ -7,6 +7,7 @@ import math
 import pytest
 
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.submission.constraints import (
     ModelFacts,
     is_projection,
@@ -15,7 +16,6 @@ from sn37.domain.submission.constraints import (
     size_violation,
     violations,
 )
-from sn37.domain.submission.models import ModelConstraints, NormLimits
 from sn37.testing.builders import an_artifact
 
 LIMITS = ModelConstraints(

@@ -14,7 +14,7 @@ from sn37.domain.round.history import history_of
 from sn37.domain.round.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
 from sn37.domain.round.round_entries import MAX_HOPEFUL
 from sn37.domain.round.slots import MAX_CONTENDERS
-from sn37.domain.round.state import NO_HISTORY, EntryResult, History, Verdict
+from sn37.domain.round.state import NO_HISTORY, EntryResult, History
 from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.submission.eligibility import (
     MAX_CHAMPION_TIMEOUTS,
@@ -23,6 +23,7 @@ from sn37.domain.submission.eligibility import (
     forgive_failures,
     record_failure,
 )
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sn37.domain.reasons import Reason
 from sn37.domain.round.crown_history import Reign, reigns
-from sn37.domain.round.state import EntryResult, RoundResult, Verdict
+from sn37.domain.round.state import EntryResult, RoundResult
+from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, an_entry_key, an_entry_result
 
 ALICE, BOB = an_entry_key("alice"), an_entry_key("bob")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sn37.domain.data.batches import BLOCK_SAMPLES, interleave
 from sn37.domain.ids import EntryKey, TaskName
-from sn37.domain.round.evidence import as_float32
 from sn37.domain.round.near_duplicates import MIN_SAMPLES, NEAR, distance, resembled
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES, BlockLosses, interleave
+from sn37.domain.scoring.jobs import BlockLosses, as_float32
 from sn37.testing.builders import an_entry_key
 
 ALICE, BOB, CAROL = (an_entry_key(name) for name in ("alice", "bob", "carol"))

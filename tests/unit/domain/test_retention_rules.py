@@ -13,8 +13,9 @@ from sn37.domain.ids import CompetitionId
 from sn37.domain.reasons import Reason
 from sn37.domain.records.history_pruning import remembered
 from sn37.domain.round.history import history_of
-from sn37.domain.round.state import OpenRound, RoundResult, Submission, ValidatorState, Verdict
+from sn37.domain.round.state import OpenRound, RoundResult, ValidatorState
 from sn37.domain.submission.models import ModelRef
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sn37.domain.data.batches import interleave
 from sn37.domain.ids import Hotkey, TaskName
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.signers import (
@@ -15,7 +16,7 @@ from sn37.domain.round.signers import (
     signers_of,
     unpacked,
 )
-from sn37.domain.scoring.jobs import BlockLosses, interleave
+from sn37.domain.scoring.jobs import BlockLosses
 from sn37.testing.builders import a_batch, a_competition, a_task, some_samples
 
 TEXT, CODE = TaskName("text"), TaskName("code")

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sn37.domain.data.batches import BLOCK_SAMPLES, SampleBlock, interleave
 from sn37.domain.ids import TaskName
-from sn37.domain.scoring.jobs import BLOCK_SAMPLES, BlockLosses, SampleBlock, interleave
+from sn37.domain.scoring.jobs import BlockLosses
 from sn37.testing.builders import a_batch, a_job, some_samples
 
 SIZES = st.lists(st.integers(1, 100), max_size=5).map(

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
-from sn37.domain.schedule.schedule import StandingsRule
-from sn37.domain.weights.standings import COLD_ROUNDS, WINDOW_ROUNDS, standings, warm_up_left
+from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
+from sn37.domain.weights.standings import standings, warm_up_left
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
 TIMING = a_timing()

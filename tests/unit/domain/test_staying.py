@@ -15,7 +15,8 @@ from sn37.domain.round.contention import candidates_of, contention_of
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import Contention, EntryPlan, admitted, plan_entries
-from sn37.domain.round.state import History, RoundResult, Submission
+from sn37.domain.round.state import History, RoundResult
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.eligibility import (
     MAX_MISSED_ROUNDS,
     is_out,
@@ -23,7 +24,7 @@ from sn37.domain.submission.eligibility import (
     restart_clock,
 )
 from sn37.domain.submission.models import Availability
-from sn37.domain.weights.standings import WINDOW_ROUNDS
+from sn37.domain.submission.submission import Submission
 from sn37.testing.builders import (
     a_commitment,
     a_commitment_book,

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sn37.domain.data.batches import SampleBlock, interleave
 from sn37.domain.ids import TaskName
 from sn37.domain.round.evidence import is_finite, weigh
 from sn37.domain.schedule.competition import Competition, Method, TokenizerRef
-from sn37.domain.scoring.jobs import BlockLosses, SampleBlock, interleave
+from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.worst_loss import (
     WORST_BITS_PER_BYTE,
     WORST_NATS_PER_TOKEN,

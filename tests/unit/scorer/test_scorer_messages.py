@@ -32,11 +32,12 @@ from sn37.adapters.scoring.messages import (
 from sn37.adapters.sqlite import journal, rounds
 from sn37.adapters.sqlite.json_values import dump, load, to_record
 from sn37.adapters.sqlite.schema import migrate
+from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.schedule.competition import Method
-from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss, SampleBlock
-from sn37.domain.submission.models import NormLimits
+from sn37.domain.schedule.model_limits import NormLimits
+from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss
 from sn37.testing.state_store_harness import ALICE, PLAN
 
 

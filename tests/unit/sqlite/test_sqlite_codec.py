@@ -37,14 +37,14 @@ from sn37.domain.round.state import (
     RoundPlan,
     RoundResult,
     ScoredLater,
-    Submission,
     TaskScore,
-    Verdict,
     WeightsRecord,
 )
-from sn37.domain.submission.commitment import Commitment, CommitmentFormat
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact, ModelRef
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.submission.submission import Submission, Verdict
+from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders import (
     a_beginning,
     a_commitment,

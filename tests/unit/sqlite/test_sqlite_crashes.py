@@ -22,8 +22,9 @@ from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.round.state import ColdStart, ScoredLater, Verdict
+from sn37.domain.round.state import ColdStart, ScoredLater
 from sn37.domain.scoring.jobs import BlockLosses
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
     a_beginning,

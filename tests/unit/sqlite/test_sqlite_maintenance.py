@@ -198,7 +198,7 @@ class TestRestore:
             db.execute("UPDATE weights SET extrinsic = 'in the log only'")
             for suffix in ("", "-wal"):  # as a validator that was killed leaves them
                 shutil.copy(f"{path}{suffix}", f"{killed}{suffix}")
-        mocker.patch.object(maintenance, "_settle", side_effect=InterruptedError("killed"))
+        mocker.patch.object(maintenance, "rename_whole", side_effect=InterruptedError("killed"))
         with pytest.raises(StateUnavailable):
             maintenance.restore(copy, killed)
         (aside,) = killed.parent.glob("*replaced-1")

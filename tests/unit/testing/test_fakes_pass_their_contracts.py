@@ -14,9 +14,9 @@ from sn37.domain.data.samples import PoolRequest
 from sn37.domain.ids import Block, Hotkey, Netuid
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.competition import ParameterValue, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import (
     ChainUnavailable,
     DatasetUnavailable,

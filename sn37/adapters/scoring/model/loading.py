@@ -31,8 +31,8 @@ from sn37.adapters.scoring.model.model_config import build_config
 from sn37.adapters.scoring.model.tensor_names import match_names
 from sn37.adapters.scoring.model.tensors import read_headers, tensors
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.submission.constraints import limit_of, size_violation
-from sn37.domain.submission.models import NormLimits
 from sn37.ports.errors import ModelRejected
 
 _P = ParamSpec("_P")

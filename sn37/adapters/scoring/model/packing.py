@@ -1,8 +1,8 @@
 """Samples laid end to end into rows without padding. Child side.
 
 A pack is one row of tokens that holds whole samples, each with positions counted from 0 and
-attention to itself only (``sn37.adapters.scoring.model.attention``). Packs are filled in the order of
-the samples, so their shapes depend on the samples and the budget and on nothing else.
+attention to itself only (``sn37.adapters.scoring.model.attention``). Packs are filled in the order
+of the samples, so their shapes depend on the samples and the budget and on nothing else.
 """
 
 from __future__ import annotations

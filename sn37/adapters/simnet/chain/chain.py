@@ -27,7 +27,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Netuid
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentQuote, StandingCommitment
-from sn37.domain.weights.emission import WeightVector
+from sn37.domain.weight_vector import WeightVector
 from sn37.ports.chain import Signer
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused, WeightsRefused

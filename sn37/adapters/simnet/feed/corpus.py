@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sn37.adapters.simnet.host.half_written import own, sweep
+from sn37.durable import rename_whole
 
 MIN_CHARS, MAX_CHARS = 80, 1_500  # of a response
 _PASSAGE_CHARS = 200  # a response ends with the first paragraph that makes it this long
@@ -69,7 +70,7 @@ def standard_library_pairs(
         written = cache.with_name(own(f".{cache.name}-"))
         rows = [[p.topic, p.prompt, p.response] for p in _parsed(root)]
         written.write_text(json.dumps(rows), encoding="utf-8")
-        written.replace(cache)
+        rename_whole(written, cache)
     return tuple(Pair(*row) for row in json.loads(cache.read_text(encoding="utf-8")))
 
 

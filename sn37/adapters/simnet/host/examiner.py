@@ -13,9 +13,10 @@ from sn37.adapters.admission.stored_facts import cache_key
 from sn37.adapters.simnet.host.repositories import FolderRepositories
 from sn37.domain.ids import Digest
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
-from sn37.domain.submission.models import ModelConstraints, ModelRef
+from sn37.domain.submission.models import ModelRef
 from sn37.ports.errors import ModelNotPublic, StoreUnavailable
 
 if TYPE_CHECKING:

@@ -22,15 +22,10 @@ from sn37.adapters.simnet.host.half_written import own, sweep
 from sn37.adapters.simnet.host.repositories import FolderRepositories
 from sn37.domain.ids import Digest
 from sn37.domain.schedule.competition import BaseModelRef, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.commitment import Commitment
-from sn37.domain.submission.models import (
-    Availability,
-    Held,
-    Inventory,
-    ModelArtifact,
-    ModelConstraints,
-    ModelRef,
-)
+from sn37.domain.submission.models import Availability, Held, Inventory, ModelArtifact, ModelRef
+from sn37.durable import rename_whole
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -110,7 +105,7 @@ class FolderModelStore:
             facts.artifact(commitment, constraints, partial)  # or it is refused, and not kept
             facts.write(partial)
             if read_facts(home) is None:  # two callers may fetch the same model
-                partial.rename(home)
+                rename_whole(partial, home)
             return facts
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -137,7 +132,7 @@ class FolderModelStore:
             with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=self._tokenizers) as partial:
                 shutil.copytree(source, Path(partial) / FILES)
                 if not home.is_dir():
-                    (Path(partial) / FILES).rename(home)
+                    rename_whole(Path(partial) / FILES, home)
         return PurePath(home)
 
     def _base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
@@ -163,7 +158,7 @@ class FolderModelStore:
             facts = _facts(admit(source, constraints, copy_to=files), source)
             facts.write(partial)
             if read_facts(home) is None:  # two callers may fetch the same model
-                partial.rename(home)
+                rename_whole(partial, home)
             return facts
         except ModelRejected as error:  # the schedule names it: no miner is to blame
             raise StoreUnavailable(f"base model {ref.repo}: {error}") from error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.admission.admit import admit
 from sn37.adapters.simnet.host.repositories import FolderRepositories, Visibility
+from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.digests import ModelHashes, model_hashes
-from sn37.domain.submission.models import ModelConstraints
 from sn37.ports.errors import StoreUnavailable
 
 if TYPE_CHECKING:

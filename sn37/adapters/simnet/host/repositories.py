@@ -8,7 +8,6 @@ it is given: refusing bad models is the reader's business.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 from sn37.adapters.simnet.host.half_written import own, sweep
 from sn37.domain.canonical import JsonValue, canonical_json
 from sn37.domain.submission.models import ModelRef
+from sn37.durable import rename_whole
 
 META = "meta.json"
 _PARTIAL, _META = ".partial-", ".meta-"  # until complete
@@ -69,7 +69,7 @@ class FolderRepositories:
                 # Links are copied as links: a reader must refuse them, not the host resolve them.
                 shutil.copytree(folder, copy, symlinks=True)
                 try:
-                    copy.rename(target)
+                    rename_whole(copy, target)
                 except OSError:
                     if not target.is_dir():  # otherwise somebody pushed the same meanwhile
                         raise
@@ -124,9 +124,7 @@ class FolderRepositories:
         sweep(home, _META)
         with tempfile.NamedTemporaryFile("w", dir=home, prefix=own(_META), delete=False) as file:
             json.dump({"visibility": visibility}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).rename(home / META)
+        rename_whole(Path(file.name), home / META)
 
 
 def _revision_of(folder: Path) -> str:

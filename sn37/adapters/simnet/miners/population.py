@@ -29,6 +29,7 @@ from sn37.adapters.simnet.miners.train_models import Job, TrainingPlan
 from sn37.adapters.simnet.miners.training_processes import train_all
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import CompetitionId
+from sn37.durable import rename_whole, write_whole
 from sn37.ports.telemetry import EventSink
 
 MARKER = "complete.json"
@@ -83,7 +84,7 @@ def prepare(
         keep_going()
         _forge(root, miner, population)
         emit.emit(SetUpAdvanced(what=_FORGING, done=done, total=len(forged)))
-    write_whole(root / MARKER, "{}")
+    write_whole(root / MARKER, b"{}")
     return population
 
 
@@ -92,7 +93,7 @@ def _claim(root: Path, seed: int, recipe: Recipe) -> None:
     claim = {"seed": seed, "recipe": recipe.fingerprint}
     path = root / "population.json"
     if not path.exists():
-        write_whole(path, json.dumps(claim))
+        write_whole(path, json.dumps(claim).encode())
     found = json.loads(path.read_text())
     if found != claim:
         what = "seed" if found["seed"] != seed else "version of simnet"
@@ -168,13 +169,6 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
     try:
         forge(miner, source, partial)
         partial.chmod(0o755)
-        partial.rename(target)
+        rename_whole(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file that is there in full or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text)
-    partial.rename(path)

@@ -1,7 +1,7 @@
 """Training the population's models, in a child process of its own.
 
-``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as JSON from standard
-input, trains its jobs one after another on one thread, and prints ``<name> <step>`` on the
+``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as JSON from
+standard input, trains its jobs one after another on one thread, and prints ``<name> <step>`` on the
 way. A job's folder appears by one rename when it is finished, and a finished one is not
 trained again. When the parent is gone the next line cannot be printed, and the child ends.
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from sn37.adapters.simnet.feed.corpus import Pair, split, standard_library_pairs
 from sn37.adapters.simnet.miners.roster import Shape, Training
+from sn37.durable import rename_whole
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -130,7 +131,7 @@ def _complete(target: Path, write: Callable[[Path], None]) -> None:
     try:
         write(partial)
         partial.chmod(0o755)
-        partial.rename(target)
+        rename_whole(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -1,0 +1,74 @@
+"""The weights that recorded rounds call for, and the warm-up before there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sn37.domain.ids import Block, CompetitionId, Hotkey
+from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState
+from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.weight_vector import WeightVector
+from sn37.domain.weights.emission import split_emission
+from sn37.domain.weights.standings import standings, warm_up_left
+
+# Ways to begin without what the others have pooled. Rounds that were scored again count as if
+# they had been judged when they were new: they are as much evidence.
+COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
+
+
+def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
+    """The competitions that warm up, and how many rounds of each must yet be judged.
+
+    A competition that began after the validator did is cold for nobody.
+    """
+    beginning = state.beginning
+    cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
+    left = {
+        c.id: warm_up_left(
+            state.rounds.get(c.id, ()),
+            timing=schedule.timing,
+            warmup_rounds=schedule.warmup_rounds,
+            is_cold=cold_since is not None and schedule.competition(c.id, cold_since) is not None,
+            num_before=state.past.get(c.id, NO_HISTORY).num_judged,
+        )
+        for c in schedule.at(block)
+    }
+    return {competition: rounds for competition, rounds in left.items() if rounds}
+
+
+def weights_after(
+    state: ValidatorState,
+    schedule: Schedule,
+    block: Block,
+    *,
+    before: WeightVector | None = None,
+) -> WeightVector | None:
+    """The weights that the recorded rounds call for, or ``None`` during the warm-up.
+
+    While a validator knows too few rounds, the weights that are on chain already are the
+    better ones.
+
+    Args:
+        before: Those that were sent last. They are due again when nobody can be paid, see
+            ``pays_nobody``: a validator that sets none loses its place.
+    """
+    if warm_up(state, schedule, block):
+        return None
+    shares = {c.id: c.reward_share for c in schedule.at(block)}
+    if pays_nobody(state, schedule, block):
+        return before
+    return split_emission(shares, _placed(state, schedule, block), burn=schedule.burn)
+
+
+def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
+    """Whether no competition has standings, and the schedule names no hotkey to burn to."""
+    return schedule.burn is None and not any(_placed(state, schedule, block).values())
+
+
+def _placed(
+    state: ValidatorState, schedule: Schedule, block: Block
+) -> Mapping[CompetitionId, Mapping[Hotkey, float]]:
+    return {
+        c.id: standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
+        for c in schedule.at(block)
+    }

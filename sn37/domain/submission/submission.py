@@ -1,0 +1,39 @@
+"""What is known of a commitment, and what became of it in a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sn37.domain.ids import (
+    Block,
+    EntryKey,
+)
+from sn37.domain.reasons import Reason
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import ModelArtifact
+
+
+class Verdict(StrEnum):
+    """What became of an entry in a round."""
+
+    SCORED = "scored"  # on all samples, or raced out
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"  # breaks a rule, or has lost for good
+    WAITING = "waiting"  # may be scored in a later round
+    FAILED = "failed"  # could not be scored, by its own fault or ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One commitment and what is known of its model, independent of rounds."""
+
+    commitment: Commitment
+    clock_block: Block  # its age counts from here: its block, or where it was first seen public
+    artifact: ModelArtifact | None = None  # once fetched and verified
+    rejection: Reason | None = None  # for good
+    detail: str = ""  # what exactly, for the miner
+    duplicate_of: EntryKey | None = None
+    failures: int = 0  # evaluations that failed by the model's fault, since it was last scored
+    missed_rounds: int = 0  # rounds missed because its repository could not be read
+    retired: bool = False  # raced out; never scored again
