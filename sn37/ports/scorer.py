@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
@@ -38,4 +38,16 @@ class Scorer(Protocol):
         Returns at once; only the newest hint counts. Changes no loss and never raises,
         whatever has become of the files.
         """
+        ...
+
+
+class OpenedScorer(Scorer, Protocol):
+    """A scorer that whoever opened it closes, and that says what its losses depend on."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Device, dtype, versions: what the last bits of losses depend on, for receipts."""
+        ...
+
+    async def aclose(self) -> None:
+        """End every process that it has started."""
         ...

@@ -13,6 +13,7 @@ from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.config.settings import load_settings
 from sn37.app.mining.admission_check import Request, run_check
+from sn37.app.wiring.machine import Machine
 from sn37.domain.schedule.competition import TokenizerRef
 from sn37.domain.submission.admission import AdmissionStep
 from sn37.testing.builders.competitions import a_competition
@@ -138,7 +139,7 @@ def test_t48_a_model_with_fewer_positions_than_the_window_is_told_what_that_cost
     request = Request(
         target=tmp_path / "model",
         rules=rules,
-        settings=load_settings({"network": "simnet", "state_dir": tmp_path / "state"}),
+        tools=Machine(load_settings({"network": "simnet", "state_dir": tmp_path / "state"})),
         tokenizer=None,
         weights=True,
         loading=False,

@@ -18,7 +18,7 @@ from sn37.app.config.path_checks import is_file, is_folder, is_there
 from sn37.app.config.settings import load_settings, require_wallet
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.schedule.lookup import competition_of, rules_of_network
-from sn37.app.wiring.scorer_needs import needed_tokenizer
+from sn37.app.wiring.machine import Machine
 
 LONG = "n" * 300
 HERE = ("--network", "simnet", "--state-dir")
@@ -60,10 +60,10 @@ async def test_a_tokenizer_that_is_given_has_to_be_a_folder(tmp_path: Path) -> N
     settings = load_settings({"network": "simnet"})
     rules = competition_of(rules_of_network(settings), 1)
     with pytest.raises(UsageError, match=rf"^--tokenizer {tmp_path}/nope: no such folder$"):
-        await needed_tokenizer(settings, rules, tmp_path / "nope")
+        await Machine(settings).needed_tokenizer(rules, tmp_path / "nope")
     with pytest.raises(CommandError, match=rf"^--tokenizer {LONG}: File name too long$"):
-        await needed_tokenizer(settings, rules, Path(LONG))
-    assert await needed_tokenizer(settings, rules, tmp_path) == tmp_path
+        await Machine(settings).needed_tokenizer(rules, Path(LONG))
+    assert await Machine(settings).needed_tokenizer(rules, tmp_path) == tmp_path
 
 
 @pytest.mark.parametrize("look", [is_folder, is_file, is_there])

@@ -54,6 +54,7 @@ from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.app.training.config import load_config
 from sn37.app.training.run import Progress, Trained
 from sn37.app.training.run import train as _train
+from sn37.app.wiring.machine import Machine
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.constraints import Violation
@@ -123,7 +124,7 @@ async def competitions(settings: Settings, *, at: int | None = None) -> tuple[Co
 
 async def bases(settings: Settings, *, competition: int) -> tuple[Choice, ...]:
     """Models to start from: the champion, the others that compete, those of subnet 9."""
-    return await list_bases(settings, competition)
+    return await list_bases(Machine(settings), competition)
 
 
 async def fetch_base(settings: Settings, source: str, *, competition: int, to: Folder) -> Base:
@@ -133,7 +134,7 @@ async def fetch_base(settings: Settings, source: str, *, competition: int, to: F
         source: ``champion``, ``subnet9``, ``uid:7``, ``hotkey:5F...``, ``namespace/name@commit``
             or a folder.
     """
-    return await _fetch_base(settings, source_of(source), competition, Path(to))
+    return await _fetch_base(Machine(settings), source_of(source), competition, Path(to))
 
 
 async def train(settings: Settings, config: Folder, *, progress: Progress | None = None) -> Trained:
@@ -143,7 +144,7 @@ async def train(settings: Settings, config: Folder, *, progress: Progress | None
     gives it a process of its own.
     """
     asked = load_config(Path(config))
-    return await asyncio.to_thread(_train, asked, settings, progress or _Unheard())
+    return await asyncio.to_thread(_train, asked, Machine(settings), progress or _Unheard())
 
 
 async def check(
@@ -170,7 +171,7 @@ async def check(
     examined, rows = await check_named(
         os.fspath(model),
         rules,
-        settings,
+        Machine(settings),
         tokenizer=_path(tokenizer),
         weights=weights,
         loading=loading,
@@ -203,7 +204,7 @@ async def evaluate(
         tokenizer=_path(tokenizer),
         trained=_path(trained),
     )
-    return await _evaluate(settings, request, told=told)
+    return await _evaluate(Machine(settings), request, told=told)
 
 
 async def publish(
@@ -242,12 +243,12 @@ async def publish(
         tokenizer=_path(tokenizer),
         wait=wait,
     )
-    return await _publish(settings, request, tell=tell, waiting=waiting)
+    return await _publish(Machine(settings), request, tell=tell, waiting=waiting)
 
 
 async def status(settings: Settings, hotkey: str | None = None) -> MinerStatus:
     """What has become of a hotkey's commitment; by default of that of the wallet."""
-    return await miner_status(settings, None if hotkey is None else hotkey_of(hotkey))
+    return await miner_status(Machine(settings), None if hotkey is None else hotkey_of(hotkey))
 
 
 class _Unheard:

@@ -49,12 +49,13 @@ def base(
         fetch_base,
         list_bases,
     )
+    from sn37.app.wiring.machine import Machine
 
-    settings = load_settings({name: flags[name] for name in _SETTINGS})
+    machine = Machine(load_settings({name: flags[name] for name in _SETTINGS}))
     if source is None:
-        _show_choices(asyncio.run(list_bases(settings, competition)), as_json=as_json)
+        _show_choices(asyncio.run(list_bases(machine, competition)), as_json=as_json)
     else:
-        found = asyncio.run(fetch_base(settings, source_of(source), competition, to))
+        found = asyncio.run(fetch_base(machine, source_of(source), competition, to))
         _show_base(found, as_json=as_json)
 
 

@@ -33,10 +33,10 @@ def champions(
     """List who has held each crown, since when and after whom; a validator may be running."""
     flags = {k: v for k, v in locals().items() if k != "as_json"}
     from sn37.app.config.settings import load_settings  # what it needs takes time to import
-    from sn37.app.mining.champions import recorded_state
+    from sn37.app.wiring.machine import Machine
     from sn37.domain.round.crown_history import reigns
 
-    state = recorded_state(load_settings(flags))
+    state = Machine(load_settings(flags)).recorded_state()
     lineage = {c: reigns(rounds) for c, rounds in sorted(state.rounds.items())}
     if as_json:
         typer.echo(json.dumps(_as_json(lineage, state), indent=2))

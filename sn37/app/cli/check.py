@@ -69,6 +69,7 @@ def check(
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.check_target import check_named  # what it needs takes a second to import
     from sn37.app.schedule.lookup import competition_of, rules_of_network
+    from sn37.app.wiring.machine import Machine
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     rules = competition_of(rules_of_network(settings), competition, at=at)
@@ -77,7 +78,7 @@ def check(
     found = check_named(
         target,
         rules,
-        settings,
+        Machine(settings),
         tokenizer=tokenizer,
         weights=not no_weights,
         loading=not no_loading,

@@ -71,6 +71,7 @@ def sample(
     """Collect a source's rows, draw samples from them as a round does, and show them."""
     from sn37.app.data_tools.sample import sample as draw_sample
     from sn37.app.wiring.container import Container
+    from sn37.app.wiring.machine import Machine
     from sn37.domain.ids import Block
 
     settings = _settings(config, network, endpoint, state_dir)
@@ -81,6 +82,7 @@ def sample(
         draw_sample(
             asked,
             settings,
+            open_data=Machine(settings).data,
             count=count,
             block=None if block is None else Block(block),
             seed=_seed(seed),

@@ -81,6 +81,7 @@ def evaluate(
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.evaluate import EvaluateRequest, source_of_model
     from sn37.app.mining.evaluate import evaluate as run
+    from sn37.app.wiring.machine import Machine
     from sn37.domain.ids import Block
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
@@ -91,7 +92,7 @@ def evaluate(
         tokenizer=tokenizer,
         trained=trained,
     )
-    found = asyncio.run(run(settings, request, told=_progress))
+    found = asyncio.run(run(Machine(settings), request, told=_progress))
     if as_json:
         typer.echo(json.dumps({"model": model, **_as_json(found)}, indent=2))
     else:

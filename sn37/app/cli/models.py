@@ -47,14 +47,14 @@ def models(
 
 
 def _read(settings: Settings) -> tuple[tuple[Holding, ...], Inventory, int]:
-    from sn37.app.mining.champions import recorded_state
     from sn37.app.schedule.lookup import rules_of_network
-    from sn37.app.wiring.models import inventory
+    from sn37.app.wiring.machine import Machine
     from sn37.domain.disk.disk_inventory import holdings, newest_block
 
-    state = recorded_state(settings)
+    machine = Machine(settings)
+    state = machine.recorded_state()
     loaded = rules_of_network(settings)
-    found = asyncio.run(inventory(settings, state))
+    found = asyncio.run(machine.inventory(state))
     return holdings(state, found, loaded.schedule), found, newest_block(state)
 
 

@@ -134,11 +134,15 @@ def _carried_out(flags: Mapping[str, object], request: PublishRequest) -> Publis
 
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.publish import publish as run_publish
+    from sn37.app.wiring.machine import Machine
 
     with Countdown(Console(stderr=True, highlight=False)) as countdown:
         return asyncio.run(
             run_publish(
-                load_settings(flags), request, tell=countdown.tell, waiting=countdown.waiting
+                Machine(load_settings(flags)),
+                request,
+                tell=countdown.tell,
+                waiting=countdown.waiting,
             )
         )
 

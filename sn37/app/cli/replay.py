@@ -15,12 +15,14 @@ from sn37.app.cli import options
 from sn37.app.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sn37.app.config.settings import Settings
     from sn37.app.replay.report import Signature
     from sn37.app.replay.rescored import Rescored
     from sn37.app.schedule.load import LoadedSchedule
+    from sn37.domain.data.samples import Sample
+    from sn37.domain.ids import TaskName
     from sn37.domain.records.receipt import Receipt, SignedReceipt
 
 _SETTINGS = (
@@ -96,7 +98,7 @@ def _score_again(
 ) -> Rescored:
     from sn37.app.replay.inputs import Replay, replay
     from sn37.app.replay.rescore import CannotRescore, blocks_of
-    from sn37.app.samples.samples_at import kept_samples
+    from sn37.app.wiring.machine import Machine
 
     loaded, round_ = _schedule(schedule, settings, receipt), receipt.round
     rules = loaded.schedule.competition(round_.competition, round_.sync_block)
@@ -108,16 +110,21 @@ def _score_again(
         blocks_of(receipt, rules)
     except CannotRescore as error:
         raise CommandError(f"the receipt contradicts itself: {error}") from error
+    machine = Machine(settings)
     wanted = Replay(
         receipt=receipt,
         loaded=loaded,
         rules=rules,
-        settings=settings,
+        tools=machine,
         model=model,
         tokenizer=tokenizer,
         texts=texts,
     )
-    return asyncio.run(replay(wanted, kept=lambda: kept_samples(settings, round_), told=_progress))
+
+    def kept() -> Mapping[TaskName, Iterable[Sample]]:
+        return {task: pool.samples for task, pool in machine.pools(round_).items()}
+
+    return asyncio.run(replay(wanted, kept=kept, told=_progress))
 
 
 def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:

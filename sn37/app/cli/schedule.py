@@ -43,7 +43,7 @@ def check(
     """Say whether a validator here could run a schedule, and what deserves a second thought."""
     from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
-    from sn37.app.wiring.models import renderer, scored_architectures
+    from sn37.app.wiring.machine import renderer, scored_architectures
 
     known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     render = renderer()
@@ -132,14 +132,14 @@ def levels(
     From the record of a validator in --state-dir; by default for the network's preset.
     """
     from sn37.app.config.settings import load_settings
-    from sn37.app.mining.champions import recorded_state
     from sn37.app.schedule.levels import propose_levels
     from sn37.app.schedule.load import preset_of
+    from sn37.app.wiring.machine import Machine
 
     flags = {"config": config, "network": network, "state_dir": state_dir}
     settings = load_settings(flags)
     loaded = _load(file or preset_of(settings.network), None)
-    found = propose_levels(recorded_state(settings), loaded.schedule)
+    found = propose_levels(Machine(settings).recorded_state(), loaded.schedule)
     if not found:
         raise CommandError(f"{settings.state_dir} has no scored champion of {loaded.origin}")
     if as_json:

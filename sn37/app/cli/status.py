@@ -47,9 +47,10 @@ def status(
     flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.status import miner_status  # what it needs takes a second to import
+    from sn37.app.wiring.machine import Machine
 
     whose = None if hotkey is None else hotkey_of(hotkey)
-    found = asyncio.run(miner_status(load_settings(flags), whose))
+    found = asyncio.run(miner_status(Machine(load_settings(flags)), whose))
     if as_json:
         typer.echo(json.dumps(_as_json(found), indent=2))
         return

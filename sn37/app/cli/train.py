@@ -74,8 +74,9 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
     from sn37.app.cli.train_progress import shown
     from sn37.app.training.config import load_config
     from sn37.app.training.run import is_first_process, prepare, train
+    from sn37.app.wiring.machine import Machine
 
-    asked = load_config(file)
+    asked, machine = load_config(file), Machine(settings)
     needed = _NEEDED if asked.wandb_project is None else (*_NEEDED, "wandb")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise CommandError(
@@ -84,10 +85,10 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
         )
     with shown(quiet=not is_first_process()) as progress:
         if data_only:
-            prepare(asked, settings, progress)
+            prepare(asked, machine, progress)
             return
         try:
-            trained = train(asked, settings, progress)
+            trained = train(asked, machine, progress)
         except KeyboardInterrupt:
             raise CommandError("interrupted; the same command goes on") from None
     if not is_first_process():

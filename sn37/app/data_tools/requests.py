@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,11 @@ from sn37.domain.schedule.competition import Competition, Freshness, ParameterVa
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.dataset import DatasetPlugin
+
+# Opens a chain that reaches to a block at least, and the data sources; read only.
+OpenData = Callable[
+    [Block], AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]
+]
 
 DEFAULT_AGE = timedelta(hours=4)  # of the oldest row, where no schedule says it
 SETTLED = timedelta(minutes=15)  # younger rows are left out, as in a round

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sn37.app.config.settings import Settings
 from sn37.app.data_tools.requests import (
     Asked,
+    OpenData,
     Target,
     find_target,
     request_at,
@@ -17,7 +18,6 @@ from sn37.app.data_tools.requests import (
 from sn37.app.errors import CommandError
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.sources import Sources
-from sn37.app.wiring.networks import open_data
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.data.sampling import NotEnoughRows, draw, pool_digest
@@ -57,9 +57,18 @@ class Sampled:
 
 
 async def sample(
-    asked: Asked, settings: Settings, *, count: int, block: Block | None, seed: Seed | None
+    asked: Asked,
+    settings: Settings,
+    *,
+    open_data: OpenData,
+    count: int,
+    block: Block | None,
+    seed: Seed | None,
 ) -> Sampled:
     """Draw ``count`` samples; without a ``seed`` by that of the round at ``block``, or by 0.
+
+    Args:
+        open_data: Opens a chain that reaches to a block, and the data sources.
 
     Raises:
         CommandError: Nothing can be asked for like this.
@@ -71,7 +80,7 @@ async def sample(
         return await _draw(
             target, Sources(dataset_plugin), request, request.window, count, seed or Seed(0)
         )
-    async with open_data(settings, block=block) as (chain, find_plugin):
+    async with open_data(block) as (chain, find_plugin):
         target = find_target(asked, settings, find_plugin, block=block)
         sources = Sources(find_plugin)
         seed = await round_seed(chain, target, block) if seed is None else seed

@@ -10,16 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
-from sn37.app.wiring.models import (
-    examine_folder,
-    open_examiner,
-    open_scorer,
-    positions_of,
-    prescribed_tokenizer,
-    scored_methods,
-)
+from sn37.app.mining.tools import MinerTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.reasons import Reason
@@ -73,7 +65,7 @@ class Request:
 
     target: Path | Repository
     rules: Competition
-    settings: Settings
+    tools: MinerTools
     tokenizer: Path | None
     weights: bool
     loading: bool
@@ -94,7 +86,7 @@ async def run_check(request: Request) -> tuple[Examined, tuple[Row, ...]]:
     with ExitStack() as cleanup:
         examined = await _examine(request, cleanup)
         if examined.artifact is not None:
-            positions = positions_of(examined.artifact)
+            positions = request.tools.positions_of(examined.artifact)
             noted[AdmissionStep.LIMITS] = window_note(positions, request.rules)
             examined = await _load(request, examined, skipped)
     local = isinstance(request.target, Path)
@@ -120,11 +112,11 @@ async def _examine(request: Request, cleanup: ExitStack) -> Examined:
     match request.target:
         case Path() as folder:
             try:
-                return examine_folder(folder, limits, weights=request.weights)
+                return request.tools.examine_folder(folder, limits, weights=request.weights)
             except OSError as error:
                 raise CommandError(f"{folder}: {error.strerror or error}") from error
         case Repository(repo=repo, commit=commit):
-            examiner = open_examiner(request.settings)
+            examiner = request.tools.examiner()
             examined = await examiner.examine(repo, commit, limits, weights=request.weights)
             cleanup.callback(examiner.discard, repo, commit)
             return examined
@@ -134,7 +126,7 @@ async def _load(
     request: Request, examined: Examined, skipped: dict[AdmissionStep, str]
 ) -> Examined:
     """Load the admitted model as a round would, where this machine can."""
-    methods = scored_methods() & {task.method for task in request.rules.tasks}
+    methods = request.tools.scored_methods() & {task.method for task in request.rules.tasks}
     tokenizer = await _tokenizer(request) if request.loading else None
     prescribed = request.rules.tokenizer
     if not request.loading:
@@ -149,7 +141,7 @@ async def _load(
         )
     if AdmissionStep.LOADING in skipped or examined.artifact is None:
         return examined
-    scorer = open_scorer(request.settings)
+    scorer = request.tools.scorer()
     try:
         return await try_out(
             scorer,
@@ -173,7 +165,7 @@ async def _tokenizer(request: Request) -> Path | None:
     if request.tokenizer is not None:
         return request.tokenizer
     online = not isinstance(request.target, Path)  # the check of a folder asks nobody
-    found = await prescribed_tokenizer(request.settings, request.rules.tokenizer, online=online)
+    found = await request.tools.prescribed_tokenizer(request.rules.tokenizer, online=online)
     return None if found is None else Path(found)
 
 

@@ -8,14 +8,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
 from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing
-from sn37.app.mining.champions import champions, state_of
-from sn37.app.mining.connections import Sight
+from sn37.app.mining.champions import champions
+from sn37.app.mining.connections import ReadConnection
+from sn37.app.mining.tools import MinerTools
 from sn37.app.schedule.lookup import competition_of, rules_of_network
-from sn37.app.wiring.mining import open_sight
-from sn37.app.wiring.models import examine_folder
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.base_models import rank_base_models
@@ -54,31 +52,31 @@ class Base:
         return terms_of(self.licence)
 
 
-async def list_bases(settings: Settings, competition: int) -> tuple[Choice, ...]:
+async def list_bases(tools: MinerTools, competition: int) -> tuple[Choice, ...]:
     """What a miner of a competition can start from: its champion, its other models, subnet 9.
 
     Raises:
-        CommandError: See ``open_sight``.
+        CommandError: The network of the settings cannot be opened.
         ChainUnavailable, StoreUnavailable: The network does not answer.
     """
-    loaded = rules_of_network(settings)
+    loaded = rules_of_network(tools.settings)
     rules = competition_of(loaded, competition)
-    async with open_sight(settings) as sight:
-        found = await _competing(sight, settings, loaded.schedule, rules)
-        pretrained = await sight.pretrained()
+    async with tools.reading() as network:
+        found = await _competing(network, tools, loaded.schedule, rules)
+        pretrained = await network.pretrained()
         found += [
             ("subnet9" if place == 0 else f"hotkey:{m.commitment.hotkey}", m.commitment, what)
             for place, m in enumerate(pretrained[:LISTED])
             if (what := f"of subnet 9, incentive {m.incentive:.4f}")
         ]
-        licences = await asyncio.gather(*(_licence(sight, c) for _, c, _ in found))
+        licences = await asyncio.gather(*(_licence(network, c) for _, c, _ in found))
     return tuple(
         Choice(source=source, model=_pinned(c), what=what, licence=licence)
         for (source, c, what), licence in zip(found, licences, strict=True)
     )
 
 
-async def fetch_base(settings: Settings, source: Source, competition: int, to: Path) -> Base:
+async def fetch_base(tools: MinerTools, source: Source, competition: int, to: Path) -> Base:
     """Bring a starting point to the folder ``to``, which is new or empty.
 
     Raises:
@@ -87,22 +85,22 @@ async def fetch_base(settings: Settings, source: Source, competition: int, to: P
         Unavailable: Chain or host do not answer; what has come so far is kept.
     """
     _require_new(to)
-    loaded = rules_of_network(settings)
+    loaded = rules_of_network(tools.settings)
     rules = competition_of(loaded, competition)
     if isinstance(source, Local):
-        return _local(source.folder, rules, to)
-    async with open_sight(settings) as sight:
+        return _local(tools, source.folder, rules, to)
+    async with tools.reading() as network:
         match source:
             case Published(repo=repo, name=name):
-                return await _published(sight, repo, name, rules, to)
+                return await _published(network, repo, name, rules, to)
             case Named() | Standing():
-                commitment, what = await _committed(sight, settings, loaded.schedule, rules, source)
-                return await _verified(sight, commitment, what, rules, to)
+                commitment, what = await _committed(network, tools, loaded.schedule, rules, source)
+                return await _verified(network, commitment, what, rules, to)
 
 
-def _local(folder: Path, rules: Competition, to: Path) -> Base:
+def _local(tools: MinerTools, folder: Path, rules: Competition, to: Path) -> Base:
     try:
-        found = examine_folder(folder, rules.constraints, weights=True)
+        found = tools.examine_folder(folder, rules.constraints, weights=True)
         readme, licence = folder / "README.md", None
         if readme.is_file() and readme.stat().st_size <= MAX_README_BYTES:
             licence = licence_in_readme(readme.read_text(encoding="utf-8", errors="replace"))
@@ -112,33 +110,35 @@ def _local(folder: Path, rules: Competition, to: Path) -> Base:
     return _delivered(artifact, to, origin=str(folder), model=None, licence=licence)
 
 
-async def _published(sight: Sight, repo: str, name: str, rules: Competition, to: Path) -> Base:
+async def _published(
+    network: ReadConnection, repo: str, name: str, rules: Competition, to: Path
+) -> Base:
     """Of a repository that nobody need have committed to."""
-    commit = await sight.examiner.commit_of(repo, name)
-    found = await sight.examiner.examine(repo, commit, rules.constraints, weights=True)
+    commit = await network.examiner.commit_of(repo, name)
+    found = await network.examiner.examine(repo, commit, rules.constraints, weights=True)
     model = f"{repo}@{commit}"
     artifact = _admitted(found.artifact, found.refusal, model, rules)
     try:
-        licence = await sight.examiner.licence(repo, commit)
+        licence = await network.examiner.licence(repo, commit)
         return _delivered(artifact, to, origin="its repository", model=model, licence=licence)
     finally:
-        sight.examiner.discard(repo, commit)
+        network.examiner.discard(repo, commit)
 
 
 async def _verified(
-    sight: Sight, commitment: Commitment, what: str, rules: Competition, to: Path
+    network: ReadConnection, commitment: Commitment, what: str, rules: Competition, to: Path
 ) -> Base:
     """Of a commitment: the files are those that its hotkey committed, or it is refused."""
-    artifact = await sight.models.fetch(commitment, rules.constraints)
-    licence = await _licence(sight, commitment)
+    artifact = await network.models.fetch(commitment, rules.constraints)
+    licence = await _licence(network, commitment)
     base = _delivered(artifact, to, origin=what, model=_pinned(commitment), licence=licence)
-    await sight.models.evict(keep=())
+    await network.models.evict(keep=())
     return base
 
 
 async def _committed(
-    sight: Sight,
-    settings: Settings,
+    network: ReadConnection,
+    tools: MinerTools,
     schedule: Schedule,
     rules: Competition,
     source: Named | Standing,
@@ -149,31 +149,31 @@ async def _committed(
         CommandError: There is none.
     """
     if source is Standing.CHAMPION:
-        champion = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
+        champion = (await champions(network.chain, schedule, tools.state())).get(rules.id)
         if champion is None:
             raise CommandError(f"competition {rules.id} has no champion yet")
         return champion.commitment, f"the champion by {champion.known_from}"
     if source is Standing.PRETRAINED:
-        for model in await sight.pretrained():
+        for model in await network.pretrained():
             ref = model.commitment.model
-            found = await sight.examiner.examine(
+            found = await network.examiner.examine(
                 ref.repo, ref.revision, rules.constraints, weights=False
             )
             if found.refusal is None:
                 return model.commitment, f"of subnet 9, incentive {model.incentive:.4f}"
         raise CommandError(f"no model of subnet 9 keeps the limits of competition {rules.id}")
-    return await _of_member(sight, source)
+    return await _of_member(network, source)
 
 
-async def _of_member(sight: Sight, source: Named) -> tuple[Commitment, str]:
-    head = await sight.chain.head()
-    metagraph = await sight.chain.metagraph(head)
+async def _of_member(network: ReadConnection, source: Named) -> tuple[Commitment, str]:
+    head = await network.chain.head()
+    metagraph = await network.chain.metagraph(head)
     neuron = next(
         (n for n in metagraph.neurons if source.hotkey == n.hotkey or source.uid == n.uid), None
     )
     if neuron is None:
         raise CommandError(f"{source}: not registered at block {head.number}")
-    book = await sight.chain.commitments(head)
+    book = await network.chain.commitments(head)
     if neuron.hotkey in book.well_formed:
         return book.well_formed[neuron.hotkey], f"committed by {neuron.hotkey}, uid {neuron.uid}"
     if (malformed := book.malformed.get(neuron.hotkey)) is not None:
@@ -182,12 +182,12 @@ async def _of_member(sight: Sight, source: Named) -> tuple[Commitment, str]:
 
 
 async def _competing(
-    sight: Sight, settings: Settings, schedule: Schedule, rules: Competition
+    network: ReadConnection, tools: MinerTools, schedule: Schedule, rules: Competition
 ) -> list[tuple[str, Commitment, str]]:
     """The champion first, then the others of the competition, by incentive and precedence."""
-    head = await sight.chain.head()
-    book, metagraph = await sight.chain.commitments(head), await sight.chain.metagraph(head)
-    crowned = (await champions(sight.chain, schedule, state_of(settings))).get(rules.id)
+    head = await network.chain.head()
+    book, metagraph = await network.chain.commitments(head), await network.chain.metagraph(head)
+    crowned = (await champions(network.chain, schedule, tools.state())).get(rules.id)
     found: list[tuple[str, Commitment, str]] = []
     if crowned is not None:
         found.append(("champion", crowned.commitment, f"the champion by {crowned.known_from}"))
@@ -205,9 +205,9 @@ async def _competing(
     return found[:LISTED]
 
 
-async def _licence(sight: Sight, commitment: Commitment) -> str | None:
+async def _licence(network: ReadConnection, commitment: Commitment) -> str | None:
     try:
-        return await sight.examiner.licence(commitment.model.repo, commitment.model.revision)
+        return await network.examiner.licence(commitment.model.repo, commitment.model.revision)
     except ModelNotPublic:
         return None
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.app.config.path_checks import is_there
-from sn37.app.config.settings import Settings
-from sn37.app.errors import CommandError
-from sn37.app.wiring.container import Container
 from sn37.domain.ids import CompetitionId, EntryKey, RoundKey
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.schedule.schedule import Schedule
@@ -28,31 +24,6 @@ class Champion:
     @property
     def crown(self) -> tuple[RoundKey, EntryKey]:
         return self.round, self.commitment.key
-
-
-def state_of(settings: Settings) -> ValidatorState | None:
-    """What a validator has recorded in its folder; ``None`` where none has run.
-
-    Raises:
-        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
-    """
-    file = settings.state_file
-    return Container.read_state()(file) if is_there(file) else None
-
-
-def recorded_state(settings: Settings) -> ValidatorState:
-    """What a validator has recorded in its folder.
-
-    Raises:
-        CommandError: None has run there.
-        StateUnreadable, StateUnavailable: There is a state that cannot be read.
-    """
-    state = state_of(settings)
-    if state is None:
-        raise CommandError(
-            f"no validator has run in {settings.state_dir}; name its folder with --state-dir"
-        )
-    return state
 
 
 async def champions(

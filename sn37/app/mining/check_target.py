@@ -7,10 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sn37.app.config.path_checks import is_folder
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Repository, Request, Row, run_check
-from sn37.app.wiring.models import open_examiner
+from sn37.app.mining.tools import MinerTools
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.admission import Examined
 from sn37.ports.errors import Unavailable
@@ -22,7 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 async def check_named(
     text: str,
     rules: Competition,
-    settings: Settings,
+    tools: MinerTools,
     *,
     tokenizer: Path | None,
     weights: bool,
@@ -35,9 +34,9 @@ async def check_named(
         StoreUnavailable: The host or the disk; the same command goes on.
     """
     request = Request(
-        target=await _target(text, settings),
+        target=await _target(text, tools),
         rules=rules,
-        settings=settings,
+        tools=tools,
         tokenizer=tokenizer,
         weights=weights,
         loading=loading,
@@ -45,7 +44,7 @@ async def check_named(
     return await run_check(request)
 
 
-async def _target(text: str, settings: Settings) -> Path | Repository:
+async def _target(text: str, tools: MinerTools) -> Path | Repository:
     """What the text names, once the packages that its check needs are found.
 
     Raises:
@@ -61,7 +60,7 @@ async def _target(text: str, settings: Settings) -> Path | Repository:
             f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
         )
     if isinstance(target, Repository) and not _COMMIT.fullmatch(target.commit):
-        raise UsageError(await _no_commit(target.repo, target.commit, settings))
+        raise UsageError(await _no_commit(target.repo, target.commit, tools))
     return target
 
 
@@ -76,10 +75,10 @@ def _named(text: str) -> Path | Repository:
     return Repository(repo=match[1], commit=match[2])
 
 
-async def _no_commit(repo: str, name: str, settings: Settings) -> str:
+async def _no_commit(repo: str, name: str, tools: MinerTools) -> str:
     why = f"{name} is not a commit of 40 hex digits, and what it points to can change"
     try:
-        commit = await open_examiner(settings).commit_of(repo, name)
+        commit = await tools.examiner().commit_of(repo, name)
     except Unavailable as error:
         return (
             f"{why}; {error}; where it can be read, this prints its commit: "

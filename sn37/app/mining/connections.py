@@ -13,7 +13,7 @@ from sn37.ports.model_store import ModelExaminer, ModelPublisher, ModelStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class ReadConnection:
     """Opened adapters that read only."""
 
     chain: Chain
@@ -24,10 +24,10 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hand:
+class MinerConnection:
     """Opened adapters of one hotkey, which may write."""
 
-    sight: Sight
+    read: ReadConnection
     hotkey: Hotkey
     writer: CommitmentWriter
     publisher: ModelPublisher

@@ -8,20 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.base_sources import Local, Published, source_of
-from sn37.app.mining.champions import Champion, champions, state_of
-from sn37.app.mining.connections import Sight
+from sn37.app.mining.champions import Champion, champions
+from sn37.app.mining.connections import ReadConnection
 from sn37.app.mining.evaluation import Evaluation, duel, first_round
-from sn37.app.samples.samples_at import RoundSamples, kept_pools, samples_at
+from sn37.app.mining.tools import MinerTools
+from sn37.app.samples.samples_at import RoundSamples, samples_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
 from sn37.app.training.config import run_of
 from sn37.app.training.split import frozen
-from sn37.app.wiring.mining import open_sight
-from sn37.app.wiring.models import examine_folder, open_scorer
-from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.reasons import Reason
@@ -72,7 +69,7 @@ def source_of_model(text: str) -> Local | Published:
     return source
 
 
-async def evaluate(settings: Settings, request: EvaluateRequest, *, told: Told) -> Evaluation:
+async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -> Evaluation:
     """Admission, samples, scores and evidence as a validator comes to them.
 
     Raises:
@@ -80,35 +77,36 @@ async def evaluate(settings: Settings, request: EvaluateRequest, *, told: Told) 
         ModelNotPublic: The repository cannot be read.
         Unavailable: Chain, host, source or device do not serve; the same command tries again.
     """
+    settings = tools.settings
     loaded = rules_of_network(settings)
-    require_scorer(competition_of(loaded, request.competition))
-    async with open_sight(settings) as sight:
-        head = (await sight.chain.head()).number
+    tools.require_scorer(competition_of(loaded, request.competition))
+    async with tools.reading() as network:
+        head = (await network.chain.head()).number
         block = head if request.at is None else request.at
         if block > head:
             raise CommandError(f"block {block} is not there yet; the newest is {head}")
         rules = running_competition(loaded, request.competition, block, settings)
         with ExitStack() as cleanup:
-            examined = await _examined(sight, request.source, rules, cleanup)
+            examined = await _examined(network, tools, request.source, rules, cleanup)
             found = Evaluation(
                 rules=rules, block=block, artifact=examined.artifact, refusal=examined.refusal
             )
             if examined.artifact is None:
                 return found
-            known = await champions(sight.chain, loaded.schedule, state_of(settings))
-            rival = await _rival(sight, known.get(rules.id), rules)
+            known = await champions(network.chain, loaded.schedule, tools.state())
+            rival = await _rival(network, known.get(rules.id), rules)
             if (
                 rival is not None
                 and rival.artifact.tensor_digest == examined.artifact.tensor_digest
             ):
                 return replace(found, same_as=rival.champion.commitment)
-            samples = await _samples(sight, settings, loaded.schedule, found, request)
+            samples = await _samples(network, tools, loaded.schedule, found, request)
             job = ScoringJob(
                 artifact=examined.artifact,
                 constraints=rules.constraints,
                 batches=samples.batches,
                 timeout_s=SCORING_S,
-                tokenizer=await needed_tokenizer(settings, rules, request.tokenizer),
+                tokenizer=await tools.needed_tokenizer(rules, request.tokenizer),
                 template=rules.template,
             )
             found = replace(
@@ -118,7 +116,7 @@ async def evaluate(settings: Settings, request: EvaluateRequest, *, told: Told) 
                 period=_period(samples.batches),
             )
             timing = loaded.schedule.timing
-            return await _compared(settings, found, job, rival, timing=timing, head=head, told=told)
+            return await _compared(tools, found, job, rival, timing=timing, head=head, told=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +128,7 @@ class _Rival:
 
 
 async def _compared(
-    settings: Settings,
+    tools: MinerTools,
     found: Evaluation,
     job: ScoringJob,
     rival: _Rival | None,
@@ -140,7 +138,7 @@ async def _compared(
     told: Told,
 ) -> Evaluation:
     rules, theirs = found.rules, tuple[BlockLosses, ...]()
-    scorer = open_scorer(settings)
+    scorer = tools.scorer()
     try:
         if rival is not None:
             champions_job = replace(job, artifact=rival.artifact)
@@ -178,49 +176,55 @@ async def _compared(
 
 
 async def _examined(
-    sight: Sight, source: Local | Published, rules: Competition, cleanup: ExitStack
+    network: ReadConnection,
+    tools: MinerTools,
+    source: Local | Published,
+    rules: Competition,
+    cleanup: ExitStack,
 ) -> Examined:
     """The admission. What was transferred for it is removed by ``cleanup``."""
     match source:
         case Local(folder=folder):
             try:
-                return examine_folder(folder, rules.constraints, weights=True)
+                return tools.examine_folder(folder, rules.constraints, weights=True)
             except OSError as error:
                 raise CommandError(f"{folder}: {error.strerror or error}") from error
         case Published(repo=repo, name=name):
-            commit = await sight.examiner.commit_of(repo, name)
-            cleanup.callback(sight.examiner.discard, repo, commit)
-            return await sight.examiner.examine(repo, commit, rules.constraints, weights=True)
+            commit = await network.examiner.commit_of(repo, name)
+            cleanup.callback(network.examiner.discard, repo, commit)
+            return await network.examiner.examine(repo, commit, rules.constraints, weights=True)
 
 
-async def _rival(sight: Sight, champion: Champion | None, rules: Competition) -> _Rival | None:
+async def _rival(
+    network: ReadConnection, champion: Champion | None, rules: Competition
+) -> _Rival | None:
     """The champion's model; it stays on disk for the next time, those before it do not."""
     if champion is None:
         return None
     commitment = champion.commitment
-    await sight.models.evict(keep=[commitment.model])
+    await network.models.evict(keep=[commitment.model])
     try:
-        artifact = await sight.models.fetch(commitment, rules.constraints)
+        artifact = await network.models.fetch(commitment, rules.constraints)
     except ModelRejected as error:
         raise CommandError(f"the champion by {champion.known_from} is refused: {error}") from error
     return _Rival(champion=champion, artifact=artifact)
 
 
 async def _samples(
-    sight: Sight,
-    settings: Settings,
+    network: ReadConnection,
+    tools: MinerTools,
     schedule: Schedule,
     found: Evaluation,
     request: EvaluateRequest,
 ) -> RoundSamples:
     key = RoundKey(found.rules.id, found.block)
     return await samples_at(
-        sight.chain,
-        Sources(sight.find_source),
+        network.chain,
+        Sources(network.find_source),
         schedule,
         found.rules,
         key,
-        kept=kept_pools(settings, key),
+        kept=tools.pools(key),
         known=_learnt(request),
     )
 

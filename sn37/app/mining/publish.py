@@ -8,12 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from sn37.app.config.path_checks import require_writable
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Request, Status, run_check
-from sn37.app.mining.champions import champions, state_of
+from sn37.app.mining.champions import champions
 from sn37.app.mining.commitment_note import Waiting
-from sn37.app.mining.connections import Hand
+from sn37.app.mining.connections import MinerConnection
 from sn37.app.mining.publish_steps import (
     UNKNOWN_HASHES,
     Preview,
@@ -22,9 +21,8 @@ from sn37.app.mining.publish_steps import (
     Publishing,
 )
 from sn37.app.mining.replacing import warning
+from sn37.app.mining.tools import MinerTools
 from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
-from sn37.app.wiring.mining import open_hand
-from sn37.app.wiring.models import prescribed_tokenizer
 from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import CommitmentFormat
@@ -65,7 +63,7 @@ class PublishReport:
 
 
 async def publish(
-    settings: Settings, request: PublishRequest, *, tell: Tell, waiting: Waiting
+    tools: MinerTools, request: PublishRequest, *, tell: Tell, waiting: Waiting
 ) -> PublishReport:
     """Check, upload privately, commit, read back, make public. Repeating it goes on.
 
@@ -84,32 +82,35 @@ async def publish(
         raise UsageError(
             f"--repo {request.repo}: write it as NAMESPACE/NAME, of letters, digits, -, _ and ."
         )
+    settings = tools.settings
     loaded = rules_of_network(settings)
     competition_of(loaded, request.competition)
     notes = settings.state_dir / NOTES
     if not request.dry_run:
         require_writable(notes)  # before hours of uploading
-    async with open_hand(settings) as hand:
-        head = await hand.sight.chain.head()
+    async with tools.writing() as connection:
+        head = await connection.read.chain.head()
         rules = running_competition(loaded, request.competition, head.number, settings)
-        wanted = await _publication(hand, request, rules, head, loaded.schedule.commitment_format)
+        wanted = await _publication(
+            connection, request, rules, head, loaded.schedule.commitment_format
+        )
         publishing = Publishing(
-            chain=hand.sight.chain,
-            writer=hand.writer,
-            publisher=hand.publisher,
-            note=notes / f"{hand.hotkey}.json",
+            chain=connection.read.chain,
+            writer=connection.writer,
+            publisher=connection.publisher,
+            note=notes / f"{connection.hotkey}.json",
             waiting=waiting,
         )
-        state, timing = state_of(settings), loaded.schedule.timing
-        crowned = await champions(hand.sight.chain, loaded.schedule, state)
-        if line := warning(state, hand.hotkey, rules=rules, timing=timing, head=head.number):
+        state, timing = tools.state(), loaded.schedule.timing
+        crowned = await champions(connection.read.chain, loaded.schedule, state)
+        if line := warning(state, connection.hotkey, rules=rules, timing=timing, head=head.number):
             tell(line)
         crowns = [champion.crown for champion in crowned.values()]
         # The chain first: its no is known in a second, and the check takes minutes.
         first = await publishing.preview(wanted, hashes=UNKNOWN_HASHES, crowns=crowns)
-        _require_registered(first.quote, hand, settings)
+        _require_registered(first.quote, connection, tools)
         tell(f"checking {request.folder} for competition {rules.id} ({rules.name})")
-        artifact, hashes = await _checked(settings, request, rules)
+        artifact, hashes = await _checked(tools, request, rules)
         preview = await publishing.preview(wanted, hashes=hashes, crowns=crowns)
         published = None
         if not request.dry_run:
@@ -117,7 +118,7 @@ async def publish(
             tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
             published = await _carry_out(publishing, wanted, request, crowns)
         return PublishReport(
-            hotkey=hand.hotkey,
+            hotkey=connection.hotkey,
             rules=rules,
             artifact=artifact,
             preview=preview,
@@ -147,7 +148,7 @@ async def _carry_out(
 
 
 async def _publication(
-    hand: Hand,
+    connection: MinerConnection,
     request: PublishRequest,
     rules: Competition,
     head: BlockRef,
@@ -155,12 +156,12 @@ async def _publication(
 ) -> Publication:
     reveal_at = None
     if request.sealed_for is not None:
-        reveal_at = await hand.sight.chain.timestamp(head) + request.sealed_for
+        reveal_at = await connection.read.chain.timestamp(head) + request.sealed_for
     return Publication(
         folder=request.folder,
         repo=request.repo,
         competition=rules,
-        hotkey=hand.hotkey,
+        hotkey=connection.hotkey,
         format=format_,
         reveal_at=reveal_at,
     )
@@ -174,17 +175,19 @@ def _require_permission(preview: Preview, request: PublishRequest) -> None:
         )
 
 
-def _require_registered(quote: CommitmentQuote, hand: Hand, settings: Settings) -> None:
+def _require_registered(
+    quote: CommitmentQuote, connection: MinerConnection, tools: MinerTools
+) -> None:
     if not quote.registered:
         raise CommitmentRefused(
-            f"hotkey {hand.hotkey} is not registered on subnet {settings.netuid} of network "
-            f"{settings.network}; register it with: {hand.how_to_register}",
+            f"hotkey {connection.hotkey} is not registered on subnet {tools.settings.netuid} of "
+            f"network {tools.settings.network}; register it with: {connection.how_to_register}",
             code="not_registered",
         )
 
 
 async def _checked(
-    settings: Settings, request: PublishRequest, rules: Competition
+    tools: MinerTools, request: PublishRequest, rules: Competition
 ) -> tuple[ModelArtifact, ModelHashes]:
     """The folder's model, once everything that a validator checks has been checked.
 
@@ -194,13 +197,13 @@ async def _checked(
     """
     tokenizer = request.tokenizer
     if tokenizer is None and rules.tokenizer is not None and request.loading:
-        found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)
+        found = await tools.prescribed_tokenizer(rules.tokenizer, online=True)
         tokenizer = None if found is None else Path(found)
     examined, rows = await run_check(
         Request(
             target=request.folder,
             rules=rules,
-            settings=settings,
+            tools=tools,
             tokenizer=tokenizer,
             weights=True,
             loading=request.loading,

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sn37.app.config.settings import Settings
-from sn37.app.mining.champions import state_of
-from sn37.app.mining.connections import Sight
+from sn37.app.mining.connections import ReadConnection
+from sn37.app.mining.tools import MinerTools
 from sn37.app.schedule.lookup import rules_of_network
-from sn37.app.wiring.mining import open_hand, open_sight
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Uid
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
@@ -93,39 +91,39 @@ class MinerStatus:
         return "nothing committed" if self.malformed is None else "malformed"
 
 
-async def miner_status(settings: Settings, hotkey: Hotkey | None = None) -> MinerStatus:
+async def miner_status(tools: MinerTools, hotkey: Hotkey | None = None) -> MinerStatus:
     """The status of a hotkey; by default that of the wallet, whose seals are seen as well.
 
     Raises:
-        CommandError, SignerUnusable: See ``open_hand``.
+        CommandError, SignerUnusable: The network or the wallet of the settings cannot be opened.
         ChainUnavailable: The chain does not answer.
         StateUnreadable, StateUnavailable: The validator's state cannot be read.
     """
-    schedule = rules_of_network(settings).schedule
-    state = state_of(settings)
+    schedule = rules_of_network(tools.settings).schedule
+    state = tools.state()
     if hotkey is not None:
-        async with open_sight(settings) as sight:
-            return await _status(sight, hotkey, None, schedule, state)
-    async with open_hand(settings) as hand:
-        standing = await hand.writer.standing()
-        return await _status(hand.sight, hand.hotkey, standing, schedule, state)
+        async with tools.reading() as network:
+            return await _status(network, hotkey, None, schedule, state)
+    async with tools.writing() as connection:
+        standing = await connection.writer.standing()
+        return await _status(connection.read, connection.hotkey, standing, schedule, state)
 
 
 async def _status(
-    sight: Sight,
+    network: ReadConnection,
     hotkey: Hotkey,
     standing: StandingCommitment | None,
     schedule: Schedule,
     state: ValidatorState | None,
 ) -> MinerStatus:
-    chain = sight.chain
+    chain = network.chain
     head = await chain.head()
     now = await chain.timestamp(head)
     metagraph = await chain.metagraph(head)
     book = await chain.commitments(head)
     commitment, neuron = book.well_formed.get(hotkey), metagraph.find(hotkey)
     submission = None if commitment is None else _submission(commitment, state)
-    availability = None if commitment is None else await _availability(sight, commitment)
+    availability = None if commitment is None else await _availability(network, commitment)
     return MinerStatus(
         hotkey=hotkey,
         head=head,
@@ -150,9 +148,9 @@ def _submission(commitment: Commitment, state: ValidatorState | None) -> Submiss
     return known or Submission(commitment=commitment, clock_block=commitment.block)
 
 
-async def _availability(sight: Sight, commitment: Commitment) -> Availability | None:
+async def _availability(network: ReadConnection, commitment: Commitment) -> Availability | None:
     try:
-        return await sight.models.availability(commitment.model)
+        return await network.models.availability(commitment.model)
     except StoreUnavailable:
         return None  # the host is no reason not to tell the rest
 

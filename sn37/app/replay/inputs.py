@@ -9,20 +9,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from sn37.app.config.settings import Settings
 from sn37.app.data_tools.requests import Target, request_at
 from sn37.app.errors import CommandError
 from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.replay.rescored import Rescored
+from sn37.app.replay.tools import ReplayTools
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import LoadedSchedule
-from sn37.app.wiring.models import (
-    examine_folder,
-    fetch_aside,
-    open_scorer,
-)
-from sn37.app.wiring.networks import open_data
-from sn37.app.wiring.scorer_needs import needed_tokenizer, require_scorer
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.data.sampling import seed_of
@@ -43,7 +36,7 @@ class Replay:
     receipt: Receipt
     loaded: LoadedSchedule
     rules: Competition
-    settings: Settings
+    tools: ReplayTools
     model: Path | None = None  # a folder; by default the committed repository
     tokenizer: Path | None = None
     texts: Sequence[Path] = ()  # files of samples, as ``sn37 data sample --json`` prints them
@@ -81,10 +74,11 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
         CommandError: Something is missing, or contradicts the receipt; says what to do.
         PortError: A source, the hub or the device does not answer.
     """
-    require_scorer(wanted.rules)
-    scorer = open_scorer(wanted.settings)
+    tools = wanted.tools
+    tools.require_scorer(wanted.rules)
+    scorer = tools.scorer()
     try:
-        tokenizer = await needed_tokenizer(wanted.settings, wanted.rules, wanted.tokenizer)
+        tokenizer = await tools.needed_tokenizer(wanted.rules, wanted.tokenizer)
         batches = await _batches(wanted, kept)
         return await rescore(
             wanted.receipt,
@@ -156,14 +150,15 @@ async def _drawn(wanted: Replay) -> Mapping[TaskName, Sequence[Sample]]:
     Of a static source these are the rows of the draw; of a live one all rows of its window.
     """
     receipt, block = wanted.receipt, wanted.receipt.round.sync_block
-    async with open_data(wanted.settings, block=block) as (chain, find_source):
+    network = wanted.tools.settings.network
+    async with wanted.tools.data(block) as (chain, find_source):
         head = (await chain.head()).number
         if block > head:
             raise CommandError(f"the receipt is of block {block}, the chain's newest is {head}")
         found = (await chain.block(block)).hash
         if found != receipt.sync_hash:
             raise CommandError(
-                f"block {block} of {wanted.settings.network} has hash {found}, that of the receipt "
+                f"block {block} of {network} has hash {found}, that of the receipt "
                 f"is {receipt.sync_hash}; give the --network it is from, on simnet the --seed too"
             )
         sources = Sources(find_source)
@@ -191,9 +186,9 @@ async def _rows(wanted: Replay, task: Task, sources: Sources, chain: Chain) -> S
 async def _model(wanted: Replay) -> ModelArtifact:
     limits, receipt = wanted.rules.constraints, wanted.receipt
     if wanted.model is None:
-        return await fetch_aside(wanted.settings, receipt.commitment, limits)
+        return await wanted.tools.fetch_aside(receipt.commitment, limits)
     try:
-        examined = examine_folder(wanted.model, limits, weights=True)
+        examined = wanted.tools.examine_folder(wanted.model, limits, weights=True)
     except OSError as error:
         raise CommandError(f"--model {wanted.model}: {error.strerror or error}") from error
     if examined.artifact is None:

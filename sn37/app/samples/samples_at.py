@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dependency_injector import providers
-
-from sn37.app.config.path_checks import is_there
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
 from sn37.app.samples.draws import Draws
 from sn37.app.samples.pool_requests import live_tasks, pool_request
 from sn37.app.samples.sources import Sources
-from sn37.app.wiring.container import Container
 from sn37.domain.data.batches import TaskBatch
-from sn37.domain.data.samples import EmptyWindow, Pool, Sample
+from sn37.domain.data.samples import EmptyWindow, Pool
 from sn37.domain.data.sampling import NotEnoughRows
 from sn37.domain.ids import Digest, RoundKey, TaskName
 from sn37.domain.schedule.competition import Competition
@@ -29,23 +24,6 @@ class RoundSamples:
 
     batches: tuple[TaskBatch, ...]  # in the order of the competition's tasks
     num_left_out: int  # rows of the pools that could not be drawn, being known to the model
-
-
-def kept_pools(settings: Settings, key: RoundKey) -> Mapping[TaskName, Pool]:
-    """The pools of a round that a validator's state folder still has.
-
-    Raises:
-        CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
-    """
-    container = Container(settings=providers.Object(settings))
-    if not is_there(container.state_file()):
-        return {}
-    return container.read_pools()(container.state_file(), key)
-
-
-def kept_samples(settings: Settings, key: RoundKey) -> Mapping[TaskName, tuple[Sample, ...]]:
-    """Their rows."""
-    return {task: pool.samples for task, pool in kept_pools(settings, key).items()}
 
 
 async def samples_at(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sn37.app.errors import CommandError
 from sn37.app.training.split import Split
-from sn37.app.wiring.models import examine_folder
+from sn37.app.training.tools import TrainingTools
 from sn37.domain.round.evidence import task_scores, total_score
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.jobs import ScoringJob
@@ -20,14 +20,14 @@ from sn37.ports.scorer import Scorer
 SCORING_S = 6 * 3600.0  # for one evaluation; a miner's machine may be slow
 
 
-def admitted(folder: Path, rules: Competition, what: str) -> ModelArtifact:
+def admitted(tools: TrainingTools, folder: Path, rules: Competition, what: str) -> ModelArtifact:
     """The model in ``folder``.
 
     Raises:
         ModelRejected: A validator would not admit it.
     """
     try:
-        examined = examine_folder(folder, rules.constraints, weights=True)
+        examined = tools.examine_folder(folder, rules.constraints, weights=True)
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror or error}") from error
     if examined.refusal is not None or examined.artifact is None:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
-from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.pool_requests import trusted_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.tables import parameter
 from sn37.app.training.config import DataTable, SourceTable
-from sn37.app.wiring.networks import open_data
+from sn37.app.training.tools import TrainingTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
@@ -32,7 +31,7 @@ class Rows:
 
 
 async def read_rows(
-    data: DataTable, settings: Settings, rules: Competition, *, seed: int
+    data: DataTable, tools: TrainingTools, rules: Competition, *, seed: int
 ) -> tuple[Rows, ...]:
     """Every source's rows, read as a validator reads them, in the order of the table.
 
@@ -44,7 +43,7 @@ async def read_rows(
         PortError: The chain or a source does not answer, or has too few rows.
     """
     choices = data.sources or default_sources(rules)
-    return tuple([await _read(choice, settings, rules, seed) for choice in choices])
+    return tuple([await _read(choice, tools, rules, seed) for choice in choices])
 
 
 def default_sources(rules: Competition) -> Sequence[SourceTable]:
@@ -61,14 +60,16 @@ def default_sources(rules: Competition) -> Sequence[SourceTable]:
     return [SourceTable(name=name) for name in names]
 
 
-async def _read(choice: SourceTable, settings: Settings, rules: Competition, seed: int) -> Rows:
+async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, seed: int) -> Rows:
     source, batch = _source(choice, rules)
     if source.freshness is Freshness.LIVE:
-        samples, window, now = await _live(choice, source, settings)
+        samples, window, now = await _live(choice, source, tools)
         since, until = (t.isoformat(timespec="seconds") for t in (window.since, window.until))
         notes = [f"{source.name}: {len(samples)} rows from {since} to {until}"]
         # Rows of simnet come from a preview that ends where the window does.
-        if not settings.is_simnet and (warning := overlap_note(source, window, rules, now=now)):
+        if not tools.settings.is_simnet and (
+            warning := overlap_note(source, window, rules, now=now)
+        ):
             notes.append(warning)
     else:
         samples = await _static(choice, source, seed)
@@ -128,7 +129,7 @@ def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]
 
 
 async def _live(
-    choice: SourceTable, source: Source, settings: Settings
+    choice: SourceTable, source: Source, tools: TrainingTools
 ) -> tuple[tuple[Sample, ...], TimeWindow, datetime]:
     """The window's rows, and what time it is."""
     length = timedelta(hours=choice.hours)
@@ -138,12 +139,12 @@ async def _live(
         trusted = frozenset(map(Hotkey, choice.trusted)) or None
         request = PoolRequest(window=window, trusted=trusted)
         return await _collect(Sources(dataset_plugin), source, request), window, now
-    if choice.block is None and settings.is_simnet:
+    if choice.block is None and tools.settings.is_simnet:
         raise UsageError(
             f"data.sources {source.name}: on simnet say at which block the window ends, as in "
             "block = 900"
         )
-    async with open_data(settings, block=Block(choice.block or 0)) as (chain, find_plugin):
+    async with tools.data(Block(choice.block or 0)) as (chain, find_plugin):
         head = await chain.head()
         if (choice.block or 0) > head.number:
             raise UsageError(

@@ -20,13 +20,7 @@ from sn37.app.training.config import TrainConfig
 from sn37.app.training.held_out import admitted, held_out_score
 from sn37.app.training.rows import read_rows
 from sn37.app.training.split import Split, freeze, frozen, split
-from sn37.app.wiring.models import (
-    draw_losses,
-    open_scorer,
-    open_trainer,
-    open_wandb,
-    prescribed_tokenizer,
-)
+from sn37.app.training.tools import TrainingTools
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Digest
 from sn37.domain.schedule.competition import Competition
@@ -75,10 +69,10 @@ class Trained:
     tensor_digest: Digest
 
 
-def prepare(config: TrainConfig, settings: Settings, progress: Progress) -> Split:
+def prepare(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Split:
     """Read a run's rows, unless that was done before. Blocks; see ``train``."""
-    rules = competition_of(rules_of_network(settings), config.competition)
-    data = frozen(config.run_folder) or asyncio.run(_read(config, settings, rules))
+    rules = competition_of(rules_of_network(tools.settings), config.competition)
+    data = frozen(config.run_folder) or asyncio.run(_read(config, tools, rules))
     if data.asked != _asked(config):
         raise UsageError(
             f"{config.run_folder} has rows of another competition or [data] table; name another "
@@ -89,7 +83,7 @@ def prepare(config: TrainConfig, settings: Settings, progress: Progress) -> Spli
     return data
 
 
-def train(config: TrainConfig, settings: Settings, progress: Progress) -> Trained:
+def train(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Trained:
     """Train, or go on with a run that was interrupted. Blocks.
 
     Of the weights that were scored, the best become ``config.output``.
@@ -98,28 +92,28 @@ def train(config: TrainConfig, settings: Settings, progress: Progress) -> Traine
         CommandError, UsageError: The configuration asks for what cannot be.
         PortError: A source, the device or the base does not serve; the message says which.
     """
-    rules = competition_of(rules_of_network(settings), config.competition)
+    rules = competition_of(rules_of_network(tools.settings), config.competition)
     if not is_folder(config.base, "base"):
         raise UsageError(f"base {config.base}: no such folder; see sn37 miner base")
     if is_there(config.output, "output") and not is_there(config.run_folder, "run"):
         raise UsageError(f"output {config.output} is there already; name another folder")
-    base = admitted(config.base, rules, "base")
-    tokenizer = asyncio.run(_tokenizer(config, settings, rules))
-    data = prepare(config, settings, progress)
+    base = admitted(tools, config.base, rules, "base")
+    tokenizer = asyncio.run(_tokenizer(config, tools, rules))
+    data = prepare(config, tools, progress)
     with asyncio.Runner() as runner:
-        job = _job(config, settings, rules, data, base, tokenizer)
-        scorer = open_scorer(settings.model_copy(update={"allow_weak_sandbox": True}))
+        job = _job(config, tools.settings, rules, data, base, tokenizer)
+        scorer = tools.scorer(allow_weak_sandbox=True)
         with ExitStack() as stack:
             stack.callback(lambda: runner.run(scorer.aclose()))
             listeners: list[Listener] = [progress]
             if config.wandb_project is not None and is_first_process():
-                sent = open_wandb(
+                sent = tools.wandb(
                     config.wandb_project, config.run_folder, fingerprint=job.fingerprint
                 )
                 stack.callback(sent.close)
                 listeners.append(sent)
             progress.begin(steps=job.recipe.steps)
-            return _Session(config, job, rules, data, scorer, runner, listeners).run(settings)
+            return _Session(config, tools, job, rules, data, scorer, runner, listeners).run()
 
 
 def is_first_process() -> bool:
@@ -133,6 +127,7 @@ class _Session:
     def __init__(
         self,
         config: TrainConfig,
+        tools: TrainingTools,
         job: TrainingJob,
         rules: Competition,
         data: Split,
@@ -141,6 +136,7 @@ class _Session:
         listeners: Sequence[Listener],
     ) -> None:
         self._config = config
+        self._tools = tools
         self._job = job
         self._rules = rules
         self._data = data
@@ -150,8 +146,8 @@ class _Session:
         self._steps: list[Step] = []
         self._evaluations: list[Evaluated] = []
 
-    def run(self, settings: Settings) -> Trained:
-        trainer = open_trainer(settings, threads=self._config.training.threads)
+    def run(self) -> Trained:
+        trainer = self._tools.trainer(threads=self._config.training.threads)
         evaluations = trainer.train(self._job, judge=self._judge, on_step=self._on_step)
         self._draw(evaluations)
         best = best_of(evaluations)
@@ -160,7 +156,7 @@ class _Session:
                 "no weights that were scored have a finite loss; lower learning_rate"
             )
         model = Path(trainer.model_folder(self._job, best.step))
-        artifact = admitted(model, self._rules, "the trained model")
+        artifact = admitted(self._tools, model, self._rules, "the trained model")
         if is_first_process():
             _publish(model, self._config.output)
         return Trained(
@@ -180,7 +176,7 @@ class _Session:
     def _judge(self, folder: PurePath, step: int) -> float:
         """Admission and score, exactly as a validator comes to them."""
         what = "base" if step == 0 else f"the model after {step} steps"
-        artifact = admitted(Path(folder), self._rules, what)
+        artifact = admitted(self._tools, Path(folder), self._rules, what)
         score = self._runner.run(
             held_out_score(self._scorer, artifact, self._job, self._rules, self._data)
         )
@@ -194,13 +190,13 @@ class _Session:
     def _draw(self, evaluations: Sequence[Evaluated]) -> None:
         file = self._config.run_folder / PLOT
         try:
-            draw_losses(file, self._steps, evaluations)
+            self._tools.draw_losses(file, self._steps, evaluations)
         except OSError as error:
             raise TrainerUnavailable(f"{file}: {error.strerror or error}") from error
 
 
 async def _tokenizer(
-    config: TrainConfig, settings: Settings, rules: Competition
+    config: TrainConfig, tools: TrainingTools, rules: Competition
 ) -> PurePath | None:
     """Folder of the competition's tokenizer, where it prescribes one."""
     if rules.tokenizer is None:
@@ -209,7 +205,7 @@ async def _tokenizer(
         if not is_folder(config.tokenizer, "tokenizer"):
             raise UsageError(f"tokenizer {config.tokenizer}: no such folder")
         return config.tokenizer
-    found = await prescribed_tokenizer(settings, rules.tokenizer, online=True)
+    found = await tools.prescribed_tokenizer(rules.tokenizer, online=True)
     if found is None:
         raise CommandError(
             f"the competition's tokenizer {rules.tokenizer.repo} is not here: add tokenizer = "
@@ -218,13 +214,13 @@ async def _tokenizer(
     return found
 
 
-async def _read(config: TrainConfig, settings: Settings, rules: Competition) -> Split:
+async def _read(config: TrainConfig, tools: TrainingTools, rules: Competition) -> Split:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise CommandError(
             "with several processes the rows must be there first: run the same command once with "
             "--data-only, without accelerate"
         )
-    rows = await read_rows(config.data, settings, rules, seed=config.training.seed)
+    rows = await read_rows(config.data, tools, rules, seed=config.training.seed)
     notes = tuple(note for r in rows for note in r.notes)
     found = split(
         [r.batch for r in rows],

@@ -14,12 +14,12 @@ from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
-from sn37.app.mining.connections import Hand, Sight
+from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import PatientModels, PatientPublisher
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.wiring import networks
 from sn37.app.wiring.container import Container
-from sn37.app.wiring.models import open_examiner, patience
+from sn37.app.wiring.machine import Machine, patience
 from sn37.app.wiring.networks import open_chain, open_signer, require_chain
 from sn37.domain.ids import Netuid
 from sn37.domain.submission.base_models import BaseModel
@@ -32,36 +32,38 @@ CACHE = "bases"  # folder of a miner's downloads, apart from those that a valida
 
 
 @asynccontextmanager
-async def open_sight(settings: Settings) -> AsyncIterator[Sight]:
+async def open_reading(machine: Machine) -> AsyncIterator[ReadConnection]:
     """The network of the settings, to be read only.
 
     Raises:
         CommandError: What it needs is not installed, or no simulated network is there.
     """
+    settings = machine.settings
     if settings.is_simnet:
         guest = open_guest(settings)
         try:
-            yield _simulated(settings, guest)
+            yield _simulated(machine, guest)
         finally:
             guest.chain.close()
         return
     require_chain(settings)
     async with open_chain(settings) as chain:
-        yield _real(settings, chain)
+        yield _real(machine, chain)
 
 
 @asynccontextmanager
-async def open_hand(settings: Settings) -> AsyncIterator[Hand]:
+async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
     """The same for the hotkey of the settings, which may write.
 
     Raises:
-        CommandError, SignerUnusable: As ``open_sight``; or there is no hotkey to sign with.
+        CommandError, SignerUnusable: As ``open_reading``; or there is no hotkey to sign with.
     """
+    settings = machine.settings
     if settings.is_simnet:
         guest = open_guest(settings)
         try:
-            yield Hand(
-                sight=_simulated(settings, guest),
+            yield MinerConnection(
+                read=_simulated(machine, guest),
                 hotkey=guest.signer.hotkey,
                 writer=guest.chain,
                 publisher=guest.publisher,
@@ -81,10 +83,8 @@ async def open_hand(settings: Settings) -> AsyncIterator[Hand]:
     connection = Connection(networks.endpoints(settings), clock=clock)
     netuid = Netuid(settings.netuid)
     try:
-        yield Hand(
-            sight=_real(
-                settings, SubtensorChain(connection, netuid=netuid, clock=clock, sink=sink)
-            ),
+        yield MinerConnection(
+            read=_real(machine, SubtensorChain(connection, netuid=netuid, clock=clock, sink=sink)),
             hotkey=signer.hotkey,
             writer=CommitmentSender(
                 connection, netuid=netuid, signer=signer, clock=clock, sink=sink
@@ -125,29 +125,29 @@ def open_guest(settings: Settings) -> Guest:
         raise CommandError(f"simnet: {error}") from error
 
 
-def _simulated(settings: Settings, guest: Guest) -> Sight:
+def _simulated(machine: Machine, guest: Guest) -> ReadConnection:
     async def none() -> Sequence[BaseModel]:
         return ()
 
-    return Sight(
+    return ReadConnection(
         chain=guest.chain,
         models=guest.models,
-        examiner=open_examiner(settings),
+        examiner=machine.examiner(),
         pretrained=none,
         find_source=lambda name: guest.plugins.get(name) or dataset_plugin(name),
     )
 
 
-def _real(settings: Settings, chain: SubtensorChain) -> Sight:
+def _real(machine: Machine, chain: SubtensorChain) -> ReadConnection:
     from sn37.adapters.hub.model_store import HubModelStore
 
     async def pretrained() -> Sequence[BaseModel]:
         return await chain.base_models(await chain.head())
 
-    return Sight(
+    return ReadConnection(
         chain=chain,
-        models=PatientModels(HubModelStore(settings.state_dir / CACHE), patience()),
-        examiner=open_examiner(settings),
+        models=PatientModels(HubModelStore(machine.settings.state_dir / CACHE), patience()),
+        examiner=machine.examiner(),
         pretrained=pretrained,
         find_source=dataset_plugin,
     )

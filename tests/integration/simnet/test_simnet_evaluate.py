@@ -10,7 +10,7 @@ import pytest
 
 from sn37.app.cli import miner
 from sn37.app.config.settings import load_settings
-from sn37.app.mining.champions import state_of
+from sn37.app.wiring.machine import Machine
 from sn37.domain.ids import CompetitionId
 from tests.integration.simnet.killing import Run
 
@@ -20,7 +20,7 @@ def test_the_score_of_a_round_is_the_validator_s(
 ) -> None:
     state_dir = tmp_path / "state"
     shutil.copytree(undisturbed.state, state_dir)
-    state = state_of(load_settings({"network": "simnet", "state_dir": state_dir}))
+    state = Machine(load_settings({"network": "simnet", "state_dir": state_dir})).state()
     assert state is not None
     newest = state.rounds[CompetitionId(1)][-1]
     (crowned,) = (e for e in newest.entries if e.key == newest.champion)

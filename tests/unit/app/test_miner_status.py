@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sn37.app.cli.status import _as_json, _lines
-from sn37.app.mining.connections import Sight
+from sn37.app.mining.connections import ReadConnection
 from sn37.app.mining.status import MinerStatus, _status
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
@@ -71,7 +71,7 @@ class Miner:
         async def pretrained() -> Sequence[BaseModel]:
             return ()
 
-        sight = Sight(
+        sight = ReadConnection(
             chain=self.chain,
             models=self.host,
             examiner=_NoExaminer(),

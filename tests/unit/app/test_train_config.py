@@ -22,6 +22,7 @@ from sn37.app.training import rows as train_data
 from sn37.app.training import run as training
 from sn37.app.training.config import DataTable, SourceTable, load_config
 from sn37.app.training.split import FILE, freeze, frozen, split
+from sn37.app.wiring.machine import Machine
 from sn37.domain.data.samples import TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, TaskName
 from sn37.domain.training import Lora, Precision
@@ -133,7 +134,7 @@ def test_a_folder_whose_name_is_too_long_is_told_with_its_key(tmp_path: Path, ke
     config = load_config(written(tmp_path, f"competition = 1\n{lines}"))
     settings = load_settings({"network": "simnet"})
     with pytest.raises(CommandError, match=rf"^{key} {folders[key]}: File name too long$"):
-        training.train(config, settings, MagicMock())
+        training.train(config, Machine(settings), MagicMock())
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -179,14 +180,15 @@ async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
     async def open_data(*_: object, **__: object) -> AsyncIterator[tuple[object, object]]:
         yield chain, None
 
-    monkeypatch.setattr(train_data, "open_data", open_data)
+    machine = Machine(settings)
+    monkeypatch.setattr(machine, "data", open_data)
     head = (await chain.head()).number
     rules = competition_of(rules_of_network(settings), 1)
     data = DataTable(sources=[SourceTable(name="simnet", block=head + 1)])
     with pytest.raises(
         UsageError, match=rf"block {head + 1} is not there yet; the newest is {head}"
     ):
-        await train_data.read_rows(data, settings, rules, seed=0)
+        await train_data.read_rows(data, machine, rules, seed=0)
 
 
 @given(prompts=st.text("abcdefgh", min_size=1, max_size=40), held_out=st.integers(1, 20))

@@ -1,0 +1,70 @@
+"""What training needs of the machine it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from sn37.app.config.settings import Settings
+from sn37.domain.ids import Block
+from sn37.domain.schedule.competition import TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.submission.admission import Examined
+from sn37.domain.training import Evaluated, Step
+from sn37.ports.chain import Chain
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.scorer import OpenedScorer
+from sn37.ports.trainer import Trainer
+
+
+class Curves(Protocol):
+    """Where a run's curves are sent."""
+
+    def step(self, step: Step) -> None: ...
+
+    def evaluated(self, found: Evaluated) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TrainingTools(Protocol):
+    """Opens what training asks for. ``sn37.app.wiring.machine.Machine`` is one."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def data(
+        self, block: Block
+    ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+        """A chain that reaches to ``block`` at least, and the data sources; read only."""
+        ...
+
+    def examine_folder(
+        self, folder: Path, constraints: ModelConstraints, *, weights: bool
+    ) -> Examined:
+        """The admission of a local folder; raises ``OSError``."""
+        ...
+
+    async def prescribed_tokenizer(self, ref: TokenizerRef, *, online: bool) -> PurePath | None:
+        """Folder of a competition's tokenizer; ``None`` when it is not on this machine."""
+        ...
+
+    def scorer(self, *, allow_weak_sandbox: bool = False) -> OpenedScorer:
+        """What scores on this machine."""
+        ...
+
+    def trainer(self, *, threads: int | None) -> Trainer:
+        """What trains on this machine."""
+        ...
+
+    def wandb(self, project: str, folder: Path, *, fingerprint: str) -> Curves:
+        """A run's curves on Weights and Biases."""
+        ...
+
+    def draw_losses(
+        self, file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]
+    ) -> None:
+        """Plot a run's losses as a PNG; raises ``OSError``."""
+        ...

@@ -1,0 +1,293 @@
+"""What this machine has for commands that start no validator, opened as the settings say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from dependency_injector import providers
+
+from sn37.app.config.path_checks import is_folder, is_there
+from sn37.app.config.requirements import require_device
+from sn37.app.config.settings import Settings
+from sn37.app.errors import CommandError, UsageError
+from sn37.app.mining.connections import MinerConnection, ReadConnection
+from sn37.app.mining.rate_limits import Patience, PatientExaminer, PatientModels
+from sn37.app.wiring.container import Container
+from sn37.app.wiring.networks import open_data
+from sn37.domain.data.samples import Pool
+from sn37.domain.disk.disk_inventory import refs_of
+from sn37.domain.ids import Block, RoundKey, TaskName
+from sn37.domain.reasons import Reason
+from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.competition import Competition, Method, TokenizerRef
+from sn37.domain.schedule.model_limits import ModelConstraints
+from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.submission.admission import Examined
+from sn37.domain.submission.commitment import Commitment
+from sn37.domain.submission.models import Inventory, ModelArtifact
+from sn37.domain.training import Evaluated, Step
+from sn37.ports.chain import Chain
+from sn37.ports.dataset import DatasetPlugin
+from sn37.ports.errors import ModelRejected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sn37.adapters.scoring.scorer import WorkerScorer
+    from sn37.adapters.training.trainer import TransformersTrainer
+    from sn37.adapters.training.wandb_run import WandbRun
+    from sn37.ports.model_store import ModelExaminer, ModelStore
+
+
+class Machine:
+    """Opens adapters when they are asked for; every use case has a narrow view of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def state(self) -> ValidatorState | None:
+        """What a validator has recorded in the state folder; ``None`` where none has run.
+
+        Raises:
+            CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+        """
+        file = self.settings.state_file
+        return Container.read_state()(file) if is_there(file) else None
+
+    def recorded_state(self) -> ValidatorState:
+        """The same, where one must have run.
+
+        Raises:
+            CommandError: None has run there.
+            StateUnreadable, StateUnavailable: There is a state that cannot be read.
+        """
+        state = self.state()
+        if state is None:
+            raise CommandError(
+                f"no validator has run in {self.settings.state_dir}; name its folder with "
+                "--state-dir"
+            )
+        return state
+
+    def pools(self, key: RoundKey) -> Mapping[TaskName, Pool]:
+        """The pools of a round that the state folder still has.
+
+        Raises:
+            CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+        """
+        file = self.settings.state_file
+        return Container.read_pools()(file, key) if is_there(file) else {}
+
+    def reading(self) -> AbstractAsyncContextManager[ReadConnection]:
+        """The network, to be read only; see ``open_reading``."""
+        from sn37.app.wiring.mining import open_reading
+
+        return open_reading(self)
+
+    def writing(self) -> AbstractAsyncContextManager[MinerConnection]:
+        """The network for the hotkey of the settings; see ``open_writing``."""
+        from sn37.app.wiring.mining import open_writing
+
+        return open_writing(self)
+
+    def data(
+        self, block: Block
+    ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+        """A chain that reaches to ``block``, and the data sources; see ``open_data``."""
+        return open_data(self.settings, block=block)
+
+    def examine_folder(
+        self, folder: Path, constraints: ModelConstraints, *, weights: bool
+    ) -> Examined:
+        """The admission of a local folder; raises ``OSError``."""
+        from sn37.adapters.admission.examine import examine
+
+        return examine(folder, constraints, weights=weights)
+
+    def positions_of(self, artifact: ModelArtifact) -> int | None:
+        """The longest sequence that an admitted model has positions for, if it has a table."""
+        from sn37.adapters.admission.positions import positions_in
+
+        return positions_in(Path(artifact.path))
+
+    def examiner(self) -> ModelExaminer:
+        """The admission of repositories: those of the hub, or of the simulated network."""
+        settings = self.settings
+        if settings.is_simnet:
+            from sn37.adapters.simnet.host.examiner import FolderExaminer
+
+            repos = settings.state_dir.absolute() / "simnet" / "repos"
+            return FolderExaminer(repos, settings.state_dir / "checks")
+        from sn37.adapters.hub.examiner import HubExaminer
+
+        return PatientExaminer(HubExaminer(settings.state_dir / "checks"), patience())
+
+    def require_scorer(self, rules: Competition) -> None:
+        """Make sure that this machine can score all tasks of a competition.
+
+        Raises:
+            CommandError: A package is missing, or this version cannot score a task.
+        """
+        missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
+        if missing:
+            raise CommandError(
+                f"scoring needs {', '.join(missing)}, not installed here: "
+                "run pip install 'sn37[scorer]'"
+            )
+        if unknown := {t.method for t in rules.tasks} - self.scored_methods():
+            raise CommandError(f"this version cannot score {', '.join(sorted(unknown))}")
+
+    def scored_methods(self) -> frozenset[Method]:
+        """The kinds of task that it can do."""
+        return Container.methods()
+
+    def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
+        """What scores on this machine.
+
+        Args:
+            allow_weak_sandbox: Whatever the settings say; for models of one's own.
+
+        Raises:
+            CommandError: The settings ask for a device that it does not have.
+        """
+        settings = self.settings
+        if allow_weak_sandbox:
+            settings = settings.model_copy(update={"allow_weak_sandbox": True})
+        require_device(settings)
+        return Container(settings=providers.Object(settings)).scorer()
+
+    def trainer(self, *, threads: int | None) -> TransformersTrainer:
+        """What trains on this machine; by default with every core that this process may use, or
+        with its share of them when several processes were launched here.
+
+        Raises:
+            CommandError: The settings ask for a device that it does not have.
+        """
+        from sn37.adapters.training.trainer import TransformersTrainer
+
+        require_device(self.settings)
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        return TransformersTrainer(
+            device=self.settings.scorer_device,
+            dtype=self.settings.scorer_dtype,
+            threads=threads or max(1, len(os.sched_getaffinity(0)) // beside),
+        )
+
+    def wandb(self, project: str, folder: Path, *, fingerprint: str) -> WandbRun:
+        """A run's curves on Weights and Biases."""
+        from sn37.adapters.training.wandb_run import WandbRun
+
+        return WandbRun(project=project, folder=folder, fingerprint=fingerprint)
+
+    def draw_losses(
+        self, file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]
+    ) -> None:
+        """Plot a run's losses as a PNG; raises ``OSError``."""
+        from sn37.adapters.training.plot import draw
+
+        draw(file, steps, evaluations)
+
+    async def prescribed_tokenizer(self, ref: TokenizerRef, *, online: bool) -> PurePath | None:
+        """Folder of a competition's tokenizer; ``None`` when it is not on this machine.
+
+        Args:
+            online: Whether to ask the hub for it.
+
+        Raises:
+            StoreUnavailable: The hub does not have it, or does not answer.
+        """
+        if self.settings.is_simnet:
+            from sn37.adapters.simnet.host.model_store import store_of
+
+            try:
+                return await store_of(self.settings.state_dir).tokenizer(ref)
+            except StoreUnavailable:
+                return None
+        from sn37.adapters.hub.model_store import HubModelStore
+
+        cache = HubModelStore(self.settings.state_dir / "models")
+        if not online:
+            return cache.cached_tokenizer(ref)
+        return await PatientModels(cache, patience()).tokenizer(ref)
+
+    async def needed_tokenizer(self, rules: Competition, given: Path | None) -> PurePath | None:
+        """Folder of the prescribed tokenizer: the one given, else the host's.
+
+        ``None`` where models bring their own.
+
+        Raises:
+            UsageError: The one given is not a folder.
+            CommandError: It is not on this machine and cannot be fetched.
+            StoreUnavailable: The hub does not answer.
+        """
+        if given is not None and not is_folder(given, "--tokenizer"):
+            raise UsageError(f"--tokenizer {given}: no such folder")
+        if rules.tokenizer is None or given is not None:
+            return given
+        found = await self.prescribed_tokenizer(rules.tokenizer, online=True)
+        if found is None:
+            raise CommandError(
+                f"the competition's tokenizer {rules.tokenizer.repo} is not in "
+                f"{self.settings.state_dir}; give --tokenizer FOLDER"
+            )
+        return found
+
+    async def fetch_aside(self, commitment: Commitment, limits: ModelConstraints) -> ModelArtifact:
+        """A model for a command: the validator's, if that has it whole, else fetched beside it.
+
+        The validator may be running, and nobody else may write among its models. A commitment
+        that a receipt quotes does not say its format, so the older one is tried too.
+
+        Raises:
+            ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
+        """
+        store = self._models()
+        held = (await store.inventory([commitment.model])).held.get(commitment.model)
+        if not self.settings.is_simnet and (held is None or not held.complete):
+            from sn37.adapters.hub.model_store import HubModelStore
+
+            store = PatientModels(HubModelStore(self.settings.state_dir / "replayed"), patience())
+        try:
+            return await store.fetch(commitment, limits)
+        except ModelRejected as error:
+            if error.reason is not Reason.DIGEST_MISMATCH:
+                raise
+        return await store.fetch(replace(commitment, format=CommitmentFormat.V1), limits)
+
+    async def inventory(self, state: ValidatorState) -> Inventory:
+        """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
+        return await self._models().inventory(refs_of(state))
+
+    def _models(self) -> ModelStore:
+        """The models that a validator keeps in its state folder."""
+        if self.settings.is_simnet:
+            from sn37.adapters.simnet.host.model_store import store_of
+
+            return store_of(self.settings.state_dir)
+        from sn37.adapters.hub.model_store import HubModelStore
+
+        return HubModelStore(self.settings.state_dir / "models")
+
+
+def patience() -> Patience:
+    """Waits for a hub that limits the rate, and says so on standard error."""
+    return Patience(clock=Container.clock())
+
+
+def scored_architectures() -> frozenset[str]:
+    """The classes of models that admission lets through to the scorer."""
+    from sn37.adapters.admission.config_keys import FAMILIES
+
+    return frozenset(FAMILIES)
+
+
+def renderer() -> Callable[[str], str | None] | None:
+    """Says why a competition's chat template cannot be rendered; ``None``: jinja2 is missing."""
+    from sn37.adapters.scoring.rendering import can_render, template_problem
+
+    return (lambda template: asyncio.run(template_problem(template))) if can_render() else None

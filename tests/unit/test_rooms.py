@@ -1,0 +1,38 @@
+"""The house: rooms do not import in circles, and the document shows them as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.rooms import DOCUMENT, DRAWN, PACKAGE, arrows, circles, with_drawings
+
+MAX_MODULES = 25  # beyond, a folder is two
+
+# What a use case is: it is handed what it uses, and neither opens adapters nor talks to people.
+OUTER = frozenset({"wiring", "cli", "api", "main", "validator", "miner"})
+
+
+@pytest.mark.parametrize("part", DRAWN)
+def test_rooms_do_not_import_in_circles(part: str) -> None:
+    assert circles(arrows(part)) == frozenset()
+
+
+def test_a_circle_is_found() -> None:
+    rooms = {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset("b"), "d": frozenset("a")}
+    assert circles(rooms) == frozenset("bc")
+
+
+def test_the_drawings_are_up_to_date() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == with_drawings(text), "run python -m tests.support.rooms"
+
+
+def test_use_cases_import_neither_wiring_nor_the_command_line() -> None:
+    rooms = arrows("app")
+    assert {room for room in rooms.keys() - OUTER if rooms[room] & OUTER} == set()
+
+
+def test_no_folder_has_too_many_modules() -> None:
+    folders = {module.parent for module in PACKAGE.rglob("*.py")}
+    counts = {str(f.relative_to(PACKAGE)): len(list(f.glob("*.py"))) - 1 for f in folders}
+    assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
