@@ -33,6 +33,14 @@ def arrows(part: str) -> Arrows:
     return {room: frozenset(others & found.keys()) for room, others in found.items()}
 
 
+def outside(part: str) -> frozenset[str]:
+    """The top-level packages that ``sn37.<part>``, a package or a module, imports."""
+    place = PACKAGE / part
+    modules = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    trees = (ast.parse(module.read_text(encoding="utf-8")) for module in modules)
+    return frozenset(name.partition(".")[0] for tree in trees for name in _names(tree))
+
+
 def circles(rooms: Arrows) -> frozenset[str]:
     """The rooms that import each other, directly or through others."""
     return frozenset(room for room in rooms if room in _reached(rooms, rooms[room]))

@@ -67,18 +67,3 @@ def test_nothing_is_left_for_later() -> None:
 def test_the_types_and_the_schedules_are_in_the_package() -> None:
     assert (PACKAGE / "py.typed").is_file()
     assert {p.stem for p in (PACKAGE / "app" / "schedules").iterdir()} == {"finney", "simnet"}
-
-
-def test_only_the_composition_root_names_adapters() -> None:
-    named = {
-        module.name
-        for module in MODULES
-        if "app" in module.parts and "sn37.adapters" in module.read_text(encoding="utf-8")
-    }
-    assert named == {
-        "container.py",
-        "miner_networks.py",
-        "model_hosts.py",
-        "networks.py",
-        "upgrades.py",
-    }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from tests.support.rooms import DOCUMENT, DRAWN, PACKAGE, arrows, circles, with_drawings
+from tests.support.rooms import DOCUMENT, DRAWN, PACKAGE, arrows, circles, outside, with_drawings
 
 MAX_MODULES = 25  # beyond, a folder is two
 
@@ -36,3 +38,8 @@ def test_no_folder_has_too_many_modules() -> None:
     folders = {module.parent for module in PACKAGE.rglob("*.py")}
     counts = {str(f.relative_to(PACKAGE)): len(list(f.glob("*.py"))) - 1 for f in folders}
     assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
+
+
+@pytest.mark.parametrize("part", ["domain", "ports", "durable"])
+def test_the_core_imports_the_standard_library_alone(part: str) -> None:
+    assert outside(part) - {"sn37"} <= sys.stdlib_module_names
