@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -40,7 +39,7 @@ def test_everything_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(
     seen = list[tuple[Path, bool]]()
 
     def fsync(descriptor: int) -> None:
-        seen.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")), folder.exists()))
+        seen.append((Path(f"/proc/self/fd/{descriptor}").readlink(), folder.exists()))
 
     mocker.patch("sn37.durable.os.fsync", side_effect=fsync)
     rename_whole(partial, folder)

@@ -89,20 +89,19 @@ async def publish(
     if not request.dry_run:
         require_writable(notes)  # before hours of uploading
     async with tools.writing() as connection:
-        head = await connection.read.chain.head()
+        chain, schedule = connection.read.chain, loaded.schedule
+        head = await chain.head()
         rules = running_competition(loaded, request.competition, head.number, settings)
-        wanted = await _publication(
-            connection, request, rules, head, loaded.schedule.commitment_format
-        )
+        wanted = await _publication(connection, request, rules, head, schedule.commitment_format)
         publishing = Publishing(
-            chain=connection.read.chain,
+            chain=chain,
             writer=connection.writer,
             publisher=connection.publisher,
             note=notes / f"{connection.hotkey}.json",
             waiting=waiting,
         )
-        state, timing = tools.state(), loaded.schedule.timing
-        crowned = await champions(connection.read.chain, loaded.schedule, state)
+        state, timing = tools.state(), schedule.timing
+        crowned = await champions(chain, schedule, state)
         if line := warning(state, connection.hotkey, rules=rules, timing=timing, head=head.number):
             tell(line)
         crowns = [champion.crown for champion in crowned.values()]
