@@ -22,6 +22,7 @@ from sn37.app.mining.publish_steps import (
 )
 from sn37.app.mining.replacing import warning
 from sn37.app.mining.tools import MinerTools
+from sn37.app.schedule.load import LoadedSchedule
 from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
 from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.schedule.competition import Competition
@@ -82,62 +83,86 @@ async def publish(
         raise UsageError(
             f"--repo {request.repo}: write it as NAMESPACE/NAME, of letters, digits, -, _ and ."
         )
-    settings = tools.settings
-    loaded = rules_of_network(settings)
+    loaded = rules_of_network(tools.settings)
     competition_of(loaded, request.competition)
-    notes = settings.state_dir / NOTES
     if not request.dry_run:
-        require_writable(notes)  # before hours of uploading
+        require_writable(tools.settings.state_dir / NOTES)  # before hours of uploading
     async with tools.writing() as connection:
-        chain, schedule = connection.read.chain, loaded.schedule
-        head = await chain.head()
-        rules = running_competition(loaded, request.competition, head.number, settings)
-        wanted = await _publication(connection, request, rules, head, schedule.commitment_format)
-        publishing = Publishing(
-            chain=chain,
-            writer=connection.writer,
-            publisher=connection.publisher,
-            note=notes / f"{connection.hotkey}.json",
-            waiting=waiting,
-        )
-        state, timing = tools.state(), schedule.timing
-        crowned = await champions(chain, schedule, state)
-        if line := warning(state, connection.hotkey, rules=rules, timing=timing, head=head.number):
-            tell(line)
-        crowns = [champion.crown for champion in crowned.values()]
-        # The chain first: its no is known in a second, and the check takes minutes.
-        first = await publishing.preview(wanted, hashes=UNKNOWN_HASHES, crowns=crowns)
-        _require_registered(first.quote, connection, tools)
-        tell(f"checking {request.folder} for competition {rules.id} ({rules.name})")
-        artifact, hashes = await _checked(tools, request, rules)
-        preview = await publishing.preview(wanted, hashes=hashes, crowns=crowns)
+        plan = await _planned(tools, connection, loaded, request, tell, waiting)
+        tell(f"checking {request.folder} for competition {plan.rules.id} ({plan.rules.name})")
+        artifact, hashes = await _checked(tools, request, plan.rules)
+        preview = await plan.preview(hashes)
         published = None
         if not request.dry_run:
             _require_permission(preview, request)
             tell(f"uploading {artifact.size_bytes:,} bytes to {request.repo}, private")
-            published = await _carry_out(publishing, wanted, request, crowns)
+            published = await _carry_out(plan, request)
         return PublishReport(
             hotkey=connection.hotkey,
-            rules=rules,
+            rules=plan.rules,
             artifact=artifact,
             preview=preview,
             published=published,
         )
 
 
-async def _carry_out(
-    publishing: Publishing,
-    wanted: Publication,
-    request: PublishRequest,
-    crowns: Collection[tuple[RoundKey, EntryKey]],
-) -> Published:
-    def confirm(_: Collection[str]) -> bool:
-        return request.replace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What to publish, and over which chain and host."""
 
-    published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+    rules: Competition
+    wanted: Publication
+    publishing: Publishing
+    crowns: Collection[tuple[RoundKey, EntryKey]]
+
+    async def preview(self, hashes: ModelHashes) -> Preview:
+        return await self.publishing.preview(self.wanted, hashes=hashes, crowns=self.crowns)
+
+
+async def _planned(
+    tools: MinerTools,
+    connection: MinerConnection,
+    loaded: LoadedSchedule,
+    request: PublishRequest,
+    tell: Tell,
+    waiting: Waiting,
+) -> _Plan:
+    """Ask the chain first: its refusal is known in a second, and the check takes minutes."""
+    chain, schedule, state = connection.read.chain, loaded.schedule, tools.state()
+    head = await chain.head()
+    rules = running_competition(loaded, request.competition, head.number, tools.settings)
+    crowned = await champions(chain, schedule, state)
+    plan = _Plan(
+        rules=rules,
+        wanted=await _publication(connection, request, rules, head, schedule.commitment_format),
+        publishing=Publishing(
+            chain=chain,
+            writer=connection.writer,
+            publisher=connection.publisher,
+            note=tools.settings.state_dir / NOTES / f"{connection.hotkey}.json",
+            waiting=waiting,
+        ),
+        crowns=[champion.crown for champion in crowned.values()],
+    )
+    if line := warning(
+        state, connection.hotkey, rules=rules, timing=schedule.timing, head=head.number
+    ):
+        tell(line)
+    first = await plan.preview(UNKNOWN_HASHES)
+    _require_registered(first.quote, connection, tools)
+    return plan
+
+
+async def _carry_out(plan: _Plan, request: PublishRequest) -> Published:
+    async def go_on() -> Published | None:
+        return await plan.publishing.publish(
+            plan.wanted, crowns=plan.crowns, confirm=lambda _: request.replace
+        )
+
+    published = await go_on()
     if published is not None and not published.public and request.wait:
-        await publishing.until_open()
-        published = await publishing.publish(wanted, crowns=crowns, confirm=confirm)
+        await plan.publishing.until_open()
+        published = await go_on()
     if published is None:
         raise CommandError(
             "not committed: the chain shows another commitment than a moment ago; look at it "
