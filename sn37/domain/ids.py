@@ -40,3 +40,6 @@ class RoundKey:
 
     competition: CompetitionId
     sync_block: Block
+
+    def __str__(self) -> str:
+        return f"competition {self.competition}, round {self.sync_block}"

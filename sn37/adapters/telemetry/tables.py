@@ -120,7 +120,7 @@ def _missed(results: Sequence[RoundResult], labels: Labels) -> RenderableType:
             whose = wording.miner(result.later.source, labels)
             became = f"scored later on the samples of {whose}, evidence after {result.later.after}"
         why = result.skipped.value if result.skipped is not None else ""
-        lines.append(f"  {wording.round_name(result.key)}: {why}; {became}")
+        lines.append(f"  {result.key}: {why}; {became}")
     return Text("\n".join(["Missed rounds", *lines]) + "\n" if lines else "")
 
 

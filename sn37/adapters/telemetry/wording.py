@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 
 from sn37.domain import events
-from sn37.domain.ids import EntryKey, Hotkey, RoundKey
+from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.printable import printable
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ColdStart, EntryResult
@@ -32,10 +32,6 @@ def named(text: str, labels: Labels) -> str:
 
 def entry(key: EntryKey, labels: Labels) -> str:
     return f"{miner(key.hotkey, labels)}@{key.block}"
-
-
-def round_name(key: RoundKey) -> str:
-    return f"competition {key.competition}, round {key.sync_block}"
 
 
 def score_text(result: EntryResult) -> str:
@@ -77,7 +73,7 @@ def _(event: events.SubmissionRefused, labels: Labels) -> str:
 
 @line.register
 def _(event: events.PoolFrozen, labels: Labels) -> str:
-    where = round_name(event.round)
+    where = event.round
     return f"frozen    {where}: {event.num_rows:,} rows for {printable(event.task)}"
 
 
@@ -85,7 +81,7 @@ def _(event: events.PoolFrozen, labels: Labels) -> str:
 def _(event: events.RowsSetAside, labels: Labels) -> str:
     rows = ", ".join(event.row_ids) + (", ..." if event.num_rows > len(event.row_ids) else "")
     return (
-        f"set aside {round_name(event.round)}: {event.num_rows:,} rows for "
+        f"set aside {event.round}: {event.num_rows:,} rows for "
         f"{printable(event.task)}, {printable(event.why)}: {printable(rows)}"
     )
 
@@ -96,7 +92,7 @@ def _(event: events.RoundOpened, labels: Labels) -> str:
     num_samples = sum(len(draw.batch.samples) for draw in plan.draws)
     champion = entry(plan.champion, labels) if plan.champion else "none"
     return (
-        f"opened    {round_name(plan.key)}: {len(plan.entries)} entries, "
+        f"opened    {plan.key}: {len(plan.entries)} entries, "
         f"{num_samples} samples each, champion {champion}"
     )
 
@@ -135,14 +131,14 @@ def _(event: events.SecondOpinionGiven, labels: Labels) -> str:
 def _(event: events.RoundFinished, labels: Labels) -> str:
     result = event.result
     if result.skipped is not None:
-        return f"skipped   {round_name(result.key)}: {why(result.skipped, '', labels)}"
+        return f"skipped   {result.key}: {why(result.skipped, '', labels)}"
     champion = entry(result.champion, labels) if result.champion else "none"
-    return f"finished  {round_name(result.key)}: champion {champion}"
+    return f"finished  {result.key}: champion {champion}"
 
 
 @line.register
 def _(event: events.RoundSatOut, labels: Labels) -> str:
-    return f"sat out   {round_name(event.round)}: {why(event.reason, event.detail, labels)}"
+    return f"sat out   {event.round}: {why(event.reason, event.detail, labels)}"
 
 
 @line.register
@@ -151,7 +147,7 @@ def _(event: events.RoundScoredLater, labels: Labels) -> str:
     num_scored = sum(e.verdict is Verdict.SCORED for e in result.entries)
     whose = miner(result.later.source, labels) if result.later is not None else "another"
     return (
-        f"caught up {round_name(result.key)}: missed, {num_scored} entries scored later on the "
+        f"caught up {result.key}: missed, {num_scored} entries scored later on the "
         f"samples of {whose}; evidence from the next round on"
     )
 

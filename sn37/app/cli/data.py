@@ -150,7 +150,7 @@ def overlap(
         document = {"competition": competition, "sync_block": block, "tasks": tasks}
         typer.echo(json.dumps(document, indent=2))
         return
-    typer.echo(f"competition {round_.competition}, round {round_.sync_block}")
+    typer.echo(str(round_))
     for o in found:
         typer.echo(
             f"{o.share:7.2%}  {one_line(o.task)}: {o.num_shared} samples shared of "

@@ -181,7 +181,7 @@ def without_contradictions(
         for record in history.records:
             key = record.result.key
             other, theirs = crowns.setdefault(key, (history, record))
-            where = f"competition {key.competition}, round {key.sync_block}"
+            where = str(key)
             signers = {r.published.statement.hotkey for r in (record, theirs)}
             documents = {r.published.statement.document for r in (record, theirs)}
             if len(signers) == 1 and len(documents) == 2 and not liars & signers:
@@ -209,17 +209,21 @@ def _require_in_place(
     blocks = [r.statement.key.sync_block for r in judged]
     assert later is not None  # it is one of those
     if read.published.statement.hotkey != validator:
-        raise OfferRefused(f"{_where(read)}: scored later by another validator")
+        raise OfferRefused(f"{read.statement.key}: scored later by another validator")
     if later.after >= blocks[0] and later.after not in blocks:
-        raise OfferRefused(f"{_where(read)}: it counts after a round that is not there")
+        raise OfferRefused(f"{read.statement.key}: it counts after a round that is not there")
     if any(later.after < block < sync for block in blocks):
-        raise OfferRefused(f"{_where(read)}: it counts in a round before it")
+        raise OfferRefused(f"{read.statement.key}: it counts in a round before it")
     if strangers := read.opened.outcomes.keys() - submissions.keys():
-        raise OfferRefused(f"{_where(read)}: {min(strangers).hotkey} took part in no other round")
+        raise OfferRefused(
+            f"{read.statement.key}: {min(strangers).hotkey} took part in no other round"
+        )
     for entry in read.opened.journal:
         ours, theirs = read.submissions[entry].artifact, submissions[entry].artifact
         if ours is None or theirs is None or ours.tensor_digest != theirs.tensor_digest:
-            raise OfferRefused(f"{_where(read)}: {entry.hotkey} has other weights than it had")
+            raise OfferRefused(
+                f"{read.statement.key}: {entry.hotkey} has other weights than it had"
+            )
 
 
 def _require_believable(
@@ -255,7 +259,8 @@ def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBo
             told = replace(submission.commitment, extrinsic_index=0)
             if known.setdefault(told.key, told) != told:
                 raise OfferRefused(
-                    f"{_where(read)}: {told.hotkey} committed something else at block {told.block}"
+                    f"{read.statement.key}: {told.hotkey} committed something else at block "
+                    f"{told.block}"
                 )
 
 
@@ -266,8 +271,8 @@ def _require_next(progress: _Progress, read: ReadRound) -> None:
         return
     if read.statement.previous != digest_of(before.published.statement.document):
         raise OfferRefused(
-            f"{_where(read)}: a round between {before.statement.key.sync_block} and it is missing "
-            "or has been exchanged"
+            f"{read.statement.key}: a round between {before.statement.key.sync_block} and it is "
+            "missing or has been exchanged"
         )
     fault = broken_succession(
         before.statement,
@@ -276,14 +281,14 @@ def _require_next(progress: _Progress, read: ReadRound) -> None:
         was_shielded=progress.was_shielded,
     )
     if fault is not None:
-        raise OfferRefused(f"{_where(read)}: {fault}")
+        raise OfferRefused(f"{read.statement.key}: {fault}")
 
 
 def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) -> None:
     said, found = read.statement.winner, derived.result.champion
     if said != found:
         raise OfferRefused(
-            f"{_where(read)}: the crown does not follow from the losses: it says "
+            f"{read.statement.key}: the crown does not follow from the losses: it says "
             f"{said.hotkey if said else 'nobody'}, they give "
             f"{found.hotkey if found else 'nobody'}"
         )
@@ -291,7 +296,9 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
     for entry in read.statement.entries:
         is_out = entry in lost or entry in derived.beaten or entry in retired
         if read.submissions[entry].retired != is_out:
-            raise OfferRefused(f"{_where(read)}: {entry.hotkey} is retired without cause, or not")
+            raise OfferRefused(
+                f"{read.statement.key}: {entry.hotkey} is retired without cause, or not"
+            )
 
 
 def _advance(progress: _Progress, read: ReadRound) -> None:
@@ -338,8 +345,3 @@ def _newest(rounds: Sequence[ReadRound]) -> Mapping[EntryKey, Submission]:
     return {
         key: replace(s, failures=min(s.failures, MAX_FAILURES - 1)) for key, s in newest.items()
     }
-
-
-def _where(read: ReadRound) -> str:
-    key = read.statement.key
-    return f"competition {key.competition}, round {key.sync_block}"

@@ -71,7 +71,7 @@ class RoundReader:
             OfferRefused: Says what is wrong, and where.
             ChainUnavailable: Its sync block cannot be looked up.
         """
-        where = _where(key)
+        where = str(key)
         rules = self._rules(key)
         try:
             signed, statement = await self._statement(key, offered)
@@ -118,7 +118,7 @@ class RoundReader:
         try:
             signed, statement = await self._statement(key, offered)
         except (UnreadableReceipt, UnreadableStatement, OfferRefused) as error:
-            raise OfferRefused(f"{_where(key)}: {error}") from error
+            raise OfferRefused(f"{key}: {error}") from error
         why = "it has no receipts"
         for data in sorted(offered.receipts):
             try:
@@ -132,12 +132,12 @@ class RoundReader:
                     statement=statement, signer=signed.hotkey, rules=rules, receipt=receipt
                 )
             why = "its receipts have another manifest than its statement"
-        raise OfferRefused(f"{_where(key)}: {why}")
+        raise OfferRefused(f"{key}: {why}")
 
     def _rules(self, key: RoundKey) -> Competition:
         rules = self._schedule.competition(key.competition, key.sync_block)
         if rules is None or self._schedule.timing.sync_block(key.sync_block) != key.sync_block:
-            raise OfferRefused(f"{_where(key)}: the schedule has no such round")
+            raise OfferRefused(f"{key}: the schedule has no such round")
         return rules
 
     async def _statement(
@@ -150,7 +150,7 @@ class RoundReader:
 
     async def _require_this_network(self, key: RoundKey, statement: RoundStatement) -> None:
         if statement.key != key:
-            told = f"competition {statement.key.competition}, round {statement.key.sync_block}"
+            told = str(statement.key)
             raise OfferRefused(f"its statement is of {told}")
         if statement.netuid != self._schedule.netuid:
             raise OfferRefused(f"it is of subnet {statement.netuid}")
@@ -248,7 +248,3 @@ def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, .
     """Receipts do not record token counts or times."""
     losses = receipt.losses[block.task][block.first : block.stop]
     return BlockLosses(block=block, losses=losses, tokens=0, seconds=0.0, controls=controls)
-
-
-def _where(key: RoundKey) -> str:
-    return f"competition {key.competition}, round {key.sync_block}"

@@ -44,7 +44,7 @@ class PastRounds:
             CannotRecheck: A row is gone or has changed, or the chain has forgotten who was there.
         """
         key, rules = offered.statement.key, offered.rules
-        where = f"competition {key.competition}, round {key.sync_block}"
+        where = str(key)
         resampled = await self._resampler.read(offered.receipt, rules)
         require_drawn(offered.receipt, resampled.draws, where)
         try:

@@ -107,7 +107,7 @@ class Rechecker:
         self, history: OfferedHistory, receipt: Receipt, gone: dict[RoundKey, CannotRecheck]
     ) -> None:
         key, entry = receipt.round, receipt.commitment.key
-        where = f"competition {key.competition}, round {key.sync_block}, receipt of {entry.hotkey}"
+        where = f"{key}, receipt of {entry.hotkey}"
         rules = self._schedule.competition(key.competition, key.sync_block)
         assert rules is not None  # the history was read by this schedule
         if key in gone:

@@ -117,8 +117,7 @@ class Resampler:
             NotEnoughRows,
         ) as error:
             raise CannotRecheck(
-                f"the samples of competition {key.competition}, round {key.sync_block} cannot be "
-                f"read again: {error}",
+                f"the samples of {key} cannot be read again: {error}",
                 outage=error if isinstance(error, Unavailable) else None,
             ) from error
         drawn = {d.batch.task: d.batch.samples for d in draws}

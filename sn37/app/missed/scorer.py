@@ -205,7 +205,7 @@ class MissedRounds:
             self._num_scorings[key] = self._num_scorings.get(key, 0) + 1
             self._not_before[key] = Block(head + RETRY_BLOCKS)
             self._drop()
-            where = f"competition {key.competition}, round {key.sync_block}"
+            where = str(key)
             self._caution(f"{where} was missed and cannot be scored now: {problem}")
             return
         if all(k.competition != key.competition for k in self._keeper.state.open_rounds):

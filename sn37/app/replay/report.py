@@ -68,8 +68,7 @@ class Replayed:
         round_, hotkey = found.receipt.round, one_line(found.receipt.commitment.hotkey)
         by = f", of {one_line(self.validator)}" if self.validator else ""
         lines = [
-            f"competition {round_.competition}, round {round_.sync_block}, {hotkey}: "
-            f"{ref.repo} at {ref.revision[:12]}",
+            f"{round_}, {hotkey}: {ref.repo} at {ref.revision[:12]}",
             f"signature {self.signature}{by}",
             *(f"warning: {line}" for line in self.warnings),
             f"{'task':<20} {'samples':>7} {'equal':>7} {'mean then':>12} {'mean now':>12} shift",

@@ -193,6 +193,6 @@ def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Even
         if num_left:
             yield Cautioned(
                 what="data",
-                advice=f"competition {key.competition}, round {key.sync_block}: {num_left} rows of "
+                advice=f"{key}: {num_left} rows of "
                 f"{task} that are odd for the base model stay, no others can take their place",
             )
