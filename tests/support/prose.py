@@ -1,0 +1,94 @@
+"""Counts habits of prose that make our English hard to read, in comments, strings and documents.
+
+``python -m tests.support.prose`` lists every place and fails when there is one; ``make lint`` runs
+it. CONTRIBUTING.md says what to write instead. Decisions and the changelog are history and stay.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import sn37
+
+PACKAGE = Path(sn37.__file__).parent
+ROOT = PACKAGE.parent
+
+# What to look for, and what to write instead.
+HABITS = {
+    r"\b(?:is|are|was|were) no (?!longer\b|more\b|less\b|one\b)[a-z]": "is not a ...",
+    r"\b(?:is|are|was|were|be|been) told\b": "is reported, gets",
+    r"\btells? of\b": "reports",
+    r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
+    r"\banew\b": "again",
+    r"\b[Ww]hoever\b": "name who it is",
+    r"\b[Ww]hat (?:has )?becomes? of\b": "what happens to, the status of",
+    r"\b(?:comes?|came) to (?:the same|nothing|what|them|it)\b": "is, equals, computes",
+    r"\b(?:speaks?|spoke) (?:for|against)\b": "is evidence for, is a problem",
+    r"\bto be had\b": "available",
+    r"\bfor good\b": "for ever, permanently",
+    r"\bas it stands\b": "as it is now",
+}
+# How a sentence must not begin: it wants a subject.
+BEGINNING = re.compile(r"(?:Of|What|Whether) (?!\w+ (?:is|are) (?:this|that)\?)[a-z]")
+_FOUND = {re.compile(habit): instead for habit, instead in HABITS.items()}
+
+
+def habits_in(text: str, *, is_start: bool) -> Iterator[tuple[str, str]]:
+    """Each habit of a piece of prose, as it stands there, and what to write instead.
+
+    Args:
+        is_start: Whether the piece begins a sentence of its own, as a docstring does.
+    """
+    for pattern, instead in _FOUND.items():
+        for match in pattern.finditer(text):
+            yield match[0], instead
+    if is_start and (match := BEGINNING.match(text)) and not text.rstrip().endswith("?"):
+        yield match[0], "begin with the subject or a verb"
+
+
+def pieces(file: Path) -> Iterator[tuple[int, str, bool]]:
+    """The prose of a file: its line, the text, and whether a sentence must begin there."""
+    if file.suffix == ".md":
+        is_code = False
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            is_code ^= line.startswith("```")
+            if not is_code and not line.startswith("    "):
+                yield number, re.sub(r"`[^`]*`", "", line), False
+        return
+    source = io.BytesIO(file.read_bytes())
+    for token in tokenize.tokenize(source.readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("# "), False
+        elif token.type == tokenize.STRING and token.string.startswith('"""'):
+            text = token.string.removeprefix('"""')
+            for offset, line in enumerate(text.splitlines()):
+                yield token.start[0] + offset, line.strip(), offset == 0
+        elif token.type in (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1)):
+            yield token.start[0], token.string, False
+
+
+def files() -> list[Path]:
+    """What users and contributors read."""
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    return sorted((*PACKAGE.rglob("*.py"), *documents))
+
+
+def found() -> list[str]:
+    """One line for each habit that is left."""
+    return [
+        f"{file.relative_to(ROOT)}:{number}: {habit!r}, write: {instead}"
+        for file in files()
+        for number, text, is_start in pieces(file)
+        for habit, instead in habits_in(text, is_start=is_start)
+    ]
+
+
+if __name__ == "__main__":
+    lines = found()
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.exit(1 if lines else 0)
