@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.reasons import Reason
@@ -197,11 +198,23 @@ class Cautioned(Event):
     advice: str
 
 
+class Dependency(StrEnum):
+    """What a validator depends on, as events and health pages name it."""
+
+    CHAIN = "chain"
+    MODEL_HOST = "model host"
+    DATA_SOURCE = "data source"
+    SCORER = "scorer"
+    BASE_MODEL = "base model"
+    STATE = "state"
+    WEIGHTS = "weights"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Degraded(Event):
     """A dependency does not answer; the validator goes on with what it has."""
 
-    what: str
+    what: str  # a ``Dependency``, or the actor that waits
     error: str
     retry_in_s: float
 

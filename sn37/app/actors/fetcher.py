@@ -11,7 +11,7 @@ from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.disk.expected_downloads import Expected, expected_entries
-from sn37.domain.events import Degraded, SubmissionFetched, SubmissionRefused
+from sn37.domain.events import Degraded, Dependency, SubmissionFetched, SubmissionRefused
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
@@ -86,7 +86,9 @@ class Fetcher:
                     metagraph = metagraph or await self._chain.metagraph(head)
                 except ChainUnavailable as error:  # what is under way goes on
                     pause_s = float(BLOCK_SECONDS)
-                    self._sink.emit(Degraded(what="chain", error=str(error), retry_in_s=pause_s))
+                    self._sink.emit(
+                        Degraded(what=Dependency.CHAIN, error=str(error), retry_in_s=pause_s)
+                    )
                     return
                 self._start_due(head, metagraph, group)
             if not self._under_way:
@@ -164,7 +166,9 @@ class Fetcher:
             self._pause(commitment.key, self._now(block))
         except StoreUnavailable as error:
             pause_s = float(self._pause(commitment.key, self._now(block)) * BLOCK_SECONDS)
-            self._sink.emit(Degraded(what="model host", error=str(error), retry_in_s=pause_s))
+            self._sink.emit(
+                Degraded(what=Dependency.MODEL_HOST, error=str(error), retry_in_s=pause_s)
+            )
         else:
             await self._accept(commitment.key, artifact, self._now(block))
 

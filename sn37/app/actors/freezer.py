@@ -9,7 +9,7 @@ from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.data.samples import EmptyWindow
 from sn37.domain.data.vetting import Collected
-from sn37.domain.events import Degraded, PoolFrozen, RowsSetAside
+from sn37.domain.events import Degraded, Dependency, PoolFrozen, RowsSetAside
 from sn37.domain.ids import (
     BLOCK_SECONDS,
     Block,
@@ -78,7 +78,9 @@ class Freezer:
                 }
         except (DatasetUnavailable, EmptyWindow) as error:
             retry_in_s = float(self._blocks_to_next_read(key.sync_block) * BLOCK_SECONDS)
-            self._sink.emit(Degraded(what="data source", error=str(error), retry_in_s=retry_in_s))
+            self._sink.emit(
+                Degraded(what=Dependency.DATA_SOURCE, error=str(error), retry_in_s=retry_in_s)
+            )
             return
         head = await self._chain.head()
         # Another actor may have heard of the sync block before this answer came.

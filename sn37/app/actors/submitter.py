@@ -10,7 +10,7 @@ from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.rounds.weights_due import pays_nobody, warm_up, weights_after
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
-from sn37.domain.events import Cautioned, Degraded, WarmingUp, WeightsSubmitted
+from sn37.domain.events import Cautioned, Degraded, Dependency, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
 from sn37.domain.release.version import outdated
 from sn37.domain.round.state import WeightsRecord
@@ -171,4 +171,4 @@ class Submitter:
             self._is_taken = False
         self._not_before = max(permitted or Block(head + RETRY_BLOCKS), Block(head + 1))
         wait_s = (self._not_before - head) * float(BLOCK_SECONDS)
-        self._sink.emit(Degraded(what="weights", error=str(error), retry_in_s=wait_s))
+        self._sink.emit(Degraded(what=Dependency.WEIGHTS, error=str(error), retry_in_s=wait_s))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sn37.app.rounds.setting_aside import NO_CROWN
 from sn37.app.rounds.state_keeper import Change
+from sn37.domain.events import Dependency
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.round.evidence import (
@@ -369,3 +370,8 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeou
         return forgive_failures(submission) if is_scored else submission
 
     return change
+
+
+def dependency_of(error: Unavailable) -> Dependency:
+    """What failed while an entry was scored."""
+    return Dependency.SCORER if isinstance(error, ScorerUnavailable) else Dependency.MODEL_HOST

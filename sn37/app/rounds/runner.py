@@ -13,6 +13,7 @@ from sn37.app.rounds.model_fetch import bringing
 from sn37.app.rounds.newcomers import NewcomersTime, Stopwatch
 from sn37.app.rounds.outcomes import (
     changes_after,
+    dependency_of,
     entry_result,
     missing_outcome,
     our_failure,
@@ -181,7 +182,7 @@ class RoundRunner:
                     outcome = await self._stream(progress, entry, scoring, watch)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
                 self._sink.emit(
-                    Degraded(what=_failing(error), error=str(error), retry_in_s=DEVICE_PAUSE_S)
+                    Degraded(what=dependency_of(error), error=str(error), retry_in_s=DEVICE_PAUSE_S)
                 )
                 if attempts >= _attempts_at(error) or (is_timed and self._time.is_over(key)):
                     outcome = our_failure(entry, error, num_stalls=history.stalls.get(entry, 0))
@@ -316,10 +317,6 @@ def _attempts_at(error: Unavailable) -> int:
     """How often an entry is tried in one round whose last try failed like this."""
     is_stall = isinstance(error, ScorerUnavailable) and error.reason is Reason.STALLED
     return STALL_ATTEMPTS if is_stall else DEVICE_ATTEMPTS
-
-
-def _failing(error: Unavailable) -> str:
-    return "scorer" if isinstance(error, ScorerUnavailable) else "model host"
 
 
 def _complete(entry: EntryKey, blocks: tuple[BlockLosses, ...], rules: Competition) -> EntryOutcome:

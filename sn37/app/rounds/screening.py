@@ -17,7 +17,7 @@ from sn37.app.supervision.deadlines import BUSY_S, step
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.data.screening import Screening, kept_rows, odd_rows, screening_of
-from sn37.domain.events import Cautioned, Degraded, Event, RoundSatOut, RowsSetAside
+from sn37.domain.events import Cautioned, Degraded, Dependency, Event, RoundSatOut, RowsSetAside
 from sn37.domain.ids import BLOCK_SECONDS, RoundKey, TaskName
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
@@ -151,7 +151,9 @@ class RoundScreening:
         self._num_attempts[key] += 1
         if self._num_attempts[key] < ATTEMPTS:
             self._sink.emit(
-                Degraded(what="base model", error=str(error), retry_in_s=float(BLOCK_SECONDS))
+                Degraded(
+                    what=Dependency.BASE_MODEL, error=str(error), retry_in_s=float(BLOCK_SECONDS)
+                )
             )
             return
         del self._num_attempts[key]

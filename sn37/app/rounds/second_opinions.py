@@ -8,6 +8,7 @@ from sn37.app.receipts.signing import ReceiptWriter
 from sn37.app.receipts.statements import VERSION, version_of
 from sn37.app.rounds.conclusion import Conclusion, conclude
 from sn37.app.rounds.model_fetch import bringing
+from sn37.app.rounds.outcomes import dependency_of
 from sn37.app.rounds.past_evidence import PastEvidence
 from sn37.app.rounds.scoring_jobs import JobBuilder
 from sn37.app.rounds.state_keeper import StateKeeper
@@ -132,7 +133,9 @@ class SecondOpinions:
                 view = View.UNAVAILABLE if is_short else View.DIFFERS
                 return Opinion(key=key, view=view, detail=detail, environment=environment)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
-                self._sink.emit(Degraded(what="scorer", error=str(error), retry_in_s=PAUSE_S))
+                self._sink.emit(
+                    Degraded(what=dependency_of(error), error=str(error), retry_in_s=PAUSE_S)
+                )
                 failure: Unavailable = error
                 if attempt < ATTEMPTS:
                     await self._clock.sleep(PAUSE_S)

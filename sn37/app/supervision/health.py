@@ -12,6 +12,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.events import (
     BlockScored,
     Degraded,
+    Dependency,
     Event,
     HeadAdvanced,
     PoolFrozen,
@@ -69,13 +70,13 @@ class HealthBoard:
                 self._end(what)
             # These four say nothing when they work again but by working.
             case SubmissionFetched():
-                self._end("model host")
+                self._end(Dependency.MODEL_HOST)
             case PoolFrozen():
-                self._end("data source")
+                self._end(Dependency.DATA_SOURCE)
             case BlockScored():
-                self._end("scorer")
+                self._end(Dependency.SCORER)
             case WeightsSubmitted():
-                self._end("weights")
+                self._end(Dependency.WEIGHTS)
                 self._warm_up = {}
 
     def _end(self, what: str) -> None:

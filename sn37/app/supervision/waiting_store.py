@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sn37.app.supervision.deadlines import Steps
-from sn37.domain.events import Degraded, Recovered
+from sn37.domain.events import Degraded, Dependency, Recovered
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable
 from sn37.ports.state_store import StateStore
@@ -77,13 +77,15 @@ class PatientStore:
                 answer = await attempt()
             except StateUnavailable as error:
                 has_failed = True
-                self._sink.emit(Degraded(what="state", error=str(error), retry_in_s=pause_s))
+                self._sink.emit(
+                    Degraded(what=Dependency.STATE, error=str(error), retry_in_s=pause_s)
+                )
                 with self._steps.excused():
                     await self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 if has_failed:
-                    self._sink.emit(Recovered(what="state"))
+                    self._sink.emit(Recovered(what=Dependency.STATE))
                 return answer
 
 

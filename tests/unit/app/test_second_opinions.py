@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from sn37.domain.data.samples import Sample
-from sn37.domain.events import SecondOpinionGiven
+from sn37.domain.events import Degraded, Dependency, SecondOpinionGiven
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.scoring.opinion import View
@@ -119,13 +119,22 @@ def test_t50_a_model_that_the_second_implementation_refuses_is_set_aside() -> No
     assert "unloadable: no such layer" in seen["best"].detail
 
 
-@pytest.mark.parametrize("failure", [ScorerUnavailable("device lost"), StoreUnavailable("hub")])
-def test_a_failure_of_ours_is_tried_again_and_changes_nothing(failure: Exception) -> None:
+@pytest.mark.parametrize(
+    ("failure", "what"),
+    [
+        (ScorerUnavailable("device lost"), Dependency.SCORER),
+        (StoreUnavailable("hub"), Dependency.MODEL_HOST),
+    ],
+)
+def test_a_failure_of_ours_is_tried_again_reported_and_changes_nothing(
+    failure: Exception, what: Dependency
+) -> None:
     world = forging()
     world.scorer.second_failures = [failure, failure]
     state = world.run()
     assert last(state).winner == "best"
     assert asked(world) == ["best"] * 3
+    assert [e.what for e in world.sink.events if isinstance(e, Degraded)] == [what] * 2
     assert state.rounds == forging().run().rounds
 
 
