@@ -47,8 +47,9 @@ def habits_in(text: str, *, is_start: bool) -> Iterator[tuple[str, str]]:
     for pattern, instead in _FOUND.items():
         for match in pattern.finditer(text):
             yield match[0], instead
-    if is_start and (match := BEGINNING.match(text)) and not text.rstrip().endswith("?"):
-        yield match[0], "begin with the subject or a verb"
+    beginning = BEGINNING.match(text) if is_start and not text.rstrip().endswith("?") else None
+    if beginning is not None:
+        yield beginning[0], "begin with the subject or a verb"
 
 
 def pieces(file: Path) -> Iterator[tuple[int, str, bool]]:

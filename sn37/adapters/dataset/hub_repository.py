@@ -28,6 +28,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # documented,
     parse_ratelimit_headers,
 )
 
+from sn37.domain.backoff import Backoff
 from sn37.domain.canonical import JsonValue
 from sn37.ports.errors import DatasetUnavailable
 
@@ -70,7 +71,7 @@ class HubRepository:
         self._repo = repo
         self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
         self._api = f"{self._endpoint}/api/datasets/{repo}"
-        self._pause_s = pause_s
+        self._pauses_s = Backoff(pause_s)
         self._headers = build_hf_headers(
             # An operator's token is for the operator's hub, not for one that a schedule names.
             token=None if endpoint is None else False,
@@ -112,7 +113,7 @@ class HubRepository:
                 if number == TRIES or not _may_pass(error) or (wait_s or 0.0) > MAX_WAIT_S:
                     message = f"{self._repo}: {_description(error)}"
                     raise DatasetUnavailable(message, retry_after_s=wait_s) from error
-            time.sleep(self._pause_s * 2 ** (number - 1) if wait_s is None else wait_s)
+            time.sleep(self._pauses_s.after(number) if wait_s is None else wait_s)
         raise AssertionError("the last try returns or raises")
 
     def _commits(self, url: str) -> tuple[list[tuple[str, datetime]], str | None]:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from sn37.adapters.admission.digest import FileHasher, HashedFile, chunks_of
 from sn37.adapters.hub.hub_requests import HubHost, RemoteFile
+from sn37.domain.backoff import Backoff
 from sn37.ports.errors import StoreUnavailable
 
 MAX_FAILURES = 5  # in a row, without a byte in between
@@ -38,7 +39,7 @@ class Download:
         self._revision = revision
         self._file = file
         self._path = path
-        self._pause_s = pause_s
+        self._pauses_s = Backoff(pause_s)
 
     @property
     def present_bytes(self) -> int:
@@ -128,7 +129,7 @@ class Download:
                     raise StoreUnavailable(f"{self._repo}: the connection ended early")
             except StoreUnavailable as error:
                 failures += 1
-                wait_s = self._pause_s * 2 ** (failures - 1)
+                wait_s = self._pauses_s.after(failures)
                 if error.retry_after_s is not None:
                     wait_s = error.retry_after_s
                 if failures >= MAX_FAILURES or wait_s > MAX_WAIT_S:

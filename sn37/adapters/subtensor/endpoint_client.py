@@ -27,6 +27,7 @@ from sn37.adapters.subtensor.errors import (
     retry_after_s,
 )
 from sn37.adapters.subtensor.storage import peer_id_of
+from sn37.domain.backoff import Backoff
 from sn37.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,16 @@ class Endpoint:
     open: Callable[[], bt.Client]
 
 
+RESTS_S = Backoff(1.0, 60.0)  # of an endpoint that failed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pacing:
     """Deadlines and rests, in seconds."""
 
     call_timeout_s: float = 30.0
     connect_timeout_s: float = 60.0  # at first the runtime's metadata, half a megabyte, is read
-    first_rest_s: float = 1.0  # of an endpoint that failed; doubles with each failure in a row
-    longest_rest_s: float = 60.0
+    rests_s: Backoff = RESTS_S
 
 
 class EndpointFailed(Exception):
@@ -236,10 +239,9 @@ class Link:
         """Close ``client``, which failed, and rest; once, however many calls notice."""
         failure = EndpointFailed(self.name, error)
         if self._client is client:
-            pacing = self._pacing
-            rest_s = min(pacing.first_rest_s * 2.0**self._num_failures, pacing.longest_rest_s)
-            rest_s = max(rest_s * (1 + self._jitter()) / 2, retry_after_s(error))
             self._num_failures += 1
+            rest_s = self._pacing.rests_s.after(self._num_failures)
+            rest_s = max(rest_s * (1 + self._jitter()) / 2, retry_after_s(error))
             self._rests_until = self._clock.monotonic() + rest_s
             self.problem = failure
             log.info("%s; it rests for %.1f s", failure, rest_s)

@@ -25,6 +25,7 @@ from sn37.adapters.subtensor.connection import Connection, Use
 from sn37.adapters.subtensor.decoding import a_hash, a_list, a_mapping, an_int
 from sn37.adapters.subtensor.metagraph import decode_metagraph
 from sn37.adapters.subtensor.storage import read_maps, substrate_of
+from sn37.domain.backoff import Backoff
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Netuid
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.submission.base_models import BaseModel, rank_base_models
@@ -40,7 +41,7 @@ from sn37.ports.errors import ChainUnavailable
 log = logging.getLogger(__name__)
 
 SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 0.5 * BLOCK_SECONDS  # before subscribing again
+PAUSES_S = Backoff(1.0, 0.5 * BLOCK_SECONDS)  # before subscribing again
 NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
 NUM_AGREED = 1024  # of blocks; a cold start asks for many while a round is planned
 NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
@@ -173,7 +174,7 @@ class ChainReader:
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
         """See the port. A lost or mute subscription is opened again."""
-        last, pause_s = -1, FIRST_PAUSE_S
+        last, num_failures = -1, 0
         while True:
             head = await self.head()
             if head.number > last:
@@ -182,12 +183,12 @@ class ChainReader:
             try:
                 async with aclosing(self._new_heads(Block(last))) as heads:
                     async for head in heads:
-                        last, pause_s = head.number, FIRST_PAUSE_S
+                        last, num_failures = head.number, 0
                         yield head
             except ChainUnavailable as error:
                 log.info("%s; following again", error)
-                await self._clock.sleep(error.retry_after_s or pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                num_failures += 1
+                await self._clock.sleep(error.retry_after_s or PAUSES_S.after(num_failures))
 
     async def _new_heads(self, last: Block) -> AsyncGenerator[BlockRef, None]:
         """Finalized heads after ``last``, until the subscription is found mute."""

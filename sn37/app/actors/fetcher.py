@@ -10,6 +10,7 @@ from sn37.app.rounds.model_fetch import bring, bringing
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
+from sn37.domain.backoff import Backoff
 from sn37.domain.disk.expected_downloads import Expected, expected_entries
 from sn37.domain.events import Degraded, Dependency, SubmissionFetched, SubmissionRefused
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, EntryKey
@@ -30,7 +31,7 @@ from sn37.ports.telemetry import EventSink
 MAX_TRANSFERS = 4  # at a time; one of them can fill a line of 1 Gbit/s
 SLOW_BLOCKS = 100  # after 20 minutes a transfer no longer holds up those behind it,
 MAX_ALL_TRANSFERS = 12  # until there are so many
-MAX_PAUSE_BLOCKS = 32  # between two attempts at one repository: 6 minutes
+PAUSE_BLOCKS = Backoff(1, 32)  # between two attempts at one repository: up to 6 minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Fetcher:
         self._heads = heads
         self._schedule = schedule
         self._sink = sink
-        self._pauses: dict[EntryKey, int] = {}  # blocks
+        self._num_attempts: dict[EntryKey, int] = {}  # in a row that failed
         self._not_before: dict[EntryKey, Block] = {}
         self._unreadable: set[EntryKey] = set()  # when they were last asked for
         self._under_way: dict[EntryKey, _Transfer] = {}
@@ -187,7 +188,7 @@ class Fetcher:
         def change(submission: Submission) -> Submission:
             return restart_clock(replace(submission, artifact=artifact), block)
 
-        self._pauses.pop(key, None)
+        self._num_attempts.pop(key, None)
         await self._keeper.change_submissions({key: change})
         self._sink.emit(SubmissionFetched(key=key, size_bytes=artifact.size_bytes))
 
@@ -208,9 +209,9 @@ class Fetcher:
 
     def _pause(self, key: EntryKey, block: Block) -> int:
         """Blocks until this one is asked for again: doubled with every attempt."""
-        pause = self._pauses.get(key, 1)
+        self._num_attempts[key] = self._num_attempts.get(key, 0) + 1
+        pause = int(PAUSE_BLOCKS.after(self._num_attempts[key]))
         self._not_before[key] = Block(block + pause)
-        self._pauses[key] = min(2 * pause, MAX_PAUSE_BLOCKS)
         return pause
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from sn37.app.supervision.deadlines import Steps
 from sn37.app.supervision.stop_signals import Stopped
+from sn37.domain.backoff import Backoff
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable, Unavailable
@@ -15,8 +16,7 @@ from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 300.0
+PAUSES_S = Backoff(1.0, 300.0)
 # Of a wait that a stranger asks for. What is down for longer is asked again every ten minutes,
 # so that a header that names next year does not stop an actor until then.
 LONGEST_WAIT_S = 600.0
@@ -50,7 +50,7 @@ class Supervisor:
             pass
 
     async def _keep_running(self, name: str, actor: Actor) -> None:
-        pause_s = FIRST_PAUSE_S
+        num_failures = 0  # in a row
         while True:
             began = self._clock.monotonic()
             try:
@@ -59,14 +59,14 @@ class Supervisor:
             except StateUnavailable:
                 raise  # nothing may happen that cannot be recorded
             except Unavailable as error:
-                if self._clock.monotonic() - began > LONGEST_PAUSE_S:
-                    pause_s = FIRST_PAUSE_S
-                wait_s = _wait_s(error.retry_after_s, pause_s)
+                if self._clock.monotonic() - began > PAUSES_S.longest:
+                    num_failures = 0
+                num_failures += 1
+                wait_s = _wait_s(error.retry_after_s, PAUSES_S.after(num_failures))
                 log.warning("%s: %s; again in %.0f s", name, error, wait_s)
                 self._failing.add(name)
                 self._sink.emit(Degraded(what=name, error=str(error), retry_in_s=wait_s))
                 await self._clock.sleep(wait_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
                 raise Stopped
 

@@ -8,14 +8,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from sn37.app.supervision.deadlines import Steps
+from sn37.domain.backoff import Backoff
 from sn37.domain.events import Degraded, Dependency, Recovered
 from sn37.ports.clock import Clock
 from sn37.ports.errors import StateUnavailable
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0  # somebody has made room and watches
+PAUSES_S = Backoff(1.0, 60.0)  # no longer: somebody has made room and watches
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -71,20 +71,20 @@ class PatientStore:
         return carry_out
 
     async def _until_taken(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
-        pause_s, has_failed = FIRST_PAUSE_S, False
+        num_failures = 0
         while True:
             try:
                 answer = await attempt()
             except StateUnavailable as error:
-                has_failed = True
+                num_failures += 1
+                pause_s = PAUSES_S.after(num_failures)
                 self._sink.emit(
                     Degraded(what=Dependency.STATE, error=str(error), retry_in_s=pause_s)
                 )
                 with self._steps.excused():
                     await self._clock.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
-                if has_failed:
+                if num_failures:
                     self._sink.emit(Recovered(what=Dependency.STATE))
                 return answer
 

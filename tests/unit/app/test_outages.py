@@ -14,7 +14,7 @@ import pytest
 
 from sn37.app.actors.submitter import NOBODY_IS_PAID
 from sn37.app.supervision.health import HealthBoard
-from sn37.app.supervision.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from sn37.app.supervision.supervisor import PAUSES_S
 from sn37.domain.data.samples import Pool, PoolRequest
 from sn37.domain.events import Cautioned, Degraded, Event, Recovered, RoundSatOut
 from sn37.domain.ids import BLOCK_SECONDS, Block
@@ -181,8 +181,8 @@ def test_a_chain_that_is_away_for_any_time_is_taken_up_again_without_a_restart(
     assert Recovered(what="chain") in world.sink.events
     assert world.sink.board.outages() == {}
     tries = [e.retry_in_s for e in world.sink.of(Degraded) if e.what == "chain"]
-    assert (tries[0], max(tries)) == (FIRST_PAUSE_S, min(LONGEST_PAUSE_S, max(tries)))
-    assert len(tries) <= 10 + for_s / LONGEST_PAUSE_S
+    assert (tries[0], max(tries)) == (PAUSES_S.first, min(PAUSES_S.longest, max(tries)))
+    assert len(tries) <= 10 + for_s / PAUSES_S.longest
 
 
 @pytest.mark.fault("chain", "flapping")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from sn37.app.supervision.deadlines import BUSY_S, Steps, step
-from sn37.app.supervision.waiting_store import FIRST_PAUSE_S, LONGEST_PAUSE_S, PatientStore
+from sn37.app.supervision.waiting_store import PAUSES_S, PatientStore
 from sn37.domain.events import Degraded, Recovered
 from sn37.ports.errors import StateUnavailable
 from sn37.testing.builders import (
@@ -44,8 +44,8 @@ async def test_pauses_grow_up_to_a_minute_and_the_end_is_told_once() -> None:
     setting = Setting(num_refusals=10)
     await setting.patient.pools(a_round_key())
     told = setting.sink.of(Degraded)
-    assert [e.retry_in_s for e in told][:3] == [FIRST_PAUSE_S, 2.0, 4.0]
-    assert max(setting.clock.sleeps) == LONGEST_PAUSE_S
+    assert [e.retry_in_s for e in told][:3] == [PAUSES_S.first, 2.0, 4.0]
+    assert max(setting.clock.sleeps) == PAUSES_S.longest
     assert {(e.what, e.error) for e in told} == {("state", "the disk is full")}
     assert setting.sink.events[10:] == [Recovered(what="state")]
 

@@ -14,7 +14,7 @@ import pytest
 from sn37.app.supervision.deadlines import BUSY_S, Steps, begin, step
 from sn37.app.supervision.heads import Heads
 from sn37.app.supervision.stalled_follower import FAR_BEHIND, Lookout
-from sn37.app.supervision.supervisor import FIRST_PAUSE_S, LONGEST_WAIT_S, Supervisor
+from sn37.app.supervision.supervisor import LONGEST_WAIT_S, PAUSES_S, Supervisor
 from sn37.domain.events import Degraded, Recovered
 from sn37.domain.ids import Block
 from sn37.ports.errors import ChainUnavailable, StoreUnavailable
@@ -141,10 +141,10 @@ class TestSupervisor:
     @pytest.mark.parametrize(
         ("asked_s", "waited_s"),
         [
-            (None, FIRST_PAUSE_S),
-            (0.0, FIRST_PAUSE_S),
-            (-17.0, FIRST_PAUSE_S),
-            (math.nan, FIRST_PAUSE_S),
+            (None, PAUSES_S.first),
+            (0.0, PAUSES_S.first),
+            (-17.0, PAUSES_S.first),
+            (math.nan, PAUSES_S.first),
             (17.0, 17.0),
             (1e12, LONGEST_WAIT_S),
             (math.inf, LONGEST_WAIT_S),
