@@ -43,7 +43,7 @@ def test_an_interrupted_start_is_one_line(door: str) -> None:
 
 
 def test_so_is_one_of_the_console_script() -> None:
-    done = python(INTERRUPT + SCRIPT, "sn37.app.main")
+    done = python(INTERRUPT + SCRIPT, "sn37.app.cli.root")
     assert (done.returncode, done.stderr) == (INTERRUPTED, "error: interrupted\n")
 
 

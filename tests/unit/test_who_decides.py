@@ -175,6 +175,6 @@ def test_t35_only_the_adapters_of_chain_hub_and_data_can_reach_anybody() -> None
 
 
 def test_t35_a_validator_does_not_know_where_releases_come_from() -> None:
-    text = (PACKAGE / "app" / "container.py").read_text(encoding="utf-8")
+    text = (PACKAGE / "app" / "wiring" / "container.py").read_text(encoding="utf-8")
     assert "adapters.releases" not in text
     assert "adapters.hub" not in text, "opened by the network that the operator names"

@@ -378,7 +378,7 @@ class TestReport:
     ) -> None:
         path = tmp_path / "deep" / "report.json"
         write_report(path, [{"sync_block": 360}])
-        mocker.patch.object(Path, "replace", side_effect=OSError("disk full"))
+        mocker.patch.object(Path, "rename", side_effect=OSError("disk full"))
         with pytest.raises(OSError, match="disk full"):
             write_report(path, [])
         assert json.loads(path.read_text()) == [{"sync_block": 360}]
