@@ -53,9 +53,9 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/block.py --shape tiny
 	$(BIN)/python bench/precision.py --shape tiny --count 20
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
-	$(BIN)/python bench/chain.py
+	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512
-	$(BIN)/python bench/data.py --rows 20000
+	$(BIN)/python -m bench.data --rows 20000
 	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration faults ## lint, types, layers and all tests

@@ -5,7 +5,7 @@ distance of a public endpoint. A poll is everything from the announcement of a n
 book of all commitments. The other way, as existing validators have it, asks for both records
 of one miner after the other.
 
-    python bench/chain.py [--json FILE]
+    python -m bench.chain [--json FILE]
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sn37.adapters.subtensor.storage import substrate_of
 from sn37.adapters.system.clock import SystemClock
 from sn37.domain.ids import BlockRef, Netuid
 from sn37.testing.figures import print_table, write_figures
-from sn37.testing.rpc_node import RpcNode
-from sn37.testing.substrate import MemorySubstrate, a_keypair
+from tests.support.rpc_node import RpcNode
+from tests.support.substrate import MemorySubstrate, a_keypair
 
 LATENCY_S = 0.050
 NUM_POLLS = 9

@@ -5,7 +5,7 @@ validator does: signatures, text and phrases, duplicates, the checks of any sour
 the round's window, and the draw. Seconds are of the processor, all in one thread, and of the
 fastest run.
 
-    python bench/data.py [--rows 100000] [--runs 3] [--json FILE]
+    python -m bench.data [--rows 100000] [--runs 3] [--json FILE]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sn37.domain.ids import Hotkey, Seed, TaskName
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.testing.builders import CHAIN_START
 from sn37.testing.figures import print_table, write_figures
-from sn37.testing.substrate import a_keypair
+from tests.support.substrate import a_keypair
 
 MEAN_BYTES = 2_000  # of prompt and response together
 NUM_SIGNERS = 8

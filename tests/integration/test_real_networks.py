@@ -18,7 +18,7 @@ from sn37.app.wiring.container import Container
 from sn37.domain.ids import Hotkey
 from sn37.domain.weight_vector import WeightVector
 from sn37.ports.errors import WeightsRefused
-from sn37.testing.substrate import MemorySubstrate, client_over
+from tests.support.substrate import MemorySubstrate, client_over
 
 
 def a_container(folder: Path, flags: Mapping[str, object]) -> Container:

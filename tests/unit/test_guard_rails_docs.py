@@ -118,9 +118,10 @@ def test_every_command_of_a_block_works(
             assert f"make {target}" in (ROOT / ".ci" / "run").read_text()
         case ["pip", "install", *options]:
             assert_installs(options)
-        case ["python", script, *options]:  # run in a small size by tests of its own
-            text = (ROOT / script).read_text()
-            assert [o for o in options if o.startswith("--") and f'"{o}"' not in text] == []
+        case ["python", "-m", module, *options] if not module.startswith("sn37."):
+            assert_takes(ROOT / f"{module.replace('.', '/')}.py", options)
+        case ["python", script, *options] if script != "-m":
+            assert_takes(ROOT / script, options)
         case ["sn37", "schedule", *_] | ["sn37", "--help"] | ["sn37", "--version"]:
             assert run(main.app, words[1:], prog_name="sn37") == 0
             assert capsys.readouterr().out
@@ -147,6 +148,12 @@ def test_every_command_of_a_block_works(
             load_settings(parse([PLACEHOLDERS.get(word, word) for word in words]))
         case _:
             pytest.fail(f"{where}: no test knows {words}")
+
+
+def assert_takes(script: Path, options: list[str]) -> None:
+    """A program names every flag that it is given; tests of their own run them in a small size."""
+    text = script.read_text()
+    assert [o for o in options if o.startswith("--") and f'"{o}"' not in text] == []
 
 
 def assert_installs(options: list[str]) -> None:

@@ -15,7 +15,8 @@ def test_the_benchmark_draws_from_rows_and_compares_the_filter(tmp_path: Path) -
     done = subprocess.run(
         [
             sys.executable,
-            "bench/data.py",
+            "-m",
+            "bench.data",
             "--rows",
             "2000",
             "--texts",

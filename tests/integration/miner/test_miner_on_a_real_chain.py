@@ -17,10 +17,10 @@ from sn37.app.cli import miner
 from sn37.app.wiring import networks
 from sn37.domain.ids import Block, Hotkey
 from sn37.domain.submission.commitment import Commitment, parse_commitment
-from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.hub.hub_models import write_model
 from tests.integration.hub.hub_server import running_hub
 from tests.integration.hub.hub_state import Hub
+from tests.support.substrate import MemorySubstrate, client_over
 
 SCHEDULE = Path(sn37.app.__file__).parent / "schedules" / "simnet.toml"
 

@@ -10,8 +10,8 @@ import bittensor_core as _core  # type: ignore[import-untyped]
 import pytest
 from bittensor.error_map import NAME_TO_CODE
 
-from sn37.testing.substrate import MemorySubstrate, a_keypair, client_over, pallets
-from sn37.testing.substrate.pallets import DispatchError
+from tests.support.substrate import MemorySubstrate, a_keypair, client_over, pallets
+from tests.support.substrate.pallets import DispatchError
 
 MINER = a_keypair("Alice").ss58_address
 UIDS = ("SubtensorModule", "Uids")

@@ -17,8 +17,8 @@ from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.wiring import networks
 from sn37.domain.release.version import weights_version
-from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.subtensor.world import ALICE, BOB, SUBNET, World
+from tests.support.substrate import MemorySubstrate, client_over
 
 TEXT = f"2:acme:model:{'a' * 40}:{'A' * 43}=:1"
 

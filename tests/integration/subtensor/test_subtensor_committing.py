@@ -20,8 +20,8 @@ from sn37.domain.submission.models import ModelRef
 from sn37.ports.chain import CommitmentWriter
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 from sn37.testing.hotkey_contract import CommitmentWriterContract
-from sn37.testing.substrate import MemorySubstrate, client_over
 from tests.integration.subtensor.world import ALICE, DAVE, SUBNET, World
+from tests.support.substrate import MemorySubstrate, client_over
 
 SOON = timedelta(hours=1)
 

@@ -12,9 +12,9 @@ from sn37.adapters.subtensor.reader import ChainReader
 from sn37.domain.ids import Block, BlockRef, CompetitionId, Digest, Hotkey, Netuid
 from sn37.domain.submission.commitment import CommitmentBook, CommitmentFault, secure_hash
 from sn37.ports.errors import ChainUnavailable
-from sn37.testing.substrate import MemorySubstrate
 from tests.integration.subtensor.polling import grown_bytes
 from tests.integration.subtensor.world import ALICE, BOB, CAROL, DAVE, SUBNET, World
+from tests.support.substrate import MemorySubstrate
 
 
 def text(name: str = "model", competition: int = 1) -> str:

@@ -20,9 +20,9 @@ from sn37.domain.ids import Block, BlockRef
 from sn37.ports.errors import ChainUnavailable
 from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.telemetry import RecordingSink
-from sn37.testing.rpc_node import RpcNode
-from sn37.testing.substrate import MemorySubstrate, a_keypair
 from tests.integration.subtensor.world import SUBNET
+from tests.support.rpc_node import RpcNode
+from tests.support.substrate import MemorySubstrate, a_keypair
 
 SHORT_S = 0.5  # the deadline where a test waits for it to pass
 MEMBERS = [a_keypair(f"Miner{i}").ss58_address for i in range(3)]

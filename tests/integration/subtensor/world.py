@@ -12,7 +12,7 @@ from sn37.domain.ids import Hotkey, Netuid
 from sn37.domain.weight_vector import WeightVector
 from sn37.testing.fakes.clock import FakeClock
 from sn37.testing.fakes.telemetry import RecordingSink
-from sn37.testing.substrate import MemorySubstrate, a_keypair, client_over
+from tests.support.substrate import MemorySubstrate, a_keypair, client_over
 
 SUBNET = Netuid(37)
 VALIDATOR, ALICE, BOB, CAROL, DAVE = (

@@ -123,7 +123,11 @@ def test_where_there_is_no_state_yet_none_is_tried(shop: Shop) -> None:
         ("--version", (1, "Traceback ...\nImportError: no torch\n"), "ImportError: no torch"),
         ("doctor", (1, "ok  torch\nMISSING  torch: gone\n"), "sn37 doctor failed: MISSING torch"),
         ("schedule check finney", (1, "error: no sn99\n"), "schedule check failed: error: no sn99"),
-        ("state migrate", (1, "error: \x1b[2Jdisk\n"), "state migrate failed: error: \N{REPLACEMENT CHARACTER}[2Jdisk"),
+        (
+            "state migrate",
+            (1, "error: \x1b[2Jdisk\n"),
+            "state migrate failed: error: \N{REPLACEMENT CHARACTER}[2Jdisk",
+        ),
         ("state verify", (0, contents(1)), "does not write states of version 2"),
         ("state verify", (0, contents(2, round=1)), "changes what the state holds: round"),
         ("state verify", (0, "no JSON"), "state verify failed: no JSON"),

@@ -7,13 +7,13 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from sn37.testing.rpc_node.metadata import compact, metadata
-from sn37.testing.substrate.records import metagraph_record
+from tests.support.rpc_node.metadata import compact, metadata
+from tests.support.substrate.records import metagraph_record
 
 if TYPE_CHECKING:
     from bittensor._transport.codec import RuntimeCodec
 
-    from sn37.testing.substrate import MemorySubstrate
+    from tests.support.substrate import MemorySubstrate
 
 SPEC_VERSION = 420
 RUNTIME = {"specName": "node-subtensor", "specVersion": SPEC_VERSION, "transactionVersion": 1}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from sn37.testing.substrate.pallets import Pallets
+    from tests.support.substrate.pallets import Pallets
 
 S = "SubtensorModule"
 

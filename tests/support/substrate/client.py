@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import bittensor as bt
     from bittensor.sp_core import Keypair
 
-    from sn37.testing.substrate.memory import MemorySubstrate
+    from tests.support.substrate.memory import MemorySubstrate
 
 
 def client_over(substrate: MemorySubstrate) -> bt.Client:

@@ -4,8 +4,8 @@
 decodes as it does over a node, only the node is missing. Needs the extra ``chain``.
 """
 
-from sn37.testing.substrate.client import a_keypair, client_over
-from sn37.testing.substrate.faults import Faults
-from sn37.testing.substrate.memory import MemorySubstrate
+from tests.support.substrate.client import a_keypair, client_over
+from tests.support.substrate.faults import Faults
+from tests.support.substrate.memory import MemorySubstrate
 
 __all__ = ["Faults", "MemorySubstrate", "a_keypair", "client_over"]

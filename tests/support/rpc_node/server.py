@@ -11,13 +11,13 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from sn37.testing.rpc_node.state import NodeState, RpcError
+from tests.support.rpc_node.state import NodeState, RpcError
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import Server, ServerConnection
     from websockets.http11 import Request, Response
 
-    from sn37.testing.substrate import MemorySubstrate
+    from tests.support.substrate import MemorySubstrate
 
 MAX_REQUEST_BYTES = 15 << 20  # as a node has it by default
 

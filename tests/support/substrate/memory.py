@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sn37.testing.substrate.ledger import a_call
-from sn37.testing.substrate.node import ReadingNode
-from sn37.testing.substrate.pallets import DispatchError
+from tests.support.substrate.ledger import a_call
+from tests.support.substrate.node import ReadingNode
+from tests.support.substrate.pallets import DispatchError
 
 if TYPE_CHECKING:
     import bittensor as bt

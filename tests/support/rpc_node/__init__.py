@@ -4,6 +4,6 @@ Its chain is a ``MemorySubstrate``; what it sends is encoded with the SDK's own 
 the extra ``chain``.
 """
 
-from sn37.testing.rpc_node.server import Manners, RpcNode
+from tests.support.rpc_node.server import Manners, RpcNode
 
 __all__ = ["Manners", "RpcNode"]

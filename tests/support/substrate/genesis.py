@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from sn37.domain.metagraph import RAO_PER_TAO
-from sn37.testing.substrate.fields import compact, fields_of, raw_fields, sealed_round
-from sn37.testing.substrate.pallets import U16_MAX, C, DispatchError, Pallets, Params, S
+from tests.support.substrate.fields import compact, fields_of, raw_fields, sealed_round
+from tests.support.substrate.pallets import U16_MAX, C, DispatchError, Pallets, Params, S
 
 MAX_REVEALS = 10  # of a hotkey that the chain keeps
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from sn37.testing.substrate.faults import Faults
-from sn37.testing.substrate.genesis import Genesis
-from sn37.testing.substrate.ledger import Item, Key, Ledger
-from sn37.testing.substrate.pallets import CONSTANTS, DEFAULTS
-from sn37.testing.substrate.records import metagraph_record
+from tests.support.substrate.faults import Faults
+from tests.support.substrate.genesis import Genesis
+from tests.support.substrate.ledger import Item, Key, Ledger
+from tests.support.substrate.pallets import CONSTANTS, DEFAULTS
+from tests.support.substrate.records import metagraph_record
 
 if TYPE_CHECKING:
     import bittensor as bt

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from sn37.testing.substrate.fields import charged_bytes, stored
-from sn37.testing.substrate.ledger import Item, Ledger
+from tests.support.substrate.fields import charged_bytes, stored
+from tests.support.substrate.ledger import Item, Ledger
 
 S, C = "SubtensorModule", "Commitments"
 
