@@ -28,7 +28,7 @@ from sn37.testing.tiny_models import (
 )
 from tests.integration.device import DEVICE
 from tests.integration.scorer.harness import everything, hostile
-from tests.integration.scorer.test_scorer_attacks import edit_json, scored, verdict
+from tests.integration.scorer.verdicts import edit_json, scored, verdict
 
 CONFIG = "config.json"
 # Every one of them reached transformers, or our own code, when keys were forbidden by name.

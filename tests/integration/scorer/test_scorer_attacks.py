@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +20,6 @@ from sn37.adapters.scoring.model.tokenizing import check_repeatable
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import NormLimits
-from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
-from sn37.ports.errors import ModelRejected
 from sn37.testing.tiny_models import (
     TEMPLATE,
     VOCABULARY,
@@ -32,33 +28,10 @@ from sn37.testing.tiny_models import (
     save_tokenizer,
 )
 from tests.integration.device import DEVICE
+from tests.integration.scorer.verdicts import edit_json, scored, verdict
 
 WEIGHTS = "model.safetensors"
 KEY = "model.layers.1.mlp.up_proj.weight"
-
-
-def verdict(scorer: WorkerScorer, job: ScoringJob) -> ModelRejected:
-    async def run() -> list[BlockLosses]:
-        async with aclosing(scorer.score(job)) as blocks:
-            return [block async for block in blocks]
-
-    with pytest.raises(ModelRejected) as caught:
-        asyncio.run(run())
-    return caught.value
-
-
-def scored(scorer: WorkerScorer, job: ScoringJob) -> list[float]:
-    """All losses of a job, in order."""
-
-    async def run() -> list[float]:
-        async with aclosing(scorer.score(job)) as blocks:
-            return [loss async for block in blocks for loss in block.losses]
-
-    return asyncio.run(run())
-
-
-def edit_json(path: Path, **fields: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 def nan_tensor(folder: Path) -> None:

@@ -25,8 +25,8 @@ from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY, a_real_job
 from tests.integration.device import DEVICE
-from tests.integration.scorer.test_scorer_losses import WINDOWED
 from tests.integration.scorer.textbook import FAMILIES, a_model, a_sample
+from tests.integration.scorer.windowed import WINDOWED
 
 LENGTH = 72
 PRECISIONS = {

@@ -22,13 +22,7 @@ from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY
 from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, a_sample, by_the_book
-
-WINDOWED: dict[str, dict[str, Any]] = {
-    "gemma2": {"sliding_window": 8},
-    "mistral": {"sliding_window": 8},
-    "phi3": {"sliding_window": 8},
-    "qwen2": {"sliding_window": 8, "use_sliding_window": True, "max_window_layers": 0},
-}
+from tests.integration.scorer.windowed import WINDOWED
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -19,7 +19,7 @@ from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import TEMPLATE, a_real_job, save_model
-from tests.integration.scorer.test_scorer_attacks import scored, verdict
+from tests.integration.scorer.verdicts import scored, verdict
 
 TURNS = "{{ messages[0].content }}|{{ messages[1].content }}"
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}

@@ -31,9 +31,9 @@ from sn37.ports.errors import ScorerUnavailable
 from sn37.testing.builders.rounds import a_batch
 from sn37.testing.builders.samples import a_sample
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer
-from tests.integration.scorer.test_scorer_attacks import scored, verdict
-from tests.integration.scorer.test_scorer_kraft import ADVERSARIES, ALLOWED
+from tests.integration.scorer.kraft import ADVERSARIES, ALLOWED
 from tests.integration.scorer.tokenizer_shapes import SHAPES, gpt2, save_shape
+from tests.integration.scorer.verdicts import scored, verdict
 
 NUM_TEXTS = 2000
 MARKUP = (

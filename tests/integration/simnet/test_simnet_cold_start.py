@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from sn37.adapters.receipts.folder import write_round
-from sn37.adapters.signatures import is_signed_by
-from sn37.adapters.sqlite.state_store import SqliteStateStore
-from sn37.app.audit.auditor import Auditor
-from sn37.app.receipts.export import export_rounds
-from sn37.app.schedule.load import load_schedule
 from sn37.domain.events import Cautioned, WarmingUp
 from sn37.domain.ids import EntryKey
 from sn37.domain.round.state import ColdStart, ValidatorState
-from sn37.domain.round.winner import KingOfTheHill
+from tests.integration.simnet.recorded import audit, publish, signers_of
 from tests.integration.simnet.shared_simnet import Miner, SharedSimnet, Validator
 
 EARLY_ROUNDS, LATE_ROUNDS = 10, 3
@@ -54,14 +47,6 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     blind = Validator(net, "blind", rounds=LATE_ROUNDS)
     net.run(early, late, blind)
     return Outcome(early, late, blind, net)
-
-
-async def publish(net: SharedSimnet, name: str, folder: Path) -> None:
-    store = SqliteStateStore(net.root / name / "state.sqlite")
-    try:
-        await export_rounds(store, folder, write_round)
-    finally:
-        await store.close()
 
 
 def crowns(state: ValidatorState) -> dict[tuple[int, int], EntryKey | None]:
@@ -101,22 +86,6 @@ def test_it_scored_the_late_rounds_itself_and_set_weights_on_its_own(outcome: Ou
     assert ours.weights == theirs.weights
 
 
-async def signers_of(net: SharedSimnet, name: str) -> dict[tuple[int, int], str]:
-    store = SqliteStateStore(net.root / name / "state.sqlite")
-    found: dict[tuple[int, int], str] = {}
-    try:
-        for competition, rounds in (await store.load()).rounds.items():
-            for round_ in rounds:
-                statement = await store.statement(round_.key)
-                assert statement is not None
-                signers = {r.hotkey for r in await store.receipts(round_.key)}
-                assert signers == {statement.hotkey}
-                found[competition, round_.key.sync_block] = statement.hotkey
-    finally:
-        await store.close()
-    return found
-
-
 def test_one_that_started_with_nothing_does_not_agree_yet_and_keeps_off_the_weights(
     outcome: Outcome,
 ) -> None:
@@ -131,22 +100,6 @@ def test_one_that_started_with_nothing_does_not_agree_yet_and_keeps_off_the_weig
 @pytest.mark.parametrize("name", ["early", "late"])
 def test_an_audit_finds_both_histories_sound(outcome: Outcome, name: str) -> None:
     assert asyncio.run(audit(outcome.net, name)) == ()
-
-
-async def audit(net: SharedSimnet, name: str) -> tuple[object, ...]:
-    loaded = load_schedule("simnet", known_sources={"simnet"})
-    store = SqliteStateStore(net.root / name / "state.sqlite")
-    try:
-        auditor = Auditor(
-            store=store,
-            schedule=loaded.schedule,
-            fingerprint=loaded.fingerprint,
-            rule=KingOfTheHill(),
-            verify=is_signed_by,
-        )
-        return (await auditor.run()).differences
-    finally:
-        await store.close()
 
 
 def test_nobody_was_cautioned_without_cause(outcome: Outcome) -> None:

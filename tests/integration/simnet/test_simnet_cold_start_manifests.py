@@ -10,8 +10,8 @@ import pytest
 from sn37.domain.events import Cautioned, WarmingUp
 from sn37.domain.round.state import Beginning, ColdStart
 from sn37.domain.schedule.schedule import COLD_ROUNDS
+from tests.integration.simnet.recorded import audit, publish, signers_of
 from tests.integration.simnet.shared_simnet import Miner, SharedSimnet, Validator
-from tests.integration.simnet.test_simnet_cold_start import audit, publish, signers_of
 
 EARLY_ROUNDS, LATE_ROUNDS = 12, 2
 MINERS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,19 +21,15 @@ from sn37.domain.schedule.competition import ParameterValue
 from sn37.ports.dataset import LiveDataset
 from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
-
-SEED = 7
-GENESIS = datetime(2026, 1, 1, tzinfo=UTC)
-START = GENESIS + timedelta(hours=20)
-WINDOW = TimeWindow(since=START, until=START + timedelta(hours=3.5))
-TRUSTED = frozenset(s.hotkey(SEED) for s in SENDERS if s.permit and s.stake_tao > 100_000)
-PAIRS = tuple(
-    Pair(f"m.f{n}", f"Explain `m.f{n}`.", f"It does the thing number {n}.") for n in range(2000)
+from tests.integration.simnet.made_up_runs import (
+    GENESIS,
+    PAIRS,
+    SEED,
+    START,
+    TRUSTED,
+    WINDOW,
+    made_up_runs,
 )
-
-
-def made_up_runs() -> SimnetRuns:
-    return SimnetRuns(seed=SEED, genesis_time=GENESIS, pairs=PAIRS)
 
 
 def collect(window: TimeWindow = WINDOW, trusted: frozenset[Hotkey] = TRUSTED) -> Pool:

@@ -11,7 +11,7 @@ from sn37.adapters.simnet.feed.dataset import SignedRuns
 from sn37.adapters.simnet.feed.signed_logs import Row, Run
 from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.testing.reproducibility import LiveReproducibilityContract
-from tests.integration.simnet.test_simnet_feed import TRUSTED, WINDOW, made_up_runs
+from tests.integration.simnet.made_up_runs import TRUSTED, WINDOW, made_up_runs
 
 T = TypeVar("T")
 HALF_AN_HOUR = timedelta(minutes=30)  # of the whole window 200 parts take a minute

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.app.audit.auditor import Auditor, AuditResult
 from sn37.app.audit.signers import SignedPair
 from sn37.app.cli import audit as cli_audit
 from sn37.domain.canonical import canonical_json
@@ -27,15 +25,13 @@ from sn37.domain.round.evidence import LOG_EVEN_LEVEL
 from sn37.domain.round.origins import Origin, OriginGain
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import EntryResult, RoundResult
-from sn37.domain.round.winner import KingOfTheHill
-from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders import an_entry_key
-from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import World, is_signed_by_fake, one_competition
+from tests.unit.app.auditing import audit
+from tests.unit.app.fake_world import World
 
 Change = Callable[[Memory], object]
 
@@ -52,23 +48,6 @@ def three_rounds() -> Memory:
 
 
 MEMORY = three_rounds()
-
-
-def audit(
-    memory: Memory,
-    schedule: Schedule | None = None,
-    fingerprint: str = "f",
-    *,
-    by_signer: bool = False,
-) -> AuditResult:
-    auditor = Auditor(
-        store=FakeStateStore(memory=memory),
-        schedule=schedule or one_competition(),
-        fingerprint=Digest(fingerprint * 64),
-        rule=KingOfTheHill(),
-        verify=is_signed_by_fake,
-    )
-    return asyncio.run(auditor.run(by_signer=by_signer))
 
 
 def after(change: Change) -> list[str]:

@@ -29,6 +29,7 @@ from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import ONE, World, one_competition
 from tests.unit.app.published_rounds import (
     FIRST_ROUNDS,
@@ -43,7 +44,6 @@ from tests.unit.app.published_rounds import (
     sign_again,
     sign_all_again,
 )
-from tests.unit.app.test_audit import audit
 
 Json = Any  # what json.loads returns
 SUBNET = Subnet()

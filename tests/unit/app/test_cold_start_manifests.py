@@ -32,6 +32,7 @@ from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_block_ref, a_commitment, a_competition, a_schedule, a_stage
 from sn37.testing.fakes import FakeChain, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import ONE, World, last, rows
 from tests.unit.app.published_rounds import (
     NEW,
@@ -45,7 +46,6 @@ from tests.unit.app.published_rounds import (
     sign_again,
     sign_all_again,
 )
-from tests.unit.app.test_audit import audit
 
 Json = Any  # what json.loads returns
 ROUNDS, NUM_ROWS = 12, 11_000

@@ -31,9 +31,9 @@ from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.model_store import ModelStore
 from sn37.testing.fakes import FakePlugin
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import ONE, World
 from tests.unit.app.published_rounds import FIRST_ROUNDS, NEW, OLD, Subnet, export
-from tests.unit.app.test_audit import audit
 from tests.unit.app.test_cold_start import HEAD, MEMORY, SUBNET, late
 from tests.unit.app.test_cold_start_manifests import MEMORY as MANY_ROUNDS
 from tests.unit.app.test_cold_start_manifests import doubting

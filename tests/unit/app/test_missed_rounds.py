@@ -23,6 +23,7 @@ from sn37.domain.submission.submission import Verdict
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import DatasetUnavailable, ScorerUnavailable, StoreUnavailable
 from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import ONE, World
 from tests.unit.app.missed_world import (
     BEGUN,
@@ -50,7 +51,6 @@ from tests.unit.app.published_rounds import (
     sign_again,
     sign_all_again,
 )
-from tests.unit.app.test_audit import audit
 
 FIRST, BETTER = EntryKey(Hotkey("first"), Block(100)), EntryKey(Hotkey("better"), Block(450))
 

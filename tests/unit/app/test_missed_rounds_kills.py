@@ -16,6 +16,7 @@ from sn37.domain.events import RoundScoredLater
 from sn37.domain.ids import Block
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.fakes import FakeStateStore
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import World
 from tests.unit.app.missed_world import (
     BACK_AT,
@@ -34,7 +35,6 @@ from tests.unit.app.published_rounds import (
     NEW,
     crowns,
 )
-from tests.unit.app.test_audit import audit
 
 
 @pytest.fixture

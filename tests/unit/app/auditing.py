@@ -1,0 +1,30 @@
+"""An audit of recorded rounds."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sn37.app.audit.auditor import Auditor, AuditResult
+from sn37.domain.ids import Digest
+from sn37.domain.round.winner import KingOfTheHill
+from sn37.domain.schedule.schedule import Schedule
+from sn37.testing.fakes import FakeStateStore
+from sn37.testing.fakes.state_store import Memory
+from tests.unit.app.fake_world import is_signed_by_fake, one_competition
+
+
+def audit(
+    memory: Memory,
+    schedule: Schedule | None = None,
+    fingerprint: str = "f",
+    *,
+    by_signer: bool = False,
+) -> AuditResult:
+    auditor = Auditor(
+        store=FakeStateStore(memory=memory),
+        schedule=schedule or one_competition(),
+        fingerprint=Digest(fingerprint * 64),
+        rule=KingOfTheHill(),
+        verify=is_signed_by_fake,
+    )
+    return asyncio.run(auditor.run(by_signer=by_signer))
