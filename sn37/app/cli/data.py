@@ -92,7 +92,7 @@ def sample(
         typer.echo(json.dumps(drawn.document(), indent=2))
         return
     title = f"{count} samples of {name}, seed 0x{drawn.seed:x}"
-    Container.sample_table()(title, drawn.samples, drawn.collected)
+    Container().sample_table()(title, drawn.samples, drawn.collected)
 
 
 @app.command()

@@ -53,7 +53,7 @@ def _sandbox() -> Sequence[Finding]:
     from sn37.app.wiring.container import Container  # what it needs takes a second to import
 
     try:
-        sandbox = Container.host_sandbox()
+        sandbox = Container().host_sandbox()
     except OSError as error:
         raise CommandError(str(error)) from error
     return [

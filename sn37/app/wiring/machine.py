@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import providers
 
+from sn37.adapters.system.clock import SystemClock
 from sn37.app.config.path_checks import is_folder, is_there
 from sn37.app.config.requirements import require_device
 from sn37.app.config.settings import Settings
@@ -49,6 +50,7 @@ class Machine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._container = Container(settings=providers.Object(settings))
 
     def state(self) -> ValidatorState | None:
         """What a validator has recorded in the state folder; ``None`` where none has run.
@@ -57,7 +59,7 @@ class Machine:
             CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
         """
         file = self.settings.state_file
-        return Container.read_state()(file) if is_there(file) else None
+        return self._container.read_state()(file) if is_there(file) else None
 
     def recorded_state(self) -> ValidatorState:
         """The same, where one must have run.
@@ -81,7 +83,7 @@ class Machine:
             CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
         """
         file = self.settings.state_file
-        return Container.read_pools()(file, key) if is_there(file) else {}
+        return self._container.read_pools()(file, key) if is_there(file) else {}
 
     def reading(self) -> AbstractAsyncContextManager[ReadConnection]:
         """The network, to be read only; see ``open_reading``."""
@@ -144,7 +146,7 @@ class Machine:
 
     def scored_methods(self) -> frozenset[Method]:
         """The kinds of task that it can do."""
-        return Container.methods()
+        return self._container.methods()
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
         """What scores on this machine.
@@ -276,7 +278,7 @@ class Machine:
 
 def patience() -> Patience:
     """Waits for a hub that limits the rate, and says so on standard error."""
-    return Patience(clock=Container.clock())
+    return Patience(clock=SystemClock())
 
 
 def scored_architectures() -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dependency_injector import providers
 
+from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app.config.path_checks import is_there
 from sn37.app.config.settings import Settings
@@ -79,7 +80,7 @@ async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
     from sn37.adapters.subtensor.commitment_sender import CommitmentSender
     from sn37.adapters.subtensor.connection import Connection
 
-    clock, sink = Container.clock(), ConsoleSink(stderr_console(), labels={})
+    clock, sink = SystemClock(), ConsoleSink(stderr_console(), labels={})
     connection = Connection(networks.endpoints(settings), clock=clock)
     netuid = Netuid(settings.netuid)
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app.config.setting_types import expanded
 from sn37.app.config.settings import Settings, require_wallet
@@ -97,7 +98,7 @@ def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
         endpoints=endpoints(settings),
         netuid=Netuid(settings.netuid),
         signer=signer,
-        clock=Container.clock(),
+        clock=SystemClock(),
         sink=ConsoleSink(stderr_console(), labels={}),
     )
 
@@ -108,7 +109,7 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
     from sn37.adapters.subtensor.chain import SubtensorChain
     from sn37.adapters.subtensor.connection import Connection
 
-    clock = Container.clock()
+    clock = SystemClock()
     connection = Connection(endpoints(settings), clock=clock)
     sink = ConsoleSink(stderr_console(), labels={})
     try:
