@@ -16,7 +16,7 @@ from pathlib import Path
 import sn37
 
 PACKAGE = Path(sn37.__file__).parent
-ROOT = PACKAGE.parent
+ROOT = Path(__file__).parents[2]
 
 # What to look for, and what to write instead.
 HABITS = {

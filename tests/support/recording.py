@@ -15,9 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-import sn37
-
-PICTURE = Path(sn37.__file__).parent.parent / "docs" / "simnet.svg"
+PICTURE = Path(__file__).parents[2] / "docs" / "simnet.svg"
 WIDTH = 100
 COMMAND = "$ make simnet"
 KINDS = ("refused", "frozen", "opened", "scored", "failed", "checked", "finished", "weights")

@@ -14,7 +14,7 @@ from pathlib import Path
 import sn37
 
 PACKAGE = Path(sn37.__file__).parent
-DOCUMENT = PACKAGE.parent / "docs" / "architecture.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
 DRAWN = ("app", "domain")
 
 Arrows = Mapping[str, frozenset[str]]  # from a room to the rooms that it imports

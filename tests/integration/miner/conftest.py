@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from sn37.adapters.simnet.feed.corpus import standard_library_pairs
-from sn37.app.cli import miner
 from sn37.testing.tiny_models import save_model, save_tokenizer
 from tests.integration.miner.miner_world import MinerWorld
 
@@ -54,7 +54,7 @@ def weak(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def schedule(tmp_path: Path) -> Path:
     """simnet's, with fewer samples."""
-    text = (Path(miner.__file__).parent / "schedules" / "simnet.toml").read_text()
+    text = (files("sn37.app") / "schedules/simnet.toml").read_text()
     small = tmp_path / "small.toml"
     small.write_text(text.replace("num_samples = 320", "num_samples = 48"))
     return small

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_the_wrong_network_has_another_chain(
     world: MinerWorld, model: Path, tmp_path: Path
 ) -> None:
     """A chain far below the first stage of the schedule is that of another network."""
-    text = (Path(miner.__file__).parent / "schedules" / "simnet.toml").read_text()
+    text = (files("sn37.app") / "schedules/simnet.toml").read_text()
     later = tmp_path / "later.toml"
     later.write_text(
         text.replace("from_block = 0", "from_block = 900000").replace("= 2000\n", "= 900001\n")
