@@ -135,7 +135,7 @@ class TestMembership:
     def test_t34_only_the_check_of_our_own_reveal_knows_where_weights_are_stored(self) -> None:
         folder = Path(weights.__file__).parent
         knowing = {m.name for m in folder.glob("*.py") if '"Weights"' in m.read_text("utf-8")}
-        assert knowing == {"reveals.py"}
+        assert knowing == {"weight_reveals.py"}
 
 
 class TestRefusals:

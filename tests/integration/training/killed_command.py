@@ -31,6 +31,7 @@ from sn37.adapters.training.checkpoints import RunFolder
 from sn37.adapters.training.learning import Learner
 from sn37.app.cli import miner
 from sn37.app.training import run as training
+from sn37.app.wiring.machine import Machine
 from sn37.testing.tiny_models import save_model
 from tests.integration.processes import descendants_of
 
@@ -64,7 +65,7 @@ PHASES: dict[str, tuple[object, str, float]] = {
     "writing a checkpoint": (RunFolder, "save", 0.03),
     "writing a model": (trainer, "save_merged", 0.03),
     "scoring again": (training, "held_out_score", 3.0),
-    "drawing": (training, "draw_losses", 0.3),
+    "drawing": (Machine, "draw_losses", 0.3),
     "writing a later checkpoint": (RunFolder, "save", 0.03),
     "saving": (training, "_publish", 0.004),
     "saving again": (training, "_publish", 0.004),
