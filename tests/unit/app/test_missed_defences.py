@@ -21,6 +21,7 @@ from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import some_samples, time_of
 from sn37.testing.fakes import FakeLiveDataset
+from tests.unit.app.auditing import audit
 from tests.unit.app.fake_world import (
     ONE,
     World,
@@ -30,7 +31,6 @@ from tests.unit.app.fake_world import (
     one_competition,
     rows,
 )
-from tests.unit.app.test_audit import audit
 
 SCHEDULE = one_competition(num_samples=80)
 
