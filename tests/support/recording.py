@@ -1,8 +1,8 @@
 """Draws docs/simnet.svg from a real run: ``python -m tests.support.recording REPORT``.
 
-REPORT is what ``sn37 validator --network simnet --rounds 2`` printed, colours included:
-``FORCE_COLOR=1 COLUMNS=100 make simnet > REPORT``. The picture has one line of each kind of event,
-then the first table and the weights, so that it fits a screen.
+REPORT is what a run printed in colour, in lines that are long enough for its tables:
+``FORCE_COLOR=1 COLUMNS=400 make simnet > REPORT 2>&1``. The picture has one line of each kind of
+event and each reason of a refusal, then the first table without its last column: a screenful.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Console
@@ -17,42 +18,48 @@ from rich.text import Text
 
 PICTURE = Path(__file__).parents[2] / "docs" / "simnet.svg"
 WIDTH = 100
+_JOINT = "┳"
+_CORNERS = {"┳": "┓", "┃": "┃", "╇": "┩", "│": "│", "┴": "┘"}  # where the table is cut
 COMMAND = "$ make simnet"
 KINDS = ("refused", "frozen", "opened", "scored", "failed", "checked", "finished", "weights")
 # Fonts come from the reader's system: a picture must not fetch anything.
+_ERASED, _CURSOR = re.compile(r"\x1b\[2K"), re.compile(r"\x1b\[(?:\?25[hl]|\d*[A-D])")
 FORMAT_FONT = re.compile(r"@font-face\s*{[^}]*}")
 
 
-def chosen(report: str) -> list[str]:
+def chosen(report: str) -> list[Text]:
     """The lines of a report that are drawn."""
-    lines = [line.rstrip() for line in report.splitlines()]
-    plain = [Text.from_ansi(line).plain for line in lines]
-    events = list[str]()
+    lines = [Text.from_ansi(_shown(line).rstrip()) for line in report.split("\n")]
+    events = list[Text]()
     seen = set[str]()
-    for line, words in zip(lines, plain, strict=True):
-        kind, _, rest = words.partition(" ")
-        key = (
-            f"{kind} {rest.partition(':')[2].strip().partition(':')[0]}"
-            if kind == "refused"
-            else kind
-        )
-        if kind in KINDS and key not in seen:
-            seen.add(key)
+    for line in lines:
+        kind, _, rest = line.plain.partition(" ")
+        reason = rest.partition(":")[2].partition(":")[0] if kind == "refused" else ""
+        if kind in KINDS and f"{kind}{reason}" not in seen:
+            seen.add(f"{kind}{reason}")
             events.append(line)
-    first = next(n for n, words in enumerate(plain) if words.startswith("Competition 1: entries"))
-    table = list[str]()
-    for line, words in zip(lines[first:], plain[first:], strict=True):
-        table.append(line)
-        if words.startswith("└"):
-            break
-    return [COMMAND, *events, "", *table]
+    first = next(n for n, line in enumerate(lines) if line.plain.startswith("Competition 1: ent"))
+    table = list(takewhile(lambda line: not line.plain.startswith("lower is"), lines[first + 1 :]))
+    width = table[0].plain.rindex(_JOINT)
+    return [
+        Text(COMMAND),
+        *events,
+        Text(),
+        lines[first][:width],
+        *(line[:width] + Text(_CORNERS[line.plain[width]]) for line in table),
+    ]
 
 
-def picture(lines: list[str]) -> str:
+def _shown(line: str) -> str:
+    """What a terminal shows in the end of a line on which a bar moved."""
+    return _CURSOR.sub("", _ERASED.split(line)[-1].rpartition("\r")[2])
+
+
+def picture(lines: list[Text]) -> str:
     """The lines as an SVG of a terminal."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for line in lines:
-        console.print(Text.from_ansi(line), no_wrap=True, overflow="ellipsis", crop=True)
+        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
     return FORMAT_FONT.sub("", console.export_svg(title="sn37"))
 
 
