@@ -125,7 +125,7 @@ def a_round_plan(
         champion=champion,
         entries=tuple(entries),
         draws=draws,
-        manifest_digest=hex_digest(f"manifest {key}")
+        manifest_digest=hex_digest(f"manifest {key!r}")
         if manifest_digest is None
         else Digest(manifest_digest),
         listed=listed,
@@ -191,7 +191,7 @@ def a_round_result(
     return RoundResult(
         key=key,
         sync=sync,
-        manifest_digest=hex_digest(f"manifest {key}")
+        manifest_digest=hex_digest(f"manifest {key!r}")
         if manifest_digest is None
         else Digest(manifest_digest),
         champion=champion,
