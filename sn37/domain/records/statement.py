@@ -65,14 +65,14 @@ class RoundStatement:
         """Canonical JSON: what is signed, as receipts are."""
         fields = as_json(self)
         assert isinstance(fields, dict)
-        if self.version == 1:  # these stay as they were signed
-            del fields["opinions"], fields["premises"]
         if self.premises is not None:
             premises = fields["premises"]
             assert isinstance(premises, dict)
             for name in ("missed_defences", "contenders"):
                 if premises[name] is None:  # before version 5
                     del premises[name]
+        if self.version == 1:  # these stay as they were signed
+            del fields["opinions"], fields["premises"]
         if self.later is None:
             del fields["later"]
         if self.screenings is None:
