@@ -217,9 +217,9 @@ class StateStore(Protocol):
         ...
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
-        """Insert or replace how long newcomers of a round were scored, by the clock.
+        """Insert or replace how long those of a round were scored whose time is limited.
 
-        Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
+        By the clock. Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""How long the newcomers of each of the newest rounds were scored."""
+"""How long entries of the newest rounds were scored whose time is limited."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ def from_premises(premises: Premises) -> JsonValue:
         "former": None if premises.former is None else from_key(premises.former),
         "is_shielded": premises.is_shielded,
         "num_judged": premises.num_judged,
-        "awaited": [from_key(key) for key in premises.awaited],
+        "awaited": _from_keys(premises.awaited),
         "clocks": from_clocks(premises.clocks),
         "missed_defences": premises.missed_defences,
+        "contenders": None if premises.contenders is None else _from_keys(premises.contenders),
     }
 
 
@@ -34,10 +35,19 @@ def to_premises(value: JsonValue) -> Premises:
         former=optional(to_key, fields["former"]),
         is_shielded=to_bool(fields["is_shielded"]),
         num_judged=to_int(fields["num_judged"]),
-        awaited=tuple(to_key(key) for key in to_list(fields["awaited"])),
+        awaited=_to_keys(fields["awaited"]),
         clocks=to_clocks(fields["clocks"]),
         missed_defences=optional(to_int, fields.get("missed_defences")),
+        contenders=optional(_to_keys, fields.get("contenders")),
     )
+
+
+def _from_keys(keys: Sequence[EntryKey]) -> JsonValue:
+    return [from_key(key) for key in keys]
+
+
+def _to_keys(value: JsonValue) -> tuple[EntryKey, ...]:
+    return tuple(to_key(key) for key in to_list(value))
 
 
 def from_clocks(clocks: Sequence[tuple[EntryKey, Block]]) -> JsonValue:

@@ -60,6 +60,7 @@ class Past:
             for entry in round_.entries:
                 if entry.verdict in (Verdict.SCORED, Verdict.FAILED):
                     self._last[entry.key] = round_.key.sync_block
+            self._last.update(dict.fromkeys(round_.postponed, round_.key.sync_block))
 
     @property
     def crown(self) -> EntryKey | None:

@@ -12,7 +12,7 @@ from sn37.app.cold_start.past_round import PastRound, PastRounds
 from sn37.app.cold_start.resampling import CannotRecheck
 from sn37.app.rounds.contenders import contenders_of
 from sn37.app.rounds.model_fetch import bring, bringing
-from sn37.app.rounds.outcomes import is_waited_for
+from sn37.app.rounds.outcomes import is_our_failure
 from sn37.app.rounds.premises import premises_of
 from sn37.app.rounds.runner import RoundRunner
 from sn37.app.rounds.scoring_jobs import JobBuilder
@@ -281,7 +281,7 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
 
 def _require_no_outage(opened: OpenRound) -> None:
     outcomes, block = opened.outcomes.values(), opened.plan.key.sync_block
-    ours = [o.detail for o in outcomes if is_waited_for(o)]
+    ours = [o.detail for o in outcomes if is_our_failure(o)]
     if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
         raise ScorerUnavailable(
             f"nobody could be scored in the past round of block {block}: {ours[0]}"

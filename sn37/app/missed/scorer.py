@@ -15,7 +15,7 @@ from sn37.app.actors.spare_time import GaveWay, SpareTime
 from sn37.app.cold_start.rejudge import MakeRunner, OnlyOutages
 from sn37.app.missed.late_plans import PAIR, LatePlanner
 from sn37.app.receipts.statements import StatementWriter
-from sn37.app.rounds.outcomes import is_waited_for, later_result
+from sn37.app.rounds.outcomes import is_our_failure, later_result
 from sn37.app.rounds.scoring_jobs import JobBuilder
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.heads import Subscription
@@ -259,7 +259,7 @@ def _problem(opened: OpenRound) -> str | None:
     An outage of ours is tried again, so that who is left out does not depend on our host. An entry
     that failed by its own fault is left out, and blamed for nothing: live rounds judge it.
     """
-    ours = [o.detail for o in opened.outcomes.values() if is_waited_for(o)]
+    ours = [o.detail for o in opened.outcomes.values() if is_our_failure(o)]
     if ours:
         return ours[0]
     num_scored = sum(o.verdict is Verdict.SCORED for o in opened.outcomes.values())

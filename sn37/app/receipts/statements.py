@@ -13,6 +13,7 @@ from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, is_as_committed, told
+from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import OpenRound, Premises, RoundResult
 from sn37.domain.schedule.competition import Method
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
@@ -23,7 +24,7 @@ from sn37.ports.chain import Signer
 VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
 LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
 SCREENED_VERSION = 4  # of rounds whose rows a base model screened
-DEFENCES_VERSION = 5  # of rounds that count the champion's missed defences, screened or not
+DEFENCES_VERSION = 5  # of rounds that count missed defences and name contenders, screened or not
 _VERSIONS = (1, VERSION, LATER_VERSION, SCREENED_VERSION, DEFENCES_VERSION)
 _STATEMENT = TypeAdapter(RoundStatement)
 
@@ -151,16 +152,17 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"not a statement: {one_line(str(error))}") from error
     is_first = statement.version == 1
-    premises, is_screened = statement.premises, statement.screenings is not None
-    counts = premises is not None and premises.missed_defences is not None
+    is_screened, premises = statement.screenings is not None, statement.premises or Premises()
+    is_fifth = statement.version == DEFENCES_VERSION
     if (
         not is_canonical
         or statement.version not in _VERSIONS
         or (statement.version == LATER_VERSION) != (statement.later is not None)
         or (statement.version == SCREENED_VERSION and not is_screened)
         or (is_screened and statement.version not in (SCREENED_VERSION, DEFENCES_VERSION))
-        or (statement.version == DEFENCES_VERSION) != counts
-        or is_first != (premises is None)
+        or is_fifth != (premises.missed_defences is not None)
+        or is_fifth != (premises.contenders is not None)
+        or is_first != (statement.premises is None)
     ):
         raise UnreadableStatement("not a statement as this version writes them")
     if not is_signed(signed, verify):
@@ -206,6 +208,10 @@ def _contradiction(statement: RoundStatement) -> str | None:
         return "a clock began before its commitment or after the round"
     if not 0 <= (premises.missed_defences or 0) < WINDOW_ROUNDS:
         return f"its champion missed {premises.missed_defences} rounds"
+    if premises.contenders is not None and (
+        fault := _unlike_contenders(statement, premises.contenders)
+    ):
+        return fault
     if len(set(known)) != len(known) or not entries | awaited <= set(known):
         return "it does not tell of every entry once"
     asked = [o.key for o in statement.opinions]
@@ -218,6 +224,19 @@ def _contradiction(statement: RoundStatement) -> str | None:
     for s in statement.submissions:
         if s.commitment.block > min(s.clock_block, statement.key.sync_block):
             return f"{one_line(s.commitment.hotkey)} committed after it, or after its clock began"
+    return None
+
+
+def _unlike_contenders(statement: RoundStatement, contenders: tuple[EntryKey, ...]) -> str | None:
+    """What is wrong with those whose time is not limited."""
+    named = {*contenders}
+    if len(named) != len(contenders) or len(named) > MAX_CONTENDERS:
+        return f"it names {len(contenders)} contenders, or one twice"
+    if not named <= {*statement.entries} - {statement.champion}:
+        return "one of its contenders is its champion, or did not take part"
+    late = {o.key for o in statement.outcomes if o.verdict is Verdict.WAITING}
+    if late & {*named, statement.champion}:
+        return "it had no time for its champion or for a contender"
     return None
 
 

@@ -1,14 +1,14 @@
-"""How long the newcomers of a round have been scored, and whether there is time for another."""
+"""How long newcomers and others in their places were scored, and whether time is left."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.ids import EntryKey, RoundKey
-from sn37.domain.round.newcomers import left_s, turns_of
+from sn37.domain.round.newcomers import in_turn, left_s
 from sn37.domain.round.state import RoundPlan
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.scoring.jobs import BlockLosses
@@ -16,10 +16,10 @@ from sn37.ports.clock import Clock
 
 
 class NewcomersTime:
-    """Counts the seconds in which the scorer is busy with newcomers, across restarts.
+    """Counts the seconds in which the scorer is busy with all but champion and contenders.
 
-    Nothing else counts: neither a disk that is full, nor a hub that is slow. The time decides who
-    is scored in this round and who in the next, and never how.
+    Across restarts. Nothing else counts: neither a disk that is full, nor a hub that is slow. The
+    time decides who is scored in this round and who in the next, and never how.
     """
 
     def __init__(self, *, keeper: StateKeeper, schedule: Schedule, clock: Clock) -> None:
@@ -27,27 +27,39 @@ class NewcomersTime:
         self._schedule = schedule
         self._clock = clock
 
-    def is_newcomer(self, plan: RoundPlan, entry: EntryKey) -> bool:
-        """Whether it was never scored in this competition, nor is its champion."""
-        scored = self._keeper.history(plan.key.competition).scored
-        return entry != plan.champion and entry not in scored
+    def is_limited(self, plan: RoundPlan, entry: EntryKey) -> bool:
+        """Whether it is scored only while there is time: neither champion nor contender.
+
+        In rounds of older versions whoever was never scored.
+        """
+        contenders = None if plan.premises is None else plan.premises.contenders
+        if contenders is None:
+            contenders = tuple(self._keeper.history(plan.key.competition).scored)
+        return entry != plan.champion and entry not in contenders
+
+    def is_new(self, plan: RoundPlan, entry: EntryKey) -> bool:
+        """Whether it was never scored since the clock began by which the round was planned."""
+        submission = self._keeper.state.submissions[entry]
+        if plan.premises is not None:
+            submission = replace(submission, clock_block=plan.premises.clock_of(entry))
+        return not self._keeper.history(plan.key.competition).is_scored(submission)
 
     def in_turn(self, plan: RoundPlan) -> tuple[EntryKey, ...]:
-        """The entries in the order in which they are scored: those that were scored before first,
-        and of the newcomers those last that failed by a fault of ours, or whose hotkey hung."""
-        history = self._keeper.history(plan.key.competition)
+        """The entries in the order in which they are scored: champion and contenders first."""
         submissions = self._keeper.state.submissions
-        before = tuple(e for e in plan.entries if not self.is_newcomer(plan, e))
-        turns = turns_of(
-            [submissions[e] for e in plan.entries if e not in before],
-            postponed=history.postponed,
-            hung=self._keeper.hung(),
-            unlucky=history.unlucky,
+        limited = [e for e in plan.entries if self.is_limited(plan, e)]
+        return (
+            *(e for e in plan.entries if e not in limited),
+            *in_turn(
+                [submissions[e] for e in limited if self.is_new(plan, e)],
+                [submissions[e] for e in limited if not self.is_new(plan, e)],
+                history=self._keeper.history(plan.key.competition),
+                hung=self._keeper.hung(),
+            ),
         )
-        return (*before, *(s.commitment.key for s in turns.in_order))
 
     def is_over(self, key: RoundKey) -> bool:
-        """Whether newcomers of the round have used up their part of the sync block's time."""
+        """Whether the round has used up its part of the sync block's time."""
         taken, rounds = self._keeper.state.newcomers_s, self._keeper.state.rounds
         running = [c.id for c in self._schedule.at(key.sync_block)]
         open_now = [
@@ -65,7 +77,7 @@ class NewcomersTime:
         return left <= 0
 
     async def record(self, key: RoundKey, seconds: float) -> None:
-        """Add what one more try of a newcomer took."""
+        """Add what one more try of an entry took whose time is limited."""
         taken = self._keeper.state.newcomers_s.get(key, 0.0)
         await self._keeper.record_newcomers_s(key, taken + seconds)
 

@@ -92,13 +92,14 @@ def our_failure(key: EntryKey, error: Unavailable, *, num_stalls: int = 0) -> En
     return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
 
 
-def postponed(key: EntryKey) -> EntryOutcome:
-    """The time for newcomers was used up before it was this entry's turn."""
+def postponed(key: EntryKey, *, is_new: bool) -> EntryOutcome:
+    """The time of newcomers, and of others in their places, was used up before its turn."""
+    then = "it comes first in the next" if is_new else "what it was scored on before counts on"
     return EntryOutcome(
         key=key,
         verdict=Verdict.WAITING,
         reason=Reason.QUEUED,
-        detail="no time was left for it in this round; it comes first in the next",
+        detail=f"no time was left for it in this round; {then}",
     )
 
 
@@ -298,11 +299,16 @@ def may_hold_the_crown(outcome: EntryOutcome, holder: EntryKey | None) -> bool:
 
 
 def is_waited_for(outcome: EntryOutcome) -> bool:
-    """Whether an outage of ours kept an entry from being scored, which must cost it nothing.
+    """Whether an entry was not scored for want of time, or by an outage of ours.
 
-    Were later ones not to wait for it, a copy could be crowned in the round in which the
-    original was not scored.
+    That must cost it nothing. Were later ones not to wait for it, a copy could be crowned in the
+    round in which the original was not scored.
     """
+    return outcome.verdict is Verdict.WAITING or is_our_failure(outcome)
+
+
+def is_our_failure(outcome: EntryOutcome) -> bool:
+    """Whether an outage of ours kept an entry from being scored."""
     reason = outcome.reason
     return outcome.verdict is Verdict.FAILED and reason is not None and reason.blame is Blame.OURS
 

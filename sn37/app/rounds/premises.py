@@ -31,6 +31,7 @@ def premises_of(
         missed_defences=0 if plan.is_heir else sum(history.defences),
         awaited=plan.awaited,
         clocks=tuple((key, clock) for key, clock in clocks.items() if clock != key.block),
+        contenders=plan.contenders,
     )
 
 

@@ -74,8 +74,8 @@ class RoundRunner:
 
     After a crash the same plan goes on at the first block that was not journalled; entries
     that have an outcome are not touched again. ``environment`` names what the scorer runs on,
-    known once it runs. A round of the past does not limit the time of newcomers: there is no
-    next round in which they would come first. Where it does not race, every entry sees all samples.
+    known once it runs. A round of the past limits nobody's time: there is no next round for
+    those who would have to wait. Where it does not race, every entry sees all samples.
     """
 
     def __init__(
@@ -168,9 +168,9 @@ class RoundRunner:
         key, history = progress.plan.key, self._keeper.history(progress.plan.key.competition)
         submissions, opened = self._keeper.state.submissions, self._opened(progress.plan)
         outcome = missing_outcome(entry, submissions, history.entered)
-        is_timed = self._limits_newcomers and self._time.is_newcomer(progress.plan, entry)
+        is_timed = self._limits_newcomers and self._time.is_limited(progress.plan, entry)
         if outcome is None and is_timed and entry not in opened.journal and self._time.is_over(key):
-            outcome = postponed(entry)
+            outcome = postponed(entry, is_new=self._time.is_new(progress.plan, entry))
         attempts, watch = 0, Stopwatch(self._clock)
         # What was scored before a restart took its time as well.
         watch.seconds = sum(block.seconds for block in opened.journal.get(entry, ()))

@@ -172,7 +172,7 @@ class StateKeeper:
         await self._store.record_later(record)
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
-        """Remember how long the newcomers of a round have been scored, all together."""
+        """Remember how long those of a round were scored whose time is limited."""
         taken = {**self._state.newcomers_s, round_: seconds}
         self._state = replace(self._state, newcomers_s=newest_times(taken))
         await self._store.record_newcomers_s(round_, seconds)

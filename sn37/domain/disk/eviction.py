@@ -66,7 +66,7 @@ def _in_newest_rounds(state: ValidatorState) -> set[EntryKey]:
         for finished in newest
         if finished is not None
         for result in finished.entries
-        if result.verdict in (Verdict.SCORED, Verdict.FAILED)
+        if result.verdict in (Verdict.SCORED, Verdict.FAILED) or result.key in finished.postponed
     }
 
 

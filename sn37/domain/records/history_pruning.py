@@ -60,9 +60,9 @@ def remembered(
 ) -> frozenset[EntryKey]:
     """The entries whose losses are kept from all rounds, also from those before ``before``.
 
-    Whoever holds the crown, held it last, or may still be heard; and whoever took part later,
-    since what became of him there follows from all his losses. A commitment that another had
-    replaced at the newest round is heard no more.
+    Whoever holds the crown, held it last, or may still be heard; and whoever took part later, or
+    had no time there, since what became of him or of others follows from all his losses. A
+    commitment that another had replaced at the newest round is heard no more.
     """
     rounds = state.rounds.get(competition, ())
     newest = rounds[-1].key.sync_block if rounds else Block(0)
@@ -78,7 +78,7 @@ def remembered(
         kept.update(opened.plan.entries)
     for round_ in rounds:
         if round_.key.sync_block >= before:
-            kept.update(_tried(round_))
+            kept.update((*_tried(round_), *round_.postponed))
     return frozenset(kept)
 
 

@@ -58,19 +58,21 @@ class RoundStatement:
     # In version 3, which only rounds have that were missed and scored later: they have no champion.
     later: ScoredLater | None = None
     # What the base model's losses said of the rows: in version 4, and in version 5 as well, where
-    # rounds were screened. In version 5 premises count the champion's missed defences.
+    # rounds were screened. In version 5 premises count missed defences and name contenders.
     screenings: Mapping[TaskName, Screening] | None = None
 
     def document(self) -> bytes:
         """Canonical JSON: what is signed, as receipts are."""
         fields = as_json(self)
         assert isinstance(fields, dict)
-        if self.version == 1:  # these stay as they were signed
-            del fields["opinions"], fields["premises"]
-        if self.premises is not None and self.premises.missed_defences is None:
+        if self.premises is not None:
             premises = fields["premises"]
             assert isinstance(premises, dict)
-            del premises["missed_defences"]
+            for name in ("missed_defences", "contenders"):
+                if premises[name] is None:  # before version 5
+                    del premises[name]
+        if self.version == 1:  # these stay as they were signed
+            del fields["opinions"], fields["premises"]
         if self.later is None:
             del fields["later"]
         if self.screenings is None:

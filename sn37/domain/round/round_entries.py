@@ -36,6 +36,7 @@ class EntryPlan:
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
     awaited: tuple[EntryKey, ...] = ()  # leaders without a place, by precedence
     is_heir: bool = False  # the champion did not hold the crown before
+    contenders: tuple[EntryKey, ...] = ()  # of the entries, by precedence, without the champion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,7 @@ def plan_entries(
         listed=tuple(listed[k] for k in order if k not in entries),
         awaited=_awaited(contention, entries, listed),
         is_heir=champion != history.champion,
+        contenders=tuple(k for k in entries if k in contention.contenders and k != champion),
     )
 
 

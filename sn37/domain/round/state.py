@@ -74,6 +74,9 @@ class Premises:
     # Rounds of those before this one in which the champion failed while others were scored, within
     # the window of ``sn37.domain.round.defences``. None: of a version that did not count them.
     missed_defences: int | None = None
+    # Who is scored whatever time it takes, besides the champion. None: of a version in which that
+    # was everybody who had been scored before.
+    contenders: tuple[EntryKey, ...] | None = None
 
     def clock_of(self, entry: EntryKey) -> Block:
         """Where an entry's evidence counts from."""
@@ -319,6 +322,6 @@ class ValidatorState:
     past: Mapping[CompetitionId, History] = field(default_factory=dict)  # before ``rounds``
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
-    # Seconds by the clock that the newcomers of the newest rounds have taken.
+    # Seconds by the clock that newcomers, and others in their places, took in the newest rounds.
     newcomers_s: Mapping[RoundKey, float] = field(default_factory=dict)
     beginning: Beginning | None = None

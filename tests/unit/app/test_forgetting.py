@@ -215,6 +215,10 @@ def test_who_may_still_be_heard_is_remembered_and_who_is_retired_is_not() -> Non
     assert remembered(state, ONE, Block(721)) == {contender, champion}
     assert other not in remembered(state, ONE, Block(0))
     assert retired not in remembered(state, ONE, Block(0))
+    first, second, third = state.rounds[ONE]
+    postponing = {ONE: (first, replace(second, postponed=(retired,)), third)}
+    kept = remembered(replace(state, rounds=postponing), ONE, Block(720))
+    assert kept == {contender, champion, late, retired}
 
 
 def test_a_commitment_is_remembered_until_a_round_in_which_another_had_replaced_it() -> None:

@@ -89,7 +89,8 @@ def test_rounds_of_before_defences_were_counted_follow_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def before(*args: object, **named: object) -> Premises:
-        return replace(premises_of(*args, **named), missed_defences=None)  # type: ignore[arg-type]
+        premises = premises_of(*args, **named)  # type: ignore[arg-type]
+        return replace(premises, missed_defences=None, contenders=None)
 
     world = failing_in(ALTERNATING)
     monkeypatch.setattr("sn37.app.actors.opener.premises_of", before)

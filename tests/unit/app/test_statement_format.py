@@ -16,7 +16,7 @@ from sn37.app.receipts.statements import (
     state_round,
 )
 from sn37.domain.data.screening import screening_of
-from sn37.domain.ids import Block, Digest, Netuid, TaskName
+from sn37.domain.ids import Block, Digest, EntryKey, Netuid, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, told
@@ -53,6 +53,7 @@ PREMISES = Premises(
     awaited=(DAVE.key,),
     clocks=((BOB.key, Block(150)),),
 )
+FIFTH = replace(PREMISES, missed_defences=3, contenders=(BOB.key,))
 
 
 SCREENING = screening_of(
@@ -72,7 +73,7 @@ def a_statement(version: int) -> RoundStatement:
     )
     premises = PREMISES if is_second else None
     if version == DEFENCES_VERSION:
-        premises = replace(PREMISES, missed_defences=3)
+        premises = FIFTH
     plan = replace(plan, unreadable=frozenset({BOB.key}), premises=premises)
     if version == SCREENED_VERSION:
         plan = replace(plan, screenings={TaskName("text"): SCREENING})
@@ -133,6 +134,7 @@ def test_a_statement_of_any_version_is_read(version: int) -> None:
         (replace(PREMISES, clocks=((BOB.key, Block(10**6)),)), "or after the round"),
         (replace(PREMISES, num_judged=-1), "a clock began before"),
         (replace(PREMISES, missed_defences=3), "not a statement as this version writes them"),
+        (replace(PREMISES, contenders=()), "not a statement as this version writes them"),
     ],
 )
 def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, fault: str) -> None:
@@ -142,9 +144,38 @@ def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, 
 
 @pytest.mark.parametrize("num_missed", [-1, 24])
 def test_a_champion_cannot_have_missed_more_rounds_than_are_counted(num_missed: int) -> None:
-    premises = replace(PREMISES, missed_defences=num_missed)
+    premises = replace(FIFTH, missed_defences=num_missed)
     with pytest.raises(UnreadableStatement, match=f"its champion missed {num_missed} rounds"):
         read(replace(a_statement(DEFENCES_VERSION), premises=premises).document())
+
+
+@pytest.mark.parametrize(
+    ("contenders", "fault"),
+    [
+        (None, "not a statement as this version writes them"),
+        ((BOB.key, BOB.key), "names 2 contenders, or one twice"),
+        (tuple(a_commitment(f"c{n}", 100).key for n in range(5)), "names 5 contenders"),
+        ((ALICE.key,), "one of its contenders is its champion"),
+        ((CAROL.key,), "or did not take part"),
+    ],
+)
+def test_contenders_that_no_round_can_have_are_refused(
+    contenders: tuple[EntryKey, ...] | None, fault: str
+) -> None:
+    premises = replace(FIFTH, contenders=contenders)
+    with pytest.raises(UnreadableStatement, match=fault):
+        read(replace(a_statement(DEFENCES_VERSION), premises=premises).document())
+
+
+def test_a_contender_that_no_time_was_left_for_is_refused() -> None:
+    statement = a_statement(DEFENCES_VERSION)
+    late = tuple(
+        replace(o, verdict=Verdict.WAITING) if o.key == BOB.key else o for o in statement.outcomes
+    )
+    with pytest.raises(UnreadableStatement, match="no time for its champion or for a contender"):
+        read(replace(statement, outcomes=late).document())
+    others = replace(statement, outcomes=late, premises=replace(FIFTH, contenders=()))
+    assert read(others.document()) == others
 
 
 def test_a_statement_of_missed_defences_may_be_of_screened_rows() -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.ids import BLOCK_SECONDS, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.round.history import history_of
-from sn37.domain.round.newcomers import TIMED_ROUNDS, left_s, newcomers_s, newest_times, turns_of
+from sn37.domain.round.newcomers import (
+    TIMED_ROUNDS,
+    in_turn,
+    left_s,
+    newcomers_s,
+    newest_times,
+    turns_of,
+)
 from sn37.domain.round.round_entries import MAX_HOPEFUL
 from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History
@@ -23,7 +31,7 @@ from sn37.domain.submission.eligibility import (
     forgive_failures,
     record_failure,
 )
-from sn37.domain.submission.submission import Verdict
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_key,
@@ -57,8 +65,14 @@ def test_five_slow_models_exceed_the_cadence_and_end_before_the_next_round_is_sa
     cadence_s = TIMING.cadence * BLOCK_SECONDS
     grace_s = TIMING.files_grace * BLOCK_SECONDS
     assert (staying_s, cadence_s, grace_s, MAX_HOPEFUL) == (4500, 4320, 1200, 16)
-    assert cadence_s < staying_s < cadence_s + grace_s
-    assert newcomers_s(TIMING) + 900 == 3060
+    assert cadence_s < staying_s < cadence_s + grace_s == 5520
+    others_s = newcomers_s(TIMING) + 900  # newcomers and entries in free places, however many
+    assert others_s == 3060
+    assert ceil(newcomers_s(TIMING) / 900) == 3  # turns that begin in time, if all are so slow
+    assert newcomers_s(TIMING) - 900 == 1260  # left to newcomers behind one that is so slow
+    assert cadence_s - others_s == 1260  # left to a champion and contenders that are not slow
+    assert staying_s + others_s == 7560 > cadence_s + grace_s
+    assert 2 * 900 + others_s < cadence_s + grace_s < 3 * 900 + others_s  # slow contenders
 
 
 def test_rounds_of_one_sync_block_share_the_time_and_the_last_has_what_is_left() -> None:
@@ -111,6 +125,79 @@ def test_t59_entries_that_our_worker_failed_come_behind_the_others() -> None:
         "failed",
         "hung-and-failed",
     ]
+
+
+def entries_of(*names: str, block: int = 100) -> list[Submission]:
+    return [a_submission(a_commitment(name, block + n)) for n, name in enumerate(names)]
+
+
+def turns(
+    new: list[Submission],
+    again: list[Submission],
+    *,
+    history: History = NO_HISTORY,
+    hung: tuple[str, ...] = (),
+) -> list[str]:
+    found = in_turn(new, again, history=history, hung={Hotkey(name) for name in hung})
+    return [key.hotkey for key in found]
+
+
+def test_t59_one_that_was_scored_before_comes_first_and_the_others_after_newcomers() -> None:
+    new, again = entries_of("new", "newer"), entries_of("early", "later", block=50)
+    assert turns(new, again) == ["early", "new", "newer", "later"]
+    assert turns(new, []) == ["new", "newer"]
+    assert turns([], again) == ["early", "later"]
+
+
+def test_t59_whose_last_turn_is_longest_ago_comes_first_of_those_scored_before() -> None:
+    new, again = entries_of("new", "late"), entries_of("a", "b", "c", block=50)
+    a, b, c = (s.commitment.key for s in again)
+    history = History(
+        last_tried={a: Block(1_080), b: Block(720), c: Block(360)},
+        postponed=frozenset({a, new[1].commitment.key}),
+    )
+    assert turns(new, again, history=history) == ["c", "late", "new", "b", "a"]
+
+
+def test_t59_an_entry_that_our_worker_failed_or_that_hung_never_comes_first() -> None:
+    new, again = entries_of("new"), entries_of("failed", "hung", block=50)
+    unlucky = History(unlucky=frozenset({again[0].commitment.key}))
+    assert turns(new, again, history=unlucky, hung=("hung",)) == ["new", "failed", "hung"]
+
+
+@given(
+    st.lists(st.sampled_from(["prompt", "hung", "failed", "late"]), max_size=6),
+    st.lists(st.tuples(st.sampled_from(["prompt", "hung", "failed", "late"]), st.integers(0, 3))),
+)
+def test_everybody_has_one_turn_and_at_most_one_scored_before_is_ahead_of_prompt_newcomers(
+    new_kinds: list[str], again_kinds: list[tuple[str, int]]
+) -> None:
+    new = entries_of(*(f"{kind}-new{n}" for n, kind in enumerate(new_kinds)))
+    again = entries_of(*(f"{kind}-{n}" for n, (kind, _) in enumerate(again_kinds)), block=50)
+    known = {s.commitment.key: tried for s, (_, tried) in zip(again, again_kinds, strict=True)}
+
+    def of(kind: str) -> list[Submission]:
+        return [s for s in (*new, *again) if s.commitment.hotkey.startswith(kind)]
+
+    found = in_turn(
+        new,
+        again,
+        history=History(
+            last_tried={key: Block(360 * tried) for key, tried in known.items()},
+            unlucky=frozenset(s.commitment.key for s in of("failed")),
+            postponed=frozenset(s.commitment.key for s in of("late")),
+        ),
+        hung={s.commitment.hotkey for s in of("hung")},
+    )
+    assert sorted(found) == sorted(s.commitment.key for s in (*new, *again))
+    prompt = {s.commitment.key for s in (*of("prompt"), *of("late"))}
+    ahead = [k for k in found if k in prompt]
+    num_new = sum(k not in known for k in ahead)
+    first = ahead[: num_new + 1]
+    assert sum(k in known for k in first[:num_new]) <= 1
+    rested = [known[k] for k in ahead if k in known]
+    assert rested == sorted(rested)
+    assert not ahead or found[0] in prompt
 
 
 @pytest.mark.parametrize("reason", [Reason.DEVICE, Reason.STALLED])

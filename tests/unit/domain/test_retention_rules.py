@@ -106,6 +106,18 @@ def test_t40_being_listed_in_the_newest_round_keeps_no_model() -> None:
     assert owners(then) == {"king", "failed"}
 
 
+def test_a_scored_model_for_which_the_newest_round_had_no_time_stays() -> None:
+    late = an_entry_key("late")
+    rows = (
+        an_entry_result(an_entry_key("king")),
+        an_entry_result(late, verdict=Verdict.WAITING),
+    )
+    newest = a_round_result(a_round_key(sync_block=1440), champion=rows[0].key, entries=rows)
+    rounds = (a_finished_round(1, "king", "king", "late"), replace(newest, postponed=(late,)))
+    _, then = retained(a_state(*map(named, ("king", "late")), rounds=rounds))
+    assert owners(then) == {"king", "late"}
+
+
 def test_t28_a_former_champion_stays_while_nobody_could_fetch_it_again() -> None:
     rounds = (a_finished_round(1, "gone", "gone"), a_finished_round(2, "heir", "heir"))
     heir = named("heir")

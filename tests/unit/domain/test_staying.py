@@ -15,6 +15,7 @@ from sn37.domain.round.contention import candidates_of, contention_of
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import Contention, EntryPlan, admitted, plan_entries
+from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import History, RoundResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.eligibility import (
@@ -366,6 +367,47 @@ class TestAwaited:
         )
         assert planned.entries == (KING, *crowd[:16])
         assert planned.awaited == crowd[16:]
+
+    @given(
+        num_new=st.integers(0, 8),
+        num_hopeful=st.integers(0, 12),
+        num_contenders=st.integers(0, MAX_CONTENDERS),
+        num_places=st.integers(1, 20),
+        is_vacant=st.booleans(),
+    )
+    def test_whatever_entries_hope_at_most_five_are_scored_without_a_limit(
+        self,
+        num_new: int,
+        num_hopeful: int,
+        num_contenders: int,
+        num_places: int,
+        is_vacant: bool,
+    ) -> None:
+        crowd = tuple(an_entry_key(f"crowd{n:02d}", 30 + n) for n in range(num_hopeful))
+        staying = crowd[:num_contenders]
+        new = [submission(f"new{n}", 50 + n) for n in range(num_new)]
+        history = history_of(rounds_with(*crowd))
+        planned = plan_entries(
+            submissions=[
+                submission("king", 10),
+                *(submission(k.hotkey, k.block) for k in crowd),
+                *new,
+            ],
+            competition=ONE,
+            schedule=a_schedule(a_stage(a_competition(1)), max_new_entries=num_places),
+            sync_block=SYNC,
+            metagraph=a_metagraph(
+                "king", *(k.hotkey for k in crowd), *(s.commitment.hotkey for s in new), at=SYNC
+            ),
+            contention=Contention(former=KING, contenders=staying, leading=crowd, hopeful=crowd),
+            history=replace(history, champion=None) if is_vacant else history,
+        )
+        champion = planned.champion
+        assert set(planned.contenders) == {*staying} - {champion}
+        assert set(planned.contenders) <= set(planned.entries)
+        others = [k for k in planned.entries if k not in {champion, *planned.contenders}]
+        assert len(others) <= num_places
+        assert len(planned.entries) - len(others) <= 1 + MAX_CONTENDERS
 
     def test_t53_free_places_are_for_who_leads_or_is_behind_by_luck_alone(self) -> None:
         keys = [an_entry_key(h, b) for h, b in (("lead", 20), ("other", 30), ("late", 40))]

@@ -144,6 +144,7 @@ premises = st.builds(
     awaited=st.lists(keys, max_size=2).map(tuple),
     clocks=clocks,
     missed_defences=st.none() | numbers,
+    contenders=st.none() | st.lists(keys, max_size=2).map(tuple),
 )
 plans = st.builds(
     RoundPlan,
