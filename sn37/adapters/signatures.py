@@ -1,4 +1,4 @@
-"""Whether a hotkey signed something: for every adapter that reads what others sign."""
+"""Signature check for every adapter that reads signed data."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from sn37.domain.ids import Hotkey
 
 
 def is_signed_by(hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
-    """Whether the hotkey's key made this sr25519 signature; what is no address has no key."""
+    """True if the hotkey's key made this sr25519 signature; an invalid address has no key."""
     from bittensor.sp_core import verify  # takes a second to load
 
     try:
         return bool(verify(message, signature, hotkey))
-    except (TypeError, ValueError):  # no address, or an impossible length
+    except (TypeError, ValueError):  # invalid address or length
         return False

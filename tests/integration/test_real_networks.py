@@ -62,7 +62,7 @@ async def test_offline_there_is_nobody_who_could_send_weights(
 ) -> None:
     network = await networks.open_network(a_container(tmp_path, {"offline": True}))
     try:
-        with pytest.raises(WeightsRefused, match="without a hotkey"):
+        with pytest.raises(WeightsRefused, match="no hotkey was opened"):
             await network.chain.submit_weights(WeightVector({Hotkey(network.signer.hotkey): 1.0}))
     finally:
         await network.close()

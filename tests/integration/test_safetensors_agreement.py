@@ -29,7 +29,7 @@ STRICTER = {
     "dtype": "integers and 8-bit floats are how packed weights hide parameters",
     "has no elements": "a tensor that nobody loads could tell a copy from its original",
     "dimensions": "no architecture has any",
-    "odd tensor name": "it is printed in logs and pages",
+    "invalid tensor name": "it is printed in logs and pages",
     "appears twice": "the library keeps the last one: which is counted?",
     "nothing else": "an unknown key or another form is read by this library alone",
 }
@@ -165,5 +165,5 @@ def test_a_header_that_is_refused_names_its_file(tmp_path: Path) -> None:
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "model.safetensors").write_bytes(b"version https://git-lfs")
-    with pytest.raises(ModelRejected, match=r"^model.safetensors: not safetensors, but a pointer"):
+    with pytest.raises(ModelRejected, match=r"^model.safetensors: not safetensors, but a Git LFS pointer"):
         inspect(tmp_path, some_constraints())

@@ -65,7 +65,7 @@ def test_t22_a_link_is_not_followed_wherever_it_points(tmp_path: Path) -> None:
     out = snapshot(tmp_path, "models--x--y")
     (out / "config.json").unlink()
     (out / "config.json").symlink_to("/etc/passwd")  # out of the cache, from within
-    assert "links are not followed" in said(out)
+    assert "which is not followed" in said(out)
 
 
 def test_what_a_download_leaves_behind_is_left_out(tmp_path: Path) -> None:
@@ -133,9 +133,11 @@ def selection_said(*names: str) -> str:
 
 
 def test_all_files_that_are_not_read_are_named_at_once() -> None:
-    assert selection_said("training_args.bin") == "training_args.bin is not a file that is read"
+    assert selection_said("training_args.bin") == (
+        "training_args.bin is not an accepted file: remove it"
+    )
     assert selection_said("a.bin", "README.md", "b.py", "tokenizer.json") == (
-        "a.bin is not a file that is read; nor are 'b.py'"
+        "a.bin is not an accepted file: remove it; also not accepted: 'b.py'"
     )
     many = selection_said(*(f"checkpoint-{number}.bin" for number in range(60)))
     assert many.endswith("'checkpoint-8.bin' and 51 more")
@@ -153,7 +155,7 @@ def test_an_adapter_is_told_to_be_merged(name: str) -> None:
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"PK\x03\x04\x00\x00\x08\x08", "torch.save"),
         (b"GGUF\x03\x00\x00\x00", "GGUF"),
-        (b"anything else", "at most 4194304 are read"),
+        (b"anything else", "at most 4194304 are allowed"),
     ],
 )
 def test_another_format_under_the_name_of_safetensors_is_named(start: bytes, told: str) -> None:

@@ -1,7 +1,7 @@
 """Admission of an untrusted model folder, cheapest check first.
 
-Names and sizes, then configuration, then headers, then every byte once. Nothing from the
-folder is executed, and nothing but JSON of bounded size is parsed.
+Names and sizes come first, then the configuration, the headers, and last every byte once.
+Nothing from the folder is executed, and nothing but JSON of bounded size is parsed.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from sn37.domain.submission.constraints import ModelFacts, violations
 from sn37.domain.submission.digests import FileDigest, content_digest
 from sn37.ports.errors import ModelRejected
 
-Passed = Callable[[AdmissionStep], None]  # told of every check that a model has passed
+Passed = Callable[[AdmissionStep], None]  # called after every check that a model has passed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What is known of a folder before a byte of its weights is read."""
+    """Facts about a folder before a byte of its weights is read."""
 
     files: tuple[ListedFile, ...]
     architecture: str
@@ -52,25 +52,25 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """A folder that keeps every rule that can be checked without running a model."""
+    """A folder that passed every check that does not run the model."""
 
     files: tuple[FileDigest, ...]
     size_bytes: int
     parameters: int
     architecture: str
-    content_digest: Digest  # base64 sha256, what a v2 commitment binds
+    content_digest: Digest  # base64 sha256; a v2 commitment binds it
     tensor_digest: Digest  # hex BLAKE3
 
 
 class FileSource(Protocol):
-    """Where admitted files are read from; each call costs what it reads."""
+    """The place that admitted files are read from; each call costs what it reads."""
 
     def text(self, file: ListedFile) -> bytes:
-        """The whole of a small file."""
+        """Return the whole content of a small file."""
         ...
 
     def header(self, file: ListedFile) -> Header:
-        """The header of a safetensors file.
+        """Return the header of a safetensors file.
 
         Raises:
             ModelRejected: ``bad_header``.
@@ -79,7 +79,7 @@ class FileSource(Protocol):
 
 
 class FolderSource:
-    """Files of a local folder. Raises ``OSError`` when it cannot be read."""
+    """Files of a local folder. Raises ``OSError`` if it cannot be read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -92,11 +92,11 @@ class FolderSource:
 
 
 def _unheard(step: AdmissionStep) -> None:
-    """Nobody wants to know."""
+    """Ignore the report."""
 
 
 def inspect(folder: Path, constraints: ModelConstraints, *, passed: Passed = _unheard) -> Inspected:
-    """Everything but the bytes of the weights of a local folder.
+    """Check a local folder, except for the bytes of its weights.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
@@ -112,7 +112,7 @@ def inspect_listed(
     *,
     passed: Passed = _unheard,
 ) -> Inspected:
-    """Everything but the bytes of the weights, wherever the files are: cheapest first.
+    """Check listed files, except for the bytes of the weights, cheapest check first.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
@@ -128,10 +128,11 @@ def inspect_listed(
     headers: dict[str, Header] = {}
     for name in weight_files(tuple(by_name)):
         headers[name] = _header_of(source, by_name[name])
-        # Capped for the model as a whole: a hundred shards may not hold a hundred times as many.
+        # The limit is for the whole model: many shards must not multiply it.
         if (count := sum(len(header.tensors) for header in headers.values())) > MAX_TENSORS:
             raise ModelRejected(
-                f"{count} tensors, at most {MAX_TENSORS} are read", reason=Reason.BAD_HEADER
+                f"the model has {count} tensors, at most {MAX_TENSORS} are allowed",
+                reason=Reason.BAD_HEADER,
             )
     passed(AdmissionStep.HEADERS)
     if INDEX in by_name:
@@ -161,11 +162,11 @@ def _header_of(source: FileSource, file: ListedFile) -> Header:
 
 
 def admit(folder: Path, constraints: ModelConstraints, *, copy_to: Path | None = None) -> Admitted:
-    """Check a folder and hash its admitted files, copying them on the way if asked to.
+    """Check a folder and hash its admitted files; copy them if ``copy_to`` is given.
 
-    With ``copy_to`` (an existing empty folder) the verdict is about the copy: bytes are
-    hashed as they are written, and the copy is inspected again, so a folder that changes
-    meanwhile cannot smuggle anything in.
+    With ``copy_to`` (an existing empty folder) the result is about the copy: bytes are hashed
+    as they are written, and the copy is inspected again. A folder that changes meanwhile
+    therefore cannot add anything unchecked.
 
     Raises:
         ModelRejected: The reason of the first check that fails.
@@ -174,12 +175,12 @@ def admit(folder: Path, constraints: ModelConstraints, *, copy_to: Path | None =
     inspected = inspect(folder, constraints)
     hashed = [hash_file(folder, file, copy_to=copy_to) for file in inspected.files]
     if copy_to is not None and inspect(copy_to, constraints) != inspected:
-        raise ModelRejected("the files changed while read", reason=Reason.DIGEST_MISMATCH)
+        raise ModelRejected("the files changed while they were read", reason=Reason.DIGEST_MISMATCH)
     return summarize(inspected, hashed)
 
 
 def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
-    """The facts of a folder whose files have been inspected and hashed."""
+    """Return the facts of a folder whose files have been inspected and hashed."""
     files = tuple(FileDigest(file.path, file.size_bytes, file.sha256) for file in hashed)
     return Admitted(
         files=files,
@@ -194,10 +195,10 @@ def summarize(inspected: Inspected, hashed: list[HashedFile]) -> Admitted:
 def hash_files(
     folder: Path, files: Sequence[ListedFile], *, norms: bool = False
 ) -> list[HashedFile]:
-    """Digests of files of ``folder``, one file to a core: more at once would share its cache.
+    """Hash files of ``folder``, one file for each core: more would share a core's cache.
 
     Raises:
-        ModelRejected, OSError: As ``hash_file``.
+        ModelRejected, OSError: As in ``hash_file``.
     """
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return list(pool.map(lambda file: hash_file(folder, file, norms=norms), files))
@@ -206,11 +207,11 @@ def hash_files(
 def hash_file(
     folder: Path, file: ListedFile, *, copy_to: Path | None = None, norms: bool = False
 ) -> HashedFile:
-    """Digests of one file of ``folder``, which is copied on the way if asked to.
+    """Hash one file of ``folder``; copy it to the folder ``copy_to``, if given.
 
     Raises:
-        ModelRejected: As ``FileHasher``.
-        OSError: It cannot be read or written.
+        ModelRejected: As in ``FileHasher``.
+        OSError: The file cannot be read or written.
     """
     hasher = FileHasher(file.path, file.size_bytes, norms=norms)
     with (folder / file.path).open("rb") as source:

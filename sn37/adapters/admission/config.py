@@ -1,8 +1,8 @@
-"""config.json of a submission: an allow-list of keys, and the settings that they make.
+"""Check of config.json by an allow-list of keys, and the settings made from it.
 
-What is not in the tables is refused by name, so that no key reaches transformers that we do not
-know: transformers makes an attribute of every key, reads some of them in places that no
-architecture's code shows, and lets ``attribute_map`` give any of them another name.
+A key outside the tables is rejected, so that no unknown key reaches transformers. transformers
+makes an attribute of every key and reads some of them in places outside the architecture's
+code, and ``attribute_map`` can give any key another name.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 
-# Keys by which a repository asks for code, for another loader or for another kernel, and what to
-# do about them. Refused at any depth, in every JSON file.
+# Keys that ask for code, for another loader or for another kernel, each with its remedy.
+# They are rejected at any depth, in every JSON file.
 FORBIDDEN: Mapping[str, str] = {
     "attribute_map": "it gives other keys new names: remove it",
     "auto_map": "it asks for code: remove it",
@@ -42,10 +42,10 @@ FORBIDDEN: Mapping[str, str] = {
     "transformers_weights": "the weights are in the safetensors files: remove it",
     "peft_config": "merge the adapter into the weights",
 }
-MAX_TOLD = 8  # further keys that one message names
-_MAX_NUMBER = 1e12  # anywhere in config.json: rope factors, token ids, epsilons
+MAX_TOLD = 8  # further keys that one message lists
+_MAX_NUMBER = 1e12  # limit for every number in config.json: rope factors, token ids, epsilons
 _ALWAYS = frozenset({"architectures", "model_type"})
-# Tensors of old checkpoints that transformers leaves aside without a word.
+# Tensors of old checkpoints that transformers silently ignores.
 _LEFT_ASIDE = re.compile(
     r"rotary_emb\.inv_freq|attention.bias|attention.masked_bias|(^|\.)(cross)?attn.bias"
     r"|(en|de)coder.version"
@@ -54,22 +54,22 @@ _LEFT_ASIDE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedConfig:
-    """What later checks need of config.json."""
+    """The parts of config.json that later checks need."""
 
     architecture: str
     tied: bool  # input and output embeddings are one tensor
     config_class: str  # of transformers
-    # Every key of the architecture's table, with transformers' default where the file is silent.
-    # Nothing else of the file is in them, and the model is built from nothing else.
+    # Every key of the architecture's table; a missing key has transformers' default.
+    # The model is built only from these settings, and they hold nothing else of the file.
     settings: Settings
 
 
 def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
-    """What config.json says, once every key of it is known and within the competition's bounds.
+    """Return the settings of config.json if its keys are known and within the competition's limits.
 
     Raises:
-        ModelRejected: ``bad_config``, or ``architecture`` when the competition does not
-            allow the one it names.
+        ModelRejected: ``bad_config``, or ``architecture`` if the competition does not allow
+            the named architecture.
     """
     config = check_json("config.json", text)
     _check_numbers(config)
@@ -77,7 +77,8 @@ def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
     if architecture not in constraints.architectures:
         allowed = ", ".join(sorted(constraints.architectures))
         raise ModelRejected(
-            f"{architecture[:60]!a} is not one of {allowed}", reason=Reason.ARCHITECTURE
+            f"{architecture[:60]!a} is not allowed in this competition: use one of {allowed}",
+            reason=Reason.ARCHITECTURE,
         )
     checked = _checked(config, architecture)
     check_window(checked, constraints.max_tokens)
@@ -85,7 +86,7 @@ def check_config(text: bytes, constraints: ModelConstraints) -> CheckedConfig:
 
 
 def check_window(config: CheckedConfig, max_tokens: int) -> None:
-    """Refuse frequencies that change with a sample's length within ``max_tokens``.
+    """Reject frequencies that change with a sample's length within ``max_tokens``.
 
     Raises:
         ModelRejected: ``bad_config``.
@@ -100,10 +101,10 @@ def check_window(config: CheckedConfig, max_tokens: int) -> None:
 
 
 def read_config(text: bytes) -> CheckedConfig:
-    """The same for a model whose competition is not asked.
+    """Return the settings of config.json without a competition's limits.
 
     Raises:
-        ModelRejected: As ``check_config``.
+        ModelRejected: As in ``check_config``.
     """
     config = check_json("config.json", text)
     _check_numbers(config)
@@ -111,17 +112,18 @@ def read_config(text: bytes) -> CheckedConfig:
 
 
 def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
-    """Refuse tensors that would be hashed but never used: a clone could differ in them alone.
+    """Reject tensors that would be hashed but never used, so that a clone cannot hide in them.
 
-    The worker refuses every tensor that transformers reports as unexpected; these are those
-    that it does not report.
+    The worker rejects every tensor that transformers reports as unexpected. This check finds
+    those that transformers does not report.
 
     Raises:
         ModelRejected: ``unloadable``.
     """
     if config.tied and "lm_head.weight" in tensors:
         raise ModelRejected(
-            "lm_head.weight would be ignored: config.json ties it to the input embeddings",
+            "lm_head.weight would be ignored, since config.json ties it to the input embeddings: "
+            "remove it, or set tie_word_embeddings to false",
             reason=Reason.UNLOADABLE,
         )
     for name in sorted(tensors):
@@ -132,7 +134,7 @@ def check_names(config: CheckedConfig, tensors: Collection[str]) -> None:
 
 
 def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
-    """A JSON file of the repository whose keys are known; of config.json, none is forbidden.
+    """Return a JSON file of the repository whose keys are all known and not forbidden.
 
     Raises:
         ModelRejected: ``bad_config``.
@@ -151,7 +153,7 @@ def check_json(name: str, text: bytes) -> dict[str, JsonValue]:
 
 
 def bad(message: str) -> ModelRejected:
-    """A refusal of a JSON file."""
+    """Return the rejection of a JSON file."""
     return ModelRejected(message, reason=Reason.BAD_CONFIG)
 
 
@@ -167,8 +169,8 @@ def _checked(config: Settings, architecture: str) -> CheckedConfig:
     family = FAMILIES.get(architecture)
     if family is None:
         raise ModelRejected(
-            f"{architecture[:60]!a} is not an architecture that validators can score; they can "
-            f"score {', '.join(FAMILIES)}",
+            f"{architecture[:60]!a} is not an architecture that validators can score: use one of "
+            f"{', '.join(FAMILIES)}",
             reason=Reason.ARCHITECTURE,
         )
     _check_type(config, architecture, family)
@@ -198,14 +200,14 @@ def _check_type(config: Settings, architecture: str, family: Family) -> None:
         raise bad(f'config.json: model_type is missing: write "{family.model_type}"')
     if given != family.model_type:
         raise ModelRejected(
-            f"config.json: model_type {shown(given)} is not that of {architecture}, which is "
+            f"config.json: model_type {shown(given)} does not fit {architecture}: write "
             f'"{family.model_type}"',
             reason=Reason.ARCHITECTURE,
         )
 
 
 def _check_others(config: Settings, family: Family, settings: Settings) -> None:
-    """Every key that makes no setting is a known leftover, is off, or repeats a setting."""
+    """Check that every key outside the settings is a known leftover, off, or repeats a setting."""
     own = OWN.get(family.model_type, {})
     rope = family.rope.keys if family.rope is not None else frozenset()
     unknown: list[str] = []
@@ -216,7 +218,7 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
             meant = family.echoes[name](settings)
             if value is not None and (value != meant or isinstance(value, bool)):
                 raise bad(
-                    f"config.json: {name} {shown(value)} contradicts other keys, which make it "
+                    f"config.json: {name} {shown(value)} contradicts other keys, which imply "
                     f"{meant}: remove it"
                 )
             continue
@@ -227,7 +229,7 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
         elif name in OFF:
             if OFF[name].problem(value) is not None:
                 raise bad(
-                    f"config.json: {name} {shown(value)} is not a setting that counts for "
+                    f"config.json: {name} {shown(value)} is not supported for "
                     f"{family.model_type} models: remove it"
                 )
         else:
@@ -243,22 +245,22 @@ def _check_others(config: Settings, family: Family, settings: Settings) -> None:
 def _unknown(name: str, family: Family) -> str:
     known = {*family.keys, *LEFTOVERS, *(family.rope.keys if family.rope is not None else ())}
     if meant := nearest(name, known):
-        return f"config.json: {shown(name)} is not a key: write {meant}"
+        return f"config.json: {shown(name)} is not a known key: write {meant}"
     if name.startswith("_"):
         return f"config.json: {shown(name)} is internal to transformers: remove it"
     return (
         f"config.json: {shown(name)} is not a key that {family.model_type} models need: remove it "
-        "(if it changes what the model computes, it would not count)"
+        "(validators build the model without it)"
     )
 
 
 def _others(names: Sequence[str]) -> str:
-    """The keys that are not known either, so that one check shows them all."""
+    """List the other unknown keys, so that one check shows them all."""
     if not names:
         return ""
     told = ", ".join(shown(name) for name in names[:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
-    return f"; not known either: {told}{more}"
+    return f"; also not needed: {told}{more}"
 
 
 def _check_numbers(value: JsonValue) -> None:

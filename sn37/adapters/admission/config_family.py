@@ -1,4 +1,4 @@
-"""The keys of one architecture's config.json, and the settings that they make. No table here."""
+"""Types for the config.json keys of one architecture and the settings made from them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sn37.adapters.admission.config_rope import Rope
 from sn37.adapters.admission.config_rules import Rule, Settings
 from sn37.domain.canonical import JsonValue
 
-Derived = Callable[[Settings], JsonValue]  # from the settings of the keys before
+Derived = Callable[[Settings], JsonValue]  # computed from the settings of the earlier keys
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: what it may be, and what the configuration class makes of it.
+    """One key: its allowed values, and the attribute that the configuration class makes of it.
 
-    ``default`` counts where the file does not name the key, ``if_null`` where it says null and
-    null means another value, and ``becomes`` is computed last, over whatever there is.
+    ``default`` applies if the file lacks the key. ``if_null`` applies if the file says null and
+    null stands for another value. ``becomes`` is computed last, from any value.
     """
 
     rule: Rule
@@ -28,7 +28,7 @@ class Key:
     becomes: Derived | None = None
 
     def meant(self, given: Mapping[str, JsonValue], name: str, settings: Settings) -> JsonValue:
-        """The attribute that the configuration class will have."""
+        """Return the attribute that the configuration class will have."""
         value: JsonValue
         if name not in given:
             value = self.default(settings) if callable(self.default) else self.default
@@ -43,18 +43,18 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """What config.json may say for one architecture."""
+    """Allowed config.json keys of one architecture."""
 
     model_type: str
     config_class: str  # of transformers
     keys: Mapping[str, Key]  # in the order in which they depend on one another
     rope: Rope | None = None
-    # Other spellings that published models carry beside a key, and what they must equal.
+    # Redundant keys of published models, and the values that they must have.
     echoes: Mapping[str, Derived] = field(default_factory=dict)
 
 
 def int_of(settings: Settings, name: str) -> int:
-    """A whole number among settings that have been checked."""
+    """Return a whole number from checked settings."""
     value = settings[name]
     if not isinstance(value, int):
         raise TypeError(f"{name} is {value!r}")

@@ -1,8 +1,8 @@
-"""What config.json may say, by architecture: the keys that its shape and arithmetic need.
+"""Allowed config.json keys by architecture: those that its shape and arithmetic need.
 
-Read in the configuration and modelling code of transformers 5.23; tests compare names and
-defaults with its classes. Keys that published models carry and that change nothing are in
-``leftover_keys``; what is in neither table is refused.
+The tables follow the configuration and modelling code of transformers 5.23; tests compare names
+and defaults with its classes. ``leftover_keys`` has the keys of published models that change
+nothing. A key in neither table is rejected.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sn37.adapters.admission.config_rope import Rope
 from sn37.adapters.admission.config_rules import Each, Flag, OneOf, Real, Settings, Whole
 from sn37.domain.canonical import JsonValue
 
-# Largest values, well above every published model of 20 GiB. A layer costs a millisecond to build
+# Upper limits, well above every published model of 20 GiB. Building a layer takes a millisecond
 # even without memory.
 _WIDTH = Whole(1, 1 << 16)
 _INNER = Whole(1, 1 << 18)
@@ -23,8 +23,8 @@ _LAYERS = Whole(1, 512)
 _HEADS = Whole(1, 1024)
 _KV_HEADS = Whole(1, 1024, null=True)
 _HEAD_DIM = Whole(1, 4096)
-# The largest published one that we know is Gemma 3's, of 262,208 rows. A second opinion holds all
-# logits of a sample, and has memory for so many (``cuda.scorer``).
+# The largest published vocabulary that we know is Gemma 3's, with 262,208 rows. A second opinion
+# holds all logits of a sample, and has memory for this many (``scoring.scorer``).
 MAX_VOCABULARY = 393_216
 _VOCABULARY = Whole(1, MAX_VOCABULARY)
 _POSITIONS = Whole(1, 1 << 24)
@@ -49,12 +49,12 @@ def _fourfold(settings: Settings) -> JsonValue:
 
 
 def _tanh_gelu(_: Settings) -> JsonValue:
-    """Gemma: the release said "gelu" and meant the other; transformers reads it so."""
+    """Gemma: its release said "gelu" but meant this one; transformers reads it so."""
     return "gelu_pytorch_tanh"
 
 
 def _window_if_used(settings: Settings) -> JsonValue:
-    """Qwen: a window counts only where another key switches it on."""
+    """Qwen: a window counts only if another key switches it on."""
     return settings["sliding_window"] if settings["use_sliding_window"] else None
 
 

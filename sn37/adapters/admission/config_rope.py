@@ -1,9 +1,9 @@
-"""Rotary frequencies as config.json spells them, old and new, and the one thing that they mean.
+"""Rotary frequencies in config.json, in old and new spellings.
 
-transformers 5 writes ``rope_parameters``, with the base and the type inside. Published models say
-``rope_theta`` beside ``rope_scaling``, ``type`` in place of ``rope_type``, and GPT-NeoX has names
-of its own. Two spellings that say different things are refused: which of them counts has changed
-between versions of transformers.
+transformers 5 writes ``rope_parameters`` with the base and the type inside. Published models
+have ``rope_theta`` and ``rope_scaling``, ``type`` in place of ``rope_type``, and GPT-NeoX has
+its own names. Two spellings that disagree are rejected, since versions of transformers differ
+in which one they use.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sn37.domain.canonical import JsonValue
 _THETA = Real(2.0, 1e12, whole=True)
 _SHARE = Real(1e-3, 1.0, whole=True)
 _FACTOR = Real(1.0, 1e4, whole=True)
-_SCALE = Real(0.0, 10.0, null=True, whole=True)  # of what is rotated; published: 1.0 to 1.5
+_SCALE = Real(0.0, 10.0, null=True, whole=True)  # scale of what is rotated; published: 1.0 to 1.5
 _FACTORS = Each(Real(1e-2, 1e5, whole=True), 2048)
 _ORIGINAL = Whole(2, 1 << 24)
 _YARN: Mapping[str, Rule] = {
@@ -38,7 +38,7 @@ _YARN: Mapping[str, Rule] = {
     "mscale_all_dim": _SCALE,
     "truncate": Flag(),
 }
-# What each type needs, and what it may say besides (transformers.modeling_rope_utils).
+# Required and optional keys of each type (transformers.modeling_rope_utils).
 _NEEDED: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "default": {},
@@ -65,7 +65,7 @@ _OPTIONAL: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     }
 )
 _WITH_ORIGINAL = ("yarn", "longrope", "llama3")
-# Beyond the length before scaling, these have other frequencies for all positions of a row.
+# Beyond the original length, these change the frequencies of all positions of a row.
 _CHANGING = frozenset({"dynamic", "longrope"})
 KINDS = ("default", "linear", "dynamic", "yarn", "llama3", "longrope")
 SOURCES = ("rope_parameters", "rope_scaling")
@@ -73,29 +73,29 @@ SOURCES = ("rope_parameters", "rope_scaling")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rope:
-    """How one architecture spells its frequencies."""
+    """Spelling of the frequencies in one architecture."""
 
     kinds: tuple[str, ...] = KINDS
     old_kinds: Mapping[str, str] = field(default_factory=dict)
     theta_key: str = "rope_theta"
-    share: float | None = None  # of a head that is rotated by default; None: all of it, always
+    share: float | None = None  # part of a head that is rotated by default; None: always all of it
     share_key: str | None = None
-    original_key: str | None = None  # of the length before scaling, beside the object
+    original_key: str | None = None  # of the original length, outside the object
 
     @property
     def keys(self) -> frozenset[str]:
-        """The keys of config.json that belong to it."""
+        """The keys of config.json that belong to the frequencies."""
         names = {*SOURCES, self.theta_key, "rope_theta"}
         if self.share_key is not None:
             names |= {self.share_key, "partial_rotary_factor"}
         return frozenset(names)
 
     def parameters(self, given: Settings, settings: Settings) -> tuple[Settings, str | None]:
-        """What transformers will hold as ``rope_parameters``, and why it is refused, if it is.
+        """Return transformers' ``rope_parameters``, and why they are rejected (or ``None``).
 
         Args:
             given: config.json.
-            settings: The keys that have been checked, defaults filled in.
+            settings: The checked keys, with defaults.
         """
         inside, why = _object(given)
         if why is not None:
@@ -134,14 +134,15 @@ class Rope:
 def change(
     parameters: Settings, kinds: Collection[str], *, positions: int, window: int
 ) -> str | None:
-    """Why frequencies are refused that depend on how many tokens a row has; ``None``: they do not.
+    """Return why length-dependent frequencies are rejected; ``None`` if they do not occur.
 
-    A sample's losses would follow from its own length, which tells the beginning how far away the
-    end is, and from its neighbours in the row. Within their original length both types are plain.
+    With them, a sample's losses would depend on its own length (its first tokens would know how
+    far away the end is) and on its neighbours in the row. Within their original length both
+    types are plain.
 
     Args:
         parameters: As ``Rope.parameters`` returns them.
-        kinds: The types that the architecture may have.
+        kinds: The types that the architecture allows.
         positions: ``max_position_embeddings``, where ``dynamic`` begins to change.
         window: Tokens of the longest sample.
     """
@@ -161,7 +162,7 @@ def change(
 
 
 def _object(given: Settings) -> tuple[Settings, str | None]:
-    """The one object of the two that may hold the parameters, as a copy."""
+    """Return a copy of the object that holds the parameters, under either name."""
     objects: list[Settings] = []
     for name in SOURCES:
         value = given.get(name)
@@ -180,10 +181,10 @@ def _object(given: Settings) -> tuple[Settings, str | None]:
 def _agreed(
     beside: Settings, key: str, name: str, inside: Settings, rule: Rule, default: JsonValue
 ) -> tuple[JsonValue, str | None]:
-    """The value of ``name`` in the object, or of ``key`` beside it, or the default.
+    """Return the value of ``name`` in the object, or of ``key`` outside it, or the default.
 
-    Where both give one, and where ``name`` itself stands beside the object though another key is
-    read there, they must say the same.
+    If both are given they must be equal. The same holds for ``name`` outside the object, if
+    another key is read there.
     """
     values = {f"{name} in rope_parameters": inside.pop(name, None), key: beside.get(key)}
     for where, value in values.items():
@@ -199,7 +200,7 @@ def _agreed(
 
 
 def _check_inside(kind: str, inside: Settings) -> str | None:
-    inside.pop("type", None)  # beside an equal rope_type
+    inside.pop("type", None)  # next to an equal rope_type
     needed, optional = _NEEDED[kind], _OPTIONAL.get(kind, {})
     for name, rule in needed.items():
         if name not in inside:

@@ -1,7 +1,7 @@
-"""What the value of one key of a configuration may be: a type, bounds, or a few values.
+"""Rules for the value of one configuration key: a type, a range, or a few values.
 
-A truth value is not a number and 1.0 is not 1, here as in the configuration classes of
-transformers, which refuse to be built with the other.
+A truth value is not a number and 1.0 is not 1, as in the configuration classes of
+transformers, which reject the wrong type.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Settings = dict[str, JsonValue]
 
 
 class Rule(Protocol):
-    """What one value may be."""
+    """A rule for one value."""
 
     def problem(self, value: JsonValue) -> str | None:
-        """Why ``value`` is refused, as the end of a sentence; ``None`` when it is allowed."""
+        """Return why ``value`` is rejected, as the end of a sentence; ``None`` if it is allowed."""
         ...
 
 
@@ -57,8 +57,8 @@ class Real:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return f"is not a number{_or_null(self.null)}"
         if isinstance(value, int) and not self.whole:
-            return "must be written with a decimal point, or transformers refuses it"
-        if self.least <= value <= self.most:  # not so for NaN; infinity is above
+            return "must be written with a decimal point: transformers rejects it otherwise"
+        if self.least <= value <= self.most:  # false for NaN; infinity is above
             return None
         return f"is not in {self.least:g} .. {self.most:g}{_or_null(self.null)}"
 
@@ -88,7 +88,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A list whose elements keep ``rule``."""
+    """A list whose elements obey ``rule``."""
 
     rule: Rule
     most: int
@@ -122,7 +122,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """A value that keeps one of two rules."""
+    """A value that obeys one of two rules."""
 
     one: Rule
     other: Rule
@@ -134,7 +134,7 @@ class Either:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An object with these keys and no others, each of which may be left out."""
+    """An object with only these keys, all optional."""
 
     rules: Mapping[str, Rule]
 
@@ -144,7 +144,7 @@ class Record:
         for key, item in value.items():
             rule = self.rules.get(key)
             if rule is None:
-                return f"has a key {shown(key)} that is not known: remove it"
+                return f"has an unknown key {shown(key)}: remove it"
             if (why := rule.problem(item)) is not None:
                 return f"has {key} {shown(item)}, which {why}"
         return None
@@ -159,7 +159,7 @@ class Anything:
 
 
 def nearest(key: str, known: Collection[str]) -> str:
-    """The known key that differs from ``key`` in case, dashes or blanks alone; else empty."""
+    """Return the known key that differs only in case, dashes or blanks; else an empty text."""
 
     def plain(name: str) -> str:
         return "".join(char for char in name.casefold() if char.isalnum())
@@ -169,7 +169,7 @@ def nearest(key: str, known: Collection[str]) -> str:
 
 
 def shown(value: JsonValue) -> str:
-    """A value as a message may quote it: printable and short."""
+    """Return a value as a message may quote it: printable and short."""
     return ascii(value)[:60]
 
 

@@ -1,7 +1,7 @@
-"""Whether the sizes of a configuration fit one another, in words that a miner can act on.
+"""Check that the sizes of a configuration fit one another, with messages for miners.
 
-transformers finds most of this too, some while it builds the configuration, some in the middle of
-the first forward pass, and some (frequencies that are not numbers) never.
+transformers finds most of this too: some while it builds the configuration, some during the
+first forward pass. It never finds some of it, such as frequencies that are not numbers.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from sn37.adapters.admission.config_family import SLIDING, Family, int_of
 from sn37.adapters.admission.config_rules import Settings
 
-# Their classes insist that heads divide the width even where a head's width is given.
+# Their classes require that heads divide the width even if a head's width is given.
 _DIVIDED = frozenset({"llama", "gemma2"})
 
 
 def misfit(family: Family, settings: Settings) -> str | None:
-    """What does not fit, or ``None``."""
+    """Return the first misfit, or ``None``."""
     if family.model_type == "bart":
         return _divides(settings, "decoder_attention_heads", "d_model")
     why = None
@@ -31,20 +31,20 @@ def _divides(settings: Settings, part: str, whole: str) -> str | None:
 
 
 def _groups(settings: Settings) -> str | None:
-    """Query heads share key/value heads in groups of one size."""
+    """Check that query heads share key/value heads in groups of one size."""
     if "num_kv_heads" in settings:
         if settings["new_decoder_architecture"]:
             return _divides(settings, "num_kv_heads", "num_attention_heads")
-        return None  # Falcon's older form has one or as many as there are queries
+        return None  # Falcon's older form has one key/value head, or one for each query head
     if "num_key_value_heads" in settings:
         return _divides(settings, "num_key_value_heads", "num_attention_heads")
     return None
 
 
 def _falcon(settings: Settings) -> str | None:
-    """What its layers need in their two forms, read in transformers 5.23, and what we implement."""
+    """Check the two forms of Falcon layers, by transformers 5.23 and our implementation."""
     if settings["alibi"]:
-        return "alibi true is not scored: use rotary positions"
+        return "alibi is not supported: use rotary positions"
     if settings["new_decoder_architecture"]:
         if not settings["parallel_attn"]:
             return "new_decoder_architecture needs parallel_attn"
@@ -65,7 +65,7 @@ def _windows(settings: Settings) -> str | None:
     if len(kinds) != layers:
         return f"layer_types names {len(kinds)} layers, num_hidden_layers is {layers}"
     if SLIDING in kinds and settings["sliding_window"] is None:
-        return f"layer_types has {SLIDING}, but there is no sliding_window"
+        return f"layer_types has {SLIDING}, but sliding_window is not set"
     return None
 
 
@@ -80,7 +80,7 @@ def _frequencies(settings: Settings) -> str | None:
     rotated = int(width * share) if isinstance(share, int | float) else 0
     least = 4 if kind == "dynamic" else 2  # its exponent is d / (d - 2)
     if rotated < least or rotated % 2:
-        return f"{rotated} dimensions of a head of {width} are rotated: need an even number"
+        return f"{rotated} dimensions of a head of {width} are rotated: an even number is needed"
     for name in ("short_factor", "long_factor"):
         factors = rope.get(name)
         if isinstance(factors, list) and len(factors) != rotated // 2:

@@ -1,7 +1,7 @@
-"""Digests and norms of a model's files in one pass over their bytes.
+"""Digests and norms of a model's files, computed in one pass over their bytes.
 
-The content digest binds exact files to a commitment. The tensor digest says whether two
-models are the same whatever their files are called or how they are cut into shards.
+The content digest binds exact files to a commitment. The tensor digest tells whether two
+models are the same, whatever the names of their files and their division into shards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sn37.adapters.admission.weights import TensorNorm
 
 CHUNK_BYTES = 1 << 20  # stays in a core's cache from one digest to the next
-BLOCK_BYTES = 1 << 18  # of a tensor, summed at once: stays there together with its float32 copy
+BLOCK_BYTES = 1 << 18  # of a tensor, summed at once: stays there with its float32 copy
 
 
 class _Hash(Protocol):
@@ -38,20 +38,20 @@ class _Hash(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorDigest:
-    """One tensor by content."""
+    """One tensor's name, type, shape and content."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     blake3: bytes  # of its bytes
-    norm: float | None = None  # Frobenius; NaN when not all is finite, None when not asked for
-    # Absolute value, exact above LEAST_LIMIT, else a bound below that; None when not asked for.
+    norm: float | None = None  # Frobenius; NaN if a number is not finite, None if not measured
+    # Absolute value: exact above LEAST_LIMIT, else a bound below that; None if not measured.
     largest: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HashedFile:
-    """One file after its last byte; ``tensors`` is empty unless it is safetensors."""
+    """One completely read file; ``tensors`` is empty unless it is a safetensors file."""
 
     path: str
     size_bytes: int
@@ -60,16 +60,16 @@ class HashedFile:
 
 
 class FileHasher:
-    """Hash one file as its bytes arrive, in chunks of any size.
+    """Hashes one file as its bytes arrive, in chunks of any size.
 
-    A safetensors header is parsed from the stream itself, so that what was checked is what
-    was hashed, whatever an earlier look at the file saw. A header that is refused is told at
-    the end: until then ``sha256`` says whether these are the miner's bytes at all.
+    A safetensors header is parsed from the stream itself, so that the checked bytes are the
+    hashed bytes, whatever an earlier read returned. A bad header is reported only at the end:
+    until then ``sha256`` shows whether these are the miner's bytes.
 
     Args:
         path: Of the file in its repository.
-        size_bytes: As the host has announced it.
-        norms: Measure the norm and the largest number of every tensor too, which needs numpy.
+        size_bytes: As announced by the host.
+        norms: Also measure the norm and the largest number of every tensor, which needs numpy.
     """
 
     def __init__(self, path: str, size_bytes: int, *, norms: bool = False) -> None:
@@ -83,19 +83,19 @@ class FileHasher:
 
     @property
     def sha256(self) -> str:
-        """Hex, of the bytes so far."""
+        """Hex digest of the bytes so far."""
         return self._sha256.hexdigest()
 
     @property
     def appetite(self) -> int:
-        """How many bytes to bring next, at best: up to the end of a block of their tensor."""
+        """The best size of the next chunk: up to the end of a block of its tensor."""
         return CHUNK_BYTES - (self._tensors.into_block(self._seen) if self._tensors else 0)
 
     def update(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes.
 
         Raises:
-            ModelRejected: ``digest_mismatch`` past the announced size.
+            ModelRejected: ``digest_mismatch`` if the file exceeds the announced size.
         """
         self._sha256.update(chunk)
         if self._seen + len(chunk) > self._size:
@@ -112,10 +112,10 @@ class FileHasher:
         self._seen += len(chunk)
 
     def finish(self) -> HashedFile:
-        """The file's digests.
+        """Return the file's digests.
 
         Raises:
-            ModelRejected: ``digest_mismatch`` when the file is shorter than announced,
+            ModelRejected: ``digest_mismatch`` if the file is shorter than announced, or
                 ``bad_header``.
         """
         if self._seen != self._size:
@@ -123,7 +123,7 @@ class FileHasher:
         if self._refused is not None:
             raise self._refused
         if self._tensors is not None and not self._tensors.ready:
-            raise ModelRejected(f"{self._path}: no header", reason=Reason.BAD_HEADER)
+            raise ModelRejected(f"{self._path}: the header is missing", reason=Reason.BAD_HEADER)
         return HashedFile(
             path=self._path,
             size_bytes=self._size,
@@ -144,7 +144,7 @@ class FileHasher:
 
     def _resized(self) -> ModelRejected:
         return ModelRejected(
-            f"{self._path} does not have the {self._size} bytes it was listed with",
+            f"{self._path} does not have the listed size of {self._size} bytes",
             reason=Reason.DIGEST_MISMATCH,
         )
 
@@ -165,7 +165,7 @@ class _TensorHasher:
         self._begin_norm()
 
     def into_block(self, offset: int) -> int:
-        """How far ``offset`` of the file, where the next byte belongs, is inside a block."""
+        """Return the distance from the beginning of a block to ``offset``, the next byte's."""
         if len(self._digests) == len(self._spans):
             return 0
         return (offset - self._spans[len(self._digests)].begin) % BLOCK_BYTES
@@ -210,11 +210,11 @@ def _tensor_norm() -> TensorNorm:
 
 
 def chunks_of(file: BinaryIO, hasher: FileHasher | None = None) -> Iterator[memoryview]:
-    """The rest of a file, in pieces that are valid until the next one is asked for.
+    """Yield the rest of a file in pieces, each valid until the next one is requested.
 
-    They are cut as it suits ``hasher``, which is to take each of them.
+    Their sizes suit ``hasher``, which must receive each of them.
     """
-    buffer = memoryview(bytearray(CHUNK_BYTES))  # one for all: fresh ones cost page faults
+    buffer = memoryview(bytearray(CHUNK_BYTES))  # reused: a new buffer would cost page faults
     while True:
         wanted = hasher.appetite if hasher else CHUNK_BYTES
         length = file.readinto(buffer[:wanted])  # type: ignore[attr-defined]  # all binary files can
@@ -224,21 +224,22 @@ def chunks_of(file: BinaryIO, hasher: FileHasher | None = None) -> Iterator[memo
 
 
 def tensor_digest(tensors: Collection[TensorDigest]) -> Digest:
-    """Hex BLAKE3 over the tensors by sorted name; see docs/protocol.md.
+    """Return hex BLAKE3 over the tensors by sorted name; see docs/protocol.md.
 
     Each tensor gives: length of the name (u32, little-endian like all numbers here) and
     name, length of the dtype (u32) and dtype, number of dimensions (u32), each dimension
     (u64), BLAKE3 of the bytes (32 bytes).
 
     Raises:
-        ModelRejected: ``bad_header`` when two shards hold a tensor of one name.
+        ModelRejected: ``bad_header`` if two shards hold a tensor of the same name.
     """
     total = blake3()
     previous: str | None = None
     for tensor in sorted(tensors, key=lambda t: t.name):
         if tensor.name == previous:
             raise ModelRejected(
-                f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
+                f"tensor {tensor.name!a} is in two shards: keep one of them",
+                reason=Reason.BAD_HEADER,
             )
         previous = tensor.name
         total.update(_sized(tensor.name) + _sized(tensor.dtype))

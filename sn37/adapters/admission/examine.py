@@ -1,4 +1,4 @@
-"""The admission of a local folder, for the miner who wants to know beforehand."""
+"""Admission check of a local folder, for a miner before it commits."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sn37.ports.errors import ModelRejected
 
 
 def examine(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Examined:
-    """Check a folder as a validator checks what it has fetched, and say how far it came.
+    """Check a folder like a validator checks fetched files; return the checks that passed.
 
     Args:
-        weights: Whether to read the bytes of the weights; without, the headers are the last.
+        weights: Also read the bytes of the weights; otherwise the headers are the last check.
 
     Raises:
         OSError: The folder cannot be read.
@@ -42,19 +42,19 @@ def examine(folder: Path, constraints: ModelConstraints, *, weights: bool) -> Ex
 def admit_weights(
     inspected: Inspected, hashed: Sequence[HashedFile], constraints: ModelConstraints
 ) -> Admitted:
-    """The facts of a model whose files have been hashed with norms, if its weights are sound.
+    """Check the weights of a model whose files have been hashed with norms; return its facts.
 
     Raises:
         ModelRejected: ``non_finite`` or ``norm``.
     """
-    from sn37.adapters.admission.weights import check_weights  # numpy: a refusal does without
+    from sn37.adapters.admission.weights import check_weights  # numpy: not for a rejection
 
     check_weights((tensor for file in hashed for tensor in file.tensors), constraints.norms)
     return summarize(inspected, list(hashed))
 
 
 def artifact_of(admitted: Admitted, folder: Path) -> ModelArtifact:
-    """An admitted folder that nobody has committed to yet."""
+    """Return an admitted folder that is not committed yet."""
     return ModelArtifact(
         ref=ModelRef(repo="", revision="", secure_hash=Digest("")),
         path=PurePath(folder.absolute()),
@@ -67,5 +67,5 @@ def artifact_of(admitted: Admitted, folder: Path) -> ModelArtifact:
 
 
 def refusal_of(error: ModelRejected) -> Violation:
-    """The refusal as a value."""
+    """Return the rejection as a value."""
     return Violation(reason=error.reason, detail=str(error))

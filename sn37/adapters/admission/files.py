@@ -1,9 +1,8 @@
-"""Which files of a repository are read at all, judged by name and size only.
+"""Selection of the files of a repository that are read, by name and size only.
 
-The list works on a listing, so that a hub adapter can refuse a repository before it
-downloads a byte. Everything that is not expected is refused: a file that no validator
-reads has no business in a submission, and one that some library would pick up by itself
-(a pickle, code, a PEFT adapter) is an attack.
+The input is a listing, so that a hub adapter can reject a repository before it downloads a
+byte. Every unexpected file is rejected: validators would not read it, or some library would
+load it by itself (a pickle, code, a PEFT adapter), which is an attack.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from pathlib import Path
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
-MAX_FILES = 128  # listed in a repository; a 15 GiB model comes in 4 shards, a 1 GiB-sharded in 16
+MAX_FILES = 128  # listed in a repository; 15 GiB take 4 shards, or 16 of 1 GiB each
 MAX_NAME_CHARS = 96
-MAX_TOLD = 8  # further files that one message names
-HUB_SCRATCH = ".cache"  # that huggingface_hub leaves in a folder it has downloaded to
+MAX_TOLD = 8  # further files that one message lists
+HUB_SCRATCH = ".cache"  # left by huggingface_hub in a folder that it downloaded to
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 
-# Caps of the files that are parsed or rendered. Tokenizers of 256,000 entries take 33 MB.
+# Size limits of the files that are parsed or rendered. A tokenizer of 256,000 entries has 33 MB.
 _MIB = 1 << 20
 _TEXT_CAPS = {
     CONFIG: _MIB,
@@ -48,42 +47,44 @@ _TOLERATED = re.compile(
     re.IGNORECASE,
 )
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
-# A revision in the cache of huggingface_hub, whose files are links to blobs beside it.
+# A revision in the cache of huggingface_hub, whose files are links to blobs next to it.
 _SNAPSHOT = re.compile(r"models--([^/]+?)--([^/]+)/snapshots/([0-9a-f]{40})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ListedFile:
-    """One file of a repository: its path as listed, and its size as the host claims."""
+    """One file of a repository: its listed path, and its size as claimed by the host."""
 
     path: str
     size_bytes: int
 
 
 def select(listing: Sequence[ListedFile], *, max_bytes: int) -> tuple[ListedFile, ...]:
-    """The files to read, sorted by path; documentation is tolerated and left out.
+    """Return the files to read, sorted by path; documentation is allowed but not read.
 
-    ``max_bytes`` limits their sum.
+    ``max_bytes`` limits their total size.
 
     Raises:
-        ModelRejected: ``too_many_files``, ``unsafe_file``, ``too_large``, or ``bad_config``
-            and ``unloadable`` when the configuration or the weights are missing.
+        ModelRejected: ``too_many_files``, ``unsafe_file``, ``too_large``, or ``bad_config`` and
+            ``unloadable`` if the configuration or the weights are missing.
     """
     if len(listing) > MAX_FILES:
         raise ModelRejected(
-            f"{len(listing)} files, at most {MAX_FILES} are read", reason=Reason.TOO_MANY_FILES
+            f"{len(listing)} files, at most {MAX_FILES} are allowed: remove some",
+            reason=Reason.TOO_MANY_FILES,
         )
     chosen = tuple(sorted(file for file in listing if _is_read(file, listing)))
     names = {file.path for file in chosen}
     if len({name.casefold() for name in names}) != len(chosen):
         raise ModelRejected(
-            "two files have one name, or names that differ in case alone",
+            "two files have the same name, or names that differ only in case: rename one",
             reason=Reason.UNSAFE_FILE,
         )
     total = sum(file.size_bytes for file in chosen)
     if total > max_bytes:
         raise ModelRejected(
-            f"{total:,} bytes, the competition allows {max_bytes:,}", reason=Reason.TOO_LARGE
+            f"the files have {total:,} bytes, the competition allows {max_bytes:,}",
+            reason=Reason.TOO_LARGE,
         )
     if CONFIG not in names:
         raise ModelRejected(f"{CONFIG} is missing", reason=Reason.BAD_CONFIG)
@@ -92,15 +93,14 @@ def select(listing: Sequence[ListedFile], *, max_bytes: int) -> tuple[ListedFile
 
 
 def listing(folder: Path) -> tuple[ListedFile, ...]:
-    """The regular files of a local folder, sorted by path.
+    """Return the regular files of a local folder, sorted by path.
 
-    Links are not followed, those of the hub's cache neither: the worker that loads the model may
-    read its folder and nothing beside. The folder in which a download keeps its own notes is left
-    out.
+    Links are not followed, not even those of the hub's cache: the worker that loads the model can
+    read only its folder. The folder in which a download keeps its own notes is skipped.
 
     Raises:
-        ModelRejected: ``unsafe_file`` for a subfolder, a link, a device or an odd name, and
-            ``too_many_files`` before the rest is even looked at.
+        ModelRejected: ``unsafe_file`` for a subfolder, a link, a device or an unsafe name;
+            ``too_many_files`` as soon as the limit is exceeded.
         OSError: The folder cannot be read.
     """
     found: list[ListedFile] = []
@@ -118,44 +118,45 @@ def listing(folder: Path) -> tuple[ListedFile, ...]:
         found.append(ListedFile(entry.name, mode.st_size))
         if len(found) > MAX_FILES:
             raise ModelRejected(
-                f"more than {MAX_FILES} files, which is all that is read",
+                f"more than {MAX_FILES} files, which is the limit: remove some",
                 reason=Reason.TOO_MANY_FILES,
             )
     return tuple(sorted(found))
 
 
 def _advice(folder: Path, name: str) -> str:
-    """What to do about a link: most often the folder is one of the hub's cache."""
-    copy = "copy the folder with cp -rL and name the copy"
+    """Return the advice for a link: most often the folder is one of the hub's cache."""
+    copy = "copy the folder with cp -rL and use the copy"
     if (match := _SNAPSHOT.search(folder.absolute().as_posix())) is None:
-        return f"{_quote(name)} is a link, and links are not followed: {copy}"
+        return f"{_quote(name)} is a link, which is not followed: {copy}"
     repo = f"{match[1]}/{match[2]}@{match[3]}"
     return (
-        f"{_quote(name)} is a link into the cache of huggingface_hub, and links are not followed: "
-        f"{copy}, or name {repo}"
+        f"{_quote(name)} is a link into the cache of huggingface_hub, which is not followed: "
+        f"{copy}, or use {repo}"
     )
 
 
 def documentation(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
-    """The tolerated files, sorted by path: v1 directory hashes of existing tools cover them.
+    """Return the documentation files, sorted by path; v1 directory hashes may include them.
 
     Raises:
-        ModelRejected: ``too_large`` for one that is no documentation by its size.
+        ModelRejected: ``too_large`` for a file that is too large for documentation.
     """
     found = tuple(sorted(file for file in listing if _TOLERATED.fullmatch(file.path)))
     for file in found:
         if file.size_bytes > _MIB:
             raise ModelRejected(
-                f"{file.path} has {file.size_bytes:,} bytes", reason=Reason.TOO_LARGE
+                f"{file.path} has {file.size_bytes:,} bytes, at most {_MIB:,} are allowed",
+                reason=Reason.TOO_LARGE,
             )
     return found
 
 
 def tokenizer_files(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
-    """Of a repository that the schedule names, the files that make its tokenizer.
+    """Return the files of a tokenizer from the listing of a repository in the schedule.
 
     Raises:
-        ModelRejected: ``too_large`` for one beyond the cap of its kind.
+        ModelRejected: ``too_large`` for a file above the limit of its kind.
     """
     found = tuple(
         file
@@ -168,14 +169,18 @@ def tokenizer_files(listing: Sequence[ListedFile]) -> tuple[ListedFile, ...]:
 
 
 def weight_files(names: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``names`` that hold tensors."""
+    """Return those of ``names`` that hold tensors."""
     return tuple(name for name in names if name.endswith(".safetensors"))
 
 
 def _is_read(file: ListedFile, listing: Sequence[ListedFile]) -> bool:
     name = file.path
     if len(name) > MAX_NAME_CHARS or _ODD.search(name) or name.startswith("-") or ".." in name:
-        raise ModelRejected(f"odd file name {_quote(name)}", reason=Reason.UNSAFE_FILE)
+        raise ModelRejected(
+            f"unsafe file name {_quote(name)}: use at most {MAX_NAME_CHARS} letters, digits, dots, "
+            "dashes and underscores",
+            reason=Reason.UNSAFE_FILE,
+        )
     if _TOLERATED.fullmatch(name):
         return False
     if file.size_bytes <= 0:
@@ -186,19 +191,20 @@ def _is_read(file: ListedFile, listing: Sequence[ListedFile]) -> bool:
         if name.startswith("adapter"):
             raise ModelRejected(
                 f"{name} belongs to an adapter: merge it into the model (merge_and_unload) and "
-                "save that",
+                "save the model",
                 reason=Reason.UNSAFE_FILE,
             )
         others = [f.path for f in listing if f.path != name and not _is_known(f.path)]
         raise ModelRejected(
-            f"{name} is not a file that is read{_too(others)}", reason=Reason.UNSAFE_FILE
+            f"{name} is not an accepted file: remove it{_too(others)}",
+            reason=Reason.UNSAFE_FILE,
         )
     _check_cap(file)
     return True
 
 
 def _is_known(name: str) -> bool:
-    """Whether a file of this name is read or left out, rather than refused."""
+    """True if a file of this name is read or skipped, not rejected."""
     if _TOLERATED.fullmatch(name):
         return True
     if name.startswith("."):
@@ -209,37 +215,40 @@ def _is_known(name: str) -> bool:
 
 
 def _too(names: Sequence[str]) -> str:
-    """The other files that are not read, so that one check shows them all."""
+    """List the other files that are not accepted, so that one check shows them all."""
     if not names:
         return ""
     told = ", ".join(_quote(name) for name in names[:MAX_TOLD])
     more = f" and {len(names) - MAX_TOLD} more" if len(names) > MAX_TOLD else ""
-    return f"; nor are {told}{more}"
+    return f"; also not accepted: {told}{more}"
 
 
 def _check_cap(file: ListedFile) -> None:
     cap = _TEXT_CAPS.get(file.path, _TEMPLATE_CAP)
     if file.size_bytes > cap:
         raise ModelRejected(
-            f"{file.path} has {file.size_bytes} bytes, at most {cap} are read",
+            f"{file.path} has {file.size_bytes} bytes, at most {cap} are allowed",
             reason=Reason.TOO_LARGE,
         )
 
 
 def check_weight_names(names: set[str]) -> None:
-    """One file of weights, or shards with an index.
+    """Check that there is one file of weights, or shards with an index.
 
     Raises:
         ModelRejected: ``unloadable``.
     """
-    # Transformers loads model.safetensors, or else what the index names. Tensors in any other
+    # transformers loads model.safetensors, or else the files in the index. Tensors in any other
     # file would be hashed but not loaded, and a clone could hide behind them.
     weights = weight_files(sorted(names))
     if not weights:
-        raise ModelRejected("no safetensors file", reason=Reason.UNLOADABLE)
+        raise ModelRejected("the model has no safetensors file", reason=Reason.UNLOADABLE)
     if INDEX in names:
         if SINGLE in names and len(weights) > 1:
-            raise ModelRejected(f"{SINGLE} beside shards", reason=Reason.UNLOADABLE)
+            raise ModelRejected(
+                f"{SINGLE} and other weight files are both present: keep one kind",
+                reason=Reason.UNLOADABLE,
+            )
     elif weights != (SINGLE,):
         raise ModelRejected(
             f"without {INDEX} the weights must be in {SINGLE} alone", reason=Reason.UNLOADABLE

@@ -1,8 +1,8 @@
-"""The header of a safetensors file and the index of several, parsed without trusting a byte.
+"""Parser of a safetensors header and of an index of shards, for untrusted bytes.
 
 Format: 8 bytes little-endian length n, n bytes of JSON ``{name: {dtype, shape,
-data_offsets: [begin, end]}}``, then the data. Counting parameters from it needs no more
-than those first bytes, which a hub serves by a ranged request.
+data_offsets: [begin, end]}}``, then the data. Parameters can be counted from these first
+bytes alone, which a hub serves by a ranged request.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ MAX_TENSORS = 32_768
 MAX_NAME_CHARS = 256
 MAX_DIMENSIONS = 8
 
-# What is found under the name of a safetensors file, by its first bytes. As the length of a header
-# each of them is far above the cap.
+# Other formats under the name of a safetensors file, by their first bytes. Read as a header's
+# length, each of them exceeds the limit by far.
 _OTHER_FORMATS = {
-    b"version ": "a pointer of Git LFS: fetch the file itself with git lfs pull",
+    b"version ": "a Git LFS pointer: fetch the file itself with git lfs pull",
     b"PK\x03\x04": "a file of torch.save: save the model with save_pretrained",
     b"GGUF": "a GGUF file: save the model with save_pretrained",
 }
 
-# Only what a model is trained in. Integers and 8-bit floats are how quantised packs hide
-# parameters (attack 11).
+# The types in which models are trained. Integers and 8-bit floats could hide parameters in
+# quantised form (attack 11).
 DTYPE_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -49,7 +49,7 @@ class TensorSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What one safetensors file holds, tensors in the order of their bytes."""
+    """The tensors of one safetensors file, in the order of their bytes."""
 
     tensors: tuple[TensorSpan, ...]
 
@@ -59,27 +59,27 @@ class Header:
 
 
 def header_bytes(prefix: bytes, file_bytes: int) -> int:
-    """Length of the header's JSON, from the first 8 bytes of a file of ``file_bytes``.
+    """Return the length of the header's JSON, from the first bytes of a file of ``file_bytes``.
 
     Raises:
         ModelRejected: ``bad_header``.
     """
     if len(prefix) < PREFIX_BYTES:
-        raise _bad("shorter than 8 bytes")
+        raise _bad("the file is shorter than 8 bytes")
     for start, what in _OTHER_FORMATS.items():
         if prefix.startswith(start):
             raise _bad(f"not safetensors, but {what}")
     length = int.from_bytes(prefix[:PREFIX_BYTES], "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, file_bytes - PREFIX_BYTES):
         raise _bad(
-            f"not safetensors, or cut off: its first bytes say that a header of {length} bytes "
-            f"follows, the file has {file_bytes}, and at most {MAX_HEADER_BYTES} are read"
+            f"not safetensors, or cut off: its first bytes announce a header of {length} bytes, "
+            f"the file has {file_bytes}, and at most {MAX_HEADER_BYTES} are allowed"
         )
     return length
 
 
 def parse_header(text: bytes, file_bytes: int) -> Header:
-    """The header whose JSON is ``text``; it must describe every byte of the data, once.
+    """Return the header in the JSON ``text``; it must describe every byte of the data once.
 
     Raises:
         ModelRejected: ``bad_header``.
@@ -90,9 +90,9 @@ def parse_header(text: bytes, file_bytes: int) -> Header:
         raise _bad(str(error)) from error
     _check_metadata(document.pop("__metadata__", None))
     if not document:
-        raise _bad("it holds no tensor")
+        raise _bad("it has no tensors")
     if len(document) > MAX_TENSORS:
-        raise _bad(f"{len(document)} tensors, at most {MAX_TENSORS} are read")
+        raise _bad(f"it has {len(document)} tensors, at most {MAX_TENSORS} are allowed")
     start = PREFIX_BYTES + len(text)
     tensors = sorted(
         (_tensor(name, value, start) for name, value in document.items()), key=lambda t: t.begin
@@ -110,7 +110,7 @@ def parse_header(text: bytes, file_bytes: int) -> Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a local file; reads nothing but the header.
+    """Return the header of a local file; read nothing but the header.
 
     Raises:
         ModelRejected: ``bad_header``.
@@ -121,22 +121,22 @@ def read_header(path: Path) -> Header:
         length = header_bytes(file.read(PREFIX_BYTES), file_bytes)
         text = file.read(length)
     if len(text) != length:
-        raise _bad("the file became shorter while it was read")
+        raise _bad("the file became shorter while it was read: check it again")
     return parse_header(text, file_bytes)
 
 
 def check_index(text: bytes, headers: dict[str, Header]) -> None:
-    """The index must name every tensor of every shard, and nothing else.
+    """Check that the index names every tensor of every shard, and nothing else.
 
     Raises:
-        ModelRejected: ``bad_header``, naming the first tensor that does not match.
+        ModelRejected: ``bad_header`` with the first tensor that does not match.
     """
     try:
         document = parse_object(text, max_depth=4)
     except StrictJsonError as error:
         raise ModelRejected(f"{INDEX}: {error}", reason=Reason.BAD_HEADER) from error
     if unknown := sorted(document.keys() - {"metadata", "weight_map"}):
-        raise _bad(f"{INDEX}: key {ascii(unknown[0])[:60]} is not known: save the model again")
+        raise _bad(f"{INDEX}: key {ascii(unknown[0])[:60]} is unknown: save the model again")
     claimed = document.get("weight_map")
     if not isinstance(claimed, dict):
         raise _bad(f"{INDEX}: weight_map must map the name of each tensor to its file")
@@ -145,7 +145,8 @@ def check_index(text: bytes, headers: dict[str, Header]) -> None:
         for tensor in header.tensors:
             if tensor.name in actual:
                 raise ModelRejected(
-                    f"tensor {tensor.name!a} is in two shards", reason=Reason.BAD_HEADER
+                    f"tensor {tensor.name!a} is in two shards: keep one of them",
+                    reason=Reason.BAD_HEADER,
                 )
             actual[tensor.name] = name
     for tensor_name in sorted(claimed.keys() | actual.keys()):
@@ -167,11 +168,11 @@ def _tensor(name: str, value: JsonValue, start: int) -> TensorSpan:
     where = ascii(name[:60])
     if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable() or not name.isascii():
         raise _bad(
-            f"odd tensor name {where}: need 1 .. {MAX_NAME_CHARS} printable ASCII characters"
+            f"invalid tensor name {where}: use 1 to {MAX_NAME_CHARS} printable ASCII characters"
         )
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
         raise _bad(
-            f"tensor {where} needs dtype, shape and data_offsets, nothing else: save the file "
+            f"tensor {where} needs dtype, shape and data_offsets and nothing else: save the file "
             "again with safetensors"
         )
     dtype = value["dtype"]
@@ -183,8 +184,8 @@ def _tensor(name: str, value: JsonValue, start: int) -> TensorSpan:
     shape = _integers(value["shape"], where, smallest=0)
     if 0 in shape:
         raise _bad(
-            f"tensor {where} has no elements (shape {list(shape)}): no model that is scored has "
-            "such a tensor, remove it"[:200]
+            f"tensor {where} has no elements (shape {list(shape)}): no accepted model has such a "
+            "tensor, remove it"[:200]
         )
     if len(shape) > MAX_DIMENSIONS:
         raise _bad(f"tensor {where}: {len(shape)} dimensions, at most {MAX_DIMENSIONS}")
@@ -202,7 +203,7 @@ def _integers(value: JsonValue, where: str, *, smallest: int) -> tuple[int, ...]
         raise _bad(f"tensor {where}: shape and data_offsets must be lists")
     found: list[int] = []
     for item in value:
-        # No tensor has 2^48 elements or bytes; the bound also keeps products small.
+        # No tensor has 2^48 elements or bytes; the limit also keeps products small.
         if not isinstance(item, int) or isinstance(item, bool) or not smallest <= item < 1 << 48:
             raise _bad(f"tensor {where}: {ascii(item)[:40]} is not a size or an offset")
         found.append(item)

@@ -1,9 +1,9 @@
-"""Keys of config.json that change no loss: published models carry them, and nobody reads them here.
+"""Keys of config.json that change no loss: published models have them, and they are not read.
 
-Gathered from the configurations of Llama 1 to 3.2, TinyLlama, SmolLM, Mistral, Nemo, Phi 1.5 to
+Collected from the configurations of Llama 1 to 3.2, TinyLlama, SmolLM, Mistral, Nemo, Phi 1.5 to
 3.5, Gemma, Gemma 2, Falcon, Pythia, Dolly, Bart, Qwen 2 to 3, and from what ``save_pretrained`` of
 transformers 4 and 5 writes. Their values are checked just enough that no other reading of the
-key makes another model; none of them reaches transformers.
+key gives another model; none of them reaches transformers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NAME = Text(512)
 _DTYPES = ("float32", "float16", "bfloat16")
 _DTYPE = OneOf(None, *_DTYPES, *(f"torch.{name}" for name in _DTYPES))
 
-# Where the file comes from, and with what it was written.
+# Origin of the file, and the program that wrote it.
 _ORIGIN: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("_name_or_path", "name_or_path", "_model_name_or_path", "_commit_hash"), _NAME
@@ -42,7 +42,7 @@ _ORIGIN: Mapping[str, Rule] = {
     **dict.fromkeys(("dtype", "torch_dtype"), _DTYPE),
     "tokenizer_class": _NAME,
 }
-# Training: dropout is off when a model is scored, and weights come from the file.
+# Training: dropout is off when a model is scored, and weights are read from the file.
 _TRAINING: Mapping[str, Rule] = {
     **dict.fromkeys(
         (
@@ -65,7 +65,7 @@ _TRAINING: Mapping[str, Rule] = {
     **dict.fromkeys(("initializer_range", "init_std"), Real(0.0, 1e2, whole=True)),
     "neftune_noise_alpha": Real(0.0, 1e4, null=True, whole=True),
     "gradient_checkpointing": Flag(),
-    "pretraining_tp": Whole(1, 64),  # in how many slices products were taken; their sum is one
+    "pretraining_tp": Whole(1, 64),  # number of slices of products; their sum is the same
 }
 # Generation, classification and the shape of outputs.
 _USES: Mapping[str, Rule] = {
@@ -109,8 +109,8 @@ _USES: Mapping[str, Rule] = {
 }
 LEFTOVERS: Mapping[str, Rule] = MappingProxyType({**_ORIGIN, **_TRAINING, **_USES})
 
-# Switches of other architectures, or of code that transformers does not have: allowed where they
-# are off, because then every reader means the same model.
+# Switches of other architectures, or of code that transformers does not have. They are allowed if
+# they are off, because then every reader builds the same model.
 OFF: Mapping[str, Rule] = MappingProxyType(
     {
         "add_bias_logits": OneOf(False),
@@ -136,7 +136,7 @@ OFF: Mapping[str, Rule] = MappingProxyType(
         "use_sliding_window": OneOf(False),
     }
 )
-# Leftovers that only some architectures' published models have.
+# Leftover keys in published models of single architectures.
 OWN: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
     {
         "gemma": {"hidden_activation": OneOf(None, "gelu_pytorch_tanh")},

@@ -1,7 +1,7 @@
-"""How long a sequence a model has positions for, from the headers of its weights.
+"""Number of positions that a model has, from the headers of its weights.
 
-Rotary models reckon positions and have no end. Bart, GPT-2 and OPT look theirs up in a table
-of the weights: a token beyond it cannot be scored.
+Rotary models compute positions without a limit. Bart, GPT-2 and OPT read them from a table in
+the weights: a token beyond its end cannot be scored.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from sn37.adapters.admission.files import listing, weight_files
 from sn37.adapters.admission.header import Header, read_header
 
-# By the last part of a table's module. Bart's and OPT's first two rows are never a token's.
+# By the last part of a table's module. The first two rows of Bart and OPT belong to no token.
 _RESERVED_ROWS = {"wpe": 0, "embed_positions": 2}
 
 
 def positions_of(headers: Iterable[Header]) -> int | None:
-    """Positions of the shortest table; ``None`` where the weights hold none."""
+    """Return the positions of the shortest table; ``None`` if the weights have no table."""
     found = [
         max(0, tensor.shape[0] - _RESERVED_ROWS[module])
         for header in headers
@@ -28,11 +28,11 @@ def positions_of(headers: Iterable[Header]) -> int | None:
 
 
 def positions_in(folder: Path) -> int | None:
-    """The same of an admitted folder.
+    """Return the positions of an admitted folder.
 
     Raises:
-        ModelRejected: Its files changed since.
-        OSError: It cannot be read.
+        ModelRejected: Its files have changed since.
+        OSError: The folder cannot be read.
     """
     names = weight_files([file.path for file in listing(folder)])
     return positions_of(read_header(folder / name) for name in names)

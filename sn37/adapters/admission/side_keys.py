@@ -1,8 +1,8 @@
-"""The keys of the JSON files beside config.json: generation settings and the tokenizer's.
+"""Allowed keys of the other JSON files: generation settings and those of the tokenizer.
 
-Nothing in generation_config.json changes a loss: it is never read. It is still part of what others
-download, so that it may not ask for code. The tokenizer itself is tokenizer.json; these files name
-its special tokens, its class and its chat template.
+generation_config.json changes no loss, since it is never read. Others download it too, so it
+must not ask for code. The tokenizer itself is tokenizer.json; these files name its special
+tokens, its class and its chat template.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sn37.adapters.admission.config_rules import (
 from sn37.domain.canonical import JsonValue
 
 _MAX_ID = 1 << 20  # as vocab_size of config.json
-_MAX_TOKENS = 1 << 17  # that one list may name
+_MAX_TOKENS = 1 << 17  # in one list
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]{0,63}(Tokenizer|TokenizerFast|Backend)")
 _TOKEN_TEXT = 1024
 
@@ -53,7 +53,7 @@ class _Plain:
 
 @dataclass(frozen=True, slots=True)
 class _TokenizerClass:
-    """The name of a class of transformers."""
+    """The name of a tokenizer class of transformers."""
 
     def problem(self, value: JsonValue) -> str | None:
         if value is None or (isinstance(value, str) and _CLASS.fullmatch(value)):
@@ -63,7 +63,7 @@ class _TokenizerClass:
 
 @dataclass(frozen=True, slots=True)
 class _ByName:
-    """An object whose values keep ``rule``, under any names."""
+    """An object whose values obey ``rule``, under any names."""
 
     rule: Rule
 
@@ -78,7 +78,7 @@ class _ByName:
 
 @dataclass(frozen=True, slots=True)
 class _ById:
-    """An object from token ids, written as text, to tokens."""
+    """An object that maps token ids, written as text, to tokens."""
 
     rule: Rule
 
@@ -159,7 +159,7 @@ _TOKENIZER: Mapping[str, Rule] = {
             "name_or_path",
             "padding_side",
             "processor_class",
-            "special_tokens_map_file",  # a path of the machine it was saved on; nobody opens it
+            "special_tokens_map_file",  # a path on the machine that saved it; never opened
             "transformers_version",
             "truncation_side",
             "truncation_strategy",
@@ -167,7 +167,7 @@ _TOKENIZER: Mapping[str, Rule] = {
         Text(512),
     ),
     **dict.fromkeys(("tokenizer_file", "vocab_file", "merges_file"), OneOf(None)),
-    "chat_template": Anything(),  # judged when it is rendered
+    "chat_template": Anything(),  # checked when it is rendered
     "init_inputs": Each(_Plain(0), 0),
     "max_length": _Plain(0),
     "model_input_names": Each(Text(64), 16, null=True),
@@ -175,7 +175,7 @@ _TOKENIZER: Mapping[str, Rule] = {
     "pad_to_multiple_of": _Plain(0),
     "pad_token_type_id": _Plain(0),
     "padding": _Plain(0),
-    "sp_model_kwargs": OneOf(None, {}),  # sentencepiece could be told to sample
+    "sp_model_kwargs": OneOf(None, {}),  # sentencepiece could use them for sampling
     "stride": _Plain(0),
     "tokenizer_class": _TokenizerClass(),
     "truncation": _Plain(0),

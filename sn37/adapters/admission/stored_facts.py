@@ -1,4 +1,4 @@
-"""What is known of a fetched model: measured once, kept beside its files, bound to a hotkey."""
+"""Facts about a fetched model: measured once, stored beside its files, bound to a hotkey."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sn37.domain.submission.models import Held, Inventory, ModelArtifact, ModelR
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
-    from sn37.adapters.admission.admit import Admitted  # hashes, which readers of facts do without
+    from sn37.adapters.admission.admit import Admitted  # hashes: not for reading facts
 
 FACTS = "facts.json"
 FILES = "files"
@@ -30,22 +30,22 @@ FILES = "files"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFacts:
-    """What was found out about a model, so that nothing is hashed twice."""
+    """Measured facts about a model, stored so that nothing is hashed twice."""
 
     size_bytes: int
     parameters: int
     architecture: str
     content_digest: str
-    directory_hash: str  # v1, over the admitted files and the documentation beside them
+    directory_hash: str  # v1, over the admitted files and the documentation
     tensor_digest: str
-    bare_directory_hash: str = ""  # v1, over the admitted files alone; "" in facts of old versions
+    bare_directory_hash: str = ""  # v1, over the admitted files only; "" in facts of old versions
 
     @classmethod
     def of(cls, admitted: Admitted, documentation: Mapping[str, str]) -> StoredFacts:
-        """The facts of an admitted model.
+        """Return the facts of an admitted model.
 
         Args:
-            documentation: Hex sha256 of the documentation files beside it, by path.
+            documentation: Hex sha256 of the repository's documentation files, by path.
         """
         files = {file.path: file.sha256 for file in admitted.files}
         return cls(
@@ -60,7 +60,7 @@ class StoredFacts:
 
     @classmethod
     def of_base(cls, artifact: ModelArtifact) -> StoredFacts:
-        """The facts of an admitted base model, which nobody commits to: it has no v1 hashes."""
+        """Return the facts of an admitted base model, which has no commitment and no v1 hashes."""
         return cls(
             size_bytes=artifact.size_bytes,
             parameters=artifact.parameters,
@@ -76,13 +76,13 @@ class StoredFacts:
     def artifact(
         self, commitment: Commitment, constraints: ModelConstraints, home: Path
     ) -> ModelArtifact:
-        """The model in ``home`` as this hotkey committed it for this competition.
+        """Return the model in ``home`` as this hotkey committed it for this competition.
 
-        Asked on every fetch: another competition has other limits, and another hotkey may
-        have copied the text.
+        Checked on every fetch: another competition has other limits, and another hotkey may have
+        copied the commitment.
 
         Raises:
-            ModelRejected: A limit is broken, or ``digest_mismatch``.
+            ModelRejected: A limit is exceeded, or ``digest_mismatch``.
         """
         measured = ModelFacts(
             architecture=self.architecture,
@@ -107,10 +107,10 @@ class StoredFacts:
     def base_artifact(
         self, ref: BaseModelRef, constraints: ModelConstraints, home: Path
     ) -> ModelArtifact:
-        """The base model in ``home`` as the schedule pins it.
+        """Return the base model in ``home`` as pinned by the schedule.
 
         Raises:
-            StoreUnavailable: It breaks a limit, or has other weights than the schedule says.
+            StoreUnavailable: It exceeds a limit, or its weights differ from the schedule's digest.
         """
         measured = ModelFacts(
             architecture=self.architecture,
@@ -121,7 +121,7 @@ class StoredFacts:
             raise StoreUnavailable(f"base model {ref.repo}: {violation.detail}")
         if ref.tensor_digest not in (None, self.tensor_digest):
             raise StoreUnavailable(
-                f"base model {ref.repo} has weights {self.tensor_digest}, the schedule says "
+                f"base model {ref.repo} has weights {self.tensor_digest}, but the schedule names "
                 f"{ref.tensor_digest}"
             )
         return ModelArtifact(
@@ -136,22 +136,22 @@ class StoredFacts:
 
 
 def check_bound(commitment: Commitment, *model_hashes: Digest) -> Digest:
-    """The one of the model hashes that the commitment binds to its hotkey (attack 1).
+    """Return the model hash that the commitment binds to its hotkey (attack 1).
 
     Raises:
-        ModelRejected: ``digest_mismatch``: it binds none of them.
+        ModelRejected: ``digest_mismatch`` if it binds none of them.
     """
     for model_hash in model_hashes:
         if secure_hash(model_hash, commitment.hotkey) == commitment.model.secure_hash:
             return model_hash
     raise ModelRejected(
-        f"the files of {commitment.model.repo} are not what this hotkey committed",
+        f"the files of {commitment.model.repo} are not those that this hotkey committed",
         reason=Reason.DIGEST_MISMATCH,
     )
 
 
 def read_facts(home: Path) -> StoredFacts | None:
-    """What was found when the model was fetched; ``None`` when it is not here, or not whole.
+    """Return the facts stored when the model was fetched; ``None`` if absent or incomplete.
 
     Raises:
         OSError: The folder cannot be read.
@@ -160,7 +160,7 @@ def read_facts(home: Path) -> StoredFacts | None:
         return StoredFacts(**json.loads((home / FACTS).read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):  # a power failure came between the rename and the disk
+    except (ValueError, TypeError):  # a power failure came between the rename and the write to disk
         shutil.rmtree(home)
         return None
 
@@ -172,11 +172,11 @@ def inventory_of(
     quota_bytes: int | None,
     folder: Path,
 ) -> Inventory:
-    """The inventory of a cache whose models lie in folders named by ``cache_key``.
+    """Return the inventory of a cache whose model folders are named by ``cache_key``.
 
     Args:
-        found: By name of the folder.
-        folder: On the disk whose free room counts; it need not exist.
+        found: By folder name.
+        folder: On the disk whose free space counts; it need not exist.
     """
     names = {cache_key(ref.repo, ref.revision): ref for ref in refs}
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
@@ -189,5 +189,5 @@ def inventory_of(
 
 
 def cache_key(repo: str, revision: str) -> str:
-    """Name of a revision's folder: repository names are not safe on every file system."""
+    """Return the name of a revision's folder; repository names are not safe on all file systems."""
     return sha256(f"{repo}\0{revision}".encode()).hexdigest()[:40]

@@ -1,4 +1,4 @@
-"""JSON from strangers: bounded in size and depth, no duplicate keys, no NaN."""
+"""Parser of untrusted JSON: bounded in size and depth, no duplicate keys, no NaN."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from sn37.domain.canonical import JsonValue
 
 MAX_DEPTH = 16
-# A string that never ends is taken to the end of the text: if the pattern failed there, it
+# A string that never ends is matched to the end of the text. If the pattern failed there, it
 # would be tried again from every later quote, which takes hours for a megabyte of them.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class StrictJsonError(ValueError):
-    """The text is not JSON as we accept it; the message says why."""
+    """The text is not acceptable JSON; the message says why."""
 
 
 def parse_object(text: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, JsonValue]:
-    """The JSON object in ``text``, whose size the caller has bounded.
+    """Return the JSON object in ``text``, whose size the caller has bounded.
 
     Raises:
-        StrictJsonError: Not UTF-8, not JSON, not an object, nested too deeply, a key twice,
-            or a number that JSON cannot say.
+        StrictJsonError: Not UTF-8, not JSON, not an object, nested too deeply, a duplicate key,
+            or a number that JSON does not allow.
     """
     if _depth(text) > max_depth:
         raise StrictJsonError(f"nested deeper than {max_depth}")
@@ -43,7 +43,7 @@ def parse_object(text: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, JsonVa
 
 
 def keys_of(value: JsonValue) -> Iterator[str]:
-    """Every key at any depth."""
+    """Yield every key at any depth."""
     if isinstance(value, dict):
         yield from value
         for child in value.values():
@@ -54,7 +54,7 @@ def keys_of(value: JsonValue) -> Iterator[str]:
 
 
 def _depth(text: bytes) -> int:
-    # Counted before parsing: the parser of the standard library recurses.
+    # Counted before parsing: the parser of the standard library is recursive.
     depth = deepest = 0
     for char in _STRINGS.sub(b"", text).translate(None, _NO_BRACKETS):
         if char in b"[{":

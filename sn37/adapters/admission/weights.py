@@ -1,9 +1,9 @@
-"""Checks of the weights themselves, from their bytes alone: finite, and of sane size.
+"""Checks of the weights from their bytes alone: they must be finite and of normal size.
 
 No model is built. Sums are float32 over blocks of fixed size from the start of each tensor
-and float64 over the blocks, so a norm does not depend on how the bytes arrived. It is right to
-one part in 10,000, or to 1e-15 where that is more; limits are hundreds. A largest absolute value is
-exact where limits can lie.
+and float64 over the blocks, so a norm does not depend on how the bytes arrived. Its error is at
+most one part in 10,000, or 1e-15 if that is more; limits are hundreds. A largest absolute value
+is exact where limits can lie.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _F16_SCALE = np.float32(2.0 ** (127 - 15))
 
 
 class TensorNorm:
-    """Frobenius norms and largest absolute values of tensors one after the other, whose bytes
-    arrive in pieces of any size.
+    """Frobenius norms and largest absolute values of a series of tensors, whose bytes arrive in
+    pieces of any size.
 
-    One for many tensors: fresh memory for each costs more than the sums of a small one.
+    One object serves many tensors: new memory for each costs more than the sums of a small one.
     """
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class TensorNorm:
             "F16": self._squares_f16,
             "F32": _squares_f32,
         }
-        self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits in 32
-        self._block = memoryview(bytearray(BLOCK_BYTES))  # one that has not come whole
+        self._wide = np.empty(BLOCK_BYTES // 2, np.float32)  # a block of 16 bits, as 32
+        self._block = memoryview(bytearray(BLOCK_BYTES))  # a block that has arrived only in part
         self._held = 0
         self.begin("F32")
 
     def begin(self, dtype: str) -> None:
-        """The next bytes are those of a new tensor."""
+        """Begin a new tensor."""
         self._squares_of = self._kinds[dtype]
         self._held = 0
         self._squares = 0.0
@@ -58,7 +58,7 @@ class TensorNorm:
 
     def update(self, view: memoryview) -> None:
         """Take the next bytes."""
-        with np.errstate(over="ignore", invalid="ignore"):  # both are looked at afterwards
+        with np.errstate(over="ignore", invalid="ignore"):  # both are checked afterwards
             while view:
                 take = min(BLOCK_BYTES - self._held, len(view))
                 if take == BLOCK_BYTES:
@@ -71,15 +71,15 @@ class TensorNorm:
                 view = view[take:]
 
     def finish(self) -> float:
-        """The norm; NaN when any element is NaN or infinite."""
+        """Return the norm; NaN if any element is NaN or infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
             self._flush()
         return math.sqrt(self._squares)
 
     @property
     def largest(self) -> float:
-        """The largest absolute value of the tensor that was finished, or a bound for it, at most
-        LEAST_LIMIT. It has no meaning if the norm is NaN."""
+        """The largest absolute value of the finished tensor, or a bound of it, at most
+        LEAST_LIMIT. Without meaning if the norm is NaN."""
         return self._largest
 
     def _flush(self) -> None:
@@ -89,7 +89,7 @@ class TensorNorm:
     def _add(self, block: memoryview) -> None:
         squares = self._squares_of(block)
         self._squares += squares
-        # No number of a block is larger than its norm, whose error is far below these.
+        # No number of a block exceeds its norm, whose error is far below these margins.
         bound = 1.01 * math.sqrt(squares) + 1e-15
         if not bound <= LEAST_LIMIT:
             bound = _largest(block, self._dtype)
@@ -106,7 +106,7 @@ class TensorNorm:
         return squares + _sum_of_squares(wide)
 
     def _squares_f16(self, data: memoryview) -> float:
-        # Exponent and fraction, shifted to where a float32 has them, are the magnitude but for
+        # Exponent and fraction, shifted to their place in a float32, are the magnitude except for
         # a power of two. numpy's own conversion takes three times as long.
         words = _words(data)
         wide = self._wide[: 2 * len(words)]
@@ -123,7 +123,7 @@ class TensorNorm:
 
 
 def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
-    """Refuse weights that are not finite, or whose numbers or norms are absurd.
+    """Reject weights that are not finite, or whose numbers or norms are absurdly large.
 
     Raises:
         ModelRejected: ``non_finite`` or ``norm``.
@@ -134,7 +134,7 @@ def check_weights(tensors: Iterable[TensorDigest], limits: NormLimits) -> None:
             continue
         if math.isnan(tensor.norm):
             raise ModelRejected(
-                f"{tensor.name[:80]} holds NaN or infinity", reason=Reason.NON_FINITE
+                f"{tensor.name[:80]} contains NaN or infinity", reason=Reason.NON_FINITE
             )
         largest = 0.0 if tensor.largest is None else tensor.largest
         if violation := size_violation(tensor.name, len(tensor.shape), largest, limits):
@@ -150,11 +150,12 @@ def _squares_f32(data: memoryview) -> float:
 
 
 def _largest(data: memoryview, dtype: str) -> float:
-    """The largest absolute value of finite floats, by their bits.
+    """Return the largest absolute value of finite floats, by their bits.
 
-    Without their signs the bits of floats have the order of what they stand for. As signed numbers
-    the largest are the largest positive floats; as unsigned ones, whose first bit is the sign, the
-    largest negative ones. Two looks cost a third of masking the sign.
+    Without their signs, the bits of floats have the order of their values. Read as signed
+    integers, the largest are the largest positive floats. Read as unsigned ones, whose first bit
+    is the sign, the largest are the largest negative floats. Two passes cost a third of masking
+    the sign.
     """
     size = 4 if dtype == "F32" else 2
     above = int(np.frombuffer(data, f"<i{size}").max())
@@ -166,18 +167,18 @@ def _largest(data: memoryview, dtype: str) -> float:
 
 
 def _words(data: memoryview) -> npt.NDArray[np.uint32]:
-    """Pairs of 16-bit numbers; a lone last one is paired with a zero."""
+    """Return pairs of 16-bit numbers; an odd last number is paired with a zero."""
     if len(data) % 4:
         data = memoryview(bytes(data) + b"\0\0")
     return np.frombuffer(data, dtype="<u4")
 
 
 def _sum_of_squares(values: npt.NDArray[np.float32]) -> float:
-    """NaN when any value is NaN or infinite."""
+    """Return the sum of squares; NaN if any value is NaN or infinite."""
     squares = float(np.vdot(values, values))  # np.dot takes 3 us more a call
     if math.isfinite(squares):
         return squares
     if not np.isfinite(values).all():
         return math.nan
-    wide = values.astype(np.float64)  # a square of a finite float32 overflows float32 only
+    wide = values.astype(np.float64)  # the square of a finite float32 overflows only float32
     return float(np.vdot(wide, wide))

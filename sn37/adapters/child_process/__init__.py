@@ -1,1 +1,1 @@
-"""Work that must be killable: a process of its own, which takes all it started along."""
+"""Work that can be killed: in its own process, which takes all processes it started with it."""

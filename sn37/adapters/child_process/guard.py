@@ -1,12 +1,12 @@
-"""The program of a child process: runs a module in a worker, and leaves nothing of it behind.
+"""Program of a child process: runs a module in a worker and leaves nothing of it behind.
 
     python -m sn37.adapters.child_process.guard SCRATCH MODULE
 
-The guard forks before anything heavy is imported. The worker runs MODULE on the same standard
-streams; the guard only watches. When the worker ends, or the other end of standard input is
-closed, by hand or because whoever held it died, it kills what is left of the worker and of
-everything that started, whichever sessions those are in, and removes the folder SCRATCH.
-Killed itself, it takes the worker along.
+The guard forks before any large import. The worker runs MODULE on the same standard streams; the
+guard only watches. It acts when the worker ends or the other end of standard input is closed,
+on purpose or by the death of the process that holds it. Then it kills the rest of the worker and
+all processes that it started, in whatever sessions, and removes the folder SCRATCH. If the guard
+itself is killed, the worker dies with it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    """Guard one worker until it has ended, or has to."""
+    """Guard one worker until it ends or must be ended."""
     scratch, module = sys.argv[1:]
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans become ours, so none is out of sight
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans become its children, so none is missed
     guard = os.getpid()
     worker = os.fork()
     if worker == 0:
         _work(module, guard)
     # Only the end of standard input ends a guard, not the signal that a service manager sends
-    # to a whole group; the worker's end of the output must be the only one.
+    # to a whole group. The worker must hold the only end of the output.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _wait(worker)
@@ -44,7 +44,7 @@ def main() -> None:
 
 def _work(module: str, guard: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != guard:  # it died before it was watched
+    if os.getppid() != guard:  # the guard died before it was watched
         os._exit(1)
     sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -52,20 +52,20 @@ def _work(module: str, guard: int) -> None:
 
 
 def _wait(worker: int) -> None:
-    """Until the worker ends or standard input is closed; what is in it is the worker's."""
+    """Wait until the worker ends or standard input is closed; the worker reads its content."""
     poll = select.poll()
-    poll.register(sys.stdin.fileno(), 0)  # hanging up is reported always
+    poll.register(sys.stdin.fileno(), 0)  # a hang-up is always reported
     poll.register(os.pidfd_open(worker), select.POLLIN)
     poll.poll()
 
 
 def _kill_descendants() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    with suppress(ChildProcessError):  # there are none left
+    with suppress(ChildProcessError):  # no children are left
         while True:
             for pid in children.read_text().split():
                 os.kill(int(pid), signal.SIGKILL)
-            os.wait()  # and those that it had started are now among the children
+            os.wait()  # the processes that they had started are now children, too
 
 
 def _prctl(option: int, value: int) -> None:

@@ -1,4 +1,4 @@
-"""Child processes as this program sees them: started, listened to, and gone in time."""
+"""Child processes on the parent's side: start, exchange of messages, and end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import IO
 
 _GUARD = "sn37.adapters.child_process.guard"
-_GRACE_S = 10.0  # for a guard to kill what it guards; milliseconds are usual
+_GRACE_S = 10.0  # for a guard to kill its worker; milliseconds are usual
 _INHERITED = frozenset(
     {
         "HOME",
@@ -27,40 +27,40 @@ _INHERITED = frozenset(
         "http_proxy",
         "no_proxy",
     }
-)  # all else, names of wallets among it, stays here
+)  # other variables, such as names of wallets, are not inherited
 
 
 class ChildError(Exception):
-    """The process could not be started, or died; the message says which, and of what."""
+    """The process could not be started, or died; the message says why."""
 
 
 class Child:
-    """A running process: takes bytes, gives lines."""
+    """A running process, which receives bytes and sends lines."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
         self._process = process
         self._log = log
 
     def send(self, order: bytes) -> None:
-        """Put a short order, with its line break, on the process's standard input."""
+        """Write a short order, with its line break, to the process's standard input."""
         assert self._process.stdin is not None
-        self._process.stdin.write(order)  # and it stays open: its end is the end of the process
+        self._process.stdin.write(order)  # stays open: closing it ends the process
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """What it writes, until it closes its standard output.
+        """Yield the lines of its output, until it closes its standard output.
 
         Raises:
-            ChildError: A line is longer than agreed.
+            ChildError: A line is longer than allowed.
         """
         assert self._process.stdout is not None
         try:
             async for line in self._process.stdout:
                 yield line
         except ValueError as error:
-            raise ChildError("a line of its output is too long") from error
+            raise ChildError("sent a line that is too long") from error
 
     def death(self) -> ChildError:
-        """For a process whose output ended too early: the last thing it complained about."""
+        """Return the error of a process whose output ended too early: its last line of errors."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return ChildError(f"died: {lines[-1][:200] if lines else 'it left no message'}")
@@ -70,13 +70,13 @@ class Child:
 async def running(
     module: str, environment: Mapping[str, str], *, max_line_bytes: int = 1 << 16
 ) -> AsyncIterator[Child]:
-    """``python -m module`` under a guard, see there; nothing of it outlives the context.
+    """Run ``python -m module`` under a guard, see there; nothing of it outlives the context.
 
-    Its folder for temporary files is its own and goes with it. Leaving the context kills the
-    process unless it has ended; a deadline is the caller's, by ``asyncio.timeout``.
+    It has its own folder for temporary files, which is removed with it. Leaving the context kills
+    the process if it still runs; the caller sets a deadline by ``asyncio.timeout``.
 
     Args:
-        environment: All that it inherits; ``child_environment`` makes one.
+        environment: All variables of the process; ``child_environment`` makes them.
         max_line_bytes: Longest line of its output; twice as much is held in memory.
 
     Raises:
@@ -93,7 +93,7 @@ async def running(
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 env={**environment, "TMPDIR": scratch},
-                start_new_session=True,  # Ctrl-C is for the validator to handle
+                start_new_session=True,  # the validator handles Ctrl-C
                 limit=max_line_bytes,
             )
         except OSError as error:
@@ -107,11 +107,11 @@ async def running(
 def child_environment(
     settings: Mapping[str, str], *, names: Collection[str] = (), prefix: str | None = None
 ) -> dict[str, str]:
-    """What a child needs of our environment, and ``settings`` on top.
+    """Return the variables that a child needs of our environment, and ``settings``.
 
     Args:
-        names: Variables it inherits besides those of paths, proxies and certificates.
-        prefix: It inherits those whose names begin with this, too.
+        names: Variables to inherit besides those of paths, proxies and certificates.
+        prefix: Variables whose names begin with this are inherited too.
     """
     path = os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry))  # noqa: PTH117
     inherited = {

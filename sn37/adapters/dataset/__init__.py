@@ -1,1 +1,1 @@
-"""Adapters: sources of evaluation samples."""
+"""Sources of evaluation samples."""

@@ -1,7 +1,7 @@
 """A data set's repository on Hugging Face at a pinned revision. Child side.
 
-Requests go through the session, the headers and the error types of huggingface_hub. Its own
-download functions check nothing of what they got and repeat for longer than a round has time.
+Requests use the session, the headers and the error types of huggingface_hub. Its own download
+functions do not verify what they receive, and retry for longer than a round has time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from sn37.ports.errors import DatasetUnavailable
 
 MAX_ANSWER_BYTES = 16 << 20  # of a listing; a file takes about 250 bytes of it
 MAX_PAGES = 40  # of commits, 50 each; the wanted one is among the newest
-MAX_WAIT_S = 30.0  # that the hub may ask for between two tries
+MAX_WAIT_S = 30.0  # the longest wait between two tries that the hub may ask for
 READ_TIMEOUT_S = 20.0  # of silence
 TRIES = 4
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -44,27 +44,27 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """One file of a revision, as the hub lists it."""
+    """One file of a revision in the hub's listing."""
 
     path: str
     size_bytes: int
-    sha256: str | None  # hex, of files in Git LFS
-    blob_id: str  # git's sha1 of the blob, of the others
+    sha256: str | None  # hex, for files in Git LFS
+    blob_id: str  # git's sha1 of the blob, for other files
 
 
 class _Broken(Exception):
-    """An answer that is not what was asked for; asking again may help."""
+    """An answer of the wrong form; another try may help."""
 
 
 class HubRepository:
     """One data set's repository.
 
-    Every method raises ``DatasetUnavailable`` when the hub does not answer, answers too much
-    or not as it documents, after repeating what may pass.
+    Every method raises ``DatasetUnavailable`` if the hub does not answer, answers too much or in
+    an undocumented form. Temporary failures are retried first.
 
     Args:
         endpoint: ``None`` for that of huggingface_hub.
-        pause_s: Before the first repetition of a request; doubled each time.
+        pause_s: Before the first retry of a request; doubled each time.
     """
 
     def __init__(self, repo: str, *, endpoint: str | None, pause_s: float) -> None:
@@ -73,17 +73,17 @@ class HubRepository:
         self._api = f"{self._endpoint}/api/datasets/{repo}"
         self._pauses_s = Backoff(pause_s)
         self._headers = build_hf_headers(
-            # An operator's token is for the operator's hub, not for one that a schedule names.
+            # The operator's token must not be sent to an endpoint from a schedule.
             token=None if endpoint is None else False,
             library_name="sn37",
             headers={"Accept-Encoding": "identity"},
         )
 
     def revision_before(self, moment: datetime) -> str:
-        """The newest commit with an earlier date.
+        """Return the newest commit with an earlier date.
 
-        A commit made through the hub's interface has the hub's time, one that was pushed the
-        date that its author gave it. So whoever may write to the repository can back-date one,
+        A commit made through the hub's interface has the hub's time. A pushed commit has the date
+        that its author set. So everybody who may write to the repository can back-date a commit,
         as they can write any row.
         """
         url: str | None = f"{self._api}/commits/main"
@@ -94,14 +94,14 @@ class HubRepository:
             for commit, date in commits:
                 if date < moment:
                     return commit
-        raise DatasetUnavailable(f"{self._repo} has no revision from before {moment.isoformat()}")
+        raise DatasetUnavailable(f"{self._repo} has no revision older than {moment.isoformat()}")
 
     def files(self, commit: str) -> tuple[RemoteFile, ...]:
-        """All files of a revision."""
+        """Return all files of a revision."""
         return self._repeated(self._files, f"{self._api}/revision/{commit}?blobs=true")
 
     def download(self, commit: str, file: RemoteFile, path: Path) -> None:
-        """Bring one file to ``path`` and check that its bytes are the listed ones."""
+        """Transfer one file to ``path`` and check that its bytes are the listed ones."""
         self._repeated(self._download, commit, file, path)
 
     def _repeated(self, request: Callable[..., _T], *args: object) -> _T:
@@ -114,17 +114,17 @@ class HubRepository:
                     message = f"{self._repo}: {_description(error)}"
                     raise DatasetUnavailable(message, retry_after_s=wait_s) from error
             time.sleep(self._pauses_s.after(number) if wait_s is None else wait_s)
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last try must return or raise")
 
     def _commits(self, url: str) -> tuple[list[tuple[str, datetime]], str | None]:
-        """A page of (commit, date), the newest first, and the address of the next page."""
+        """Return a page of (commit, date), the newest first, and the next page's address."""
         with self._opened(url) as response:
             rows = _json(response)
             following = response.links.get("next", {}).get("url")
         if following is not None and urlsplit(following)[:2] != urlsplit(self._endpoint)[:2]:
-            raise _Broken("the next page of its commits is on another host")
+            raise _Broken("the hub's next page of commits is on another host")
         if not isinstance(rows, list):
-            raise _Broken("its commits are not listed")
+            raise _Broken("the hub's answer has no list of commits")
         return [_commit(row) for row in rows], following
 
     def _files(self, url: str) -> tuple[RemoteFile, ...]:
@@ -132,7 +132,7 @@ class HubRepository:
             match _json(response):
                 case {"siblings": list(siblings)}:
                     return tuple(map(_remote_file, siblings))
-        raise _Broken("its files are not listed")
+        raise _Broken("the hub's answer has no list of files")
 
     def _download(self, commit: str, file: RemoteFile, path: Path) -> None:
         url = hf_hub_url(
@@ -154,7 +154,7 @@ class HubRepository:
                 digest.update(chunk)
                 target.write(chunk)
         if size_bytes != file.size_bytes or digest.hexdigest() != (file.sha256 or file.blob_id):
-            raise _Broken(f"{file.path[:200]!a} is not the file that is listed")
+            raise _Broken(f"{file.path[:200]!a} does not match its listed size and hash")
 
     @contextmanager
     def _opened(self, url: str) -> Iterator[httpx2.Response]:
@@ -170,11 +170,11 @@ def _json(response: httpx2.Response) -> JsonValue:
     for chunk in response.iter_raw():
         body += chunk
         if len(body) > MAX_ANSWER_BYTES:
-            raise _Broken(f"a listing of more than {MAX_ANSWER_BYTES} bytes")
+            raise _Broken(f"an answer of the hub exceeds {MAX_ANSWER_BYTES} bytes")
     try:
         value: JsonValue = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise _Broken("an answer is not JSON") from error
+        raise _Broken("an answer of the hub is not JSON") from error
     return value
 
 
@@ -185,7 +185,7 @@ def _commit(row: JsonValue) -> tuple[str, datetime]:
                 date = datetime.fromisoformat(text)
                 if date.tzinfo is not None:
                     return commit, date
-    raise _Broken(f"no commit: {str(row)[:80]!a}")
+    raise _Broken(f"invalid commit entry: {str(row)[:80]!a}")
 
 
 def _remote_file(sibling: JsonValue) -> RemoteFile:
@@ -194,7 +194,7 @@ def _remote_file(sibling: JsonValue) -> RemoteFile:
             return RemoteFile(path=path, size_bytes=size, sha256=digest, blob_id="")
         case {"rfilename": str(path), "size": int(size), "blobId": str(blob_id)}:
             return RemoteFile(path=path, size_bytes=size, sha256=None, blob_id=blob_id)
-    raise _Broken(f"no file: {str(sibling)[:80]!a}")
+    raise _Broken(f"invalid file entry: {str(sibling)[:80]!a}")
 
 
 def _may_pass(error: Exception) -> bool:
@@ -204,7 +204,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _asked_wait_s(error: Exception) -> float | None:
-    """How long the hub wants us to wait, if it says."""
+    """Return the wait that the hub asks for, if any."""
     if not isinstance(error, HfHubHTTPError):
         return None
     headers = error.response.headers
@@ -218,7 +218,7 @@ def _description(error: Exception) -> str:
     match error:
         case HfHubHTTPError():
             status = error.response.status_code
-            missing = " (no public data set of that name)" if status in (401, 403, 404) else ""
+            missing = ": is it public?" if status in (401, 403, 404) else ""
             return f"the hub answers {status}{missing}"
         case OfflineModeIsEnabled():
             return "HF_HUB_OFFLINE is set: unset it to reach the hub"

@@ -1,4 +1,4 @@
-"""The samples of one read: each text once, and no signer beyond its share of a full pool."""
+"""Samples kept from one read: each text once, and from each signer at most its share."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from sn37.domain.ids import Hotkey
 
 
 class Unfit(ValueError):
-    """A row that is left out; the message is what such rows are counted under."""
+    """A row that is left out; the message is the reason under which it is counted."""
 
 
 class KeptSamples:
-    """Takes samples in any order and makes a pool of them.
+    """Collects samples in any order and makes a pool of them.
 
-    Of a signer with more text than its part of the room only some rows are kept, which are
-    the same ones for every reader. ``left_out`` counts the rows that are not, by reason, and
-    is for the reader's own reasons too.
+    A signer with more text than its share keeps only some rows, which are the same for every
+    reader. ``left_out`` counts the rows that are left out, by reason; the caller may add its
+    own reasons.
 
     Args:
+        num_signers: Number of signers that share the space of a pool.
         salt: Of the request.
     """
 
@@ -34,7 +35,7 @@ class KeptSamples:
         self._sizes: Counter[Hotkey | None] = Counter()
 
     def add(self, sample: Sample) -> None:
-        """Its row id is new, its time is known, and its texts are such as ``is_text`` takes."""
+        """Add a sample with a new row id, a known time and texts that ``is_text`` accepts."""
         signer = sample.provenance.signer
         samples = self._samples[signer]
         samples.append(sample)
@@ -44,7 +45,7 @@ class KeptSamples:
             self._sizes[signer] = sum(map(_num_characters, self._samples[signer]))
 
     def pool(self) -> Pool:
-        """What was kept, ordered by row id, without repeats (``domain.repeats``)."""
+        """Return the kept samples by row id, without repeats (``domain.data.repeats``)."""
         kept: list[Sample] = []
         for signer, samples in self._samples.items():
             kept += samples if self._sizes[signer] <= self._room else self._most(samples)
@@ -54,13 +55,13 @@ class KeptSamples:
         return Pool(tuple(sorted(distinct, key=lambda s: s.provenance.row_id)), is_distinct=True)
 
     def told(self) -> str:
-        """What was left out, for a line of the log; begins with a comma."""
+        """Return the counts of left out rows for a log line; begins with a comma."""
         return "".join(f", {count} {why}" for why, count in sorted(self.left_out.items()) if count)
 
     def _most(self, samples: list[Sample]) -> list[Sample]:
-        """As many of a signer's rows as there is room for.
+        """Return as many of a signer's rows as its share has room for.
 
-        By a hash of the row id, so that other rows, read later or by others, change little.
+        Chosen by a hash of the row id, so that additional rows change little.
         """
         room, kept = self._room, []
         for sample in sorted(samples, key=_rank):
@@ -73,18 +74,18 @@ class KeptSamples:
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be stored, and digests taken of it."""
+    """True if the text can be stored and hashed."""
     if "\0" in text:
         return False
     try:
-        # JSON may hold half of a surrogate pair, which cannot be encoded.
+        # JSON may contain half of a surrogate pair, which cannot be encoded.
         return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
 
 
 def _num_characters(sample: Sample) -> int:
-    # Where these are stored they are at least as many bytes, which ``vet`` counts.
+    # The texts have at least as many bytes where they are stored; ``vet`` counts these.
     return len(sample.prompt) + len(sample.reference) + sum(map(len, sample.choices))
 
 

@@ -1,4 +1,4 @@
-"""Times that were written down on a clock of the US Pacific coast, without a time zone."""
+"""Conversion of times on US Pacific clocks, written without a time zone."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _ZONE = "America/Los_Angeles"
 
 @cache
 def _zone() -> ZoneInfo:
-    """The rules as the package tzdata has them: a host's own may be of another year."""
+    """Return the rules of the package tzdata: those of the host may be of another year."""
     with files("tzdata").joinpath("zoneinfo", _ZONE).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=_ZONE)
 
 
 def pacific_to_utc(written: datetime) -> datetime | None:
-    """The moment that a naive Pacific time stands for; ``None`` for one that never was.
+    """Return the moment of a naive Pacific time; ``None`` if that time never existed.
 
-    In the hour that comes twice in November the first is meant: a row then may seem an hour
-    older than it is, but never younger. The hour that is left out in March has no moments.
+    The hour that occurs twice in November means the first one: a row may then seem an hour older
+    than it is, but never younger. The hour that is skipped in March has no moments.
     """
     try:
         moment = written.replace(tzinfo=_zone(), fold=0).astimezone(UTC)
         again = moment.astimezone(_zone()).replace(tzinfo=None)
-    except OverflowError:  # in the first or the last year there is
+    except OverflowError:  # at the end of the range of dates
         return None
     return moment if again == written else None
 
 
 def pacific_dates(window: TimeWindow) -> tuple[date, ...]:
-    """The dates on Pacific calendars during the window, in order."""
+    """Return the dates on Pacific calendars during the window, in order."""
     first = window.since.astimezone(_zone()).date()
     last = (window.until - timedelta(microseconds=1)).astimezone(_zone()).date()
     return tuple(_days(first, last))

@@ -1,7 +1,7 @@
-"""The columns of a Parquet file as Python values, for every type that its writers produce.
+"""Columns of a Parquet file as Python values, for every type that its writers produce.
 
-pyarrow's own conversion fails for a whole column when one time, date or text in it is beyond what
-Python can hold; here such a cell is ``None``, and the others are as they were written.
+pyarrow's own conversion fails for a whole column if one time, date or text in it is outside
+Python's range. Here such a cell is ``None``, and the others keep their values.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from uuid import UUID
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow import types
 
-# A datetime has UTC as its zone where the column has any zone, and none where it has none.
-# Bytes are those that are no UTF-8; the others are text.
+# A datetime is in UTC if its column has any zone, and naive if the column has none.
+# Bytes that are valid UTF-8 are text; others stay bytes.
 Cell: TypeAlias = (
     str
     | bytes
@@ -39,14 +39,14 @@ _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 class Kind(Enum):
-    """What a column must hold to be of use."""
+    """Required content of a column."""
 
     TEXT = "text"
-    TIME = "a time, or text that says one"
+    TIME = "a time, or text that contains one"
 
 
 class UnknownType(ValueError):
-    """A type of a column that nothing here reads; the message is its name."""
+    """A column type that cannot be read; the message is its name."""
 
 
 _TEXTS = (types.is_string, types.is_large_string, types.is_string_view)
@@ -77,17 +77,17 @@ _UUID, _JSON, _BOOL8 = "arrow.uuid", "arrow.json", "arrow.bool8"
 
 
 def require_known(kind: pa.DataType) -> None:
-    """Insist on a type whose cells ``cells`` returns.
+    """Check that ``cells`` can read a type.
 
     Raises:
-        UnknownType: See there.
+        UnknownType: It cannot.
     """
     for inner in _inside(kind):
         require_known(inner)
 
 
 def is_of(kind: pa.DataType, wanted: Kind) -> bool:
-    """Whether a column's cells may be what is wanted; one of nulls only may be anything."""
+    """True if a column's cells may have the wanted content; a column of nulls may have any."""
     if types.is_dictionary(kind):
         return is_of(kind.value_type, wanted)
     if isinstance(kind, pa.BaseExtensionType):
@@ -98,10 +98,10 @@ def is_of(kind: pa.DataType, wanted: Kind) -> bool:
 
 
 def cells(column: pa.Array) -> Sequence[Cell]:
-    """The values of a column.
+    """Return the values of a column.
 
     Raises:
-        UnknownType: Of its type, or of one inside it.
+        UnknownType: The column's type, or one inside it, cannot be read.
     """
     kind = column.type
     if types.is_dictionary(kind):
@@ -141,7 +141,7 @@ def _structs(column: pa.StructArray) -> list[Cell]:
 
 
 def _inside(kind: pa.DataType) -> tuple[pa.DataType, ...]:
-    """The types inside a known one."""
+    """Return the types inside a known one."""
     if types.is_dictionary(kind):
         return (kind.value_type,)
     if isinstance(kind, pa.BaseExtensionType) and kind.extension_name in (_UUID, _JSON, _BOOL8):
@@ -162,7 +162,7 @@ def _of_extension(name: str, storage: pa.Array) -> Sequence[Cell]:
 
 
 def _temporal(kind: pa.DataType) -> Callable[[int], Cell] | None:
-    """How a number of the type becomes a time or a date, if it is one."""
+    """Return the conversion of a number to a time or date of this type, if it is one."""
     if types.is_date32(kind):
         return lambda n: (_EPOCH + timedelta(days=n)).date()
     if types.is_date64(kind):

@@ -1,7 +1,7 @@
-"""Rows out of a Parquet file that a stranger wrote: some columns, bounded, of known types.
+"""Reader of rows from an untrusted Parquet file: some columns, bounded, of known types.
 
-What a file says about its own sizes is looked at first, and may be a lie; the limit on the
-memory of the process that calls this is what stops one that unpacks to gigabytes.
+The sizes stated in the file are checked first, but they may be false. The memory limit of the
+calling process stops a file that unpacks to gigabytes.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from sn37.adapters.dataset.parquet_cells import (
 )
 
 MAX_ROWS = 100_000  # of a file
-MAX_UNPACKED_BYTES = 512 << 20  # of a file, as it says itself
+MAX_UNPACKED_BYTES = 512 << 20  # of a file, as stated in it
 _BATCH_ROWS = 256
 _NO_COLUMNS: Mapping[str, Kind] = MappingProxyType({})
 
 
 class UnreadableParquet(ValueError):
-    """The file is damaged, too large, or not the table that it should be."""
+    """The file is damaged, too large, or does not have the expected columns."""
 
 
 def parquet_rows(
     path: Path, *, required: Mapping[str, Kind], optional: Mapping[str, Kind] = _NO_COLUMNS
 ) -> Iterator[Mapping[str, Cell]]:
-    """The rows of a file in its order, with the wanted columns that it has.
+    """Yield the rows of a file in its order, with the wanted columns that it has.
 
     Args:
-        required, optional: The columns that are wanted, and what they must hold.
+        required, optional: The wanted columns, and what they must contain.
 
     Raises:
-        UnreadableParquet: Some rows may have been given before. A column that cannot hold what is
-            wanted, or is of a type that nobody here reads, is named with its type before any.
+        UnreadableParquet: Some rows may have been yielded before. A column with the wrong content
+            or of an unreadable type is reported before the first row.
     """
-    pa.set_memory_pool(pa.system_memory_pool())  # it gives back, and obeys the process's limit
+    pa.set_memory_pool(pa.system_memory_pool())  # frees memory, and obeys the process's limit
     pa.set_cpu_count(1)
     try:
         with pq.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
@@ -57,7 +57,7 @@ def parquet_rows(
                     yield dict(zip(names, row, strict=True))
     except MemoryError as error:
         raise UnreadableParquet(
-            "it unpacks to more than the memory that reading may take"
+            "unpacking exceeds the memory limit of the reading process"
         ) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnreadableParquet(str(error).partition("\n")[0][:200]) from error
@@ -68,17 +68,17 @@ def _check(
 ) -> None:
     facts, names = file.metadata, file.schema_arrow.names
     if facts.num_rows > MAX_ROWS:
-        raise UnreadableParquet(f"{facts.num_rows} rows, more than {MAX_ROWS}")
+        raise UnreadableParquet(f"{facts.num_rows} rows exceed the limit of {MAX_ROWS}")
     if missing := sorted(set(required) - set(names)):
-        raise UnreadableParquet(f"no column {missing[0]}")
+        raise UnreadableParquet(f"column {missing[0]} is missing")
     if len(set(names)) < len(names):
-        raise UnreadableParquet("two columns of one name")
+        raise UnreadableParquet("two columns have the same name")
     for name, wanted in {**required, **optional}.items():
         if name in names:
             _check_type(name, file.schema_arrow.field(name).type, wanted)
     groups = (facts.row_group(n) for n in range(facts.num_row_groups))
     if (unpacked := sum(group.total_byte_size for group in groups)) > MAX_UNPACKED_BYTES:
-        raise UnreadableParquet(f"{unpacked} bytes unpacked, more than {MAX_UNPACKED_BYTES}")
+        raise UnreadableParquet(f"{unpacked} bytes unpacked exceed {MAX_UNPACKED_BYTES}")
 
 
 def _check_type(name: str, kind: pa.DataType, wanted: Kind) -> None:
@@ -86,7 +86,7 @@ def _check_type(name: str, kind: pa.DataType, wanted: Kind) -> None:
         require_known(kind)
     except UnknownType as error:
         raise UnreadableParquet(
-            f"column {name} is of type {str(kind)[:80]}; {error} is not read"
+            f"column {name} is of type {str(kind)[:80]}; {error} cannot be read"
         ) from error
     if not is_of(kind, wanted):
         raise UnreadableParquet(

@@ -1,8 +1,8 @@
-"""Phrases that disqualify a row, found in long texts at one pass.
+"""Search for phrases that disqualify a row, in one pass over a text.
 
-Hyperscan looks for all phrases at once, many bytes at a time and in any casing, several times as
-fast as an Aho-Corasick automaton, which takes a text byte by byte and has to be given it in
-lower case. Python's ``re`` with the phrases as alternatives is slower than a loop of ``in`` tests.
+Hyperscan searches for all phrases at once, many bytes at a time and in any case. It is several
+times as fast as an Aho-Corasick automaton, which reads a text byte by byte and needs it in lower
+case. Python's ``re`` with the phrases as alternatives is slower than a loop of ``in`` tests.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from importlib.resources import files
 import hyperscan
 
 LIST = "data/undesirable_phrases.txt"
-MIN_CHARACTERS = 3  # a shorter phrase is in nearly every text
+MIN_CHARACTERS = 3  # nearly every text contains a shorter one
 TYPOGRAPHIC_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
 
 
 class PhraseError(ValueError):
-    """A list of phrases that cannot be used; the message names the line and says why."""
+    """A list of phrases that cannot be used; the message says in which line and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +31,15 @@ class Phrase:
     any_case: bool
 
     def is_in(self, text: str) -> bool:
-        """Whether ``text`` holds it."""
+        """True if ``text`` contains the phrase."""
         return self.text.casefold() in text.casefold() if self.any_case else self.text in text
 
 
 class PhraseFilter:
-    """Tells texts that hold one of the phrases.
+    """Filter for texts that contain one of the phrases.
 
-    Casing is Unicode's (``str.casefold``): STRASSE is Straße. Letters are compared as they
-    are otherwise; a full-width G is no G.
+    Case is ignored by Unicode's rules (``str.casefold``): STRASSE equals Straße. Otherwise letters
+    are compared as they are: a full-width G differs from G.
     """
 
     def __init__(self, phrases: Iterable[Phrase]) -> None:
@@ -58,17 +58,17 @@ class PhraseFilter:
 
     @classmethod
     def load(cls) -> PhraseFilter:
-        """The filter of the list that ships with the package, the same for all validators."""
+        """Return the filter of the shipped list, the same for all validators."""
         return cls(shipped_phrases())
 
     def is_clean(self, text: str) -> bool:
-        """Whether no phrase is in ``text``. One pass."""
+        """True if ``text`` contains no phrase. Makes one pass."""
         return self.is_clean_utf8(text.encode(errors="surrogatepass"))
 
     def is_clean_utf8(self, raw: bytes) -> bool:
-        """The same of a text in UTF-8."""
-        # Hyperscan folds the letters of ASCII itself. Folding goes letter by letter, so a phrase
-        # in the text is in the folded one too.
+        """The same as ``is_clean`` for a text in UTF-8."""
+        # Hyperscan folds ASCII letters itself. Folding works letter by letter, so a phrase in the
+        # text is also in the folded text.
         folded = raw if raw.isascii() else _casefold(raw)
         try:
             self._database.scan(folded, self._disqualifies, 0, raw, self._work_space.scratch)
@@ -77,41 +77,41 @@ class PhraseFilter:
         return True
 
     def _disqualifies(self, number: int, start: int, end: int, flags: int, raw: object) -> bool:
-        """Whether a phrase found in some casing is meant in that one; if so the search ends."""
+        """True if a phrase counts in the case in which it was found; this ends the search."""
         assert isinstance(raw, bytes)
         return any(p.any_case or p.text.encode() in raw for p in self._spelled[number])
 
 
 class _WorkSpace(threading.local):
-    """What Hyperscan writes to while it looks; no two threads may share one."""
+    """Memory that Hyperscan writes to during a search; each thread needs its own."""
 
     def __init__(self, database: hyperscan.Database) -> None:  # in each thread, by Python
         self.scratch = hyperscan.Scratch(database)
 
 
 def shipped_phrases() -> tuple[Phrase, ...]:
-    """The list that ships with the package."""
+    """Return the list of phrases that ships with the package."""
     return parse_phrases((files("sn37.adapters.dataset") / LIST).read_text(encoding="utf-8"))
 
 
 def parse_phrases(text: str) -> tuple[Phrase, ...]:
-    """Read a list of phrases; its first lines say how it is written.
+    """Parse a list of phrases; the first lines of the list describe its format.
 
     Raises:
-        PhraseError: A line is not a phrase, or its phrase is never needed.
+        PhraseError: A line is not a phrase, or its phrase is redundant.
     """
     found: dict[int, Phrase] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip() and not line.startswith("#"):
             found[number] = _phrase(number, line)
     if not found:
-        raise PhraseError("a list of phrases without a phrase")
+        raise PhraseError("the list of phrases is empty")
     for number, phrase in found.items():
         for other_number, other in found.items():
             covers = other.is_in(phrase.text)
             if number != other_number and covers and other.any_case >= phrase.any_case:
                 raise PhraseError(
-                    f"line {number}: every text with {phrase.text!r} is found by "
+                    f"line {number}: every text with {phrase.text!r} also contains "
                     f"{other.text!r} of line {other_number}; remove one"
                 )
     return tuple(found.values())
@@ -120,14 +120,14 @@ def parse_phrases(text: str) -> tuple[Phrase, ...]:
 def _phrase(number: int, line: str) -> Phrase:
     casing, _, rest = line.partition(" ")
     if casing not in ("any", "exact"):
-        raise PhraseError(f"line {number}: begins with {casing!r}; write any, exact or #")
+        raise PhraseError(f"line {number}: it begins with {casing!r}; begin with any, exact or #")
     text = rest.strip().replace("\\n", "\n")
     if "\0" in text:
-        raise PhraseError(f"line {number}: holds a NUL, which no text does")
+        raise PhraseError(f"line {number}: it contains a NUL, which no text contains; remove it")
     if len(text) < MIN_CHARACTERS:
         raise PhraseError(
-            f"line {number}: {text!r} has fewer than {MIN_CHARACTERS} characters; "
-            "it would disqualify nearly every text"
+            f"line {number}: {text!r} would disqualify nearly every text; use at least "
+            f"{MIN_CHARACTERS} characters"
         )
     return Phrase(text=text, any_case=casing == "any")
 
@@ -137,7 +137,7 @@ def _casefold(raw: bytes) -> bytes:
 
 
 def _as_pattern(text: str) -> bytes:
-    """Each byte by its number, so that nothing in a text has a meaning of its own."""
+    """Return a pattern of byte numbers, so that no character of the text has a special meaning."""
     return "".join(f"\\x{byte:02x}" for byte in text.encode()).encode()
 
 

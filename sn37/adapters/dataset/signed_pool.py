@@ -1,4 +1,4 @@
-"""A pool out of the rows of signed runs, for every source that validators log to wandb."""
+"""Pool of the rows of signed runs, for every source that validators log to wandb."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sn37.domain.ids import Hotkey
 
 log = logging.getLogger(__name__)
 
-ToSample = Callable[[RowFound, Hotkey], Sample]  # of a row and its signer; raises ``Unfit``
+ToSample = Callable[[RowFound, Hotkey], Sample]  # converts a row with its signer; raises ``Unfit``
 
 
 class ReadRuns(Protocol):
-    """See ``read_rows``."""
+    """A function like ``read_rows``."""
 
     async def __call__(
         self, query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float
@@ -37,10 +37,10 @@ async def signed_pool(
     timeout_s: float,
     read: ReadRuns,
 ) -> Pool:
-    """The rows of the runs that trusted hotkeys signed, without repeats (``domain.repeats``).
+    """Return the rows of runs that trusted hotkeys signed, without repeats.
 
-    Of a signer that logs more than its share of a full pool only some rows count, which are the
-    same ones for every reader.
+    Repeats are defined by ``domain.data.repeats``. A signer that logs more than its share of a
+    full pool keeps only some rows, which are the same for every reader.
 
     Args:
         name: Of the source, for the log.

@@ -1,7 +1,7 @@
-"""Who signed a run, and whose runs are read.
+"""Selection of the runs that are read, by their signatures.
 
-A validator proves a run to be its own by an sr25519 signature over the run's id in the run's
-config. Nothing else of the run is signed.
+A validator proves that a run is its own by an sr25519 signature over the run's id, in the
+run's config. Nothing else of the run is signed.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from sn37.adapters.dataset.wandb_messages import RunFound
 from sn37.adapters.signatures import is_signed_by
 from sn37.domain.ids import Hotkey
 
-# Restarts make new runs, floods make many. The first ones count, so that none can push them out.
+# Restarts create runs, and floods create many. The oldest count: new ones cannot displace them.
 MAX_RUNS_OF_A_SIGNER = 32
 
 
 @dataclass(slots=True, kw_only=True)
 class SignedRuns:
-    """Chooses the runs that a trusted hotkey signed, and remembers by whom.
+    """Chooses the runs that a trusted hotkey signed, and records the signer of each.
 
     Args:
         trusted: Hotkeys whose runs count.
-        required: What the config must hold besides.
+        required: Values that the config must also contain.
         hotkey, signature: Keys of the config; the signature is hex, with or without 0x.
     """
 
@@ -34,7 +34,7 @@ class SignedRuns:
     signers: dict[str, Hotkey] = field(default_factory=dict)  # by run id
 
     def choose(self, runs: tuple[RunFound, ...]) -> Collection[str]:
-        """The ids of the runs that count."""
+        """Return the ids of the runs that count."""
         chosen: dict[Hotkey, int] = {}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
             signer = self._signer(run)

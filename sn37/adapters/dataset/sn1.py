@@ -1,7 +1,7 @@
-"""Questions that validators of subnet 1 ask, as a live source: from wandb, or from the hub.
+"""Live source of questions that validators of subnet 1 ask, from wandb or from the hub.
 
-The two are never mixed: on wandb a run is signed by its hotkey, in the hub's data set a row
-only names one.
+The two are never mixed: on wandb a run is signed by its hotkey; in the hub's data set a row
+only names a hotkey.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PAGE_STEPS = 256  # a step is one question
 _HOTKEY = "HOTKEY_SS58"
 _SIGNATURE = "SIGNATURE"
 _NAME = r"^[A-Za-z0-9_.-]{1,128}$"
-_ADDRESS = r"^(https?://[^\s/]+)?$"  # or the client's own when empty
+_ADDRESS = r"^(https?://[^\s/]+)?$"  # the client's default if empty
 _OF_WANDB = frozenset({"entity", "project", "base_url"})
 _OF_HUB = frozenset({"repo", "endpoint"})
 
 
 class Sn1Parameters(Parameters):
-    """What a schedule may say of the source."""
+    """Parameters of the source in a schedule."""
 
     origin: Literal["wandb", "hub"] = "wandb"
     tasks: tuple[str, ...] = Field(default=(MULTI_CHOICE,), min_length=1)
@@ -50,15 +50,15 @@ class Sn1Parameters(Parameters):
     def _of_one_origin(self) -> Sn1Parameters:
         others = _OF_HUB if self.origin == "wandb" else _OF_WANDB
         if unused := sorted(others & self.model_fields_set):
-            raise ValueError(f"parameter {unused[0]} is not for rows from {self.origin}")
+            raise ValueError(f"parameter {unused[0]} cannot be set for rows from {self.origin}")
         return self
 
 
 class RunQuestions:
-    """The rows of runs that a trusted hotkey signed.
+    """The rows of runs that trusted hotkeys signed.
 
     Args:
-        read: Reads wandb; recorded runs can stand for it.
+        read: Reads wandb; tests may replace it by recorded runs.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -80,12 +80,10 @@ class RunQuestions:
         """See the port, and ``signed_pool``.
 
         Raises:
-            ValueError: The request trusts everybody; rows of wandb are signed.
+            ValueError: The request names no trusted hotkeys, but rows on wandb are signed.
         """
         if request.trusted is None:
-            raise ValueError(
-                "rows of sn1 on wandb are signed: the schedule must name signers_netuid"
-            )
+            raise ValueError("rows of sn1 on wandb are signed: set signers_netuid in the schedule")
         if not request.trusted:
             return Pool(())
         return await signed_pool(
@@ -120,7 +118,7 @@ class RunQuestions:
 
 
 def build() -> DatasetPlugin:
-    """The plug-in, for the entry point."""
+    """Return the plug-in for the entry point."""
     return LivePlugin(name="sn1", parameters=Sn1Parameters, connect=_connect)
 
 

@@ -1,4 +1,4 @@
-"""Prompts and responses that validators of subnet 18 log to wandb, as a live source."""
+"""Live source of the prompts and responses that validators of subnet 18 log to wandb."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ PAGE_STEPS = 32  # a step may hold 256 prompts and responses, half a megabyte
 _CONFIG = {"type": "validator"}
 _NAME = r"^[A-Za-z0-9_.-]{1,128}$"
 
-IsClean = Callable[[bytes], bool]  # of a text in UTF-8
+IsClean = Callable[[bytes], bool]  # for a text in UTF-8
 
 
 class Sn18Parameters(Parameters):
-    """What a schedule may say of the source."""
+    """Parameters of the source in a schedule."""
 
     entity: str = Field(default="cortex-t", pattern=_NAME)
     project: str = Field(default="multi-modality", pattern=_NAME)
     modality: Literal["text"] = "text"
-    # Of the host; WANDB_BASE_URL, or the client's own when empty.
+    # Address of the host; if empty, WANDB_BASE_URL or the client's default.
     base_url: str = Field(default="", pattern=r"^(https?://[^\s/]+)?$")
 
 
@@ -44,8 +44,8 @@ class Sn18:
     """Reads the runs of subnet 18's validators.
 
     Args:
-        is_clean: Whether a text holds no undesirable phrase; of the list that ships when ``None``.
-        read: Reads wandb; recorded runs can stand for it.
+        is_clean: True if a text contains no undesirable phrase; ``None`` for the shipped list.
+        read: Reads wandb; tests may replace it by recorded runs.
         timeout_s: Of a read.
         retries: Of a request.
     """
@@ -69,10 +69,10 @@ class Sn18:
         """See the port, and ``signed_pool``.
 
         Raises:
-            ValueError: The request trusts everybody; rows of this source are signed.
+            ValueError: The request names no trusted hotkeys, but rows of this source are signed.
         """
         if request.trusted is None:
-            raise ValueError("rows of sn18 are signed: the schedule must name signers_netuid")
+            raise ValueError("rows of sn18 are signed: set signers_netuid in the schedule")
         if not request.trusted:
             return Pool(())
         return await signed_pool(
@@ -104,7 +104,7 @@ class Sn18:
 
 
 def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> Sample:
-    """The prompt and the response in a row, if they can be scored."""
+    """Return the prompt and the response of a row as a sample, if they can be scored."""
     prompt, response = row.values.get("prompts"), row.values.get("responses")
     if row.values.get("modality") != modality:
         raise Unfit("of another modality")
@@ -117,7 +117,7 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
     if not (is_text(prompt) and is_text(response)):
         raise Unfit("with values that are not text")
     if row.index is None or row.index >= MAX_UIDS:
-        raise Unfit("of no uid")
+        raise Unfit("without a valid uid")
     sample = Sample(
         prompt=prompt,
         reference=response,
@@ -127,7 +127,7 @@ def _sample(modality: str, is_clean: IsClean, row: RowFound, signer: Hotkey) -> 
             signer=signer,
         ),
     )
-    if not is_clean(sample.content()):  # one look at both; no phrase holds the NUL between them
+    if not is_clean(sample.content()):  # searches both; no phrase contains the NUL between
         raise Unfit("with an undesirable phrase")
     return sample
 
@@ -138,7 +138,7 @@ def _shipped_filter() -> IsClean:
 
 
 def build() -> DatasetPlugin:
-    """The plug-in, for the entry point."""
+    """Return the plug-in for the entry point."""
     return LivePlugin(name="sn18", parameters=Sn18Parameters, connect=Sn18)
 
 

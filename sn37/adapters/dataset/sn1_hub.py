@@ -1,4 +1,4 @@
-"""Subnet 1's data set on Hugging Face as a live source; reading is done by a child process."""
+"""Subnet 1's data set on Hugging Face as a live source, read by a child process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sn37.ports.errors import DatasetUnavailable
 if TYPE_CHECKING:
     from sn37.ports.dataset import LiveDataset
 
-TIMEOUT_S = 180.0  # of a read; the last 50 blocks before a round take 600
+TIMEOUT_S = 180.0  # of a read; pools are read in 50 blocks before a round, 600 s
 _WORKER = "sn37.adapters.dataset.sn1_hub_worker"
 _SETTINGS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MALLOC_ARENA_MAX": "2",  # the limit on memory counts what arenas reserve
+    "MALLOC_ARENA_MAX": "2",  # the memory limit counts what arenas reserve
 }
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,14 @@ log = logging.getLogger(__name__)
 class HubQuestions:
     """The rows of one repository.
 
-    The revision that is read is the newest from before the window's end, so readers of
-    different minutes read the same. Its rows are not signed. A request for those of trusted
-    hotkeys gets the ones that name such a hotkey, which is no more than the repository's
-    word.
+    The revision is the newest one before the window's end, so readers at different times read the
+    same. Its rows are not signed. If a request names trusted hotkeys, it gets the rows that name
+    one of them; only the repository vouches for these names.
 
     Args:
         endpoint: Of the hub; ``None`` for that of huggingface_hub.
-        pause_s: Before a request is repeated for the first time.
-        timeout_s: Of one read; it then counts as unavailable.
+        pause_s: Before the first retry of a request.
+        timeout_s: Of one read, which then counts as unavailable.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class HubQuestions:
         self._timeout_s = timeout_s
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """See the port. Repeats count once (``domain.repeats``)."""
+        """See the port. Repeats count once (``domain.data.repeats``)."""
         order = ReadOrder(
             repo=self._repo,
             endpoint=self._endpoint,
@@ -78,7 +77,7 @@ class HubQuestions:
                 return await self._read(order)
         except TimeoutError as error:
             raise DatasetUnavailable(
-                f"{self._repo}: reading took more than {self._timeout_s:g} s and was given up"
+                f"{self._repo}: reading was stopped because it took more than {self._timeout_s:g} s"
             ) from error
         except ChildError as error:
             raise DatasetUnavailable(f"{self._repo}: its reading process {error}") from error

@@ -1,7 +1,7 @@
-"""What the parent and the reader of subnet 1's data set tell each other: JSON, a line each.
+"""Messages between the reader of subnet 1's data set and its parent: one line of JSON each.
 
-The parent sends a ``ReadOrder``. Back come the samples and an ``End``, or why not. Both sides
-are this program; the texts inside are a stranger's.
+The parent sends a ``ReadOrder``. The reader answers with the samples and an ``End``, or with an
+error. Both sides are this program; only the texts in the messages are untrusted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MAX_LINE_BYTES = 2 << 20
 
 
 class ReadingFailed(Exception):
-    """What went wrong inside a reading process, as it told it; the cause of a port's error."""
+    """Failure inside a reading process, as reported by it; the cause of a port's error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOrder:
-    """What to read. Times are ISO 8601; no ``trusted`` hotkeys means rows of all, unsigned."""
+    """The data to read. Times are ISO 8601; ``trusted`` is ``None`` for unsigned rows of all."""
 
     repo: str
     endpoint: str | None
@@ -38,7 +38,7 @@ class ReadOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """All samples have been sent; what was left out, as a text for the log."""
+    """End of the samples, with a text for the log about the rows left out."""
 
     left_out: str
 
@@ -80,7 +80,7 @@ def encode_line(line: Line) -> bytes:
 
 
 def decode_line(line: bytes) -> Line:
-    """The value; an error comes back with its cause, not yet raised."""
+    """Return the value; an error is returned with its cause, not raised."""
     match json.loads(line):
         case [str(row_id), moment, signer, stratum, str(prompt), str(reference), list(choices)]:
             return Sample(
@@ -101,7 +101,7 @@ def decode_line(line: bytes) -> Line:
             error.__cause__ = ReadingFailed(cause)
             return error
         case other:
-            raise ValueError(f"no line of a reading process: {str(other)[:80]}")
+            raise ValueError(f"invalid line of a reading process: {str(other)[:80]}")
 
 
 def _line(value: object) -> bytes:

@@ -1,7 +1,7 @@
-"""A process that reads subnet 1's data set on Hugging Face: an order in, samples out.
+"""Process that reads subnet 1's data set on Hugging Face: an order in, samples out.
 
-The data set has a folder for each date on Pacific calendars. Its rows name a hotkey and carry
-no signature: they are as true as the repository's owner is honest.
+The data set has a folder for each date on Pacific calendars. Its rows name a hotkey but are
+not signed: they are as reliable as the repository's owner.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from sn37.domain.ids import Hotkey
 from sn37.ports.errors import DatasetUnavailable
 
 MAX_FILES = 32  # of a window
-MAX_BYTES = 256 << 20  # of them all; a day has a few MB
-MAX_MEMORY_BYTES = 1 << 30  # a file that unpacks to more ends this process only
+MAX_BYTES = 256 << 20  # of all these files; a day has a few MB
+MAX_MEMORY_BYTES = 1 << 30  # a file that unpacks to more ends only this process
 _COLUMNS = {
     "id": Kind.TEXT,
     "hotkey": Kind.TEXT,
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 class HubRows:
-    """The rows of one read: those that were asked for, as samples."""
+    """The requested rows of one read, as samples."""
 
     def __init__(self, order: ReadOrder) -> None:
         self.kept = KeptSamples(len(order.trusted or ()), salt=order.salt)
@@ -65,15 +65,15 @@ class HubRows:
         self._ids: set[str] = set()
 
     def take(self, row: Mapping[str, Cell]) -> None:
-        """Keep the row if it fits; the data set holds multiple choice unless a row says else."""
+        """Keep the row if it fits; a row without a task counts as multiple choice."""
         try:
             origin = self._origin(row)
             sample = row_sample({"task": MULTI_CHOICE, **row}, origin, tasks=self._tasks)
         except Unfit as error:
             self.kept.left_out[str(error)] += 1
             return
-        if origin.row_id in self._ids:  # of two rows the one in the first file counts
-            self.kept.left_out["of an id that was there before"] += 1
+        if origin.row_id in self._ids:  # of two rows with one id, that in the first file counts
+            self.kept.left_out["with a repeated id"] += 1
             return
         self._ids.add(origin.row_id)
         self.kept.add(sample)
@@ -95,7 +95,7 @@ def read(order: ReadOrder, folder: Path) -> HubRows:
     """Fetch the files of the order's window one by one and take their rows.
 
     Raises:
-        DatasetUnavailable: Something could not be read; part of it is never given.
+        DatasetUnavailable: Something could not be read; no partial result is returned.
     """
     rows = HubRows(order)
     repository = HubRepository(order.repo, endpoint=order.endpoint, pause_s=order.pause_s)
@@ -112,20 +112,20 @@ def read(order: ReadOrder, folder: Path) -> HubRows:
 
 
 def files_of(listed: Sequence[RemoteFile], dates: Collection[date], repo: str) -> list[RemoteFile]:
-    """The Parquet files of these dates, by path.
+    """Return the Parquet files of these dates, by path.
 
     Raises:
-        DatasetUnavailable: No file at all is of a date, or these are too many or too large.
+        DatasetUnavailable: No file has a date, or the files are too many or too large.
     """
     dated = {f.path: (f, set(_dates(f.path))) for f in listed if f.path.endswith(".parquet")}
     if not any(days for _, days in dated.values()):
-        raise DatasetUnavailable(f"{repo} has no Parquet files by date: its layout has changed")
+        raise DatasetUnavailable(f"{repo} has no Parquet files with a date: its layout changed")
     wanted = [file for _, (file, days) in sorted(dated.items()) if days.intersection(dates)]
     size_bytes = sum(file.size_bytes for file in wanted)
     if len(wanted) > MAX_FILES or size_bytes > MAX_BYTES:
         raise DatasetUnavailable(
-            f"{repo}: {len(wanted)} files of {size_bytes} bytes for {len(dates)} days, more than "
-            f"{MAX_FILES} of {MAX_BYTES}"
+            f"{repo}: {len(wanted)} files of {size_bytes} bytes for {len(dates)} days exceed the "
+            f"limit of {MAX_FILES} files or {MAX_BYTES} bytes"
         )
     return wanted
 
@@ -150,7 +150,7 @@ def _dates(path: str) -> Iterator[date]:
     for year, month, day in _DATE.findall(path):
         try:
             yield date(int(year), int(month), int(day))
-        except ValueError:  # a number that looks like one
+        except ValueError:  # a number that only looks like a date
             continue
 
 

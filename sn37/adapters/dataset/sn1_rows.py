@@ -1,4 +1,4 @@
-"""Rows of subnet 1 as samples, wherever they were read."""
+"""Conversion of rows of subnet 1 to samples, for all origins."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MAX_TOPIC_CHARS = 64
 
 
 def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collection[str]) -> Sample:
-    """The sample in a row; its stratum is the task and, where the row names one, the topic.
+    """Return the sample in a row; its stratum is the task and, if the row has one, the topic.
 
-    Of a multiple-choice question the prompt is the question as it was asked, with nothing put
-    before or after it, and the options are apart: how they are shown to a model, and in which
-    order, is for the scorer to draw. Other tasks are their challenge and reference as they are.
+    The prompt of a multiple-choice question is the original question, without additions. Its
+    options are stored apart, since the scorer draws how and in which order a model sees them.
+    Other tasks keep their challenge and reference unchanged.
 
     Args:
         row: ``task``, ``challenge``, ``reference`` and perhaps ``topic``; of any type.
-        origin: The row's, without a stratum.
-        tasks: Those that are wanted.
+        origin: Of the row, without a stratum.
+        tasks: The wanted tasks.
 
     Raises:
         Unfit: Another task, a cell of a wrong type, empty or too long, or no question in it.
@@ -41,7 +41,7 @@ def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collecti
     try:
         found = parse_multiple_choice(challenge, reference)
     except NotMultipleChoice as error:
-        raise Unfit(f"that are no multiple choice ({error.fault})") from error
+        raise Unfit(f"that are not multiple choice ({error.fault})") from error
     return Sample(
         prompt=found.question,
         reference=found.answer,
@@ -51,7 +51,7 @@ def row_sample(row: Mapping[str, object], origin: Provenance, *, tasks: Collecti
 
 
 def _stratum(task: str, topic: object) -> str:
-    """``task/topic`` in small letters; a topic that is no short text counts as none."""
+    """Return ``task/topic`` in lower case; a topic that is not a short text is left out."""
     if not isinstance(topic, str) or not is_text(topic):
         return task
     words = " ".join(topic.casefold().split())

@@ -1,6 +1,7 @@
-"""A reader of wandb: a query and a choice of runs from standard input, reports to standard output.
+"""Reader of wandb: query and choice of runs from standard input, reports to standard output.
 
-The client starts a native process, prints, and keeps caches; all of that stays in here.
+The client starts a native process, prints, and keeps caches; all of that stays inside this
+process.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_MEMORY_BYTES = 3 << 29  # of this process and of the native one, each; 150 MB are usual
 MAX_FILE_BYTES = 1 << 30
-MAX_RUNS = 2000  # with a sign of life in the window
+MAX_RUNS = 2000  # with a heartbeat in the window
 RUNS_PER_PAGE = 20  # each comes with its newest row
 MAX_CONFIG_CHARACTERS = 1000  # of a value
 _LISTED = encode_report(Listed())
@@ -43,7 +44,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class NotAsExpected(Exception):
-    """The host answers something else than a list of runs."""
+    """The host's answer is not a complete list of runs."""
 
 
 def main() -> None:
@@ -59,13 +60,13 @@ def main() -> None:
     try:
         _answer(query, reports)
     except ModuleNotFoundError as error:
-        _fail(reports, f"{error}; pip install 'sn37[data]' brings the client")
+        _fail(reports, f"{error}; install the client with: pip install 'sn37[data]'")
     reports.flush()
-    os._exit(0)  # the guard sees to the native process
+    os._exit(0)  # the guard ends the native process
 
 
 def _answer(query: Query, reports: IO[bytes]) -> None:
-    # The client reads its settings when it is imported, so that is done after they are made.
+    # The client reads its settings on import, so it is imported after they are made.
     from wandb.errors import Error, UsageError
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
@@ -79,26 +80,26 @@ def _answer(query: Query, reports: IO[bytes]) -> None:
     except (Error, WandbApiFailedError, NotAsExpected, HistoryChanged) as error:
         _fail(reports, str(error))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # How the client fails on JSON of another shape than its queries ask for.
-        _fail(reports, f"an answer that the client cannot read: {type(error).__name__}: {error}")
+        # The client's failures on JSON of an unexpected form.
+        _fail(reports, f"the client cannot read an answer: {type(error).__name__}: {error}")
 
 
 def _silence() -> IO[bytes]:
-    """The standard output as a stream of our own; what is printed from here on goes nowhere."""
+    """Return standard output as our own stream; later prints are discarded."""
     reports = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return reports
 
 
 def _prepare(query: Query) -> None:
-    """Make the client's settings: nothing outside our folder, no telemetry, no prompts."""
+    """Set up the client: nothing outside our folder, no telemetry, no prompts."""
     folder = tempfile.gettempdir()
     os.environ.update(
         {f"WANDB_{name}_DIR": folder for name in ("ARTIFACT", "CACHE", "CONFIG", "DATA")}
     )
     os.environ.update(
         WANDB_DIR=folder,
-        WANDB_ENTITY=query.entity,  # else it asks for the caller's own
+        WANDB_ENTITY=query.entity,  # otherwise it requests the caller's own
         WANDB_ERROR_REPORTING="false",
         WANDB_HTTP_TIMEOUT=str(query.request_timeout_s),
         WANDB_SILENT="true",
@@ -111,7 +112,7 @@ def _prepare(query: Query) -> None:
 def _report_lines(query: Query) -> Iterator[bytes]:
     import wandb
 
-    # Only the parent's deadline ends a request that is being repeated.
+    # Only the parent's deadline ends a request that is being retried.
     api = wandb.Api(timeout=24 * 3600)
     left_out: Counter[str] = Counter()
     runs: dict[str, tuple[RunFound, Run]] = {}
@@ -149,10 +150,10 @@ def _list(api: Api, query: Query) -> Iterator[Run]:
     for run in listing:
         count += 1
         if count > MAX_RUNS:
-            raise NotAsExpected(f"more than {MAX_RUNS} runs of {path} in the window")
+            raise NotAsExpected(f"{path} has more than {MAX_RUNS} runs in the window")
         yield run
     if count < len(listing):
-        raise NotAsExpected(f"{path} has {len(listing)} runs in the window and lists {count}")
+        raise NotAsExpected(f"{path} has {len(listing)} runs in the window but lists only {count}")
 
 
 def _run_found(run: Run, query: Query) -> RunFound | None:
@@ -174,12 +175,12 @@ def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> It
 
     def read(start: int, stop: int) -> HistoryPage:
         nonlocal scan
-        # A new scan asks for the run's steps and archives again, so full pages share one. It does
-        # not find older rows any more when it has come to the end of an archive, as in a gap.
+        # A new scan requests the run's steps and archives again, so full pages share one. A scan
+        # that reached the end of an archive, as in a gap, no longer finds older rows.
         if scan is None:
             scan = run.scan_history(max_step=last_step + 1, page_size=query.page_steps)
         scan.min_step, scan.page_size = start, stop - start
-        # Else it would go on from an empty page to the next ones, which were read before.
+        # Otherwise it would continue from an empty page to pages that were read before.
         scan._stop_step = stop
         first = next(iter(scan), None)
         is_there = first is not None and scan.page_offset == stop
@@ -194,13 +195,13 @@ def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> It
             left_out["rows that are too long"] += 1
         else:
             yield line
-    # A run that is gone has pages without rows.
+    # A deleted run has pages without rows.
     if run.lastHistoryStep < last_step:
         raise HistoryChanged(f"run {found.id} lost steps while it was read")
 
 
 def _seconds(time: object) -> float | None:
-    """A time as its host writes it, with or without the Z of UTC."""
+    """Parse a time in the host's format, with or without the Z of UTC."""
     try:
         read = datetime.fromisoformat(str(time))
         seconds = read.replace(tzinfo=read.tzinfo or UTC).timestamp()
@@ -210,7 +211,7 @@ def _seconds(time: object) -> float | None:
 
 
 def _iso(seconds: float) -> str:
-    """As the host's index of times takes it: whole seconds, with a Z."""
+    """Format a time for the host's index: whole seconds, with a Z."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,8 +1,8 @@
-"""A run's history inside a time window: which steps are asked for, and which rows count.
+"""A run's history inside a time window: the steps to request, and the rows that count.
 
 Steps are read backwards in pages, from the newest one to the first page whose rows are all
-older than the window. Pages begin at multiples of their length. Where steps are far apart, as
-when they are block numbers, pages become wider.
+older than the window. Pages begin at multiples of their length. If steps are far apart, as
+block numbers are, pages become wider.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound, mome
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import TimeWindow
 
-# A validator logs a step every few seconds at most; in four hours these are one in two.
+# A validator logs at most one step every few seconds; in four hours, this is one in two.
 MAX_STEPS = 8192
-MAX_RUN_CHARACTERS = 1 << 27  # of the columns that are wanted; as much as a whole pool
+MAX_RUN_CHARACTERS = 1 << 27  # of the wanted columns; as much as a whole pool
 MAX_PAGES = 512  # that many steps, and gaps between them; each may take a tenth of a second
-WIDEST = 8  # times the length of a page: what is dense behind a gap must fit into memory too
-# Steps that nobody logged: a run that jumps ahead by billions ends here. With pages of 32 steps
-# these are 15,840; a block number passes them in two days.
+WIDEST = 8  # times the length of a page: dense rows behind a gap must fit into memory too
+# Steps that were never logged: a run that jumps by billions ends here. With pages of 32 steps
+# these are 15,840; a block number takes two days for them.
 MAX_EMPTY_PAGES = 64
 BEFORE_A_GAP = "steps before a gap that is too long"
 MAX_INDEX_DIGITS = 4
 
 HistoryPage = list[Mapping[str, JsonValue]]
-ReadPage = Callable[[int, int], HistoryPage]  # steps from, to (exclusive), ascending
+ReadPage = Callable[[int, int], HistoryPage]  # first step, end (exclusive); rows ascending
 
 
 class HistoryChanged(Exception):
-    """Two answers about the same steps contradict each other, or are about others."""
+    """Two answers about the same steps contradict each other, or have other steps."""
 
 
 class Flooded(Exception):
-    """A run has more in the window than anybody needs."""
+    """A run has more in the window than is useful."""
 
 
 def rows_of(
     run: RunFound, last_step: int, query: Query, read: ReadPage, left_out: Counter[str]
 ) -> Iterator[RowFound]:
-    """The rows of a run that count, by step; others are counted by reason.
+    """Return the valid rows of a run, by step; count the others by reason.
 
     Raises:
         HistoryChanged: See there.
-        Flooded: See there; nothing was yielded.
+        Flooded: See there; no row has been yielded.
     """
     window = TimeWindow(since=_moment(query.since), until=_moment(query.until))
 
@@ -60,7 +60,7 @@ def rows_of(
 def _pages(
     last_step: int, length: int, window: TimeWindow, read: ReadPage, left_out: Counter[str]
 ) -> Iterable[HistoryPage]:
-    """Pages up to the one before the window, the oldest first."""
+    """Return the pages down to the first one before the window, the oldest first."""
     pages: list[HistoryPage] = []
     empty = steps = characters = 0
     width, stop = length, last_step + 1
@@ -85,14 +85,14 @@ def _pages(
 
 
 def _next_width(width: int, num_rows: int, length: int) -> int:
-    """Twice as wide after a page without rows; narrower where rows come closer again."""
+    """Return twice the width after a page without rows, and less if rows are close again."""
     if not num_rows:
         return min(2 * width, WIDEST * length)
     return max(length, width // 2) if num_rows <= length // 2 else length
 
 
 def _wanted(row: Mapping[str, JsonValue], query: Query) -> dict[str, JsonValue]:
-    """The texts and numbers that are asked for; archived rows have nulls for what others have."""
+    """Return the requested texts and numbers; archived rows have null for missing columns."""
     plain = {"_step", "_timestamp", *query.columns}
     return {
         name: value
@@ -103,7 +103,7 @@ def _wanted(row: Mapping[str, JsonValue], query: Query) -> dict[str, JsonValue]:
 
 
 def _without_copies(page: HistoryPage) -> HistoryPage:
-    """Where a run's archived rows end and its newest ones begin, some come from both."""
+    """Remove copies: between a run's archived and its newest rows, some appear twice."""
     return [row for row, before in zip(page, [None, *page], strict=False) if row != before]
 
 
@@ -114,11 +114,11 @@ def _size(row: Mapping[str, JsonValue]) -> int:
 def _page(start: int, stop: int, read: ReadPage) -> HistoryPage:
     page = read(start, stop)
     if len(page) < stop - start and read(start, stop) != page:
-        raise HistoryChanged(f"steps {start} to {stop - 1} were not the same twice")
+        raise HistoryChanged(f"steps {start} to {stop - 1} changed between two reads")
     steps = [row.get("_step") for row in page]
     in_range = [s for s in steps if isinstance(s, int) and start <= s < stop]
     if len(in_range) != len(page) or in_range != sorted(set(in_range)):
-        raise HistoryChanged(f"asked for steps {start} to {stop - 1}, got others")
+        raise HistoryChanged(f"steps {start} to {stop - 1} were requested, others received")
     return page
 
 
@@ -145,7 +145,7 @@ def _rows(
         elif not in_order:
             left_out["rows older than the row before"] += 1
         else:
-            assert isinstance(step, int)  # _page has seen to it
+            assert isinstance(step, int)  # checked by _page
             for index, values in _indices(row, query):
                 yield RowFound(run=run.id, step=step, index=index, written=written, values=values)
 
@@ -160,7 +160,7 @@ def _indices(
     first, *_ = query.indexed
     for column in sorted(row):  # the client shuffles them
         name, _, digits = column.rpartition(".")
-        # One spelling an index: "07" would be a second row 7.
+        # One spelling for each index: "07" would be a second row 7.
         if name != first or not _is_index(digits):
             continue
         columns = {name: f"{name}.{digits}" for name in query.indexed}

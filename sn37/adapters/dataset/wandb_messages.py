@@ -1,8 +1,8 @@
-"""What a reader of wandb and its parent tell each other: JSON, a line each.
+"""Messages between a reader of wandb and its parent: one line of JSON each.
 
-The parent sends a ``Query`` and, once it has seen all ``RunFound``, a list of run ids to read.
+The parent sends a ``Query`` and, after all ``RunFound``, a list of run ids to read.
 The child sends every ``RunFound``, ``Listed``, every ``RowFound`` of those runs and ``Finished``,
-or ``Failed``. Both sides are this program; the texts inside are anybody's.
+or ``Failed``. Both sides are this program; only the texts in the messages are untrusted.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from datetime import UTC, datetime
 from sn37.domain.canonical import JsonValue
 
 MAX_LINE_BYTES = 2 << 20
-_NUMBERS = (int, float)  # made once: ``int | float`` is a new object at every look
-RETRIES = 5  # a minute; then the cause is told, before the deadline hides it
+_NUMBERS = (int, float)  # made once: ``int | float`` creates an object at every use
+RETRIES = 5  # takes a minute; then the cause is reported, before the deadline hides it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """Which runs of a project to list, and what of their histories to read.
+    """The runs of a project to list, and the parts of their histories to read.
 
     Args:
-        config: Runs are listed whose config has one of the values, by key.
-        told: Keys of a run's config that are wanted.
-        columns: Of a history row, taken as they are.
-        indexed: Columns called ``name.0``, ``name.1`` and so on: a row comes once for each index.
+        config: By key, the values of which a listed run's config must have one.
+        told: Keys of a run's config to return.
+        columns: Columns of a history row to return unchanged.
+        indexed: Columns named ``name.0``, ``name.1`` and so on: a row is returned for each index.
         since, until: Unix seconds; rows written in ``[since, until)`` are wanted.
-        page_steps: How many steps a request asks for.
-        base_url: Where wandb is; what the client takes by itself when there is none.
+        page_steps: Number of steps in a request.
+        base_url: Address of wandb; ``None`` for the client's default.
         retries: Of one request, after 2, 4, 8 seconds and so on, or as the host says; not 0.
     """
 
@@ -50,17 +50,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFound:
-    """A run of the project as its host knows it."""
+    """A run of the project as described by its host."""
 
     id: str
     config: Mapping[str, str]
     created_at: float  # Unix seconds
-    heartbeat_at: float  # of its last sign of life
+    heartbeat_at: float  # of its last heartbeat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """There are no more runs."""
+    """End of the list of runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +76,14 @@ class RowFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """Everything was read; how many runs and rows did not qualify, by reason."""
+    """End of a complete read; counts of the runs and rows left out, by reason."""
 
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The read was given up."""
+    """End of a failed read."""
 
     message: str
 
@@ -120,7 +120,7 @@ def decode_choice(line: bytes) -> list[str]:
 
 
 def moment(written: object) -> datetime | None:
-    """Unix seconds as a time in UTC; ``None`` for what is no time between 1970 and 9999."""
+    """Return Unix seconds as a time in UTC; ``None`` if not a time between 1970 and 9999."""
     if not isinstance(written, _NUMBERS) or isinstance(written, bool):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reading the histories of a wandb project, in a process that can be killed."""
+"""Reader of the histories of a wandb project, in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sn37.adapters.dataset.wandb_messages import (
 from sn37.ports.errors import DatasetUnavailable
 
 _MODULE = "sn37.adapters.dataset.wandb_child"
-# Of the ten minutes in which pools are read, with time for a second attempt.
+# Pools are read for ten minutes; this leaves time for a second attempt.
 TIMEOUT_S = 280.0
 _INHERITED = frozenset({"NETRC", "WANDB_API_KEY", "WANDB_BASE_URL"})
 
@@ -30,20 +30,20 @@ TakeRow = Callable[[RowFound], None]
 
 
 class WandbError(Exception):
-    """What the reader met, as it told it; the cause of a port's error."""
+    """Failure inside the reader, as reported by it; the cause of a port's error."""
 
 
 async def read_rows(
     query: Query, *, choose: ChooseRuns, take: TakeRow, timeout_s: float = TIMEOUT_S
 ) -> Mapping[str, int]:
-    """Call ``take`` with every row of the window, of the runs that ``choose`` picks by id.
+    """Call ``take`` with every row of the window, of the runs that ``choose`` selects by id.
 
     Returns:
-        How many runs and rows did not qualify, by reason.
+        Counts of the runs and rows left out, by reason.
 
     Raises:
-        DatasetUnavailable: wandb did not answer, or not completely; rows taken so far are not
-            all.
+        DatasetUnavailable: wandb did not answer, or not completely; the rows taken so far are
+            incomplete.
     """
     where = f"wandb {query.entity}/{query.project}"
     try:
@@ -70,7 +70,7 @@ async def _converse(child: Child, choose: ChooseRuns, take: TakeRow) -> Mapping[
             case RunFound() as run:
                 runs.append(run)
             case Listed():
-                # Signatures are checked here: the first one loads a library.
+                # Signatures are checked here in a thread: the first one loads a library.
                 chosen = await asyncio.to_thread(choose, tuple(runs))
                 child.send(encode_choice(sorted(chosen)))
             case RowFound() as row:

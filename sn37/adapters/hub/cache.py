@@ -1,7 +1,7 @@
-"""Where fetched models lie: ``models/KEY`` when complete, ``partial/KEY`` until then.
+"""Cache folders of fetched models: ``models/KEY`` when complete, ``partial/KEY`` until then.
 
-A model appears in ``models`` by one rename and leaves it by another, so that a kill at any
-moment leaves nothing there that is not whole.
+A model enters and leaves ``models`` by a rename. A process that is killed at any moment
+therefore leaves only complete models there.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _DOOMED = "doomed-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What a transfer that begins may take."""
+    """The space that a new transfer may use."""
 
-    quota_bytes: int  # that the quota leaves
-    claimed_bytes: int  # of the free disk, that the transfers beside it may still take
+    quota_bytes: int  # what the quota leaves
+    claimed_bytes: int  # free disk bytes that other running transfers may still take
 
 
 class ModelCache:
@@ -36,32 +36,32 @@ class ModelCache:
         self._partial = self._root / "partial"
 
     def home(self, repo: str, revision: str) -> Path:
-        """Folder of a complete model."""
+        """Return the folder of a complete model."""
         return self._models / cache_key(repo, revision)
 
     def tokenizer(self, repo: str, revision: str) -> Path:
-        """Folder of a prescribed tokenizer; tokenizers are never evicted."""
+        """Return the folder of a prescribed tokenizer; tokenizers are never evicted."""
         return self._root / "tokenizers" / cache_key(repo, revision)
 
     def base(self, repo: str, revision: str) -> Path:
-        """Folder of a competition's base model; these are never evicted either."""
+        """Return the folder of a competition's base model; base models are never evicted."""
         return self._root / "bases" / cache_key(repo, revision)
 
     def partial(self, repo: str, revision: str) -> Path:
-        """Folder of a transfer that has not ended."""
+        """Return the folder of an unfinished transfer."""
         return self._partial / cache_key(repo, revision)
 
     def room(self, partial: Path, quota_bytes: int, claims: Mapping[Path, int]) -> Room:
-        """What is left for the model that ``partial`` is for.
+        """Return the space that is left for the model that ``partial`` is for.
 
-        Complete models count with the size that their facts say, left-over transfers with what
-        they have brought.
+        Complete models count with the size in their facts, unfinished transfers with the bytes that
+        they have on disk.
 
         Args:
-            claims: Other folders that are being filled, with the most they may come to.
+            claims: Other folders that are being filled, with the maximum size of each.
         """
         brought = {f: _size(f) for f in _folders(self._partial) if f != partial}
-        names = {folder.name for folder in claims}  # one may be complete a moment from now
+        names = {folder.name for folder in claims}  # may become complete at any moment
         homes = [home for home in _folders(self._models) if home.name not in names]
         facts = [found for home in homes if (found := read_facts(home)) is not None]
         left_over = [size for folder, size in brought.items() if folder not in claims]
@@ -78,9 +78,9 @@ class ModelCache:
         return inventory_of(sizes, refs, quota_bytes=quota_bytes, folder=self._root)
 
     def evict(self, *, keep: Collection[ModelRef], busy: Collection[Path]) -> int:
-        """Delete models and left-over transfers but those of ``keep``; return bytes freed.
+        """Delete models and unfinished transfers, except those of ``keep``; return bytes freed.
 
-        ``busy`` are folders that a transfer is filling right now.
+        ``busy`` are folders that a transfer is filling now.
         """
         kept = {cache_key(ref.repo, ref.revision) for ref in keep}
         freed = 0
@@ -103,7 +103,7 @@ def _delete(folder: Path) -> int:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files below, as far as they stay: a transfer may just be ending."""
+    """Return the bytes of the files below; files that vanish meanwhile do not count."""
     size = 0
     for file in folder.rglob("*"):
         with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""Admitting a revision on the hub for the miner who asks, before any commitment. Child side.
+"""Check a revision on the hub for a miner before it is committed. Child side.
 
-The checks are those of fetching, in the same order; what cannot be asked yet is whether the
-files are those that were committed.
+The checks and their order are those of ``fetching``. Only the comparison with the committed
+hash is missing.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from sn37.ports.errors import ModelNotPublic, ModelRejected
 def check(
     host: HubHost, connection: Connection, order: CheckOrder, announce: Callable[[int], None]
 ) -> Examined:
-    """How far the revision comes. Its files stay only when all of it is admitted.
+    """Check the revision; its files stay only if every check passes.
 
     Raises:
         StoreFull: The disk has no room for the weights.
-        StoreUnavailable: The hub does not answer. What has come so far is kept.
-        OSError: The disk refused.
+        StoreUnavailable: The hub does not answer. Files transferred so far are kept.
+        OSError: The disk cannot be read or written.
     """
     folder, passed = Path(order.folder), list[AdmissionStep]()
     with held(folder, FILES):
@@ -65,7 +65,7 @@ def _open(host: HubHost, connection: Connection, order: CheckOrder) -> HubSource
 def _weights(
     source: HubSource, inspected: Inspected, order: CheckOrder, announce: Callable[[int], None]
 ) -> Admitted:
-    """Bring all files and look at every byte."""
+    """Transfer all files and check every byte."""
     names = weight_files([file.path for file in inspected.files])
     weights = [file for file in inspected.files if file.path in names]
     source.complete([file for file in inspected.files if file.path not in names])

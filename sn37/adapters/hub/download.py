@@ -1,4 +1,4 @@
-"""One file from the hub to disk: resumed where it stopped, checked before it is believed."""
+"""Transfer of one file from the hub to disk, resumed where it stopped and verified by hash."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sn37.adapters.hub.hub_requests import HubHost, RemoteFile
 from sn37.domain.backoff import Backoff
 from sn37.ports.errors import StoreUnavailable
 
-MAX_FAILURES = 5  # in a row, without a byte in between
-MAX_WAIT_S = 60.0  # longer ones are the caller's to wait, who has other models to fetch
+MAX_FAILURES = 5  # in a row, without receiving a byte
+MAX_WAIT_S = 60.0  # a longer wait is left to the caller, which has other models to fetch
 
 
 class Download:
-    """A file that grows at ``path`` in the order of its bytes.
+    """A file at ``path``, written from its first byte to its last.
 
-    What lies there from an earlier run is kept and hashed; only the rest is transferred.
+    Bytes from an earlier run are kept and hashed; only the rest is transferred.
     """
 
     def __init__(
@@ -43,15 +43,15 @@ class Download:
 
     @property
     def present_bytes(self) -> int:
-        """How much is on disk."""
+        """Number of bytes on disk."""
         return self._path.stat().st_size if self._path.exists() else 0
 
     def head(self, length: int) -> bytes:
-        """The first ``length`` bytes, transferred unless they are here.
+        """Return the first ``length`` bytes; transfer those that are missing.
 
         Raises:
-            StoreUnavailable: They cannot be had.
-            OSError: The disk refused.
+            StoreUnavailable: The hub does not serve them.
+            OSError: The disk cannot be read or written.
         """
         with self._open() as target:
             present = target.seek(0, os.SEEK_END)
@@ -61,19 +61,19 @@ class Download:
             return target.read(length)
 
     def forget(self) -> None:
-        """Begin again from nothing."""
+        """Delete the file, so that the next transfer begins at its first byte."""
         self._path.unlink(missing_ok=True)
 
     def complete(self, *, norms: bool = False) -> HashedFile:
-        """Transfer what is missing; return the digests of the whole.
+        """Transfer the missing bytes; return the digests of the whole file.
 
-        Bytes that are not those which the hub lists are not the miner's doing: they are
-        fetched once more, and then it is the hub that is at fault.
+        The miner is not to blame for bytes that differ from the hub's listing. The file is
+        transferred once more; if it differs again, the hub is at fault.
 
         Raises:
-            ModelRejected: ``bad_header``, when the bytes are what the hub lists.
-            StoreUnavailable: They cannot be had.
-            OSError: The disk refused.
+            ModelRejected: ``bad_header``, if the bytes are those that the hub lists.
+            StoreUnavailable: The hub does not serve them.
+            OSError: The disk cannot be read or written.
         """
         for _ in range(2):
             hasher = self._pass_over(norms=norms)
@@ -81,11 +81,11 @@ class Download:
                 return hasher.finish()
             self.forget()
         raise StoreUnavailable(
-            f"{self._repo}: the hub serves other bytes of {self._file.listed.path} than it lists"
+            f"{self._repo}: the hub's {self._file.listed.path} does not match its listed hash"
         )
 
     def _pass_over(self, *, norms: bool) -> FileHasher | None:
-        """Hash the whole file; ``None`` when it is not what the hub lists."""
+        """Hash the whole file; return ``None`` if it is not the file that the hub lists."""
         size = self._file.listed.size_bytes
         hasher = FileHasher(self._file.listed.path, size, norms=norms)
         blob = sha1(b"blob %d\0" % size, usedforsecurity=False)
@@ -108,7 +108,7 @@ class Download:
         return hasher if found == (self._file.sha256 or self._file.blob_id) else None
 
     def _open(self) -> BinaryIO:
-        """The file at its beginning; whatever is written goes to its end."""
+        """Open the file at its beginning; every write appends."""
         if self.present_bytes > self._file.listed.size_bytes:
             self.forget()
         target = self._path.open("a+b")

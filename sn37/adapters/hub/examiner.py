@@ -1,4 +1,4 @@
-"""The admission of a repository on the hub, for the miner who wants to know beforehand."""
+"""Admission check of a repository on the hub, for a miner before it commits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class HubExaminer:
-    """Checks revisions of repositories below ``root``, a folder of its own."""
+    """Checks revisions of repositories in folders below ``root``, which nothing else uses."""
 
     def __init__(self, root: Path, *, connection: Connection | None = None) -> None:
         self._root = root.absolute()
@@ -32,7 +32,7 @@ class HubExaminer:
     async def examine(
         self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """See ``ModelExaminer``, here and below. What was interrupted goes on."""
+        """See ``ModelExaminer``, here and below. An interrupted check is resumed."""
         folder = self._folder(repo, revision)
         order = CheckOrder(
             repo=repo,
@@ -58,10 +58,10 @@ class HubExaminer:
 
 
 def examined(answer: JsonValue, folder: Path) -> Examined:
-    """What the answer to a ``CheckOrder`` says; an admitted model lies in ``folder``.
+    """Return the result in the answer to a ``CheckOrder``; an admitted model is in ``folder``.
 
     Raises:
-        StoreUnavailable: It says nothing.
+        StoreUnavailable: The answer has no result.
     """
     match answer:
         case {"passed": list(passed), "refusal": refusal, "artifact": artifact}:
@@ -70,7 +70,7 @@ def examined(answer: JsonValue, folder: Path) -> Examined:
                 refusal=_refusal(refusal),
                 artifact=_artifact(artifact, folder),
             )
-    raise StoreUnavailable(f"no answer to a check: {str(answer)[:80]}")
+    raise StoreUnavailable(f"invalid answer to a check: {str(answer)[:80]}")
 
 
 def _refusal(value: JsonValue) -> Violation | None:

@@ -1,8 +1,8 @@
-"""Fetching one repository, cheapest check first. Child side.
+"""Fetch one repository, cheapest check first. Child side.
 
-Each step may refuse before the next one spends anything: the listing (one request), the
-configuration, the headers of the weights by range, the other small files, the commitment's
-hash from what the hub lists, and only then the weights.
+Each check can reject the model before the next, more expensive one starts: the listing (one
+request), the configuration, the headers of the weights by range, the other small files, the
+commitment's hash from the hub's listing, and only then the weights.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from sn37.domain.submission.digests import content_digest, directory_hash
 from sn37.durable import rename_whole
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreFull, StoreUnavailable
 
-SPARE_BYTES = 1 << 30  # left free on the disk for everybody else
+SPARE_BYTES = 1 << 30  # left free on the disk for other uses
 _DOCUMENTS = "documents"
 
 
 def fetch(
     host: HubHost, connection: Connection, order: FetchOrder, announce: Callable[[int], None]
 ) -> None:
-    """Bring a committed model to ``order.home``, which appears whole or not at all.
+    """Fetch a committed model to ``order.home``, which appears complete or not at all.
 
     Raises:
-        ModelRejected: The reason of the first check that fails; nothing is left behind.
-        ModelNotPublic: The repository cannot be read; nothing is left behind either.
+        ModelRejected: The reason of the first check that fails; all files are deleted.
+        ModelNotPublic: The repository cannot be read; all files are deleted.
         StoreFull: The quota or the disk has no room for it.
-        StoreUnavailable: The hub does not answer. What has come so far is kept.
-        OSError: The disk refused.
+        StoreUnavailable: The hub does not answer. Files transferred so far are kept.
+        OSError: The disk cannot be read or written.
     """
     partial = Path(order.partial)
     with held(partial, FILES, _DOCUMENTS):
@@ -56,11 +56,11 @@ def fetch(
             shutil.rmtree(partial)
             raise
         except MemoryError as error:
-            # The limit is our own (a host that runs short kills instead), and the little that
-            # we hold beside what the files make us hold is far below it.
+            # The memory limit is our own: a host without free memory kills the process instead.
+            # Our own memory is far below the limit, so the files caused this.
             shutil.rmtree(partial)
             raise ModelRejected(
-                "checking the files takes more memory than a transfer may have",
+                "checking the files takes more memory than a transfer process may use",
                 reason=Reason.MEMORY,
             ) from error
         facts.write(partial)
@@ -69,15 +69,15 @@ def fetch(
 
 
 def fetch_tokenizer(host: HubHost, connection: Connection, order: TokenizerOrder) -> None:
-    """Bring the tokenizer of a repository to ``order.home``; other files are left there.
+    """Fetch the tokenizer of a repository to ``order.home``; other files are not fetched.
 
-    A revision that is a branch means its newest commit, once: the schedule's check warns.
+    A branch name means its newest commit, read once: the schedule's check warns about it.
 
     Raises:
         ModelNotPublic: The repository cannot be read.
-        ModelRejected: A file is too large to be a tokenizer's.
-        StoreUnavailable: The hub; what has come so far is kept.
-        OSError: The disk refused.
+        ModelRejected: A file is too large for a tokenizer.
+        StoreUnavailable: The hub does not answer. Files transferred so far are kept.
+        OSError: The disk cannot be read or written.
     """
     partial = Path(order.partial)
     with held(partial):
@@ -106,13 +106,13 @@ def _fetch(
     present_bytes = sum(source.download(file).present_bytes for file in weights)
     _check_room(order, size_bytes, present_bytes)
     announce(size_bytes)
-    from sn37.adapters.admission.weights import check_weights  # numpy: a refusal does without
+    from sn37.adapters.admission.weights import check_weights  # numpy: not for a rejection
 
     source.complete(weights, norms=True)
     hashed = [source.hashed[file.path] for file in inspected.files]
     admitted = summarize(inspected, hashed)
     facts = StoredFacts.of(admitted, {d.path: source.hashed[d.path].sha256 for d in documents})
-    facts.artifact(order.commitment, order.constraints, partial)  # or it is refused
+    facts.artifact(order.commitment, order.constraints, partial)  # raises if the model is rejected
     check_weights((tensor for file in hashed for tensor in file.tensors), order.constraints.norms)
     return facts
 
@@ -123,9 +123,9 @@ def _check_listed_commitment(
     files: Sequence[ListedFile],
     documents: Sequence[ListedFile],
 ) -> None:
-    """Refuse a copied or stale hash before the weights, from the sha256 that the hub lists.
+    """Reject a copied or outdated hash before the weights, by the sha256 in the hub's listing.
 
-    Weights outside Git LFS have none; they are found out afterwards.
+    Weights outside Git LFS have no sha256 there; the check after the transfer covers them.
     """
     v1 = commitment.format is CommitmentFormat.V1
     kinds = (files, (*files, *documents)) if v1 else (files,)
@@ -143,31 +143,32 @@ def _check_listed_commitment(
 def _check_room(order: FetchOrder, size_bytes: int, present_bytes: int) -> None:
     if size_bytes > order.room_bytes:
         raise StoreFull(
-            f"the disk quota leaves {order.room_bytes:,} bytes, the model has {size_bytes:,}"
+            f"the disk quota leaves {order.room_bytes:,} bytes, the model needs {size_bytes:,}"
         )
     check_disk(Path(order.partial), size_bytes, present_bytes, order.claimed_bytes)
 
 
 def check_disk(folder: Path, size_bytes: int, present_bytes: int, claimed_bytes: int = 0) -> None:
-    """Make sure that the disk has room for a model of which so much is there already.
+    """Check that the disk has room for the missing bytes of a model.
 
     Args:
-        claimed_bytes: What transfers under way may still take.
+        size_bytes: Of the whole model, of which ``present_bytes`` are on disk.
+        claimed_bytes: Bytes that running transfers may still take.
 
     Raises:
-        StoreFull: It has not.
+        StoreFull: The disk has no room.
     """
     free_bytes = shutil.disk_usage(folder).free - claimed_bytes
     if size_bytes - present_bytes + SPARE_BYTES > free_bytes:
         raise StoreFull(
-            f"{free_bytes:,} bytes are free where models are kept, a model of {size_bytes:,} "
-            f"needs {SPARE_BYTES:,} beside it"
+            f"{free_bytes:,} bytes are free where models are kept; a model of {size_bytes:,} bytes "
+            f"needs {SPARE_BYTES:,} bytes more than its own size: free disk space"
         )
 
 
 @contextmanager
 def held(partial: Path, *folders: str) -> Iterator[None]:
-    """A folder of which no other process makes the same use meanwhile."""
+    """Lock a folder, so that no other process fetches into it meanwhile."""
     for name in folders:
         (partial / name).mkdir(parents=True, exist_ok=True)
     partial.mkdir(parents=True, exist_ok=True)
@@ -182,6 +183,6 @@ def held(partial: Path, *folders: str) -> Iterator[None]:
 
 
 def _move(partial: Path, home: Path) -> None:
-    """Make a finished folder visible, once its content is on the disk for good."""
+    """Make a finished folder visible after its content has been flushed to disk."""
     home.parent.mkdir(parents=True, exist_ok=True)
     rename_whole(partial, home)

@@ -1,7 +1,7 @@
-"""The hub as a transfer process sees it: a listing, and ranges of files. Child side.
+"""Requests of a transfer process to the hub: listings and ranges of files. Child side.
 
-Requests go through the session, the headers and the error types of huggingface_hub. Its
-own download functions are not used: they neither check what they got nor stop in time
+Requests use the session, the headers and the error types of huggingface_hub. Its download
+functions are not used: they neither verify what they receive nor stop in time
 (docs/decisions/0031).
 """
 
@@ -41,43 +41,42 @@ from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
 MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
-READ_TIMEOUT_S = 30.0  # of silence in the middle of an answer
-LONGEST_RETRY_AFTER_S = 300.0  # the hub counts requests over so long; whoever asks for more errs
+READ_TIMEOUT_S = 30.0  # of silence within an answer
+LONGEST_RETRY_AFTER_S = 300.0  # the hub's rate limit window; a longer wait is an error
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    """One file of a pinned revision, as the hub lists it."""
+    """One file of a pinned revision in the hub's listing."""
 
     listed: ListedFile
-    blob_id: str  # git's sha1 of the blob, of files outside Git LFS
-    sha256: str | None  # hex, of files in it
+    blob_id: str  # git's sha1 of the blob, for files outside Git LFS
+    sha256: str | None  # hex, for files in Git LFS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A revision as the hub describes it."""
+    """A revision in the hub's description."""
 
     commit: str
     public: bool
     gated: bool
     files: tuple[RemoteFile, ...]
-    licence: str | None = None  # as the model card names it
+    licence: str | None = None  # in the model card
 
 
 class HubHost:
-    """One hub, with the token of this machine if there is one.
+    """Access to one hub, with this machine's token if it has one.
 
     Every method raises ``StoreUnavailable``, and ``ModelNotPublic`` or ``ModelRejected``
-    (``gated``) when the repository is why.
+    (``gated``) if the repository is the cause.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._endpoint = (connection.endpoint or constants.ENDPOINT).rstrip("/")
-        # The listing is asked for as it is and files come by range: a body in another
-        # encoding would have other offsets.
+        # Ranges count bytes of the plain file: a compressed body would have other offsets.
         self._headers = build_hf_headers(
             token=connection.token,
             library_name="sn37",
@@ -85,7 +84,7 @@ class HubHost:
         )
 
     def public(self, repo: str, revision: str) -> Listing:
-        """A commit that everybody can read: one request of bounded size."""
+        """Return the listing of a commit that everybody can read: one request of bounded size."""
         found = self.listing(repo, revision)
         if not found.public:  # our token may be able to read it
             raise ModelNotPublic(f"{repo} is not public")
@@ -93,13 +92,13 @@ class HubHost:
             raise ModelRejected(f"{repo} is gated", reason=Reason.GATED)
         if found.commit != revision:
             raise ModelRejected(
-                f"{repo}: {revision[:12]} is a name for commit {found.commit[:12]!a}",
+                f"{repo}: {revision[:12]} is not a commit but names {found.commit[:12]!a}",
                 reason=Reason.DIGEST_MISMATCH,
             )
         return found
 
     def listing(self, repo: str, revision: str) -> Listing:
-        """What the hub says about a revision that this token can read."""
+        """Return the hub's listing of a revision that this token can read."""
         with _translated(repo):
             validate_repo_id(repo)
             commit = quote(revision, safe="")
@@ -109,7 +108,7 @@ class HubHost:
                 body += chunk
                 if len(body) > MAX_LISTING_BYTES:
                     raise ModelRejected(
-                        f"{repo}: a listing of more than {MAX_LISTING_BYTES} bytes",
+                        f"{repo}: listing exceeds {MAX_LISTING_BYTES} bytes: publish fewer files",
                         reason=Reason.TOO_MANY_FILES,
                     )
         try:
@@ -122,17 +121,17 @@ class HubHost:
                 licence=_licence(info.get("cardData")),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreUnavailable(f"{repo}: the hub's listing cannot be read") from error
+            raise StoreUnavailable(f"{repo}: the hub's listing has an unknown form") from error
 
     def stream(
         self, repo: str, revision: str, file: ListedFile, start: int, stop: int
     ) -> Iterator[bytes]:
-        """The bytes from ``start`` up to ``stop`` of one file, in order, in pieces.
+        """Yield the bytes from ``start`` up to ``stop`` of one file, in order, in pieces.
 
-        Ends early when the connection does; never gives more than was asked for. HTTP allows a
-        server to answer with the whole file: what lies before ``start`` is passed over.
+        Ends early if the connection does; never yields more than requested. HTTP allows a
+        server to answer with the whole file: bytes before ``start`` are then skipped.
         """
-        # As hf_hub_url makes it, whose import adds a quarter to a transfer process's start.
+        # Builds the URL of hf_hub_url, whose import would lengthen a process's start by a quarter.
         commit, path = quote(revision, safe=""), quote(file.path)
         url = f"{self._endpoint}/{repo}/resolve/{commit}/{path}"
         headers = {"Range": f"bytes={start}-{stop - 1}"}
@@ -143,7 +142,7 @@ class HubHost:
                 wanted = chunk[max(0, start - place) :]
                 place += len(chunk)
                 if place > stop and not is_whole:
-                    raise StoreUnavailable(f"{repo}: more of {file.path} than was asked for")
+                    raise StoreUnavailable(f"{repo}: the hub sent too many bytes of {file.path}")
                 if place >= stop:
                     yield wanted[: len(wanted) - (place - stop)]
                     return
@@ -164,10 +163,10 @@ class HubHost:
 
 
 def _first_byte(response: httpx2.Response, start: int, file_bytes: int) -> int:
-    """Where in the file the body begins, before a byte of it is taken.
+    """Return the offset in the file where the body begins, without reading the body.
 
     Raises:
-        StoreUnavailable: Neither at ``start`` nor at 0, or it is of another file.
+        StoreUnavailable: It begins neither at ``start`` nor at 0, or the file's size differs.
     """
     if response.status_code == 200:
         place, whole = 0, response.headers.get("Content-Length", str(file_bytes))
@@ -177,7 +176,7 @@ def _first_byte(response: httpx2.Response, start: int, file_bytes: int) -> int:
         if response.status_code != 206 or place != start:
             raise StoreUnavailable(f"the hub did not serve the range from byte {start}")
     if whole != str(file_bytes):
-        raise StoreUnavailable(f"a file of {whole or '?'} bytes is listed with {file_bytes}")
+        raise StoreUnavailable(f"the hub serves {whole or '?'} bytes, but lists {file_bytes} bytes")
     return place
 
 
@@ -185,16 +184,16 @@ def _remote_file(sibling: JsonValue) -> RemoteFile:
     match sibling:
         case {"rfilename": str(path), "lfs": {"sha256": str(sha256), "size": int(size)}}:
             if not _SHA256.fullmatch(sha256):
-                raise ValueError(f"{path[:80]!a}: no sha256: {sha256[:80]!a}")
+                raise ValueError(f"{path[:80]!a}: invalid sha256 {sha256[:80]!a}")
             return RemoteFile(listed=ListedFile(path, size), blob_id="", sha256=sha256)
         case {"rfilename": str(path), "size": int(size), "blobId": str(blob_id)}:
             return RemoteFile(listed=ListedFile(path, size), blob_id=blob_id, sha256=None)
         case other:
-            raise ValueError(f"no file: {str(other)[:80]!a}")
+            raise ValueError(f"invalid file entry: {str(other)[:80]!a}")
 
 
 def _licence(card: JsonValue) -> str | None:
-    """The licence in a model card's header: its name where the identifier is "other"."""
+    """Return the licence in a model card's header: its name if the identifier is "other"."""
     match card:
         case {"license": "other", "license_name": str(name)}:
             return name
@@ -205,7 +204,7 @@ def _licence(card: JsonValue) -> str | None:
 
 @contextmanager
 def _translated(repo: str) -> Iterator[None]:
-    """Turn what huggingface_hub and httpx2 raise into the port's errors, once."""
+    """Translate the errors of huggingface_hub and httpx2 to the port's errors."""
     try:
         yield
     except PortError:
@@ -215,14 +214,14 @@ def _translated(repo: str) -> Iterator[None]:
 
 
 def port_error(repo: str, error: Exception) -> PortError:
-    """Who is to blame for a failed request: the order matters, the types are nested."""
+    """Return the port's error for a failed request; case order matters, the types are nested."""
     match error:
         case GatedRepoError():
             return ModelRejected(f"{repo} is gated", reason=Reason.GATED)
         case RepositoryNotFoundError() | RevisionNotFoundError() | DisabledRepoError():
-            return ModelNotPublic(f"{repo} cannot be read at this commit")
+            return ModelNotPublic(f"{repo} cannot be read at this commit: is it public?")
         case HFValidationError():
-            return ModelNotPublic(f"{repo[:80]!a} is not the name of a repository")
+            return ModelNotPublic(f"{repo[:80]!a} is not a valid repository name")
         case HfHubHTTPError():
             return _http_error(repo, error)
         case OfflineModeIsEnabled():
@@ -234,10 +233,10 @@ def port_error(repo: str, error: Exception) -> PortError:
 def _http_error(repo: str, error: HfHubHTTPError) -> PortError:
     status = error.response.status_code
     if status == 401:
-        # A missing repository has an error code; this one is about us.
-        return StoreUnavailable("the hub refuses the token: renew HF_TOKEN or the login")
+        # A missing repository has an error code; a plain 401 is about our token.
+        return StoreUnavailable("the hub refuses the token: renew HF_TOKEN or run `hf auth login`")
     if status in (403, 404, 410, 451):
-        return ModelNotPublic(f"{repo} cannot be read: the hub says {status}")
+        return ModelNotPublic(f"{repo} cannot be read: the hub answers {status}")
     return StoreUnavailable(f"the hub answers {status}", retry_after_s=_retry_after_s(error))
 
 

@@ -1,4 +1,4 @@
-"""Fetching models from Hugging Face into a local cache."""
+"""Model store that fetches from Hugging Face into a local cache."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
 if TYPE_CHECKING:
     from sn37.ports.model_store import ModelStore
 
-QUOTA_BYTES = 3_000_000_000_000  # what the network asks of a validator's disk
+QUOTA_BYTES = 3_000_000_000_000  # disk size that the network requires of a validator
 _T = TypeVar("_T")
 
 
 class HubModelStore:
     """``ModelStore`` over a hub and a cache folder.
 
-    Every request to the hub runs in a process of its own, which ends with its deadline, with
-    the call and with this process. A transfer that did not end is resumed by the next call.
+    Every request to the hub runs in its own process, which ends at its deadline, with the call
+    and with this process. The next call resumes an unfinished transfer.
 
     Args:
-        cache: Folder of this store alone.
-        connection: Which hub, and as whom.
-        quota_bytes: What complete models may take on disk together.
+        cache: Folder that only this store uses.
+        connection: Endpoint and token.
+        quota_bytes: Maximum size on disk of all complete models together.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class HubModelStore:
         self._cache = ModelCache(cache)
         self._connection = connection or Connection()
         self._quota_bytes = quota_bytes
-        # Partial folders that are being filled, with the most they may come to. Counted in full,
-        # or transfers side by side would together take more than is there.
+        # Partial folders that are being filled, with the maximum size of each. The full size
+        # counts, or parallel transfers would together take more than there is.
         self._claims: dict[Path, int] = {}
         # Two calls for one revision take turns: the second finds what the first has fetched.
-        # A lock is there as long as somebody holds it or waits for it.
+        # A lock exists as long as a call holds it or waits for it.
         self._turns: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
@@ -120,7 +120,7 @@ class HubModelStore:
                 try:
                     await carry_out(self._connection, order)
                 except (ModelNotPublic, ModelRejected) as error:
-                    # The schedule names it, so no miner is to blame.
+                    # The schedule names the tokenizer, so no miner is to blame.
                     raise StoreUnavailable(f"tokenizer {ref.repo}: {error}") from error
         return PurePath(home)
 
@@ -140,15 +140,15 @@ class HubModelStore:
                 )
                 found = examined(await carry_out(self._connection, order), partial)
                 if found.artifact is None:
-                    why = found.refusal.detail if found.refusal else "it was not admitted"
+                    why = found.refusal.detail if found.refusal else "the check gave no reason"
                     raise StoreUnavailable(f"base model {ref.repo}: {why}")
-                # Kept whatever its weights are: it is not brought again to be refused again.
+                # Kept even if its weights are rejected, so that it is not fetched again for that.
                 facts = StoredFacts.of_base(found.artifact)
                 await _in_thread(lambda: _settle(facts, partial, home))
         return facts.base_artifact(ref, constraints, home)
 
     def cached_tokenizer(self, ref: TokenizerRef) -> PurePath | None:
-        """Its folder, if it has been fetched before; asks nobody."""
+        """Return its folder if it was fetched before; send no request."""
         home = self._cache.tokenizer(ref.repo, ref.revision)
         return PurePath(home) if home.is_dir() else None
 
@@ -172,7 +172,7 @@ def _settle(facts: StoredFacts, partial: Path, home: Path) -> None:
 def _just_fetched(home: Path) -> StoredFacts:
     facts = read_facts(home)
     if facts is None:
-        raise FileNotFoundError(f"{home} is gone")
+        raise FileNotFoundError(f"{home} was deleted during the fetch: fetch the model again")
     return facts
 
 
@@ -180,7 +180,7 @@ async def _in_thread(work: Callable[[], _T]) -> _T:
     try:
         return await asyncio.to_thread(work)
     except OSError as error:
-        raise StoreUnavailable(f"the model cache cannot be used: {error}") from error
+        raise StoreUnavailable(f"the model cache cannot be read or written: {error}") from error
 
 
 if TYPE_CHECKING:

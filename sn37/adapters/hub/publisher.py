@@ -1,4 +1,4 @@
-"""Publishing models on Hugging Face."""
+"""Publisher of models on Hugging Face."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class HubPublisher:
     """``ModelPublisher`` over a hub; every step can be repeated after a kill.
 
-    A file of an interrupted upload that had arrived is not sent again.
+    Files that an interrupted upload has sent are not sent again.
     """
 
     def __init__(self, connection: Connection | None = None) -> None:
@@ -34,7 +34,7 @@ class HubPublisher:
             case [str(revision), str(v1), str(v2)]:
                 return revision, ModelHashes(v1=Digest(v1), v2=Digest(v2))
             case other:
-                raise StoreUnavailable(f"no answer to an upload: {other}")
+                raise StoreUnavailable(f"invalid answer to an upload: {other}")
 
     async def make_public(self, repo: str) -> None:
         """See ``ModelPublisher.make_public``."""

@@ -1,4 +1,4 @@
-"""Publishing a miner's model: checked, uploaded to a private repository, read back. Child side."""
+"""Publish a miner's model: check, upload to a private repository, read back. Child side."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sn37.ports.errors import (
     StoreUnavailable,
 )
 
-SLOW_LINE = 8  # miners send from home: an upload may take this many times a download's time
+SLOW_LINE = 8  # an upload over a home connection may take this many times a download's time
 
 
 class HubUploader:
-    """The miner's side of one hub. Raises ``PublishRefused`` and ``StoreUnavailable``."""
+    """Publishing to one hub. Raises ``PublishRefused`` and ``StoreUnavailable``."""
 
     def __init__(self, connection: Connection) -> None:
         self._api = HfApi(endpoint=connection.endpoint, token=connection.token, library_name="sn37")
@@ -37,13 +37,13 @@ class HubUploader:
     def upload(
         self, order: UploadOrder, announce: Callable[[int], None]
     ) -> tuple[str, ModelHashes]:
-        """Revision and model hashes of the folder's files in the private repository.
+        """Upload the folder to the private repository; return its revision and model hashes.
 
-        Nothing is sent before all that validators check has been checked. The hashes hold for
-        what the hub has, which is compared file by file.
+        Nothing is sent before all checks of validators have passed. The hashes are those of the
+        files on the hub, which are compared one by one with the local files.
 
         Raises:
-            ModelRejected: Validators would refuse the files.
+            ModelRejected: Validators would reject the files.
             OSError: The folder cannot be read.
         """
         folder, repo = Path(order.folder), order.repo
@@ -67,20 +67,20 @@ class HubUploader:
         return self._read_back(repo, str(commit.oid), folder, local)
 
     def make_public(self, repo: str) -> None:
-        """Let everybody read the repository."""
+        """Make the repository public."""
         with _translated(repo):
             self._api.update_repo_settings(repo, private=False)
 
     def _published_before(
         self, repo: str, revision: str, folder: Path, local: dict[str, FileDigest]
     ) -> None:
-        """A public repository may only be what an earlier run of this very upload made."""
+        """Refuse a public repository unless an earlier run of this upload made it."""
         try:
             self._read_back(repo, revision, folder, local)
         except StoreUnavailable as error:
             raise PublishRefused(
-                f"{repo} is public and holds other files: what is uploaded there could be copied "
-                f"before it is committed; choose a new name"
+                f"{repo} is public and holds other files: an upload there could be copied before "
+                f"it is committed; choose a new repository name"
             ) from error
 
     def _read_back(
@@ -89,17 +89,17 @@ class HubUploader:
         remote = {file.listed.path: file for file in self._host.listing(repo, revision).files}
         for path, digest in local.items():
             if path not in remote or not _is_same(folder, remote[path], digest):
-                raise StoreUnavailable(f"{repo} holds another {path} than {folder}: run it again")
+                raise StoreUnavailable(f"{path} in {repo} differs from {folder}: upload again")
         tolerated = {file.path for file in documentation([f.listed for f in remote.values()])}
         if others := sorted(remote.keys() - local.keys() - tolerated):
-            raise StoreUnavailable(f"{repo} holds {others[0]} as well: run it again")
+            raise StoreUnavailable(f"{repo} also holds {others[0]}: upload again")
         return revision, model_hashes(local.values())
 
 
 def _measure(
     folder: Path, files: tuple[ListedFile, ...], norms: NormLimits
 ) -> dict[str, FileDigest]:
-    """Digests of the local files, whose weights are looked at on the way."""
+    """Return digests of the local files after checking their weights."""
     from sn37.adapters.admission.weights import check_weights
 
     hashed = hash_files(folder, files, norms=True)
@@ -121,21 +121,21 @@ def _is_same(folder: Path, remote: RemoteFile, local: FileDigest) -> bool:
 
 @contextmanager
 def _translated(repo: str) -> Iterator[None]:
-    """What the hub says to its user, who is the miner: a no of the hub is no outage."""
+    """Translate errors for the miner: a refusal by the hub is not an outage."""
     try:
         yield
     except PortError:
         raise
     except HFValidationError as error:
-        raise PublishRefused(f"{repo[:80]!a} is not the name of a repository") from error
+        raise PublishRefused(f"{repo[:80]!a} is not a valid repository name") from error
     except HfHubHTTPError as error:
         if error.response.status_code in (400, 401, 403, 404):
             raise PublishRefused(
                 f"the hub refuses {repo}: {error.server_message or error.response.status_code}; "
-                f"is the token of its owner, with write access, in HF_TOKEN or the login?"
+                f"put its owner's token with write access in HF_TOKEN or run `hf auth login`"
             ) from error
         raise port_error(repo, error) from error
     except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
         raise port_error(repo, error) from error
-    except RuntimeError as error:  # around what went wrong with one file
+    except RuntimeError as error:  # wraps the failure of one file
         raise StoreUnavailable(f"{repo}: {error}") from error

@@ -1,4 +1,4 @@
-"""The files of a revision on the hub, read as far as admission asks for them. Child side."""
+"""Files of a revision on the hub, read as far as admission needs them. Child side."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sn37.adapters.hub.transfer_messages import Connection
 from sn37.domain.submission.digests import FileDigest
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
-PARALLEL_FILES = 4  # a connection each; hashing keeps a core busy at 0.7 GiB/s
-FIRST_BYTES = 1 << 16  # of the weights: the header of most shards
+PARALLEL_FILES = 4  # one connection each; hashing keeps a core busy at 0.7 GiB/s
+FIRST_BYTES = 1 << 16  # of each weight file: the header of most shards
 
 
 class HubSource:
-    """What admission reads before the weights: small files whole, of the large their heads."""
+    """The source of what admission reads before the weights: small files and weight headers."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class HubSource:
         return tuple(file.listed for file in self.remote.values())
 
     def download(self, file: ListedFile, folder: Path | None = None) -> Download:
-        """The transfer of one file whose name has been admitted."""
+        """Return the transfer of one file whose name has been admitted."""
         return Download(
             self._host,
             self._repo,
@@ -63,7 +63,7 @@ class HubSource:
         try:
             return self._header(file)
         except ModelRejected:
-            # Nothing says yet that these are the miner's bytes. The same ones twice do.
+            # The bytes may not be the miner's. Reject only if the hub serves them twice.
             download = self.download(file)
             seen = download.head(download.present_bytes)
             download.forget()
@@ -73,12 +73,12 @@ class HubSource:
             if download.head(len(seen)) == seen:
                 raise
             download.forget()
-            raise StoreUnavailable(f"the hub serves {file.path} in many ways") from refused
+            raise StoreUnavailable(f"the hub serves {file.path} with changing content") from refused
 
     def complete(
         self, files: Sequence[ListedFile], *, folder: Path | None = None, norms: bool = False
     ) -> None:
-        """Bring whole files to disk and hash them, several at a time."""
+        """Transfer whole files and hash them, several at a time."""
         missing = [file for file in files if file.path not in self.hashed]
         with ThreadPoolExecutor(PARALLEL_FILES) as pool:
             for hashed in pool.map(
@@ -87,7 +87,7 @@ class HubSource:
                 self.hashed[hashed.path] = hashed
 
     def digest(self, file: ListedFile) -> FileDigest | None:
-        """Measured, or as the hub lists it for a file that has not been read yet."""
+        """Return the measured digest, or the listed one for a file that has not been read yet."""
         if file.path in self.hashed:
             sha256: str | None = self.hashed[file.path].sha256
         else:

@@ -1,8 +1,8 @@
-"""What the validator's process and its transfer processes tell each other: JSON, a line each.
+"""Messages between the validator's process and its transfer processes: one line of JSON each.
 
-Orders go to the standard input of a fresh process, one a process. Back come a
-``Announcement`` as soon as it is known how much there is to transfer, and an ``Answer``.
-Both sides are this program, so nothing here is untrusted but the texts inside.
+A new process reads one order from its standard input. It answers with an ``Announcement`` as
+soon as the transfer's size is known, and with an ``Answer``. Both sides are this program, so
+only the texts inside the messages are untrusted.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ from sn37.ports.errors import (
 
 
 class TransferError(Exception):
-    """What went wrong inside a transfer process, as it told it; the cause of a port's error."""
+    """Failure inside a transfer process, as reported by it; the cause of a port's error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How to reach the hub. ``None`` means what huggingface_hub takes by itself."""
+    """Access to the hub. ``None`` means the default of huggingface_hub."""
 
     endpoint: str | None = None  # HF_ENDPOINT, or the public hub
     token: str | None = field(default=None, repr=False)  # HF_TOKEN, or `hf auth login`
-    pause_s: float = 1.0  # before the first repetition of a broken transfer; doubled each time
+    pause_s: float = 1.0  # before the first retry of a broken transfer; doubled each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOrder:
-    """Bring the files of a commitment to ``home``, by way of ``partial``."""
+    """Fetch the files of a commitment to ``home``, using ``partial`` meanwhile."""
 
     commitment: Commitment
     constraints: ModelConstraints
     partial: str
     home: str
     room_bytes: int  # what the disk quota leaves for it
-    claimed_bytes: int = 0  # of the free disk, that others may still take
+    claimed_bytes: int = 0  # free disk bytes that other transfers may still take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerOrder:
-    """Bring a prescribed tokenizer to ``home``."""
+    """Fetch a prescribed tokenizer to ``home``."""
 
     repo: str
     revision: str
@@ -66,7 +66,7 @@ class TokenizerOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOrder:
-    """Say whether the public can read a revision: the answer is a boolean."""
+    """Find out whether the public can read a revision: the answer is a boolean."""
 
     repo: str
     revision: str
@@ -74,18 +74,18 @@ class ProbeOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOrder:
-    """Admit a revision that nobody has committed to: the answer says how far it came."""
+    """Check a revision that is not committed: the answer lists the checks that passed."""
 
     repo: str
     revision: str
     constraints: ModelConstraints
-    folder: str  # for its files, which stay when it is admitted
-    weights: bool  # whether to go on beyond their headers
+    folder: str  # for its files, which stay if it is admitted
+    weights: bool  # also transfer and check the weights, not only their headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveOrder:
-    """Say which commit a branch or tag points to."""
+    """Find the commit that a branch or tag points to."""
 
     repo: str
     name: str
@@ -93,7 +93,7 @@ class ResolveOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceOrder:
-    """Say which licence the model card of a revision names: the answer is that, or null."""
+    """Find the licence in the model card of a revision: the answer is its name or null."""
 
     repo: str
     revision: str
@@ -110,7 +110,7 @@ class UploadOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicOrder:
-    """Let everybody read a repository."""
+    """Make a repository public."""
 
     repo: str
 
@@ -136,14 +136,14 @@ _KINDS: dict[str, type[Unavailable]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """How much will be transferred, before it is."""
+    """Size of a transfer, sent before it begins."""
 
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The order was carried out."""
+    """Result of a completed order."""
 
     value: JsonValue = None
 
@@ -184,7 +184,7 @@ def encode_report(report: Report) -> bytes:
 
 
 def decode_report(line: bytes) -> Report:
-    """The report; an error comes back with its cause, not yet raised."""
+    """Return the report; an error is returned with its cause, not raised."""
     match json.loads(line):
         case {"size_bytes": int(size)}:
             return Announcement(size_bytes=size)
@@ -199,7 +199,7 @@ def decode_report(line: bytes) -> Report:
             error.__cause__ = TransferError(cause)
             return error
         case other:
-            raise ValueError(f"no report of a transfer process: {str(other)[:80]}")
+            raise ValueError(f"invalid report of a transfer process: {str(other)[:80]}")
 
 
 def _cause(error: BaseException) -> str:
@@ -233,7 +233,7 @@ def _commitment(fields: dict[str, JsonValue]) -> Commitment:
                 model=ModelRef(repo=repo, revision=revision, secure_hash=Digest(secure_hash)),
                 format=CommitmentFormat(format_),
             )
-    raise ValueError("no commitment")
+    raise ValueError("invalid commitment in a fetch order")
 
 
 def _constraints(fields: dict[str, object]) -> ModelConstraints:
@@ -254,4 +254,4 @@ def _constraints(fields: dict[str, object]) -> ModelConstraints:
                 max_bytes=max_bytes,
                 max_tokens=max_tokens,
             )
-    raise ValueError("no constraints")
+    raise ValueError("invalid constraints in an order")

@@ -1,4 +1,4 @@
-"""Transfer processes as the validator sees them: given an order, listened to, ended in time."""
+"""Transfer processes on the validator's side: send an order, read reports, enforce a deadline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.ports.errors import PortError, StoreUnavailable
 
 _MODULE = "sn37.adapters.hub.worker"
-ADMISSION_TIMEOUT_S = 180.0  # until it is known how much is to be transferred
+ADMISSION_TIMEOUT_S = 180.0  # until the size of the transfer is known
 MIN_BYTES_PER_S = 2 << 20  # 15 GiB then take two hours
 _SETTINGS = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -24,13 +24,13 @@ _SETTINGS = {
 async def carry_out(
     connection: Connection, order: Order, *, timeout_s: float = ADMISSION_TIMEOUT_S
 ) -> JsonValue:
-    """The answer of a process of its own, which does not outlive this call.
+    """Run an order in its own process; return its answer. The process ends with this call.
 
-    ``timeout_s`` is for everything but the transfer of an announced number of bytes.
+    ``timeout_s`` does not include the time for an announced number of bytes.
 
     Raises:
-        ModelRejected, ModelNotPublic: As the process reports it.
-        StoreUnavailable: So it reports, or it took too long, or it died.
+        ModelRejected, ModelNotPublic: The process reports it.
+        StoreUnavailable: The process reports it, took too long, or died.
     """
     try:
         async with (
@@ -40,7 +40,7 @@ async def carry_out(
             child.send(orders.encode_order(connection, order))
             return await _answer(child, deadline)
     except TimeoutError as error:
-        raise StoreUnavailable("the hub is too slow: the transfer was given up") from error
+        raise StoreUnavailable("the hub is too slow: the transfer was stopped") from error
     except ChildError as error:
         raise StoreUnavailable(f"a transfer process {error}") from error
 

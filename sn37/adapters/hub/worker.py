@@ -1,4 +1,4 @@
-"""A transfer process: one order from standard input, reports to standard output."""
+"""Transfer process: reads one order from standard input, writes reports to standard output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sn37.adapters.hub.transfer_messages import (
 from sn37.domain.canonical import as_json
 from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUnavailable
 
-MAX_MEMORY_BYTES = 300 << 20  # whatever a repository holds; 60 MB are usual
+MAX_MEMORY_BYTES = 300 << 20  # limit for any repository; 60 MB are usual
 
 
 def main() -> None:
@@ -40,11 +40,11 @@ def main() -> None:
         report: Report = _carry_out(connection, order)
     except PortError as error:
         report = error
-    except OSError as error:  # no room, no permission, a failing disk
+    except OSError as error:  # no space, no permission, a failing disk
         report = StoreUnavailable(f"the model cache cannot be written: {error}")
         report.__cause__ = error
     _send(report)
-    # Threads of other files are in the middle of transfers that nobody waits for any more.
+    # Threads of other files may still transfer, but nothing waits for them any more.
     os._exit(0)
 
 
@@ -68,7 +68,7 @@ def _carry_out(connection: Connection, order: Order) -> Answer:
         case LicenceOrder():
             return Answer(value=host.listing(order.repo, order.revision).licence)
         case UploadOrder():
-            # Only uploads wait for it: its import takes half as long as everything else.
+            # Imported only for uploads: it takes half as long as all other imports.
             from sn37.adapters.hub.publishing import HubUploader
 
             revision, hashes = HubUploader(connection).upload(order, _announce)

@@ -1,1 +1,1 @@
-"""Adapter: scoring models in a worker process on one device."""
+"""Scoring of models in a worker process on one device."""

@@ -1,4 +1,4 @@
-"""A worker's losses of one block, as the parent takes them: complete, and no more than asked."""
+"""Checks of a worker's losses for one block: complete, and no more than requested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sn37.domain.scoring.jobs import BlockLosses, ControlLoss, ScoringJob
 
 
 def answers(told: Scored, block: SampleBlock, job: ScoringJob, controls: Sequence[Control]) -> bool:
-    """Whether there are as many losses as samples, over no more tokens than their windows hold."""
+    """True if there is a loss for each sample, over no more tokens than the windows hold."""
     num_samples = block.stop - block.first
     most_tokens = num_samples * job.constraints.max_tokens
     is_complete = len(told.losses) == num_samples and len(told.controls) == len(controls)
@@ -21,7 +21,7 @@ def answers(told: Scored, block: SampleBlock, job: ScoringJob, controls: Sequenc
 def measured(
     told: Scored, block: SampleBlock, controls: Sequence[Control], seconds: float
 ) -> BlockLosses:
-    """The block with its controls, whose kinds and entropies the worker was not told."""
+    """Return the block with its controls, whose kinds and entropies the worker does not know."""
     return BlockLosses(
         block=block,
         losses=told.losses,

@@ -1,14 +1,14 @@
-"""What a control costs a model, in bits, all of its text paid for. Child side.
+"""Cost of a control for a model, in bits, where all of its text is paid for. Child side.
 
-The bound on controls speaks of texts, a model of tokens. With a tokenizer of the model's own,
-the bits of a sample are those of a message from which its text can be restored (``prompting``),
-and a control's are taken likewise. With a prescribed one, tokens alone are paid for: there each
-word that does not come back from them in its place is charged at eight bits a byte, its space
-included, so that all texts together still have a probability of one at most.
+The bound on controls is about texts, while a model scores tokens. With a model's own tokenizer,
+the bits of a sample are those of a message from which its text can be restored (``encoding``),
+and the same holds for a control. With a prescribed tokenizer only tokens are paid for. There,
+each word that the tokens do not restore in its place costs eight bits a byte, including its
+space, so that all texts together still have a probability of at most one.
 
-Controls are short, and a forward pass of few tokens costs nearly as much as one of many. So those
-of ``GROUP`` blocks share a pass. What a control costs does not depend on its neighbours, as no
-sample's loss does; each is still reported with its own block.
+Controls are short, and a forward pass of few tokens costs nearly as much as one of many. So the
+controls of ``GROUP`` blocks share a pass. The cost of a control does not depend on the others,
+like a sample's loss; each is reported with its own block.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from sn37.adapters.scoring.model.plain_forward import Scorer
 from sn37.adapters.scoring.model.template import Shape
 from sn37.domain.scoring.controls import NUM_LEADING, words_of
 
-# Blocks, as many as kinds of control follow each other. With more, an entry that is stopped early
-# would be asked for controls of many blocks that it never reaches.
+# Blocks: as many as there are kinds of controls in turn. A larger group would score controls of
+# many blocks that an entry never reaches if it is stopped early.
 GROUP = 4
 
 
 class ControlCosts:
     """The bits of a job's controls.
 
-    Never packed with samples: they would change the last bits of their losses. A group follows
-    from its blocks' numbers alone, so that a resumed job has the same packs and the same bits.
+    Controls are never packed with samples, since that would change the last bits of their losses.
+    A group depends only on its blocks' numbers, so that a resumed job has the same packs and bits.
 
     Args:
-        blocks: All of the job, those to be skipped included.
+        blocks: All of the job, including those to be skipped.
         shape: Of the template; not needed for texts.
     """
 
@@ -52,12 +52,12 @@ class ControlCosts:
         self._shape = shape
         self._encoder = encoder
         self._scorer = scorer
-        self._first = 0  # of the group that ``_found`` is of
+        self._first = 0  # of the group in ``_found``
         self._found: list[tuple[float, ...]] = []
 
     @counted
     def of(self, number: int) -> tuple[float, ...]:
-        """Those of one block, in their order."""
+        """Return the bits of one block's controls, in their order."""
         first = number // GROUP * GROUP
         if first != self._first or not self._found:
             self._first, self._found = first, self._costs(self._blocks[first : first + GROUP])
@@ -79,10 +79,10 @@ class ControlCosts:
 
 
 def control_bits(encoder: Encoder, encoded: Encoded, text: str, nats: float) -> float:
-    """The bits of a control whose scored tokens cost ``nats``.
+    """Return the bits of a control whose scored tokens cost ``nats``.
 
     Args:
-        text: The control's, which ``encoded`` is of.
+        text: Of the control that was encoded as ``encoded``.
     """
     if encoder.pays_by_byte:
         bits = encoder.loss(encoded, nats) * encoded.num_bytes
@@ -93,7 +93,7 @@ def control_bits(encoder: Encoder, encoded: Encoded, text: str, nats: float) -> 
 
 
 def _lost_bits(text: str, found: str) -> int:
-    """The charge for what the scored tokens, decoded as ``found``, do not give back.
+    """Return the charge for text that the scored tokens, decoded as ``found``, do not restore.
 
     Words are compared from the end, since a token in front may have served as context.
     """

@@ -1,4 +1,4 @@
-"""The parent's half of what is said between it and a worker, in the order in which it is due."""
+"""The parent's part of the conversation with a worker, in its fixed order."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sn37.adapters.scoring.worker_handle import Child
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 
-START_S = 180.0  # until a worker comes to the model; a driver takes long to give memory back
+START_S = 180.0  # until a worker reads the model; a driver may take long to release memory
 
 
 async def start(worker: Child, order: WorkOrder) -> Mapping[str, str]:
-    """Have the worker begin; what it runs on. Nothing in it is the model's yet.
+    """Start the worker's job; return its environment. It has not read the model yet.
 
     Raises:
-        ScorerUnavailable: It does not.
+        ScorerUnavailable: The worker does not start.
     """
     try:
         async with asyncio.timeout(START_S):
@@ -44,7 +44,7 @@ async def start(worker: Child, order: WorkOrder) -> Mapping[str, str]:
 
 
 async def next_block(worker: Child, deadline: Deadline) -> Scored:
-    """The losses of the next block, and on the way the stages before it."""
+    """Return the losses of the next block; track the stages before it."""
     while True:
         match unblamed(await deadline.run(_receive(worker))):
             case Reached(stage) if deadline.stage.is_before(stage):
@@ -57,16 +57,16 @@ async def next_block(worker: Child, deadline: Deadline) -> Scored:
 
 
 async def _receive(worker: Child) -> Reply:
-    """The worker's next message.
+    """Return the worker's next message.
 
     Raises:
-        ConnectionError: It is gone.
-        ModelRejected: What it sent is no message.
+        ConnectionError: The worker is gone.
+        ModelRejected: The worker sent an invalid message.
     """
     try:
         (length,) = LENGTH.unpack(await worker.reader.readexactly(LENGTH.size))
         if length > MAX_REPLY_BYTES:
-            raise MalformedMessage(f"{length} bytes long")
+            raise MalformedMessage(f"{length} bytes are too long")
         return decode_reply(await worker.reader.readexactly(length))
     except asyncio.IncompleteReadError as error:
         raise ConnectionError("the worker closed its stream") from error

@@ -1,8 +1,8 @@
-"""A worker's time, stage by stage, measured by the validator.
+"""A worker's time limits, stage by stage, measured by the validator.
 
-What counts is what the model computes: seconds in which its worker used a processor or, once it
-is loaded on a GPU that nobody else uses, seconds of the clock. The clock alone ends a worker that
-computes nothing, and blames nobody.
+The computing time of the model counts: seconds in which its worker used a processor or, once it
+is loaded on a GPU without other users, wall-clock seconds. A worker that computes nothing is
+ended by wall-clock time alone, which blames nobody.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from sn37.adapters.scoring.usage import Reading
 from sn37.domain.scoring.deadlines import STILL_FACTOR, WALL_FACTOR, Deadlines, Stage
 
 BEAT_S = 0.2
-LONGEST_GAP_S = 1.0  # between two beats; more means that this process stood still as well
+LONGEST_GAP_S = 1.0  # between two beats; a longer gap means that this process was stopped too
 
 _Result = TypeVar("_Result")
 
 
 class How(StrEnum):
-    """In which way a worker ran out of its time."""
+    """The way in which a worker ran out of time."""
 
-    COMPUTED = "computed"  # used it up
+    COMPUTED = "computed"  # used up its time
     STOOD_STILL = "stood still"  # neither ran nor waited for a processor
     STARVED = "waited for a processor"  # most of the time
 
 
 class Overrun(Exception):
-    """A worker has to end. Whose fault it is, is said elsewhere."""
+    """A worker has run out of time. ``blame`` decides who is at fault."""
 
     def __init__(self, how: How, *, stage: Stage, limit_s: float, by_device: bool) -> None:
         super().__init__(f"{stage} {how} for more than {limit_s:.0f} s")
         self.how = how
-        self.by_device = by_device  # of the time computed, most was the device's
+        self.by_device = by_device  # most of the computing time was the device's
 
 
 class Gauge(Protocol):
@@ -61,7 +61,7 @@ class _Tally:
         self.wall_s += wall_s
 
     def over(self, limit_s: float) -> tuple[How, float] | None:
-        """How the limit was passed, and what it was."""
+        """Return which limit was exceeded, and its seconds."""
         for how, spent, factor in (
             (How.COMPUTED, self.computed_s, 1.0),
             (How.STOOD_STILL, self.still_s, STILL_FACTOR),
@@ -73,10 +73,10 @@ class _Tally:
 
 
 class Deadline:
-    """What is left to a worker of its stage and of the whole job; runs but for ``stop`` to ``go``.
+    """The time left to a worker, of its stage and of the whole job; paused from ``stop`` to ``go``.
 
-    A worker that lies about its stage gains nothing: stages only follow each other, and all of
-    them together have the job's time.
+    A worker gains nothing by a false stage: stages only move forward, and all of them together
+    have the job's time.
     """
 
     def __init__(
@@ -96,26 +96,26 @@ class Deadline:
         self._in_stage = _Tally()
         self._in_all = _Tally()
         self._since = self._lap_since = now()
-        self._unread_s = 0.0  # seconds of the clock since the gauge was read
+        self._unread_s = 0.0  # wall-clock seconds since the gauge was read
 
     @property
     def stage(self) -> Stage:
         return self._stage
 
     def enter(self, stage: Stage) -> None:
-        """The worker says that it has come to a later stage."""
+        """Record the worker's report that it has reached a later stage."""
         self._stage, self._in_stage = stage, _Tally()
 
     def block_done(self) -> None:
-        """A block of samples has been scored; the next one has time of its own."""
+        """Record that a block has been scored; the next one has its own time."""
         self._num_scored += 1
         self.enter(Stage.SCORING)
 
     async def run(self, step: Awaitable[_Result]) -> _Result:
-        """``step`` within the time left.
+        """Return the result of ``step`` if it ends within the time left.
 
         Raises:
-            Overrun: There is none left.
+            Overrun: No time is left.
         """
         task = asyncio.ensure_future(step)
         try:
@@ -129,16 +129,16 @@ class Deadline:
             await asyncio.gather(task, return_exceptions=True)
 
     def stop(self) -> float:
-        """Stop the clock; seconds since it last started."""
+        """Pause the clock; return the seconds since it was last started."""
         self._tick()
         return self._now() - self._lap_since
 
     def go(self) -> None:
-        """Start it again."""
+        """Start the clock again."""
         self._since = self._lap_since = self._now()
 
     async def _beat(self, task: asyncio.Future[_Result]) -> None:
-        """Wait for the task, but not for long, and count what has been used meanwhile."""
+        """Wait for the task for a short time, and count the time used meanwhile."""
         pause = asyncio.ensure_future(self._sleep(BEAT_S))
         try:
             either: tuple[asyncio.Future[_Result] | asyncio.Future[None], ...] = (task, pause)
@@ -147,10 +147,10 @@ class Deadline:
             pause.cancel()
         self._tick()
         if self._unread_s < BEAT_S and task.done():
-            return  # what it used is counted with what comes next
+            return  # its time is counted with the next reading
         reading, wall_s = await self._gauge.read(), self._unread_s
         self._unread_s = 0.0
-        # Files are read, and text is encoded, without the device.
+        # Reading files and encoding text do not use the device.
         on_device = reading.owns_device and not self._stage.is_before(Stage.CHECKING)
         for tally in (self._in_stage, self._in_all):
             tally.add(reading, wall_s, on_device=on_device)

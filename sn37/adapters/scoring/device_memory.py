@@ -1,6 +1,6 @@
-"""A device's memory: waiting for what the worker before held, and whose fault it is to lack some.
+"""A device's memory: wait for the previous worker's release, and judge a lack of memory.
 
-A driver gives memory back some time after a worker is killed.
+A driver releases memory some time after a worker is killed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 POLL_S = 0.1
-SETTLED_POLLS = 20  # without a rise: nobody is giving anything back any more
+SETTLED_POLLS = 20  # without a rise: no more memory is being released
 MAX_POLLS = 300
 
 
@@ -21,8 +21,8 @@ def await_free(
 ) -> None:
     """Return once the device has ``need_bytes`` free, or its free memory has stopped rising.
 
-    What is missing then is held by other programs. The model is tried all the same; should
-    it not fit, that is told as our fault, see ``had_room``.
+    The missing memory is then held by other programs. The model is tried nevertheless; if it does
+    not fit, our side is at fault, see ``had_room``.
     """
     most, since_rise = free_bytes(), 0
     for _ in range(MAX_POLLS):
@@ -35,10 +35,10 @@ def await_free(
 
 
 def had_room(*, free_bytes: int, held_bytes: int, allowed_bytes: int) -> bool:
-    """Whether a worker that ran out of memory on a device had as much as its model may take.
+    """True if a worker that ran out of device memory had as much as its model may use.
 
-    If so, it asked for more, and the model is at fault: its shape is not its size, and a wide layer
-    asks for any amount. If not, the device is too small, or others use it.
+    If true, it asked for more, and the model is at fault: its shape is not limited by its size, and
+    a wide layer may ask for any amount. If false, the device is too small, or others use it.
 
     Args:
         free_bytes: On the device, after the failure.

@@ -1,10 +1,10 @@
-"""All samples of an order as tokens, before the first is scored. Child side.
+"""Encoding of all samples of an order as tokens, before the first is scored. Child side.
 
-A text that a tokenizer loses or cannot encode is paid for (``prompting``) and convicts nobody.
-A tokenizer of the model's own is refused when it fails on more than one in twenty of the
-probes, plain English that every honest one gives back, and of the order's samples. All samples
-of a round are looked at, those of blocks that are skipped included: the verdict does not depend
-on where a validator was interrupted.
+A text that a tokenizer loses or cannot encode costs bits (``encoding``) and convicts nobody. A
+model's own tokenizer is rejected if it fails on more than one in twenty of the probes, plain
+English that every honest tokenizer restores, and also of the order's samples. All samples of a
+round count, including those of skipped blocks, so that the verdict does not depend on where a
+validator was interrupted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from sn37.domain.scoring.worst_loss import are_too_many
 def encode_blocks(
     blocks: Sequence[BlockOrder], shape: Shape | None, encoder: Encoder
 ) -> list[list[Encoded]]:
-    """Every sample, block by block.
+    """Encode every sample, block by block.
 
     Args:
         shape: Of the template; not needed for texts.
 
     Raises:
-        ModelFault: ``tokenizer``: one of the model's own loses too many texts.
+        ModelFault: ``tokenizer``: the model's own tokenizer loses too many texts.
     """
     total = sum(len(block.pairs) for block in blocks)
     is_suspect = encoder.pays_by_byte and _loses_too_many(map(encoder.text, PROBES), len(PROBES))
@@ -44,7 +44,8 @@ def encode_blocks(
             if is_suspect and are_too_many(num_lost, total):
                 raise ModelFault(
                     Reason.TOKENIZER,
-                    f"it fails on plain English and on {num_lost} of {total} samples or more: "
+                    f"the tokenizer fails on plain English and on {num_lost} or more of {total} "
+                    f"samples: "
                     f"{sample.fault}",
                 )
     return encoded
@@ -53,7 +54,7 @@ def encode_blocks(
 def encode_pairs(
     pairs: Iterable[tuple[str, str]], method: Method, shape: Shape | None, encoder: Encoder
 ) -> Iterator[Encoded]:
-    """Samples, or what is to be scored like them, as (prompt, text)."""
+    """Encode samples, or controls, which have the same form: (prompt, text)."""
     for prompt, text in pairs:
         if method is Method.TEXT_LOSS or shape is None:
             yield encoder.text(text)
@@ -62,7 +63,7 @@ def encode_pairs(
 
 
 def _loses_too_many(texts: Iterable[Encoded], total: int) -> bool:
-    """Whether more fail than may; stops there, since a failure can take a second."""
+    """True if more texts fail than allowed; stops there, since a failure can take a second."""
     num_lost = 0
     for text in texts:
         num_lost += bool(text.fault)

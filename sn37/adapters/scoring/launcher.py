@@ -1,4 +1,4 @@
-"""The parent's side of workers: keeps a warm zygote, asks it for children, ends them."""
+"""The parent's side of workers: keeps a warm zygote that forks them, and ends them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sn37.adapters.scoring.sandbox.layers import ESSENTIAL, LOSSES, Sandbox
 from sn37.adapters.scoring.worker_handle import Child, receive_exactly
 from sn37.ports.errors import ScorerUnavailable
 
-START_TIMEOUT_S = 180.0  # of the zygote's imports, on a cold disk
+START_TIMEOUT_S = 180.0  # for the zygote's imports, on a cold disk
 INHERITED = (
     "CUDA_HOME",
     "CUDA_VISIBLE_DEVICES",
     "LD_LIBRARY_PATH",
     "NVIDIA_VISIBLE_DEVICES",
     "PATH",
-)  # all else, tokens and wallet names among it, stays with the validator
+)  # other variables, such as tokens and wallet names, are not passed on
 
 
 @dataclass(slots=True)
@@ -37,24 +37,24 @@ class _Zygote:
     num_children: int = 0
 
     def last_words(self) -> str:
-        """The end of what it wrote to its standard error, such as a failed import."""
+        """Return the last line of its standard error, such as a failed import."""
         self.log.seek(0)
         lines = self.log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it left no message"
 
 
 class Launcher:
-    """Fork workers that run ``entry``, a trusted ``module:function``.
+    """Forks workers that run ``entry``, a trusted ``module:function``.
 
     Args:
-        entry: What a child runs, with its end of the job's stream as the only argument. Its
-            module is imported by the zygote and must run no operator.
-        device: What children may open besides files.
-        environment: Of the children, besides an allow-list of this process's variables.
-        allow_weak: Start children without Landlock or seccomp where the host has none.
-        probe: Finds out what the host has to confine children with; blocks, asked once.
-        search_path: Where the children import from besides this process's own path.
-        max_children: Forks after which the zygote is replaced.
+        entry: The function that a child runs, with its end of the job's stream as the only
+            argument. The zygote imports its module, which must not run tensor operators.
+        device: Device that children may open.
+        environment: Of the children, in addition to an allow-list of this process's variables.
+        allow_weak: Start children without Landlock or seccomp if the host has none.
+        probe: Finds out how the host can confine children; blocks, called once.
+        search_path: Import path of the children, before this process's own.
+        max_children: Number of forks after which the zygote is replaced.
     """
 
     def __init__(
@@ -81,15 +81,15 @@ class Launcher:
 
     @property
     def found(self) -> Sandbox | None:
-        """What :meth:`sandbox` answered, once it was asked."""
+        """The result of :meth:`sandbox`, once it was called."""
         return self._found
 
     async def sandbox(self) -> Sandbox:
-        """What children are confined by.
+        """Return the confinement of children.
 
         Raises:
             ScorerUnavailable: The host lacks an essential layer, and that is not allowed; or
-                it could not be asked.
+                the probe failed.
         """
         if self._found is None:
             try:
@@ -102,7 +102,7 @@ class Launcher:
         return self._found
 
     async def launch(self, *, readable: Sequence[Path], memory_bytes: int | None) -> Child:
-        """A fresh child, which may read the folders ``readable`` and write nothing.
+        """Return a new child that may read the folders ``readable`` and write nothing.
 
         Raises:
             ScorerUnavailable: The zygote cannot be started or has died, or the host cannot
@@ -113,7 +113,7 @@ class Launcher:
             stream, child_stream = socket.socketpair()
             control, child_control = socket.socketpair()
         except OSError as error:  # too many open files
-            raise ScorerUnavailable(f"no connection to a worker: {error}") from error
+            raise ScorerUnavailable(f"cannot connect to a worker: {error}") from error
         try:
             for ours in (stream, control):
                 ours.setblocking(False)
@@ -127,7 +127,7 @@ class Launcher:
             except OSError as error:
                 raise ScorerUnavailable(f"the scorer's warm parent is gone: {error}") from error
             finally:
-                # From here on end of file means that the other side is gone.
+                # From here on, end of file means that the other side is gone.
                 child_stream.close()
                 child_control.close()
             warm.num_children += 1
@@ -142,7 +142,7 @@ class Launcher:
         )
 
     async def aclose(self) -> None:
-        """End the zygotes, and with them every child that is left."""
+        """End the zygotes, and with them all remaining children."""
         if self._zygote is not None:
             self._retire(self._zygote)
         for old in self._retired:
@@ -160,7 +160,7 @@ class Launcher:
             warm.process.kill()
             await asyncio.to_thread(warm.process.wait)
             raise ScorerUnavailable(
-                f"the scorer's warm parent did not start a worker: {warm.last_words()}"
+                f"the scorer's warm parent could not start a worker: {warm.last_words()}"
             ) from error
         pid: int = zygote.NUMBER.unpack(body)[0]
         if not pid:
@@ -184,7 +184,7 @@ class Launcher:
     def _start(self, sandbox: Sandbox) -> _Zygote:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         log = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the zygote is buried
-        # -P keeps the working directory, -s the user's packages out of the import path.
+        # -P keeps the working directory out of the import path, -s the user's packages.
         command = [sys.executable, "-P", "-s", "-m", zygote.__name__, str(os.getpid())]
         with theirs:
             process = subprocess.Popen(
@@ -195,7 +195,7 @@ class Launcher:
                 cwd="/",
                 env=self._child_environment(),
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C is for the validator to handle
+                start_new_session=True,  # the validator handles Ctrl-C
             )
         return _Zygote(process, ours, log)
 
@@ -205,7 +205,7 @@ class Launcher:
         return {**inherited, **self._environment, "PYTHONPATH": os.pathsep.join(path)}
 
     def _retire(self, old: _Zygote) -> None:
-        """Ask it for nothing more; it leaves after its last child."""
+        """Send it no more requests; it exits after its last child."""
         old.requests.close()
         self._retired.append(old)
         if self._zygote is old:
@@ -221,4 +221,4 @@ class Launcher:
 def _too_weak(found: Sandbox) -> str:
     missing = sorted(ESSENTIAL - found.layers)
     why = "; ".join(f"no {layer}: {LOSSES[layer].lost} ({LOSSES[layer].fix})" for layer in missing)
-    return f"this host cannot confine models: {why}; to run all the same: --allow-weak-sandbox"
+    return f"this host cannot confine models: {why}; to run nevertheless, use --allow-weak-sandbox"

@@ -1,7 +1,7 @@
-"""Looks at what a worker holds, a few times a second, and ends one that holds too much.
+"""Watchdog that measures a worker's memory several times a second and ends it above its limit.
 
-The kernel's own limit on a CPU worker, on its private data, is exact but counts neither page
-tables nor threads; on a GPU there is none, since a driver reserves addresses at will.
+The kernel's own limit on a CPU worker's private data is exact, but counts neither page tables
+nor threads. A worker on a GPU has no such limit, since a driver reserves addresses at will.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
 
 POLL_S = 0.2
-MAX_THREADS = 4096  # a machine has tens of thousands to give
-SLACK = 1 / 8  # over the allowance: page tables and stacks, and so that the exact limit comes first
-_MEMORY = ("RssAnon", "RssShmem", "HugetlbPages", "VmSwap", "VmPTE")  # what no file gives back
+MAX_THREADS = 4096  # a machine can create tens of thousands
+SLACK = 1 / 8  # above the allowance, for page tables and stacks; the exact limit acts first
+_MEMORY = ("RssAnon", "RssShmem", "HugetlbPages", "VmSwap", "VmPTE")  # memory not backed by files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdings:
-    """What a process holds now; nothing, once it has ended."""
+    """Resources that a process holds now; zero once it has ended."""
 
     memory_bytes: int = 0
     num_threads: int = 0
 
 
 def holdings(pid: int) -> Holdings:
-    """Read them from /proc."""
+    """Read the holdings of a process from /proc."""
     try:
         text = Path("/proc", str(pid), "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -42,13 +42,13 @@ def holdings(pid: int) -> Holdings:
 
 
 def judge(found: Holdings, *, limit_bytes: int) -> ModelRejected | None:
-    """Why a worker that holds so much has to end, or ``None``."""
+    """Return why a worker with these holdings must be ended, or ``None``."""
     if found.memory_bytes > limit_bytes:
         held, allowed = found.memory_bytes >> 20, limit_bytes >> 20
-        text = f"the worker held {held} MiB of memory, its model's size allows {allowed}"
+        text = f"the worker used {held} MiB of memory, but its model's size allows {allowed}"
         return ModelRejected(text, reason=Reason.MEMORY)
     if found.num_threads > MAX_THREADS:
-        text = f"the worker had {found.num_threads} threads, at most {MAX_THREADS}"
+        text = f"the worker had {found.num_threads} threads, at most {MAX_THREADS} are allowed"
         return ModelRejected(text, reason=Reason.UNLOADABLE)
     return None
 
@@ -57,7 +57,7 @@ class Watchdog:
     """Watches one worker until it is stopped.
 
     Attributes:
-        verdict: Why it ended the worker, if it did.
+        verdict: The reason for which it ended the worker, if it did.
     """
 
     def __init__(self, worker: Child, *, limit_bytes: int) -> None:
@@ -68,13 +68,13 @@ class Watchdog:
 
     @classmethod
     async def start(cls, worker: Child, *, allowance_bytes: int) -> Watchdog:
-        """Watch a worker that has not been told anything yet: what it holds now is ours."""
+        """Watch a worker that has not received its order: its present memory is not the model's."""
         ours = await asyncio.to_thread(holdings, worker.pid)
         extra_bytes = int(allowance_bytes * (1 + SLACK))
         return cls(worker, limit_bytes=ours.memory_bytes + extra_bytes)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._task.cancel()
 
     async def _run(self) -> None:

@@ -1,8 +1,8 @@
-"""What parent and worker say to each other: frames of JSON, checked on arrival.
+"""Messages between parent and worker: frames of JSON, checked on arrival.
 
-A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON. The worker ran a
-stranger's model and is not trusted: the parent accepts frames of at most ``MAX_REPLY_BYTES``
-whose every field has the expected type, and nothing else. The worker trusts the parent.
+A frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON. The worker runs an
+untrusted model: the parent accepts only frames of at most ``MAX_REPLY_BYTES`` in which every
+field has the expected type. The worker trusts the parent.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from sn37.domain.scoring.jobs import Implementation
 
 MAX_REPLY_BYTES = 65_536  # 16 losses take under 1 kB
 MAX_DETAIL = 500  # characters of a worker's explanation
-MAX_TOKENS = (1 << 53) - 1  # of a block; JSON, floats and SQLite hold every count up to it
-MAX_CONTROL_BITS = 1e6  # no control has a thousandth of it
+MAX_TOKENS = (1 << 53) - 1  # in a block; JSON, floats and SQLite represent all counts up to it
+MAX_CONTROL_BITS = 1e6  # no control costs a thousandth of it
 LENGTH = struct.Struct("!I")
 _FLOAT32 = struct.Struct("f")
 
@@ -41,7 +41,7 @@ REFUSALS = frozenset(
         Reason.UNLOADABLE,
         Reason.UNSOUND,
     }
-)  # what a worker may say of its model
+)  # reasons for which a worker may reject its model
 
 
 class MalformedMessage(Exception):
@@ -50,9 +50,9 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockOrder:
-    """The samples of one block as (prompt, reference) pairs. Where they came from stays out.
+    """The samples of one block as (prompt, reference) pairs, without their origin.
 
-    ``controls`` are pairs likewise, scored after the samples, see ``sn37.domain.scoring.controls``.
+    ``controls`` are pairs too, scored after the samples, see ``sn37.domain.scoring.controls``.
     """
 
     method: Method
@@ -62,11 +62,11 @@ class BlockOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOrder:
-    """Everything a worker needs to know. Paths are absolute.
+    """All input of a worker. Paths are absolute.
 
     ``blocks`` are all of the round; the first ``skip_blocks`` of them are not scored. ``seed``,
-    hexadecimal, decides which samples are probed (``causality``). ``memory_bytes`` is what a model
-    of this size may take, on the host or on the device.
+    hexadecimal, decides which samples are probed (``causality``). ``memory_bytes`` is the memory
+    that a model of this size may use, on the host or on the device.
     """
 
     model: str
@@ -86,12 +86,12 @@ class WorkOrder:
     implementation: Implementation = Implementation.OURS
 
     def encode(self) -> bytes:
-        """One frame."""
+        """Return the order as one frame."""
         return frame(asdict(self))
 
     @classmethod
     def decode(cls, body: bytes) -> WorkOrder:
-        """The order in a frame's body, as :meth:`encode` wrote it."""
+        """Return the order in a frame's body, as written by :meth:`encode`."""
         fields = json.loads(body)
         blocks = tuple(
             BlockOrder(
@@ -108,7 +108,7 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The device is up, no byte of the model has been read. Versions and device, for receipts."""
+    """The device works; the model has not been read. Versions and device, for receipts."""
 
     environment: Mapping[str, str]
 
@@ -118,7 +118,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """The worker has come to a stage. A worker that a model has taken over may lie."""
+    """The worker has reached a stage. A worker that a model has taken over may lie."""
 
     stage: Stage
 
@@ -128,7 +128,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The losses of the next block, over how many tokens, and the bits that its controls cost."""
+    """The losses of the next block, the number of their tokens, and the bits of its controls."""
 
     losses: tuple[float, ...]
     tokens: int
@@ -159,7 +159,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """We are: the device did not start, or has less memory than the model may use."""
+    """We are at fault: the device did not start, or has less memory than the model may use."""
 
     detail: str
 
@@ -171,18 +171,18 @@ Reply = Ready | Reached | Scored | Refused | Failed
 
 
 def frame(value: Mapping[str, object]) -> bytes:
-    """``value`` as one frame."""
+    """Return ``value`` as one frame."""
     body = json.dumps(value, allow_nan=False).encode()
     return LENGTH.pack(len(body)) + body
 
 
 def clean(text: str) -> str:
-    """``text`` on one line, printable, at most ``MAX_DETAIL`` characters."""
+    """Return ``text`` on one line, printable, at most ``MAX_DETAIL`` characters long."""
     return one_line(text, MAX_DETAIL)
 
 
 def receive_order(stream: socket.socket) -> WorkOrder:
-    """The parent's only message; blocks. Child side.
+    """Return the parent's only message; blocks. Child side.
 
     Raises:
         ConnectionError: The parent closed the stream first.
@@ -199,11 +199,11 @@ def _exactly(stream: socket.socket, count: int) -> bytes:
 
 
 def decode_reply(body: bytes) -> Reply:
-    """The worker's message in a frame's body.
+    """Decode the worker's message in a frame's body.
 
     Raises:
-        MalformedMessage: It is none, or a field is missing, unknown, of the wrong type or
-            beyond what a worker can have measured.
+        MalformedMessage: It is not a message, or a field is missing, unknown, of the wrong type or
+            outside the range that a worker can measure.
     """
     try:
         value = json.loads(body)
@@ -224,16 +224,16 @@ def decode_reply(body: bytes) -> Reply:
             return Scored(tuple(map(_loss, losses)), tokens, tuple(map(_bits, controls)))
         case {"type": "reached", "stage": str(stage), **rest} if not rest:
             if stage not in set(Stage):
-                raise MalformedMessage("a stage that there is not")
+                raise MalformedMessage("unknown stage")
             return Reached(Stage(stage))
         case {"type": "refused", "reason": str(code), "detail": detail, **rest} if not rest:
             if code not in REFUSALS:
-                raise MalformedMessage("a reason the worker cannot know")
+                raise MalformedMessage("a reason that a worker cannot report")
             return Refused(Reason(code), _text(detail, MAX_DETAIL))
         case {"type": "failed", "detail": detail, **rest} if not rest:
             return Failed(_text(detail, MAX_DETAIL))
         case _:
-            raise MalformedMessage("no message of a worker")
+            raise MalformedMessage("unknown form of message")
 
 
 def _text(value: object, limit: int) -> str:
@@ -243,10 +243,10 @@ def _text(value: object, limit: int) -> str:
 
 
 def _loss(value: object) -> float:
-    """A float32 that is no less than 0, or NaN or infinity, which are for the round to judge.
+    """Return a float32 of at least 0, or NaN or infinity, which the round judges.
 
-    No worker of ours measures less than 0: log-sum-exp takes the maximum off and adds its term,
-    exp(0) = 1, so that it is never below the target's logit, however sums are rounded.
+    Our worker never measures less than 0. Log-sum-exp subtracts the maximum and adds its term,
+    exp(0) = 1, so it is never below the target's logit, whatever the rounding of sums.
     """
     match value:
         case "nan" | "inf" | "-inf":
@@ -256,13 +256,13 @@ def _loss(value: object) -> float:
         case float() if value >= 0 and _is_float32(value):
             return value
         case _:
-            raise MalformedMessage("a loss is not a number, or none that can be measured")
+            raise MalformedMessage("a loss is not a number, or outside the range of losses")
 
 
 def _bits(value: object) -> float:
-    """What a control cost: a worker caps what is not finite."""
+    """Return the cost of a control: a worker limits values that are not finite."""
     if not (isinstance(value, float) and 0 <= value <= MAX_CONTROL_BITS):
-        raise MalformedMessage("the bits of a control are not a number of bits")
+        raise MalformedMessage("the bits of a control are not a number, or out of range")
     return value
 
 

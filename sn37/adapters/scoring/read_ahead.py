@@ -1,4 +1,4 @@
-"""Brings the files of the next model into the page cache while the current one is scored."""
+"""Reader that loads the next model's files into the page cache while the current one is scored."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-CHUNK_BYTES = 8 << 20  # asked of the disk at a time; two are under way
+CHUNK_BYTES = 8 << 20  # read from the disk at a time; two are requested at once
 
 
 class ReadAhead:
-    """One thread that reads one folder's weights; a newer request ends it.
+    """A thread that reads one folder's weights; a newer request ends it.
 
     Args:
-        meminfo: Where the kernel tells how much memory is free or can be freed.
+        meminfo: The kernel's file with the memory that is free or can be freed.
     """
 
     def __init__(self, *, meminfo: Path = Path("/proc/meminfo")) -> None:
@@ -25,7 +25,7 @@ class ReadAhead:
         self._thread: threading.Thread | None = None
 
     def start(self, folder: Path) -> None:
-        """Begin with the weights in ``folder``; returns at once."""
+        """Begin to read the weights in ``folder``; return at once."""
         self._stop.set()
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -34,12 +34,12 @@ class ReadAhead:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, at the latest when the chunk it waits for has arrived."""
+        """End the thread, at the latest when its current chunk has arrived."""
         self._stop.set()
         self.wait()
 
     def wait(self) -> None:
-        """Return when nothing is being read any more."""
+        """Return when reading has ended."""
         if self._thread is not None:
             self._thread.join()
 
@@ -47,14 +47,14 @@ class ReadAhead:
         try:
             files = sorted(folder.glob("*.safetensors"))
             needed = sum(path.stat().st_size for path in files)
-            # As much again is left alone: a model scored on the CPU is itself mapped from the
+            # Twice the size must be available: a model scored on the CPU is itself mapped from the
             # page cache, which the kernel counts as available.
             if (free := self._available_bytes()) < 2 * needed:
                 _log.info("not read ahead: %s, %d bytes with %d available", folder, needed, free)
                 return
             for path in files:
                 _read(path, stop)
-        except OSError as error:  # a hint: whoever needs the files will find out and say so
+        except OSError as error:  # only a hint: the scorer reports the error itself
             _log.info("not read ahead: %s: %s", folder, error)
 
     def _available_bytes(self) -> int:
@@ -71,7 +71,7 @@ def _read(path: Path, stop: threading.Event) -> None:
             if stop.is_set():
                 return
             os.posix_fadvise(descriptor, first, CHUNK_BYTES, os.POSIX_FADV_WILLNEED)
-            # Waits for the chunk before this one: the disk keeps a short queue, and nothing is
-            # copied but a byte.
+            # Waits for the chunk before this one: the disk keeps a short queue, and only a byte
+            # is copied.
             os.pread(descriptor, 1, max(0, first - 1))
         os.pread(descriptor, 1, max(0, size - 1))

@@ -1,4 +1,4 @@
-"""A fixed computation whose cost is known: does this machine keep its pace just now?"""
+"""Fixed computation of known cost, which shows whether this machine runs at its normal speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOWEST = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run took, by the clock and of the processor, in seconds."""
+    """Wall-clock time and processor time of one run, in seconds."""
 
     wall_s: float
     processor_s: float
@@ -26,34 +26,34 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many times as long the reference takes now as it does on this machine at its best."""
+    """Cost of the reference now, as a multiple of its best cost on this machine."""
 
     wall: float
     processor: float
 
     @property
     def keeps_time(self) -> bool:
-        """Whether what takes a second of the clock takes about one."""
+        """True if a wall-clock second of work takes about one."""
         return self.wall <= SLOWEST
 
     @property
     def keeps_work(self) -> bool:
-        """Whether a second of the processor does about a second's work."""
+        """True if a second of the processor does about a second's work."""
         return self.processor <= SLOWEST
 
 
 def compute() -> Cost:
-    """One run; blocks."""
+    """Run the computation once; blocks."""
     began, used = time.monotonic(), time.thread_time()
     hashlib.pbkdf2_hmac("sha256", b"sn37", b"reference", ITERATIONS)
     return Cost(time.monotonic() - began, time.thread_time() - used)
 
 
 class Reference:
-    """Knows the cost of the computation from its best run so far.
+    """Compares the cost of the computation with that of its best run so far.
 
     Args:
-        run: The computation; tests give others.
+        run: The computation; tests replace it.
     """
 
     def __init__(self, run: Callable[[], Cost] = compute) -> None:
@@ -61,7 +61,7 @@ class Reference:
         self._best: Cost | None = None
 
     async def learn(self) -> None:
-        """Measure the cost, at first; later calls do nothing."""
+        """Measure the cost at the first call; later calls do nothing."""
         if self._best is None:
             await self.pace()
 

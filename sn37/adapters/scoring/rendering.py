@@ -1,9 +1,9 @@
-"""Whether a competition's chat template renders, for who writes a schedule.
+"""Check that a competition's chat template renders, for authors of schedules.
 
     python -m sn37.adapters.scoring.rendering
 
-reads a template as a line of JSON and writes what is wrong with it, or null. It renders as a
-worker does (``template``), in a process of its own: a template is a program, and may not end.
+reads a template as a line of JSON and writes its problem, or null. It is rendered as in a
+worker (``template``), in its own process: a template is a program, and may not end.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from sn37.domain.scoring.deadlines import PREPARING_S
 
 _ENGINE = "jinja2"
 _MEMORY_BYTES = 1 << 30
-# For those that a tokenizer would name.
+# For the special tokens that a tokenizer would name.
 _STAND_INS = {
     f"{name}_token": f"<{name}>" for name in ("bos", "eos", "unk", "pad", "sep", "cls", "mask")
 }
 
 
 def can_render() -> bool:
-    """Whether the library that renders templates is installed here."""
+    """True if the library that renders templates is installed here."""
     return find_spec(_ENGINE) is not None
 
 
 async def template_problem(template: str, *, timeout_s: float = PREPARING_S) -> str | None:
-    """Why a competition whose models get this template cannot be scored; ``None``: it can.
+    """Return why a competition with this template cannot be scored; ``None`` if it can.
 
-    Special tokens are stand-ins, such as ``<bos>``: those of the models' tokenizers are not known.
+    Special tokens are stand-ins, such as ``<bos>``: those of the models' tokenizers are unknown.
 
     Args:
-        timeout_s: By the clock, the start of a process included.
+        timeout_s: Wall-clock time, including the start of a process.
 
     Raises:
         ChildError: No process can be started.
@@ -50,13 +50,13 @@ async def template_problem(template: str, *, timeout_s: float = PREPARING_S) -> 
                     found: str | None = json.loads(line)
                     return found
         except TimeoutError:
-            return f"it does not end within {timeout_s:g} s"
+            return f"rendering does not end within {timeout_s:g} s"
         died = child.death()
     return f"its rendering {died}"
 
 
 def main() -> None:
-    """Render the one template on standard input."""
+    """Render the template from standard input."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     found = _problem(json.loads(sys.stdin.readline()))
     sys.stdout.write(json.dumps(found) + "\n")

@@ -42,25 +42,25 @@ METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
 STACK_BYTES = 16 << 20  # of a thread in both of torch's pools; reserved, hardly used
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
-TOKEN_BYTES = 1 << 20  # of the window: activations of a sample that fills it
-# Times that for a second opinion: besides activations, a sample's full logits and their
-# log-softmax, 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
+TOKEN_BYTES = 1 << 20  # activations for each token of the window, for a sample that fills it
+# Factor for a second opinion: besides activations, a sample's full logits and their log-softmax,
+# 8 bytes for each token of the vocabulary; 3 MiB for the largest that is admitted.
 PLAIN_TOKENS = 4
-DRIVER_BYTES = 4 << 30  # what a GPU's libraries and driver hold on the host
+DRIVER_BYTES = 4 << 30  # host memory of a GPU's libraries and driver
 WARM_BYTES = 2 << 30  # more than a worker shares with its warm parent
 
 
 class WorkerScorer:
-    """Scores each model in a process of its own, forked from a warm parent.
+    """Scores each model in its own process, forked from a warm parent.
 
     Args:
-        threads: Of the worker's operators. Sums are split by it, so it is part of what makes
-            losses bit-identical.
-        allow_weak_sandbox: Score without Landlock or seccomp where the host has none.
-        probe: Finds out what the host has to confine workers with; blocks, asked once.
-        entry: ``module:function`` that a worker runs; tests give others.
-        search_path: Where to find the entry besides this process's import path.
-        max_children: Workers after which the warm parent is replaced.
+        threads: Of the worker's operators. It decides how sums are split, so losses are
+            bit-identical only for the same number.
+        allow_weak_sandbox: Score without Landlock or seccomp if the host has none.
+        probe: Finds out how the host can confine workers; blocks, called once.
+        entry: ``module:function`` that a worker runs; tests replace it.
+        search_path: Import path of the entry, besides this process's own.
+        max_children: Number of workers after which the warm parent is replaced.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class WorkerScorer:
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
         """See :meth:`sn37.ports.scorer.Scorer.score`.
 
-        Its time, stage by stage (see ``deadlines``), starts when the worker comes to the model,
-        and stands still while the caller holds a block: a slow caller is never the model's fault.
+        The model's time, by stage (see ``deadlines``), starts when the worker begins to read the
+        model. It stops while the caller holds a block: a slow caller is never the model's fault.
         """
         _check(job)
         blocks = job.blocks()[job.skip_blocks :]
@@ -131,14 +131,14 @@ class WorkerScorer:
                 raise out_of_time(overrun, await self._reference.pace()) from overrun
             except ConnectionError as error:
                 ended = await worker.end(gently=True)
-                # Files of the model that are mapped count, though the kernel can drop them.
+                # The model's mapped files count, although the kernel can drop them.
                 most_bytes = allowance + job.artifact.size_bytes + WARM_BYTES
                 raise watchdog.verdict or post_mortem(
                     ended, is_ready=is_ready, most_bytes=most_bytes
                 ) from error
 
     async def sandbox(self) -> Sandbox:
-        """What workers are confined by.
+        """Return the confinement of workers.
 
         Raises:
             ScorerUnavailable: The host lacks an essential layer, and that is not allowed.
@@ -150,14 +150,14 @@ class WorkerScorer:
         self._ahead.start(Path(artifact.path))
 
     async def aclose(self) -> None:
-        """End the warm parent and every worker that is left; ``score`` would start a new one."""
+        """End the warm parent and all workers; ``score`` would start a new one."""
         await asyncio.to_thread(self._ahead.stop)
         await self._launcher.aclose()
 
     def environment(self) -> Mapping[str, str]:
-        """What the last bits of losses depend on, for receipts.
+        """Return everything that the last bits of losses depend on, for receipts.
 
-        Device and runtime as the newest worker found them, once there was one.
+        Device and runtime are those reported by the newest worker, if there was one.
         """
         return {
             "device": self._device,
@@ -201,7 +201,7 @@ class WorkerScorer:
         )
 
     def _memory_bytes(self, job: ScoringJob) -> int:
-        """Twice what the declared weights take, for loading, plus room to work in."""
+        """Return twice the size of the declared weights, for loading, plus working memory."""
         is_plain = job.implementation is Implementation.PLAIN
         item_bytes = ITEM_BYTES["float32" if is_plain else self._dtype]
         weights = max(job.artifact.size_bytes, job.artifact.parameters * item_bytes)
@@ -214,8 +214,8 @@ def _check(job: ScoringJob) -> None:
     for batch in job.batches:
         if batch.method not in METHODS:
             raise ScorerUnavailable(
-                f"task {batch.task}: this scorer cannot do {batch.method}, only "
-                f"{', '.join(sorted(METHODS))}; schedule another method"
+                f"task {batch.task}: this scorer does not support {batch.method}, only "
+                f"{', '.join(sorted(METHODS))}; schedule one of these methods"
             )
 
 
@@ -227,7 +227,7 @@ def _child_environment(threads: int) -> dict[str, str]:
     return {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # deterministic matrix products
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HOME": "/nonexistent",  # nothing of the validator's user is read, nothing written
+        "HOME": "/nonexistent",  # the validator's user folder is neither read nor written
         "HF_HUB_OFFLINE": "1",
         "LC_ALL": "C.UTF-8",
         "MKL_NUM_THREADS": str(threads),
@@ -236,7 +236,7 @@ def _child_environment(threads: int) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
-        "TOKENIZERS_PARALLELISM": "false",  # nor would the tokenizers'
+        "TOKENIZERS_PARALLELISM": "false",  # nor would that of tokenizers
         "TRANSFORMERS_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",
     }

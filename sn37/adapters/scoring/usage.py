@@ -1,4 +1,4 @@
-"""What a worker used of the machine since it was last looked at, from /proc."""
+"""Use of the machine by a worker since the last reading, from /proc."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 _PROC = Path("/proc")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _DEVICE_FILE = "/dev/nvidia"
-USERS_EVERY_S = 5.0  # how often others are looked for on the device; every file of all processes
+USERS_EVERY_S = 5.0  # interval of the search for other users of the device, in all processes' files
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Seconds since its start that a thread ran, and that it waited for a processor to run on."""
+    """Seconds since its start that a thread ran, and that it waited for a processor."""
 
     ran_s: float
     waited_s: float
@@ -25,23 +25,23 @@ class Thread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Since the reading before: how long the worker's busiest thread ran, and could have run.
+    """How long the worker's busiest thread ran and could have run since the last reading.
 
-    Not the sum: eight threads that run for a second have used a second of the model's time, and
-    eight that share one processor an eighth. But the sum over as many threads as the worker is
-    to have, if that is more: threads that take turns gain nothing.
+    This is not the sum: eight threads that run for a second use a second of the model's time, and
+    eight that share one processor use an eighth each. If the sum divided by the worker's number of
+    threads is larger, it counts instead: threads that take turns gain nothing.
     """
 
     ran_s: float
     runnable_s: float  # ran, or waited for a processor; the rest it waited for something else
-    owns_device: bool = False  # nobody else uses the GPU
+    owns_device: bool = False  # no other process uses the GPU
 
 
 class Meter:
-    """Reads one worker, with whatever processes it may have started.
+    """Reads the usage of one worker, including processes that it has started.
 
     Args:
-        threads: That it is to have for its operators.
+        threads: Number of threads for its operators.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Meter:
         self._next_look = now()
 
     async def read(self) -> Reading:
-        """What was used since the last call; all since its start at the first."""
+        """Return the usage since the last call; at the first call, since the worker's start."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> Reading:
         found = threads_of(self._pid)
         before, self._before = self._before or {}, found
         nothing = Thread(0.0, 0.0)
-        # The kernel gives the number of a thread that has ended to another: its times are smaller.
+        # The kernel reuses the number of an ended thread: the new thread's times are smaller.
         spent = [
             (t, b if b.ran_s <= t.ran_s else nothing)
             for tid, t in found.items()
@@ -88,7 +88,7 @@ class Meter:
 
 
 def threads_of(pid: int) -> dict[int, Thread]:
-    """Every thread of a process and of its descendants; none, once it has ended."""
+    """Return every thread of a process and of its descendants; none once it has ended."""
     found: dict[int, Thread] = {}
     for process in tree_of(pid):
         for folder in _entries(_PROC / str(process) / "task"):
@@ -98,7 +98,7 @@ def threads_of(pid: int) -> dict[int, Thread]:
 
 
 def tree_of(pid: int) -> set[int]:
-    """A process and its descendants, as far as the kernel tells of children."""
+    """Return a process and its descendants, as far as the kernel reports children."""
     found, ahead = set[int](), [pid]
     while ahead:
         process = ahead.pop()
@@ -111,7 +111,7 @@ def tree_of(pid: int) -> set[int]:
 
 
 def has_other_users(pid: int) -> bool:
-    """Whether a process outside this one's tree has a GPU open, of those that may be looked at."""
+    """True if a visible process outside this one's tree has a GPU open."""
     own = tree_of(pid)
     for folder in _entries(_PROC):
         if not folder.name.isdigit() or int(folder.name) in own:
@@ -135,7 +135,7 @@ def _thread(folder: Path) -> Thread | None:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # it has ended, or belongs to another user
         return []
 
 

@@ -1,19 +1,19 @@
 """The warm parent of all workers: imports once, then forks one child per job in milliseconds.
 
-It runs no operator, opens no device and reads no model, so that nothing passes from one
-model to the next through it. Started by ``launcher`` as ``python -m
+It runs no operator, opens no device and reads no model, so that it passes nothing from one
+model to the next. ``launcher`` starts it as ``python -m
 sn37.adapters.scoring.warm_parent PARENT FD ENTRY DEVICE SANDBOX``:
 
-- ``FD`` is a SOCK_SEQPACKET socket. Each message asks for one child: JSON ``{"readable",
+- ``FD`` is a SOCK_SEQPACKET socket. Each message requests one child: JSON ``{"readable",
   "memory_bytes"}`` with two descriptors, the job's stream for the child and a control socket.
-  End of file means no more jobs: the zygote leaves when its last child has.
-- On the control socket of a job the zygote writes the child's pid, or 0 when the namespaces
-  could not be entered. ``END_GENTLY`` gives the child ``GRACE_S`` to leave by itself,
-  ``END_NOW`` or end of file none; then it is killed and reaped, and its end written. Only the
-  zygote kills and reaps, so a recycled pid is never hit.
+  End of file means no more jobs: the zygote exits after its last child.
+- To the control socket of a job the zygote writes the child's pid, or 0 if the namespaces
+  could not be entered. ``END_GENTLY`` gives the child ``GRACE_S`` to exit by itself;
+  ``END_NOW`` and end of file give it no time. Then it is killed and reaped, and its end is
+  written. Only the zygote kills and reaps, so a reused pid is never killed.
 
-A child is the first process of its namespace: with it dies whatever it may have started. It
-is made by a process in between, which enters the namespaces, and is adopted by the zygote.
+A child is the first process of its namespace: all processes that it starts die with it. It
+is forked by a process in between, which enters the namespaces, and is adopted by the zygote.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from sn37.adapters.scoring.sandbox.layers import NAMESPACES, Sandbox
 from sn37.adapters.scoring.sandbox.paths import system_paths
 
 NUMBER = struct.Struct("!i")  # a pid
-# A wait status, the most memory it held at a time, in bytes, and whether it was still running.
+# A wait status, the peak memory in bytes, and whether it was still running.
 END = struct.Struct("!iq?")
 END_GENTLY, END_NOW = b"e", b"k"
 GRACE_S = 2.0  # a crash writes its exit status long before
 MAX_REQUEST_BYTES = 16384
 
-Entry = Callable[[socket.socket], None]  # gets the child's end of the job's stream
+Entry = Callable[[socket.socket], None]  # receives the child's end of the job's stream
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running job. It takes end of file on ``gate`` for the zygote's death."""
+    """A running job. End of file on ``gate`` tells it that the zygote has died."""
 
     pid: int
     control: socket.socket
@@ -61,7 +61,7 @@ class Child:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What every child of this zygote gets."""
+    """Properties of every child of this zygote."""
 
     run: Entry
     device: str
@@ -71,7 +71,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What one child gets on top."""
+    """Properties of one child."""
 
     stream: socket.socket
     readable: Sequence[str]  # folders
@@ -79,7 +79,7 @@ class Request:
 
 
 def main(parent: int, descriptor: int, entry: str, device: str, sandbox: Sandbox) -> None:
-    """Serve until the launcher closes its end and the last child is gone."""
+    """Serve until the launcher closes its end and the last child has ended."""
     limits.die_with_parent()
     if os.getppid() != parent:
         return  # it died before the request was in place
@@ -93,14 +93,14 @@ def main(parent: int, descriptor: int, entry: str, device: str, sandbox: Sandbox
 
 
 def load_entry(name: str) -> Entry:
-    """The function ``module:function``; importing its module is what makes the parent warm."""
+    """Return the function ``module:function``; importing its module makes the parent warm."""
     module, _, function = name.partition(":")
     entry: Entry = getattr(importlib.import_module(module), function)
     return entry
 
 
 def serve(requests: socket.socket, terms: Terms) -> None:
-    """Fork a child per request and end children when told."""
+    """Fork a child for each request, and end children on request."""
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
         while selector.get_map():
@@ -115,7 +115,7 @@ def serve(requests: socket.socket, terms: Terms) -> None:
 
 
 def _serve_one(requests: socket.socket, terms: Terms, selector: selectors.BaseSelector) -> bool:
-    """Fork one child; false at end of file."""
+    """Fork one child; return false at end of file."""
     body, descriptors, _, _ = socket.recv_fds(requests, MAX_REQUEST_BYTES, 2)
     if not body:
         return False
@@ -132,7 +132,7 @@ def _serve_one(requests: socket.socket, terms: Terms, selector: selectors.BaseSe
 
 
 def _fork(request: Request, control: socket.socket, terms: Terms) -> Child | None:
-    """The child, through a process in between; none when that cannot enter the namespaces."""
+    """Fork the child, through a process in between; none if that cannot enter the namespaces."""
     gate, opener = os.pipe()
     answer, report = os.pipe()
     between = os.fork()
@@ -146,13 +146,13 @@ def _fork(request: Request, control: socket.socket, terms: Terms) -> Child | Non
     if len(body) != NUMBER.size:
         os.close(opener)
         return None
-    with suppress(BrokenPipeError):  # it is dead already; its end will tell
+    with suppress(BrokenPipeError):  # it is dead already; its end will be reported
         os.write(opener, b"g")
     return Child(NUMBER.unpack(body)[0], control, opener)
 
 
 def _enter_and_fork(request: Request, terms: Terms, gate: int, report: int) -> None:
-    """The process in between. Never returns."""
+    """Run the process in between. Never returns."""
     status = 1
     try:
         namespaces.enter([layer for layer in NAMESPACES if layer in terms.sandbox.layers])
@@ -168,7 +168,7 @@ def _enter_and_fork(request: Request, terms: Terms, gate: int, report: int) -> N
 
 
 def _become_worker(request: Request, terms: Terms, gate: int) -> None:
-    """The child's side. Never returns."""
+    """Run the child. Never returns."""
     status = 1
     try:
         kept, gate = limits.keep_only((request.stream.detach(), gate))
@@ -193,7 +193,7 @@ def _become_worker(request: Request, terms: Terms, gate: int) -> None:
 
 
 def _wait_for_adoption(gate: int) -> None:
-    """Return when the zygote is this process's parent, and its death will be ours."""
+    """Return when this process has been adopted by the zygote and will die with it."""
     os.read(gate, 1)
     limits.die_with_parent()
     os.set_blocking(gate, False)
@@ -202,7 +202,7 @@ def _wait_for_adoption(gate: int) -> None:
     except BlockingIOError:
         os.close(gate)
         return
-    os._exit(1)  # end of file: it died before the request was in place
+    os._exit(1)  # end of file: the zygote died before the request was in place
 
 
 def _end(child: Child) -> None:
@@ -232,7 +232,7 @@ def _tell(control: socket.socket, message: bytes) -> None:
     try:
         control.sendall(message)
     except ConnectionError:
-        return  # nobody wants to know; end of file will be read next
+        return  # no reader any more; end of file will be read next
 
 
 if __name__ == "__main__":

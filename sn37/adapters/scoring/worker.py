@@ -1,4 +1,4 @@
-"""What a forked child does: read one order, load one model, stream its losses. Child side."""
+"""The work of a forked child: read one order, load one model, send its losses. Child side."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ loading.warm()
 
 
 def main(stream: socket.socket) -> None:
-    """Serve the one order that comes down ``stream``; end with it."""
+    """Serve the one order that arrives on ``stream``, then end."""
     order = receive_order(stream)
     try:
         device = determinism.configure(device=order.device, threads=order.threads)
@@ -67,14 +67,14 @@ def main(stream: socket.socket) -> None:
     except OurFault as fault:
         stream.sendall(Failed(str(fault)).encode())
     except ConnectionError:
-        return  # nobody listens any more
-    except BaseException as error:  # noqa: BLE001  # a tokenizer's panic is no Exception
+        return  # the parent has closed the stream
+    except BaseException as error:  # noqa: BLE001  # a tokenizer's panic is not an Exception
         roomy = isinstance(error, torch.OutOfMemoryError) and _had_room(device, order)
         stream.sendall(verdict_on(error, stage.reason, had_room=roomy).encode())
 
 
 class Stage:
-    """What the worker is doing, so that a library's exception gets the right reason."""
+    """The worker's current activity, so that a library's exception gets the right reason."""
 
     reason = Reason.UNLOADABLE
 
@@ -152,11 +152,11 @@ def _score_plainly(
 
 
 def _agreed_scorer(model: PreTrainedModel, vocabulary: int, reach: int) -> LossModel:
-    """The model cut for scoring, once it is seen to be the model that everybody downloads.
+    """Return the model prepared for scoring, if it is the model that users download.
 
     Args:
-        reach: Tokens that the competition and the model's table of positions allow. What a config
-            says of positions bounds nothing where there is no table.
+        reach: Tokens that the competition and the model's table of positions allow. Without a
+            table, the positions in a config limit nothing.
 
     Raises:
         ModelFault: ``unsound``.
@@ -196,10 +196,10 @@ def _had_room(device: torch.device, order: WorkOrder) -> bool:
 
 
 def verdict_on(error: BaseException, stage: Reason, *, had_room: bool = False) -> Reply:
-    """Whose fault a library's exception is.
+    """Return the message that blames the model or us for a library's exception.
 
     Args:
-        had_room: Whether the device had as much memory as the model may take.
+        had_room: True if the device had as much memory as the model may use.
     """
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, torch.OutOfMemoryError):

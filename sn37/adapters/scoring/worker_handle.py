@@ -1,4 +1,4 @@
-"""A forked worker as the validator holds it."""
+"""Handle of a forked worker in the validator's process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ END_TIMEOUT_S = 30.0  # a killed process that still holds a device can take seco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a worker ended.
+    """End of a worker.
 
     Attributes:
-        peak_bytes: The most memory it ever held, mapped files included.
-        was_running: It had not ended by itself; the wait status is our own doing.
+        peak_bytes: Its peak memory, including mapped files.
+        was_running: It had not ended by itself; its wait status is that of our kill.
     """
 
     status: int
@@ -30,7 +30,7 @@ class Child:
     """One worker with its job's stream. Dropping it kills the worker.
 
     Args:
-        abandon: Called when the zygote does not answer any more; must kill the zygote.
+        abandon: Called if the zygote does not answer any more; must kill the zygote.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Child:
         self._loop.add_reader(control, self._lose)
 
     def _lose(self) -> None:
-        """The zygote speaks only when told to end the worker: unasked, this is end of file."""
+        """Report the zygote's death: it writes only on request; otherwise this is end of file."""
         self._loop.remove_reader(self._control)
         self.reader.set_exception(ConnectionResetError("the warm parent died"))
 
     async def send(self, body: bytes) -> None:
-        """Write down the worker's stream.
+        """Write to the worker's stream.
 
         Raises:
             ConnectionError: The worker is gone.
@@ -66,15 +66,15 @@ class Child:
         await self._writer.drain()
 
     async def end(self, *, gently: bool = False) -> Ended | None:
-        """Kill it, with all that it may have started, and reap it; a second call only waits.
+        """Kill it and all processes that it started, and reap it; a second call only waits.
 
-        Goes on in the background when the caller is cancelled.
+        Continues in the background if the caller is cancelled.
 
         Args:
-            gently: Let a worker that is leaving finish, so that its own status is seen.
+            gently: Let a worker that is exiting finish, so that its own status is reported.
 
         Returns:
-            ``None`` when the zygote died, and the worker with it.
+            ``None`` if the zygote died, and the worker with it.
         """
         if self._ending is None:
             self._loop.remove_reader(self._control)
@@ -101,7 +101,7 @@ class Child:
 
 
 async def receive_exactly(control: socket.socket, count: int) -> bytes:
-    """A message of the zygote's.
+    """Return a message of the zygote.
 
     Raises:
         ConnectionError: The zygote is gone.

@@ -1,1 +1,1 @@
-"""The Bittensor chain, through the SDK's own client."""
+"""Adapters to the Bittensor chain through the SDK's client."""

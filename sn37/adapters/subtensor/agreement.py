@@ -1,9 +1,9 @@
-"""Answers that decide a round are taken from two endpoints, which must agree.
+"""Reads from two endpoints, whose answers must agree where they decide a round.
 
-One endpoint could invent commitments, permits or stake behind a true block hash (attack 61).
-What cannot be known: whether two names lead to machines of one owner, and what an endpoint says
-about a block that the other has pruned. Two names of one node, which tells its peer id, count as
-one (``Connection.read_twice``).
+One endpoint could invent commitments, permits or stake for a true block hash (attack 61).
+Two limits remain: two names may lead to machines of one owner, and nothing confirms an answer
+about a block that the other endpoint has pruned. Two names of one node, recognized by its
+peer id, count as one (``Connection.read_twice``).
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from sn37.domain.ids import Block
 from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable
 
-LAG_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 6.0)  # for a second endpoint to catch up: a block in all
+LAG_PAUSES_S = (0.0, 1.0, 2.0, 4.0, 6.0)  # waits for a second endpoint that lags: one block in all
 
 _T = TypeVar("_T")
 
 
 async def agreed(connection: Connection, what: str, use: Use[_T]) -> _T:
-    """The answer of two endpoints; of one, where there is but one that keeps the state.
+    """Return the answer of two endpoints, or of one if only one keeps the state.
 
     Args:
         what: Names the question in messages.
-        use: Reads at one block hash; equal states give equal answers.
+        use: Reads at one block hash; equal states must give equal answers.
 
     Raises:
-        ChainUnavailable: They disagree, or fewer answered.
+        ChainUnavailable: The answers differ, or too few endpoints answered.
     """
 
     async def kept(client: bt.Client) -> tuple[_T] | None:
@@ -61,12 +61,12 @@ async def agreed(connection: Connection, what: str, use: Use[_T]) -> _T:
 async def agreed_hash(
     connection: Connection, number: Block, clock: Clock
 ) -> tuple[str, Sequence[str]]:
-    """The hash of a final block, and the names of the one or two endpoints that said it.
+    """Return the hash of a final block and the names of the one or two endpoints that sent it.
 
-    Waits a block's time for a second endpoint that lags behind.
+    Waits one block's time for a second endpoint that lags.
 
     Raises:
-        ChainUnavailable: They disagree, or fewer answered.
+        ChainUnavailable: The answers differ, or too few endpoints answered.
     """
 
     async def use(client: bt.Client) -> str | None:
@@ -92,11 +92,11 @@ async def agreed_hash(
 
 
 def disagreement(what: str, said: Sequence[tuple[str, str]]) -> str:
-    """One line on who says what, and what happens now."""
+    """Return one line with each endpoint's answer and the consequence."""
     lines = "; ".join(f"{name} says {answer}" for name, answer in said)
     return f"{what}: {lines}; the round waits until they agree, or the wrong one is removed"
 
 
 def digest(answer: object) -> str:
-    """A short name of an answer, by which two operators can compare what they were told."""
+    """Return a short digest of an answer, so that operators can compare what they received."""
     return sha256(repr(answer).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What stands in a block: its hash, and who committed in which order."""
+"""Contents of a block: its hash, and the order of the commitments in it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _HASHED = ("parentHash", "number", "stateRoot", "extrinsicsRoot", "digest")
 
 
 def header_hash(header: Mapping[str, object]) -> str | None:
-    """The hash of a block by its header, as Substrate computes it: Blake2b of the SCALE bytes.
+    """Compute a block's hash from its header like Substrate: Blake2b of the SCALE bytes.
 
-    ``None`` when the header lacks a part. A subscription sends headers without their hash;
-    asking for each costs a request.
+    Returns ``None`` if the header lacks a part. A subscription sends headers without their hash,
+    and reading each hash costs a request.
 
     Raises:
-        TypeError, ValueError, KeyError: The header has another shape.
+        TypeError, ValueError, KeyError: The header has an unknown form.
     """
     if not all(part in header for part in _HASHED):
         return None
@@ -37,13 +37,13 @@ def header_hash(header: Mapping[str, object]) -> str | None:
 
 
 def commit_positions(body: Sequence[object], netuid: Netuid) -> dict[Hotkey, int]:
-    """The index of each hotkey's last commitment among a block's extrinsics.
+    """Return the index of each hotkey's last commitment among a block's extrinsics.
 
     A call inside a batch, or made by proxy, has the index of the extrinsic that carries it.
     """
     positions: dict[Hotkey, int] = {}
     for index, extrinsic in enumerate(body):
-        if isinstance(extrinsic, Mapping):  # not so when it could not be decoded
+        if isinstance(extrinsic, Mapping):  # a string if it could not be decoded
             signer = _address(extrinsic.get("address"))
             for hotkey in _committers(extrinsic.get("call"), signer, netuid):
                 positions[Hotkey(hotkey)] = index
@@ -51,7 +51,7 @@ def commit_positions(body: Sequence[object], netuid: Netuid) -> dict[Hotkey, int
 
 
 def _committers(value: object, speaker: str, netuid: Netuid) -> Iterator[str]:
-    """For whom ``value``, a call or an argument of one, commits on this subnet."""
+    """Yield the hotkeys for which ``value``, a call or an argument, commits on this subnet."""
     if isinstance(value, Mapping) and "call_module" in value:
         args = {
             arg.get("name"): arg.get("value")
@@ -72,7 +72,7 @@ def _committers(value: object, speaker: str, netuid: Netuid) -> Iterator[str]:
 
 
 def _address(value: object) -> str:
-    """An account as the SDK renders it: bare, or under the name of its kind."""
+    """Return an account as text; the SDK may wrap it in a mapping from its kind."""
     if isinstance(value, Mapping):
         value = next(iter(value.values()), None)
     return value if isinstance(value, str) else ""
@@ -80,12 +80,12 @@ def _address(value: object) -> str:
 
 def _hex(value: object) -> bytes:
     if not isinstance(value, str):
-        raise TypeError(f"hex digits were expected, not {type(value).__name__}")
+        raise TypeError(f"expected hex digits, not {type(value).__name__}")
     return bytes.fromhex(value.removeprefix("0x"))
 
 
 def _compact(number: int) -> bytes:
-    """SCALE's compact integer, below 2**30."""
+    """Encode a SCALE compact integer below 2**30."""
     if number < 1 << 6:
         return bytes([number << 2])
     if number < 1 << 14:

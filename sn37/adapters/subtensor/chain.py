@@ -1,4 +1,4 @@
-"""The Bittensor chain as the port that validators use."""
+"""The port ``Chain`` over the Bittensor chain, as validators use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SubtensorChain(ChainReader):
-    """One subnet, read and voted on by one hotkey; without one it is only read."""
+    """One subnet, read and given weights by one hotkey; without a hotkey it is only read."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class SubtensorChain(ChainReader):
         self, weights: WeightVector, *, evaluated_at: Block | None = None
     ) -> str:
         if self._weights is None:
-            raise WeightsRefused("opened without a hotkey: nothing is sent", code="NoHotkey")
+            raise WeightsRefused("no hotkey was opened: no weights are sent", code="NoHotkey")
         return await self._weights.submit(weights, evaluated_at)
 
     async def weights_since(self, block: Block) -> str | None:

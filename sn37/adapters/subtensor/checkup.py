@@ -1,7 +1,7 @@
-"""A check-up of everything a validator needs of a network; it sends nothing.
+"""Check everything that a validator needs of a network; send nothing.
 
-Each step says what it found, also that it could not look; a later step that has nothing to
-work with is left out.
+Each check reports its result, also when it could not be made. A check that depends on a
+failed one is left out.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from sn37.ports.clock import Clock
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
-EXAMPLE_MINERS = 3  # in the row that is composed and not sent
-OLD_HEAD = timedelta(minutes=2)  # the chain finalizes within half of one
+EXAMPLE_MINERS = 3  # in the example row of weights
+OLD_HEAD = timedelta(minutes=2)  # the chain finalizes within half a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkup:
-    """Looks at one subnet through every endpoint, as one hotkey or as nobody."""
+    """Checks of one subnet through every endpoint, with one hotkey or without."""
 
     endpoints: Sequence[Endpoint]
     netuid: Netuid
@@ -45,7 +45,7 @@ class Checkup:
     pacing: Pacing = field(default_factory=Pacing)
 
     async def run(self) -> AsyncIterator[Check]:
-        """Every finding, as soon as it is made."""
+        """Yield every result as soon as it is known."""
         answering = []
         for endpoint in self.endpoints:
             check = await self._endpoint(endpoint)
@@ -63,13 +63,13 @@ class Checkup:
                 name="connection",
                 grade=Grade.FAILED,
                 detail=f"lost: {error}",
-                remedy="try again; if it stays so, use another network connection or endpoint",
+                remedy="try again; if it fails again, use another network connection or endpoint",
             )
         finally:
             await connection.close()
 
     async def _endpoint(self, endpoint: Endpoint) -> Check:
-        """Connect, and time one small request on the open connection."""
+        """Connect, and measure the time of one small request on the open connection."""
         connection = self._connect([endpoint])
 
         async def look(client: bt.Client) -> tuple[int, int, float]:
@@ -85,7 +85,7 @@ class Checkup:
                 name=f"endpoint {endpoint.name}",
                 grade=Grade.FAILED,
                 detail=str(error),
-                remedy="check the address, the network and a firewall",
+                remedy="check the address, the network connection and the firewall",
             )
         finally:
             await connection.close()
@@ -108,7 +108,10 @@ class Checkup:
             rules = await rules_of(connection, self.netuid)
         except WeightsRefused as error:
             yield Check(
-                name="subnet", grade=Grade.FAILED, detail=str(error), remedy="choose another"
+                name="subnet",
+                grade=Grade.FAILED,
+                detail=str(error),
+                remedy="choose another subnet with --netuid",
             )
             return
         except ChainUnavailable as error:
@@ -138,7 +141,7 @@ class Checkup:
             name="finalized head",
             grade=Grade.WARNING if late else Grade.OK,
             detail=f"block {head.number}, {head.hash}, {age.total_seconds():.0f} s old",
-            remedy="set this machine's clock by NTP, or use an endpoint that keeps up"
+            remedy="synchronize this machine's clock by NTP, or use an endpoint that keeps up"
             if late
             else "",
         )
@@ -149,8 +152,8 @@ class Checkup:
             return Check(
                 name=name,
                 grade=Grade.WARNING,
-                detail="only one endpoint answers, so nothing can contradict it",
-                remedy="name a second one with --endpoint",
+                detail="only one endpoint answers, so its answers cannot be compared",
+                remedy="add a second endpoint with --endpoint",
             )
         try:
             same = await chain.block(head.number)
@@ -159,7 +162,7 @@ class Checkup:
                 name=name,
                 grade=Grade.FAILED,
                 detail=str(error),
-                remedy="one of the endpoints lies or is on a fork; name others with --endpoint",
+                remedy="one of the endpoints is wrong or on a fork; use others with --endpoint",
             )
         return Check(
             name=name,
@@ -175,7 +178,7 @@ class Checkup:
             name="commitments",
             grade=Grade.OK,
             detail=(
-                f"{len(book.well_formed)} of models, {len(book.malformed)} of other form, "
+                f"{len(book.well_formed)} name models, {len(book.malformed)} are malformed, "
                 f"read in {took_s:.1f} s"
             ),
         )
@@ -183,7 +186,7 @@ class Checkup:
     async def _example(
         self, connection: Connection, rules: WeightRules, signer: HotkeySigner
     ) -> Check:
-        """Compose weights for a few miners and ask for their fee; nothing is signed or sent."""
+        """Compose weights for a few miners and estimate their fee; sign and send nothing."""
         name = "weights, not sent"
         miners = [n for n in rules.metagraph.neurons if not n.validator_permit][:EXAMPLE_MINERS]
         me = rules.metagraph.find(signer.hotkey)
@@ -219,7 +222,7 @@ class Checkup:
 
 
 async def _tried(name: str, looking: Coroutine[None, None, Check]) -> Check:
-    """The finding, which is a failed one where the runtime lacks what is looked for.
+    """Return the result of a check, which is failed if the runtime lacks what it reads.
 
     Raises:
         ChainUnavailable: The connection is lost.
@@ -231,10 +234,10 @@ async def _tried(name: str, looking: Coroutine[None, None, Check]) -> Check:
 
 
 def _lacking(name: str, error: ChainUnavailable) -> Check:
-    """A line for an item that the runtime lacks: the connection works, and the check goes on.
+    """Return a failed check for an item that the runtime lacks; the connection works.
 
     Raises:
-        ChainUnavailable: It is something else.
+        ChainUnavailable: The error has another cause.
     """
     if not isinstance(error.__cause__, RuntimeLacks):
         raise error
@@ -242,7 +245,7 @@ def _lacking(name: str, error: ChainUnavailable) -> Check:
         name=name,
         grade=Grade.FAILED,
         detail=str(error),
-        remedy="use an endpoint of the right network, or install a newer sn37",
+        remedy="use an endpoint of the right network, or upgrade sn37",
     )
 
 
@@ -250,6 +253,6 @@ def _not_now(name: str, refusal: WeightsRefused) -> Check:
     return Check(
         name=name,
         grade=Grade.WARNING,
-        detail=f"none could be composed: {refusal}",
-        remedy="see the lines above",
+        detail=f"no weights could be composed: {refusal}",
+        remedy="fix the failed checks above",
     )

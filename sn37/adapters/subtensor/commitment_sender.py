@@ -1,4 +1,4 @@
-"""Writing a commitment, plain or sealed, and reading it back before saying so."""
+"""Send a commitment, plain or sealed, and read it back before reporting success."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ log = logging.getLogger(__name__)
 COMMITMENT_OF = ("Commitments", "CommitmentOf")
 REVEALED = ("Commitments", "RevealedCommitments")
 SILENCE_S = 5.0 * BLOCK_SECONDS  # without a block, while waiting for one
-# A seal that opens while its extrinsic may still be on its way would hide nothing.
+# A seal that opens before its extrinsic is included would hide nothing.
 SHORTEST_SEAL = timedelta(seconds=ERA_BLOCKS * BLOCK_SECONDS)
 
 Field = Mapping[str, object]
 
 
 class CommitmentSender:
-    """Writes one miner's commitments on one subnet.
+    """Sends one miner's commitments on one subnet.
 
-    A text of ours fits one ``Raw`` field of 128 bytes, so how many fields the chain takes does
-    not matter; sealed it is about 250 bytes longer, of the 1,024 that fit.
+    A text of ours fits one ``Raw`` field of 128 bytes, so the chain's limit on the number of
+    fields does not matter. A sealed text is about 250 bytes longer; 1,024 bytes fit.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class CommitmentSender:
         return await self._connection.read("our commitment", read)
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See the port. Waits for the next epoch when this hotkey's space is used up.
+        """See the port. Wait for the next epoch if this hotkey's space is used up.
 
-        Returns when the block that includes it is final, after reading it back.
+        Returns when the block that includes the commitment is final, after reading it back.
         """
         field, num_bytes = await self._composed(text, reveal_at)
         began = await self._room_for(num_bytes)
@@ -98,7 +98,7 @@ class CommitmentSender:
         return await self._confirmed(field, began, problem)
 
     async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
-        """See the port. The fee is what the chain's own estimate says."""
+        """See the port. The fee is the chain's own estimate."""
         field, num_bytes = await self._composed(text, reveal_at)
         space = await self._space()
         fits = space.has_room_for(num_bytes)
@@ -119,16 +119,16 @@ class CommitmentSender:
         )
 
     async def _composed(self, text: str, reveal_at: datetime | None) -> tuple[Field, int]:
-        """What would be stored, and its bytes.
+        """Return the field to store, and its size in bytes.
 
         Raises:
-            CommitmentRefused: No chain would take it.
+            CommitmentRefused: The chain would refuse it.
         """
         data = text.encode()
         if not 0 < len(data) <= MAX_TEXT_BYTES:
             raise CommitmentRefused(
-                f"a commitment has 1 to {MAX_TEXT_BYTES} bytes, not {len(data)}; shorten the name "
-                "of the repository",
+                f"a commitment has 1 to {MAX_TEXT_BYTES} bytes, not {len(data)}; shorten the "
+                "repository name",
                 code="TooLong" if data else "Empty",
             )
         await self._require_later(reveal_at)
@@ -140,7 +140,7 @@ class CommitmentSender:
         )
 
     async def _require_later(self, reveal_at: datetime | None) -> None:
-        """Make sure that a seal opens after it can no longer be on its way.
+        """Check that the seal opens only after its extrinsic has been included or has expired.
 
         Raises:
             CommitmentRefused: It would open too soon.
@@ -150,16 +150,18 @@ class CommitmentSender:
         now = await self._connection.read("chain time", lambda client: client.timestamp())
         if reveal_at < now + SHORTEST_SEAL:
             raise CommitmentRefused(
-                f"{reveal_at:%Y-%m-%d %H:%M:%S} is too soon to open a seal: the chain has "
-                f"{now:%Y-%m-%d %H:%M:%S} UTC, and needs {SHORTEST_SEAL} to include it",
+                f"reveal time {reveal_at:%Y-%m-%d %H:%M:%S} is too soon: the chain's time is "
+                f"{now:%Y-%m-%d %H:%M:%S} UTC, choose a time at least {SHORTEST_SEAL} later",
                 code="InvalidRevealRound",
             )
 
     async def _room_for(self, num_bytes: int) -> Block:
-        """The newest block, once there is room; waits and says until when.
+        """Wait until the bytes fit the hotkey's space; return the newest block.
+
+        Each wait is reported as an event.
 
         Raises:
-            CommitmentRefused: The hotkey is not registered, or it never fits.
+            CommitmentRefused: The hotkey is not registered, or the bytes never fit.
         """
         space = await self._space()
         if not space.registered:
@@ -170,7 +172,7 @@ class CommitmentSender:
             )
         if num_bytes > space.max_bytes:
             raise CommitmentRefused(
-                f"{num_bytes} bytes never fit the {space.max_bytes} of an epoch",
+                f"{num_bytes} bytes exceed the {space.max_bytes} bytes of an epoch",
                 code="SpaceLimitExceeded",
             )
         told = Block(0)
@@ -189,7 +191,7 @@ class CommitmentSender:
         )
 
     async def _until(self, block: Block) -> None:
-        """Until that block, or a long silence, after which one looks again."""
+        """Wait until that block, or until no block came for a long time."""
         heads = self._connection.stream(
             "new blocks", lambda client: client.blocks(), silence_s=SILENCE_S
         )
@@ -199,7 +201,7 @@ class CommitmentSender:
                     return
 
     async def _send(self, field: Field) -> CommitmentRefused | ChainUnavailable | None:
-        """Send it once; return what went wrong, which is not yet what became of it."""
+        """Send the field once; return the error, which does not prove that it was not stored."""
         call, keypair = self._call(field), self._signer.keypair
         try:
             result = await self._connection.call(
@@ -219,10 +221,10 @@ class CommitmentSender:
     async def _confirmed(
         self, field: Field, began: Block, problem: CommitmentRefused | ChainUnavailable | None
     ) -> BlockRef:
-        """The block of our commitment, which the chain shows.
+        """Return the block of our commitment as the chain shows it.
 
         Raises:
-            CommitmentRefused, ChainUnavailable: It does not show it.
+            CommitmentRefused, ChainUnavailable: The chain does not show it.
         """
         if isinstance(problem, ChainUnavailable):
             await self._clock.sleep(max(problem.retry_after_s or 0.0, BLOCK_SECONDS))
@@ -236,10 +238,10 @@ class CommitmentSender:
         at = await self._connection.read("our commitment", read)
         if at is not None:
             if problem is not None:
-                log.info("the commitment landed in block %s in spite of: %s", at.number, problem)
+                log.info("the commitment was stored in block %s despite: %s", at.number, problem)
             return at
         raise problem or ChainUnavailable(
-            "the commitment was reported as included, but the chain does not show it; look with "
+            "the commitment was reported as included, but the chain does not show it; check with "
             "sn37 chain commitments before sending it again"
         )
 
@@ -252,13 +254,15 @@ class CommitmentSender:
 
 
 def _field(data: bytes, reveal_at: datetime | None) -> tuple[Field, int]:
-    """What is stored, and how many bytes of space it takes."""
+    """Return the field to store and the bytes of space that it takes."""
     if reveal_at is None:
         return {f"Raw{len(data)}": data}, len(data)
     try:
         sealed = bt.timelock.encrypt(data, reveal_at=reveal_at)
     except bt.timelock.TimelockError as error:
-        raise CommitmentRefused(f"not sealed: {clean(error)}", code="InvalidRevealRound") from error
+        raise CommitmentRefused(
+            f"the commitment cannot be sealed: {clean(error)}", code="InvalidRevealRound"
+        ) from error
     payload = {"encrypted": sealed.encrypted, "reveal_round": sealed.reveal_round}
     return {"TimelockEncrypted": payload}, len(sealed.encrypted)
 
@@ -271,7 +275,7 @@ def _held_back(space: Space, netuid: Netuid) -> HeldBack:
 
 
 def _holds(fields: Sequence[object], ours: Field) -> bool:
-    """Whether these are the fields that we sent."""
+    """True if these are the fields that we sent."""
     if len(fields) != 1 or not isinstance(fields[0], Mapping) or fields[0].keys() != ours.keys():
         return False
     (stored,), (sent,) = fields[0].values(), ours.values()

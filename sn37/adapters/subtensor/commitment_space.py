@@ -1,4 +1,4 @@
-"""How many bytes a hotkey may still commit to in the subnet's epoch."""
+"""Bytes that a hotkey may still commit in the subnet's current epoch."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import bittensor as bt
 from sn37.adapters.subtensor.decoding import a_mapping, an_int
 from sn37.domain.ids import Block, Hotkey, Netuid
 
-CHARGED_BYTES = 100  # at least, for every commitment
+CHARGED_BYTES = 100  # minimum for every commitment
 DEFAULT_MAX_SPACE = 3_100  # bytes of one hotkey in one epoch of the subnet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """What the pallet ``Commitments`` counts for one hotkey on one subnet, at one block."""
+    """Usage counted by the pallet ``Commitments`` for one hotkey on one subnet, at one block."""
 
     block: Block
     registered: bool
     used_bytes: int
     max_bytes: int
-    epoch_ends_at: Block  # about; then the count begins again
+    epoch_ends_at: Block  # estimate; the count is then reset
 
     def has_room_for(self, num_bytes: int) -> bool:
         return self.used_bytes + max(CHARGED_BYTES, num_bytes) <= self.max_bytes
 
 
 async def read_space(client: bt.Client, netuid: Netuid, hotkey: Hotkey) -> Space:
-    """The space at the newest block, the one whose successor decides."""
+    """Read the space at the newest block; the chain decides in the block after it."""
     number = await client.block()
 
     async def query(pallet: str, item: str, keys: Sequence[object]) -> object:

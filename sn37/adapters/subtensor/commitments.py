@@ -1,8 +1,8 @@
-"""Records of the pallet ``Commitments`` as a ``CommitmentBook``.
+"""Decode records of the pallet ``Commitments`` to a ``CommitmentBook``.
 
 ``CommitmentOf`` holds a hotkey's last call: its plain fields, and a sealed payload until its
-drand round opens it. Then the chain moves the plaintext to ``RevealedCommitments``, with the
-block of the reveal, or leaves ``TimelockRevealFailed`` in its place.
+drand round opens it. Then the chain moves the plain text to ``RevealedCommitments``, with the
+block of the reveal. If it cannot be opened, ``TimelockRevealFailed`` replaces it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from sn37.domain.submission.commitment import (
 )
 
 _SEALED, _FAILED = "TimelockEncrypted", "TimelockRevealFailed"
-_TEXT = ("Raw", "BigRaw")  # beginnings of the names of fields that hold plain bytes
-_RESET_BONDS = "ResetBondsFlag"  # asks something of the chain; alone it commits to nothing
+_TEXT = ("Raw", "BigRaw")  # prefixes of the names of fields that hold plain bytes
+_RESET_BONDS = "ResetBondsFlag"  # a request to the chain, not a commitment
 
 
 class Parse(Protocol):
-    """How a text is read, see ``parse_commitment``."""
+    """Parser of a commitment's text, see ``parse_commitment``."""
 
     def __call__(
         self, raw: bytes, *, hotkey: Hotkey, block: Block, extrinsic_index: int
@@ -44,7 +44,7 @@ class Parse(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A text that anybody can read, and since when."""
+    """A public text, and the block since which it is public."""
 
     hotkey: Hotkey
     block: Block
@@ -53,7 +53,7 @@ class Opened:
 
 
 def lookups_of(netuid: Netuid, hotkeys: Sequence[Hotkey]) -> tuple[Lookup, Lookup]:
-    """Both records of each hotkey."""
+    """Return the lookups of both records of each hotkey."""
     keys = [(netuid, hotkey) for hotkey in hotkeys]
     return (
         Lookup(pallet="Commitments", item="CommitmentOf", keys=keys),
@@ -64,10 +64,10 @@ def lookups_of(netuid: Netuid, hotkeys: Sequence[Hotkey]) -> tuple[Lookup, Looku
 def newest_opened(
     hotkey: Hotkey, committed: object, revealed: object
 ) -> Opened | MalformedCommitment | None:
-    """The record of ``hotkey`` that counts; ``None`` while there is none to read.
+    """Return the valid record of ``hotkey``; ``None`` if none can be read yet.
 
     Raises:
-        TypeError, ValueError, KeyError: The chain's records have another shape.
+        TypeError, ValueError, KeyError: The chain's records have an unknown form.
     """
     opened = [
         Opened(
@@ -92,14 +92,14 @@ def newest_opened(
                 hotkey=hotkey,
                 block=block,
                 fault=CommitmentFault.UNOPENED,
-                detail="sealed, but its drand round did not open it; commit again",
+                detail="sealed, but the chain could not open it at its drand round; commit again",
             )
-    # Reveals open before the extrinsics of their block run: of one block the call is newer.
+    # Reveals precede the extrinsics of their block: in the same block the call is newer.
     return max(opened, key=lambda o: (o.block, o.by_call), default=None) or failed
 
 
 def tied_calls(opened: Iterable[Opened | MalformedCommitment]) -> dict[Block, list[Hotkey]]:
-    """Hotkeys by the block of their call, where several share one and their order matters."""
+    """Return hotkeys by the block of their call, for blocks with several, where order matters."""
     calls: dict[Block, list[Hotkey]] = {}
     for record in opened:
         if isinstance(record, Opened) and record.by_call:
@@ -113,7 +113,7 @@ def decode_book(
     *,
     parse: Parse = parse_commitment,
 ) -> CommitmentBook:
-    """The book, with the place of a call within its block where ``positions`` has it."""
+    """Return the book, with the index of a call in its block if ``positions`` has it."""
     well_formed: dict[Hotkey, Commitment] = {}
     malformed: dict[Hotkey, MalformedCommitment] = {}
     for record in records:
@@ -135,10 +135,10 @@ def decode_book(
 
 
 def plain_text(record: object) -> bytes | None:
-    """The plain text of a stored record; ``None`` while it is sealed.
+    """Return the plain text of a stored record; ``None`` while it is sealed.
 
     Raises:
-        TypeError, KeyError: It has another shape.
+        TypeError, KeyError: The record has an unknown form.
     """
     fields = list(_fields(a_mapping(record)))
     return None if any(name == _SEALED for name, _ in fields) else _joined(fields)
@@ -149,7 +149,7 @@ def _joined(fields: Iterable[tuple[str, object]]) -> bytes:
 
 
 def _fields(record: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """Variant and payload of each field; a variant without payload comes as its name alone."""
+    """Yield variant and payload of each field; a variant without payload is only its name."""
     for field in a_list(a_mapping(record["info"])["fields"]):
         if isinstance(field, str):
             yield field, b""

@@ -1,4 +1,4 @@
-"""One connection to the chain over several endpoints: failover, and rests after failures."""
+"""Connection to the chain over several endpoints, with failover and rests after failures."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Use = Callable[[bt.Client], Coroutine[None, None, _T]]
 
 
 class Connection:
-    """Lends a connected client for one call at a time; calls may run side by side.
+    """Lends a connected client for one call at a time; calls may run in parallel.
 
-    An endpoint is used until it fails, then the next one in the list, and so on around. One
-    that failed rests for a while; while all rest, calls fail at once and say when to try
-    again.
+    An endpoint is used until it fails, then the next one in the list, in a circle. A failed
+    endpoint rests for a while. While all rest, calls fail at once with the time of the next
+    try.
 
     Args:
         endpoints: At least one, in order of preference.
@@ -47,16 +47,16 @@ class Connection:
 
     @property
     def endpoint_names(self) -> tuple[str, ...]:
-        """Names of the endpoints, the one in use first."""
+        """Names of the endpoints, the current one first."""
         return tuple(link.name for link in self._links)
 
     async def read(self, what: str, use: Use[_T], *, timeout_s: float | None = None) -> _T:
-        """The answer of the first endpoint that has one; ``use`` may run more than once.
+        """Return the first endpoint's answer; ``use`` may run more than once.
 
         Args:
             what: Names the call in messages, such as "commitments at block 120".
-            use: The SDK calls. Whatever they raise is blamed on the endpoint.
-            timeout_s: For each endpoint; the connection's own by default.
+            use: The SDK calls. Every error in them is blamed on the endpoint.
+            timeout_s: For each endpoint; by default that of the connection's pacing.
 
         Raises:
             ChainUnavailable: No endpoint answered.
@@ -66,29 +66,29 @@ class Connection:
         return answer
 
     async def read_twice(self, what: str, use: Use[_T]) -> tuple[tuple[str, _T], ...]:
-        """The answers of two endpoints with their names; of one, when there is but one.
+        """Return the answers of two endpoints with their names, or of one if there is only one.
 
-        Two names of one node, which tells its peer id under both, count as one.
+        Two names of one node, recognized by its peer id, count as one.
 
         Raises:
-            ChainUnavailable: Fewer answered.
+            ChainUnavailable: Fewer endpoints answered.
         """
         link, answer = await self._first_answer(what, self._links, use, None)
         answers = [(link.name, answer)]
         while others := [other for other in self._links if not link.is_node_of(other)]:
             second, answer = await self._first_answer(what, others, use, None)
-            if not link.is_node_of(second):  # known only once it has been connected
+            if not link.is_node_of(second):  # the peer id is known only after connecting
                 answers.append((second.name, answer))
                 break
         return tuple(answers)
 
     async def call(self, what: str, use: Use[_T], *, timeout_s: float | None = None) -> _T:
-        """Run ``use`` once at most, for what must not be repeated, such as a submission.
+        """Run ``use`` at most once: for what must not be repeated, such as a submission.
 
         Raises:
-            bt.BittensorError: The answer is no; as the SDK raised it.
-            ChainUnavailable: No connection, or it failed under the call, which may have had
-                its effect all the same.
+            bt.BittensorError: The chain refused; the SDK's own error.
+            ChainUnavailable: No connection, or it failed during the call, which may still have
+                taken effect.
         """
         link = await self._connected(what)
         try:
@@ -103,9 +103,9 @@ class Connection:
         *,
         silence_s: float,
     ) -> AsyncGenerator[_T | None, None]:
-        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+        """Yield the items of a subscription, and ``None`` for each ``silence_s`` without one.
 
-        Items that the caller is too slow for are skipped.
+        Items are skipped while the caller is busy.
 
         Raises:
             ChainUnavailable: The subscription failed or ended.
@@ -119,12 +119,12 @@ class Connection:
             raise self._unavailable(what, [failure]) from failure.__cause__
 
     async def close(self) -> None:
-        """Close every client; nothing is left running. The connection may be used again."""
+        """Close every client and its tasks. The connection may be used again."""
         for link in self._links:
             await link.close()
 
     def _prefer(self, link: Link) -> None:
-        """Put ``link`` first, and those behind it in their order."""
+        """Put ``link`` first; the others follow in circular order."""
         position = self._links.index(link)
         self._links = self._links[position:] + self._links[:position]
 
@@ -138,7 +138,7 @@ class Connection:
             except EndpointFailed as failure:
                 problems.append(failure)
             except bt.BittensorError as error:
-                # This one works but cannot say; its neighbour may know older or newer blocks.
+                # This endpoint works but has no answer; another may know older or newer blocks.
                 problems.append(EndpointFailed(link.name, error))
         raise self._unavailable(what, problems) from problems[-1].__cause__
 
@@ -155,10 +155,10 @@ class Connection:
         raise self._unavailable(what, problems) from problems[-1].__cause__
 
     def _rested(self, what: str, links: Sequence[Link]) -> list[Link]:
-        """The links that may be asked now.
+        """Return the links that are not resting.
 
         Raises:
-            ChainUnavailable: None may.
+            ChainUnavailable: All rest.
         """
         if rested := [link for link in links if link.rest_s <= 0]:
             return rested

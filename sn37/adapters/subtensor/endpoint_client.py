@@ -1,7 +1,7 @@
-"""The client of one endpoint: connecting, deadlines, and what happens when it fails.
+"""Client of one endpoint: connecting, deadlines, and failures.
 
-The SDK's clean-up of a call asks the peer once more, and waits for it without limit. A call
-that passes its deadline is therefore ended by closing the connection under it.
+The SDK's clean-up of a call sends another request and waits for it without limit. A call
+that passes its deadline is therefore ended by closing its connection.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from sn37.ports.clock import Clock
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 1.0  # for a cancelled call to clean up behind itself with the peer's help
-CLOSE_TIMEOUT_S = 5.0  # for what has been cut off to end
+GRACE_S = 1.0  # for a cancelled call to clean up, which needs the peer's answer
+CLOSE_TIMEOUT_S = 5.0  # for tasks of a closed connection to end
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where to connect. ``open`` makes a client that is not yet connected."""
+    """An address to connect to. ``open`` makes a client that is not yet connected."""
 
     name: str  # for messages, see ``errors.endpoint_name``
     open: Callable[[], bt.Client]
 
 
-RESTS_S = Backoff(1.0, 60.0)  # of an endpoint that failed
+RESTS_S = Backoff(1.0, 60.0)  # after an endpoint failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +54,12 @@ class Pacing:
     """Deadlines and rests, in seconds."""
 
     call_timeout_s: float = 30.0
-    connect_timeout_s: float = 60.0  # at first the runtime's metadata, half a megabyte, is read
+    connect_timeout_s: float = 60.0  # at first it reads the runtime's metadata, half a megabyte
     rests_s: Backoff = RESTS_S
 
 
 class EndpointFailed(Exception):
-    """An endpoint did not serve a call; says which and why, and chains the SDK's error."""
+    """An endpoint did not serve a call; names endpoint and reason, and chains the SDK's error."""
 
     def __init__(self, name: str, error: BaseException) -> None:
         super().__init__(f"{name}: {explain(error)}")
@@ -70,8 +70,8 @@ class Link:
     """One endpoint's client while connected, and its record of failures.
 
     Args:
-        jitter: Gives numbers between 0 and 1, so that validators that were cut off together
-            do not come back together.
+        jitter: Returns numbers between 0 and 1, so that validators that lost a connection
+            together do not all reconnect at once.
     """
 
     def __init__(
@@ -89,26 +89,26 @@ class Link:
         self._pacing = pacing
         self._jitter = jitter
         self._client: bt.Client | None = None
-        self._peer_id: str | None = None  # of the node that answered last, where it tells
+        self._peer_id: str | None = None  # of the node that answered last, if it sends its id
         self._connecting = asyncio.Lock()
         self._num_failures = 0  # in a row
         self._rests_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
 
     def is_node_of(self, other: Link) -> bool:
-        """Whether both names are known to lead to one node: its peer id is the same."""
+        """True if both names are known to lead to one node, which has one peer id."""
         return other is self or (self._peer_id is not None and self._peer_id == other._peer_id)
 
     @property
     def rest_s(self) -> float:
-        """Seconds until this endpoint may be asked again; not positive when it may be now."""
+        """Seconds until this endpoint may be used again; zero or negative if it may be used now."""
         return self._rests_until - self._clock.monotonic()
 
     async def client(self) -> bt.Client:
-        """The client, connected.
+        """Return the client, connected.
 
         Raises:
-            EndpointFailed: It cannot be.
+            EndpointFailed: It cannot connect.
         """
         async with self._connecting:
             if self._client is not None:
@@ -131,11 +131,11 @@ class Link:
         use: Callable[[bt.Client], Coroutine[None, None, _T]],
         timeout_s: float | None = None,
     ) -> _T:
-        """The result of ``use``, which has ended when this returns or raises.
+        """Return the result of ``use``, which has ended when this returns or raises.
 
         Raises:
-            EndpointFailed: The endpoint failed, or had no answer in time.
-            bt.BittensorError: It answered no.
+            EndpointFailed: The endpoint failed, or did not answer in time.
+            bt.BittensorError: The endpoint answered with a refusal.
         """
         client = await self.client()
         timeout_s = self._pacing.call_timeout_s if timeout_s is None else timeout_s
@@ -153,22 +153,22 @@ class Link:
         return answer
 
     async def _lacking(self, client: bt.Client, error: BaseException) -> RuntimeLacks:
-        """What the runtime lacks, with the runtime's version where the endpoint tells it."""
+        """Return the error for a missing runtime item, with the runtime's version if known."""
         try:
             timeout_s = self._pacing.call_timeout_s
             version = str(await self._bounded(client, client.spec_version(), timeout_s))
         except (EndpointFailed, bt.BittensorError, *ENDPOINT_FAILURES, *NONSENSE):
             version = "of unknown version"
         return RuntimeLacks(
-            f"the chain's runtime {version} lacks what is asked for: {clean(error)}"
+            f"the chain's runtime {version} lacks the requested item: {clean(error)}"
         )
 
     async def stream(
         self, use: Callable[[bt.Client], AsyncIterator[_T]], silence_s: float
     ) -> AsyncGenerator[_T | None, None]:
-        """The items of a subscription, and ``None`` for each ``silence_s`` without one.
+        """Yield the items of a subscription, and ``None`` for each ``silence_s`` without one.
 
-        Items that the caller is too slow for are skipped.
+        Items are skipped while the caller is busy.
 
         Raises:
             EndpointFailed: The subscription failed or ended.
@@ -202,13 +202,13 @@ class Link:
             await self._end(pumping, client)
 
     async def close(self) -> None:
-        """Close the client and wait until nothing is left of it."""
+        """Close the client and wait until its tasks have ended."""
         if self._client is not None:
             self._cut(self._client)
         if self._ending:
             _, stuck = await asyncio.wait(self._ending, timeout=CLOSE_TIMEOUT_S)
             if stuck:
-                log.error("%s: a connection did not close", self.name)
+                log.error("%s: a connection did not close in time", self.name)
 
     async def _bounded(
         self, client: bt.Client, work: Coroutine[None, None, _T], timeout_s: float
@@ -223,7 +223,7 @@ class Link:
             await self._end(task, client)
 
     async def _end(self, task: asyncio.Task[_T], client: bt.Client) -> None:
-        """See to it that ``task``, which uses ``client``, has ended."""
+        """Make sure that ``task``, which uses ``client``, has ended."""
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=GRACE_S)
@@ -231,12 +231,12 @@ class Link:
             self._cut(client)
             await asyncio.wait({task}, timeout=CLOSE_TIMEOUT_S)
         if not task.done():
-            log.error("%s: a call did not end", self.name)
+            log.error("%s: a call did not end in time", self.name)
         elif not task.cancelled():
             task.exception()  # read, so that the event loop does not report it as lost
 
     def _blame(self, client: bt.Client, error: BaseException) -> EndpointFailed:
-        """Close ``client``, which failed, and rest; once, however many calls notice."""
+        """Close the failed ``client`` and rest; once, even if several calls notice the failure."""
         failure = EndpointFailed(self.name, error)
         if self._client is client:
             self._num_failures += 1
@@ -244,12 +244,12 @@ class Link:
             rest_s = max(rest_s * (1 + self._jitter()) / 2, retry_after_s(error))
             self._rests_until = self._clock.monotonic() + rest_s
             self.problem = failure
-            log.info("%s; it rests for %.1f s", failure, rest_s)
+            log.info("%s; not used for %.1f s", failure, rest_s)
             self._cut(client)
         return failure
 
     def _cut(self, client: bt.Client) -> None:
-        """Close ``client`` in the background, whether or not the peer plays along."""
+        """Close ``client`` in the background, even if the peer does not answer."""
         if self._client is client:
             self._client = None
             task = asyncio.create_task(_close(client))
@@ -258,7 +258,7 @@ class Link:
 
 
 async def _close(client: bt.Client) -> None:
-    """Close a client; one that fails even at that has nothing left to say."""
+    """Close a client; log an error of closing."""
     (error,) = await asyncio.gather(client.close(), return_exceptions=True)
     if error is not None:
         log.debug("closing a connection to the chain: %r", error)

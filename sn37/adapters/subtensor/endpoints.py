@@ -1,6 +1,6 @@
-"""Endpoints of the real network: one SDK client each, which leaves nothing behind.
+"""Endpoints of the real network: one SDK client each, closed completely.
 
-This module, and ``storage.substrate_of``, are all that knows more of the SDK than it documents.
+Only this module and ``storage.substrate_of`` use undocumented parts of the SDK.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from sn37.adapters.subtensor.endpoint_client import Endpoint
 from sn37.adapters.subtensor.errors import endpoint_name
 from sn37.adapters.subtensor.storage import Lookup
 
-RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines come first
-GOODBYE_S = 1.0  # for a peer to say goodbye; the library's own 10 s delay every stop
+RESPONSE_TIMEOUT_S = 60.0  # silence with requests open; our own deadlines are shorter
+GOODBYE_S = 1.0  # for a peer to answer a close; the library's default of 10 s delays every stop
 
 
 class OneEndpoint(bt.RpcSubstrate):
-    """The SDK's RPC backend, which also closes what it had half opened.
+    """The SDK's RPC backend, which also closes half-opened connections.
 
-    The SDK forgets a connection that is cancelled or times out while it is being set up, and
-    the socket of one that a nonsensical answer has broken.
+    The SDK loses a connection that is cancelled or times out while it is set up, and the
+    socket of a connection that an invalid answer has broken.
     """
 
     def __init__(self, address: str, *, archives: Sequence[str] = ()) -> None:
@@ -41,7 +41,7 @@ class OneEndpoint(bt.RpcSubstrate):
         connection = SubstrateConnection(
             endpoint,
             fallback_urls=fallbacks,
-            max_retries=2,  # one drop is mended by the SDK, which sends open requests again
+            max_retries=2,  # the SDK repairs one dropped connection and sends open requests again
             response_timeout=RESPONSE_TIMEOUT_S,
             connect_factory=self._dial,
         )
@@ -49,7 +49,7 @@ class OneEndpoint(bt.RpcSubstrate):
         return connection
 
     async def query_maps(self, lookups: Sequence[Lookup], block_hash: str) -> list[list[object]]:
-        """The values of every lookup in one request; the SDK makes one for each map."""
+        """Return the values of every lookup by one request; the SDK makes one for each map."""
 
         async def read(raw: SubstrateConnection) -> list[list[object]]:
             codec = await raw._runtimes.codec_at(block_hash)
@@ -77,7 +77,7 @@ class OneEndpoint(bt.RpcSubstrate):
         return await self._read(read)
 
     async def peer_id(self) -> str | None:
-        """What the node calls itself among its peers. Public endpoints may not tell."""
+        """Return the node's id among its peers. Public endpoints may refuse to send it."""
 
         async def read(raw: SubstrateConnection) -> str | None:
             try:
@@ -90,7 +90,7 @@ class OneEndpoint(bt.RpcSubstrate):
 
     async def close(self) -> None:
         opened, self._opened = self._opened, []
-        # Where an answer has broken the SDK's receiving task, its close ends there as well.
+        # Closing also fails if an answer has broken the SDK's receiving task.
         await asyncio.gather(*(one.close() for one in opened), return_exceptions=True)
         await asyncio.gather(*(one.close() for one in self._sockets), return_exceptions=True)
         await super().close()
@@ -104,13 +104,13 @@ class OneEndpoint(bt.RpcSubstrate):
 
 
 def endpoints_of(network: str, more: Sequence[str] = ()) -> tuple[Endpoint, ...]:
-    """The endpoints of a network (finney, test, local or a ws:// address), and those given.
+    """Return the endpoints of a network (finney, test, local or a ws:// address) and ``more``.
 
-    Finney has public ones besides its entry point, and archives for state that the others
-    have pruned.
+    Finney has public endpoints besides its entry point, and archive endpoints for pruned
+    state.
 
     Raises:
-        ValueError: There is no such network.
+        ValueError: The network is unknown.
     """
     client = bt.Client(network)  # unconnected; it knows the addresses
     main = client.endpoint
@@ -127,6 +127,6 @@ def _endpoint(network: str, address: str, archives: Sequence[str]) -> Endpoint:
 
 
 def keep_caches_in(folder: Path) -> None:
-    """Have the SDK keep its caches in ``folder``; by default it writes to the user's home."""
+    """Make the SDK keep its caches in ``folder``; by default it writes to the user's home."""
     os.environ["BTCLI_TOKEN_SYMBOLS_CACHE"] = str(folder / "token-symbols.json")
     os.environ["BITTENSOR_RUNTIME_CACHE_DIR"] = str(folder / "runtime")

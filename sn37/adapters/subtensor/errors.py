@@ -1,8 +1,8 @@
-"""What the SDK raises, told apart and put into one line.
+"""Errors of the SDK, classified and put into one line.
 
-An SDK error is one of three things: the endpoint failed (it refused, dropped, was mute or
-answered nonsense; another endpoint may do better), it answered that it cannot say (no such
-block, state pruned), or the chain answered no. Only the last is about the caller's request.
+An SDK error is one of three things. The endpoint failed: it refused, dropped, was silent or
+sent an invalid answer, and another endpoint may work. The endpoint has no answer: no such
+block, or its state is pruned. The chain refused. Only the last concerns the caller's request.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from bittensor._transport.errors import StorageFunctionNotFound
 
 from sn37.domain.printable import one_line
 
-MAX_ERROR_CHARS = 200  # of a stranger's text in one of our messages
-LONGEST_RETRY_AFTER_S = 600.0  # an endpoint may ask for more; then we ask again before
+MAX_ERROR_CHARS = 200  # of external text in one of our messages
+LONGEST_RETRY_AFTER_S = 600.0  # upper limit of an endpoint's request to wait
 
-# What decoding an answer of the wrong shape raises inside the SDK.
+# Errors that the SDK raises on decoding an answer of the wrong form.
 NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 ENDPOINT_FAILURES = (bt.RpcConnectionError, bt.ConnectionNotReady, OSError)
 
-_NO_RUNTIME_CALL = "not found in registry"  # what the SDK says before it asks
+_NO_RUNTIME_CALL = "not found in registry"  # raised by the SDK before sending
 _PRUNED = ("State discarded for", "State already discarded")
 _NO_BLOCK = ("no block at height", "no header for", "Block not found", "Header was not found")
 
 
 def clean(text: object) -> str:
-    """One printable line of a stranger's text, at most ``MAX_ERROR_CHARS`` long."""
+    """Return one printable line of external text, at most ``MAX_ERROR_CHARS`` long."""
     return one_line(str(text), MAX_ERROR_CHARS)
 
 
 def endpoint_name(address: str) -> str:
-    """Host and port of an endpoint: its path and user name may be a secret access key."""
+    """Return host and port of an endpoint: its path and user name may be a secret access key."""
     parts = urlsplit(address)
     return parts.netloc.rpartition("@")[2] or address
 
 
 def is_answer(error: bt.BittensorError) -> bool:
-    """Whether this is an answer, of the endpoint or of the SDK, and not a lost connection.
+    """True if the endpoint or the SDK answered, and the connection was not lost.
 
-    The SDK reports some lost connections as ``ChainError``; no JSON-RPC error lies beneath.
+    The SDK raises ``ChainError`` for some lost connections; their cause is not a JSON-RPC error.
     """
     if isinstance(error, (bt.RpcConnectionError, bt.ConnectionNotReady)):
         return False
@@ -55,32 +55,32 @@ class RuntimeLacks(bt.BittensorError):
 
 
 def lacks_item(error: BaseException) -> bool:
-    """Whether the SDK found that the runtime's metadata do not have what was asked for."""
+    """True if the SDK did not find the requested item in the runtime's metadata."""
     return isinstance(error, StorageFunctionNotFound) or (
         isinstance(error, ValueError) and _NO_RUNTIME_CALL in str(error)
     )
 
 
 def lacks_block(error: BaseException) -> bool:
-    """Whether the endpoint does not have the block, or not yet."""
+    """True if the endpoint does not have the block, or not yet."""
     return any(sign in str(error) for sign in _NO_BLOCK)
 
 
 def explain(error: BaseException) -> str:
-    """One clear line on why a call failed, and what to do where there is something to do."""
+    """Return one line that says why a call failed, and what to do if possible."""
     text = str(error)
     if is_pruned(error):
         return (
-            "the state of this block is no longer kept there (pruned); add an archive endpoint "
-            "with --endpoint"
+            "the endpoint no longer keeps the state of this block (pruned); add an archive "
+            "endpoint with --endpoint"
         )
     if isinstance(error, NONSENSE):
-        return f"answered nonsense ({type(error).__name__}: {clean(text)})"
+        return f"sent an invalid answer ({type(error).__name__}: {clean(text)})"
     return clean(text) or type(error).__name__
 
 
 def retry_after_s(error: BaseException) -> float:
-    """How long the endpoint asked to be left alone, in seconds; 0 when it did not."""
+    """Return the seconds that the endpoint asked to wait; 0 if it did not ask."""
     if not isinstance(error, bt.RpcPolicyError) or error.retry_after is None:
         return 0.0
     try:
@@ -91,5 +91,5 @@ def retry_after_s(error: BaseException) -> float:
 
 
 def is_pruned(error: BaseException) -> bool:
-    """Whether the endpoint no longer keeps the state of this block."""
+    """True if the endpoint no longer keeps the state of this block."""
     return any(sign in str(error) for sign in _PRUNED)

@@ -1,4 +1,4 @@
-"""Finding an extrinsic of ours again in the block that holds it."""
+"""Search for an extrinsic of ours in the block that holds it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ WEIGHT_CALLS: frozenset[Call] = frozenset(
 async def find_extrinsic(
     client: bt.Client, block: Block, hotkey: Hotkey, calls: Collection[Call]
 ) -> str | None:
-    """The id "block-index" of our last extrinsic of that kind in a block.
+    """Return the id "block-index" of our last extrinsic of that kind in a block.
 
-    ``None`` where none can be recognized, as inside a batch or behind a proxy.
+    Returns ``None`` if none can be recognized, as inside a batch or behind a proxy.
     """
     info = await client.block_info(block)
     extrinsics = [] if info is None else a_list(info.extrinsics)
@@ -45,7 +45,7 @@ def _is_ours(extrinsic: object, hotkey: Hotkey, calls: Collection[Call]) -> bool
 
 
 def _names(address: object, hotkey: Hotkey) -> bool:
-    """Whether an address is this hotkey's: plain, as an account id, or in a variant of either."""
+    """True if an address is this hotkey's: plain, as an account id, or in a variant of either."""
     if isinstance(address, Mapping):
         return any(_names(part, hotkey) for part in address.values())
     if address == hotkey:

@@ -1,4 +1,4 @@
-"""The chain's own record of a subnet as a ``Metagraph``."""
+"""Decoder of the chain's record of a subnet to a ``Metagraph``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _COLUMNS = (
 
 
 def decode_metagraph(record: object, at: BlockRef) -> Metagraph:
-    """What ``SubnetInfoRuntimeApi.get_metagraph`` returned; ``None`` is a subnet not there.
+    """Decode the result of ``SubnetInfoRuntimeApi.get_metagraph``; ``None``: no such subnet.
 
     Raises:
-        TypeError, ValueError, KeyError: The record has another shape.
+        TypeError, ValueError, KeyError: The record has an unknown form.
     """
     if record is None:
         return Metagraph(at=at, neurons=())

@@ -1,4 +1,4 @@
-"""What the port ``Chain`` reads: heads, blocks, members and commitments of one subnet."""
+"""Reads of the port ``Chain``: heads, blocks, members and commitments of one subnet."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from sn37.ports.errors import ChainUnavailable
 
 log = logging.getLogger(__name__)
 
-SILENCE_S = BLOCK_SECONDS + 3.0  # without a head, then one is asked for
+SILENCE_S = BLOCK_SECONDS + 3.0  # without a new head; then it is requested
 PAUSES_S = Backoff(1.0, 0.5 * BLOCK_SECONDS)  # before subscribing again
-NUM_REMEMBERED = 16  # newest answers of a kind; several actors ask for those of one head
-NUM_AGREED = 1024  # of blocks; a cold start asks for many while a round is planned
-NUM_ORDERS = 1024  # of tied blocks, each a few hotkeys; they are old and stay
+NUM_REMEMBERED = 16  # newest answers of a kind; several actors request those of one head
+NUM_AGREED = 1024  # blocks; a cold start reads many while a round is planned
+NUM_ORDERS = 1024  # tied blocks, each with a few hotkeys; old ones stay needed
 PRE_TRAINING = Netuid(9)
-LAST_INDEX = 1 << 32  # behind every extrinsic of a block
+LAST_INDEX = 1 << 32  # greater than every extrinsic index
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -56,8 +56,8 @@ _V = TypeVar("_V")
 class ChainReader:
     """Reads of one subnet, each pinned to a block hash.
 
-    A poll of the commitments costs four requests for any number of miners: the header and
-    the runtime version that decode the block, its members, and all records together.
+    Reading the commitments costs four requests for any number of miners: the header and the
+    runtime version that decode the block, its members, and all records together.
     """
 
     def __init__(self, connection: Connection, *, netuid: Netuid, clock: Clock) -> None:
@@ -65,10 +65,10 @@ class ChainReader:
         self._netuid = netuid
         self._clock = clock
         self._final = -1  # highest block known to be final
-        self._agreed: dict[Block, BlockRef] = {}  # by two endpoints, where there are two
+        self._agreed: dict[Block, BlockRef] = {}  # by two endpoints, if there are two
         self._metagraphs: dict[tuple[BlockRef, Netuid, bool], Metagraph] = {}
         self._orders: dict[Block, Mapping[Hotkey, int]] = {}  # of calls in tied blocks
-        self._bodiless: set[Block] = set()  # of those, what no endpoint kept when it was asked
+        self._bodiless: set[Block] = set()  # tied blocks that no endpoint kept when last read
         self._opened: list[Opened | MalformedCommitment] | None = None
         self._book = CommitmentBook()
         self._computes_hashes = False
@@ -86,7 +86,7 @@ class ChainReader:
         return head
 
     async def block(self, number: Block) -> BlockRef:
-        """See the port. Two endpoints must agree on the hash, where there are two."""
+        """See the port. Two endpoints must agree on the hash, if there are two."""
         if number not in self._agreed:
             if number < 0:
                 raise ValueError(f"block {number} is negative")
@@ -126,7 +126,7 @@ class ChainReader:
             if tied := tied_calls(o for o in opened if o.hotkey in book.well_formed):
                 book = decode_book(opened, await self._positions(tied))
                 if self._bodiless & tied.keys():
-                    return book  # and ask again: other validators may know better
+                    return book  # read again next time: other validators may know the order
             self._opened, self._book = opened, book
         return self._book
 
@@ -138,10 +138,10 @@ class ChainReader:
         default_competition: CompetitionId | None = None,
         competitions: Collection[CompetitionId] | None = None,
     ) -> tuple[BaseModel, ...]:
-        """Models of the pre-training subnet, the best first, see ``rank_base_models``.
+        """Return models of the pre-training subnet, the best first, see ``rank_base_models``.
 
-        ``default_competition`` is that of its oldest texts, which name none; without one they
-        are no commitments.
+        ``default_competition`` is that of its oldest texts, which do not name one. Without it
+        they do not count as commitments.
         """
         parse: Parse = parse_commitment
         if default_competition is not None:
@@ -150,7 +150,7 @@ class ChainReader:
         return rank_base_models(book, await self.metagraph(at, netuid), competitions)
 
     async def opened(self, at: BlockRef, netuid: Netuid) -> list[Opened | MalformedCommitment]:
-        """The record that counts of each member of a subnet who has one, not yet parsed."""
+        """Return the valid record of each member of a subnet that has one, not yet parsed."""
         members = [n.hotkey for n in (await self.metagraph(at, netuid)).neurons]
 
         async def use(client: bt.Client) -> list[Opened | MalformedCommitment]:
@@ -163,17 +163,17 @@ class ChainReader:
         return await self._read(f"commitments of subnet {netuid} at block {at.number}", use, at)
 
     def _decides(self, at: BlockRef) -> bool:
-        """Whether a round may rest on this block: its hash was agreed on."""
+        """True if a round may use this block: its hash was agreed on."""
         return self._agreed.get(at.number) == at
 
     async def _read(self, what: str, use: Use[_T], at: BlockRef) -> _T:
-        """The state at a block; by two endpoints, where it decides (attack 61)."""
+        """Read the state at a block, from two endpoints if it decides a round (attack 61)."""
         if self._decides(at):
             return await agreed(self._connection, what, use)
         return await self._connection.read(what, use)
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
-        """See the port. A lost or mute subscription is opened again."""
+        """See the port. A lost or silent subscription is opened again."""
         last, num_failures = -1, 0
         while True:
             head = await self.head()
@@ -186,12 +186,12 @@ class ChainReader:
                         last, num_failures = head.number, 0
                         yield head
             except ChainUnavailable as error:
-                log.info("%s; following again", error)
+                log.info("%s; subscribing again", error)
                 num_failures += 1
                 await self._clock.sleep(error.retry_after_s or PAUSES_S.after(num_failures))
 
     async def _new_heads(self, last: Block) -> AsyncGenerator[BlockRef, None]:
-        """Finalized heads after ``last``, until the subscription is found mute."""
+        """Yield finalized heads after ``last``, until the subscription is found silent."""
 
         async def use(client: bt.Client) -> AsyncIterator[tuple[Block, str | None]]:
             async for header in client.blocks(finalized=True):
@@ -209,7 +209,7 @@ class ChainReader:
                     yield BlockRef(last, await self._checked_hash(last, computed))
 
     async def _checked_hash(self, number: Block, computed: str | None) -> str:
-        """A new head's hash: asked for, until once it was what we had computed."""
+        """Return a new head's hash, read until the computed one was once the same."""
         if computed is not None and self._computes_hashes:
             return computed
         asked = await self._block_hash(number)
@@ -223,13 +223,13 @@ class ChainReader:
         return await self._connection.read(f"hash of block {number}", use)
 
     async def _agreed_hash(self, number: Block) -> str:
-        """The hash of a final block, by two endpoints (attack 43)."""
+        """Return the hash of a final block, from two endpoints (attack 43)."""
         found, names = await agreed_hash(self._connection, number, self._clock)
         if len(names) == 1 and not self._warned:
             self._warned = True
             log.warning(
-                "what rounds rest on, block hashes, commitments and stake, is taken from %s alone; "
-                "give a second endpoint with --endpoint to have it compared",
+                "block hashes, commitments and stake, which decide rounds, come from %s alone; "
+                "add a second endpoint with --endpoint to compare them",
                 names[0],
             )
         return found
@@ -237,16 +237,16 @@ class ChainReader:
     async def _positions(
         self, tied: Mapping[Block, Sequence[Hotkey]]
     ) -> dict[tuple[Block, Hotkey], int]:
-        """The extrinsic index of each call that shares its block with another's."""
+        """Return the extrinsic index of each call that shares its block with another call."""
         positions: dict[tuple[Block, Hotkey], int] = {}
         for block, hotkeys in tied.items():
             order = await self._order_in(block) or {}
-            # Whoever is not found, in whatever way he committed, gains nothing by it.
+            # A hotkey that is not found, however it committed, must not gain by it.
             positions |= {(block, hotkey): order.get(hotkey, LAST_INDEX) for hotkey in hotkeys}
         return positions
 
     async def _order_in(self, block: Block) -> Mapping[Hotkey, int] | None:
-        """``None`` when no endpoint has kept what stood in the block."""
+        """Return indices by hotkey; ``None`` if no endpoint has kept the block's body."""
         num_bodiless = 0
 
         async def use(client: bt.Client) -> dict[Hotkey, int]:
@@ -254,9 +254,9 @@ class ChainReader:
             substrate = substrate_of(client)
             at = a_hash(await substrate.block_hash(block))
             record = await substrate.get_block(block_hash=at)
-            if record is None:  # a node may keep the state of a block and not its body
+            if record is None:  # a node may keep the state of a block without its body
                 num_bodiless += 1
-                raise bt.ChainError(f"block {block} is no longer kept there")
+                raise bt.ChainError(f"block {block} is no longer kept by the endpoint")
             return commit_positions(a_list(a_mapping(record)["extrinsics"]), self._netuid)
 
         if block not in self._orders:
@@ -269,8 +269,8 @@ class ChainReader:
                 if block not in self._bodiless:
                     self._bodiless.add(block)
                     log.warning(
-                        "block %d is kept by no endpoint: commitments in it are ordered by hotkey, "
-                        "which others may order otherwise; add an archive endpoint with --endpoint",
+                        "no endpoint keeps block %d: its commitments are ordered by hotkey, maybe "
+                        "unlike other validators; add an archive endpoint with --endpoint",
                         block,
                     )
                 return None

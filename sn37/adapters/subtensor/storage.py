@@ -1,7 +1,7 @@
-"""Reading storage at a block hash, and several maps of it in one request.
+"""Reads of storage at a block hash, several maps in one request.
 
-The SDK's client names blocks by number: each read asks for the hash again, and again which
-block is final. The substrate behind it takes the hash itself.
+The SDK's client names blocks by number: each read looks up the hash and the final block
+again. The substrate behind it takes the hash itself.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ class ManyMaps(Protocol):
 
 @runtime_checkable
 class NamedNode(Protocol):
-    """A substrate whose node may tell which one it is."""
+    """A substrate whose node may send its peer id."""
 
     async def peer_id(self) -> str | None: ...
 
 
 async def peer_id_of(client: bt.Client) -> str | None:
-    """The peer id of the node behind a connected client; ``None`` where it does not tell."""
+    """Return the peer id of the node behind a connected client; ``None`` if it is not sent."""
     substrate = substrate_of(client)
     return await substrate.peer_id() if isinstance(substrate, NamedNode) else None
 
 
 def substrate_of(client: bt.Client) -> bt.Substrate:
-    """What a client reads through."""
+    """Return the substrate that a client reads through."""
     return client._substrate
 
 
 async def read_maps(
     client: bt.Client, lookups: Sequence[Lookup], block_hash: str
 ) -> list[list[object]]:
-    """The decoded values of every lookup, in order; in one request where that is possible."""
+    """Return the decoded values of every lookup, in order; by one request if possible."""
     substrate = substrate_of(client)
     if isinstance(substrate, ManyMaps):
         return await substrate.query_maps(lookups, block_hash)

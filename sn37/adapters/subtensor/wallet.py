@@ -1,7 +1,7 @@
-"""The hotkey out of Bittensor's key file, and nothing else of the wallet.
+"""The hotkey from Bittensor's key file.
 
-Of a wallet only the hotkey's own file is opened; the coldkey never needs to be on this
-machine. No message quotes what a file holds, and a signer shows nothing but its address.
+Only the hotkey's own file of a wallet is opened; the coldkey never needs to be on this
+machine. No message quotes a file's content, and a signer shows only its address.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_KEY_FILE_BYTES = 64 * 1024  # those of the SDK have under 1,000
 
 
 class HotkeySigner:
-    """A hotkey's key pair; the SDK takes ``keypair`` wherever it asks for a wallet."""
+    """A hotkey's key pair; ``keypair`` can be used where the SDK takes a wallet."""
 
     def __init__(self, keypair: Keypair) -> None:
         self.keypair = keypair
@@ -46,22 +46,22 @@ class HotkeySigner:
 
 
 def open_hotkey(file: Path, *, password: Callable[[], str | None] = lambda: None) -> HotkeySigner:
-    """The signer of a hotkey's key file.
+    """Return the signer of a hotkey's key file.
 
     Args:
         file: Such as ``~/.bittensor/wallets/NAME/hotkeys/default``.
-        password: Asked only when the file is encrypted; ``None`` when there is none to give.
+        password: Called only if the file is encrypted; returns ``None`` if there is none.
             Deriving the key from it takes seconds.
 
     Raises:
-        SignerUnusable: Missing, unreadable, encrypted without the right password, or no
-            private key in it.
+        SignerUnusable: The file is missing, unreadable, encrypted with another password, or
+            has no private key.
     """
     try:
         keypair = deserialize_keypair_from_keyfile_data(_decrypted(file, password))
         keypair.sign(b"")
     except (KeyfileError, ValueError) as error:
-        # The SDK's own words may hold a part of the file; ours, and the chain, must not.
+        # The SDK's message may quote the file; ours must not.
         raise SignerUnusable(
             f"hotkey {file}: {_fault(error)}; restore it with: btcli wallet regen-hotkey"
         ) from None
@@ -70,7 +70,7 @@ def open_hotkey(file: Path, *, password: Callable[[], str | None] = lambda: None
 
 def _fault(error: KeyfileError | ValueError) -> str:
     if "no private key" in str(error):
-        return "the file holds the public half of a key only, which cannot sign"
+        return "the file has only a public key, which cannot sign"
     return "not a key file of Bittensor"
 
 
@@ -81,13 +81,13 @@ def _decrypted(file: Path, password: Callable[[], str | None]) -> bytes:
     given = password()
     if given is None:
         raise SignerUnusable(
-            f"hotkey {file} is encrypted: name a file that holds its password in "
-            "BT_WALLET_PASSWORD_FILE, or run this on a terminal to be asked for it"
+            f"hotkey {file} is encrypted: name a file with its password in "
+            "BT_WALLET_PASSWORD_FILE, or run this on a terminal to type the password"
         )
     try:
         return bytes(decrypt_keyfile_data(data, given))
     except WrongPasswordError as error:
-        raise SignerUnusable(f"hotkey {file}: this is not its password") from error
+        raise SignerUnusable(f"hotkey {file}: wrong password") from error
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -96,7 +96,7 @@ def _bytes_of(file: Path) -> bytes:
             return opened.read(MAX_KEY_FILE_BYTES)
     except OSError as error:
         raise SignerUnusable(
-            f"hotkey {file}: {error.strerror or error}; make one with: btcli wallet create, or "
+            f"hotkey {file}: {error.strerror or error}; create one with: btcli wallet create, or "
             "name another with --wallet and --wallet-hotkey"
         ) from error
 

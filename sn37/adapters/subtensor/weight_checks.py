@@ -1,4 +1,4 @@
-"""Whether a hotkey may set weights on a subnet, one condition a line."""
+"""Checks whether a hotkey may set weights on a subnet, one condition a line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sn37.domain.release.version import oldest_version, weights_version
 
 
 def permissions(rules: WeightRules, hotkey: Hotkey | None, version: str) -> Iterator[Check]:
-    """The subnet's terms, then the hotkey's standing by them.
+    """Yield checks of the subnet's weight rules, then of the hotkey under them.
 
     Args:
-        hotkey: ``None`` when none was opened.
+        hotkey: ``None`` if none was opened.
         version: Of this program.
     """
     yield _commit_reveal(rules)
@@ -24,15 +24,15 @@ def permissions(rules: WeightRules, hotkey: Hotkey | None, version: str) -> Iter
     yield Check(
         name="weights version",
         grade=Grade.OK if current else Grade.FAILED,
-        detail=f"this program sends {sent}, the subnet takes {taken} or more",
+        detail=f"this program sends {sent}, the subnet accepts {taken} or more",
         remedy="" if current else f"upgrade sn37 to at least {oldest_version(taken)}",
     )
     if hotkey is None:
         yield Check(
             name="hotkey",
             grade=Grade.WARNING,
-            detail="none was opened, so what it may do is not known",
-            remedy="name it with --wallet and --wallet-hotkey",
+            detail="no hotkey was opened, so its permissions are unknown",
+            remedy="name one with --wallet and --wallet-hotkey",
         )
         return
     me = rules.metagraph.find(hotkey)
@@ -88,7 +88,7 @@ def _permit(rules: WeightRules, me: Neuron) -> Check:
     return Check(
         name="validator permit",
         grade=Grade.FAILED,
-        detail="none; the subnet gives them to those with the most stake, once an epoch",
+        detail="none; once an epoch the hotkeys with the most stake get one",
         remedy=f"btcli stake add --netuid {rules.netuid}, then wait for the next epoch",
     )
 

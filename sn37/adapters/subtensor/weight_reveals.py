@@ -1,4 +1,4 @@
-"""Whether the weights that we committed to were opened by the chain, and count."""
+"""Reads that show whether the chain has opened our committed weights and uses them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CommittedRow:
 
 
 async def pending_commits(client: bt.Client, netuid: Netuid, hotkey: Hotkey) -> frozenset[Block]:
-    """Blocks of our commits that the chain has not opened yet, at its newest block."""
+    """Return the blocks of our commits that the chain has not opened at its newest block."""
     epochs = await client.query_map(PENDING, [netuid])
     return frozenset(
         Block(an_int(block))
@@ -36,7 +36,7 @@ async def pending_commits(client: bt.Client, netuid: Netuid, hotkey: Hotkey) -> 
 
 
 async def row_in_force(client: bt.Client, netuid: Netuid, hotkey: Hotkey) -> Mapping[Uid, int]:
-    """Our own row of weights, and nobody else's: no other is ever read."""
+    """Return our own row of weights; no other hotkey's row is ever read."""
     uid = await client.query(UIDS, [netuid, hotkey])
     if uid is None:
         return {}
@@ -46,13 +46,13 @@ async def row_in_force(client: bt.Client, netuid: Netuid, hotkey: Hotkey) -> Map
 
 
 def reveal_fault(committed: CommittedRow, in_force: Mapping[Uid, int]) -> str:
-    """Why an opened commit does not count; empty when it does.
+    """Say why an opened commit does not count; return an empty text if it counts.
 
-    The chain scales a row so that its largest value is 65,535, as ours are already.
+    The chain scales a row so that its largest value is 65,535; ours have that scale already.
     """
     if dict(in_force) == dict(committed.values):
         return ""
     return (
-        "the chain dropped them at the reveal, and other weights are in force; a lack of stake, "
-        "a lost validator permit or a new weights version are the usual reasons: sn37 chain check"
+        "the chain dropped them at the reveal, and other weights are in force; common reasons are "
+        "too little stake, a lost validator permit or a new weights version: run sn37 chain check"
     )

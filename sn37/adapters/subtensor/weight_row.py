@@ -1,4 +1,4 @@
-"""From shares by hotkey to the row of weights that the chain will store."""
+"""Conversion of shares by hotkey to the row of weights that the chain stores."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sn37.ports.errors import WeightsRefused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of weights, and what of the shares it does not hold."""
+    """A row of weights, and the shares that it does not hold."""
 
     shares: Mapping[Uid, float]  # sum to 1; the SDK quantizes them
-    values: Mapping[Uid, int]  # u16, the largest 65,535: what it makes of them
-    withheld: Mapping[Hotkey, str]  # why somebody gets nothing, or less
+    values: Mapping[Uid, int]  # u16, the largest 65,535: the SDK's quantized shares
+    withheld: Mapping[Hotkey, str]  # why a hotkey gets no weight, or less than its share
 
 
 def compose(
@@ -29,11 +29,11 @@ def compose(
 ) -> Row:
     """Resolve hotkeys to uids at the block of ``rules`` and fit the shares to the subnet.
 
-    A hotkey that came after the evaluation was not evaluated, even if its uid was. A share
-    under 1/131,070 of the largest rounds to nothing in 16 bits.
+    A hotkey that registered after the evaluation was not evaluated, even if another hotkey with
+    its uid was. A share under 1/131,070 of the largest rounds to zero in 16 bits.
 
     Raises:
-        WeightsRefused: Nobody is left, or fewer than the subnet demands.
+        WeightsRefused: No hotkey is left, or fewer than the subnet's minimum.
     """
     withheld: dict[Hotkey, str] = {}
     held: dict[Uid, Hotkey] = {}
@@ -50,7 +50,7 @@ def compose(
             held[neuron.uid] = hotkey
     if not held:
         raise WeightsRefused(
-            "nobody with a share is on the subnet; the next round brings new shares",
+            "no hotkey with a share is on the subnet; wait for the next round's shares",
             code="NoHotkeyLeft",
         )
     total = sum(weights.shares[hotkey] for hotkey in held.values())
@@ -60,10 +60,10 @@ def compose(
     row = {Uid(uid): value for uid, value in zip(uids, values, strict=True)}
     for uid, share in shares.items():
         if uid not in row:
-            withheld[held[uid]] = f"has a share of {share:.2g}, which is nothing in 16 bits"
+            withheld[held[uid]] = f"has a share of {share:.2g}, which rounds to zero in 16 bits"
         elif fitted[uid] < share - 1e-9:
             withheld[held[uid]] = (
-                f"has a share of {share:.3f}, and the subnet lets nobody have more than "
+                f"has a share of {share:.3f}, more than the subnet's maximum of "
                 f"{rules.max_weight / U16_MAX:.3f}"
             )
     _require_enough(row, rules, me)
@@ -71,7 +71,7 @@ def compose(
 
 
 def _fitted(shares: Mapping[Uid, float], rules: WeightRules, me: Neuron) -> Mapping[Uid, float]:
-    """Shares with none above the subnet's maximum; a weight for oneself alone is free of it."""
+    """Clip shares to the subnet's maximum, which does not limit a row only for ourselves."""
     if rules.max_weight >= U16_MAX or list(shares) == [me.uid]:
         return shares
     clipped = clip_to_max_weight(list(shares.values()), rules.max_weight / U16_MAX)
@@ -79,7 +79,9 @@ def _fitted(shares: Mapping[Uid, float], rules: WeightRules, me: Neuron) -> Mapp
 
 
 def _require_enough(row: Mapping[Uid, int], rules: WeightRules, me: Neuron) -> None:
-    """Padding the row would pay miners who lost, so a subnet's minimum is its owner's to lower.
+    """Check the subnet's minimum number of entries.
+
+    The row is not padded, since that would pay miners that lost: the owner must lower the minimum.
 
     Raises:
         WeightsRefused: The row has fewer entries than the subnet demands.
@@ -87,7 +89,7 @@ def _require_enough(row: Mapping[Uid, int], rules: WeightRules, me: Neuron) -> N
     needed = rules.min_weights
     if len(row) < needed and list(row) != [me.uid]:
         raise WeightsRefused(
-            f"the subnet wants weights for at least {needed} miners, the standings have "
-            f"{len(row)}; its owner must lower min_allowed_weights",
+            f"the subnet wants weights for at least {needed} miners, but only {len(row)} "
+            "have a share; its owner must lower min_allowed_weights",
             code="WeightVecLengthIsLow",
         )

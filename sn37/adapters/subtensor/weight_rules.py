@@ -1,4 +1,4 @@
-"""What a subnet asks of whoever sets weights, and whether our hotkey may now."""
+"""Rules of a subnet for setting weights, and the check that our hotkey meets them now."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class WeightRules:
 
     netuid: Netuid
     metagraph: Metagraph
-    owner: Hotkey  # of the subnet; stake and permit are not asked of it
-    min_weights: int  # entries that a row must have at least
+    owner: Hotkey  # of the subnet; it needs no stake and no permit
+    min_weights: int  # minimum number of entries of a row
     max_weight: int  # largest part of a row's sum, of 65,535
     rate_limit_blocks: int  # between two rows of one hotkey
     commit_reveal: bool
@@ -41,9 +41,9 @@ class WeightRules:
 async def read_rules(
     client: bt.Client, netuid: Netuid, block: Block | None = None
 ) -> WeightRules | None:
-    """The rules at a block, the newest by default; ``None`` when there is no such subnet.
+    """Return the rules at a block, by default the newest; ``None`` if the subnet does not exist.
 
-    Three requests. The newest block and not the finalized one, because the next one decides.
+    Costs three requests. Reads the newest block, not the finalized one: the next block decides.
     """
     number = await client.block() if block is None else block
     at = BlockRef(Block(number), "")  # not final yet, so its hash means nothing to others
@@ -69,27 +69,27 @@ async def read_rules(
 async def rules_of(
     connection: Connection, netuid: Netuid, block: Block | None = None
 ) -> WeightRules:
-    """What the subnet asks for now, or asked for at a block.
+    """Return the subnet's rules, now or at a block.
 
     Raises:
-        WeightsRefused: There is no such subnet.
-        ChainUnavailable: No endpoint answered, or keeps the state of that block.
+        WeightsRefused: The subnet does not exist.
+        ChainUnavailable: No endpoint answered, or none keeps the state of that block.
     """
     rules = await connection.read(
         f"weight rules of subnet {netuid}", lambda client: read_rules(client, netuid, block)
     )
     if rules is None:
         raise WeightsRefused(
-            f"there is no subnet {netuid} on this network; check --netuid and --network",
+            f"subnet {netuid} does not exist on this network; check --netuid and --network",
             code="SubnetNotExists",
         )
     return rules
 
 
 def next_permitted(rules: WeightRules, me: Neuron) -> Block:
-    """The first head at which the rate limit lets our weights be sent.
+    """Return the first head at which the rate limit lets our weights be sent.
 
-    The next block would do by the chain's own count; the SDK counts to the head.
+    The chain itself counts to the next block; the SDK counts to the head.
     """
     if me.last_update == 0:  # never set
         return rules.block
@@ -97,14 +97,14 @@ def next_permitted(rules: WeightRules, me: Neuron) -> Block:
 
 
 def require_permitted(rules: WeightRules, hotkey: Hotkey, version: str) -> Neuron:
-    """Our neuron, when the chain would take weights from it in its next block.
+    """Return our neuron if the chain would accept weights from it in its next block.
 
-    With commit-reveal the chain asks for stake, permit and version only when it reveals, and
-    drops in silence what it refuses then. So all of it is asked here, in the chain's order
-    and under its names.
+    With commit-reveal the chain checks stake, permit and version only at the reveal, and
+    silently drops what fails. All checks are therefore made here, in the chain's order and
+    with its names.
 
     Raises:
-        WeightsRefused: It would not; says what to do.
+        WeightsRefused: The chain would refuse; the message says what to do.
     """
     me = rules.metagraph.find(hotkey)
     if me is None:
@@ -115,8 +115,8 @@ def require_permitted(rules: WeightRules, hotkey: Hotkey, version: str) -> Neuro
         )
     if hotkey != rules.owner and me.stake_rao < rules.min_stake_rao:
         raise WeightsRefused(
-            f"stake weight {me.stake_rao / RAO_PER_TAO:,.0f} is below the "
-            f"{rules.min_stake_rao / RAO_PER_TAO:,.0f} that weights need; stake more with: "
+            f"stake weight {me.stake_rao / RAO_PER_TAO:,.0f} is below the required "
+            f"{rules.min_stake_rao / RAO_PER_TAO:,.0f}; stake more with: "
             f"btcli stake add --netuid {rules.netuid}",
             code="NotEnoughStakeToSetWeights",
         )
@@ -124,15 +124,15 @@ def require_permitted(rules: WeightRules, hotkey: Hotkey, version: str) -> Neuro
         raise WeightsRefused(why, code="IncorrectWeightVersionKey")
     if (block := next_permitted(rules, me)) > rules.block:
         raise WeightsRefused(
-            f"weights were set at block {me.last_update} and may be again at block {block}, "
+            f"weights were set at block {me.last_update} and may be set again at block {block}, "
             f"{rules.rate_limit_blocks} blocks later; they are sent then",
             code="CommittingWeightsTooFast" if rules.commit_reveal else "SettingWeightsTooFast",
             next_block=block,
         )
     if hotkey != rules.owner and not me.validator_permit:
         raise WeightsRefused(
-            f"uid {me.uid} has no validator permit, which the subnet gives to those with the "
-            f"most stake at the start of an epoch; stake more with: "
+            f"uid {me.uid} has no validator permit, which the subnet gives to the hotkeys with "
+            f"the most stake at the start of an epoch; stake more with: "
             f"btcli stake add --netuid {rules.netuid}",
             code="NeuronNoValidatorPermit",
         )

@@ -1,4 +1,4 @@
-"""Setting weights: resolved now, sent once, and believed only when the chain shows them."""
+"""Weight setter: resolves shares now, sends once, and confirms by reading the chain."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from sn37.ports.telemetry import EventSink
 
 log = logging.getLogger(__name__)
 
-ERA_BLOCKS = 16  # an extrinsic that is not included by then never will be
+ERA_BLOCKS = 16  # an extrinsic that is not included by then expires
 SUBMIT_TIMEOUT_S = 300.0  # its era, and until the block that includes it is final
 
 
 class WeightSetter:
-    """Sets one hotkey's weights on one subnet, plainly or by commit-reveal as the subnet has it."""
+    """Sets one hotkey's weights on one subnet, plain or by commit-reveal as the subnet requires."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class WeightSetter:
         """See ``Chain.submit_weights``.
 
         Raises:
-            WeightsRefused, ChainUnavailable: As there.
+            WeightsRefused, ChainUnavailable: As described there.
         """
         await self.check_reveals()
         rules = await rules_of(self._connection, self._netuid)
@@ -99,11 +99,11 @@ class WeightSetter:
     async def expect(self, weights: WeightVector, extrinsic: str, evaluated_at: Block) -> None:
         """See ``Chain.expect_weights``.
 
-        Shares are what was recorded, so the row is composed again from the members of the
-        block before the commit's.
+        Only shares were recorded, so the row is composed again from the members of the block
+        before the commit's.
 
         Raises:
-            ChainUnavailable: As there.
+            ChainUnavailable: As described there.
         """
         block = _block_of(extrinsic)
         try:
@@ -118,7 +118,7 @@ class WeightSetter:
         self._committed.append(CommittedRow(extrinsic=extrinsic, block=block, values=row.values))
 
     async def check_reveals(self) -> None:
-        """Report which of our commits the chain has opened since the last time."""
+        """Report which of our commits the chain has opened since the last check."""
         if not self._committed:
             return
         hotkey = self._signer.hotkey
@@ -137,24 +137,24 @@ class WeightSetter:
         waiting, fault = await self._connection.read("reveals of our weights", read)
         opened = [c for c in self._committed if c.block not in waiting]
         self._committed = [c for c in self._committed if c.block in waiting]
-        for committed in opened[-1:]:  # an older one was replaced by it
+        for committed in opened[-1:]:  # the newest replaces older ones
             self._sink.emit(WeightsRevealed(extrinsic=committed.extrinsic, fault=fault))
 
     async def _expect_reveal(self, extrinsic: str, row: Row) -> None:
-        """Make sure that the chain holds our commit, and remember what it must open to."""
+        """Check that the chain holds our commit, and remember the row that it must open to."""
         hotkey, block = self._signer.hotkey, _block_of(extrinsic)
         waiting = await self._connection.read(
             "pending weights", lambda client: pending_commits(client, self._netuid, hotkey)
         )
         if block not in waiting:
-            self._warn(f"the chain holds no sealed weights of extrinsic {extrinsic}")
+            self._warn(f"the chain does not hold sealed weights of extrinsic {extrinsic}")
         self._committed.append(CommittedRow(extrinsic=extrinsic, block=block, values=row.values))
 
     def _warn(self, advice: str) -> None:
         self._sink.emit(Cautioned(what="weights", advice=advice))
 
     async def _send(self, row: Row, rules: WeightRules, me: Neuron) -> Exception | None:
-        """Send the row once; return what went wrong, which is not yet what became of it."""
+        """Send the row once; return the error, which does not prove that it was not stored."""
         keypair = self._signer.keypair
         intent = bt.SetWeights(
             netuid=self._netuid,
@@ -173,22 +173,22 @@ class WeightSetter:
             permitted = next_permitted(rules, me)
             return weights_refused(error, permitted if permitted > rules.block else None)
         except bt.BittensorError as error:
-            return WeightsRefused(f"the SDK would not send them: {clean(error)}", code="SdkRefused")
+            return WeightsRefused(f"the SDK refused to send: {clean(error)}", code="SdkRefused")
         except ChainUnavailable as error:
             return error
         return None
 
     async def _confirmed(self, rules: WeightRules, problem: Exception | None) -> str:
-        """The id of weights of ours that the chain shows since ``rules`` were read.
+        """Return the id of our weights that the chain shows since ``rules`` were read.
 
-        What the SDK said counts only when the chain does not show them: a lost connection or
-        a pool that knew the extrinsic already may hide a success, and a fork a failure.
+        The SDK's result counts only if the chain does not show them. A lost connection or a pool
+        that already had the extrinsic may hide a success, and a fork may hide a failure.
 
         Raises:
-            WeightsRefused, ChainUnavailable: It shows none.
+            WeightsRefused, ChainUnavailable: The chain shows none.
         """
         if isinstance(problem, ChainUnavailable):
-            # The endpoint rests, and what was sent may wait for its block.
+            # The endpoint rests, and the sent extrinsic may wait for its block.
             await self._clock.sleep(max(problem.retry_after_s or 0.0, BLOCK_SECONDS))
         try:
             extrinsic = await self.since(Block(rules.block + 1))
@@ -196,13 +196,13 @@ class WeightSetter:
             raise error if problem is None else problem from error
         if extrinsic is not None:
             if problem is not None:
-                log.info("weights landed as %s in spite of: %s", extrinsic, problem)
+                log.info("weights were stored as %s despite: %s", extrinsic, problem)
             return extrinsic
         if problem is not None:
             raise problem
         raise ChainUnavailable(
-            "weights were reported as included, but the chain does not show them; they are "
-            "looked for again before any are sent"
+            "weights were reported as included, but the chain does not show them; it is read "
+            "again before any are sent"
         )
 
     def _warn_of_plain_weights(self, rules: WeightRules) -> None:

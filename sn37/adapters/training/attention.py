@@ -1,7 +1,7 @@
 """The scorer's attention over packed rows, with a gradient.
 
-Each sample of a row sees itself only. The scorer's own version writes into buffers that are
-kept, which automatic differentiation does not allow.
+Each sample of a row sees only itself. The scorer's own version writes into reused buffers, which
+automatic differentiation does not allow.
 
 Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
 """
@@ -21,15 +21,15 @@ NAME = "sn37_training"
 
 
 def can_pack(model: PreTrainedModel) -> bool:
-    """Whether the model's attention is one that this module computes."""
+    """True if this module can compute the model's attention."""
     return type(model).__name__ in PACKED
 
 
 class TrainingAttention:
-    """The attention of the model that this process trains; a second one takes its place.
+    """The attention of the model that this process trains; a second one replaces it.
 
-    ``bounds`` are those of the row that the model is about to see.
-    They stay until the row's backward pass is over, which may compute the forward pass again.
+    ``bounds`` are those of the model's next row.
+    They must stay until the row's backward pass has ended, which may repeat the forward pass.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -52,13 +52,13 @@ class TrainingAttention:
         softcap: float | None = None,
         **_: object,
     ) -> tuple[Tensor, None]:
-        """transformers' attention interface: (1, T, H, D), and no attention weights.
+        """Implement transformers' attention interface: (1, T, H, D), and no attention weights.
 
-        Attention's own dropout is left out, as the fused kernels of most recipes do.
+        Attention's own dropout is left out, as by the fused kernels of most recipes.
         """
         pieces = []
         lengths = [stop - start for start, stop in self.bounds]
-        # Slices would each be given a gradient of the whole row, and those added.
+        # Each slice would get a gradient of the whole row, and these would be added.
         parts = (torch.split(x, lengths, dim=2) for x in (query_1HTD, key_1GTD, value_1GTD))
         for query, key, value in zip(*parts, strict=True):
             window = sliding_window if (sliding_window or 0) < query.shape[2] else None
@@ -77,7 +77,7 @@ def _capped(
     window: int | None,
     softcap: float,
 ) -> Tensor:
-    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    """Return softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
     length = query.shape[2]
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
     key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], dim=1) for x in (key, value))

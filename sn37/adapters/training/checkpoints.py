@@ -1,8 +1,8 @@
-"""What a run needs to go on: one folder, complete as soon as it has its name. No pickle.
+"""Checkpoints of a run: one folder each, complete as soon as it has its name. No pickle.
 
-``checkpoint-STEP`` holds the trained weights and the optimizer's moments as safetensors, and
-the run's history as JSON. The order of samples and every random number follow from seed and
-step, so neither needs to be kept.
+``checkpoint-STEP`` has the trained weights and the optimizer's moments as safetensors, and
+the run's history as JSON. The order of samples and every random number depend on seed and
+step, so neither is stored.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _WEIGHTS, _MOMENTS, _HISTORY = "weights.safetensors", "optimizer.safetensors", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What has happened in a run so far."""
+    """Steps and evaluations of a run so far."""
 
     steps: Sequence[Step] = ()
     evaluations: Sequence[Evaluated] = ()
 
     @property
     def step(self) -> int:
-        """How many steps the weights have seen."""
+        """Number of steps that the weights have been trained."""
         return len(self.steps)
 
 
@@ -52,17 +52,17 @@ class RunFolder:
         self._fingerprint = fingerprint
 
     def model(self, step: int) -> Path:
-        """The folder of the model after so many steps."""
+        """Return the folder of the model after that many steps."""
         return self._folder / f"model-{step}"
 
     def resume(
         self, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
     ) -> History:
-        """Bring weights and optimizer to where the newest checkpoint has them.
+        """Load weights and optimizer from the newest checkpoint, if there is one.
 
         Raises:
-            TrainingRefused: It is another job's.
-            TrainerUnavailable: It cannot be read.
+            TrainingRefused: The checkpoint belongs to another job.
+            TrainerUnavailable: The checkpoint cannot be read.
         """
         found = self._newest()
         if found is None:
@@ -71,8 +71,8 @@ class RunFolder:
             document = json.loads((found / _HISTORY).read_text())
             if document["fingerprint"] != self._fingerprint:
                 raise TrainingRefused(
-                    f"{self._folder} holds a run with other settings, base or data; name another "
-                    "folder as run, or remove it"
+                    f"{self._folder} holds a run with other settings, base or data; choose another "
+                    "folder for run, or remove this one"
                 )
             history = History(
                 steps=tuple(Step(**step) for step in document["steps"]),
@@ -99,7 +99,7 @@ class RunFolder:
         """Write a checkpoint, then remove the older ones, and all models but one.
 
         Raises:
-            TrainerUnavailable: The disk refused; what was there is as it was.
+            TrainerUnavailable: The disk cannot be written; existing checkpoints are unchanged.
         """
         folder = self._folder / f"checkpoint-{history.step}"
         scratch = folder.with_suffix(".part")
@@ -138,7 +138,7 @@ class RunFolder:
 def _moments(
     optimizer: torch.optim.Optimizer, weights: Mapping[str, nn.Parameter]
 ) -> dict[str, Tensor]:
-    """The optimizer's state as tensors named ``moment|parameter``."""
+    """Return the optimizer's state as tensors named ``moment|parameter``."""
     return {
         f"{key}|{name}": value.detach().cpu().contiguous()
         for name, parameter in weights.items()

@@ -1,4 +1,4 @@
-"""The devices that a run has, by accelerate, which comes without types."""
+"""Devices of a run, by accelerate, which has no type annotations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accelerate.utils import (  # type: ignore[import-untyped]
 )
 from torch import Tensor, nn
 
-PATIENCE = timedelta(hours=6)  # of the other processes while the first one judges
+PATIENCE = timedelta(hours=6)  # wait of the other processes while the first one evaluates
 
 
 class Devices:
@@ -30,30 +30,30 @@ class Devices:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes and judges."""
+        """True if this process writes and evaluates."""
         return self.process == 0
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """``model`` so that its gradients are averaged over the processes."""
+        """Return ``model`` with gradients that are averaged over the processes."""
         prepared: nn.Module = self._accelerator.prepare_model(model)
         return prepared
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of ``loss``."""
+        """Compute and add the gradients of ``loss``."""
         self._accelerator.backward(loss)
 
     @contextmanager
     def without_averaging(self, model: nn.Module) -> Iterator[None]:
-        """Around all backward passes of a step but the last."""
+        """Disable averaging, for all backward passes of a step except the last."""
         with self._accelerator.no_sync(model):
             yield
 
     def total(self, value: Tensor) -> float:
-        """The sum over the processes."""
+        """Return the sum over the processes."""
         return float(self._accelerator.reduce(value, "sum"))
 
     def agreed(self, value: float) -> float:
-        """The first process's value."""
+        """Return the first process's value."""
         if self.num_processes == 1:
             return value
         values = [value]
@@ -61,5 +61,5 @@ class Devices:
         return values[0]
 
     def meet(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has called this."""
         self._accelerator.wait_for_everyone()

@@ -30,18 +30,18 @@ BETAS = (0.9, 0.95)  # shorter memory of the second moment than Adam's 0.999, as
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """What a step did."""
+    """Result of a step."""
 
     loss: float  # mean over its samples, in the competition's unit
     tokens: int  # scored
 
 
 class Learner:
-    """A model, its optimizer, and the devices they are on.
+    """A model, its optimizer, and their devices.
 
     Args:
-        model: transformers' own, to know its attention; adapters are inside it already.
-        trained: The same, or what peft put around it.
+        model: transformers' own, to recognize its attention; adapters are inside it already.
+        trained: The same, or peft's wrapper around it.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Learner:
     ) -> None:
         self.weights = trained_parameters(trained)
         self.optimizer = _optimizer(self.weights, recipe)
-        # It plans for each length that it has not seen, nearly a second for the eight of a step.
+        # It plans for each new length, which takes nearly a second for the eight of a step.
         torch.backends.cuda.enable_cudnn_sdp(False)
         self._recipe = recipe
         self._devices = devices
@@ -62,15 +62,15 @@ class Learner:
         self._model: nn.Module = devices.prepare(trained)
 
     def step(self, number: int, rows: Sequence[Row]) -> Learned:
-        """Learn from ``rows``, the same in every process."""
+        """Train on ``rows``, which must be the same in every process."""
         world, rank = self._devices.num_processes, self._devices.process
         rate = self._recipe.learning_rate_at(number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # Dropout depends on seed, step and process only: a run that goes on needs no state.
+        # Dropout depends only on seed, step and process: a resumed run needs no state.
         torch.manual_seed(_seed(self._recipe.seed, number, rank))
         weights = gradient_weights(rows, self._recipe.weighting)
-        # From the longest on, so that packs fill up and processes get shares of like size.
+        # From the longest on, so that packs fill up and processes get shares of similar size.
         order = sorted(range(len(rows)), key=lambda n: -rows[n].tokens)[rank::world]
         mine, mine_weights = [rows[n] for n in order], [weights[n] for n in order]
         found = list(packs([row.encoded for row in mine], self._pack_tokens))
@@ -80,7 +80,7 @@ class Learner:
             with nullcontext() if is_last else self._devices.without_averaging(self._model):
                 nats = self.sums(pack)
                 weight = nats.new_tensor([mine_weights[n] for n in pack.numbers])
-                # Processes' gradients are averaged, and each has its share of the sum.
+                # Gradients are averaged over processes, and each process has a share of the sum.
                 self._devices.backward((nats * weight).sum() * world)
             per_nat = nats.new_tensor([mine[n].per_nat for n in pack.numbers])
             total += (nats.detach() * per_nat).sum()
@@ -94,7 +94,7 @@ class Learner:
         )
 
     def sums(self, pack: Pack) -> Tensor:
-        """-log p summed over the scored tokens of each sample of a pack, float32."""
+        """Return -log p summed over the scored tokens of each sample of a pack, float32."""
         device = self._devices.device
         places_P = torch.tensor(pack.before_scored, device=device)
         inputs: dict[str, Tensor] = {"input_ids": torch.tensor([pack.ids], device=device)}

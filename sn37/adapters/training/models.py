@@ -1,4 +1,4 @@
-"""The model that is trained: loaded, wrapped for low rank, written as a validator reads it."""
+"""The trained model: loaded, wrapped for low rank, and written in the form that validators read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sn37.adapters.scoring.model import loading
 from sn37.domain.training import Lora, Precision
 from sn37.durable import rename_whole
 
-# Besides weights and config: what a folder needs to be a model on its own.
+# Files besides weights and config that make a folder a complete model.
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -35,13 +35,13 @@ MAX_SHARD = "5GB"
 
 
 def load_base(folder: Path, precision: Precision, device: torch.device) -> PreTrainedModel:
-    """The model to start from, in the precision that its weights are trained in.
+    """Return the model to start from, in the precision in which its weights are trained.
 
     Raises:
         ModelFault: ``bad_config``.
     """
     loading.check_configs(folder)
-    # Of files that are read and written; training has a bar of its own.
+    # For reading and writing files; training has its own progress bar.
     disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
@@ -52,13 +52,13 @@ def load_base(folder: Path, precision: Precision, device: torch.device) -> PreTr
         trust_remote_code=False,
         use_safetensors=True,
     )
-    module: nn.Module = model  # transformers' wrapper of to() has lost its types
+    module: nn.Module = model  # transformers' wrapper of to() has no types
     module.to(device)
     return model
 
 
 def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
-    """``model`` with adapters, of which alone the weights are trained, in float32."""
+    """Return ``model`` with adapters; only their weights are trained, in float32."""
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
@@ -67,7 +67,7 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
         task_type="CAUSAL_LM",
     )
     with warnings.catch_warnings():
-        # peft 0.21 asks transformers 5.23 by a name that its version 6 will not have.
+        # peft 0.21 calls a name of transformers 5.23 that version 6 will not have.
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         wrapped = get_peft_model(model, config)
     for parameter in trained_parameters(wrapped).values():
@@ -77,15 +77,15 @@ def add_lora(model: PreTrainedModel, lora: Lora) -> nn.Module:
 
 
 def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Those that have a gradient, by name; tied ones once."""
+    """Return the parameters that have a gradient, by name; tied ones once."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def save_merged(model: PreTrainedModel, base: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Write ``model`` to ``folder``, adapters merged, beside the tokenizer of ``base``.
+    """Write ``model`` to ``folder``, with merged adapters and the tokenizer of ``base``.
 
-    The folder is complete as soon as it exists. Merged in float32 and rounded once, and out of
-    place: adding to the trained weights and taking away again would leave them changed.
+    The folder is complete as soon as it exists. Weights are merged in float32, rounded once and
+    not merged in place: adding and subtracting would change the trained weights.
     """
     scratch = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
@@ -102,7 +102,7 @@ def save_merged(model: PreTrainedModel, base: Path, folder: Path, dtype: torch.d
 
 
 def _merged(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of the model by the name it has without adapters."""
+    """Yield every tensor of the model with its name without adapters."""
     deltas = {}
     for name, module in model.named_modules():
         if isinstance(module, Linear):
@@ -119,7 +119,7 @@ def _merged(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
 
 
 def _say_dtype(config: Path, dtype: torch.dtype) -> None:
-    # transformers writes that of the weights in training.
+    # transformers writes the dtype of the weights in training.
     values = json.loads(config.read_bytes())
     values["dtype"] = str(dtype).removeprefix("torch.")
     config.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")

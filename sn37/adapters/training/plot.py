@@ -1,4 +1,4 @@
-"""The losses of a run as a picture."""
+"""Plot of the losses of a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sn37.domain.training import Evaluated, Step
 from sn37.durable import write_whole
 
-SMOOTHED = 20  # the line follows the mean of about so many steps
+SMOOTHED = 20  # the line follows the mean of about this many steps
 
 
 def draw(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) -> None:
@@ -39,7 +39,7 @@ def draw(file: Path, steps: Sequence[Step], evaluations: Sequence[Evaluated]) ->
 
 
 def _smooth(losses: Sequence[float]) -> list[float]:
-    """An exponential mean that is right from the first step on."""
+    """Return an exponential mean that is unbiased from the first step on."""
     keep = 1 - 1 / SMOOTHED
     mean, weight, found = 0.0, 0.0, []
     for loss in losses:

@@ -1,4 +1,4 @@
-"""From samples to what is learnt: the scorer's tokens, and what each nat weighs in its score."""
+"""Conversion of samples to training rows: tokens as scored, and each nat's weight in the score."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Row:
 
     @property
     def tokens(self) -> int:
-        """Of the whole row, those that are not scored included."""
+        """Number of tokens of the whole row, including those that are not scored."""
         return len(self.encoded.ids)
 
 
 def rows_of(job: TrainingJob, *, vocabulary: int) -> tuple[Row, ...]:
-    """The job's samples that have something to score, as a validator encodes them.
+    """Return the job's samples with something to score, as a validator encodes them.
 
     Raises:
         ModelFault: ``tokenizer`` or ``template``: a validator could not encode them.
@@ -66,7 +66,7 @@ def _encode(
 
 
 def gradient_weights(rows: Sequence[Row], weighting: Weighting) -> list[float]:
-    """What a nat of each row weighs in the loss of the step that the rows make up."""
+    """Return the weight of each row's nats in the loss of a step over these rows."""
     if weighting is Weighting.TOKEN:
         return [1 / sum(row.encoded.num_scored for row in rows)] * len(rows)
     return [row.per_nat / len(rows) for row in rows]

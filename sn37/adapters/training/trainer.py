@@ -1,7 +1,7 @@
 """The ``Trainer`` port: a loop over packed rows with transformers, peft and accelerate.
 
-Run by ``accelerate launch`` it trains on several devices: each process takes its share of a
-step's samples, gradients are averaged, the first process alone writes and judges.
+Started by ``accelerate launch`` it trains on several devices: each process takes its share of a
+step's samples, gradients are averaged, and only the first process writes and evaluates.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from sn37.ports.trainer import Judge, Listener, Trainer
 
 
 class TransformersTrainer:
-    """Trains on one device, or on those that ``accelerate launch`` gives.
+    """Trains on one device, or on those that ``accelerate launch`` provides.
 
     Args:
-        dtype: Of the weights as they are written; what validators load.
-        threads: Of the CPU's operators. Sums are split by it.
+        dtype: Of the written weights, which validators load.
+        threads: Of the CPU's operators. It decides how sums are split.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class TransformersTrainer:
             raise ModelRejected(str(fault), reason=fault.reason) from fault
         except torch.OutOfMemoryError as error:
             raise TrainerUnavailable(
-                "the device is full; lower pack_tokens, set gradient_checkpointing, or train "
-                f"with [training.lora]: {error}"
+                "the device's memory is full; lower pack_tokens, set gradient_checkpointing, or "
+                f"train with [training.lora]: {error}"
             ) from error
         except (OSError, SafetensorError) as error:
-            raise TrainerUnavailable(f"{job.run}: {error}; the same command goes on") from error
+            raise TrainerUnavailable(f"{job.run}: {error}; the same command resumes") from error
 
     def model_folder(self, job: TrainingJob, step: int) -> Path:
         """See :meth:`sn37.ports.trainer.Trainer.model_folder`."""
@@ -89,14 +89,14 @@ class _Run:
         self._folder = RunFolder(Path(job.run), fingerprint=job.fingerprint)
         if job.recipe.batch_samples < devices.num_processes:
             raise TrainingRefused(
-                f"batch_samples {job.recipe.batch_samples} is less than one for each of "
-                f"{devices.num_processes} processes"
+                f"batch_samples {job.recipe.batch_samples} is too small: use at least one for each "
+                f"of {devices.num_processes} processes"
             )
         torch.manual_seed(job.recipe.seed)  # adapters begin with random numbers
         self._model = load_base(Path(job.base), job.recipe.precision, devices.device)
         self._rows = rows_of(job, vocabulary=loading.vocabulary(self._model))
         if not self._rows:
-            raise TrainingRefused("no training sample has a token that is scored")
+            raise TrainingRefused("no training sample has a scored token")
         lora = job.recipe.lora
         trained = self._model if lora is None else add_lora(self._model, lora)
         self._learner = Learner(self._model, trained, job.recipe, devices)

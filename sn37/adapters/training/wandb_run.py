@@ -1,4 +1,4 @@
-"""A run's curves on Weights and Biases, for who asks for it. Needs wandb."""
+"""Optional upload of a run's curves to Weights and Biases. Needs wandb."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class WandbRun:
     """One run there, continued after a restart.
 
     Raises:
-        TrainerUnavailable: Nobody is logged in, or the service does not answer.
+        TrainerUnavailable: wandb has no login, or does not answer.
     """
 
     def __init__(self, *, project: str, folder: Path, fingerprint: str) -> None:
@@ -31,7 +31,7 @@ class WandbRun:
             raise TrainerUnavailable(
                 f"wandb: {str(error).rstrip('.')}; or train without wandb_project"
             ) from error
-        self._known = self._run.step  # what was sent before a restart is not sent again
+        self._known = self._run.step  # steps sent before a restart are not sent again
 
     def step(self, step: Step) -> None:
         if step.number >= self._known:

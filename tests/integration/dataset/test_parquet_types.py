@@ -184,7 +184,7 @@ def test_a_type_that_nobody_knows_is_refused_by_name_also_inside_another(tmp_pat
     try:
         column = pa.ExtensionArray.from_storage(Unheard(), pa.array(["a"]))
         path = written(tmp_path, column)
-        told = "column text is of type extension<acme.text.*is not read"
+        told = "column text is of type extension<acme.text.*cannot be read"
         with pytest.raises(UnreadableParquet, match=told):
             list(parquet_rows(path, required={"text": Kind.TEXT}))
     finally:

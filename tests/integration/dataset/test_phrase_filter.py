@@ -108,12 +108,12 @@ def test_a_list_is_read_with_comments_line_breaks_and_spaces() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("any gpt\nnone x", "line 2: begins with 'none'; write any, exact or #"),
-        ("# a\nany  ab", "line 2: 'ab' has fewer than 3 characters"),
-        ("any", "line 1: '' has fewer"),
-        ("any abc\nany xABCx", "line 2: every text with 'xABCx' is found by 'abc' of line 1"),
-        ("exact Abc\nany ABC\n", "line 1: every text with 'Abc' is found by 'ABC' of line 2"),
-        ("# nothing\n", "without a phrase"),
+        ("any gpt\nnone x", "line 2: it begins with 'none'; begin with any, exact or #"),
+        ("# a\nany  ab", "line 2: 'ab' would disqualify nearly every text"),
+        ("any", "line 1: '' would disqualify"),
+        ("any abc\nany xABCx", "line 2: every text with 'xABCx' also contains 'abc' of line 1"),
+        ("exact Abc\nany ABC\n", "line 1: every text with 'Abc' also contains 'ABC' of line 2"),
+        ("# nothing\n", "the list of phrases is empty"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_refused_with_the_line(text: str, why: str) -> None:
@@ -132,5 +132,5 @@ def test_threads_may_use_one_filter_at_the_same_time() -> None:
 
 
 def test_a_phrase_with_a_nul_is_refused() -> None:
-    with pytest.raises(PhraseError, match="line 1: holds a NUL"):
+    with pytest.raises(PhraseError, match="line 1: it contains a NUL"):
         parse_phrases("any one\0two")

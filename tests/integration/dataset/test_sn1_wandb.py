@@ -225,7 +225,7 @@ def test_other_tasks_are_taken_when_the_parameters_say_so(
 
 
 def test_a_request_without_signers_is_a_mistake_of_the_schedule() -> None:
-    with pytest.raises(ValueError, match="the schedule must name signers_netuid"):
+    with pytest.raises(ValueError, match="set signers_netuid in the schedule"):
         asyncio.run(RunQuestions(Sn1Parameters()).collect(PoolRequest(window=WINDOW)))
 
 

@@ -147,7 +147,7 @@ async def test_a_run_that_disappears_while_it_is_read_is_no_answer(wandb_host: W
             run.rows = run.rows[:5]
 
     wandb_host.on_request = shrink
-    with pytest.raises(DatasetUnavailable, match=r"lost steps|not the same"):
+    with pytest.raises(DatasetUnavailable, match=r"lost steps|changed between"):
         await read(wandb_host)
 
 
@@ -157,7 +157,7 @@ async def test_a_page_of_which_rows_are_missing_only_once_is_no_answer(
 ) -> None:
     fill(wandb_host)
     wandb_host.faults.append(Fault(operation=PAGE, data={"project": {"run": {"history": []}}}))
-    with pytest.raises(DatasetUnavailable, match="were not the same twice"):
+    with pytest.raises(DatasetUnavailable, match="changed between two reads"):
         await read(wandb_host)
 
 
@@ -166,7 +166,7 @@ async def test_a_listing_that_is_too_short_is_no_answer(wandb_host: WandbHost) -
     fill(wandb_host)
     listed: JsonValue = {"runCount": 5, "runs": {"edges": [], "pageInfo": {"hasNextPage": False}}}
     wandb_host.faults.append(Fault(operation=LISTING, data={"project": listed}))
-    with pytest.raises(DatasetUnavailable, match="has 5 runs in the window and lists 0"):
+    with pytest.raises(DatasetUnavailable, match="has 5 runs in the window but lists only 0"):
         await read(wandb_host)
 
 

@@ -160,7 +160,7 @@ _NAMES_AND_SIZES = (
         "t22 fifty thousand files",
         Reason.TOO_MANY_FILES,
         lambda good, _: {**good, **{f"f{i}.json": HubFile(b"{}") for i in range(50_000)}},
-        "a listing of more than",
+        "listing exceeds",
     ),
     Hostile("t22 a terabyte", Reason.TOO_LARGE, _claiming(WEIGHTS, 1 << 40)),
     Hostile("t12 tokenizer of 500 MB", Reason.TOO_LARGE, _claiming("tokenizer.json", 500 << 20)),

@@ -71,7 +71,7 @@ def test_a_refusal_stops_before_the_weights_are_transferred(
     code, out, _ = check(f"alice/model@{hub.publish('alice/model', folder)}")
     assert code == 1
     assert "failed       config" in out
-    assert " architecture: 'MambaForCausalLM' is not one of" in out
+    assert " architecture: 'MambaForCausalLM' is not allowed in this competition" in out
     assert hub.file_bytes("safetensors") == 0
 
 

@@ -76,7 +76,7 @@ async def test_t02_nothing_is_uploaded_where_everybody_can_read_it(
     hub: Hub, tmp_path: Path
 ) -> None:
     hub.publish("alice/model", write_model(tmp_path / "old"))
-    with pytest.raises(PublishRefused, match="choose a new name"):
+    with pytest.raises(PublishRefused, match="choose a new repository name"):
         await a_publisher(hub).upload(write_model(tmp_path / "new", 2), "alice/model", LIMITS)
     assert not hub.objects
     assert not any("/commit/" in served.path for served in hub.served)

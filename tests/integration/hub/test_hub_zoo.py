@@ -86,7 +86,7 @@ def test_t21_what_takes_more_memory_than_a_transfer_may_is_the_miners(
         report = decode_report(transfer.stdout.read())
     assert isinstance(report, ModelRejected)
     assert report.reason is Reason.MEMORY
-    assert "more memory than a transfer may have" in str(report)
+    assert "more memory than a transfer process may use" in str(report)
     assert not files_below(tmp_path / "cache")
 
 

@@ -149,7 +149,7 @@ def test_t46_frequencies_that_follow_the_longest_sample_are_found(
     assert caught.value.reason is Reason.BAD_CONFIG
     # Whatever name a config gives it, what the loaded model does is tried.
     check_positions(load(tmp_path), max_tokens=200)
-    with pytest.raises(ModelFault, match="rotary positions change within 201"):
+    with pytest.raises(ModelFault, match="rotary frequencies change within 201"):
         check_positions(load(tmp_path), max_tokens=201)
 
 

@@ -285,7 +285,7 @@ def test_t46_attention_that_is_not_ours_is_not_scored(
     model = a_model(tmp_path, "llama")
     scorer = LossModel(model)
     model.config._attn_implementation = "eager"
-    with pytest.raises(ModelFault, match="0 of 2 layers ran our attention") as caught:
+    with pytest.raises(ModelFault, match="0 of 2 layers ran the validator's attention") as caught:
         scorer.nats([a_sample(20)])
     assert caught.value.reason is Reason.UNSOUND
     monkeypatch.setattr(packed_bodies, "_attention_layers", lambda _: [])

@@ -160,7 +160,9 @@ def test_hidden_states_without_a_number_give_losses_without_one(value: float) ->
 def test_an_architecture_without_attention_of_ours_is_not_scored(tmp_path: Path) -> None:
     model = a_model(tmp_path, "llama")
     model.__class__ = type("OtherForCausalLM", (type(model),), {})
-    with pytest.raises(ModelFault, match="OtherForCausalLM is not scored") as caught:
+    with pytest.raises(
+        ModelFault, match="OtherForCausalLM is not a supported architecture"
+    ) as caught:
         LossModel(model)
     assert caught.value.reason is Reason.ARCHITECTURE
 

@@ -135,15 +135,23 @@ def test_a_namespace_takes_no_private_names(names: dict[str, int]) -> None:
         "{% set n = namespace(" + json.dumps(names) + ") %}" + TURNS,
         "{% set n = namespace() %}{% set n._x = 1 %}" + TURNS,
     ):
-        with pytest.raises(Exception, match="rename the attribute"):
+        with pytest.raises(Exception, match="cannot have the attribute"):
             shape_of(template, TOKENS)
 
 
 NOT_TEMPLATES = {
     "not UTF-8": ("chat_template.jinja", b"\xff\xfe{{ messages }}", "not UTF-8"),
-    "texts": ("tokenizer_config.json", {"chat_template": ["a", "b"]}, "something else"),
-    "nameless": ("tokenizer_config.json", {"chat_template": [{"name": "default"}]}, "something"),
-    "numbers": ("tokenizer_config.json", {"chat_template": [{"name": 1, "template": 2}]}, "else"),
+    "texts": ("tokenizer_config.json", {"chat_template": ["a", "b"]}, "other entries"),
+    "nameless": (
+        "tokenizer_config.json",
+        {"chat_template": [{"name": "default"}]},
+        "other entries",
+    ),
+    "numbers": (
+        "tokenizer_config.json",
+        {"chat_template": [{"name": 1, "template": 2}]},
+        "other entries",
+    ),
     "a number": ("tokenizer_config.json", {"chat_template": 7}, "not text"),
     "a mapping": ("tokenizer_config.json", {"chat_template": {"default": "x"}}, "not text"),
     "no default": (
@@ -199,7 +207,7 @@ def test_of_several_templates_the_default_is_taken(
         ("{{ 'a' * 10 ** 10 }}", "MemoryError: "),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "it does not end within 5 s",
+            "rendering does not end within 5 s",
         ),
     ],
 )

@@ -77,8 +77,8 @@ async def test_t59_blocks_that_come_just_in_time_do_not_add_up_to_more_than_the_
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        ("go_back", "out of turn"),
-        ("repeat_a_stage", "out of turn"),
+        ("go_back", "an unexpected message"),
+        ("repeat_a_stage", "an unexpected message"),
         ("invent_a_stage", "malformed"),
     ],
 )

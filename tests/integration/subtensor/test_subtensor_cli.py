@@ -100,7 +100,7 @@ def test_a_validator_with_everything_has_no_failure(cli: Cli, node: MemorySubstr
     assert code == 0
     assert not [name for name, (grade, *_) in checks.items() if grade == "failed"]
     assert checks["hash cross-check"][0] == "ok"
-    assert checks["commitments"][1].startswith("1 of models, 1 of other form")
+    assert checks["commitments"][1].startswith("1 name models, 1 are malformed")
     assert "uid 5" in checks["hotkey"][1]
     assert checks["commit-reveal"][0] == "ok"
     assert str(weights_version(sn37.__version__)) in checks["weights version"][1]
@@ -191,7 +191,7 @@ def test_a_wallet_that_is_not_there_is_one_failed_line(cli: Cli, node: MemorySub
     code, out = cli.run("check --wallet nobody --wallet-path /nowhere", node)
     assert code == 1
     assert re.search(r"^failed +wallet: no hotkey at /nowhere/nobody/hotkeys/default; ", out, re.M)
-    assert "commitments: 1 of models" in out
+    assert "commitments: 1 name models" in out
 
 
 def test_a_refused_port_is_one_failed_line(cli: Cli) -> None:

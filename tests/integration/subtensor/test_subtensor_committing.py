@@ -157,7 +157,7 @@ class TestSpace:
     async def test_the_epoch_s_space_is_the_chain_s_number(self) -> None:
         world = World()
         world.substrate.put("MaxSpace", (), 100, pallet="Commitments")
-        with pytest.raises(CommitmentRefused, match="never fit"):
+        with pytest.raises(CommitmentRefused, match="exceed the"):
             await sender(world).commit("x" * 101)
 
 

@@ -231,7 +231,7 @@ class TestAttacks:
         world.substrate.faults.refused = True
         reader = a_reader(world, bodiless, world.substrate)
         at = await reader.head()
-        with pytest.raises(ChainUnavailable, match="block 1200 is no longer kept there"):
+        with pytest.raises(ChainUnavailable, match="block 1200 is no longer kept by the endpoint"):
             await reader.commitments(at)
         world.substrate.faults.refused = False
         await world.clock.sleep(600)
@@ -249,7 +249,7 @@ class TestAttacks:
         for _ in range(3):
             book = await reader.commitments(at)
             assert in_order(book) == sorted(book.well_formed)
-        assert caplog.text.count("block 1200 is kept by no endpoint") == 1
+        assert caplog.text.count("no endpoint keeps block 1200") == 1
         world.substrate.faults.bodiless = False
         assert in_order(await reader.commitments(at)) == [CAROL.hotkey, ALICE.hotkey, BOB.hotkey]
 

@@ -60,7 +60,7 @@ def test_everybody_with_a_share_is_in_the_row_or_is_told_why_not(
     weights: WeightVector, max_weight: int
 ) -> None:
     if not any(weights.shares.get(hotkey, 0) > 0 for hotkey in ELIGIBLE):
-        with pytest.raises(WeightsRefused, match="nobody with a share"):
+        with pytest.raises(WeightsRefused, match="no hotkey with a share"):
             compose(weights, rules(), me=ME, evaluated_at=EVALUATED)
         return
     row = compose(weights, rules(max_weight=max_weight), me=ME, evaluated_at=EVALUATED)
@@ -88,6 +88,8 @@ def test_a_row_for_oneself_alone_is_free_of_minimum_and_maximum() -> None:
 
 
 def test_too_few_are_refused_and_nobody_is_added() -> None:
-    with pytest.raises(WeightsRefused, match="at least 3 miners, the standings have 1") as caught:
+    with pytest.raises(
+        WeightsRefused, match="at least 3 miners, but only 1 have a share"
+    ) as caught:
         compose(WeightVector({NAMES[1]: 1.0}), rules(min_weights=3), me=ME, evaluated_at=None)
     assert caught.value.code == "WeightVecLengthIsLow"

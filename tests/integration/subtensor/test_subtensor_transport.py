@@ -372,7 +372,7 @@ class TestWhatTheRuntimeLacks:
             with pytest.raises(ChainUnavailable, match=r"NoSuch(Map|Api)") as caught:
                 await network.connection.read("a question", use)
             assert "the chain's runtime 420 lacks" in str(caught.value)
-            assert "nonsense" not in str(caught.value)
+            assert "invalid answer" not in str(caught.value)
             assert caught.value.retry_after_s is None  # nobody rests
             assert (await network.reader.head()).number == 1002
             assert network.nodes[0].num_dialled == 1  # over the connection of before

@@ -115,7 +115,7 @@ def test_nobody_is_asked_where_nobody_sits(
 def test_a_wrong_password_is_one_line_without_it() -> None:
     with pytest.raises(SignerUnusable) as caught:
         open_hotkey(ENCRYPTED, password=lambda: "guess")
-    assert str(caught.value) == f"hotkey {ENCRYPTED}: this is not its password"
+    assert str(caught.value) == f"hotkey {ENCRYPTED}: wrong password"
 
 
 def test_an_encrypted_hotkey_without_a_password_says_how_to_give_it() -> None:

@@ -177,7 +177,7 @@ class TestRefusals:
         world.substrate.put("StakeThreshold", (), 2_000 * 10**9)
         refusal = await refusal_of(world)
         assert refusal.code == "NotEnoughStakeToSetWeights"
-        assert "1,000 is below the 2,000" in str(refusal)
+        assert "1,000 is below the required 2,000" in str(refusal)
 
     async def test_fewer_miners_than_the_subnet_demands(self) -> None:
         assert (await refusal_of(World(min_weights=3))).code == "WeightVecLengthIsLow"

@@ -100,7 +100,9 @@ def test_a_base_whose_vocabulary_is_smaller_than_the_competitions_tokenizer_is_r
     file.write_text(f'tokenizer = "{folder}/prescribed"\n{text}')
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 1
-    assert err.splitlines()[-1].startswith("error: vocabulary of 200, the competition's has ")
+    assert err.splitlines()[-1].startswith(
+        "error: vocabulary of 200, the competition's tokenizer has "
+    )
 
 
 def test_who_interrupts_it_is_told_that_it_goes_on(

@@ -1,1 +1,1 @@
-"""Models, tokenizers and losses. Shared by scoring and training."""
+"""Models, tokenizers and losses, shared by scoring and training."""

@@ -1,18 +1,17 @@
-"""Attention over packed rows: each sample sees itself only, causally. Child side.
+"""Attention over packed rows: each sample sees only itself, causally. Child side.
 
-transformers would build a T x T mask for a packed row and compute all of it; in some paths it
-adds the smallest float to a score, which a lower score of a visible key loses against. Here the
-row is cut at the samples' bounds and each piece goes through torch's fused attention with its
-causal flag, which skips the upper triangle. What an architecture adds is done here: a sliding
+transformers would build a T x T mask for a packed row and compute all of it. In some paths it
+adds the smallest float to a score, but a visible key's score may be lower still. Here the row is
+cut at the samples' bounds, and each piece goes through torch's fused attention with its causal
+flag, which skips the upper triangle. Additions of some architectures are computed here: a sliding
 window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
 
-Pieces are filled up with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
-sums depend on the piece's length, and a model could read there how many tokens are to come.
+Pieces are padded with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
+sums depend on the piece's length, which would tell a model how many tokens follow.
 
-A hidden key is not in the product or its score is minus infinity, so its weight is exactly 0
-whatever the scores are. One thing passes through a weight of 0: a value that is infinite or
-NaN, since 0 times it is NaN. That makes losses NaN and no loss better; ``careful`` computes
-without it.
+A hidden key is not in the product, or its score is minus infinity, so its weight is exactly 0
+whatever the scores are. One thing passes through a weight of 0: an infinite or NaN value, since
+its product with 0 is NaN. That makes losses NaN and improves none; ``careful`` avoids it.
 
 Shapes: H heads, G key/value heads, T tokens of the row, L of one sample, D a head's width.
 """
@@ -34,9 +33,9 @@ from sn37.adapters.scoring.model.precision import ROW_STEP, multiply
 from sn37.domain.reasons import Reason
 
 NAME = "sn37_packed"
-# Architectures whose attention, read in transformers 5.23 and checked by tests against
-# float64, is exactly what ``attend`` computes once it is registered. ``packed_bodies`` does
-# what Bart and Falcon need besides; no other architecture is scored.
+# Architectures whose attention is exactly what ``attend`` computes once it is registered, by the
+# code of transformers 5.23 and tests against float64. ``packed_bodies`` has the additions for
+# Bart and Falcon; no other architecture is scored.
 PACKED = frozenset(
     {
         "GPTNeoXForCausalLM",
@@ -56,15 +55,15 @@ Bounds = Sequence[tuple[int, int]]
 
 
 class PackedAttention:
-    """The attention of one model; ``bounds`` are those of the row it is about to see.
+    """The attention of one model; ``bounds`` are those of the next row.
 
-    With ``careful`` a token whose key or value is no number takes no part before its own place,
-    and makes NaN of all places that see it.
+    With ``careful``, a token whose key or value is not finite has no effect before its own place,
+    and turns all places that see it into NaN.
 
     Args:
-        products: What queries, keys and values are rounded to. The fused kernel adds in
-            float32 and rounds its weights and its result to the same.
-        layers: The attention modules in the order in which they are to run.
+        products: Type to which queries, keys and values are rounded. The fused kernel adds in
+            float32 and rounds its weights and its result to the same type.
+        layers: The attention modules in the order in which they must run.
     """
 
     def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
@@ -77,7 +76,7 @@ class PackedAttention:
         AttentionMaskInterface.register(NAME, no_mask)
 
     def check_all_ran(self) -> None:
-        """Once a row is through: every layer's attention was this one, once.
+        """Check after a row that every layer ran this attention, once.
 
         Raises:
             ModelFault: ``unsound``.
@@ -85,7 +84,8 @@ class PackedAttention:
         ran, self._ran = self._ran, []
         if ran != self._layers:
             raise ModelFault(
-                Reason.UNSOUND, f"{len(ran)} of {len(self._layers)} layers ran our attention"
+                Reason.UNSOUND,
+                f"{len(ran)} of {len(self._layers)} layers ran the validator's attention",
             )
 
     def attend(
@@ -101,7 +101,7 @@ class PackedAttention:
         softcap: float | None = None,
         **_: object,
     ) -> tuple[Tensor, None]:
-        """transformers' attention interface: (1, T, H, D), and no attention weights."""
+        """Implement transformers' attention interface: (1, T, H, D), and no attention weights."""
         self._ran.append(id(module))
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
@@ -123,13 +123,13 @@ class PackedAttention:
 
 
 def no_mask(*_: object, **__: object) -> None:
-    """The row's structure is in ``bounds``; a mask would only repeat it."""
+    """Return no mask: ``bounds`` has the row's structure already."""
 
 
 def fused(
     query: Tensor, key: Tensor, value: Tensor, scaling: float | None, window: int | None
 ) -> Tensor:
-    """Causal attention of one sample, (1, H, L, D), by torch's kernel; can be differentiated."""
+    """Return causal attention of one sample, (1, H, L, D), by torch's kernel; differentiable."""
     if window is None:
         return scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling, enable_gqa=_is_grouped(query, key)
@@ -137,7 +137,7 @@ def fused(
     length = query.shape[2]
     mask_LL = visible_keys(0, length, length, window, query.device)
     if query.is_cuda and _is_grouped(query, key):
-        # No kernel of a GPU's takes groups and a mask: torch would write down all H x L x L scores.
+        # No GPU kernel accepts both groups and a mask: torch would store all H x L x L scores.
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
     return scaled_dot_product_attention(
         query, key, value, mask_LL, scale=scaling, enable_gqa=_is_grouped(query, key)
@@ -147,7 +147,7 @@ def fused(
 def _without_broken(
     key: Tensor, value: Tensor, window: int | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys and values with 0 for what is no number, and where queries (L, 1) see such a token."""
+    """Return keys and values with 0 for non-finite ones, and the queries (L, 1) that see them."""
     numbers_1GL = torch.isfinite(key).all(dim=3) & torch.isfinite(value).all(dim=3)
     up_to_L = (~numbers_1GL.all(dim=1)).squeeze(0).cumsum(dim=0)
     seen_L = up_to_L.clone()
@@ -165,7 +165,7 @@ def _capped(
     window: int | None,
     softcap: float,
 ) -> Tensor:
-    """softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
+    """Return softmax(cap * tanh(q k / cap)) v (Gemma 2, arXiv 2408.00118, section 2.3)."""
     heads, length = query.shape[1], query.shape[2]
     scale = query.shape[3] ** -0.5 if scaling is None else scaling
     query = query.squeeze(0)
@@ -185,8 +185,8 @@ def _capped(
 def visible_keys(
     first: int, stop: int, num_keys: int, window: int | None, device: torch.device
 ) -> Tensor:
-    """Which keys the queries ``[first, stop)`` see: themselves and what precedes, in a window
-    the newest ``window`` of them."""
+    """Return a mask of the keys that the queries ``[first, stop)`` see: themselves and earlier
+    ones, in a window only the newest ``window`` of them."""
     query = torch.arange(first, stop, device=device).unsqueeze(1)
     key = torch.arange(num_keys, device=device)
     visible = key <= query

@@ -1,17 +1,17 @@
-"""No position sees what comes after it: measured on the samples of the round. Child side.
+"""Probe on a round's samples that no position sees later tokens. Child side.
 
-Our attention is causal by construction. This measures what it comes to, whatever the reason
-would be: some of a round's samples are laid into rows of their own and scored twice, the second
-time with other tokens from a random cut on and with other neighbours. Nothing before the cut
-may differ by a single bit; both rows have one shape, so kernels treat their places alike.
+Our attention is causal by construction. This check measures the result, whatever the cause of a
+fault: some of a round's samples are put into their own rows and scored twice, the second time with
+other tokens after a random cut and with other neighbours. Nothing before the cut may differ by
+a single bit. Both rows have one shape, so kernels treat their places alike.
 
-Which samples and where is drawn from the round's seed, which nobody knows before the block
-whose hash drew the samples. A block's probe depends on the seed, its number and its samples
-alone, so that a resumed job has the same.
+The samples and cuts are drawn from the round's seed, which is unknown before the block whose hash
+drew the samples. A block's probe depends only on the seed, its number and its samples, so that a
+resumed job has the same.
 
 Cost: two short rows in the round's first block and in every ``PERIOD``-th, of at most
 ``MOST_OF_FIRST`` and ``MOST_OF_BLOCK`` of the block's tokens: less than 5 % of a round of 300
-samples. A block whose every sample is longer than that has its shortest probed.
+samples. If every sample of a block is longer than that, its shortest is probed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from sn37.domain.reasons import Reason
 PERIOD = 5  # blocks of 16 samples from one probe to the next
 MOST_OF_FIRST = 4  # a quarter: room for a sample of twice the block's mean length
 MOST_OF_BLOCK = 6  # a sixth
-NEIGHBOUR_TOKENS = 32  # of the sample before and of the one after, from their beginnings
+NEIGHBOUR_TOKENS = 32  # from the beginnings of the sample before and of the one after
 
-_SHAKEN_BYTES = 8  # of one drawn number: no remainder is favoured by more than 2^-40
+_SHAKEN_BYTES = 8  # of a drawn number: no remainder is more likely by over 2^-40
 
 
 class Rows(Protocol):
-    """What scores rows: ``LossModel``."""
+    """The part of ``LossModel`` that scores rows."""
 
     def row_nats(
         self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
@@ -51,10 +51,10 @@ class Probe:
     """A row to score twice.
 
     Attributes:
-        row: The beginning of one sample, the sample that is probed, the beginning of another.
-        ids: Other tokens for the row: everything but the sample's own before the cut differs.
-        number: The sample's place in its block.
-        cut: The first of the sample's tokens that differs; it is one of those scored.
+        row: The beginning of one sample, the probed sample, the beginning of another.
+        ids: Other tokens for the row: all differ except the sample's own before the cut.
+        number: The sample's index in its block.
+        cut: The first of the sample's tokens that differs; it is a scored one.
     """
 
     row: Pack
@@ -64,8 +64,8 @@ class Probe:
 
     @property
     def num_compared(self) -> int:
-        """Losses that must not change. The last is that of the token at the cut itself, which
-        its position predicts without having seen it."""
+        """Number of losses that must not change. The last is that of the token at the cut itself,
+        whose position predicts it without having seen it."""
         return self.cut - self.row.samples[1].first + 1
 
 
@@ -74,7 +74,7 @@ class Probes:
 
     Args:
         seed: Hexadecimal, of the round.
-        vocabulary: Tokens that the model knows.
+        vocabulary: Number of tokens that the model knows.
     """
 
     def __init__(self, scorer: Rows, *, seed: str, vocabulary: int) -> None:
@@ -84,10 +84,10 @@ class Probes:
 
     @counted
     def check(self, block: int, samples: Sequence[Encoded]) -> None:
-        """Probe a block, if it is one of those that are.
+        """Probe a block, if it has a probe.
 
         Args:
-            block: Its number among all of the job, those that are skipped included.
+            block: Its number among all of the job, including skipped ones.
 
         Raises:
             ModelFault: ``unsound``: a loss changed.
@@ -97,10 +97,10 @@ class Probes:
             return
         first, changed = self._twice(probe, careful=False)
         if not torch.isfinite(changed).all():
-            # 0 times a replaced token's infinite value is NaN: no sight of it. The model pays
-            # for such NaNs where they are in the round's own samples.
+            # 0 times a replaced token's infinite value is NaN, although it was not seen. The model
+            # pays for such NaNs in the round's own samples.
             first, changed = self._twice(probe, careful=True)
-        # A loss that is no number already costs the most; it has no opinion.
+        # A loss that is not finite already costs the most and is not compared.
         differs = (first != changed) & torch.isfinite(first)
         if not differs.any():
             return
@@ -119,15 +119,15 @@ class Probes:
 
 
 def draw(samples: Sequence[Encoded], *, seed: str, block: int, vocabulary: int) -> Probe | None:
-    """A block's probe, if it has one; ``samples`` are all of the block."""
+    """Return a block's probe, if it has one; ``samples`` are all of the block."""
     phase = next(_numbers(f"{seed}|phase", 1))
     scored = [n for n, sample in enumerate(samples) if sample.num_scored]
     if not scored or (block and (block + phase) % PERIOD):
         return None
     choice, *drawn = _numbers(f"{seed}|{block}", 4)
     number = _sample(samples, scored, choice, is_first=block == 0)
-    # Turn by turn near the end, near the beginning, anywhere; the first block has the end, where
-    # nearly all of what looks ahead is seen.
+    # In turn near the end, near the beginning, anywhere. The first block has a cut near the end,
+    # which detects nearly all models that look ahead.
     kind = 0 if block == 0 else (block // PERIOD + phase // PERIOD) % 3
     cut = _cut(samples[number], kind, drawn)
     place = scored.index(number)
@@ -143,7 +143,7 @@ def draw(samples: Sequence[Encoded], *, seed: str, block: int, vocabulary: int) 
 def _sample(
     samples: Sequence[Encoded], scored: Sequence[int], choice: int, *, is_first: bool
 ) -> int:
-    """The longest sample that the first block has room for; any such sample of another."""
+    """Return the longest sample that fits, in the first block; any that fits, in another."""
     most = sum(len(samples[n].ids) for n in scored)
     most //= MOST_OF_FIRST if is_first else MOST_OF_BLOCK
     fitting = [n for n in scored if 2 * (len(samples[n].ids) + 2 * NEIGHBOUR_TOKENS) <= most]
@@ -155,8 +155,8 @@ def _sample(
 
 
 def _cut(sample: Encoded, kind: int, drawn: Sequence[int]) -> int:
-    """One of the scored tokens. Near an end means that each power of two of the distance is as
-    likely as the next."""
+    """Return one of the scored tokens. Near an end, each power of two of the distance has the
+    same probability."""
     power, offset, anywhere = drawn
     reach = 1 << power % (sample.num_scored.bit_length() + 1)
     near = offset % min(reach, sample.num_scored)
@@ -165,13 +165,13 @@ def _cut(sample: Encoded, kind: int, drawn: Sequence[int]) -> int:
 
 
 def _beginning(sample: Encoded) -> Encoded:
-    """A neighbour, of which nothing is scored."""
+    """Return a neighbour, of which nothing is scored."""
     ids = sample.ids[:NEIGHBOUR_TOKENS]
     return replace(sample, ids=ids, first=len(ids))
 
 
 def _others(ids: Sequence[int], key: str, vocabulary: int) -> list[int]:
-    """Another token for each: 1 to ``vocabulary`` - 1 further on, behind the last comes 0."""
+    """Return another token for each: 1 to ``vocabulary`` - 1 further on, with 0 after the last."""
     steps = max(1, vocabulary - 1)
     drawn = _numbers(key, len(ids))
     return [(t + 1 + n % steps) % vocabulary for t, n in zip(ids, drawn, strict=True)]

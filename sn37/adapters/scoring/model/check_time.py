@@ -1,6 +1,6 @@
-"""How much of a worker's time goes into checks of soundness, for bench/scorer.py. Child side.
+"""Measurement of the time for soundness checks in a worker, for bench/scorer.py. Child side.
 
-A check is marked where it is defined, so that the benchmark finds those that are added later.
+A check is marked where it is defined, so that the benchmark includes checks that are added later.
 Nothing in a worker reads the sum.
 """
 
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class CheckTime:
-    """Seconds of all calls that were marked, one within another counted once."""
+    """Seconds of all marked calls; nested calls count once."""
 
     seconds: float = 0.0
     depth: int = 0
@@ -28,7 +28,7 @@ OF_THIS_PROCESS = CheckTime()
 
 
 def counted(check: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Mark a function as a check of soundness. On a GPU it must wait for what it starts."""
+    """Mark a function as a soundness check. On a GPU it must wait for the work that it starts."""
 
     @wraps(check)
     def measured(*args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -15,16 +15,16 @@ from sn37.adapters.scoring.model.loading import DTYPES
 def configure(*, device: str, threads: int) -> torch.device:
     """Fix everything that may change a sum's order or precision; open the device.
 
-    The number of threads decides how sums are split, so it is part of the environment that
-    receipts name.
+    The number of threads decides how sums are split, so receipts name it as part of the
+    environment.
 
     Raises:
         RuntimeError: The device does not start.
     """
-    random.seed(0)  # jinja's "random" filter draws from it; templates must render alike
+    random.seed(0)  # jinja's "random" filter uses it; templates must render alike
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Nothing reads memory before it is written; filling it would only take time.
+    # Memory is never read before it is written; filling it would only take time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.benchmark = False
@@ -37,7 +37,7 @@ def configure(*, device: str, threads: int) -> torch.device:
 
 
 def environment(device: torch.device, dtype: str, threads: int) -> Mapping[str, str]:
-    """What a loss's last bits depend on, for receipts."""
+    """Return everything that a loss's last bits depend on, for receipts."""
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
         runtime = f"cuda {torch.version.cuda}"

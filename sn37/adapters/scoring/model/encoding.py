@@ -1,30 +1,29 @@
-"""From samples to token ids, and from nats to losses. Child side.
+"""Conversion of samples to token ids, and of nats to losses. Child side.
 
-A sample becomes ``context + target``: for reference loss the template's text up to the
-response, and the response; for text loss nothing, and the text. Both are tokenised on their
-own and joined, so no token spans the border. A tokenizer's BOS token is put in front unless
-the context begins with it.
+A sample becomes ``context + target``. For reference loss these are the template's text up to the
+response, and the response; for text loss nothing, and the text. Each is tokenised alone and then
+joined, so no token spans the border. A tokenizer's BOS token is put in front unless the context
+begins with it.
 
 With a prescribed tokenizer the unit is nats per token. Context and target share the window
 (``max_tokens``): the context loses tokens from its left, after a BOS, and keeps at least one;
-then the target loses tokens from its right. A target that nothing precedes gives its first
-token to the context. All that is the same for every model. Where a model has positions for
-less than the window, every token that it cannot reach costs ``log(V)`` nats, as under a
-uniform distribution over the V ids of the tokenizer. A text that the tokenizer cannot encode
-costs the worst loss.
+then the target loses tokens from its right. A target without any context gives its first token
+to the context. All that is the same for every model. If a model has fewer positions than the
+window, every token that it cannot reach costs ``log(V)`` nats, as under a uniform distribution
+over the V ids of the tokenizer. A text that the tokenizer cannot encode costs the worst loss.
 
 With the model's own tokenizer the unit is bits per UTF-8 byte of the target, in NFC. Every
 byte is paid for, and docs/scoring.md shows that no tokenizer makes the bits of all texts of
 one length smaller than a distribution allows:
 
-- Half as many tokens as the target has bytes are kept free for it, whatever its tokens are.
-- A first token that nothing precedes costs ``log2(V)`` for the V rows of the embedding.
+- Half as many tokens as the target has bytes are reserved for it, whatever its tokens are.
+- A first token without any context costs ``log2(V)`` for the V rows of the embedding.
 - Bytes beyond the window cost 8 bits each.
-- What the tokens do not spell exactly is written out (``patching``), and costs
-  ``16 + log2(max_tokens + 1)`` bits besides.
+- Text that the tokens do not spell exactly is written out (``patching``), and costs
+  ``16 + log2(max_tokens + 1)`` bits in addition.
 
-Nothing to score gives 0.0. Of very long texts only the part next to the border between prompt and
-target is tokenised (``CHARACTERS_PER_TOKEN``).
+A sample without anything to score has a loss of 0.0. Of very long texts only the part next to the
+border between prompt and target is tokenised (``CHARACTERS_PER_TOKEN``).
 """
 
 from __future__ import annotations
@@ -43,24 +42,24 @@ from sn37.domain.reasons import Reason
 from sn37.domain.scoring.worst_loss import WORST_NATS_PER_TOKEN
 
 BITS_PER_BYTE = 8  # of a byte that is written out
-# Of a text only so many characters are tokenised for each token of the window, a prompt's last
-# and a target's first ones. English has 4 to 5 a token. A row may have 200,000 characters, which
-# take a second, and a round hundreds of rows.
+# Characters of a text that are tokenised for each token of the window: a prompt's last and a
+# target's first ones. English has 4 to 5 a token. A row may have 200,000 characters, which take
+# a second, and a round has hundreds of rows.
 CHARACTERS_PER_TOKEN = 8
-_INEXACT_BITS = 16  # says that a sample is not spelt exactly
+_INEXACT_BITS = 16  # mark a sample that is not spelt exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """Token ids, those from ``first`` on are scored.
+    """Token ids; those from ``first`` on are scored.
 
     Attributes:
         num_bytes: Of the target, in UTF-8.
-        unscored_bytes: Of those, written out; 0 with a prescribed tokenizer.
-        unscored_tokens: Beyond the model's positions; 0 with a tokenizer of the model's own.
-        extra: Charged beside what is scored or written out, in the unit of the sum: bits with
-            the model's own tokenizer, nats with a prescribed one.
-        fault: Why encoding and decoding do not give the target back, if they do not.
+        unscored_bytes: Those of them that are written out; 0 with a prescribed tokenizer.
+        unscored_tokens: Beyond the model's positions; 0 with a model's own tokenizer.
+        extra: Charged in addition to scored tokens and written bytes, in the unit of the sum: bits
+            with the model's own tokenizer, nats with a prescribed one.
+        fault: Why encoding and decoding do not restore the target, if they do not.
     """
 
     ids: tuple[int, ...]
@@ -90,12 +89,12 @@ class Encoder:
     ) -> None:
         """Args:
             vocabulary: Rows of the model's embedding.
-            positions: The longest sequence that the model has positions for, if it has a table.
+            positions: The longest sequence in the model's table of positions, if it has one.
 
         Raises:
             ModelFault: ``tokenizer``: the vocabulary does not cover a prescribed tokenizer, or
-                one of the model's own has an id that stands for two tokens. ``bad_config``:
-                there are positions for less than two tokens.
+                an id of the model's own stands for two tokens. ``bad_config``: there are fewer than
+                two positions.
         """
         self._tokenizer = tokenizer
         self._prescribed = prescribed
@@ -105,43 +104,43 @@ class Encoder:
         self._vocabulary = vocabulary
         if self._reach < 2:
             raise ModelFault(
-                Reason.BAD_CONFIG, f"a table of {self._reach} positions: one token needs another"
+                Reason.BAD_CONFIG, f"the model has {self._reach} positions: at least two are needed"
             )
         if prescribed and tokenizer.size > vocabulary:
             raise ModelFault(
                 Reason.TOKENIZER,
-                f"vocabulary of {vocabulary}, the competition's has {tokenizer.size}",
+                f"vocabulary of {vocabulary}, the competition's tokenizer has {tokenizer.size}",
             )
         if not prescribed and (twin := tokenizer.twin()) is not None:
-            # Which of them it is decoded to differs from process to process.
+            # The token to which it is decoded differs from process to process.
             raise ModelFault(Reason.TOKENIZER, f"two tokens share an id, {twin}")
 
     @property
     def pays_by_byte(self) -> bool:
-        """Whether the tokenizer is the model's own, and may be at fault."""
+        """True if the tokenizer is the model's own, and may be at fault."""
         return not self._prescribed
 
     def pair(self, shape: Shape, prompt: str, response: str) -> Encoded:
-        """A sample of reference loss."""
+        """Encode a sample of reference loss."""
         try:
             context = self._tokenizer.context(shape, _sound(prompt[-self._most_characters :]))
         except CannotTokenize:
-            context = []  # a worse prediction is the price
+            context = []  # the model pays by a worse prediction
         return self._encode(context, _sound(response))
 
     def text(self, text: str) -> Encoded:
-        """A sample of text loss."""
+        """Encode a sample of text loss."""
         return self._encode([], _sound(text))
 
     def decoded(self, ids: Sequence[int]) -> str:
-        """What the tokenizer makes of some ids; nothing where it gives up."""
+        """Return the tokenizer's text for some ids; empty if it fails."""
         try:
             return self._tokenizer.decode(ids)
         except CannotTokenize:
             return ""
 
     def loss(self, encoded: Encoded, nats: float) -> float:
-        """The sample's loss from the sum of -log p over its scored tokens."""
+        """Return the sample's loss from the sum of -log p over its scored tokens."""
         if self._prescribed:
             count = encoded.num_scored + encoded.unscored_tokens
             return (nats + encoded.extra) / count if count else 0.0
@@ -191,8 +190,8 @@ class Encoder:
 
     def _encode_own(self, context: list[int], text: str, *, has_bos: bool) -> Encoded:
         body = text.encode()
-        # By the bytes, which everybody knows: by the tokens, the length of the context would
-        # tell the model something that the tokenizer has made up.
+        # By bytes, which are independent of the tokenizer: if it counted tokens, the length of the
+        # context would tell the model something that its tokenizer has made up.
         reserved = min(self._reach - 1, (len(body) + 1) // 2)
         context = _window(context, self._reach - reserved, has_bos)
         try:
@@ -215,7 +214,7 @@ class Encoder:
                 return self._written_out(body, str(error))
         if len(known) < len(target) and not is_cut:
             fault = (
-                f"token {target[len(known)]}, the model's vocabulary ends at {self._vocabulary - 1}"
+                f"token {target[len(known)]} is above the vocabulary's last, {self._vocabulary - 1}"
             )
         return Encoded(
             ids=(*context, *kept),
@@ -227,9 +226,9 @@ class Encoder:
         )
 
     def _spelt_exactly(self, kept: list[int], body: bytes) -> int | None:
-        """How many bytes tokens spell, by the table alone, where they begin ``body``.
+        """Return the number of bytes that tokens spell by the table, if they begin ``body``.
 
-        Only the first may spell nothing: tokens that do could be added without end.
+        Only the first token may spell nothing: otherwise such tokens could be added without end.
         """
         if self._tokenizer.spelling is None:
             return None
@@ -239,10 +238,10 @@ class Encoder:
         return sum(map(len, pieces))
 
     def _patched(self, kept: list[int], body: bytes, *, is_cut: bool) -> tuple[int, float, str]:
-        """Bytes to write out, bits besides, and whether something was lost.
+        """Return bytes to write out, additional bits, and a fault if text was lost.
 
         Raises:
-            CannotTokenize: The tokenizer's decoder gave up.
+            CannotTokenize: The tokenizer's decoder failed.
         """
         if self._tokenizer.spelling is None:
             text = self._tokenizer.decode(kept)
@@ -255,7 +254,7 @@ class Encoder:
         return found.num_bytes, self._inexact_bits + found.bits(len(body)) - written, fault
 
     def _written_out(self, body: bytes, fault: str) -> Encoded:
-        """A target that costs what it costs to write it down, and is not scored."""
+        """Return a target that is written out in full and not scored."""
         found = patch(body, b"")
         written = BITS_PER_BYTE * found.num_bytes
         return Encoded(
@@ -269,17 +268,17 @@ class Encoder:
 
     @property
     def _inexact_bits(self) -> float:
-        """That a sample is not spelt exactly, and how many tokens are its."""
+        """Bits that mark a sample as not spelt exactly, and count its tokens."""
         return _INEXACT_BITS + math.log2(self._max_tokens + 1)
 
 
 def _sound(text: str) -> str:
-    """Text that has an encoding in UTF-8; halves of surrogate pairs become question marks."""
+    """Return text that UTF-8 can encode; halves of surrogate pairs become question marks."""
     return text.encode(errors="replace").decode()
 
 
 def _window(context: list[int], room: int, starts_with_bos: bool) -> list[int]:
-    """At most ``room`` tokens of the context, but one at least, from its end."""
+    """Return at most ``room`` tokens from the end of the context, but at least one."""
     keep = min(len(context), max(1, room))
     if keep == len(context):
         return context

@@ -1,4 +1,4 @@
-"""How the worker's own modules say that a model is at fault, or that we are."""
+"""Exceptions by which the worker's modules blame the model or us."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class ModelFault(Exception):
 
 
 class OurFault(Exception):
-    """What the competition prescribes does not work; becomes ``ScorerUnavailable``."""
+    """Something that the competition prescribes does not work; becomes ``ScorerUnavailable``."""

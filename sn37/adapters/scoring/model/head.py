@@ -1,15 +1,15 @@
-"""From hidden states to -log p without tokens x vocabulary logits. Child side.
+"""Computation of -log p from hidden states without tokens x vocabulary logits. Child side.
 
 Shapes: P scored positions, D hidden, V vocabulary, C tokens of the vocabulary in one tile, R
-positions that are watched.
+watched positions.
 
 For an architecture whose logits are one linear map, with or without a soft cap, the
 log-sum-exp runs over tiles of the vocabulary with a running maximum and sum in float32
-(Milakov and Gimelshein, arXiv 1805.02867), in two buffers that are kept: fresh ones cost more
+(Milakov and Gimelshein, arXiv 1805.02867), in two reused buffers: new ones would cost more
 than the tiles save. The weights of a tile are converted for their product (``precision``). Every
-other architecture goes through its own ``forward``, a few positions at a time.
+other architecture uses its own ``forward``, a few positions at a time.
 
-A target's logit is read out of the tile that enters the sum. Nothing is computed for the target
+A target's logit is read from the tile that enters the sum. Nothing is computed for the target
 alone: a second computation of one number differs from the first, and weights can be chosen so
 that it differs by any number of nats. For the same reason no product depends on the targets, and
 no product has few rows: libraries add those in another order (``precision.ROW_STEP``).
@@ -31,15 +31,15 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from sn37.adapters.scoring.model import precision
 from sn37.adapters.scoring.model.attention import PACKED
 
-# Architectures whose logits are lm_head(hidden), capped or not, read in transformers 5.23 and
-# checked by tests against float64.
+# Architectures whose logits are lm_head(hidden), capped or not, by the code of transformers 5.23
+# and tests against float64.
 LINEAR = PACKED | {"FalconForCausalLM"}
-# Those whose code in transformers caps the logits. In the config of others the key has no effect.
+# Those whose code in transformers caps the logits. In other configs the key has no effect.
 SOFT_CAPPED = frozenset({"Gemma2ForCausalLM"})
 TILE_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 27}  # float32 numbers of one tile: 8 and 512 MiB
-MIN_TILE = 256  # tokens; below, products lose speed
-# A tile's width is a multiple of it: a GPU's fast kernels want rows that begin at 16 bytes, and
-# take a sixth of the time of those for any width. A CPU has no such wish.
+MIN_TILE = 256  # tokens; products are slower below
+# A tile's width is a multiple of it: a GPU's fast kernels need rows that begin at multiples of 16
+# bytes, and take a sixth of the time of those for any width. A CPU does not need that.
 TILE_STEP = {"cpu": 1, "cuda": 64}
 
 
@@ -47,22 +47,22 @@ class Head(Protocol):
     """The part of a model that follows its hidden states."""
 
     def nats(self, hidden_PD: Tensor, targets: Sequence[int]) -> Tensor:
-        """-log p of each target, float32, on the model's device."""
+        """Return -log p of each target, float32, on the model's device."""
         ...
 
     def watched_nats(
         self, hidden_PD: Tensor, targets: Sequence[int], watched: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
-        """The same, and -log p of every token of the vocabulary at the positions ``watched``.
+        """Return the same, and -log p of every token at the positions ``watched``.
 
-        Both are read from the same tiles: a target's loss is its entry, bit for bit. ``watched``
-        ascends.
+        Both are read from the same tiles: a target's loss equals its entry, bit for bit.
+        ``watched`` is ascending.
         """
         ...
 
 
 def head_of(model: PreTrainedModel, products: torch.dtype) -> Head:
-    """The head for the architecture of ``model``."""
+    """Return the head for the architecture of ``model``."""
     output: object = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     name = type(model).__name__
     if name in LINEAR and isinstance(output, nn.Linear):
@@ -72,13 +72,13 @@ def head_of(model: PreTrainedModel, products: torch.dtype) -> Head:
 
 
 class LogSumExp:
-    """-log p from logits that come tile by tile, for each position's target and for the
+    """-log p from logits that arrive tile by tile, for each position's target and for the
     vocabulary of a few positions.
 
     Args:
-        targets_P: Each position's.
+        targets_P: Target of each position.
         watched_R: Positions.
-        vocabulary: How many tokens have logits.
+        vocabulary: Number of tokens with logits.
     """
 
     def __init__(self, targets_P: Tensor, watched_R: Tensor, vocabulary: int) -> None:
@@ -86,14 +86,14 @@ class LogSumExp:
         self._targets_P = targets_P
         self._watched_R = watched_R
         self._watched_RV = torch.empty(watched_R.shape[0], vocabulary, device=device)
-        # A target that is no token of the vocabulary has a loss that is no number.
+        # A target that is not a token of the vocabulary has a loss of NaN.
         self._chosen_P = torch.full((count,), torch.nan, device=device)
-        # The least number, not -inf: a tile of -inf alone is one of zero probabilities.
+        # The least number, not -inf: a tile of only -inf has zero probabilities.
         self._top_P = torch.full((count,), torch.finfo(torch.float32).min, device=device)
         self._sum_P = torch.zeros(count, device=device)
 
     def add(self, logits_PC: Tensor, first: int) -> None:
-        """Take the logits of the tokens from ``first`` on; they are overwritten."""
+        """Add the logits of the tokens from ``first`` on; they are overwritten."""
         count = logits_PC.shape[1]
         place_P = self._targets_P - first
         is_here_P = (place_P >= 0) & (place_P < count)
@@ -106,10 +106,10 @@ class LogSumExp:
         self._top_P = new_P
 
     def nats(self) -> tuple[Tensor, Tensor]:
-        """Of the targets, and of every token at the watched positions.
+        """Return nats of the targets, and of every token at the watched positions.
 
-        The logits are subtracted from each other first. Added to a large one, the logarithm of
-        the sum would vanish, and with it the difference between sure and undecided.
+        Logits are subtracted from each other first. If the logarithm of the sum were added to a
+        large logit, it would vanish, and with it the difference between sure and undecided.
         """
         log_P = self._sum_P.log()
         targets_P = (self._top_P - self._chosen_P) + log_P
@@ -128,7 +128,7 @@ class TiledHead:
         softcap: float | None = None,
         tile_elements: int | None = None,
     ) -> None:
-        """Args: tile_elements: numbers of one tile, by default what suits the device."""
+        """Args: tile_elements: numbers of one tile; the default suits the device."""
         self._weight_VD = layer.weight
         self._bias_V: Tensor | None = layer.bias
         self._products = products
@@ -158,12 +158,12 @@ class TiledHead:
         return nats_P[: len(targets)], vocabulary_RV
 
     def _width(self, num_rows: int) -> int:
-        """Tokens of a tile."""
+        """Return the number of tokens of a tile."""
         width = max(MIN_TILE, self._max_elements // num_rows // self._step * self._step)
         return min(self._weight_VD.shape[0], width)
 
     def _tile(self, input_PD: Tensor, first: int, stop: int) -> Tensor:
-        """float32 logits of the vocabulary's tokens ``[first, stop)``, in a buffer."""
+        """Return float32 logits of the vocabulary's tokens ``[first, stop)``, in a buffer."""
         weight_CD = self._weight_VD[first:stop]
         if weight_CD.dtype is not self._products:
             stored_CD = weight_CD
@@ -182,7 +182,7 @@ class TiledHead:
         return logits_PC
 
     def _buffer(self, use: str, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Memory that is kept from tile to tile and pack to pack."""
+        """Return memory that is reused from tile to tile and pack to pack."""
         count = shape[0] * shape[1]
         kept = self._buffers.get(use)
         if kept is None or kept.numel() < count:
@@ -192,13 +192,13 @@ class TiledHead:
 
 
 class ForwardHead:
-    """The model's own ``forward`` over hidden states that are given."""
+    """The model's own ``forward`` over given hidden states."""
 
     def __init__(self, model: PreTrainedModel, max_elements: int | None = None) -> None:
-        """Takes the body's place in ``model``.
+        """Replace the body of ``model``.
 
         Args:
-            max_elements: Logits at once, by default what suits the device.
+            max_elements: Number of logits at once; the default suits the device.
         """
         self._model = model
         self._max_elements = max_elements or TILE_ELEMENTS[model.device.type]
@@ -220,7 +220,7 @@ class ForwardHead:
         for first in range(0, len(targets_P), step):
             piece_PD = hidden_PD[first : first + step]
             self._given.hidden_1PD = piece_PD.unsqueeze(0)
-            # Any ids: what follows the body is given the targets by nobody.
+            # Any ids: the code after the body must not see the targets.
             ids_1P = torch.zeros_like(targets_P[first : first + step]).unsqueeze(0)
             logits_PV = self._model(input_ids=ids_1P, use_cache=False).logits.squeeze(0).float()
             rows = [row - first for row in watched if 0 <= row - first < step]
@@ -234,7 +234,7 @@ class ForwardHead:
 
 
 def _padded(hidden_PD: Tensor, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Both with rows of zeros behind, up to a multiple of ``precision.ROW_STEP``."""
+    """Pad both with rows of zeros to a multiple of ``precision.ROW_STEP``."""
     missing = -len(targets) % precision.ROW_STEP
     targets_P = _indices([*targets, *(0,) * missing], hidden_PD)
     return (pad(hidden_PD, (0, 0, 0, missing)) if missing else hidden_PD), targets_P
@@ -245,13 +245,13 @@ def _indices(values: Sequence[int], beside: Tensor) -> Tensor:
 
 
 class _Given(nn.Module):
-    """Stands in for a model's body and returns hidden states computed before."""
+    """A replacement of a model's body that returns hidden states computed before."""
 
     hidden_1PD: Tensor
 
     @property
     def decoder(self) -> _Given:
-        """Bart's forward goes around its body to the decoder inside."""
+        """Return itself: Bart's forward uses the decoder inside its body."""
         return self
 
     def forward(self, *_: object, **__: object) -> BaseModelOutputWithPastAndCrossAttentions:

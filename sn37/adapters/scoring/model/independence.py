@@ -1,9 +1,9 @@
-"""A position's frequencies depend on the position, on nothing else. Child side.
+"""Check that a position's frequencies depend only on the position. Child side.
 
-Two of the rotary types change all frequencies with the longest sequence that the model has seen
-in the row, or so far: a sample's losses would follow from its neighbours and predecessors, and
-from its own length, which tells the beginning how far away the end is. Admission refuses their
-names (``config_rope.change``).
+Two of the rotary types change all frequencies with the longest sequence in the row or so far. A
+sample's losses would then depend on its neighbours and predecessors, and on its own length, so
+that its first tokens would know how far away the end is. Admission rejects these types
+(``config_rope.change``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FEW = 16  # positions
 
 @counted
 def check_positions(model: PreTrainedModel, *, max_tokens: int) -> None:
-    """Look at what the loaded model does with its frequencies, whatever its config called them.
+    """Check the loaded model's frequencies, whatever its config says.
 
     Raises:
         ModelFault: ``bad_config``.
@@ -33,7 +33,7 @@ def check_positions(model: PreTrainedModel, *, max_tokens: int) -> None:
 
 @torch.inference_mode()
 def _check_tables(module: nn.Module, max_tokens: int, device: torch.device) -> None:
-    """The first positions have the same table before, within and after a row of full length."""
+    """Check that the first positions have one table before, in and after a row of full length."""
     like = torch.empty(0, device=device)
     positions = torch.arange(max_tokens, device=device).unsqueeze(0)
     tables = [module(like, positions[:, :stop]) for stop in (_FEW, max_tokens, _FEW)]
@@ -41,5 +41,5 @@ def _check_tables(module: nn.Module, max_tokens: int, device: torch.device) -> N
         for one, changed in zip(tables[0], other, strict=True):
             if not torch.equal(one, changed[:, : one.shape[1]]):
                 raise ModelFault(
-                    Reason.BAD_CONFIG, f"rotary positions change within {max_tokens} tokens"
+                    Reason.BAD_CONFIG, f"rotary frequencies change within {max_tokens} tokens"
                 )

@@ -1,7 +1,7 @@
-"""From files a stranger wrote to a model whose every parameter came from them. Child side.
+"""Loading of a model from untrusted files, which give every parameter. Child side.
 
-transformers is generous: it fills missing tensors with random numbers, honours keys of a
-config that select code or kernels, attaches adapters it finds. All of it is refused here.
+transformers is permissive: it fills missing tensors with random numbers, obeys config keys that
+select code or kernels, and attaches adapters that it finds. All of that is rejected here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-# The families that schedules allow, and what else miners bring to a competition of one's own.
+# The families that schedules allow, and others that miners may use in a competition of one's own.
 _WARM = (
     "bart",
     "falcon",
@@ -56,23 +56,23 @@ _WARM = (
 
 
 def warm() -> None:
-    """Import what loading would import, so that forked workers have it."""
+    """Import the modules that loading needs, so that forked workers have them."""
     for family in _WARM:
         importlib.import_module(f"transformers.models.{family}.modeling_{family}")
 
 
 def check_configs(folder: Path, *, max_tokens: int | None = None) -> None:
-    """Look at the model's JSON before transformers does, as admission has: it decides on code.
+    """Check the model's JSON before transformers reads it, like admission: it selects code.
 
     Args:
-        max_tokens: Of the competition, when there is one.
+        max_tokens: Of the competition, if there is one.
 
     Raises:
-        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`; or an adapter lies
-            beside the model.
+        ModelFault: ``bad_config`` or ``architecture``, as in :func:`read_config`; or an adapter is
+            in the model's folder.
     """
     if any(folder.glob("adapter_*")):
-        raise ModelFault(Reason.BAD_CONFIG, "adapter files beside the model: merge them")
+        raise ModelFault(Reason.BAD_CONFIG, "the folder has adapter files: merge them")
     if (folder / CONFIG).exists():
         config = checked_config(folder)
         if max_tokens is not None:
@@ -83,16 +83,16 @@ def check_configs(folder: Path, *, max_tokens: int | None = None) -> None:
 
 
 def checked_config(folder: Path) -> CheckedConfig:
-    """What the model's config.json says, key by key.
+    """Return the checked settings of the model's config.json.
 
     Raises:
-        ModelFault: ``bad_config`` or ``architecture``, as :func:`read_config`.
+        ModelFault: ``bad_config`` or ``architecture``, as in :func:`read_config`.
     """
     return _as_fault(read_config, (folder / CONFIG).read_bytes())
 
 
 def _as_fault(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """What admission finds, as the worker's own refusal."""
+    """Run a check of admission; raise its rejection as the worker's own."""
     try:
         return check(*args, **kwargs)
     except ModelRejected as error:
@@ -100,13 +100,13 @@ def _as_fault(check: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _
 
 
 def opened_config(folder: Path) -> PreTrainedConfig:
-    """What transformers makes of config.json, for the model's own forward pass and for training.
+    """Return transformers' config, for the model's own forward pass and for training.
 
     Phi-3's first release calls its rotary type ``su``, which transformers 5.23 takes for longrope
     and then finds incomplete; it is given the later name.
 
     Raises:
-        ModelFault: As :func:`checked_config`.
+        ModelFault: As in :func:`checked_config`.
     """
     checked_config(folder)
     kept = json.loads((folder / CONFIG).read_bytes())
@@ -128,12 +128,12 @@ def load_model(
     device: torch.device,
     norms: NormLimits | None = None,
 ) -> PreTrainedModel:
-    """The model in evaluation mode, every parameter from its files, finite and within limits.
+    """Return the model in evaluation mode; every parameter is from its files, finite and in range.
 
     It is built on the meta device, where it has shapes but no memory, and compared with the
-    rules and the files' headers; then each tensor goes from the mapped file to ``device``.
-    The config has no say: the model is built from the settings that the allow-list makes of it,
-    and of no other file. Its attention is replaced before anything is scored (``packed_bodies``).
+    rules and the files' headers; then each tensor is copied from the mapped file to ``device``.
+    The config itself is not used: the model is built only from the settings that the allow-list
+    makes of it. Its attention is replaced before anything is scored (``packed_bodies``).
 
     Raises:
         ModelFault: ``bad_config``, ``architecture``, ``parameters``, ``non_finite``, ``norm``, or
@@ -144,18 +144,20 @@ def load_model(
         model = _from_config(config, DTYPES[dtype])
     if type(model).__name__ != architecture:
         raise ModelFault(
-            Reason.ARCHITECTURE, f"loads as {type(model).__name__}, declared {architecture}"
+            Reason.ARCHITECTURE, f"it loads as {type(model).__name__}, not as {architecture}"
         )
     if (count := model.num_parameters()) > max_parameters:
-        raise ModelFault(Reason.PARAMETERS, f"{count} parameters, at most {max_parameters}")
+        raise ModelFault(
+            Reason.PARAMETERS, f"{count} parameters, at most {max_parameters} are allowed"
+        )
     headers = read_headers(folder)
     names = match_names(model, headers)
     _compute_buffers(model)
     _fill(model, headers, names, device, norms or NormLimits())
     model.requires_grad_(False)
     model.train(mode=False)  # dropout off
-    module: nn.Module = model  # transformers' wrapper of to() has lost its types
-    module.to(device)  # the computed buffers; all else is there
+    module: nn.Module = model  # transformers' wrapper of to() has no types
+    module.to(device)  # only the computed buffers are still to be moved
     return model
 
 
@@ -167,9 +169,9 @@ def _from_config(config: PreTrainedConfig, dtype: torch.dtype) -> PreTrainedMode
 
 
 def _compute_buffers(model: PreTrainedModel) -> None:
-    """Give the buffers that no file holds, such as rotary frequencies, their values.
+    """Compute the buffers that files do not contain, such as rotary frequencies.
 
-    transformers computes them where it initialises weights. All of those are still on the meta
+    transformers computes them where it initialises weights. All weights are still on the meta
     device, where initialising costs and changes nothing.
     """
     for name, buffer in model.named_non_persistent_buffers():
@@ -185,20 +187,20 @@ def _fill(
     device: torch.device,
     norms: NormLimits,
 ) -> None:
-    """Put the files' tensors in the place of the meta ones.
+    """Replace the meta tensors by the files' tensors.
 
     Args:
-        names: As :func:`match_names`.
+        names: As returned by :func:`match_names`.
     """
     expected = model.state_dict()
     dtypes = {theirs: expected[ours].dtype for theirs, ours in names.items()}
     found: dict[str, Tensor] = {}
     for theirs, tensor in tensors(headers, dtypes, device):
-        # One pass without a copy; both bounds are NaN when any element is.
+        # One pass without a copy; both bounds are NaN if any element is NaN.
         largest = float(torch.stack(torch.aminmax(tensor)).abs().max())
         if not math.isfinite(largest):
-            raise ModelFault(Reason.NON_FINITE, f"{theirs} holds NaN or infinity")
-        # Admission has looked at the file's own number, which may have been rounded up since.
+            raise ModelFault(Reason.NON_FINITE, f"{theirs} contains NaN or infinity")
+        # Admission checked the number in the file, which may have been rounded up since.
         rounded = largest * (1 - torch.finfo(tensor.dtype).eps)
         if rounded > limit_of(theirs, tensor.dim(), norms) and (
             violation := size_violation(theirs, tensor.dim(), largest, norms)
@@ -208,15 +210,15 @@ def _fill(
     for one, other in model.all_tied_weights_keys.items():
         if one in found and other in found and not torch.equal(found[one], found[other]):
             raise ModelFault(
-                Reason.UNLOADABLE, f"{one} and {other} differ, but the config ties them"
+                Reason.UNLOADABLE, f"{one} and {other} differ, although the config ties them"
             )
         found[one] = found[other] = found[other] if other in found else found[one]
-    model.load_state_dict(found, assign=True)  # strict: complains of what it lacks
+    model.load_state_dict(found, assign=True)  # strict: raises for missing tensors
 
 
 def vocabulary(model: PreTrainedModel) -> int:
-    """Rows of the model's embedding."""
+    """Return the number of rows of the model's embedding."""
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, nn.Embedding):
-        raise ModelFault(Reason.ARCHITECTURE, "the model's input is not a table of tokens")
+        raise ModelFault(Reason.ARCHITECTURE, "the model has no table of token embeddings")
     return embedding.num_embeddings

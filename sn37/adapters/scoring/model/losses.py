@@ -2,9 +2,9 @@
 
 Shapes: T tokens of a pack, P of them followed by a scored token, D hidden.
 
-The body runs over packed rows (``packing``, ``packed_bodies``) without key/value cache; the head,
-which for small models costs the most, sees only positions whose next token is scored
-(``head``). Products are taken in the precision of ``precision``, sums of loss in float64.
+The body runs over packed rows (``packing``, ``packed_bodies``) without key/value cache. The head,
+which costs the most for small models, gets only positions whose next token is scored
+(``head``). ``precision`` defines the precision of products; sums of loss are float64.
 """
 
 # ruff: noqa: N806  (shape letters)
@@ -23,13 +23,13 @@ from sn37.adapters.scoring.model.head import head_of
 from sn37.adapters.scoring.model.packed_bodies import PackedBody
 from sn37.adapters.scoring.model.packing import Pack, packs
 
-# Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gains nothing, and costs
+# Tokens of a pack. A GPU needs thousands to be busy; on a CPU more gain nothing, and cost
 # memory and cache.
 PACK_TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
 class LossModel:
-    """A causal language model cut into its body and its head."""
+    """A causal language model, split into its body and its head."""
 
     def __init__(
         self,
@@ -38,14 +38,14 @@ class LossModel:
         products: torch.dtype | None = None,
         pack_tokens: int | None = None,
     ) -> None:
-        """Changes ``model``.
+        """Change ``model`` for scoring.
 
         Args:
-            products: Other than the device's, to measure what that changes.
-            pack_tokens: Likewise.
+            products: Replaces the device's precision of products, to measure the difference.
+            pack_tokens: Replaces the device's size of packs, likewise.
 
         Raises:
-            ModelFault: As ``PackedBody``.
+            ModelFault: As in ``PackedBody``.
         """
         self._device = model.device
         self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
@@ -57,7 +57,7 @@ class LossModel:
 
     @torch.inference_mode()
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
-        """Sum of -log p over each sample's scored tokens, in the order given.
+        """Return the sum of -log p over each sample's scored tokens, in the given order.
 
         Equal sequences of samples give bit-identical sums. NaN and infinity are returned.
 
@@ -65,7 +65,7 @@ class LossModel:
             ModelFault: ``unsound``: they are not the losses of a distribution.
         """
         sums = [0.0] * len(samples)
-        # All packs are queued before the first result is waited for.
+        # All packs are queued before the first result is awaited.
         pending = [(pack, *self._watched(pack)) for pack in packs(samples, self._pack_tokens)]
         soundness.check_totals(sums_R for _, _, sums_R in pending)
         for pack, nats_P, _ in pending:
@@ -79,17 +79,17 @@ class LossModel:
     def row_nats(
         self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
     ) -> Tensor:
-        """-log p of the pack's P scored tokens, float32, on the device.
+        """Return -log p of the pack's P scored tokens, float32, on the device.
 
         Args:
-            ids: Put other tokens in the row than the pack's; what is scored stays the same.
+            ids: Replace the row's tokens; the scored tokens stay the same.
             careful: See ``PackedAttention``.
         """
         hidden_PD = self._hidden(pack, ids, careful=careful)
         return self._head.nats(hidden_PD, pack.targets)
 
     def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
-        """-log p of each target, and the totals of the watched positions."""
+        """Return -log p of each target, and the totals of the watched positions."""
         targets = pack.targets
         rows = soundness.watched(len(targets))
         nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
@@ -98,7 +98,7 @@ class LossModel:
     def _hidden(
         self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
     ) -> Tensor:
-        """The hidden states, P x D, before the scored tokens."""
+        """Return the hidden states, P x D, before the scored tokens."""
         hidden_TD = self._body(
             self._indices(pack.ids if ids is None else ids),
             self._indices(pack.positions),
@@ -108,7 +108,7 @@ class LossModel:
         return hidden_TD[self._indices(pack.before_scored)]
 
     def _indices(self, values: Sequence[int]) -> Tensor:
-        """On the device, copied while the host goes on."""
+        """Return the values on the device; the copy does not block the host."""
         host = torch.tensor(values)
         if self._device.type == "cpu":
             return host

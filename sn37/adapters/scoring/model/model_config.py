@@ -1,9 +1,9 @@
-"""transformers' configuration of a model, built from checked settings alone, and looked at again.
+"""transformers' configuration of a model, built only from checked settings, and compared.
 
 config.json itself never reaches transformers. Its checked settings name every attribute that the
-architecture's shape and arithmetic need; whatever else a configuration has is the default of
-its class. Both are compared with what was built, so that a release of transformers that derives
-something anew is noticed by a refusal, not by another loss. Child side.
+architecture's shape and arithmetic need; all others have the defaults of their class. Both are
+compared with the result, so that a new derivation in a release of transformers leads to a
+rejection, not to another loss. Child side.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from sn37.adapters.admission.config import CheckedConfig
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.domain.reasons import Reason
 
-# A row of the embeddings that training leaves alone: nothing to a loss, and by default beyond a
-# small vocabulary.
+# A row of the embeddings that training skips: it does not change a loss, and by default it is
+# outside a small vocabulary.
 _UNUSED = {"pad_token_id": None}
-# What the forward pass returns is for us to say. The cache would join packed samples.
+# We determine the outputs of the forward pass. The cache would join packed samples.
 _OUTPUT = {
     "output_attentions": False,
     "output_hidden_states": False,
@@ -32,10 +32,10 @@ _OUTPUT = {
 
 
 def build_config(checked: CheckedConfig) -> PreTrainedConfig:
-    """The configuration that ``checked`` describes.
+    """Return the configuration that ``checked`` describes.
 
     Raises:
-        ModelFault: ``bad_config``: transformers refuses it, or makes something else of it.
+        ModelFault: ``bad_config``: transformers rejects it, or changes an attribute.
     """
     kind: Callable[..., PreTrainedConfig] = getattr(transformers, checked.config_class)
     given = {**copy.deepcopy(checked.settings), **_UNUSED}
@@ -43,7 +43,7 @@ def build_config(checked: CheckedConfig) -> PreTrainedConfig:
         config = kind(**copy.deepcopy(given))
     except (StrictDataclassError, ValueError, TypeError, KeyError, ArithmeticError) as error:
         why = str(error).strip().rpartition("\n")[2][:200]
-        raise ModelFault(Reason.BAD_CONFIG, f"transformers refuses config.json: {why}") from error
+        raise ModelFault(Reason.BAD_CONFIG, f"transformers rejects config.json: {why}") from error
     check_built(config, given)
     for name, value in _OUTPUT.items():
         setattr(config, name, value)
@@ -51,10 +51,10 @@ def build_config(checked: CheckedConfig) -> PreTrainedConfig:
 
 
 def check_built(config: PreTrainedConfig, given: Mapping[str, object]) -> None:
-    """Make sure that every attribute is one of ``given`` or the default of the class.
+    """Check that every attribute is one of ``given`` or the default of the class.
 
     Raises:
-        ModelFault: ``bad_config``, naming the first attribute that is neither.
+        ModelFault: ``bad_config``, with the first attribute that is neither.
     """
     defaults = vars(type(config)())
     found = vars(config)
@@ -64,10 +64,10 @@ def check_built(config: PreTrainedConfig, given: Mapping[str, object]) -> None:
         if type(value) is not type(expected) or value != expected:
             raise ModelFault(
                 Reason.BAD_CONFIG,
-                f"transformers makes {name} {value!a:.60} of config.json, which means "
+                f"transformers sets {name} to {value!a:.60}, but config.json means "
                 f"{expected!a:.60}",
             )
 
 
 class _Absent:
-    """Stands for an attribute that is not there."""
+    """Marks a missing attribute."""

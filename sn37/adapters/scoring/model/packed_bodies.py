@@ -1,8 +1,8 @@
-"""Put our attention into a model of every architecture that is scored. Child side.
+"""Installation of our attention in a model of every scored architecture. Child side.
 
-Most ask transformers' interface for their attention by the name in the config. Falcon's class
-computes its own, so its forward is replaced; Bart counts positions by place in the row, so its
-table is looked up by ours. Whatever else its config could choose is never asked.
+Most architectures select their attention by the name in the config, through transformers'
+interface. Falcon's class computes its own, so its forward is replaced. Bart counts positions by
+place in the row, so its table is read by our code. Other choices of a config are ignored.
 
 Shapes: H heads, G key/value heads, T tokens of the row, D a head's width, W the hidden width.
 """
@@ -24,22 +24,22 @@ from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.domain.reasons import Reason
 
 SCORED = PACKED | {"BartForCausalLM", "FalconForCausalLM"}
-_UNUSED = "encoder_attn"  # Bart's attention to an encoder, which there is none of
+_UNUSED = "encoder_attn"  # Bart's attention to an encoder, which does not exist here
 
 
 class PackedBody:
-    """A model's body, over rows of packed samples; ``positions`` are the newest row's."""
+    """A model's body over rows of packed samples; ``positions`` are those of the newest row."""
 
     def __init__(self, model: PreTrainedModel, products: torch.dtype) -> None:
-        """Changes ``model``.
+        """Change ``model`` for packed rows.
 
         Raises:
-            ModelFault: ``architecture``: we have no attention for it; ``bad_config``: Falcon's
-                ``alibi``; ``unloadable``: the model has no body of its own.
+            ModelFault: ``architecture``: it is not supported; ``bad_config``: Falcon's
+                ``alibi``; ``unloadable``: the model has no separate body.
         """
         name = type(model).__name__
         if name not in SCORED:
-            raise ModelFault(Reason.ARCHITECTURE, f"{name[:60]} is not scored")
+            raise ModelFault(Reason.ARCHITECTURE, f"{name[:60]} is not a supported architecture")
         if model.base_model is model:
             raise ModelFault(Reason.UNLOADABLE, f"{name} has no separate body")
         self._body = model.base_model
@@ -50,7 +50,9 @@ class PackedBody:
         for layer in layers:
             if isinstance(layer, FalconAttention):
                 if model.config.alibi:
-                    raise ModelFault(Reason.BAD_CONFIG, "alibi is not scored: use rotary positions")
+                    raise ModelFault(
+                        Reason.BAD_CONFIG, "alibi is not supported: use rotary positions"
+                    )
                 _replace_forward(layer, _FalconForward(layer, self._attention))
         for module in self._body.modules():
             if isinstance(module, BartLearnedPositionalEmbedding):
@@ -64,13 +66,13 @@ class PackedBody:
         *,
         careful: bool = False,
     ) -> Tensor:
-        """Hidden states (T, W) of a row.
+        """Return the hidden states (T, W) of a row.
 
-        The row is filled up to a multiple of ``ROW_STEP`` with a sample of token 0, whose hidden
-        states are left out.
+        The row is padded to a multiple of ``ROW_STEP`` with a sample of token 0, whose hidden
+        states are removed.
 
         Args:
-            bounds: Where each sample begins and ends.
+            bounds: Begin and end of each sample.
             careful: See ``PackedAttention``.
 
         Raises:
@@ -94,9 +96,9 @@ class PackedBody:
 
 
 class _FalconForward:
-    """FalconAttention's forward, read in transformers 5.23, with our attention.
+    """FalconAttention's forward, from transformers 5.23, with our attention.
 
-    Queries of one key and value head lie side by side, those two behind them.
+    The queries of one key/value head are adjacent, followed by its key and value.
     """
 
     def __init__(self, layer: FalconAttention, attention: PackedAttention) -> None:
@@ -133,7 +135,7 @@ class _BartPositions:
 
 
 def _attention_layers(model: PreTrainedModel) -> list[nn.Module]:
-    """In the order in which they run."""
+    """Return the attention layers in the order in which they run."""
     wanted = type(model).__name__.removesuffix("ForCausalLM") + "Attention"
     return [
         module

@@ -1,8 +1,8 @@
-"""Samples laid end to end into rows without padding. Child side.
+"""Packing of samples end to end into rows without padding. Child side.
 
-A pack is one row of tokens that holds whole samples, each with positions counted from 0 and
-attention to itself only (``sn37.adapters.scoring.model.attention``). Packs are filled in the order
-of the samples, so their shapes depend on the samples and the budget and on nothing else.
+A pack is one row of tokens with whole samples. Each has positions counted from 0 and attention
+only to itself (``sn37.adapters.scoring.model.attention``). Packs are filled in the order of the
+samples, so their shapes depend only on the samples and the budget.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Pack:
     """Samples that share one forward pass.
 
     Attributes:
-        numbers: Which samples, as indices into the sequence that was packed.
+        numbers: Indices of its samples in the packed sequence.
         samples: Those samples.
-        bounds: Where each begins and ends in the row.
+        bounds: Begin and end of each sample in the row.
     """
 
     numbers: tuple[int, ...]
@@ -54,9 +54,9 @@ class Pack:
 
 
 def packs(samples: Sequence[Encoded], max_tokens: int) -> Iterator[Pack]:
-    """Samples with something to score, in packs of at most ``max_tokens``.
+    """Yield samples with something to score, in packs of at most ``max_tokens``.
 
-    A sample that is longer is a pack of its own; so is every sample when it is 0.
+    A longer sample is a pack of its own; so is every sample if ``max_tokens`` is 0.
     """
     numbers: list[int] = []
     total = 0
@@ -73,7 +73,7 @@ def packs(samples: Sequence[Encoded], max_tokens: int) -> Iterator[Pack]:
 
 
 def pack(numbers: Sequence[int], samples: Sequence[Encoded]) -> Pack:
-    """One row of these samples, numbered as given."""
+    """Return one row of these samples, with the given numbers."""
     ends = tuple(accumulate(len(sample.ids) for sample in samples))
     return Pack(
         numbers=tuple(numbers),

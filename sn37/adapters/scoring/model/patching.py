@@ -1,12 +1,12 @@
-"""What it costs to turn the text that tokens spell into the sample. Child side.
+"""Cost of turning the text that tokens spell into the sample. Child side.
 
-Where a tokenizer does not give a text back, the differences are written out beside its tokens.
-A difference names its place in the sample, the bytes of the sample that it puts there, and how
-many bytes of the spelt text it leaves out. Its cost is ``16 + log2(n + 1)`` bits for a sample
-of n bytes, and 8 bits for every byte that it puts. Up to 31 bytes on either side are one
-difference; one that finds no common text within them takes all the rest of the sample.
+If a tokenizer does not restore a text, the differences are written out in addition to its tokens.
+A difference names its place in the sample, the bytes of the sample that it inserts there, and how
+many bytes of the spelt text it skips. Its cost is ``16 + log2(n + 1)`` bits for a sample
+of n bytes, and 8 bits for every byte that it inserts. Up to 31 bytes on either side are one
+difference; one that finds no common text within them inserts all the rest of the sample.
 
-There are at most ``(n + 1) * 32 * 32`` differences that put given numbers of bytes, of
+There are at most ``(n + 1) * 32 * 32`` differences that insert given numbers of bytes, of
 ``2 ** -(16 + log2(n + 1))`` each: all lists of differences together weigh less than 1.02.
 """
 
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from itertools import count
 
 REACH = 32  # bytes, one more than a difference skips on either side
-_ANCHOR = 8  # equal bytes that end a difference
-_MOST = 64  # differences of one sample; what is left then is written out
+_ANCHOR = 8  # number of equal bytes that end a difference
+_MOST = 64  # differences of one sample; the rest is then written out
 _STRIDE = 256
-# Places to go on at, the nearest first: bytes to skip in the sample and in the spelt text.
+# Places to continue at, the nearest first: bytes to skip in the sample and in the spelt text.
 _SKIPS = sorted(
     ((a, b) for a in range(REACH) for b in range(REACH) if a or b),
     key=lambda skip: (sum(skip), skip),
@@ -29,19 +29,19 @@ _SKIPS = sorted(
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Differences between a sample and what tokens spell."""
+    """Differences between a sample and the text that its tokens spell."""
 
     num_differences: int
     num_bytes: int  # of the sample, written out
 
     def bits(self, num_bytes: int) -> float:
-        """The cost in a sample of ``num_bytes``."""
+        """Return the cost in a sample of ``num_bytes``."""
         each = 16 + math.log2(num_bytes + 1)
         return self.num_differences * each + 8 * self.num_bytes
 
 
 def patch(sample: bytes, spelt: bytes) -> Patch:
-    """The differences by a fixed rule, from the left; linear in the length of the sample."""
+    """Find the differences by a fixed rule, from the left; linear in the sample's length."""
     at = there = written = 0
     for number in count():
         same = _equal(sample, spelt, at, there)
@@ -56,7 +56,7 @@ def patch(sample: bytes, spelt: bytes) -> Patch:
 
 
 def _equal(one: bytes, other: bytes, i: int, j: int) -> int:
-    """How many bytes agree from ``i`` and ``j`` on."""
+    """Return how many bytes agree from ``i`` and ``j`` on."""
     start = i
     while (piece := one[i : i + _STRIDE]) and piece == other[j : j + _STRIDE]:
         i, j = i + len(piece), j + len(piece)
@@ -66,7 +66,7 @@ def _equal(one: bytes, other: bytes, i: int, j: int) -> int:
 
 
 def _skip(sample: bytes, spelt: bytes, at: int, there: int) -> tuple[int, int] | None:
-    """The nearest place where both go on alike, or end together."""
+    """Return the nearest place where both continue alike, or end together."""
     left, right = sample[at : at + REACH + _ANCHOR], spelt[there : there + REACH + _ANCHOR]
     for a, b in _SKIPS:
         if a > len(left) or b > len(right):

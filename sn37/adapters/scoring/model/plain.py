@@ -1,9 +1,9 @@
 """A second implementation of losses, for the checks before a crown. Child side.
 
-Independent on purpose: transformers' own model with its own attention, weights widened to
-float32, which is exact, one sample at a time, log-softmax over the full logits. Of our own
-arithmetic, our attention, our heads, packing and product rules, nothing is in it. Token ids come
-from the same rules, which are the competition's.
+Deliberately independent: transformers' own model with its own attention, weights widened to
+float32, which is exact, one sample at a time, log-softmax over the full logits. It uses none of
+our own arithmetic: attention, heads, packing and product rules. Token ids follow the
+competition's rules, as ours do.
 """
 
 # ruff: noqa: N806  (shape letters: T tokens of a sample, V vocabulary)
@@ -25,11 +25,11 @@ from sn37.domain.reasons import Reason
 def load_plainly(
     folder: Path, *, architecture: str, device: torch.device, dtype: str = "float32"
 ) -> PreTrainedModel:
-    """The model as everybody loads it, in float32.
+    """Return the model as any user would load it, in float32.
 
     Args:
-        dtype: Of the weights in the competition; what a model derives from its config in that
-            dtype is part of the model.
+        dtype: Of the weights in the competition; values that a model derives from its config in
+            that dtype are part of the model.
 
     Raises:
         ModelFault: ``architecture``: it loads as another class.
@@ -44,24 +44,24 @@ def load_plainly(
     )
     if type(model).__name__ != architecture:
         raise ModelFault(
-            Reason.ARCHITECTURE, f"loads as {type(model).__name__}, declared {architecture}"
+            Reason.ARCHITECTURE, f"it loads as {type(model).__name__}, not as {architecture}"
         )
     _round_scales(model, DTYPES[dtype])
     model.requires_grad_(False)
     model.train(mode=False)
-    module: torch.nn.Module = model  # transformers' wrapper of to() has lost its types
+    module: torch.nn.Module = model  # transformers' wrapper of to() has no types
     module.to(device)
     return model
 
 
 class PlainModel:
-    """The losses that a model gives by its own forward pass."""
+    """Losses of a model by its own forward pass."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
 
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
-        """Sum of -log p over each sample's scored tokens."""
+        """Return the sum of -log p over each sample's scored tokens."""
         return [self._nats(sample) if sample.num_scored else 0.0 for sample in samples]
 
     @torch.inference_mode()
@@ -77,9 +77,9 @@ class PlainModel:
 
 
 def _round_scales(model: PreTrainedModel, dtype: torch.dtype) -> None:
-    """Gemma multiplies its embeddings by the root of their width, in the dtype of its weights.
+    """Round Gemma's factor of its embeddings, the root of their width, to the weights' dtype.
 
-    Everybody who runs it in bfloat16 has 55.5 for 55.43. That is 0.1 % of the scale, and up to
+    In bfloat16 every user of the model has 55.5 for 55.43. That is 0.1 % of the scale, and up to
     0.07 % of a tiny model's loss.
     """
     for name, buffer in model.named_buffers():

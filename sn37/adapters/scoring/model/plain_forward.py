@@ -1,8 +1,8 @@
-"""The model's own forward pass, as everybody runs it who downloads it, against our losses.
+"""Comparison of our losses with the model's own forward pass, which its users run. Child side.
 
-``LossModel`` packs rows, brings its own attention and head, and changes the precision between
-products. What it scores must still be the published model: a few short rows of tokens go through
-transformers' own forward before any of that is done, and through ours afterwards. Child side.
+``LossModel`` packs rows, has its own attention and head, and changes the precision between
+products. It must still score the published model: before the changes, a few short rows of tokens
+go through transformers' own forward, and afterwards through ours.
 
 Shapes: T tokens of a row, V vocabulary.
 """
@@ -27,24 +27,24 @@ from sn37.domain.reasons import Reason
 PROBE_ROWS = 2
 PROBE_TOKENS = 64
 _STRIDE = 7919  # a prime: spreads a row over the vocabulary
-# By which share of the larger one the mean of a row may differ, by what inputs of products are
-# rounded to. In float32 the same products are added in another order: at most 4e-8 over all
-# architectures, eight layers, weights of deviation 0.02 to 0.4, both dtypes. A GPU's float16
+# Allowed difference of a row's mean, as a share of the larger one, by the type to which inputs of
+# products are rounded. In float32 the same products are added in another order: at most 4e-8 over
+# all architectures, eight layers, weights of deviation 0.02 to 0.4, both dtypes. A GPU's float16
 # (precision), imitated: at most 0.0082, at a deviation of 0.4, where a model of random weights
 # multiplies every error.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 0.02}
 
 
 class Scorer(Protocol):
-    """What scores samples in our own way."""
+    """A scorer of samples with our own arithmetic."""
 
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
-        """Sum of -log p over each sample's scored tokens, in the order given."""
+        """Return the sum of -log p over each sample's scored tokens, in the given order."""
         ...
 
 
 def probe_rows(*, vocabulary: int, max_tokens: int) -> tuple[Encoded, ...]:
-    """Rows by a fixed rule, no longer than the model or the competition allows."""
+    """Return rows by a fixed rule, at most as long as the model and the competition allow."""
     length = max(2, min(PROBE_TOKENS, max_tokens))
     return tuple(
         Encoded(
@@ -60,11 +60,11 @@ def probe_rows(*, vocabulary: int, max_tokens: int) -> tuple[Encoded, ...]:
 @counted
 @torch.inference_mode()
 def plain_nats(model: PreTrainedModel, rows: Sequence[Encoded]) -> list[float]:
-    """Sum of -log p over each row's scored tokens by ``model.forward``, one row at a time.
+    """Return the sum of -log p over each row's scored tokens by ``model.forward``, row by row.
 
-    Attention, head and all that lies between are transformers' own. A bfloat16 model is made to
-    compute in float32 between its products, for good (``precision.prepare``): its weights are
-    the same, and the noise of 8 bits is kept out of the comparison. The logits of a whole row
+    Attention, head and everything between are transformers' own. A bfloat16 model is permanently
+    changed to compute in float32 between its products (``precision.prepare``): its weights are
+    the same, and the noise of 8 bits does not affect the comparison. The logits of a whole row
     are in memory at once, and their logarithms are taken in float32.
     """
     if model.dtype is torch.bfloat16:
@@ -85,10 +85,10 @@ def check_agreement(
 ) -> None:
     """Compare our losses of ``rows`` with those of the model's own forward.
 
-    Losses that are no number on both sides are judged where samples are scored.
+    Losses that are not finite on both sides are judged where samples are scored.
 
     Args:
-        products: What ``scorer`` rounds the inputs of its products to.
+        products: Type to which ``scorer`` rounds the inputs of its products.
 
     Raises:
         ModelFault: ``unsound``, with both losses.
@@ -102,6 +102,6 @@ def check_agreement(
         if not abs(one - other) <= allowed:
             raise ModelFault(
                 Reason.UNSOUND,
-                f"transformers' own forward gives {one:.4f} nats a token where the scorer gives "
-                f"{other:.4f}, and {allowed:.4f} are allowed between them",
+                f"transformers' own forward gives {one:.4f} nats a token, but the scorer gives "
+                f"{other:.4f}; the difference may be {allowed:.4f} at most",
             )

@@ -1,9 +1,9 @@
-"""Plain texts that every tokenizer for English gives back. Child side."""
+"""Plain texts that every tokenizer for English restores. Child side."""
 
 from __future__ import annotations
 
-# Lower case, letters and single spaces: what tokenizers that fold case, compose characters or
-# drop white space change is paid for sample by sample, and is no reason to refuse a model.
+# Lower case, letters and single spaces: a change by tokenizers that fold case, compose characters
+# or drop white space costs bits for each sample, but does not lead to a model's rejection.
 PROBES = tuple(
     """\
 the committee met to discuss the budget

@@ -1,11 +1,11 @@
-"""The losses of one position are those of a distribution. Child side.
+"""Check that the losses of one position are those of a distribution. Child side.
 
 Shapes: P scored positions, R watched ones, V vocabulary.
 
-Of every pack a few positions are watched: the head that computes the losses of their targets
-gives, from the same tiles, the loss of every token of the vocabulary. Their exp(-loss) must sum to
-1; the sum here is another than the one that made the losses, taken of the losses themselves and in
-float64.
+A few positions of every pack are watched: the head that computes the losses of their targets
+also gives, from the same tiles, the loss of every token of the vocabulary. Their exp(-loss) must
+sum to 1. This sum is independent of the one that made the losses: it is taken of the losses
+themselves, in float64.
 """
 
 # ruff: noqa: N803, N806  (shape letters)
@@ -27,7 +27,7 @@ TOLERANCE = 0.01
 
 @counted
 def watched(num_positions: int) -> Sequence[int]:
-    """The first, the middle and the last position, in ascending order."""
+    """Return the first, the middle and the last position, in ascending order."""
     return sorted({0, num_positions // 2, num_positions - 1})
 
 
@@ -35,9 +35,9 @@ def watched(num_positions: int) -> Sequence[int]:
 def totals(
     nats_P: Tensor, vocabulary_RV: Tensor, rows: Sequence[int], targets: Sequence[int]
 ) -> Tensor:
-    """The sum of exp(-loss) at each watched position, on the device that computed the losses.
+    """Return the sum of exp(-loss) at each watched position, on the device of the losses.
 
-    The loss that is reported for the target takes the place of the target's entry.
+    The target's entry is replaced by the loss that is reported for it.
 
     Args:
         rows: The watched positions.
@@ -54,7 +54,7 @@ def totals(
 def check_totals(found: Iterable[Tensor]) -> None:
     """Compare the sums of several packs with 1.
 
-    A sum that is not a number is not looked at: then the losses of its position are none either.
+    A NaN sum is not checked: the losses of its position are then not finite either.
 
     Raises:
         ModelFault: ``unsound``.
@@ -67,5 +67,5 @@ def check_totals(found: Iterable[Tensor]) -> None:
             Reason.UNSOUND,
             f"the probabilities of all tokens after one text sum to {float(sums[worst]):.6g} "
             "instead of 1: numbers of very different size cancel in its output layer; save the "
-            "weights again as they were trained, without scaling them",
+            "weights as they were trained, without scaling them",
         )

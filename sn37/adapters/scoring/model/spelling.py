@@ -1,10 +1,10 @@
-"""The bytes that token ids stand for, by a table of our own. Child side.
+"""The bytes of token ids, by our own table. Child side.
 
-A tokenizer's decoder is a program by a stranger: it may spell a token differently beside
-others. Where the decoder in tokenizer.json is one of those that put fixed pieces side by side
-(byte-level, byte fallback, U+2581 for a space), the same pieces are read from the vocabulary
-here, and the decoder is not asked. Then every id has its bytes whatever stands around it, and
-the ids of different texts differ before either ends: docs/scoring.md rests on this.
+A tokenizer's decoder is an untrusted program: it may spell a token differently next to others. If
+the decoder in tokenizer.json is one of those that join fixed pieces (byte-level, byte fallback,
+U+2581 for a space), the same pieces are read from the vocabulary here, and the decoder is not
+used. Then every id has its bytes whatever is next to it, and the ids of different texts differ
+before either ends: docs/scoring.md relies on this.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
-Spell = Callable[[str], bytes]  # of one token, from its name in the vocabulary
+Spell = Callable[[str], bytes]  # of one token, by its name in the vocabulary
 
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = b" "
@@ -27,7 +27,7 @@ class Spelling:
     """The bytes of every token of one tokenizer.
 
     Attributes:
-        strips_space: The first token loses one space, which the tokenizer has put there.
+        strips_space: The first token loses one space, which the tokenizer has added.
     """
 
     names: Callable[[int], str | None]
@@ -36,7 +36,7 @@ class Spelling:
     _known: dict[int, bytes] = field(default_factory=dict)
 
     def pieces(self, ids: Sequence[int]) -> list[bytes]:
-        """Bytes token by token."""
+        """Return the bytes of each token."""
         found = [self._piece(number) for number in ids]
         if self.strips_space and found:
             found[0] = found[0].removeprefix(_SPACE)
@@ -50,7 +50,7 @@ class Spelling:
 
 
 def spelling_of(backend: Tokenizer) -> Spelling | None:
-    """The table of a tokenizer, or ``None`` when its decoder does not join fixed pieces."""
+    """Return a tokenizer's table, or ``None`` if its decoder does not join fixed pieces."""
     decoder = backend.decoder
     if decoder is None:  # joins tokens with spaces
         return None
@@ -81,7 +81,7 @@ def spelling_of(backend: Tokenizer) -> Spelling | None:
 
 
 def _chain(steps: Sequence[Spell]) -> Spell:
-    """Steps one after the other; one that has made bytes of no character ends the chain."""
+    """Chain steps; a step that gives bytes of no character ends the chain."""
 
     def spell(name: str) -> bytes:
         for step in steps:
@@ -107,12 +107,12 @@ def _byte_fallback(name: str) -> bytes:
 def _byte_level(name: str) -> bytes:
     try:
         return bytes(_BYTES[character] for character in name)
-    except KeyError:  # an added token, which the library leaves as it is
+    except KeyError:  # an added token, which the library leaves unchanged
         return name.encode()
 
 
 def _byte_alphabet() -> Mapping[str, int]:
-    """GPT-2's characters for bytes: printable ones stand for themselves."""
+    """Return GPT-2's characters for bytes: printable ones stand for themselves."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in plain]
     return {

@@ -1,9 +1,9 @@
-"""What a chat template does, learned without showing it a sample. Child side.
+"""Shape of a chat template, learned without showing it a sample. Child side.
 
-A template is a program by the competition or the miner. It is run on two pairs of sentinels
-only, and must turn both into ``a + prompt + b + response + c`` with the same a, b, c. The
-worker then applies that shape itself, so a template can neither hide the prompt, nor leak
-the response, nor look at the data. One that loops meets the deadline.
+A template is a program by the competition or the miner. It is run only on two pairs of sentinels,
+and must turn both into ``a + prompt + b + response + c`` with the same a, b, c. The worker then
+applies that shape itself, so a template can neither hide the prompt, nor leak the response, nor
+read the data. The deadline ends a template that loops.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Shape:
 
 
 def own_template(folder: Path) -> str | None:
-    """The chat template that a model brings, as text; of several, the one named "default".
+    """Return the model's own chat template as text; of several, the one named "default".
 
     Raises:
-        ModelFault: ``template``: what it brings is not a template.
+        ModelFault: ``template``: the model's file is not a template.
     """
     file, settings = folder / FILE, folder / TOKENIZER_CONFIG
     if file.exists():
@@ -60,7 +60,7 @@ def own_template(folder: Path) -> str | None:
 
 
 def _chosen(value: object) -> str | None:
-    """A template, or the default of several, out of a tokenizer's settings."""
+    """Return the template, or the default of several, in a tokenizer's settings."""
     if isinstance(value, list):
         named = {}
         for entry in value:
@@ -68,7 +68,7 @@ def _chosen(value: object) -> str | None:
                 case {"name": str(name), "template": str(template)}:
                     named[name] = template
                 case _:
-                    raise _no_text("a list of something else than names and templates")
+                    raise _no_text("a list with other entries than names and templates")
         value = named.get(_DEFAULT)
     if value is not None and not isinstance(value, str):
         raise _no_text("not text")
@@ -82,18 +82,20 @@ def _no_text(what: str) -> ModelFault:
 
 
 def shape_of(template: str | None, special_tokens: Mapping[str, str]) -> Shape:
-    """The shape of a chat template, rendered with the tokenizer's special tokens.
+    """Return the shape of a chat template, rendered with the tokenizer's special tokens.
 
     Args:
-        special_tokens: By the names that templates know them by, as ``bos_token``.
+        special_tokens: By their names in templates, such as ``bos_token``.
 
     Raises:
-        ModelFault: ``template``: there is none, it does not render, or it has no such shape.
+        ModelFault: ``template``: it is missing, does not render, or has no such shape.
     """
     if template is None:
         raise ModelFault(Reason.TEMPLATE, "the model has no chat template")
     if len(template) > MAX_TEMPLATE_CHARS:
-        raise ModelFault(Reason.TEMPLATE, f"longer than {MAX_TEMPLATE_CHARS} characters")
+        raise ModelFault(
+            Reason.TEMPLATE, f"the template is longer than {MAX_TEMPLATE_CHARS} characters"
+        )
     first, second = (
         _split(_render(template, special_tokens, prompt, response), prompt, response)
         for prompt, response in SENTINELS
@@ -104,7 +106,7 @@ def shape_of(template: str | None, special_tokens: Mapping[str, str]) -> Shape:
 
 
 def _render(template: str, special_tokens: Mapping[str, str], prompt: str, response: str) -> str:
-    random.seed(0)  # jinja's "random" filter
+    random.seed(0)  # jinja's "random" filter uses it
     text = (
         PlainEnvironment()
         .from_string(template)
@@ -120,7 +122,9 @@ def _render(template: str, special_tokens: Mapping[str, str], prompt: str, respo
         )
     )
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ModelFault(Reason.TEMPLATE, "it renders half of a surrogate pair, which is not text")
+        raise ModelFault(
+            Reason.TEMPLATE, "the template renders half of a surrogate pair, which is not text"
+        )
     return text
 
 

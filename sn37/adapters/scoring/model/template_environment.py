@@ -1,10 +1,10 @@
-"""Where chat templates are rendered: transformers' surroundings, but plain data only. Child side.
+"""Environment that renders chat templates like transformers, but only plain data. Child side.
 
-The sandbox, filters, globals and tags are those of transformers 5.23. What differs keeps a
+The sandbox, filters, globals and tags are those of transformers 5.23. The differences make a
 rendering the same in every process: the date is fixed, and only text, numbers and lists or
-mappings of them become text. Everything else would print its address in memory
-(``{{ self }}``, a function, an iterator), whichever way it is turned into text: printed,
-joined with ``~``, formatted, or by a filter.
+mappings of them become text. Anything else would print its address in memory
+(``{{ self }}``, a function, an iterator), whether it is printed, joined with ``~``, formatted or
+filtered.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from jinja2.utils import Namespace, pass_eval_context
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.domain.reasons import Reason
 
-TODAY = "01 Jan 2026"  # for templates that print the date, in whatever format they ask for
+TODAY = "01 Jan 2026"  # for templates that print the date, in any format
 _PLAIN = (str, int, float, type(None), Undefined, range)
 _SURROUNDINGS = (Environment, EvalContext, Context)
-# Filters that make text of what they are given.
+# Filters that convert their input to text.
 _TO_TEXT = (
     "capitalize",
     "center",
@@ -59,7 +59,7 @@ _TO_TEXT = (
 
 
 def plain(value: Any) -> Any:
-    """``value``, if it is text, a number, or lists and mappings of them.
+    """Return ``value`` if it is text, a number, or lists and mappings of them.
 
     Raises:
         ModelFault: ``template``.
@@ -73,14 +73,14 @@ def plain(value: Any) -> Any:
     elif not isinstance(value, _PLAIN):
         raise ModelFault(
             Reason.TEMPLATE,
-            f"it prints a {type(value).__name__}, which looks different in every process: print "
+            f"the template prints a {type(value).__name__}, which differs in every process: print "
             "text, numbers, or lists of them",
         )
     return value
 
 
 class _PlainCode(CodeGenerator):
-    """Code in which ``~`` joins plain data only."""
+    """Code in which ``~`` joins only plain data."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802  # jinja's name
         self.write("''.join((")
@@ -122,7 +122,7 @@ class PlainEnvironment(ImmutableSandboxedEnvironment):
 
 
 class _Generation(Extension):
-    """The tag that marks an assistant's part for training; here it changes nothing."""
+    """The tag that marks an assistant's part for training; it changes nothing here."""
 
     tags = {"generation"}  # noqa: RUF012  # jinja's type
 
@@ -146,7 +146,7 @@ class _TemplateDict:
 
 
 class _TemplateNamespace(Namespace):
-    """``namespace`` that holds no attributes with underscores in front, as in transformers."""
+    """``namespace`` without attributes that begin with underscores, as in transformers."""
 
     def __init__(*args: Any, **kwargs: Any) -> None:  # without "self", which may be a name
         self, rest = args[0], args[1:]
@@ -162,13 +162,13 @@ class _TemplateNamespace(Namespace):
 
 def _check_name(name: object) -> None:
     if isinstance(name, str) and name.startswith("_"):
-        raise SecurityError(f"a namespace does not take {name!r}: rename the attribute")
+        raise SecurityError(f"a namespace cannot have the attribute {name!r}: rename it")
 
 
 def _of_plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that is given plain data only."""
+    """Return a filter that accepts only plain data."""
 
-    @wraps(function)  # with the mark of what else jinja passes to it
+    @wraps(function)  # keeps jinja's marks of its other arguments
     def filtered(*args: Any, **kwargs: Any) -> Any:
         for value in (*args, *kwargs.values()):
             if not isinstance(value, _SURROUNDINGS):

@@ -1,4 +1,4 @@
-"""Which tensor of a file is which of a model. Child side."""
+"""Matching of a file's tensors with those of a model. Child side."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sn37.domain.reasons import Reason
 
 
 def match_names(model: PreTrainedModel, headers: Mapping[Path, Header]) -> Mapping[str, str]:
-    """The model's name of every tensor in the files, by its name there.
+    """Return the model's name of every tensor in the files, by its name there.
 
-    A model has older names too (GPT-NeoX's head was ``embed_out``); transformers' own table
-    tells. Nothing is left over on either side: transformers would fill what is missing with
-    random numbers, and skip some unknown tensors, in which a copy could hide from its digest.
+    A model also has older names (GPT-NeoX's head was ``embed_out``), which are in transformers'
+    own table. Nothing may be left over on either side: transformers would fill missing tensors
+    with random numbers, and skip some unknown ones, which could make a copy's digest differ.
 
     Raises:
-        ModelFault: ``unloadable``: a tensor is missing, unknown, there twice, of another
+        ModelFault: ``unloadable``: a tensor is missing, unknown, duplicated, of another
             shape, or must be merged with others (mixtures of experts).
     """
     expected = model.state_dict()
@@ -36,12 +36,12 @@ def match_names(model: PreTrainedModel, headers: Mapping[Path, Header]) -> Mappi
             theirs, renamings, converters, model.base_model_prefix, expected
         )
         if pattern is not None:
-            raise _bad("tensors that have to be merged, which is not supported", [theirs])
+            raise _bad("these tensors must be merged, which is not supported", [theirs])
         names[theirs] = ours if ours in expected else theirs
     if unknown := [theirs for theirs, ours in names.items() if ours not in expected]:
-        raise _bad("tensors that the model does not have", unknown)
+        raise _bad("the model does not have these tensors", unknown)
     if len(set(names.values())) != len(names):
-        raise _bad("tensors with two names each", names)
+        raise _bad("tensors occur under two names", names)
     found = set(names.values())
     for one, other in model.all_tied_weights_keys.items():
         if one in found or other in found:
@@ -52,7 +52,7 @@ def match_names(model: PreTrainedModel, headers: Mapping[Path, Header]) -> Mappi
         if shapes[theirs] != (shape := tuple(expected[ours].shape)):
             raise ModelFault(
                 Reason.UNLOADABLE,
-                f"{theirs} is {list(shapes[theirs])}, the config says {list(shape)}",
+                f"{theirs} has shape {list(shapes[theirs])}, but the config implies {list(shape)}",
             )
     return names
 

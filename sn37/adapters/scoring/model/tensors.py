@@ -1,7 +1,7 @@
-"""The tensors of a model's files, mapped and handed out one at a time. Child side.
+"""Tensors of a model's files, mapped and yielded one at a time. Child side.
 
-Files are read through the header parser that admission counted and hashed them with, so what
-was judged is what is loaded: no second reading of the same bytes can find other tensors.
+Files are read by the header parser with which admission counted and hashed them, so the loaded
+tensors are the checked ones: no other reading of the same bytes can find different tensors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def read_headers(folder: Path) -> Mapping[Path, Header]:
-    """Every file of weights with its header; the index, if there is one, names just these.
+    """Return every file of weights with its header; an index must name just these.
 
     Raises:
         ModelFault: ``unloadable``: there are none, one is malformed, or the index differs.
@@ -43,11 +43,11 @@ def read_headers(folder: Path) -> Mapping[Path, Header]:
 def tensors(
     headers: Mapping[Path, Header], dtypes: Mapping[str, torch.dtype], device: torch.device
 ) -> Iterator[tuple[str, Tensor]]:
-    """Each tensor by its name in the file, on ``device`` in ``dtypes[name]``, in file order.
+    """Yield tensors with their names in the file, on ``device`` in ``dtypes[name]``, in file order.
 
-    On the CPU a tensor that has the right dtype already is the mapped file itself, not to be
-    written to: nothing is copied, and what it takes is page cache. Every other one is
-    converted straight from the mapping, whose pages are let go before the next.
+    On the CPU, a tensor of the right dtype is the mapped file itself and must not be written to:
+    nothing is copied, and it occupies only page cache. Every other tensor is converted straight
+    from the mapping, whose pages are released before the next.
     """
     for path, header in headers.items():
         with path.open("rb") as file:
@@ -65,7 +65,7 @@ def tensors(
 def _map(mapping: mmap.mmap, span: TensorSpan) -> Tensor:
     dtype = _DTYPES[span.dtype]
     with warnings.catch_warnings():
-        # That the buffer cannot be written to is what we want: a stray write faults.
+        # The buffer is not writable on purpose: a stray write faults.
         warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
         flat = torch.frombuffer(
             mapping,

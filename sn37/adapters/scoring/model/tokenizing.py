@@ -1,10 +1,10 @@
-"""A tokenizer as tokenizer.json describes it, used through the tokenizers library. Child side.
+"""Tokenizer described by tokenizer.json, used through the tokenizers library. Child side.
 
-No class of transformers stands between: which class a configuration names decides nothing, and
-no code is chosen by a stranger's file. Text and markup are told apart here. A sample is text:
-what it spells never becomes an added token, special or not, but for added tokens that are
-nothing but white space (GPT-NeoX and Phi have them for indentation). The text of a chat
-template is markup: its added tokens are added tokens.
+No class of transformers is used: the class named in a configuration has no effect, and an
+untrusted file cannot select code. Text and markup are separated here. A sample is text: it never
+becomes an added token, special or not, except added tokens that are only white space (GPT-NeoX
+and Phi have them for indentation). The text of a chat template is markup: its added tokens are
+added tokens.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from sn37.adapters.scoring.model.template import Shape
 from sn37.domain.reasons import Reason
 
 TOKENIZER = "tokenizer.json"
-# Where the names of special tokens are looked up; the first file that has a name counts.
+# Files with the names of special tokens; the first file that has a name counts.
 _NAMES = (TOKENIZER_CONFIG, "special_tokens_map.json")
 _BOS = "bos_token"
-# What makes the models of the tokenizers library draw random numbers: BPE dropout, and Unigram's
-# sampling, which the library reads from no file so far. In none of its other parts is any.
+# Settings that make the models of the tokenizers library draw random numbers: BPE dropout, and
+# Unigram's sampling, which the library does not read from a file so far. Its other parts have none.
 _SAMPLING = ("dropout", "alpha", "nbest_size")
 PROBE = "The quick brown fox jumps over 13 lazy dogs, caf\u00e9 and \u6f22\u5b57 too. " * 8
-_FILLER = "x"  # stands for a prompt when a template's own markup is looked for
+_FILLER = "x"  # stands for a prompt in the search for a template's own markup
 _Found = TypeVar("_Found")
 
 
@@ -44,14 +44,14 @@ class TextTokenizer:
     """Tokenises samples as text and templates as markup.
 
     Attributes:
-        special_tokens: As templates know them, ``{"bos_token": "<s>", ...}``.
+        special_tokens: By their names in templates, ``{"bos_token": "<s>", ...}``.
         bos: The token that begins a sequence, or ``None``.
         size: One more than the highest id.
-        spelling: See ``spelling.Spelling``; ``None`` where only the decoder can tell.
+        spelling: See ``spelling.Spelling``; ``None`` if only the decoder knows it.
     """
 
     def __init__(self, backend: Tokenizer, special_tokens: Mapping[str, str | None]) -> None:
-        """Changes ``backend``."""
+        """Change ``backend`` for scoring."""
         backend.no_truncation()
         backend.no_padding()
         self._backend = backend
@@ -64,22 +64,22 @@ class TextTokenizer:
         self.spelling = spelling_of(backend)
 
     def text(self, text: str) -> list[int]:
-        """The ids of a text. What it spells is never markup.
+        """Return the ids of a text, which never contain markup.
 
         Raises:
-            CannotTokenize: The library gave up.
+            CannotTokenize: The library failed.
         """
         return self._encode(text, is_text=True)
 
     def context(self, shape: Shape, prompt: str) -> list[int]:
-        """The ids of a template up to the response, around a prompt that is text.
+        """Return the ids of a template up to the response, around a prompt that is text.
 
         A prompt that spells no markup has the ids that the library gives to the whole.
         Otherwise template and prompt are cut at the template's own markup, as the library
-        does, and what lies between is tokenised as text.
+        does, and the parts between are tokenised as text.
 
         Raises:
-            CannotTokenize: The library gave up.
+            CannotTokenize: The library failed.
         """
         whole = self._encode(shape.before + prompt + shape.between, is_text=False)
         marks = self._marks(shape)
@@ -99,15 +99,15 @@ class TextTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text that the tokenizer's own decoder makes of ids.
+        """Return the text that the tokenizer's own decoder makes of ids.
 
         Raises:
-            CannotTokenize: The library gave up.
+            CannotTokenize: The library failed.
         """
         return _asked(lambda: self._backend.decode(list(ids), skip_special_tokens=False))
 
     def twin(self) -> int | None:
-        """An id that stands for two tokens. Added ones, which take precedence, do not count."""
+        """Return an id that stands for two tokens. Added ones take precedence and do not count."""
         vocabulary = self._backend.get_vocab(with_added_tokens=False)
         counts = Counter(vocabulary.values())
         return next((number for number, count in counts.items() if count > 1), None)
@@ -119,7 +119,7 @@ class TextTokenizer:
         return _asked(lambda: self._backend.encode(text, add_special_tokens=False).ids)
 
     def _marks(self, shape: Shape) -> list[tuple[int, int, int]]:
-        """The template's own markup: ids, and where they lie in it with a filler as prompt."""
+        """Return the template's own markup: ids, and their places with a filler as prompt."""
         self._backend.encode_special_tokens = False
         template = shape.before + _FILLER + shape.between
         found = _asked(lambda: self._backend.encode(template, add_special_tokens=False))
@@ -130,13 +130,13 @@ class TextTokenizer:
         ]
 
     def _is_mark(self, number: int) -> bool:
-        return number in self._markup and number != self._unknown  # which any text may hold
+        return number in self._markup and number != self._unknown  # any text may contain it
 
     def _find_bos(self, special_tokens: Mapping[str, str | None]) -> int | None:
         if _BOS in special_tokens:
             named = special_tokens[_BOS]
             return None if named is None else self._backend.token_to_id(named)
-        try:  # else what the tokenizer itself would put in front of a text
+        try:  # otherwise what the tokenizer itself puts in front of a text
             plain = self._encode(_FILLER, is_text=True)
             whole = _asked(lambda: self._backend.encode(_FILLER).ids)
         except CannotTokenize:
@@ -146,18 +146,18 @@ class TextTokenizer:
 
 
 def load_tokenizer(folder: Path) -> TextTokenizer:
-    """The tokenizer of a folder, without running code from it.
+    """Return the tokenizer of a folder, without running code from it.
 
     Raises:
-        ModelFault: ``tokenizer``: there is no tokenizer.json, the library cannot read it, it
+        ModelFault: ``tokenizer``: tokenizer.json is missing, the library cannot read it, it
             is random, or the names of special tokens cannot be read.
     """
     if not (folder / TOKENIZER).exists():
-        # Other files would need a second parser each, and what they make differs by class.
+        # Other files would each need a second parser, whose result differs by class.
         raise ModelFault(
             Reason.TOKENIZER,
-            f"no {TOKENIZER}: load the tokenizer with transformers' AutoTokenizer and save it "
-            "with save_pretrained",
+            f"{TOKENIZER} is missing: load the tokenizer with transformers' AutoTokenizer and save "
+            "it with save_pretrained",
         )
     try:
         backend = _asked(lambda: Tokenizer.from_file(str(folder / TOKENIZER)))
@@ -168,7 +168,7 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
 
 
 def check_repeatable(backend: Tokenizer) -> None:
-    """Nobody could compute again what a tokenizer that draws random numbers was scored with.
+    """Reject a tokenizer that draws random numbers, since its losses could not be reproduced.
 
     Raises:
         ModelFault: ``tokenizer``.
@@ -177,33 +177,35 @@ def check_repeatable(backend: Tokenizer) -> None:
         if value := getattr(backend.model, name, None):
             raise ModelFault(
                 Reason.TOKENIZER,
-                f"it tokenises at random ({name} {value:g}): remove {name} from {TOKENIZER}",
+                f"the tokenizer is random ({name} {value:g}): remove {name} from {TOKENIZER}",
             )
     try:
         first, second = (_asked(lambda: backend.encode(PROBE).ids) for _ in range(2))
     except CannotTokenize:
-        return  # one text; the probes will show whether it fails on more
+        return  # one text; the probes show whether it fails on more
     if first != second:
-        raise ModelFault(Reason.TOKENIZER, "it gives one text other tokens every time")
+        raise ModelFault(
+            Reason.TOKENIZER, "the tokenizer gives one text different tokens every time"
+        )
 
 
 def _asked(question: Callable[[], _Found]) -> _Found:
-    """What the tokenizers library answers.
+    """Return the result of a call of the tokenizers library.
 
     Raises:
-        CannotTokenize: It raised or panicked. It has no exceptions of its own: it raises
-            ``Exception`` itself, and a panic is not even that.
+        CannotTokenize: The library raised or panicked. It raises ``Exception`` itself; a panic
+            is a ``BaseException``.
     """
     try:
         return question()
-    except BaseException as error:  # a panic is no Exception
+    except BaseException as error:  # a panic is not an Exception
         if type(error) is Exception or type(error).__name__ == "PanicException":
             raise CannotTokenize(f"{type(error).__name__}: {error}") from error
         raise
 
 
 def _all_markup_is_special(backend: Tokenizer) -> frozenset[int]:
-    """Make added tokens special, so that they can be left out at will; white space is text."""
+    """Make added tokens special, so that they can be switched off; white space stays text."""
     added = {
         number: token
         for number, token in backend.get_added_tokens_decoder().items()
@@ -217,7 +219,7 @@ def _all_markup_is_special(backend: Tokenizer) -> frozenset[int]:
 
 
 def _unknown(backend: Tokenizer) -> int | None:
-    """What a model gives for characters that it does not know, if anything."""
+    """Return the token that a model gives for unknown characters, if any."""
     if isinstance(backend.model, Unigram):
         number: int | None = json.loads(backend.model.__getstate__())["unk_id"]
         return number
@@ -233,14 +235,14 @@ def _keep_out_of_unigrams(backend: Tokenizer, markup: Iterable[int]) -> None:
     pieces = [(piece, score) for piece, score in state["vocab"]]
     for number in markup:
         if number < len(pieces):
-            pieces[number] = (f"\0{number}", pieces[number][1])  # no sample holds a NUL
+            pieces[number] = (f"\0{number}", pieces[number][1])  # no sample contains a NUL
     backend.model = Unigram(
         pieces, unk_id=state["unk_id"], byte_fallback=bool(state["byte_fallback"])
     )
 
 
 def _special_tokens(folder: Path) -> dict[str, str | None]:
-    """The special tokens that the files beside tokenizer.json name; ``None`` for null."""
+    """Return the special tokens in the files next to tokenizer.json; ``None`` for null."""
     found: dict[str, str | None] = {}
     for name in _NAMES:
         path = folder / name

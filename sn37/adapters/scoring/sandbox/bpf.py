@@ -1,4 +1,4 @@
-"""A policy as a program for the kernel's packet filter, which seccomp runs at every call.
+"""Translation of a policy to a program for the kernel's packet filter, which seccomp runs.
 
 The program sees ``struct seccomp_data``: number (offset 0), architecture (4), instruction
 pointer (8), six arguments of 64 bits (16), little-endian on both architectures.
@@ -18,7 +18,7 @@ LOAD, AND = 0x20, 0x54  # BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_AND|BPF_K
 IF_EQUAL, IF_GREATER, IF_AT_LEAST = 0x15, 0x25, 0x35  # BPF_JMP|BPF_K and BPF_JEQ, JGT, JGE
 RETURN = 0x06  # BPF_RET|BPF_K
 ALLOW, KILL_PROCESS = 0x7FFF0000, 0x80000000
-ANSWER = 0x00050000  # and an error number: the call is not made, and ends in it; 0 is success
+ANSWER = 0x00050000  # plus an error number: the call is not made but returns it; 0 is success
 DENY = ANSWER | errno.EPERM
 ABSENT = ANSWER | errno.ENOSYS
 X32_BIT = 0x40000000  # numbers of x86-64's second interface, with 32-bit pointers
@@ -26,7 +26,7 @@ X32_BIT = 0x40000000  # numbers of x86-64's second interface, with 32-bit pointe
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """``audit`` is the kernel's constant for it, ``column`` its place in ``NUMBERS``."""
+    """An architecture: ``audit`` is the kernel's constant, ``column`` the index in ``NUMBERS``."""
 
     audit: int
     column: int
@@ -40,7 +40,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One step; a comparison skips ``if_true`` or ``if_false`` of the following."""
+    """One step; a comparison skips ``if_true`` or ``if_false`` following steps."""
 
     code: int
     k: int
@@ -52,10 +52,10 @@ class Instruction:
 
 
 def assemble(policy: Policy, machine: str) -> tuple[Instruction, ...]:
-    """The program; a call under another architecture's numbers ends the process.
+    """Return the program; a call with another architecture's numbers ends the process.
 
     Raises:
-        KeyError: ``machine`` is no architecture of ``ARCHITECTURES``.
+        KeyError: ``machine`` is not in ``ARCHITECTURES``.
     """
     architecture = ARCHITECTURES[machine]
     number = Instruction(LOAD, 0)

@@ -1,4 +1,4 @@
-"""Confine this process as a worker, in the order that each step leaves the next possible."""
+"""Confinement of this process as a worker, in an order that keeps each next step possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def confine(
     allowed: Sequence[tuple[str, int]],
     memory_bytes: int | None,
 ) -> None:
-    """Apply every layer; of namespaces those that the process is in already. One thread only.
+    """Apply every layer except namespaces, which the process is already in. One thread only.
 
     Args:
         allowed: Paths with Landlock's rights over them.
@@ -31,7 +31,7 @@ def confine(
     limits.limit(memory_bytes=memory_bytes)
     privileges.gain_no_more()
     if Layer.LANDLOCK in sandbox.layers:
-        # Landlock knows the folder by its inode, which lives as long as somebody holds it.
+        # Landlock identifies the folder by its inode, which exists as long as it is open.
         os.open(OWN_PROCESS, os.O_PATH)
         landlock.restrict(sandbox.landlock_abi, allowed)
     if Layer.CAPABILITIES in sandbox.layers:

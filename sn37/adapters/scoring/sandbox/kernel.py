@@ -1,4 +1,4 @@
-"""What Python has no function for: some system calls, and what the kernel says of this process."""
+"""System calls that Python has no function for, and the kernel's data about this process."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _libc.unshare.argtypes = (ctypes.c_int,)
 
 
 def machine() -> str:
-    """The architecture in the kernel's words, such as x86_64 or aarch64."""
+    """Return the kernel's name of the architecture, such as x86_64 or aarch64."""
     return platform.machine()
 
 
 def own_status(field: str) -> str:
-    """The first word of a line of /proc/self/status.
+    """Return the first word of a line of /proc/self/status.
 
     Raises:
-        OSError: There is no such line.
+        OSError: The line does not exist.
     """
     for line in Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
@@ -35,7 +35,7 @@ def syscall(name: str, number: int, *arguments: int | ctypes.Array[ctypes.c_char
     """Call the kernel by number; pointers are given as buffers.
 
     Raises:
-        OSError: The kernel refuses; ``name`` is in its text.
+        OSError: The kernel refuses; the text contains ``name``.
     """
     values = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result: int = _libc.syscall(ctypes.c_long(number), *values)

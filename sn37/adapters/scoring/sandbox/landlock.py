@@ -1,8 +1,8 @@
-"""Landlock: which files a process may open, by the best version that the kernel knows.
+"""Landlock: restricts the files that a process may open, by the kernel's newest version.
 
 Each version of its interface added rights that it can take away (include/uapi/linux/landlock.h):
 2 moving between folders, 3 truncation, 4 TCP, 5 commands to devices, 6 signals and abstract
-sockets of other processes. A right that a version does not know stays as it was.
+sockets of other processes. A right that a version does not know is not restricted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SCOPES = 3  # abstract sockets, signals
 
 
 def abi() -> int:
-    """The kernel's version of Landlock; 0 when it has none."""
+    """Return the kernel's version of Landlock; 0 if it has none."""
     try:
         return syscall("landlock_create_ruleset", _CREATE_RULESET, None, 0, _VERSION_FLAG)
     except OSError:
@@ -37,12 +37,12 @@ def abi() -> int:
 
 
 def file_rights(version: int) -> int:
-    """Every right over files that this version can take away."""
+    """Return every right over files that this version can take away."""
     return (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
 
 
 def attributes(version: int) -> bytes:
-    """``struct landlock_ruleset_attr`` that takes away all this version can."""
+    """Return a ``struct landlock_ruleset_attr`` that takes away all that this version can."""
     files = struct.pack("=Q", file_rights(version))
     if version < 4:
         return files
@@ -52,11 +52,12 @@ def attributes(version: int) -> bytes:
 
 
 def restrict(version: int, allowed: Iterable[tuple[str, int]]) -> None:
-    """Take every right from this thread and all it starts, but those of ``allowed``.
+    """Take every right from this thread and all it starts, except those in ``allowed``.
+
+    Needs no_new_privs.
 
     Args:
-        allowed: Paths, each with the rights at and below it. One that does not exist is
-            left out. Needs no_new_privs.
+        allowed: Paths, each with the rights at and below it. Missing ones are left out.
 
     Raises:
         OSError: The kernel refuses.
@@ -81,7 +82,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         target = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return  # what is not there, or not ours to see, needs no permission
+        return  # a missing or invisible path needs no permission
     try:
         if not stat.S_ISDIR(os.fstat(target).st_mode):
             rights &= _OF_FILES

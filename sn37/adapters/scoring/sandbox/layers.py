@@ -1,4 +1,4 @@
-"""What a host offers to confine a worker with."""
+"""Layers by which a host can confine a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Layer(StrEnum):
-    """Something that a worker can be confined by, in the order they are applied and told."""
+    """A layer of confinement, in the order in which they are applied and reported."""
 
     USER = "user"
     PID = "pid"
@@ -49,12 +49,12 @@ class Sandbox:
 
     @property
     def is_weak(self) -> bool:
-        """Whether a worker could read any file, or call anything."""
+        """True if a worker could read any file or make any call."""
         return not self.layers >= ESSENTIAL
 
     @property
     def label(self) -> str:
-        """Short, for receipts: ``user,pid,net,ipc,mount,capabilities,landlock6,seccomp``."""
+        """Short form, for receipts: ``user,pid,net,ipc,mount,capabilities,landlock6,seccomp``."""
         names = (
             f"{layer}{self.landlock_abi}" if layer is Layer.LANDLOCK else layer.value
             for layer in Layer
@@ -63,15 +63,15 @@ class Sandbox:
         return ",".join(names) or "none"
 
     def on(self, device: str) -> Sandbox:
-        """What of it confines workers on a device.
+        """Return the layers that confine workers on a device.
 
-        A GPU's driver asks for paths that nobody has listed for us: it keeps the host's root.
+        A GPU's driver needs paths that are not documented, so its workers keep the host's root.
         """
         kept = self.layers if device == "cpu" else self.layers - {Layer.MOUNT}
         return replace(self, layers=kept)
 
     def rows(self) -> tuple[LayerRow, ...]:
-        """Every layer, for people."""
+        """Return every layer, for display."""
         return tuple(
             LayerRow(
                 layer=layer.value,
@@ -84,12 +84,12 @@ class Sandbox:
         )
 
     def encode(self) -> str:
-        """JSON, for the processes that find out or apply it."""
+        """Return JSON for the processes that find the layers or apply them."""
         return json.dumps({"layers": sorted(self.layers), "landlock_abi": self.landlock_abi})
 
     @classmethod
     def decode(cls, text: str) -> Sandbox:
-        """What :meth:`encode` wrote."""
+        """Parse the JSON of :meth:`encode`."""
         fields = json.loads(text)
         return cls(
             layers=frozenset(Layer(name) for name in fields["layers"]),
@@ -99,7 +99,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """What a host without a layer gives up, and how to get the layer."""
+    """Protection that a host loses without a layer, and how to get the layer."""
 
     lost: str
     fix: str
@@ -116,19 +116,19 @@ LOSSES: Mapping[Layer, Loss] = {
         fix=_NAMESPACES_FIX,
     ),
     Layer.PID: Loss(
-        lost="a worker sees that the machine's other processes exist",
+        lost="a worker can see that other processes exist on the machine",
         fix=_NAMESPACES_FIX,
     ),
     Layer.NET: Loss(
-        lost="that a worker makes no connection rests on seccomp alone",
+        lost="only seccomp prevents a worker's connections",
         fix=_NAMESPACES_FIX,
     ),
     Layer.IPC: Loss(
-        lost="that a worker uses no shared memory of others rests on seccomp alone",
+        lost="only seccomp prevents a worker's use of others' shared memory",
         fix=_NAMESPACES_FIX,
     ),
     Layer.MOUNT: Loss(
-        lost="a worker sees which paths exist and how large files are, though not what is in them; "
+        lost="a worker sees which paths exist and how large files are, but not their content; "
         "a worker on a GPU sees that in any case",
         fix=_NAMESPACES_FIX,
     ),
@@ -137,9 +137,9 @@ LOSSES: Mapping[Layer, Loss] = {
         fix="run the validator as an ordinary user",
     ),
     Layer.LANDLOCK: Loss(
-        lost="a worker can read every file that the validator can, its wallet among them",
+        lost="a worker can read every file that the validator can read, including its wallet",
         fix="Linux 5.13 or newer with landlock in its list of security modules (kernel "
-        "parameter lsm=landlock,...); a container's seccomp profile must let it through",
+        "parameter lsm=landlock,...); a container's seccomp profile must allow it",
     ),
     Layer.SECCOMP: Loss(
         lost="a worker can open connections, change files and start programs",

@@ -1,4 +1,4 @@
-"""Limits and loose ends: data, open files, the parent's death, inherited descriptors."""
+"""Limits of a worker: data, open files, death with its parent, inherited descriptors."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sn37.adapters.scoring.sandbox.kernel import own_status, prctl
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_MAX_OPEN_FILES = 1024  # a shard of weights each, plus libraries
+_MAX_OPEN_FILES = 1024  # one for each shard of weights, plus libraries
 _MAX_STACK_BYTES = 64 << 20
-_FIRST_TO_GO = 1000  # of a machine's processes when its memory runs out
+_FIRST_TO_GO = 1000  # killed first when the machine's memory runs out
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that is its parent ends."""
+    """Make the kernel kill this process when the thread that is its parent ends."""
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what children leave behind."""
+    """Become the parent of the orphans of children."""
     prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def limit(*, memory_bytes: int | None) -> None:
-    """Limit this process for good.
+    """Limit this process permanently.
 
     Args:
-        memory_bytes: How much its private data (RLIMIT_DATA) may grow from here on; read-only
+        memory_bytes: Allowed growth of its private data (RLIMIT_DATA) from now on; read-only
             mapped files do not count. ``None`` sets no limit.
     """
     Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO))
@@ -46,10 +46,10 @@ def limit(*, memory_bytes: int | None) -> None:
 
 
 def keep_only(descriptors: Sequence[int]) -> Sequence[int]:
-    """Close every other file, open /dev/null as 0, 1, 2; the new numbers, from 3 on."""
+    """Close all other files, open /dev/null as 0, 1, 2; return the new numbers, from 3 on."""
     null = os.open(os.devnull, os.O_RDWR)
     after = 3 + len(descriptors)
-    # First out of the way of the numbers to come.
+    # First move them away from the new numbers.
     spare = [fcntl.fcntl(d, fcntl.F_DUPFD, after) for d in descriptors]
     kept = [os.dup2(old, 3 + i) for i, old in enumerate(spare)]
     for standard in range(3):
@@ -59,7 +59,7 @@ def keep_only(descriptors: Sequence[int]) -> Sequence[int]:
 
 
 def _data_bytes() -> int:
-    """Private writable memory of this process, as RLIMIT_DATA counts it."""
+    """Return this process's private writable memory, as counted by RLIMIT_DATA."""
     return int(own_status("VmData")) << 10
 
 

@@ -16,11 +16,11 @@ _FLAGS = {
     Layer.IPC: 0x08000000,
     Layer.MOUNT: 0x00020000,
 }
-_NOBODY = 65534  # who the worker believes to be; files are still judged by the real user
+_NOBODY = 65534  # the worker's apparent user; access to files still depends on the real user
 
 
 def enter(layers: Collection[Layer]) -> None:
-    """Move this process there; into the processes' namespace only its next child goes.
+    """Move this process to new namespaces; only its next child enters the process namespace.
 
     Raises:
         OSError: The kernel refuses one.
@@ -32,7 +32,7 @@ def enter(layers: Collection[Layer]) -> None:
     unshare(flags)
     if Layer.USER in layers:
         own = Path("/proc/self")
-        # Without it an ordinary user may not map a group: it could drop one that denies.
+        # Required before an ordinary user maps a group: it could drop one that denies access.
         (own / "setgroups").write_text("deny")
         (own / "uid_map").write_text(f"{_NOBODY} {user} 1")
         (own / "gid_map").write_text(f"{_NOBODY} {group} 1")

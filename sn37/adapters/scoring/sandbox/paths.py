@@ -1,6 +1,6 @@
-"""Which files of the system a worker may use: code, libraries, its device. Nothing to write.
+"""Files of the system that a worker may use: code, libraries, its device. None is writable.
 
-The model's and the tokenizer's folder come on top, per job.
+The folders of the model and of the tokenizer are added for each job.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _CUDA = (
     "/usr/local/nvidia",
     "/usr/share/nvidia",
 )
-_NAMED = ("CUDA_HOME", "LD_LIBRARY_PATH")  # variables that hold folders of libraries
+_NAMED = ("CUDA_HOME", "LD_LIBRARY_PATH")  # variables that contain folders of libraries
 _SITE_PACKAGES = ("site-packages", "dist-packages")
 
 
 def system_paths(device: str) -> Sequence[tuple[str, int]]:
-    """Paths with Landlock's rights over them, as this process needs them now.
+    """Return paths with Landlock's rights over them, as this process needs them now.
 
-    To be asked for in the warm parent: code that it has imported stays importable, wherever
-    it lies, without a look at what lies beside it.
+    Must be called in the warm parent: code that it has imported stays importable from its folder,
+    without access to other files next to it.
     """
     readable = {OWN_PROCESS, *_LIBRARIES, *_MACHINE, *_code(), *_mapped_libraries()}
     if device == "cpu":
@@ -65,7 +65,7 @@ def _code() -> Iterator[str]:
 
 
 def _mapped_libraries() -> Iterator[str]:
-    """Folders of the shared libraries in use; some lie outside the usual ones (Nix, conda)."""
+    """Yield folders of the shared libraries in use; some are in unusual places (Nix, conda)."""
     for line in Path("/proc/self/maps").read_text().splitlines():
         _, _, path = line.partition("/")
         if ".so" in path:

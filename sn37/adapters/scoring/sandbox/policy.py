@@ -1,5 +1,5 @@
-"""Which system calls a worker is refused. A list of refusals, closed at its upper end: calls
-newer than the list do not exist for a worker."""
+"""System calls that a worker is refused: a list of refusals, and all calls newer than the list,
+which do not exist for a worker."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _PROCESSES = (
 )
 _CONNECTIONS = (
     *("socket", "socketpair", "connect", "bind", "listen", "accept", "accept4"),
-    *("sendmsg", "sendmmsg", "recvmsg", "recvmmsg"),  # they carry descriptors
+    *("sendmsg", "sendmmsg", "recvmsg", "recvmmsg"),  # they can pass descriptors
 )
 _SHARED_MEMORY = (  # none of it counts as a process's data
     *("memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "userfaultfd"),
     *("msgget", "msgsnd", "msgrcv", "msgctl", "semget", "semop", "semtimedop", "semctl"),
     *("mq_open", "mq_unlink"),
 )
-_FILES = (  # Landlock knows neither modes, owners, times nor attributes
+_FILES = (  # Landlock restricts neither modes, owners, times nor attributes
     *("creat", "mknod", "mknodat", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat"),
     *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "truncate"),
     *("chmod", "fchmod", "fchmodat", "chown", "lchown", "fchown", "fchownat"),
@@ -63,11 +63,11 @@ _DRIVERS = frozenset({"socket", "bind", "listen", "unlink", "symlink"})  # see _
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Stops a call by 32 bits of one argument: when, masked, they are (or are not) a value.
+    """Stops a call by 32 bits of one argument: if, masked, they are (or are not) a value.
 
     Attributes:
-        high: Look at the upper half of the argument instead of the lower.
-        answer: The error that the call ends in; 0 says that it was made, which it never is.
+        high: Check the upper half of the argument instead of the lower.
+        answer: The error that the call returns; 0 reports success, although it is never made.
     """
 
     call: str
@@ -81,7 +81,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """``denied`` end in EPERM, ``absent`` in ENOSYS, so that libraries take an older call."""
+    """``denied`` return EPERM, ``absent`` ENOSYS, so that libraries use an older call."""
 
     denied: tuple[str, ...]
     absent: tuple[str, ...]
@@ -89,9 +89,9 @@ class Policy:
 
 
 def policy(device: str, pid: int) -> Policy:
-    """The refusals for a worker on ``device`` that is ``pid`` to itself.
+    """Return the refusals for a worker on ``device`` whose own process id is ``pid``.
 
-    A GPU's driver is spoken to by ioctl, through device files open for writing.
+    A GPU's driver is used by ioctl, through device files that are open for writing.
     """
     denied = [*_PROCESSES, *_CONNECTIONS, *_SHARED_MEMORY, *_FILES, *_KERNEL]
     writing = os.O_CREAT | os.O_TRUNC | _O_TMPFILE_BIT
@@ -100,13 +100,13 @@ def policy(device: str, pid: int) -> Policy:
         _unless("clone", 0, _CLONE_NEW, 0),
         # It would count as stack, not as data.
         _unless("mmap", 3, _MAP_GROWSDOWN, 0),
-        # A worker cannot end itself as the kernel does when memory is short, nor outlive us.
+        # A worker must not end itself as the kernel does if memory is short, nor outlive us.
         _when("tgkill", 2, signal.SIGKILL),
         _unless("tgkill", 0, _ALL_BITS, pid),
         _when("prctl", 0, _PR_SET_PDEATHSIG),
         _when("prctl", 0, _PR_SET_SECCOMP),
         *(_when("fcntl", 1, command) for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
-        # Itself only; limits can be read only.
+        # Only itself; limits can only be read.
         _unless("sched_setaffinity", 0, _ALL_BITS, 0),
         _unless("prlimit64", 2, _ALL_BITS, 0),
         _unless("prlimit64", 2, _ALL_BITS, 0, high=True),
@@ -127,14 +127,14 @@ def _when(call: str, argument: int, value: int, mask: int = _ALL_BITS) -> Guard:
 
 
 def _drivers_guards() -> Sequence[Guard]:
-    """What starting CUDA needs, seen by tracing driver 580; refused, ``cuInit`` ends in error 304.
+    """Return guards that allow CUDA's start, by a trace of driver 580; else ``cuInit`` fails (304).
 
-    - It names a thread of its own by ``fopen(..., "w")`` in /proc, which shows no thread of this
-      namespace and gives no leave to write. It gets descriptor 0 instead, which is /dev/null
-      and stays open. Nobody else opens like this: Python and C++ add O_CLOEXEC.
-    - It listens on an abstract socket, in the worker's own network. To connect, to accept and
-      to pass descriptors stays refused, and a kind of socket that needs neither cannot be had.
-    - It removes what may be left of that socket, and links to the device files: neither is there.
+    - It names one of its threads by ``fopen(..., "w")`` in /proc, which shows no thread of this
+      namespace and does not allow writing. It gets descriptor 0 instead, which is /dev/null
+      and stays open. No other code opens files like this: Python and C++ add O_CLOEXEC.
+    - It listens on an abstract socket, in the worker's own network. Connecting, accepting and
+      passing descriptors stay refused, and no socket type that needs neither is allowed.
+    - It removes possible remains of that socket, and links to the device files: neither exists.
     """
     return (
         _answer("open", 1, _FOPEN_W, 0),

@@ -1,4 +1,4 @@
-"""Give up what root, or the first process of a user namespace, may do beyond others."""
+"""Removal of the special rights of root, or of the first process of a user namespace."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MAX_CAPABILITY = 63
 
 
 def gain_no_more() -> None:
-    """No program that this process starts gets more rights than it has; irrevocable."""
+    """Deny new rights to all programs that this process starts; irrevocable."""
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
-    """Lose every capability, and the chance of ever having one.
+    """Drop every capability, permanently.
 
     Raises:
         OSError: The kernel refuses.
@@ -41,5 +41,5 @@ def drop_capabilities() -> None:
 
 
 def capabilities() -> int:
-    """The bits of all capabilities in force."""
+    """Return the bits of all effective capabilities."""
     return int(own_status("CapEff"), 16)

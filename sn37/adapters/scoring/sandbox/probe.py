@@ -1,4 +1,4 @@
-"""Find out what this host offers, by trying each layer in a child that is thrown away.
+"""Search for the layers that this host offers: each is tried in a child that then exits.
 
 ``python -m sn37.adapters.scoring.sandbox.probe`` prints a ``Sandbox``.
 """
@@ -22,10 +22,10 @@ TIMEOUT_S = 60.0
 
 
 def probe() -> Sandbox:
-    """What this host offers, found by a fresh process; 0.1 s.
+    """Return the layers that this host offers, found by a new process; takes 0.1 s.
 
     Raises:
-        OSError: It could not be asked.
+        OSError: The process failed.
     """
     path = os.pathsep.join(p for p in sys.path if Path(p).is_absolute())
     libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
@@ -45,7 +45,7 @@ def probe() -> Sandbox:
 
 
 def find_layers() -> Sandbox:
-    """The same, in this process. It must have one thread."""
+    """Find the layers in this process, which must have one thread."""
     found: set[Layer] = set()
     for layer in NAMESPACES:  # with those before it: only user opens the others to all
         if _works(partial(_enter, {*found, layer})):
@@ -63,7 +63,7 @@ def find_layers() -> Sandbox:
 
 
 def _works(attempt: Callable[[], bool]) -> bool:
-    """Whether a child in which ``attempt`` is made finds that it had its effect."""
+    """True if ``attempt`` has its effect in a child process."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -92,7 +92,7 @@ def _enter(wanted: set[Layer]) -> bool:
 
 
 def _hide_files() -> bool:
-    """With all that a worker would find, since one path that cannot be mounted ends its start."""
+    """Test the mount of all worker paths, since one that cannot be mounted would end its start."""
     root.build(path for path, _ in system_paths("cpu"))
     return bool(own_status("Pid")) and not Path("/etc/passwd").exists()
 

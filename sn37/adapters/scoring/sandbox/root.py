@@ -1,8 +1,8 @@
-"""A root folder that holds what a worker may open, and nothing else.
+"""A root folder with only the paths that a worker may open.
 
-Landlock refuses to open other files, but not to ask whether they exist and how large they are.
-Here those are not there: a worker's root is a small file system in memory, into which every
-allowed path is mounted where it lies outside. Links on the way to a path are made again.
+Landlock prevents opening other files, but not reading whether they exist and how large they are.
+Here they do not exist: a worker's root is a small file system in memory, in which every allowed
+path is mounted at its usual place. Links on the way to a path are created again.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from sn37.adapters.scoring.sandbox.syscalls import NUMBERS
 _READ_ONLY, _NOSUID, _NODEV, _REMOUNT = 1 << 0, 1 << 1, 1 << 2, 1 << 5
 _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18
 _DETACH = 2
-# Where the new root is put together. What lies there outside is opened before it is covered.
+# The new root is built here. Allowed paths below it are opened before it is covered.
 _PLACE = "/tmp"  # nothing is written to the folder itself
-_MAX_LINKS = 40  # on the way to one path, as the kernel's own limit
+_MAX_LINKS = 40  # on the way to one path, like the kernel's own limit
 
 
 def build(paths: Iterable[str]) -> None:
-    """Make a folder with ``paths`` alone the root of this process.
+    """Make a folder with only ``paths`` the root of this process.
 
-    It must be in namespaces of its own for users and mounts, and hold no open folder. Paths that
-    do not exist or cannot be reached are left out.
+    It must have its own namespaces for users and mounts, and no open folder. Paths that do not
+    exist or cannot be reached are left out.
 
     Raises:
-        OSError: The kernel refuses; the root is then the old one or has no use.
+        OSError: The kernel refuses; the root is then the old one or unusable.
     """
     links: dict[str, str] = {}
     with ExitStack() as opened:
@@ -43,9 +43,9 @@ def build(paths: Iterable[str]) -> None:
                 real = _resolve(path, links)
                 sources[real] = os.open(real, os.O_PATH | os.O_CLOEXEC)
             except (FileNotFoundError, NotADirectoryError, PermissionError):
-                continue  # as Landlock: it needs no permission
+                continue  # as in Landlock: it needs no permission
             opened.callback(os.close, sources[real])
-        _mount(None, "/", None, _RECURSIVE | _PRIVATE)  # nothing of this is seen outside
+        _mount(None, "/", None, _RECURSIVE | _PRIVATE)  # hides all changes from outside
         _mount("none", _PLACE, "tmpfs", _NOSUID | _NODEV, "size=1m,mode=755")
         folders = _place(sources)
     for link, target in links.items():
@@ -53,14 +53,14 @@ def build(paths: Iterable[str]) -> None:
             os.makedirs(_PLACE + os.path.dirname(link), exist_ok=True)  # noqa: PTH103, PTH120
             os.symlink(target, _PLACE + link)  # noqa: PTH211
     os.chdir(_PLACE)
-    _call("pivot_root", b".", b".")  # the old root lies over the new one, and is taken away
+    _call("pivot_root", b".", b".")  # the old root now covers the new one, and is removed
     _call("umount2", b".", _DETACH)
     os.chdir("/")
     _mount(None, "/", None, _REMOUNT | _BIND | _READ_ONLY | _NOSUID | _NODEV)
 
 
 def _place(sources: dict[str, int]) -> set[str]:
-    """Mount what was opened below ``_PLACE``; the folders among it."""
+    """Mount the opened paths below ``_PLACE``; return the folders among them."""
     folders: set[str] = set()
     for real, descriptor in sorted(sources.items()):
         if _is_below(real, folders):
@@ -77,7 +77,7 @@ def _place(sources: dict[str, int]) -> set[str]:
 
 
 def _resolve(path: str, links: dict[str, str]) -> str:
-    """The path without links. Those on the way are added to ``links``, each with its target."""
+    """Return the path without links; add those on the way, with targets, to ``links``."""
     done, rest, count = "", path.split("/")[::-1], 0
     while rest:
         part = rest.pop()
@@ -90,7 +90,7 @@ def _resolve(path: str, links: dict[str, str]) -> str:
         try:
             target = os.readlink(here)  # noqa: PTH115
         except OSError as error:
-            if error.errno != errno.EINVAL:  # not merely no link
+            if error.errno != errno.EINVAL:  # another error than "not a link"
                 raise
             done = here
             continue
@@ -104,7 +104,7 @@ def _resolve(path: str, links: dict[str, str]) -> str:
 
 
 def _is_below(path: str, folders: set[str]) -> bool:
-    """Whether one of the folders is the path or above it."""
+    """True if one of the folders is the path or above it."""
     while path:
         if path in folders:
             return True

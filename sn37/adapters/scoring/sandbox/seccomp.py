@@ -1,4 +1,4 @@
-"""Have the kernel run a filter at every system call of this process, for good."""
+"""Permanent filter in the kernel for all system calls of this process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class _Program(ctypes.Structure):
 
 
 def is_known_machine() -> bool:
-    """Whether there is a table of call numbers for this architecture."""
+    """True if there is a table of call numbers for this architecture."""
     return machine() in ARCHITECTURES
 
 
 def restrict(device: str) -> None:
-    """Refuse what the policy for workers on ``device`` refuses; see :func:`install`."""
+    """Apply the policy for workers on ``device``; see :func:`install`."""
     install(policy(device, os.getpid()))
 
 
 def install(rules: Policy) -> None:
-    """Refuse calls to this thread and all it starts; needs no_new_privs.
+    """Filter the calls of this thread and all it starts; needs no_new_privs.
 
     Raises:
         OSError: The kernel has no seccomp filters, or refuses this one.

@@ -1,14 +1,14 @@
-"""Numbers of the system calls that a worker is refused, per architecture.
+"""Numbers of the system calls that a worker is refused, by architecture.
 
 From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
-Calls added since Linux 5.1 (424 and up) have one number everywhere.
+Calls added since Linux 5.1 (424 and up) have the same number on all architectures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# name: x86-64, aarch64. None: the architecture lacks the call, and has a newer form of it.
+# name: x86-64, aarch64. None: the architecture only has a newer form of the call.
 NUMBERS: Mapping[str, tuple[int | None, int | None]] = {
     "accept": (43, 202),
     "accept4": (288, 242),
@@ -165,4 +165,4 @@ NUMBERS: Mapping[str, tuple[int | None, int | None]] = {
     "vfork": (58, None),
     "vhangup": (153, 58),
 }
-LAST_KNOWN = 451  # cachestat; whatever is newer was not there when these lists were made
+LAST_KNOWN = 451  # cachestat; newer calls did not exist when these lists were made
