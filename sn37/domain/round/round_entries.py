@@ -103,8 +103,7 @@ def plan_entries(
     staying |= {*[k for k in contention.hopeful if k in spare][:room]}
     listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
     order = [s.commitment.key for s in taking_part]
-    heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
-    champion = next((k for k in (history.champion, *heirs) if k in staying), None)
+    champion = _defender(staying, history, contention, availability)
     entries = sorted((k for k in order if k in staying | new), key=lambda k: k != champion)
     return EntryPlan(
         champion=champion,
@@ -114,6 +113,17 @@ def plan_entries(
         is_heir=champion != history.champion,
         contenders=tuple(k for k in entries if k in contention.contenders and k != champion),
     )
+
+
+def _defender(
+    staying: Collection[EntryKey],
+    history: History,
+    contention: Contention,
+    availability: Mapping[EntryKey, Availability],
+) -> EntryKey | None:
+    """The champion, or the first contender that may inherit a vacant crown."""
+    heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
+    return next((k for k in (history.champion, *heirs) if k in staying), None)
 
 
 def _awaited(
