@@ -90,7 +90,7 @@ def test_a_refusal_is_a_line_with_the_finding_and_one_with_the_meaning(
     (failed,) = (line for line in lines if line.startswith("failed"))
     assert failed.startswith("failed       config      bad_config: config.json: not JSON: ")
     assert lines[-1] == (
-        "a validator would refuse it in competition 2 (SIMNET_FREE); bad_config means: "
+        "a validator would refuse it in competition 2 (SIMNET_FREE); bad_config: "
         "a JSON file is malformed, out of bounds or asks for code; correct it"
     )
 

@@ -59,12 +59,12 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         (["miner", "base"], "error: missing option '--competition'; see sn37 miner base --help\n"),
         (
             ["schedule", "show", "finney", "--network", "simnet"],
-            "error: finney or the preset of --network simnet: name one of them\n",
+            "error: finney and --network simnet exclude each other: give one of them\n",
         ),
         *(
             (
                 ["miner", "train", "--example", "1", "--network", "simnet", ignored],
-                "error: --example prints a file of TOML: leave out FILE, --data-only and --json\n",
+                "error: --example prints a TOML file: leave out FILE, --data-only and --json\n",
             )
             for ignored in ("--json", "--data-only", "train.toml")
         ),

@@ -31,7 +31,7 @@ def test_the_champion_comes_first_and_everybody_has_a_name(published: MinerWorld
 
 def test_a_competition_without_models_has_nothing_to_choose(published: MinerWorld) -> None:
     said = published.run("base", "--competition", "1")
-    assert (said.code, said.out) == (0, "nobody has committed to a model of this competition\n")
+    assert (said.code, said.out) == (0, "no miner has committed to a model of this competition\n")
 
 
 def test_each_name_of_a_model_brings_the_same_files(

@@ -85,7 +85,7 @@ def test_rows_that_the_model_has_learnt_are_not_drawn(
     said = evaluate(world, own, schedule, "--at", "1440")
     assert said.code == 0, said.err
     assert "samples     48, drawn by the hash of block 1440, rows from " in said.out
-    assert "1 rows that it was trained on were left out" in said.out
+    assert "1 rows of its training data were left out" in said.out
     assert "score       " in said.out
     assert "there is no champion yet" in said.out
 

@@ -154,7 +154,7 @@ def test_a_base_whose_licence_forbids_it_is_warned_of(
     to = ["--competition", "2", "--to", str(tmp_path / "base")]
     said = world.run("base", str(own), *to)
     assert said.code == 0
-    assert said.err.startswith("warning: licence cc-by-nc-4.0 forbids to publish")
+    assert said.err.startswith("warning: licence cc-by-nc-4.0 forbids publishing")
     assert "licence cc-by-nc-4.0" in said.out
 
 

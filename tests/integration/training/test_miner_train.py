@@ -112,7 +112,7 @@ def test_who_interrupts_it_is_told_that_it_goes_on(
     monkeypatch.setattr(training, "held_out_score", interrupt)
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 1
-    assert err.splitlines()[-1] == "error: interrupted; the same command goes on"
+    assert err.splitlines()[-1] == "error: interrupted; repeat the command to continue"
 
 
 def test_curves_that_nobody_may_receive_are_one_line(

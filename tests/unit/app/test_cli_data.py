@@ -145,10 +145,10 @@ def test_a_static_source_is_drawn_from(capsys: pytest.CaptureFixture[str]) -> No
         (["t_live", "--since", "2026-01-02", "--until", "2026-01-01"], 2, "--since must lie bef"),
         (["t_live", "--count", "61", *WINDOW], 1, "asked for 61 samples, 60 qualify; between"),
         (["t_static", "--count", "101"], 1, "asked for 101 samples, 100 qualify"),
-        (["t_live", "--seed", "x"], 2, "--seed x: no number"),
+        (["t_live", "--seed", "x"], 2, "--seed x: expected a number"),
         (["sn18"], 2, "rows of sn18 are signed: give --block to trust whom the chain says, or"),
         (["t_live", "--seed", "-1"], 2, "--seed -1: must be from 0 to 2**256 - 1"),
-        (["t_live", "--block", "3", *WINDOW], 2, "--block says window and signers"),
+        (["t_live", "--block", "3", *WINDOW], 2, "--block sets window and signers"),
         (["t_live", "--schedule", "/no/such.toml"], 1, "/no/such.toml: No such file"),
     ],
 )

@@ -61,9 +61,13 @@ def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
         (
             {"schedule_fingerprint": Digest("0" * 64)},
             ("--network", "simnet"),
-            "by the rules of schedule 0000000000000000, preset simnet is",
+            "follows schedule 0000000000000000, but preset simnet is",
         ),
-        ({}, ("--network", "finney"), "give the other with --schedule FILE, it came with sn37"),
+        (
+            {},
+            ("--network", "finney"),
+            "give the receipt's schedule with --schedule FILE, it came with sn37",
+        ),
         ({"round": a_round_key(9, 1800)}, ("--network", "simnet"), "has no competition 9 at"),
         (
             {"losses": {TASK.name: (1.0,)}},
