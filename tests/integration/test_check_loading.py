@@ -147,5 +147,7 @@ def test_t48_a_model_with_fewer_positions_than_the_window_is_told_what_that_cost
     examined, rows = asyncio.run(run_check(request))
     assert examined.refusal is None
     (noted,) = (row.detail for row in rows if row.step is AdmissionStep.LIMITS)
-    assert noted.startswith("it has 48 positions, the competition's window 256 tokens")
+    assert noted.startswith(
+        "it has 48 positions, fewer than the competition's window of 256 tokens"
+    )
     assert ("8 bits a byte" in noted) is is_own

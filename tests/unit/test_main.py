@@ -75,8 +75,7 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         *(
             (
                 ["miner", "publish", ".", "--competition", "1", "--repo", repo],
-                f"error: --repo {repo}: write it as NAMESPACE/NAME, of letters, digits, "
-                "-, _ and .\n",
+                f"error: --repo {repo}: expected NAMESPACE/NAME with letters, digits, -, _ and .\n",
             )
             for repo in ("a", "a/", "a/b/c", "a/b:c", "a/b.git", "ä/b", "a/-b")
         ),

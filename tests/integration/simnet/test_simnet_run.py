@@ -149,7 +149,7 @@ def test_an_audit_says_when_there_is_nothing_to_show_signer_by_signer(undisturbe
         timeout=TIME_LIMIT_S,
     )
     said, result = done.stdout.splitlines()
-    assert said == "no champion has a predecessor or a challenger to compare it with yet"
+    assert said == "no champion has a predecessor or a challenger to be compared with yet"
     assert "all follows" in result
 
 

@@ -118,7 +118,7 @@ def test_what_is_wrong_is_one_line() -> None:
         sync.evaluate(settings, "nowhere", competition=1)
     with pytest.raises(api.UsageError, match="'5F' is not a hotkey's address"):
         sync.status(settings, "5F")
-    with pytest.raises(api.UsageError, match="evaluate takes a folder"):
+    with pytest.raises(api.UsageError, match="expected a folder"):
         sync.evaluate(settings, "uid:7", competition=1)
     with pytest.raises(api.UsageError, match=r"nowhere\.toml"):
         sync.train(settings, "nowhere.toml")
