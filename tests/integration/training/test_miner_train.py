@@ -154,4 +154,4 @@ def test_an_output_that_is_there_already_is_left_alone(
     (file.parent / "model").mkdir()
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 2
-    assert "model is there already; name another folder" in err
+    assert "model exists already; name another folder" in err
