@@ -160,8 +160,8 @@ def test_check_names_a_warning_of_several_stages_once(capsys: pytest.CaptureFixt
         (
             "min_signers = 5",
             "min_signers = 2",
-            "source simnet has min_signers 2: of fewer than 5 signers each has a large part of the "
-            "rows; raise it",
+            "source simnet has min_signers 2: with fewer than 5 signers, each has a large part of "
+            "the rows; raise it",
         ),
     ],
 )
@@ -182,7 +182,7 @@ def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> Non
     said = json.loads(capsys.readouterr().out)
     doubts = [w for w in said["warnings"] if "was not rendered" not in w]  # jinja2 may be missing
     assert len(doubts) == 1
-    assert "is pinned by its commit alone" in doubts[0]  # simnet makes its base model itself
+    assert "is pinned only by its commit" in doubts[0]  # simnet makes its base model itself
     assert len(said["fingerprint"]) == 64
 
 
@@ -233,7 +233,7 @@ def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
     found = differences(finney, simnet)
     assert Difference(where="from block 0", old=None, new="present") in found
     assert all("competition" not in d.where for d in found)
-    assert all("is pinned by its commit alone" in warning for warning in warnings(simnet))
+    assert all("is pinned only by its commit" in warning for warning in warnings(simnet))
 
 
 def test_every_way_in_which_a_state_can_begin_has_words() -> None:

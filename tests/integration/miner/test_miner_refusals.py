@@ -88,7 +88,7 @@ def test_the_rate_limit_is_waited_for_with_a_countdown(
 
 def test_the_wrong_network_has_no_such_competition(world: MinerWorld, model: Path) -> None:
     args = [str(model), "--repo", "alice/model", "--competition", "9", "--no-loading"]
-    refused(world.run("publish", *args), "none of that number, only 1, 2", code=2)
+    refused(world.run("publish", *args), "its competitions: 1, 2", code=2)
 
 
 def test_the_wrong_network_has_another_chain(

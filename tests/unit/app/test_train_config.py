@@ -112,8 +112,8 @@ def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
             "line 4: data.sources.0: block sets window and signers",
         ),
         (HEAD + "[training\n", "line 4: not TOML"),
-        (HEAD + 'run = "a\\u0000"\n', "line 4: run: give a path without a NUL character"),
-        (HEAD + 'run = "~no one/a"\n', "line 4: run: cannot tell what ~ stands for"),
+        (HEAD + 'run = "a\\u0000"\n', "line 4: run: expected a path without a NUL character"),
+        (HEAD + 'run = "~no one/a"\n', "line 4: run: home folder of ~ not found"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_that_says_where(

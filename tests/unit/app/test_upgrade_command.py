@@ -34,7 +34,7 @@ def call(*words: str | Path) -> int:
         (("switch", "0.2.0", "--health", "127.0.0.1:9"), 1, "release 0.2.0 is not staged here"),
         (("return", "--health", "127.0.0.1:9"), 1, "there is no switch to return from"),
         (("check", "missing.release"), 1, "missing.release: No such file"),
-        (("check", "x", "--release-key", "ABC"), 2, "--release-key: give ed25519 public keys"),
+        (("check", "x", "--release-key", "ABC"), 2, "--release-key: expected ed25519 public keys"),
         (("sign", "a.whl", "b.txt", "--key", "k"), 1, "a.whl: not a wheel of a version of sn37"),
     ],
 )
