@@ -236,7 +236,7 @@ def test_what_a_replay_lacks_is_one_line(
     folder = repository(undisturbed, other)
     for words, told in (
         (("--texts", str(tmp_path / "texts")), f"missing or have changed since: {row}"),
-        (("--seed", "1"), "on simnet the --seed too"),
+        (("--seed", "1"), "on simnet its --seed"),
         (("--model", str(folder)), f"the model has weights {other['tensor_digest']}"),
     ):
         done = sn37("replay", str(receipts[0]), *state, *words)

@@ -194,7 +194,7 @@ def test_missing_and_edited_rows_are_named() -> None:
         ({"losses": {"other": (1.0,)}}, "it has tasks other, text, competition 1 has text"),
         ({"manifest": {}}, "it has tasks text, competition 1 has text"),
         ({"manifest": {TEXT: (("a", "b"),)}}, "task text: 1 rows, competition 1 draws 320"),
-        ({"manifest_digest": "0"}, "its manifest is not the one whose digest it has"),
+        ({"manifest_digest": "0"}, "its manifest does not match its digest"),
     ],
 )
 def test_a_receipt_that_contradicts_itself_is_refused(change: dict[str, object], told: str) -> None:

@@ -128,8 +128,8 @@ def test_where_there_is_no_state_yet_none_is_tried(shop: Shop) -> None:
             (1, "error: \x1b[2Jdisk\n"),
             "state migrate failed: error: \N{REPLACEMENT CHARACTER}[2Jdisk",
         ),
-        ("state verify", (0, contents(1)), "does not write states of version 2"),
-        ("state verify", (0, contents(2, round=1)), "changes what the state holds: round"),
+        ("state verify", (0, contents(1)), "does not write the state version 2"),
+        ("state verify", (0, contents(2, round=1)), "changes the contents of the state: round"),
         ("state verify", (0, "no JSON"), "state verify failed: no JSON"),
     ],
 )
