@@ -163,7 +163,7 @@ def test_what_the_numbers_depend_on_is_named_where_it_was_another() -> None:
 
 def test_other_weights_are_refused() -> None:
     other = replace(artifact_of(GOOD), tensor_digest=Digest("other"))
-    with pytest.raises(CannotRescore, match="the model has weights other, the receipt is for"):
+    with pytest.raises(CannotRescore, match="the model has weights other, but the receipt is for"):
         again(GOOD, artifact=other)
 
 

@@ -28,8 +28,8 @@ def call(*words: str | Path) -> int:
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (("switch", "0.2.0"), 2, "--health: none given"),
-        (("return",), 2, "--health: none given"),
+        (("switch", "0.2.0"), 2, "--health is missing"),
+        (("return",), 2, "--health is missing"),
         (("switch", "0.2.0", "--settle", "20"), 2, "--settle 20 min is longer than --deadline 15"),
         (("switch", "0.2.0", "--health", "127.0.0.1:9"), 1, "release 0.2.0 is not staged here"),
         (("return", "--health", "127.0.0.1:9"), 1, "no release to return to"),
