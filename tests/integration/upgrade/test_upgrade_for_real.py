@@ -208,7 +208,7 @@ class TestInstaller:
         with (changed / release.wheel.name).open("ab") as file:
             file.write(b"more")
         installer = PipInstaller(state_dir=tmp_path, settings={})
-        with pytest.raises(ReleaseRefused, match="not the one that was signed for"):
+        with pytest.raises(ReleaseRefused, match="not the signed one"):
             installer.install(tmp_path / "environment", release, changed)
 
     def test_programs_run_as_the_owner_of_the_state_and_in_their_own_environment_only(
