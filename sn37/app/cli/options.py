@@ -72,7 +72,8 @@ RulesAt = Annotated[
 ]
 Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples.")]
 Seed = Annotated[
-    int | None, typer.Option(min=0, max=MAX_SEED, help="Makes a simnet run repeatable.")
+    int | None,
+    typer.Option(min=0, max=MAX_SEED, help="Seed of simnet; the same seed repeats a run."),
 ]
 Pace = Annotated[
     str | None, typer.Option(help="Time on simnet: virtual (as fast as possible) or real.")
@@ -104,7 +105,7 @@ KeepHistory = Annotated[
 ]
 Health = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz at this address."),
+    typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
 ]
 ReleaseKey = Annotated[
     list[str] | None,

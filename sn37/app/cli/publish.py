@@ -56,7 +56,7 @@ ReplaceChampion = Annotated[
 SealedMinutes = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MAX_MINUTES, help="Seal the commitment for so long: nobody can read it."
+        min=1, max=MAX_MINUTES, help="Seal the commitment: nobody can read it for so many minutes."
     ),
 ]
 NoWait = Annotated[
@@ -67,7 +67,7 @@ Tokenizer = Annotated[
     typer.Option(help="Folder of the competition's tokenizer; by default it is downloaded."),
 ]
 NoLoading = Annotated[
-    bool, typer.Option("--no-loading", help="Do not load the model and score samples before.")
+    bool, typer.Option("--no-loading", help="Skip loading the model and scoring samples.")
 ]
 
 

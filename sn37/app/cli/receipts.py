@@ -1,4 +1,4 @@
-"""``sn37 receipts``: publish what a validator has signed."""
+"""``sn37 receipts``: export the signed rounds of a validator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
 
 app = typer.Typer(
-    name="receipts", help="Publish what a validator has signed.", no_args_is_help=True
+    name="receipts", help="Export the signed rounds of a validator.", no_args_is_help=True
 )
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the rounds to.")]
@@ -28,7 +28,7 @@ Since = Annotated[
 
 @app.callback()
 def _receipts() -> None:
-    """Publish what a validator has signed."""
+    """Export the signed rounds of a validator."""
 
 
 @app.command()

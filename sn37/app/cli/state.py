@@ -23,7 +23,7 @@ _BEGAN_WITH = {
     ColdStart.RECEIPTS: "rounds adopted from receipts",
     ColdStart.MANIFESTS: "rounds judged again on the samples",
     ColdStart.NOTHING: "no earlier rounds",
-    ColdStart.FIRST: "no earlier rounds, because nobody had set weights yet",
+    ColdStart.FIRST: "no earlier rounds, because no validator had set weights yet",
 }
 
 Copy = Annotated[Path, typer.Argument(metavar="COPY", help="File of the copy.")]
@@ -110,7 +110,7 @@ def compact(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Free the space of removed texts of finished rounds; stop the validator before."""
+    """Free the space of removed texts of finished rounds; stop the validator first."""
     container = _container(dict(locals()))
     before, after = container.compact_state()(container.state_file())
     typer.echo(f"{container.state_file()}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} now")

@@ -12,8 +12,8 @@ _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
 _DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_DOTTED})[ \t]*\]\]?[^\n]*")
 _ASSIGNMENT = re.compile(rf"[ \t]*({_DOTTED})[ \t]*=")
-# What may stand in a value. Strings come first: a bracket, a quote or a line end inside
-# one means nothing. Three to five quotes close a multi-line string.
+# Parts of a value. Strings come first, because a bracket, a quote or a line end inside one has no
+# meaning. Three to five quotes close a multi-line string.
 _VALUE_TOKEN = re.compile(
     r'"""(?:\\[\s\S]|[^\\])*?"{3,5}'
     r"|'''[\s\S]*?'{3,5}"

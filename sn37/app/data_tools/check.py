@@ -101,7 +101,7 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
         pool = await reader.collect(request)
         collected = vet(pool, request)
     except (DatasetUnavailable, ContractBroken) as error:
-        yield failed("rows", str(error), "what it raises and returns is said in docs/datasets.md")
+        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
         return
     rows = collected.pool.samples
     if not rows:
@@ -162,7 +162,7 @@ async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
         for name, answer in await answers_elsewhere(reader, count=count, seed=SEEDS[0]):
             yield _same(name, drawn[0], answer)
     except (DatasetUnavailable, DatasetExhausted) as error:
-        yield failed("rows", str(error), "what it raises and returns is said in docs/datasets.md")
+        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
 
 
 def _said(name: str, holds: bool, claim: str, remedy: str) -> Check:

@@ -1,6 +1,6 @@
 """Assumptions about costs of taking part and gains from compute; all of them can be set.
 
-Money is US dollars. Only ratios of costs to pay matter for who earns more than whom.
+Money is US dollars. Only ratios of costs to pay influence which owners earn more.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class TestSignatures:
     def test_a_signature_of_something_else_by_the_same_key_is_none(self, shelf: Shelf) -> None:
         document = write_release(shelf.release())
         line = f"ed25519 {public_key(KEY)} {KEY.sign(document).hex()}"
-        with pytest.raises(ReleaseRefused, match="does not fit"):
+        with pytest.raises(ReleaseRefused, match="does not match"):
             unseal(document + b"\n" + line.encode(), [public_key(KEY)])
 
     def test_without_a_pinned_key_nothing_is_taken(
@@ -131,7 +131,7 @@ class TestDocuments:
     @pytest.mark.parametrize(
         ("fields", "why"),
         [
-            ({"format": 2}, "format '2', this program reads 1"),
+            ({"format": 2}, "format '2', but this program reads 1"),
             ({"more": 1}, "'more': Extra inputs"),
             ({"version_key": 1}, "version key 1"),
             ({"version_key": True}, "'version_key'"),
