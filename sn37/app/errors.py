@@ -1,7 +1,7 @@
 """Errors of commands and use cases.
 
     CommandError: the command failed; exit code 1
-    └── UsageError: it was called wrongly; exit code 2
+    └── UsageError: the command was called wrongly; exit code 2
 
 The message is one line that says what is wrong and what to do. The command line prints it.
 """

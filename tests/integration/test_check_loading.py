@@ -90,7 +90,7 @@ def test_a_refusal_is_a_line_with_the_finding_and_one_with_the_meaning(
     (failed,) = (line for line in lines if line.startswith("failed"))
     assert failed.startswith("failed       config      bad_config: config.json: not JSON: ")
     assert lines[-1] == (
-        "a validator would refuse it in competition 2 (SIMNET_FREE); bad_config means: "
+        "a validator would refuse it in competition 2 (SIMNET_FREE); bad_config: "
         "a JSON file is malformed, out of bounds or asks for code; correct it"
     )
 
@@ -147,5 +147,7 @@ def test_t48_a_model_with_fewer_positions_than_the_window_is_told_what_that_cost
     examined, rows = asyncio.run(run_check(request))
     assert examined.refusal is None
     (noted,) = (row.detail for row in rows if row.step is AdmissionStep.LIMITS)
-    assert noted.startswith("it has 48 positions, the competition's window 256 tokens")
+    assert noted.startswith(
+        "it has 48 positions, fewer than the competition's window of 256 tokens"
+    )
     assert ("8 bits a byte" in noted) is is_own

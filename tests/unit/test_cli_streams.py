@@ -30,13 +30,15 @@ def test_a_text_calls_miners_by_their_labels() -> None:
 
 @pytest.mark.parametrize("flag", ["state_dir", "schedule", "json_file", "wallet_path"])
 def test_an_empty_path_does_not_mean_the_working_directory(flag: str) -> None:
-    with pytest.raises(UsageError, match=r"give a path other than the working directory .*'\.'"):
+    with pytest.raises(
+        UsageError, match=r"expected a path other than the working directory .*'\.'"
+    ):
         load_settings({"network": "simnet", flag: Path()})
 
 
 @pytest.mark.parametrize("name", ["", ".", "../other", "a/b"])
 def test_a_wallet_s_name_is_no_path(name: str) -> None:
-    with pytest.raises(UsageError, match="--wallet: give a name"):
+    with pytest.raises(UsageError, match="--wallet: expected a name"):
         load_settings({"wallet": name})
 
 
@@ -51,7 +53,7 @@ def test_without_a_home_the_state_folder_has_to_be_named(monkeypatch: pytest.Mon
     with pytest.raises(UsageError, match="give --state-dir, or set HOME"):
         load_settings({"network": "simnet"})
     assert load_settings({"network": "simnet", "state_dir": "here"}).state_dir == Path("here")
-    with pytest.raises(UsageError, match="--state-dir: cannot tell what ~ stands for"):
+    with pytest.raises(UsageError, match="--state-dir: home folder of ~ not found"):
         load_settings({"state_dir": "~/x"})
     with pytest.raises(UsageError, match="--config"):
         load_settings({"state_dir": "x", "config": "~/x"})

@@ -242,7 +242,7 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "other = 0.25",
             "others = 0.25",
             "rules.toml, line 34: stages.0.shares.others: "
-            "no competition table of this name; declared: words, other",
+            "no competition table has this name; declared: words, other",
         ),
         (
             "max_age_s = 14400",
@@ -253,7 +253,7 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "limit = 3",
             "limit = 2026-01-01",
             "rules.toml, line 4: sources.feed.parameters: parameter 'limit' must be text, "
-            "a number, a truth value or a list of them",
+            "a number, true, false or a list of them",
         ),
         (
             "[sources.feed]",
@@ -313,7 +313,7 @@ def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
     schedule = load_schedule(file, known_sources={"feed"}).schedule
     said = warnings(schedule, renders_templates=False)
     assert [line.partition(": ")[2] for line in said if "WORDS" in line] == [
-        "its chat template was not rendered, for want of jinja2: run pip install 'sn37[scorer]'"
+        "its chat template was not rendered, jinja2 is missing: run pip install 'sn37[scorer]'"
     ]
     assert not any("rendered" in line for line in warnings(schedule))
 
@@ -416,9 +416,9 @@ def test_a_base_model_is_read_shown_and_should_be_pinned_by_its_weights(tmp_path
     assert plain.base_model is not None
     assert (plain.base_model.tensor_digest, plain.base_model.reserve) == (None, 0.5)
     assert ours.base_model == replace(plain.base_model, tensor_digest=digest, reserve=1.0)
-    assert any("rows further than 6 deviations" in line for line in competition_lines(ours))
+    assert any("is more than 6 deviations" in line for line in competition_lines(ours))
     told = [warnings(load_schedule(s, known_sources=None).schedule) for s in ("simnet", pinned)]
-    assert any("is pinned by its commit alone" in line for line in told[0])
+    assert any("is pinned only by its commit" in line for line in told[0])
     assert not any("base model" in line for line in told[1])
 
 

@@ -59,12 +59,12 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         (["miner", "base"], "error: missing option '--competition'; see sn37 miner base --help\n"),
         (
             ["schedule", "show", "finney", "--network", "simnet"],
-            "error: finney or the preset of --network simnet: name one of them\n",
+            "error: finney and --network simnet exclude each other: give one of them\n",
         ),
         *(
             (
                 ["miner", "train", "--example", "1", "--network", "simnet", ignored],
-                "error: --example prints a file of TOML: leave out FILE, --data-only and --json\n",
+                "error: --example prints a TOML file: leave out FILE, --data-only and --json\n",
             )
             for ignored in ("--json", "--data-only", "train.toml")
         ),
@@ -75,8 +75,7 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         *(
             (
                 ["miner", "publish", ".", "--competition", "1", "--repo", repo],
-                f"error: --repo {repo}: write it as NAMESPACE/NAME, of letters, digits, "
-                "-, _ and .\n",
+                f"error: --repo {repo}: expected NAMESPACE/NAME with letters, digits, -, _ and .\n",
             )
             for repo in ("a", "a/", "a/b/c", "a/b:c", "a/b.git", "ä/b", "a/-b")
         ),
@@ -161,8 +160,8 @@ def test_check_names_a_warning_of_several_stages_once(capsys: pytest.CaptureFixt
         (
             "min_signers = 5",
             "min_signers = 2",
-            "source simnet has min_signers 2: of fewer than 5 signers each has a large part of the "
-            "rows; raise it",
+            "source simnet has min_signers 2: with fewer than 5 signers, each has a large part of "
+            "the rows; raise it",
         ),
     ],
 )
@@ -183,7 +182,7 @@ def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> Non
     said = json.loads(capsys.readouterr().out)
     doubts = [w for w in said["warnings"] if "was not rendered" not in w]  # jinja2 may be missing
     assert len(doubts) == 1
-    assert "is pinned by its commit alone" in doubts[0]  # simnet makes its base model itself
+    assert "is pinned only by its commit" in doubts[0]  # simnet makes its base model itself
     assert len(said["fingerprint"]) == 64
 
 
@@ -234,7 +233,7 @@ def test_a_stage_that_one_side_lacks_is_one_difference() -> None:
     found = differences(finney, simnet)
     assert Difference(where="from block 0", old=None, new="present") in found
     assert all("competition" not in d.where for d in found)
-    assert all("is pinned by its commit alone" in warning for warning in warnings(simnet))
+    assert all("is pinned only by its commit" in warning for warning in warnings(simnet))
 
 
 def test_every_way_in_which_a_state_can_begin_has_words() -> None:

@@ -71,5 +71,5 @@ def test_the_same_in_the_file_of_a_training(key: str, value: str, tmp_path: Path
 
 @pytest.mark.parametrize("text", ["0001-01-01", "1999-12-31", "9999-12-31T23:59:59-12:00"])
 def test_a_moment_without_a_window_around_it_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="give a time from 2000 to 2199"):
+    with pytest.raises(UsageError, match="expected a time from 2000 to 2199"):
         moment(text)

@@ -72,7 +72,7 @@ def test_a_home_folder_is_spelled_out() -> None:
         (
             {"network": "mainnet"},
             {},
-            "--network: give finney, test, local, simnet or a ws:// address, not 'mainnet'",
+            "--network: expected finney, test, local, simnet or a ws:// address, not 'mainnet'",
         ),
         ({"rounds": 0}, {}, "--rounds: input should be greater than or equal to 1, not 0"),
         (
@@ -94,7 +94,7 @@ def test_a_home_folder_is_spelled_out() -> None:
         (
             {},
             {"BT_NETWORK": "no where"},
-            "environment variable BT_NETWORK: give finney, test, local, simnet or a ws:// "
+            "environment variable BT_NETWORK: expected finney, test, local, simnet or a ws:// "
             "address, not 'no where'",
         ),
         (
@@ -117,7 +117,7 @@ def test_a_home_folder_is_spelled_out() -> None:
         (
             {"network": "local", "pace": "real"},
             {},
-            "--pace: only on simnet, not on local: a real chain has its own",
+            "--pace: only on simnet, not on local: a real chain has its own pace",
         ),
         ({"config": "/nope.toml"}, {}, "--config /nope.toml: No such file or directory"),
     ],
@@ -143,7 +143,7 @@ def test_a_mistake_is_told_with_its_place_and_the_fix(
         ("walet = 'x'\n", ", line 1: walet: unknown setting; did you mean wallet?"),
         (
             "# of this machine\nconfig = 'x'\n",
-            ", line 2: config: a file of settings cannot name another; use --config or SN37_CONFIG",
+            ", line 2: config: a settings file cannot name another; use --config or SN37_CONFIG",
         ),
         ("netuid =\n", ": not TOML: Invalid value (at line 1, column 9)"),
     ],
@@ -239,9 +239,9 @@ def test_further_endpoints_come_from_flags_a_variable_or_the_file(
     ],
 )
 def test_an_endpoint_that_is_no_address_is_refused_with_the_flag(address: str) -> None:
-    with pytest.raises(UsageError, match=r"--endpoint: give ws:// or wss:// addresses"):
+    with pytest.raises(UsageError, match=r"--endpoint: expected ws:// or wss:// addresses"):
         load_settings({"endpoint": [address]})
-    with pytest.raises(UsageError, match=r"--network: give finney, .* or a ws:// address"):
+    with pytest.raises(UsageError, match=r"--network: expected finney, .* or a ws:// address"):
         load_settings({"network": address.replace("finney", "finne")})
 
 
@@ -254,14 +254,16 @@ def test_an_address_may_have_all_that_an_address_has(address: str) -> None:
 def test_a_path_with_a_nul_is_refused_with_its_line(name: str, tmp_path: Path) -> None:
     file = tmp_path / "sn37.toml"
     file.write_text(f'network = "simnet"\n{name} = "a\\u0000b"\n')
-    with pytest.raises(UsageError, match=rf"line 2: {name}: give a path without a NUL .*'a\\x00b'"):
+    with pytest.raises(
+        UsageError, match=rf"line 2: {name}: expected a path without a NUL .*'a\\x00b'"
+    ):
         load_settings({"config": file})
 
 
 def test_of_several_paths_none_has_a_nul(tmp_path: Path) -> None:
     file = tmp_path / "sn37.toml"
     file.write_text('cold_start_from = ["a", "b\\u0000"]\n')
-    with pytest.raises(UsageError, match="line 1: cold_start_from: give a path without a NUL"):
+    with pytest.raises(UsageError, match="line 1: cold_start_from: expected a path without a NUL"):
         load_settings({"config": file})
 
 
@@ -290,6 +292,6 @@ def test_a_home_that_is_no_whole_path_is_the_one_of_the_system(
 def test_without_any_home_it_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "")
     monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
-    with pytest.raises(UsageError, match="no home folder to keep state in; give --state-dir, or"):
+    with pytest.raises(UsageError, match="no home folder for the state; give --state-dir, or"):
         load_settings({})
     assert load_settings({"state_dir": "/s"}).wallet_path == Path("~/.bittensor/wallets")

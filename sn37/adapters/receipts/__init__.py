@@ -1,1 +1,1 @@
-"""Adapter: rounds that validators publish, in folders."""
+"""Adapter: folders of rounds that validators publish."""

@@ -1,7 +1,7 @@
-"""Rounds in a folder: one folder a round, ``COMPETITION-BLOCK``, with one file a document.
+"""Rounds in a folder: one folder for each round, ``COMPETITION-BLOCK``, one file a document.
 
-``statement.json`` is what the validator says of the whole round, ``HOTKEY-BLOCK.json`` the
-receipt of one entry. A round appears by one rename once it is complete.
+``statement.json`` is the validator's statement on the whole round, ``HOTKEY-BLOCK.json`` the
+receipt of one entry. A round appears complete, by one rename.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A receipt of 5,000 samples has three megabytes, a statement on 256 members a quarter of one.
+# A receipt of 5,000 samples has 3 MB, a statement on 256 members 0.25 MB.
 MAX_FILE_BYTES = 2**25
 MAX_ROUND_BYTES = 2**28
-MAX_ROUNDS = 20_000  # of a folder: more than a year of two competitions
+MAX_ROUNDS = 20_000  # in a folder: more than a year of two competitions
 STATEMENT = "statement.json"
 _ROUND = re.compile(r"(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,14})")
 _RECEIPT = re.compile(r"[A-Za-z0-9]{1,64}-[0-9]{1,15}\.json")
@@ -36,9 +36,9 @@ _PARTIAL = ".partial"
 
 
 class FolderReceipts:
-    """What lies in a folder that this machine or another has written.
+    """Rounds in a folder that this machine or another has written.
 
-    Only ordinary files are opened: a pipe would hang, and a link lead elsewhere.
+    Only ordinary files are opened: a pipe would hang, and a link could lead outside.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,19 +84,19 @@ class FolderReceipts:
 
 
 def receipts_in(folders: Iterable[Path]) -> tuple[FolderReceipts, ...]:
-    """What lies in several folders, each of one validator."""
+    """Return the sources for several folders, each of one validator."""
     return tuple(map(FolderReceipts, folders))
 
 
 def write_round(
     folder: Path, round_: RoundKey, statement: bytes, receipts: Mapping[EntryKey, bytes]
 ) -> bool:
-    """Put a round into the folder, unless it is there with its statement; whether it is new.
+    """Write a round to the folder, unless it is there with its statement; True if it is new.
 
-    What an interrupted copy or a loss of power has left of a round is written anew.
+    A round that an interrupted copy or a power failure left incomplete is written again.
 
     Raises:
-        OSError: The folder cannot be written; nothing that looks complete is left.
+        OSError: The folder cannot be written; no round that looks complete is left.
     """
     home = folder / _folder_name(round_)
     if _is_complete(home):

@@ -1,4 +1,4 @@
-"""A release as the JSON that is signed."""
+"""JSON document of a release, which is signed."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ class _Document(_Table):
 
 
 def read_release(document: bytes) -> Release:
-    """The release that an unsealed document describes.
+    """Return the release that an unsealed document describes.
 
     Raises:
-        ReleaseRefused: It is of a later format, or says what cannot be; the signer's mistake.
+        ReleaseRefused: The document has a later format, or a mistake of its signer.
     """
     try:
         given = parse_object(document)
         if given.get("format") != FORMAT:
             raise ReleaseRefused(
-                f"the release document has format {str(given.get('format'))[:20]!a}, this program "
-                f"reads {FORMAT}; upgrade by hand, or to a release in between"
+                f"the release document has format {str(given.get('format'))[:20]!a}, but this "
+                f"program reads {FORMAT}; upgrade by hand, or first to a release in between"
             )
         return _Document.model_validate(given).value()
     except StrictJsonError as error:
@@ -81,7 +81,7 @@ def read_release(document: bytes) -> Release:
 
 
 def write_release(release: Release) -> bytes:
-    """The document of a release, in one line."""
+    """Return the document of a release, in one line."""
     fields = as_json(release)
     assert isinstance(fields, dict)
     return canonical_json({"format": FORMAT, **fields})

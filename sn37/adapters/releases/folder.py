@@ -1,9 +1,9 @@
 """The folder of an installation.
 
-current -> releases/0.2.0   what the service starts
+current -> releases/0.2.0   the release that the service starts
 releases/0.1.0, ...         an environment each; the file release.signed is written last
 newest                      the newest version that was ever staged here
-switch.json                 how far the newest switch has come
+switch.json                 phase of the newest switch
 lock
 """
 
@@ -36,14 +36,14 @@ _SWITCH = TypeAdapter(Switch)
 
 
 class InstallFolder:
-    """Releases side by side. What is written here is on disk before the next step begins."""
+    """Releases side by side. Every change is on disk before the next step begins."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """See ``Installation``. The system drops the lock when the process dies."""
+        """See ``Installation``. The system frees the lock when the process dies."""
         self._require_ours()
         with _translated(self._root):
             descriptor = os.open(self._root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -51,7 +51,9 @@ class InstallFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            raise ReleaseRefused(f"{self._root}: another sn37 upgrade is at work here") from error
+            raise ReleaseRefused(
+                f"{self._root}: another sn37 upgrade is running here; wait for it"
+            ) from error
         try:
             yield
         finally:
@@ -64,11 +66,11 @@ class InstallFolder:
             leads_to = link.readlink()
         except OSError as error:
             raise ReleaseRefused(
-                f"{link}: no link to a release ({error.strerror}); see docs/validator.md on "
+                f"{link}: not a link to a release ({error.strerror}); see docs/validator.md on "
                 "installing a service, or name another --install-dir"
             ) from error
         if leads_to.parent not in (Path("releases"), self._releases):
-            raise ReleaseRefused(f"{link} leads to {leads_to}, not to a folder of releases")
+            raise ReleaseRefused(f"{link} leads to {leads_to}, not into releases/")
         if not _VERSION.fullmatch(leads_to.name):
             raise ReleaseRefused(f"{link} leads to {leads_to}, whose name is not a version")
         return leads_to.name
@@ -97,15 +99,15 @@ class InstallFolder:
         return self._releases / version
 
     def begin(self, version: str) -> Path:
-        """See ``Installation``. What an interrupted attempt left is removed."""
+        """See ``Installation``. The files of an interrupted attempt are removed."""
         folder = self.folder(version)
         if version == self.current() or (folder / MARKER).exists():
-            raise ReleaseRefused(f"release {version} is staged already, in {folder}")
+            raise ReleaseRefused(f"release {version} is already staged in {folder}")
         with _translated(folder):
             if os.path.lexists(folder):
                 shutil.rmtree(folder)
             folder.mkdir()
-            folder.chmod(0o755)  # whatever root's umask is: the service's user reads it
+            folder.chmod(0o755)  # despite root's umask: the service's user reads it
         return folder
 
     def complete(self, version: str, document: bytes) -> None:
@@ -121,11 +123,11 @@ class InstallFolder:
             return (self.folder(version) / MARKER).read_bytes()
         except OSError as error:
             raise ReleaseRefused(
-                f"release {version} is not staged here; sn37 upgrade status lists those that are"
+                f"release {version} is not staged here; sn37 upgrade status lists the staged ones"
             ) from error
 
     def point_at(self, version: str) -> None:
-        """See ``Installation``: a rename, so that ``current`` always leads somewhere."""
+        """See ``Installation``. A rename, so that ``current`` always exists."""
         link = self._root / "current.new"
         with _translated(link):
             link.unlink(missing_ok=True)
@@ -134,9 +136,9 @@ class InstallFolder:
             sync(self._root)
 
     def remove(self, version: str) -> None:
-        """See ``Installation``. The marker goes first: half a release is none."""
+        """See ``Installation``. The marker is removed first: an incomplete release is not used."""
         if version == self.current():
-            raise ReleaseRefused(f"release {version} is the current one")
+            raise ReleaseRefused(f"release {version} is the current one, so it is not removed")
         with _translated(self.folder(version)):
             (self.folder(version) / MARKER).unlink(missing_ok=True)
             shutil.rmtree(self.folder(version))
@@ -151,8 +153,8 @@ class InstallFolder:
         except ValidationError as error:
             problem = error.errors()[0]
             raise ReleaseRefused(
-                f"{file} cannot be read ({problem['loc']}: {problem['msg']}); it was written by "
-                "another version: go on with the sn37 of that one"
+                f"{file} cannot be read ({problem['loc']}: {problem['msg']}); another version "
+                "wrote it: continue with the sn37 of that version"
             ) from error
 
     def record(self, switch: Switch) -> None:
@@ -165,7 +167,7 @@ class InstallFolder:
         return self._root / "releases"
 
     def _require_ours(self) -> None:
-        """Whoever can write here decides what runs with the hotkey, so nobody else may."""
+        """Refuse a folder that others can write: its programs run with access to the hotkey."""
         for folder in (self._root, self._releases):
             try:
                 found = folder.stat()
@@ -177,7 +179,7 @@ class InstallFolder:
             if found.st_uid != os.geteuid():
                 raise ReleaseRefused(f"{folder} is not yours; run this as its owner")
             if stat.S_IMODE(found.st_mode) & 0o022:
-                raise ReleaseRefused(f"others may write to {folder}; chmod go-w it")
+                raise ReleaseRefused(f"others may write to {folder}; run chmod go-w {folder}")
 
     def _text(self, file: Path) -> str:
         with _translated(file):

@@ -1,4 +1,4 @@
-"""Environments of packages, made by pip from hashes alone."""
+"""Environments of packages, made by pip from pinned hashes only."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 if TYPE_CHECKING:
     from sn37.ports.releases import Installer
 
-TIMEOUT_S = 3600.0  # gigabytes are fetched, or a large state is copied
-# Nothing is built, so nothing of a package runs while it is installed; nothing is resolved, so
-# nothing comes that was not signed for.
+TIMEOUT_S = 3600.0  # to fetch gigabytes, or copy a large state
+# Nothing is built, so no code of a package runs while it is installed. Nothing is resolved, so
+# only signed packages are installed.
 PIP = ("--require-hashes", "--no-deps", "--only-binary=:all:", "--no-input", "--quiet")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class PipInstaller:
-    """Environments for releases, each made by and with the Python that runs this.
+    """Environments for releases, each made with the Python that runs this.
 
     Args:
-        state_dir: Of the validator; its owner runs the programs of the environments, so that no
-            file of the state ever belongs to root.
-        settings: Variables that tell those programs what the operator has chosen.
+        state_dir: State folder of the validator. The programs of the environments run as its
+            owner, so that no file of the state ever belongs to root.
+        settings: Environment variables with the operator's settings for those programs.
     """
 
     def __init__(self, *, state_dir: Path, settings: Mapping[str, str]) -> None:
@@ -72,12 +72,12 @@ class PipInstaller:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """See ``Installer``: beside the state, where there is room for a second one."""
+        """See ``Installer``. The folder is beside the state, on a disk with room for a copy."""
         owner = self._owner()
         try:
             folder = Path(tempfile.mkdtemp(prefix="upgrade-", dir=self._state_dir))
             if owner is not None:
-                # Its folder is that owner's, who may put a link in the place of this one.
+                # The owner of the folder above may replace this one by a link.
                 os.chown(folder, *owner, follow_symlinks=False)
         except OSError as error:
             raise ReleaseUnavailable(f"{self._state_dir}: {error.strerror or error}") from error
@@ -87,7 +87,7 @@ class PipInstaller:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _owner(self) -> tuple[int, int] | None:
-        """Whom to become for the programs of an environment: user and group; ``None``: nobody."""
+        """Return the user and group to run programs as; ``None``: those of this process."""
         if os.geteuid() != 0 or not self._state_dir.exists():
             return None
         found = self._state_dir.stat()
@@ -95,7 +95,7 @@ class PipInstaller:
 
 
 def _clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Without what would lead a Python away from its own environment."""
+    """Return the variables without those that change where Python finds its packages."""
     return {name: v for name, v in variables.items() if not name.startswith("PYTHON")}
 
 
@@ -106,7 +106,10 @@ def _output(
     *,
     umask: int = 0o077,
 ) -> tuple[int, str]:
-    """Run a program that dies with us; its exit code and output, and why where it failed."""
+    """Run a program that dies with this process; return its exit code and output.
+
+    The output includes standard error if the program failed.
+    """
     try:
         done = subprocess.run(
             command,
@@ -123,7 +126,7 @@ def _output(
             cwd="/",
         )
     except subprocess.TimeoutExpired as error:
-        raise ReleaseUnavailable(f"{command[0]}: not done after {TIMEOUT_S:.0f} s") from error
+        raise ReleaseUnavailable(f"{command[0]}: not finished after {TIMEOUT_S:.0f} s") from error
     except OSError as error:
         raise ReleaseUnavailable(f"{command[0]}: {error.strerror or error}") from error
     said = done.stdout if done.returncode == 0 else done.stdout + done.stderr
@@ -135,12 +138,12 @@ def _die_with_parent() -> None:
 
 
 def _failure(output: str) -> ReleaseRefused | ReleaseUnavailable:
-    """What pip says, in one line: its own error, or else the last thing it said."""
+    """Return pip's error in one line, or else the last line of its output."""
     lines = [line.strip() for line in output.splitlines() if line.strip()] or ["no message"]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     text = one_line((errors or lines[-1:])[0])
     if "DO NOT MATCH THE HASHES" in output:
-        return ReleaseRefused("a package is not the one that was signed for: other sha256")
+        return ReleaseRefused("a package is not the signed one: its sha256 differs")
     if "has requirement" in output or "which is not installed" in output:
         return ReleaseRefused(f"the packages of the release do not fit together: {text}")
     return ReleaseUnavailable(f"installing failed: {text}")

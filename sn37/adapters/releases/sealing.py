@@ -1,10 +1,10 @@
-"""A document and who signed it: one line of text, then a line for each signature.
+"""A signed document: one line of text, then a line for each signature.
 
     {"expires_at":"2027-02-01T00:00:00+00:00", ...}
     ed25519 PUBLIC-KEY SIGNATURE
 
-Keys and signatures are hexadecimal. What is signed are the bytes of the first line as they stand,
-behind a prefix that no other signature of ours has; nothing of it is read before that is checked.
+Keys and signatures are hexadecimal. The signature covers the exact bytes of the first line, after a
+prefix that no other signature of ours has; the line is parsed only after the check.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _SIGNATURE = re.compile(rb"ed25519 ([0-9a-f]{64}) ([0-9a-f]{128})")
 
 
 def unseal(sealed: bytes, keys: Sequence[str]) -> bytes:
-    """The document, when one of the keys signed it.
+    """Return the document, if one of the keys has signed it.
 
     Args:
-        keys: Hexadecimal ed25519 public keys that are trusted here.
+        keys: Trusted ed25519 public keys, hexadecimal.
 
     Raises:
-        ReleaseRefused: None did, or it is no such document.
+        ReleaseRefused: No trusted key has signed it, or it does not have this form.
     """
     if not keys:
         raise ReleaseRefused(
-            "no key to check releases with; put the maintainers' release_key into the settings"
+            "no key to check releases with; add the maintainers' release_key to the settings"
         )
     if len(sealed) > MAX_BYTES:
         raise ReleaseRefused(f"the release document has more than {MAX_BYTES:,} bytes")
@@ -50,17 +50,17 @@ def unseal(sealed: bytes, keys: Sequence[str]) -> bytes:
         raise ReleaseRefused("the release is not signed by a key that release_key names")
     if not any(_is_signature(signed[key], document, key) for key in trusted):
         raise ReleaseRefused(
-            "the signature does not fit the release document: it was changed or damaged on its "
-            "way; get it again"
+            "the signature does not match the release document, which was changed or damaged; "
+            "fetch it again"
         )
     return document
 
 
 def seal(document: bytes, key: Ed25519PrivateKey) -> bytes:
-    """The document with a signature under it.
+    """Return the document with a signature below it.
 
     Raises:
-        ValueError: It has more than one line, or is too long.
+        ValueError: The document has more than one line, or is too long.
     """
     sealed = b"%s\ned25519 %s %s\n" % (
         document,
@@ -68,30 +68,30 @@ def seal(document: bytes, key: Ed25519PrivateKey) -> bytes:
         key.sign(_PREFIX + document).hex().encode(),
     )
     if b"\n" in document or len(sealed) > MAX_BYTES:
-        raise ValueError("a release document is one line, and short")
+        raise ValueError(f"a signed document must be one line, at most {MAX_BYTES:,} bytes in all")
     return sealed
 
 
 def public_key(key: Ed25519PrivateKey) -> str:
-    """What validators name in ``release_key``."""
+    """Return the public key, as validators write it in ``release_key``."""
     return key.public_key().public_bytes_raw().hex()
 
 
 def open_key(file: Path, password: Callable[[], bytes]) -> Ed25519PrivateKey:
-    """A private key as ``openssl genpkey -algorithm ed25519`` writes it.
+    """Read a private key as ``openssl genpkey -algorithm ed25519`` writes it.
 
     Args:
-        password: Asked for when the file is encrypted.
+        password: Called if the file is encrypted.
 
     Raises:
-        ReleaseRefused: It cannot be read, or others can; nothing of it is in the message.
+        ReleaseRefused: The key cannot be read, or others can read it; the message has none of it.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
         if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise ReleaseRefused(f"{file}: others may read this key; chmod 600 it")
+            raise ReleaseRefused(f"{file}: others may read this key; run chmod 600 {file}")
         text = file.read_bytes()
     except OSError as error:
         raise ReleaseRefused(f"{file}: {error.strerror or error}") from error
@@ -99,7 +99,7 @@ def open_key(file: Path, password: Callable[[], bytes]) -> Ed25519PrivateKey:
         encrypted = b"ENCRYPTED" in text
         key = load_pem_private_key(text, password() if encrypted else None)
     except (ValueError, TypeError) as error:
-        raise ReleaseRefused(f"{file}: no private key, or a wrong password") from error
+        raise ReleaseRefused(f"{file}: not a private key, or a wrong password") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ReleaseRefused(f"{file}: not an ed25519 key")
     return key

@@ -1,4 +1,4 @@
-"""The validator as a service: stopped and started by a manager, asked over HTTP."""
+"""The validator as a service: a manager stops and starts it, and it answers over HTTP."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MAX_PAGE_BYTES = 1 << 18
 
 
 class ManagedService:
-    """Told by ``MANAGER stop UNIT`` and ``MANAGER start UNIT``.
+    """Service controlled by ``MANAGER stop UNIT`` and ``MANAGER start UNIT``.
 
     Args:
-        manager: systemctl, or a program that understands the same.
+        manager: systemctl, or a program with the same arguments.
         health: Host and port of the health pages.
     """
 
@@ -37,12 +37,12 @@ class ManagedService:
         self._tell("stop")
 
     def start(self) -> None:
-        """See ``Service``. A unit that has failed too often would be refused for an hour."""
-        self._run("reset-failed")  # fails where there is nothing to reset
+        """See ``Service``. A unit that failed too often must be reset, else it does not start."""
+        self._run("reset-failed")  # fails if there is nothing to reset
         self._tell("start")
 
     def page(self) -> Page | None:
-        """See ``Service``; whatever else listens there is no validator."""
+        """See ``Service``; an answer of another program counts as none."""
         host, port = self._health
         with closing(http.client.HTTPConnection(host, port, timeout=ASK_TIMEOUT_S)) as connection:
             try:
@@ -80,7 +80,7 @@ class ManagedService:
             )
         except subprocess.TimeoutExpired as error:
             raise ServiceUnavailable(
-                f"{self._manager} {verb}: no end after {TIMEOUT_S:.0f} s"
+                f"{self._manager} {verb}: not finished after {TIMEOUT_S:.0f} s"
             ) from error
         except OSError as error:
             raise ServiceUnavailable(f"{self._manager}: {error.strerror or error}") from error

@@ -1,7 +1,7 @@
-"""Where a release is read from: a folder, or a web server.
+"""Sources of releases: a folder, or a web server.
 
-Neither is trusted: what they give is checked against the signature and the hashes in it. They
-are only kept from giving without end, and from sending us elsewhere.
+Neither is trusted: files are checked against the signature and the hashes in the signed document.
+Here only their length, their time and redirects are limited.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from sn37.ports.releases import ReleaseSource
 
 READ_TIMEOUT_S = 30.0  # without a byte
-FETCH_TIMEOUT_S = 900.0  # for one file, however slowly it comes
+FETCH_TIMEOUT_S = 900.0  # for one file
 MAX_REDIRECTS = 3
 _CHUNK_BYTES = 1 << 16
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Source:
-    """A release document, named by a path or an address, and what lies beside it."""
+    """A release document at a path or an address, and the files beside it."""
 
     def __init__(self, place: str) -> None:
         self._place = place
 
     def document(self) -> bytes:
         """See ``ReleaseSource``."""
-        # One byte more than allowed tells that it is too long.
+        # One byte more than allowed shows that it is too long.
         return b"".join(_chunks(self._place, MAX_BYTES + 1))
 
     def fetch(self, file: ReleaseFile, folder: Path) -> Path:
@@ -55,9 +55,9 @@ class Source:
             raise ReleaseUnavailable(f"{target}: {error.strerror or error}") from error
         if size != file.size_bytes:
             has = "more" if size > file.size_bytes else f"{size:,} bytes, less"
-            raise ReleaseRefused(f"{file.name} has {has} than the {file.size_bytes:,} signed for")
+            raise ReleaseRefused(f"{file.name} has {has} than the signed {file.size_bytes:,}")
         if digest.hexdigest() != file.sha256:
-            raise ReleaseRefused(f"{file.name} is not the file that was signed for: other sha256")
+            raise ReleaseRefused(f"{file.name} is not the signed file: its sha256 differs")
         return target
 
 
@@ -74,11 +74,11 @@ def _beside(place: str, name: str) -> str:
 
 
 def _chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
-    """What is there, and no more than so much of it.
+    """Yield the content, at most ``limit_bytes`` of it.
 
     Raises:
         ReleaseUnavailable: It cannot be read, or not in time.
-        ReleaseRefused: It is on a way that is not taken.
+        ReleaseRefused: The address or a redirect is not allowed.
     """
     until = time.monotonic() + FETCH_TIMEOUT_S
     try:
@@ -86,7 +86,7 @@ def _chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
             while limit_bytes and (chunk := stream.read(min(limit_bytes, _CHUNK_BYTES))):
                 limit_bytes -= len(chunk)
                 if time.monotonic() > until:
-                    raise ReleaseUnavailable(f"{place}: not there after {FETCH_TIMEOUT_S:.0f} s")
+                    raise ReleaseUnavailable(f"{place}: not complete after {FETCH_TIMEOUT_S:.0f} s")
                 yield chunk
     except urllib.error.HTTPError as error:
         error.close()
@@ -104,16 +104,16 @@ def _get(address: str) -> IO[bytes]:
         parts = urlsplit(address)
         local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     except ValueError as error:
-        raise ReleaseRefused(f"{address}: no address") from error
+        raise ReleaseRefused(f"{address}: not a valid address") from error
     if parts.scheme != "https" and not local:
-        raise ReleaseRefused(f"{address}: only https addresses and files are read")
+        raise ReleaseRefused(f"{address}: only https addresses and files are allowed")
     opener = urllib.request.build_opener(Redirects)
     answer: IO[bytes] = opener.open(address, timeout=READ_TIMEOUT_S)
     return answer
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
-    """A few, and never to where the way could be listened to or leads into this machine."""
+    """Follows a few redirects, only to https addresses."""
 
     max_redirections = MAX_REDIRECTS
 
@@ -129,7 +129,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(newurl).scheme != "https":
             fp.close()
             raise ReleaseRefused(
-                f"{req.full_url}: the server sends us on to {newurl[:100]}, which is not https"
+                f"{req.full_url}: the server redirects to {newurl[:100]}, which is not https"
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

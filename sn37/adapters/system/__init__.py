@@ -1,1 +1,1 @@
-"""Adapter: the machine this runs on."""
+"""Adapters for the local machine: clock, health pages, service manager, watchdog."""

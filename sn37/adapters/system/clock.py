@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SystemClock:
-    """Real time; a sleep really sleeps."""
+    """Real time and real sleeps."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Health pages over HTTP, from threads of their own: they answer while the loop does not."""
+"""Health pages over HTTP, served by their own threads even if the event loop is stuck."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sn37.domain.canonical import JsonValue
 
 log = logging.getLogger(__name__)
 
-READ_TIMEOUT_S = 5.0  # of a request; pages are asked for by machines
+READ_TIMEOUT_S = 5.0  # for a request; programs send it at once
 
 
-# An answer: whether all is well, 200 or else 503, and a JSON object that says more.
+# An answer: True (status 200) or False (status 503), and a JSON object with details.
 Page = tuple[bool, Mapping[str, JsonValue]]
 
 
@@ -26,7 +26,7 @@ class HealthServer:
     """Serves the pages by path until closed.
 
     Raises:
-        OSError: The address is taken, or not this machine's.
+        OSError: The address is in use, or not of this machine.
     """
 
     def __init__(self, host: str, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
@@ -41,7 +41,7 @@ class HealthServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on, also where port 0 was asked for."""
+        """Port that it listens on; a free one if port 0 was given."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up in the middle is its own affair."""
+        """Log defects of pages, but not clients that close the connection early."""
         if not isinstance(error := sys.exception(), OSError):
             log.error("a health page failed", exc_info=error)
 
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """A page that is read every few seconds is no news."""
+        """Do not log requests, which come every few seconds."""
 
     def _answer(self, status: HTTPStatus, body: Mapping[str, JsonValue]) -> None:
         content = json.dumps(body).encode() + b"\n"

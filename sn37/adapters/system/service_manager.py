@@ -1,4 +1,4 @@
-"""What systemd is told: the datagrams of sd_notify(3)."""
+"""Messages to systemd: the datagrams of sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ VARIABLE = "NOTIFY_SOCKET"
 
 
 class ServiceManager:
-    """Whoever started this process as a service; telling nobody does nothing.
+    """The manager that started this process as a service; without one, messages are dropped.
 
     Args:
         address: Path of a datagram socket, with @ for Linux's abstract ones; ``None`` for a
-            process that is no service.
+            process that is not a service.
     """
 
     def __init__(self, address: str | None) -> None:
@@ -24,7 +24,7 @@ class ServiceManager:
         self._failed = False
 
     def tell(self, **fields: str) -> None:
-        """Send assignments such as ``READY="1"``; a manager that is gone changes nothing."""
+        """Send assignments such as ``READY="1"``; errors are only logged."""
         if not self._address:
             return
         lines = "\n".join(f"{name}={' '.join(value.split())}" for name, value in fields.items())
@@ -39,5 +39,5 @@ class ServiceManager:
 
 
 def from_environment() -> ServiceManager:
-    """The manager that the environment names; children are not to talk to it."""
+    """Return the manager that the environment names, and hide it from child processes."""
     return ServiceManager(os.environ.pop(VARIABLE, None))

@@ -1,4 +1,4 @@
-"""A thread that ends the process when its event loop no longer turns."""
+"""A thread that ends the process when its event loop is stuck."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ STUCK_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h: a service manager starts it a
 
 
 class Watchdog:
-    """Calls ``on_stuck`` once nobody has called ``beat`` for ``deadline_s`` seconds.
+    """Calls ``on_stuck`` when ``beat`` was not called for ``deadline_s`` seconds.
 
     Seconds are counted by the thread's own waits, so a process that was stopped, or a machine
-    that slept, is not taken for one that is stuck.
+    that slept, does not count as stuck.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Watchdog:
         self._thread.start()
 
     def beat(self) -> None:
-        """Say that the loop turns."""
+        """Report that the loop runs."""
         self._silent_s = 0.0
 
     def close(self) -> None:
-        """Stop watching, whether or not it was started."""
+        """Stop watching; also allowed before ``start``."""
         self._closed.set()
 
     def _watch(self) -> None:
@@ -57,12 +57,12 @@ class Watchdog:
 
 
 def end_process(log_file: Path, why: str) -> None:
-    """Write down where every thread stands, and exit at once without any cleaning up.
+    """Log the stack of every thread, and exit at once without cleaning up.
 
-    What is recorded is safe, and children of a validator end with it.
+    The recorded state is safe, and children of a validator end with it.
     """
-    with suppress(OSError):  # a full disk keeps no stuck validator alive
-        log.critical("%s; the process ends, and goes on when started again", why)
+    with suppress(OSError):  # a full disk must not keep a stuck validator alive
+        log.critical("%s; the process ends, and continues when started again", why)
         with log_file.open("a", encoding="utf-8") as file:
             faulthandler.dump_traceback(file, all_threads=True)
     os._exit(STUCK_EXIT_CODE)

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PLAIN_WIDTH = 120  # columns where there is no terminal to ask, such as a CI log
-QUARTERS = 4  # a set-up step that is no bar is told this often
+PLAIN_WIDTH = 120  # columns without a terminal, such as in a CI log
+QUARTERS = 4  # lines about a set-up step without a bar
 
 
 class LastingConsole(Console):
     """A console that does not end the program when its reader leaves."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError("nobody reads")
+        raise BrokenPipeError("the reader has left")
 
 
 def stderr_console() -> Console:
-    """Standard error: standard output stays free for results."""
+    """Return a console on standard error; standard output is for results."""
     console = LastingConsole(stderr=True, highlight=False)
     if console.is_terminal:
         return console
@@ -42,10 +42,9 @@ def stderr_console() -> Console:
 
 
 class ConsoleSink:
-    """Print one line per event, and bars for the set-up and the entry being scored.
+    """Prints one line for each event, and bars for the set-up and the entry being scored.
 
-    Bars are drawn when an event moves them, never by a thread of their own, and vanish when
-    they are full.
+    Bars are drawn when an event moves them, never by their own thread, and disappear when full.
     """
 
     def __init__(self, console: Console, *, labels: Labels) -> None:
@@ -60,9 +59,9 @@ class ConsoleSink:
             transient=True,
         )
         self._bars: dict[str, TaskID] = {}
-        self._quarters: dict[str, int] = {}  # set-up steps told so far, where there are no bars
+        self._quarters: dict[str, int] = {}  # of set-up steps, printed so far without bars
         self._gone = False
-        self._num_unread = 0  # events of which nothing was shown, since the last that was
+        self._num_unread = 0  # events not shown since the last one that was
 
     def emit(self, event: Event) -> None:
         if self._gone:
@@ -76,7 +75,7 @@ class ConsoleSink:
         self._try(partial(self._show, event))
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Remove all bars from the terminal."""
         for what in tuple(self._bars):
             self._try(partial(self._finish, what))
 
@@ -84,7 +83,7 @@ class ConsoleSink:
         try:
             show()
         except (OSError, ValueError) as error:  # the reader left, or standard error is closed
-            # rich keeps what it could not write: going on would fill the memory with it.
+            # rich keeps what it could not write, which would fill the memory.
             self._gone = True
             log.warning("the console is gone: %s", error)
 
@@ -136,15 +135,15 @@ class ConsoleSink:
             self._progress.stop()
 
     def _say(self, line: str) -> None:
-        # One line is one line: a log is searched by line, and a terminal folds by itself.
+        # No wrapping: logs are searched by line, and a terminal wraps by itself.
         self._console.print(Text(line), soft_wrap=True)
 
 
 def _takes_lines(console: Console) -> bool:
-    """Whether a few lines can be written without waiting for a reader.
+    """True if a few lines can be written without waiting for a reader.
 
-    A pager that was left open, or a terminal that was stopped by Ctrl-S, must not stop the
-    validator. What has no descriptor has no reader.
+    An open pager, or a terminal stopped by Ctrl-S, must not stop the validator. A file without a
+    descriptor never waits.
     """
     try:
         poll = select.poll()

@@ -1,4 +1,4 @@
-"""Hand every event to several sinks."""
+"""A sink that passes every event to several sinks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 @runtime_checkable
 class Closable(Protocol):
-    """A sink that holds something."""
+    """A sink with resources to free."""
 
     def close(self) -> None: ...
 
 
 class FanOut:
-    """Each sink gets each event, whatever becomes of it in the others."""
+    """Gives each event to each sink, even if others fail."""
 
     def __init__(self, sinks: Sequence[EventSink]) -> None:
         self._sinks = tuple(sinks)
@@ -31,13 +31,13 @@ class FanOut:
             try:
                 sink.emit(event)
             except Exception:
-                # A broken sink fails at every event; once is enough to know.
+                # A broken sink fails at every event; log it once.
                 if position not in self._failed:
                     self._failed.add(position)
                     log.warning("%s failed; later failures are silent", sink, exc_info=True)
 
     def close(self) -> None:
-        """Close the sinks that hold something, such as a file or a bar on the terminal."""
+        """Close the sinks with resources, such as a file or a bar on the terminal."""
         for sink in self._sinks:
             if isinstance(sink, Closable):
                 sink.close()

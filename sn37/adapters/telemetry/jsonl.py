@@ -1,4 +1,4 @@
-"""Events as JSON lines in a file, for programs and for the record."""
+"""Events as JSON lines in a file, for programs and as a record."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def _utc_now() -> datetime:
 
 
 class JsonlSink:
-    """One canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
+    """Writes one canonical JSON object a line: ``{"at": ..., "event": ..., ...fields}``.
 
-    A line is one unbuffered write. What the disk refuses is dropped and counted, and the first
-    is told in the log. Appends to a file that is there already.
+    A line is one unbuffered write. A line that the disk refuses is dropped and counted; the first
+    one is logged. Appends to an existing file.
     """
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = _utc_now) -> None:
@@ -47,14 +47,14 @@ class JsonlSink:
         try:
             self._write(line + b"\n")
         except OSError as error:
-            if not self.num_dropped:  # once is enough to know
+            if not self.num_dropped:  # log it once
                 log.warning(
                     "%s: %s; events are missing from it", self._path, error.strerror or error
                 )
             self.num_dropped += 1
 
     def close(self) -> None:
-        """Let go of the file; a later event opens it again."""
+        """Close the file; a later event opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -75,7 +75,7 @@ class JsonlSink:
 
 
 def _plan(plan: RoundPlan) -> JsonValue:
-    """A plan without the texts of its samples, which may be somebody's."""
+    """Return a plan without the texts of its samples, which may be private."""
     return {
         "key": as_json(plan.key),
         "sync": as_json(plan.sync),
@@ -96,7 +96,7 @@ def _plan(plan: RoundPlan) -> JsonValue:
 
 
 def _ends_in_half_a_line(path: Path) -> bool:
-    """Whether an earlier run was cut off in the middle of a line."""
+    """True if an earlier run was cut off in the middle of a line."""
     try:
         with path.open("rb") as file:
             if file.seek(0, os.SEEK_END) == 0:

@@ -1,4 +1,4 @@
-"""Samples as a table; nothing in their texts, which are strangers', reaches the terminal raw."""
+"""Samples as a table; untrusted texts are made printable before they reach the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN_CHARACTERS = 60  # of a text
 def render_samples(
     title: str, samples: Sequence[Sample], collected: Collected | None
 ) -> RenderableType:
-    """One row a sample, and below what the pool holds and what was set aside."""
+    """Return a table with one row for each sample, and the counts of the pool below it."""
     table = Table(title=Text(printable(title)), title_justify="left")
     for column in ("row", "time", "signer", "prompt", "reference"):
         table.add_column(column, no_wrap=column in ("time", "signer"))

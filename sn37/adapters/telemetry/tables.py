@@ -1,4 +1,4 @@
-"""The final tables of a run: entries with their verdicts, standings, weights."""
+"""Final tables of a run: entries with their verdicts, standings, weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sn37.domain.round.state import EntryResult, RoundResult
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weight_vector import WeightVector
 
-SHOWN_ROUNDS = 4  # newest rounds with a column of their own
-SHOWN_MISSED = 12  # newest of those that were missed
+SHOWN_ROUNDS = 4  # newest rounds, each with its own column
+SHOWN_MISSED = 12  # newest missed rounds
 
 _COLOURS = {
     Verdict.SCORED: "green",
@@ -34,9 +34,9 @@ def render_report(
     weights: WeightVector | None,
     labels: Labels,
 ) -> RenderableType:
-    """One table of entries per competition, what the reasons mean, standings and weights.
+    """Return a table of entries for each competition, meanings of reasons, standings and weights.
 
-    A row shows the entry's newest verdict; scores of earlier rounds stand beside it.
+    A row shows the entry's newest verdict, and its scores of the newest rounds.
     """
     by_competition: dict[CompetitionId, list[RoundResult]] = {}
     for result in sorted(results, key=lambda r: r.key):
@@ -86,7 +86,7 @@ def _entries(
 
 
 def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:
-    """Each entry's newest row: scored ones by score, then each verdict by block."""
+    """Return each entry's newest row: scored ones by score, then each verdict by block."""
     newest: dict[EntryKey, EntryResult] = {}
     for result in rounds:
         newest.update({entry.key: entry for entry in result.entries})
@@ -94,7 +94,7 @@ def _newest_first(rounds: Sequence[RoundResult]) -> list[EntryResult]:
 
     def rank(entry: EntryResult) -> tuple[bool, float, int, Block, Hotkey]:
         score = entry.score
-        # NaN sorts nowhere; it comes after every number.
+        # NaN has no order; put it after every number.
         return (
             score is None or score != score,
             score if score is not None and score == score else 0.0,
@@ -111,7 +111,7 @@ def _score_in(result: RoundResult, key: EntryKey) -> str:
 
 
 def _missed(results: Sequence[RoundResult], labels: Labels) -> RenderableType:
-    """The newest rounds without a verdict of this validator, and what became of them."""
+    """Return lines on the newest rounds that this validator missed, and how it handled them."""
     missed = [r for r in sorted(results, key=lambda r: r.key) if r.skipped is not None]
     lines = []
     for result in missed[-SHOWN_MISSED:]:
@@ -145,7 +145,7 @@ def _standings(
 
 def _weights(weights: WeightVector | None, labels: Labels) -> RenderableType:
     if weights is None:
-        return Text("No weights were set: offline, too few rounds, or nobody holds a crown.")
+        return Text("No weights were set: offline, too few rounds, or no champion.")
     table = Table(title="Weights", title_justify="left")
     table.add_column("miner", no_wrap=True)
     table.add_column("hotkey", no_wrap=True)

@@ -1,4 +1,4 @@
-"""Events in words: one line each, or none for those that are only progress."""
+"""Lines of text for events; events of progress have none."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ADDRESS = re.compile(r"\b5[1-9A-HJ-NP-Za-km-z]{47}\b")  # ss58 of Bittensor
 
 
 def miner(hotkey: Hotkey, labels: Labels) -> str:
-    """A hotkey's label, or its ends: ss58 addresses differ everywhere but in the first letter."""
+    """Return a hotkey's label, or the two ends of its ss58 address."""
     if label := labels.get(hotkey):
         return printable(label)
     return printable(f"{hotkey[:6]}..{hotkey[-4:]}" if len(hotkey) > 12 else hotkey)
 
 
 def named(text: str, labels: Labels) -> str:
-    """A text with the miners in it called as everywhere else."""
+    """Return a text with hotkeys replaced by miners' names, see ``miner``."""
     return _ADDRESS.sub(lambda found: miner(Hotkey(found[0]), labels), printable(text))
 
 
@@ -39,14 +39,14 @@ def score_text(result: EntryResult) -> str:
 
 
 def why(reason: Reason | None, detail: str, labels: Labels) -> str:
-    """A reason with what exactly was found, or with what the code means."""
+    """Return a reason with its detail, or else with the meaning of its code."""
     found = named(detail, labels)
     return found if reason is None else f"{reason.value}: {found or reason.meaning}"
 
 
 @singledispatch
 def line(event: events.Event, labels: Labels) -> str | None:
-    """What to print for an event; ``None`` for progress, which bars and counters show."""
+    """Return the line for an event; ``None`` for progress, which bars and counters show."""
     return None
 
 
@@ -169,11 +169,11 @@ def _(event: events.ColdStarted, labels: Labels) -> str:
                 f"{event.num_rounds} rounds{of} adopted, {event.num_evaluations} receipts re-scored"
             )
         case ColdStart.MANIFESTS:
-            how = f"{event.num_rounds} rounds{of} scored again here and judged anew"
+            how = f"{event.num_rounds} rounds{of} scored and judged again here"
         case ColdStart.NOTHING:
-            how = "with no rounds of the past; the weights on chain stay during the warm-up"
+            how = "without earlier rounds; the weights on chain stay during the warm-up"
         case ColdStart.FIRST:
-            how = "nobody has set weights yet"
+            how = "no validator has set weights yet"
     return f"began     at block {begun.block}: {how}"
 
 
@@ -192,7 +192,7 @@ def _(event: events.SharesWithheld, labels: Labels) -> str:
 
 @line.register
 def _(event: events.WeightsRevealed, labels: Labels) -> str:
-    became = f"count for nothing: {printable(event.fault)}" if event.fault else "are revealed"
+    became = f"have no effect: {printable(event.fault)}" if event.fault else "are revealed"
     return f"revealed  weights of extrinsic {event.extrinsic} {became}"
 
 

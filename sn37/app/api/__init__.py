@@ -1,4 +1,4 @@
-"""Mining from Python: what ``sn37 miner`` does, as functions.
+"""Mining from Python: the commands of ``sn37 miner`` as functions.
 
     from sn37.app import api
 
@@ -6,24 +6,24 @@
     found = await api.evaluate(settings, "my-model", competition=1)
     print(found.finding)
 
-Every function is a coroutine and has a twin of the same name and arguments in
-``sn37.app.api.sync``, for programs without an event loop:
+Every function is a coroutine. ``sn37.app.api.sync`` has a function of the same name and arguments,
+for programs without an event loop:
 
     from sn37.app.api import settings, sync
 
     print(sync.status(settings(network="finney"), "5F...").stage)
 
-``settings`` takes what the commands take as flags. The other functions take it first, do one
-thing, and return frozen values; none of them prints. ``__all__`` is what stays: names, arguments
-and the fields of what is returned change only with a note in CHANGELOG.md.
+``settings`` takes the flags of the commands. The other functions take settings as the first
+argument, do one thing, and return frozen values; none of them prints. ``__all__`` is stable: its
+names, arguments and the fields of results change only with a note in CHANGELOG.md.
 
-Errors are one line that says what is wrong and what to do, and nothing is raised besides:
+Only these errors are raised, with one line that says what is wrong and what to do:
 
-* CommandError       it cannot be done like this
+* CommandError       it cannot be done in this way
   - UsageError       an argument is wrong
 * PortError
-  - Unavailable      chain, host, data source or device do not serve now; the same call tries again
-    + ModelNotPublic the repository cannot be read, yet
+  - Unavailable      chain, host, data source or device failed; the same call tries again
+    + ModelNotPublic the repository cannot be read yet
   - Rejected         the answer is no
     + ModelRejected  a validator would refuse the model; ``reason`` is the code
 """
@@ -96,18 +96,18 @@ Folder = str | os.PathLike[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The admission of a model, check by check."""
+    """Result of a model's admission checks."""
 
     rows: tuple[Row, ...]
-    refusal: Violation | None  # why a validator would refuse it; ``None``: it would not
-    artifact: ModelArtifact | None  # once its weights are admitted
+    refusal: Violation | None  # why a validator would refuse it; ``None``: it would admit it
+    artifact: ModelArtifact | None  # if its weights are admitted
 
 
 def settings(**flags: object) -> Settings:
-    """Settings as the commands have them: what is not given comes from the environment.
+    """Return settings like those of the commands; what is not given comes from the environment.
 
     Args:
-        flags: Named as the flags are, with underscores: ``network``, ``netuid``, ``state_dir``,
+        flags: Names of flags, with underscores: ``network``, ``netuid``, ``state_dir``,
             ``wallet``, ``wallet_hotkey``, ``device``, ``threads``, ``allow_weak_sandbox``, ...
 
     Raises:
@@ -117,18 +117,18 @@ def settings(**flags: object) -> Settings:
 
 
 async def competitions(settings: Settings, *, at: int | None = None) -> tuple[Competition, ...]:
-    """The competitions at a block, or as the schedule last has them. Asks nobody."""
+    """Return the competitions at a block, by default of the newest stage. Uses no network."""
     schedule = rules_of_network(settings).schedule
     return schedule.at(schedule.stages[-1].from_block if at is None else Block(at))
 
 
 async def bases(settings: Settings, *, competition: int) -> tuple[Choice, ...]:
-    """Models to start from: the champion, the others that compete, those of subnet 9."""
+    """List models to start from: the champion, others in the competition, those of subnet 9."""
     return await list_bases(Machine(settings), competition)
 
 
 async def fetch_base(settings: Settings, source: str, *, competition: int, to: Folder) -> Base:
-    """Bring a model to the new folder ``to``, once a validator would admit it.
+    """Fetch a model to the new folder ``to``, if a validator would admit it.
 
     Args:
         source: ``champion``, ``subnet9``, ``uid:7``, ``hotkey:5F...``, ``namespace/name@commit``
@@ -138,10 +138,10 @@ async def fetch_base(settings: Settings, source: str, *, competition: int, to: F
 
 
 async def train(settings: Settings, config: Folder, *, progress: Progress | None = None) -> Trained:
-    """Train by a TOML file, see ``sn37 miner train --example``, or go on with an interrupted run.
+    """Train by a TOML file, see ``sn37 miner train --example``, or continue an interrupted run.
 
-    It runs in a thread, and to the end also when the call is cancelled; whoever has to stop it
-    gives it a process of its own.
+    Training runs in a thread, to the end even when the call is cancelled. To be able to stop it,
+    run it in its own process.
     """
     asked = load_config(Path(config))
     return await asyncio.to_thread(_train, asked, Machine(settings), progress or _Unheard())
@@ -157,15 +157,15 @@ async def check(
     weights: bool = True,
     loading: bool = True,
 ) -> Checked:
-    """Say what a validator would say of a folder or ``namespace/name@commit``.
+    """Make the checks of a validator on a folder or ``namespace/name@commit``.
 
-    A model that would be refused is no error, but a ``refusal``.
+    A model that would be refused is not an error; the result has a ``refusal``.
 
     Args:
-        at: By the rules at this block; by default the newest.
-        tokenizer: Folder of the competition's; a folder's check asks no host for it.
-        weights: Whether to read the weights.
-        loading: Whether to load the model and score a few texts.
+        at: Block of the rules; by default the newest rules.
+        tokenizer: Folder of the competition's tokenizer; checking a folder does not download it.
+        weights: Read the weights.
+        loading: Load the model and score a few texts.
     """
     rules = competition_of(rules_of_network(settings), competition, at=at)
     examined, rows = await check_named(
@@ -189,13 +189,13 @@ async def evaluate(
     trained: Folder | None = None,
     told: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Evaluation:
-    """Score a folder or ``namespace/name@commit`` beside the champion, as a round would.
+    """Score a folder or ``namespace/name@commit`` and the champion, as a round would.
 
     Args:
-        at: On the samples of the round at this block; by default of one that begins now.
-        trained: Folder of the run that trained it, whose rows are not drawn; by default the
+        at: Block of the round whose samples are used; by default a round that begins now.
+        trained: Folder of the run that trained it, whose rows are left out; by default the
             one beside the model.
-        told: Hears what is scored, and how many of how many blocks of samples are done.
+        told: Called with what is scored, and how many of how many blocks of samples are done.
     """
     request = EvaluateRequest(
         source=source_of_model(os.fspath(model)),
@@ -222,15 +222,15 @@ async def publish(
     tell: Callable[[str], None] = lambda line: None,
     waiting: Callable[[str, int | None], None] = lambda why, blocks: None,
 ) -> PublishReport:
-    """Check, upload privately, commit, read back, make public. Repeating it goes on.
+    """Check, upload privately, commit, read back, make public. Repeating it continues.
 
     Args:
         dry_run: Send nothing.
-        replace_champion: Give up a crown, or a seal that has not opened.
-        sealed_for: Nobody can read the commitment for so long.
-        wait: For a seal to open; without, the same call later finishes.
-        tell: Hears in a line what happens next.
-        waiting: Hears why it waits, and how many blocks are left, where that is known.
+        replace_champion: Commit even if that gives up a crown, or a seal that has not opened.
+        sealed_for: Time for which nobody can read the commitment.
+        wait: Wait until a seal opens; otherwise the same call later finishes.
+        tell: Called with a line about each step.
+        waiting: Called with the reason of a wait, and the number of blocks left, if known.
     """
     request = PublishRequest(
         folder=Path(folder),
@@ -247,12 +247,12 @@ async def publish(
 
 
 async def status(settings: Settings, hotkey: str | None = None) -> MinerStatus:
-    """What has become of a hotkey's commitment; by default of that of the wallet."""
+    """Return the status of a hotkey's commitment; by default of the wallet's hotkey."""
     return await miner_status(Machine(settings), None if hotkey is None else hotkey_of(hotkey))
 
 
 class _Unheard:
-    """Progress that nobody follows."""
+    """Progress that is ignored."""
 
     def begin(self, *, steps: int) -> None: ...
 

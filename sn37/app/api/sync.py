@@ -1,6 +1,6 @@
 """``sn37.app.api`` for programs without an event loop: the same names and arguments.
 
-Each call runs the coroutine of its name to the end in a loop of its own.
+Each call runs the coroutine of the same name to the end, in a new event loop.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _to_the_end(function: Callable[P, Coroutine[object, object, T]]) -> Callable
         except RuntimeError:
             return asyncio.run(function(*args, **kwargs))
         name = function.__name__
-        raise UsageError(f"an event loop runs here: await sn37.app.api.{name} instead")
+        raise UsageError(f"an event loop is running: await sn37.app.api.{name} instead")
 
     return call
 

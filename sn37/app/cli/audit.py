@@ -1,4 +1,4 @@
-"""``sn37 audit``: derive every decision of a state again."""
+"""``sn37 audit``: derive every recorded decision again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``audit`` to the console script."""
+    """Add ``audit`` to ``sn37``."""
     parent.command()(audit)
 
 
@@ -32,13 +32,13 @@ def audit(
     state_dir: options.StateDir = None,
     schedule: options.ScheduleFile = None,
     signers: Annotated[
-        bool, typer.Option(help="Show what each signer's rows do to the newest crowns.")
+        bool, typer.Option(help="Show how the rows of each signer influence the newest crowns.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> int:
-    """Derive every verdict, crown, standing and weight of a state from its receipts.
+    """Derive every recorded verdict, crown, standing and weight again from the receipts.
 
-    A validator may be running. Exit code 1 when something does not follow.
+    A validator may be running. Exit code 1 when a record differs from what is derived.
     """
     flags = {name: value for name, value in locals().items() if name not in ("as_json", "signers")}
     from sn37.app.config.settings import load_settings
@@ -52,15 +52,15 @@ def audit(
             typer.echo(str(difference))
         for gone in result.forgotten:
             typer.echo(
-                f"competition {gone.competition}: audited from after round {gone.newest} on; of "
-                f"the {gone.num_rounds:,} rounds up to it only what was left on "
-                f"{gone.at.isoformat(timespec='seconds')}, when the rest was removed"
+                f"competition {gone.competition}: fully audited after round {gone.newest}; "
+                f"records of the {gone.num_rounds:,} rounds up to it were removed, last on "
+                f"{gone.at.isoformat(timespec='seconds')}; what is left of them is audited"
             )
         for pair in result.pairs:
             for line in lines_by_signer(pair):
                 typer.echo(line)
         if signers and not result.pairs:
-            typer.echo("no champion has a predecessor or a challenger to compare it with yet")
+            typer.echo("no champion has a predecessor or a challenger to be compared with yet")
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
@@ -70,11 +70,11 @@ def audit(
 
 
 def lines_by_signer(pair: SignedPair) -> Iterator[str]:
-    """A title, the evidence that decides, and one line for each signer of each task."""
+    """Yield a title, the deciding evidence, and one line for each signer of each task."""
     from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
 
     case = "took the crown from" if pair.took_the_crown else "against"
-    nothing = "" if pair.signers else ": no row they share was signed"
+    nothing = "" if pair.signers else ": no row that both were scored on was signed"
     yield f"competition {pair.competition}: {pair.challenger} {case} {pair.champion}{nothing}"
     if pair.signers and pair.log_e is not None and pair.even_log_e is not None:
         yield (
@@ -83,7 +83,7 @@ def lines_by_signer(pair: SignedPair) -> Iterator[str]:
         )
     for row in pair.signers:
         gain = row.gain
-        left = "no row is left without it"
+        left = "without it no row is left"
         if row.better is not None:
             left = f"without it {row.better:.2%} better, evidence {row.log_e:.1f}"
         yield (
@@ -94,7 +94,7 @@ def lines_by_signer(pair: SignedPair) -> Iterator[str]:
 
 
 def _evened(share: Share | None) -> str:
-    """What a signer's rows are cut by where no signer may speak louder than the median one."""
+    """Return by how much a signer's rows are cut so that it counts no more than the median one."""
     if share is None:
         return ""
     cut = f"{share.beyond:.2%} taken off" if share.beyond > 0 else "nothing taken off"
@@ -104,7 +104,7 @@ def _evened(share: Share | None) -> str:
 async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
     from dependency_injector import providers
 
-    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+    from sn37.app.wiring.container import Container  # slow to import
     from sn37.app.wiring.networks import signature_check
     from sn37.app.wiring.validator_run import schedule_of
 
@@ -113,7 +113,7 @@ async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
     )
     verify = signature_check()
     with tempfile.TemporaryDirectory(prefix="sn37-audit-") as folder:
-        copy = Path(folder, "state.sqlite")  # one view of it, whatever a validator writes
+        copy = Path(folder, "state.sqlite")  # a consistent view while a validator writes
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:

@@ -1,4 +1,4 @@
-"""``sn37 miner base``: what to start from."""
+"""``sn37 miner base``: list or fetch a model to start training from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SETTINGS = ("config", "network", "endpoint", "netuid", "state_dir", "schedule")
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``base`` to the miner's door."""
+    """Add ``base`` to ``sn37 miner``."""
     parent.command()(base)
 
 
@@ -29,10 +29,10 @@ def base(
         str | None,
         typer.Argument(
             help="champion, subnet9, uid:NUMBER, hotkey:ADDRESS, NAMESPACE/NAME@COMMIT or a "
-            "folder. Without it the choice is listed."
+            "folder. Without SOURCE, the available models are listed."
         ),
     ] = None,
-    to: Annotated[Path, typer.Option(help="Folder to bring it to.")] = Path("base"),
+    to: Annotated[Path, typer.Option(help="Folder to write the model to.")] = Path("base"),
     config: options.Config = None,
     network: options.Network = None,
     endpoint: options.Endpoint = None,
@@ -41,11 +41,11 @@ def base(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List models to start from, or bring one here, verified as a validator verifies it."""
+    """List models to start from, or fetch one and verify it as a validator does."""
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.base_sources import source_of
-    from sn37.app.mining.bases import (  # what it needs takes a second to import
+    from sn37.app.mining.bases import (  # slow to import
         fetch_base,
         list_bases,
     )
@@ -66,7 +66,7 @@ def _show_choices(choices: tuple[Choice, ...], *, as_json: bool) -> None:
     for choice in choices:
         typer.echo(f"{choice.source}\n    {choice.model}  {choice.what}, {_named(choice.licence)}")
     if not choices:
-        typer.echo("nobody has committed to a model of this competition")
+        typer.echo("no miner has committed to a model of this competition")
 
 
 def _show_base(base: Base, *, as_json: bool) -> None:
@@ -74,8 +74,8 @@ def _show_base(base: Base, *, as_json: bool) -> None:
 
     if base.terms is Terms.FORBIDDING:
         typer.echo(
-            f"warning: {_named(base.licence)} forbids to publish or to earn with what is made of "
-            "this model; ask its owner, or start from another",
+            f"warning: {_named(base.licence)} forbids publishing or earning with models derived "
+            "from this one; ask its owner, or start from another model",
             err=True,
         )
     artifact = base.artifact
@@ -99,7 +99,7 @@ def _show_base(base: Base, *, as_json: bool) -> None:
         f"{artifact.architecture}, {_named(base.licence)}"
     )
     if base.terms is Terms.UNKNOWN:
-        typer.echo("read in its repository what you may do with it")
+        typer.echo("its licence is not known here: read in its repository what you may do with it")
 
 
 def _named(licence: str | None) -> str:

@@ -1,4 +1,4 @@
-"""``sn37 chain``: look at the real chain; nothing is ever sent."""
+"""``sn37 chain``: read the chain; nothing is ever sent."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from sn37.domain.submission.base_models import BaseModel
     from sn37.domain.submission.commitment import Commitment, CommitmentBook, MalformedCommitment
 
-app = typer.Typer(
-    name="chain", help="Look at the real chain; nothing is ever sent.", no_args_is_help=True
-)
+app = typer.Typer(name="chain", help="Read the chain; nothing is ever sent.", no_args_is_help=True)
 
 
 @app.command()
@@ -38,10 +36,10 @@ def check(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Say whether a validator could follow this network and set weights on it now.
+    """Check that a validator could follow this network and set weights on it now.
 
-    Composes weights and asks for their fee, and sends nothing. Exit code 1 when something
-    failed; warnings alone are 0.
+    Composes weights and asks for their fee, but sends nothing. Exit code 1 when a check
+    failed; 0 when there are only warnings.
     """
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
     checks = asyncio.run(_check(settings, shown=not as_json))
@@ -61,7 +59,7 @@ def commitments(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print what the subnet's miners have committed to, in order of precedence."""
+    """Print the commitments of the subnet's miners, in order of precedence."""
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
     head, book = asyncio.run(_commitments(settings))
     ordered = sorted(book.well_formed.values(), key=lambda c: c.precedence)
@@ -77,9 +75,9 @@ def commitments(
             f"{c.model.repo}@{c.model.revision[:12]}"
         )
     for m in malformed:
-        typer.echo(f"{m.block:>9}  {m.hotkey}  not of a model: {m.fault.value}, {m.detail}")
+        typer.echo(f"{m.block:>9}  {m.hotkey}  names no model: {m.fault.value}, {m.detail}")
     if not ordered and not malformed:
-        typer.echo("nothing is committed")
+        typer.echo("no commitments")
 
 
 @app.command("base-models")
@@ -88,16 +86,20 @@ def base_models(
     network: options.Network = None,
     endpoint: options.Endpoint = None,
     state_dir: options.StateDir = None,
-    base_netuid: Annotated[int, typer.Option(help="The subnet that pre-trains.")] = 9,
+    base_netuid: Annotated[int, typer.Option(help="Number of the subnet that pre-trains.")] = 9,
     competition: Annotated[
-        list[int] | None, typer.Option(help="Only of this competition there; repeatable.")
+        list[int] | None,
+        typer.Option(help="Only models of this competition of that subnet; repeatable."),
     ] = None,
     default_competition: Annotated[
-        int | None, typer.Option(help="What texts mean that name none; they are left out without.")
+        int | None,
+        typer.Option(
+            help="Competition of commitments that name none; by default they are left out."
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the models a miner can start from, by their incentive on the pre-training subnet."""
+    """Print the models of the pre-training subnet by incentive; a miner can start from them."""
     settings = _settings(
         {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
     )
@@ -168,7 +170,7 @@ async def _commitments(settings: Settings) -> tuple[BlockRef, CommitmentBook]:
 
 def _settings(flags: Mapping[str, object]) -> Settings:
     from sn37.app.config.settings import load_settings
-    from sn37.app.wiring.networks import require_chain  # what it needs takes a second to import
+    from sn37.app.wiring.networks import require_chain  # slow to import
 
     settings = load_settings(flags)
     require_chain(settings)

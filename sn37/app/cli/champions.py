@@ -1,4 +1,4 @@
-"""``sn37 champions``: who has held each crown, from a validator's own record."""
+"""``sn37 champions``: list the champions of each competition, as a validator recorded them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Lineage = Mapping["CompetitionId", tuple["Reign", ...]]
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``champions`` to the console script."""
+    """Add ``champions`` to ``sn37``."""
     parent.command()(champions)
 
 
@@ -30,9 +30,9 @@ def champions(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List who has held each crown, since when and after whom; a validator may be running."""
+    """List all champions with their reigns and predecessors; a validator may be running."""
     flags = {k: v for k, v in locals().items() if k != "as_json"}
-    from sn37.app.config.settings import load_settings  # what it needs takes time to import
+    from sn37.app.config.settings import load_settings  # slow to import
     from sn37.app.wiring.machine import Machine
     from sn37.domain.round.crown_history import reigns
 
@@ -47,7 +47,7 @@ def champions(
 
 def _lines(lineage: Lineage, state: ValidatorState) -> Iterator[str]:
     if not any(lineage.values()):
-        yield "no crown has been given yet"
+        yield "no champion yet"
     for competition, held in lineage.items():
         for reign in held:
             model = state.submissions[reign.champion].commitment.model

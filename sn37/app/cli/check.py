@@ -1,4 +1,4 @@
-"""``sn37 check``: the admission of a validator, for the miner who wants to know beforehand."""
+"""``sn37 check``: make a validator's admission checks before committing to a model."""
 
 from __future__ import annotations
 
@@ -32,22 +32,25 @@ _SETTINGS = (
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``check`` to the console script."""
+    """Add ``check`` to ``sn37``."""
     parent.command()(check)
 
 
 def check(
     target: Annotated[
-        str, typer.Argument(metavar="REPO@COMMIT|FOLDER", help="A commit on the hub, or a folder.")
+        str,
+        typer.Argument(
+            metavar="REPO@COMMIT|FOLDER", help="A commit on the Hugging Face Hub, or a folder."
+        ),
     ],
     competition: options.Competition,
     at: options.RulesAt = None,
     tokenizer: Annotated[
         Path | None,
-        typer.Option(help="Folder of the competition's tokenizer, for a check of a folder."),
+        typer.Option(help="Folder of the competition's tokenizer; used when checking a folder."),
     ] = None,
     no_weights: Annotated[
-        bool, typer.Option("--no-weights", help="Stop before the weights are read or transferred.")
+        bool, typer.Option("--no-weights", help="Stop before the weights are read or downloaded.")
     ] = False,
     no_loading: Annotated[
         bool, typer.Option("--no-loading", help="Do not load the model and score samples.")
@@ -61,13 +64,13 @@ def check(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Say what a validator would say of a model, check by check. Commits and uploads nothing.
+    """Make the checks of a validator on a model. Commits and uploads nothing.
 
-    Exit code 1 when it would be refused.
+    Exit code 1 when a validator would refuse the model.
     """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
-    from sn37.app.mining.check_target import check_named  # what it needs takes a second to import
+    from sn37.app.mining.check_target import check_named  # slow to import
     from sn37.app.schedule.lookup import competition_of, rules_of_network
     from sn37.app.wiring.machine import Machine
 
@@ -104,7 +107,7 @@ def _summary(rules: Competition, examined: Examined) -> str:
     where = f"competition {rules.id} ({rules.name})"
     if examined.refusal is not None:
         reason = examined.refusal.reason
-        return f"a validator would refuse it in {where}; {reason.value} means: {reason.meaning}"
+        return f"a validator would refuse it in {where}; {reason.value}: {reason.meaning}"
     if (artifact := examined.artifact) is None:
         return f"no problem found for {where} by the checks that were made"
     facts = (

@@ -1,4 +1,4 @@
-"""``sn37 miner competitions``: what there is to compete in."""
+"""``sn37 miner competitions``: list the competitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sn37.app.cli import options
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``competitions`` to the miner's door."""
+    """Add ``competitions`` to ``sn37 miner``."""
     parent.command()(competitions)
 
 
@@ -21,10 +21,10 @@ def competitions(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the competitions: limits, tasks, and what winning takes. Asks nobody."""
+    """List the competitions: limits, tasks, and the margin to win. Needs no network."""
     from sn37.app.config.settings import load_settings
     from sn37.app.schedule.advice import competition_lines
-    from sn37.app.schedule.lookup import rules_of_network  # what it needs takes time to import
+    from sn37.app.schedule.lookup import rules_of_network  # slow to import
     from sn37.domain.canonical import as_json as as_json_value
     from sn37.domain.ids import Block
 

@@ -1,4 +1,4 @@
-"""``sn37 data``: look at data sources, and check one that you wrote."""
+"""``sn37 data``: show samples of data sources, and check a source that you wrote."""
 
 from __future__ import annotations
 
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     from sn37.domain.ids import Seed
 
 app = typer.Typer(
-    name="data", help="Look at data sources, and check one that you wrote.", no_args_is_help=True
+    name="data",
+    help="Show samples of data sources, and check a source that you wrote.",
+    no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help="Of the entry point; simnet for its own feed.")]
+Name = Annotated[
+    str, typer.Argument(help="Entry point of the source; simnet: the simulated network's feed.")
+]
 Parameter = Annotated[
     list[str] | None,
-    typer.Option(metavar="KEY=VALUE", help="Of the source; wins over the schedule's."),
+    typer.Option(
+        metavar="KEY=VALUE", help="Parameter of the source; overrides the schedule's; repeatable."
+    ),
 ]
 ScheduleName = Annotated[
     str | None, typer.Option("--schedule", help="A file or preset that names the source.")
@@ -39,13 +45,15 @@ AtBlock = Annotated[
         min=0,
         max=MAX_BLOCK,
         metavar="BLOCK",
-        help="Ask as before a round at this block; reads the chain.",
+        help="Read what a round at this block would read; needs the chain.",
     ),
 ]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Start of the window, UTC.")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Its end, which is outside.")]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="End of the window, UTC, exclusive.")
+]
 Trusted = Annotated[
-    list[str] | None, typer.Option(metavar="HOTKEY", help="A signer to trust; repeatable.")
+    list[str] | None, typer.Option(metavar="HOTKEY", help="Trusted signer; repeatable.")
 ]
 
 
@@ -53,7 +61,8 @@ Trusted = Annotated[
 def sample(
     name: Name,
     seed: Annotated[
-        str | None, typer.Option(help="A number or 0x...; by default the round's at --block.")
+        str | None,
+        typer.Option(help="A number or 0x...; by default the seed of the round at --block."),
     ] = None,
     count: options.Count = 10,
     block: AtBlock = None,
@@ -68,7 +77,7 @@ def sample(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Collect a source's rows, draw samples from them as a round does, and show them."""
+    """Collect a source's rows, draw samples as a round does, and print them."""
     from sn37.app.data_tools.sample import sample as draw_sample
     from sn37.app.wiring.container import Container
     from sn37.app.wiring.machine import Machine
@@ -77,7 +86,7 @@ def sample(
     settings = _settings(config, network, endpoint, state_dir)
     asked = _asked(name, parameter, schedule, since, until, trusted)
     if block is not None and (since or until or trusted):
-        raise UsageError("--block says window and signers; leave out --since, --until, --trusted")
+        raise UsageError("--block sets window and signers: leave out --since, --until, --trusted")
     drawn = asyncio.run(
         draw_sample(
             asked,
@@ -99,7 +108,7 @@ def sample(
 def check(
     name: Annotated[str, typer.Argument(metavar="PLUGIN", help="Name of its entry point.")],
     count: Annotated[
-        int, typer.Option(min=1, max=MAX_COUNT, help="Samples of a static source.")
+        int, typer.Option(min=1, max=MAX_COUNT, help="Samples to draw from a static source.")
     ] = 10,
     block: AtBlock = None,
     since: Since = None,
@@ -113,16 +122,17 @@ def check(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Say whether an installed source keeps the contract; exit code 1 when it does not.
+    """Check that an installed source keeps the contract; exit code 1 when it does not.
 
-    Reads it several times, also in other processes with another hash seed, locale and time zone.
+    Reads the source several times, also in processes with another hash seed, locale and time
+    zone.
     """
     from sn37.app.samples.plugins import SIMNET_SOURCE
     from sn37.domain.check_line import Grade
 
     if name == SIMNET_SOURCE:
         raise UsageError(
-            "simnet's rows are made by the simulation, not by a plug-in; "
+            "simnet's rows come from the simulation, not from a plug-in: "
             "sn37 data sample simnet shows them"
         )
     settings = _settings(config, network, endpoint, state_dir)
@@ -135,11 +145,13 @@ def check(
 
 @app.command()
 def overlap(
-    ours: Annotated[Path, typer.Argument(metavar="OURS", help="A receipt's document.")],
-    theirs: Annotated[Path, typer.Argument(metavar="THEIRS", help="Another validator's.")],
+    ours: Annotated[Path, typer.Argument(metavar="OURS", help="Document of a receipt.")],
+    theirs: Annotated[
+        Path, typer.Argument(metavar="THEIRS", help="Document of another validator's receipt.")
+    ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Say how many samples of a round two validators share, by the manifests on receipts."""
+    """Print how many samples of a round two validators share, from their receipts' manifests."""
     from sn37.app.receipts.overlap import compare
     from sn37.domain.printable import one_line
 
@@ -225,7 +237,7 @@ def _seed(text: str | None) -> Seed | None:
     try:
         value = int(text, 0)
     except ValueError as error:
-        raise UsageError(f"--seed {text}: no number") from error
+        raise UsageError(f"--seed {text}: expected a number, for example 7 or 0x7") from error
     if not 0 <= value < 2**256:
         raise UsageError(f"--seed {text}: must be from 0 to 2**256 - 1")
     return Seed(value)

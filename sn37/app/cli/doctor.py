@@ -1,4 +1,4 @@
-"""``sn37 doctor``: what this machine has and lacks to run a validator."""
+"""``sn37 doctor``: check whether this machine can run a validator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DRIVER = Path("/dev/nvidiactl")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One line. ``lost`` and ``fix`` say what its absence costs, and are empty else."""
+    """One line of output. ``lost`` (what does not work) and ``fix`` are empty when it is there."""
 
     name: str
     present: bool
@@ -31,12 +31,12 @@ class Finding:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``doctor`` to the console script."""
+    """Add ``doctor`` to ``sn37``."""
     parent.command()(doctor)
 
 
 def doctor(as_json: AsJson = False) -> int:
-    """Say what this machine has and lacks to run a validator.
+    """Check that this machine has what a validator needs.
 
     Exit code 1 when a validator would refuse to start here.
     """
@@ -50,7 +50,7 @@ def doctor(as_json: AsJson = False) -> int:
 
 
 def _sandbox() -> Sequence[Finding]:
-    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+    from sn37.app.wiring.container import Container  # slow to import
 
     try:
         sandbox = Container().host_sandbox()
@@ -70,7 +70,7 @@ def _sandbox() -> Sequence[Finding]:
 
 
 def _package(name: str) -> Finding:
-    """Looked for without importing it."""
+    """Look for a package without importing it."""
     try:
         found = version(name)
     except PackageNotFoundError:
@@ -91,8 +91,8 @@ def _device() -> Finding:
         present=DRIVER.exists(),
         needed=False,
         detail=str(DRIVER),
-        lost="models are scored on the CPU, which is only fit for simnet's",
-        fix="install NVIDIA's driver; in a container give it the GPU",
+        lost="models are scored on the CPU, which is fast enough only for those of simnet",
+        fix="install NVIDIA's driver; in a container, pass the GPU through",
     )
 
 

@@ -1,4 +1,4 @@
-"""``sn37 miner evaluate``: what a model is worth before anybody else knows it."""
+"""``sn37 miner evaluate``: score a model against the champion before committing to it."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ At = Annotated[
         min=0,
         max=MAX_BLOCK,
         metavar="BLOCK",
-        help="On the samples of the round at this block; by default of one now.",
+        help="Score on the samples of the round at this block; by default of a round now.",
     ),
 ]
 Tokenizer = Annotated[
-    Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
+    Path | None,
+    typer.Option(help="Folder of the competition's tokenizer; by default it is downloaded."),
 ]
 Trained = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="Run folder of sn37 miner train, whose rows are not drawn; by default FOLDER.run.",
+        help="Run folder of sn37 miner train; its rows are left out; by default FOLDER.run.",
     ),
 ]
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``evaluate`` to the miner's door."""
+    """Add ``evaluate`` to ``sn37 miner``."""
     parent.command()(evaluate)
 
 
@@ -73,9 +74,9 @@ def evaluate(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Score a model beside the champion as a round would, and say what that means.
+    """Score a model and the champion as a round would, and estimate when it would win.
 
-    Exit code 1 when a validator would refuse it. Commits and uploads nothing.
+    Exit code 1 when a validator would refuse the model. Commits and uploads nothing.
     """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
@@ -117,7 +118,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
         drawn = f"drawn by the hash of block {found.block}"
         yield f"samples     {found.num_samples}, {drawn}{_period(found)}"
         if found.num_left_out:
-            yield f"            {found.num_left_out} rows that it was trained on were left out"
+            yield f"            {found.num_left_out} rows of its training data were left out"
     if (score := found.score) is not None:
         yield f"score       {score:.4f}{_by_task(found.tasks)}; lower is better"
         if found.scoring_s > found.rules.timeout_s:
@@ -129,7 +130,7 @@ def _lines(found: Evaluation) -> Iterator[str]:
         yield from _duel_lines(duel)
     yield f"finding     {found.finding}"
     if found.first_round is not None:
-        yield f"            committed now, its first round is that of block {found.first_round}"
+        yield f"            if committed now, its first round is at block {found.first_round}"
 
 
 def _duel_lines(duel: Duel) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``python -m sn37.app.miner``: all that a miner does, from a starting point to the crown."""
+"""``sn37 miner``: everything that a miner does, from the base model to the crown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sn37.app.cli.run import run
 
 app = typer.Typer(
     name="miner",
-    help="Train a model, check it, publish it, and follow what becomes of it.",
+    help="Train a model, check it, publish it, and follow its progress.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 @app.callback()
 def _root() -> None:
-    """Train a model, check it, publish it, and follow what becomes of it."""
+    """Train a model, check it, publish it, and follow its progress."""
 
 
 cli_competitions.register(app)

@@ -1,4 +1,4 @@
-"""``sn37 models``: which models are on a validator's disk, and why."""
+"""``sn37 models``: list the models on a validator's disk, and why each is kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``models`` to the console script."""
+    """Add ``models`` to ``sn37``."""
     parent.command()(models)
 
 
@@ -30,9 +30,9 @@ def models(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the models on disk and those that are waited for; a validator may be running."""
+    """List the models on disk and those still to be fetched; a validator may be running."""
     flags = {k: v for k, v in locals().items() if k != "as_json"}
-    from sn37.app.config.settings import load_settings  # what it needs takes time to import
+    from sn37.app.config.settings import load_settings  # slow to import
 
     settings = load_settings(flags)
     holdings, inventory, block = _read(settings)
@@ -42,7 +42,7 @@ def models(
     for holding in holdings:
         typer.echo(_line(holding))
     if not holdings:
-        typer.echo("no model is on disk, and none is waited for")
+        typer.echo("no model is on disk, and none is to be fetched")
     typer.echo(_summary(holdings, inventory, block))
 
 
@@ -76,7 +76,7 @@ def _line(holding: Holding) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    """In GB, or in MB where that says more."""
+    """Format a size in GB, or in MB when it is below 1 GB."""
     number, unit = (size_bytes / 1e9, "GB") if size_bytes >= 1e9 else (size_bytes / 1e6, "MB")
     return f"{number:,.0f} {unit}" if number >= 100 else f"{number:,.2f} {unit}"
 
@@ -86,7 +86,7 @@ def _summary(holdings: tuple[Holding, ...], inventory: Inventory, block: int) ->
     quota = inventory.quota_bytes
     of = f" of {_size(quota)}" if quota is not None else ", without a limit"
     other = inventory.other_bytes
-    unknown = f", {_size(other)} of it of no known model" if other else ""
+    unknown = f", {_size(other)} of it not of a known model" if other else ""
     return (
         f"{_size(used_bytes)} used{of}{unknown}; {_size(inventory.free_bytes)} free on the disk; "
         f"as of block {block}"

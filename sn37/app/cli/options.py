@@ -1,4 +1,4 @@
-"""Command-line options that several commands share, named as today's ``btcli`` names them."""
+"""Command-line options that several commands share, named as in the current ``btcli``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import typer
 from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT, MAX_DAYS, MAX_SEED, MAX_THREADS
 
 Config = Annotated[
-    Path | None, typer.Option(help="TOML file of settings; flags and SN37_... variables win.")
+    Path | None,
+    typer.Option(help="TOML file of settings; flags and SN37_... variables override it."),
 ]
 Network = Annotated[
     str | None,
@@ -18,7 +19,7 @@ Network = Annotated[
         "--network",
         "-n",
         "--subtensor.network",
-        help="finney, test, local, a ws:// address, or simnet: a whole network simulated here.",
+        help="finney, test, local, a ws:// address, or simnet (a simulated network).",
     ),
 ]
 Endpoint = Annotated[
@@ -26,7 +27,7 @@ Endpoint = Annotated[
     typer.Option(
         "--endpoint",
         metavar="ADDRESS",
-        help="A further ws:// address of the same chain; may be given several times.",
+        help="Another ws:// address of the same chain; repeatable.",
     ),
 ]
 Netuid = Annotated[int | None, typer.Option(min=0, max=65535, help="Number of the subnet.")]
@@ -35,19 +36,19 @@ Wallet = Annotated[
 ]
 WalletHotkey = Annotated[
     str | None,
-    typer.Option("--wallet-hotkey", "-H", "--wallet.hotkey", help="Name of its hotkey."),
+    typer.Option("--wallet-hotkey", "-H", "--wallet.hotkey", help="Name of the wallet's hotkey."),
 ]
 WalletPath = Annotated[
     Path | None, typer.Option("--wallet-path", "--wallet.path", help="Folder of the wallets.")
 ]
-StateDir = Annotated[Path | None, typer.Option(help="Folder that holds everything the run writes.")]
+StateDir = Annotated[Path | None, typer.Option(help="Folder for everything that the run writes.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[
     str | None, typer.Option(help="auto; on simnet and local also bfloat16 or float32.")
 ]
 Offline = Annotated[
     bool | None,
-    typer.Option("--offline", help="Follow and score, and never send weights."),
+    typer.Option("--offline", help="Follow the chain and score, but never send weights."),
 ]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=MAX_THREADS, help="CPU threads of the scorer.")
@@ -55,7 +56,8 @@ Threads = Annotated[
 AllowWeakSandbox = Annotated[
     bool | None,
     typer.Option(
-        "--allow-weak-sandbox", help="Score although this host cannot confine models; see doctor."
+        "--allow-weak-sandbox",
+        help="Score even if this host cannot confine models; see sn37 doctor.",
     ),
 ]
 Competition = Annotated[int, typer.Option(help="Number of the competition in the schedule.")]
@@ -65,30 +67,31 @@ RulesAt = Annotated[
         min=0,
         max=MAX_BLOCK,
         metavar="BLOCK",
-        help="By the rules at this block; by default the newest.",
+        help="Use the rules at this block; by default the newest rules.",
     ),
 ]
-Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="How many samples.")]
+Count = Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples.")]
 Seed = Annotated[
-    int | None, typer.Option(min=0, max=MAX_SEED, help="Makes a simnet run repeatable.")
+    int | None,
+    typer.Option(min=0, max=MAX_SEED, help="Seed of simnet; the same seed repeats a run."),
 ]
 Pace = Annotated[
-    str | None, typer.Option(help="simnet's time: virtual (as fast as it goes) or real.")
+    str | None, typer.Option(help="Time on simnet: virtual (as fast as possible) or real.")
 ]
 Rounds = Annotated[
     int | None,
-    typer.Option(min=1, max=MAX_COUNT, help="Stop after so many rounds of each competition."),
+    typer.Option(min=1, max=MAX_COUNT, help="Stop after this many rounds of each competition."),
 ]
 ScheduleFile = Annotated[
     Path | None,
-    typer.Option("--schedule", help="Another schedule; only on simnet and local."),
+    typer.Option("--schedule", help="File of another schedule; only on simnet and local."),
 ]
 KeepTexts = Annotated[
     int | None,
     typer.Option(
         min=0,
         max=MAX_COUNT,
-        help="Keep the samples of so many finished rounds of each competition.",
+        help="Keep the samples of this many finished rounds of each competition.",
     ),
 ]
 KeepHistory = Annotated[
@@ -97,27 +100,27 @@ KeepHistory = Annotated[
         min=1,
         max=MAX_DAYS,
         metavar="DAYS",
-        help="Keep losses and receipts for so long; 90 by default.",
+        help="Keep losses and receipts for this many days; by default 90.",
     ),
 ]
 Health = Annotated[
     str | None,
-    typer.Option(metavar="HOST:PORT", help="Serve /healthz and /readyz there."),
+    typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
 ]
 ReleaseKey = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY",
-        help="Public key that releases must be signed by; of several, by one of them.",
+        help="Public key that may sign releases; repeatable.",
     ),
 ]
-InstallDir = Annotated[Path | None, typer.Option(help="Folder that holds the releases.")]
+InstallDir = Annotated[Path | None, typer.Option(help="Folder of the installed releases.")]
 ColdStartFrom = Annotated[
     list[Path] | None,
     typer.Option(
         "--cold-start-from",
         metavar="FOLDER",
-        help="Begin with the rounds that another validator exported; may be given several times.",
+        help="Begin with the rounds that another validator exported; repeatable.",
     ),
 ]
 LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]

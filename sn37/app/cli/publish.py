@@ -36,42 +36,43 @@ _SETTINGS = (
     "allow_weak_sandbox",
     "schedule",
 )
-TOLD_EVERY_BLOCKS = 25  # where there is no terminal to count down on: 5 minutes
+TOLD_EVERY_BLOCKS = 25  # 5 minutes between lines without a terminal
 
 
-Folder = Annotated[Path, typer.Argument(help="The model: safetensors, JSON, tokenizer files.")]
+Folder = Annotated[Path, typer.Argument(help="Folder of the model: safetensors, JSON, tokenizer.")]
 Repo = Annotated[
-    str, typer.Option(metavar="NAMESPACE/NAME", help="The repository to upload it to.")
+    str, typer.Option(metavar="NAMESPACE/NAME", help="Repository to upload the model to.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Check, show text, bytes and cost; send nothing.")
+    bool, typer.Option("--dry-run", help="Check, and show text, size and cost; send nothing.")
 ]
 ReplaceChampion = Annotated[
     bool,
     typer.Option(
         "--replace-champion",
-        help="Give up a crown, or a seal that has not opened, for the new commitment.",
+        help="Commit even if that gives up a crown, or a seal that has not opened.",
     ),
 ]
 SealedMinutes = Annotated[
     int | None,
     typer.Option(
-        min=1, max=MAX_MINUTES, help="Seal the commitment: nobody can read it for so long."
+        min=1, max=MAX_MINUTES, help="Seal the commitment: nobody can read it for so many minutes."
     ),
 ]
 NoWait = Annotated[
-    bool, typer.Option("--no-wait", help="Do not wait for a seal to open; repeat it later.")
+    bool, typer.Option("--no-wait", help="Do not wait until a seal opens; repeat the command then.")
 ]
 Tokenizer = Annotated[
-    Path | None, typer.Option(help="Folder of the competition's tokenizer, if it is here.")
+    Path | None,
+    typer.Option(help="Folder of the competition's tokenizer; by default it is downloaded."),
 ]
 NoLoading = Annotated[
-    bool, typer.Option("--no-loading", help="Do not load the model and score samples first.")
+    bool, typer.Option("--no-loading", help="Skip loading the model and scoring samples.")
 ]
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``publish`` and ``register`` to the miner's door."""
+    """Add ``publish`` and ``register`` to ``sn37 miner``."""
     parent.command()(publish)
     parent.command("register")(register_hotkey)
 
@@ -102,10 +103,10 @@ def publish(
 ) -> None:
     """Check a model, upload it privately, commit to it, and make it public.
 
-    Whatever interrupts it, the same command goes on, and never commits twice.
+    If it is interrupted, repeat the command: it continues, and never commits twice.
     """
     flags = dict(locals())
-    from sn37.app.mining.publish import PublishRequest  # what it needs takes a second to import
+    from sn37.app.mining.publish import PublishRequest  # slow to import
 
     for where in (folder, tokenizer):
         if where is not None and not is_folder(where):
@@ -155,15 +156,15 @@ def register_hotkey(
     wallet_hotkey: options.WalletHotkey = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Register a hotkey on simnet; on a real network that is btcli's business."""
+    """Register a hotkey on simnet; on a real network use btcli."""
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
-    from sn37.app.wiring.mining import open_guest  # what it needs takes a second to import
+    from sn37.app.wiring.mining import open_guest  # slow to import
 
     settings = load_settings(flags)
     if not settings.is_simnet:
         raise UsageError(
-            f"--network {settings.network}: register there with: btcli subnets register "
+            f"--network {settings.network}: only simnet is supported; run btcli subnets register "
             f"--netuid {settings.netuid}"
         )
     guest = open_guest(settings)
@@ -177,12 +178,12 @@ def register_hotkey(
 
 
 class Countdown:
-    """What happens, a line each, and on a terminal one that counts blocks down in its place."""
+    """Prints one line for each step; on a terminal one line counts blocks down in place."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._status = console.status("") if console.is_terminal else None
-        self._told: tuple[str, int] | None = None  # why, and how many blocks were left
+        self._told: tuple[str, int] | None = None  # reason, and step of the last line
 
     def __enter__(self) -> Countdown:
         return self
@@ -192,11 +193,11 @@ class Countdown:
             self._status.stop()
 
     def tell(self, what: str) -> None:
-        """Say what happens next."""
+        """Print what happens next."""
         self._console.print(what, markup=False, soft_wrap=True)
 
     def waiting(self, why: str, blocks_left: int | None) -> None:
-        """Say what is waited for."""
+        """Show what is waited for, and for how many blocks."""
         line = f"waiting {_duration(blocks_left)}: {why}"
         if self._status is not None:
             self._status.update(line)
@@ -235,7 +236,7 @@ def _lines(report: PublishReport) -> list[str]:
     return [
         *lines,
         f"text        {preview.text}",
-        "            the zeros stand for the commit, which the upload makes",
+        "            the zeros stand for the commit hash, known after the upload",
         f"size        {len(preview.text.encode())} of 128 bytes; stored {quote.num_bytes}",
         f"cost        fee {fee}; "
         + (
@@ -244,7 +245,7 @@ def _lines(report: PublishReport) -> list[str]:
             else f"{_duration(quote.blocks_left)} to wait"
         ),
         *(f"gives up    {line}" for line in preview.gives_up),
-        "nothing was sent" + ("; it stands on chain already" if preview.done else ""),
+        "nothing was sent" + ("; the commitment is on chain already" if preview.done else ""),
     ]
 
 

@@ -1,4 +1,4 @@
-"""``sn37 receipts``: publish what a validator has signed."""
+"""``sn37 receipts``: export the signed rounds of a validator."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
 
 app = typer.Typer(
-    name="receipts", help="Publish what a validator has signed.", no_args_is_help=True
+    name="receipts", help="Export the signed rounds of a validator.", no_args_is_help=True
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the rounds are put.")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the rounds to.")]
 Since = Annotated[
     int,
     typer.Option(min=0, max=MAX_BLOCK, metavar="BLOCK", help="Leave out rounds before this block."),
@@ -28,7 +28,7 @@ Since = Annotated[
 
 @app.callback()
 def _receipts() -> None:
-    """Publish what a validator has signed."""
+    """Export the signed rounds of a validator."""
 
 
 @app.command()
@@ -42,14 +42,14 @@ def export(
 ) -> None:
     """Write every finished round with its signed receipts; a validator may be running.
 
-    Rounds that are there already are left as they are, so that the same command adds the new
-    ones. Another validator begins with them by --cold-start-from.
+    Rounds that are there already stay as they are, so the same command adds only the new ones.
+    Another validator can begin with them: sn37 validator --cold-start-from.
     """
     flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
     from sn37.app.config.settings import load_settings
 
     new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
-    told = f"; {unsigned} without a statement, from an older version or forgotten, left out"
+    told = f"; {unsigned} left out: no statement (made by an older version, or removed)"
     typer.echo(f"{folder}: {new} rounds written, {there} were there{told if unsigned else ''}")
 
 
@@ -58,11 +58,11 @@ async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, in
 
     from sn37.app.errors import CommandError
     from sn37.app.receipts.export import export_rounds
-    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+    from sn37.app.wiring.container import Container  # slow to import
 
     container = Container(settings=providers.Object(settings))
     with tempfile.TemporaryDirectory(prefix="sn37-export-") as scratch:
-        copy = Path(scratch, "state.sqlite")  # one view of it, whatever a validator writes
+        copy = Path(scratch, "state.sqlite")  # a consistent view while a validator writes
         container.back_up_state()(container.state_file(), copy)
         store = container.open_state(copy)
         try:

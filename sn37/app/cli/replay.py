@@ -1,4 +1,4 @@
-"""``sn37 replay``: score a receipt's model again, and say where the losses differ."""
+"""``sn37 replay``: score a receipt's model again and compare the losses."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _SETTINGS = (
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``replay`` to the console script."""
+    """Add ``replay`` to ``sn37``."""
     parent.command()(replay)
 
 
 def replay(
     receipt: Annotated[
-        str, typer.Argument(metavar="RECEIPT", help="File of a receipt; - for standard input.")
+        str, typer.Argument(metavar="RECEIPT", help="File of the receipt; - for standard input.")
     ],
     model: Annotated[
-        Path | None, typer.Option(help="Folder of the model; else its repository is fetched.")
+        Path | None, typer.Option(help="Folder of the model; by default it is downloaded.")
     ] = None,
     tokenizer: Annotated[
         Path | None, typer.Option(help="Folder of the competition's tokenizer.")
@@ -51,7 +51,7 @@ def replay(
         typer.Option(help="Samples, as sn37 data sample --json prints them; repeatable."),
     ] = None,
     schedule: Annotated[
-        str | None, typer.Option(help="File or preset whose fingerprint the receipt has.")
+        str | None, typer.Option(help="File or preset of the receipt's schedule.")
     ] = None,
     config: options.Config = None,
     network: options.Network = None,
@@ -65,10 +65,10 @@ def replay(
     seed: options.Seed = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Score the model of a receipt again on its samples; name the first loss that differs.
+    """Score the model of a receipt again on its samples; print the first loss that differs.
 
-    Samples come from --texts, from what --keep-texts kept in the state folder, or from their
-    source again. Exit code 1 when the losses or the signature are not what they should be.
+    Samples come from --texts, from the state folder (kept by --keep-texts), or from their
+    source. Exit code 1 when the losses differ or the signature is wrong.
     """
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
@@ -164,9 +164,9 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
         raise (UsageError if name else CommandError)(str(error)) from error
     if loaded.fingerprint != receipt.schedule_fingerprint:
         raise CommandError(
-            f"the receipt is by the rules of schedule {receipt.schedule_fingerprint[:16]}, "
-            f"{loaded.origin} is {loaded.fingerprint[:16]}; give the other with --schedule FILE, "
-            f"it came with sn37 {receipt.code_version}"
+            f"the receipt follows schedule {receipt.schedule_fingerprint[:16]}, but "
+            f"{loaded.origin} is {loaded.fingerprint[:16]}; give the receipt's schedule with "
+            f"--schedule FILE, it came with sn37 {receipt.code_version}"
         )
     return loaded
 

@@ -1,4 +1,4 @@
-"""The console script ``sn37``. Starting it imports neither torch nor bittensor."""
+"""The console script ``sn37``. Its start imports neither torch nor bittensor."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ cli_check.register(app)
 cli_models.register(app)
 cli_champions.register(app)
 
-Door = Callable[[Sequence[str]], int]
+Main = Callable[[Sequence[str]], int]
 
 
-def _forwarded(name: str, door: str, summary: str) -> None:
-    """Add a command that hands its arguments to ``door`` ("module:function"), imported then."""
+def _forwarded(name: str, target: str, summary: str) -> None:
+    """Add a command that passes its arguments to ``target`` ("module:function"), imported late."""
 
     @app.command(
         name,
@@ -58,7 +58,7 @@ def _forwarded(name: str, door: str, summary: str) -> None:
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )
     def forward(context: typer.Context) -> int:
-        main: Door = pkgutil.resolve_name(door)
+        main: Main = pkgutil.resolve_name(target)
         return main(context.args)
 
 

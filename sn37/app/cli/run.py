@@ -1,7 +1,7 @@
-"""Running a command line: every known error becomes one line and an exit code.
+"""Runner of a command line: every known error becomes one line and an exit code.
 
-0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. What the system says of a file
-is known, whoever asked it: such an error names the file. Anything else is a bug and keeps its
+0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. An error of the system about a
+file is a known error, and its line names the file. Anything else is a bug and keeps its
 traceback, unless the command has a log for it.
 """
 
@@ -21,7 +21,7 @@ from sn37.app.interrupts import INTERRUPTED
 from sn37.app.streams import abandon
 from sn37.ports.errors import PortError
 
-# What writing to an open file says, without its name.
+# Errors of writing to an open file; they do not name the file.
 _OF_DISKS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 
@@ -48,7 +48,7 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         return _fail(_of_file(error), 1)
     except typer.Abort:
         return _fail("interrupted", 1)
-    except KeyboardInterrupt:  # before typer looks out for it
+    except KeyboardInterrupt:  # before typer handles it
         code = INTERRUPTED
     if code == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
@@ -56,10 +56,10 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
 
 
 def _of_file(error: OSError) -> str:
-    """What the system says, and of which file.
+    """Return the system's message, with the name of the file when it is known.
 
     Raises:
-        OSError: The same, where it is of no file and of no disk: nobody but us can mend it.
+        OSError: The error concerns neither a file nor a disk, so it is a bug of ours.
     """
     why = error.strerror or str(error)
     if error.filename is not None:
@@ -73,7 +73,7 @@ def _of_file(error: OSError) -> str:
 
 
 def _is_refused(stream: TextIO | None) -> bool:
-    """Whether the stream refuses even an empty line."""
+    """True if even an empty line cannot be written to the stream."""
     try:
         if stream is not None:
             stream.write("\n")
@@ -86,6 +86,6 @@ def _is_refused(stream: TextIO | None) -> bool:
 def _fail(message: str, code: int) -> int:
     try:
         typer.echo(f"error: {' '.join(message.split())}", err=True)
-    except OSError:  # nobody reads it; the exit code says it too
+    except OSError:  # nobody reads it; the exit code is left
         abandon(sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""``sn37 schedule``: check, show and compare the rules that all validators share."""
+"""``sn37 schedule``: check, print and compare the rules that all validators share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sn37.domain.canonical import JsonValue
 
 app = typer.Typer(
-    name="schedule", help="Check, show and compare schedules of competitions.", no_args_is_help=True
+    name="schedule",
+    help="Check, print and compare schedules of competitions.",
+    no_args_is_help=True,
 )
 
 SCHEDULE_HELP = "A TOML file, or the name of a preset: finney, simnet."
@@ -27,7 +29,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help=SCHEDULE_HELP)]
 At = Annotated[
     int | None,
     typer.Option(
-        min=0, max=MAX_BLOCK, metavar="BLOCK", help="Only the rules that hold at this block."
+        min=0, max=MAX_BLOCK, metavar="BLOCK", help="Only the rules that apply at this block."
     ),
 ]
 
@@ -36,11 +38,11 @@ At = Annotated[
 def check(
     file: File,
     structure_only: Annotated[
-        bool, typer.Option("--structure-only", help="Do not ask whether data sets are installed.")
+        bool, typer.Option("--structure-only", help="Do not check that data sources are installed.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Say whether a validator here could run a schedule, and what deserves a second thought."""
+    """Check that a validator here could run a schedule, and warn of doubtful values."""
     from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
     from sn37.app.wiring.machine import renderer, scored_architectures
@@ -71,7 +73,7 @@ def check(
     for doubt in doubts:
         typer.echo(f"warning: {doubt}")
     if stale:
-        typer.echo(f"without freshness, protected by the later block hash only: {', '.join(stale)}")
+        typer.echo(f"no freshness, protected only by the later block hash: {', '.join(stale)}")
     num = len(loaded.schedule.stages)
     stages = "1 stage" if num == 1 else f"{num} stages"
     typer.echo(f"{loaded.origin}: valid, {stages}, fingerprint {loaded.fingerprint}")
@@ -84,13 +86,13 @@ def show(
     network: options.Network = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Print the competitions; by default those of the network's preset, all stages."""
+    """Print the competitions of all stages; by default of the network's preset."""
     from sn37.app.schedule.advice import competition_lines
     from sn37.app.schedule.load import preset_of
     from sn37.domain.ids import Block
 
     if file is not None and network is not None:
-        raise UsageError(f"{file} or the preset of --network {network}: name one of them")
+        raise UsageError(f"{file} and --network {network} exclude each other: give one of them")
     loaded = _load(file or preset_of(network or "finney"), None)
     schedule = loaded.schedule
     stages = {stage.from_block: stage.competitions for stage in schedule.stages}
@@ -108,7 +110,7 @@ def show(
     )
     typer.echo(
         f"standings by {schedule.standings.value.replace('_', ' ')}; "
-        f"miners write {schedule.commitment_format.value} texts"
+        f"miners commit {schedule.commitment_format.value} texts"
     )
     for block, competitions in stages.items():
         typer.echo(f"\n{'from' if at is None else 'at'} block {block}")
@@ -127,9 +129,9 @@ def levels(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Propose each task's level: the champion's mean loss when the newest stage began.
+    """Propose a level for each task: the champion's mean loss when the newest stage began.
 
-    From the record of a validator in --state-dir; by default for the network's preset.
+    Reads the record of a validator in --state-dir. FILE is by default the network's preset.
     """
     from sn37.app.config.settings import load_settings
     from sn37.app.schedule.levels import propose_levels
@@ -141,7 +143,10 @@ def levels(
     loaded = _load(file or preset_of(settings.network), None)
     found = propose_levels(Machine(settings).recorded_state(), loaded.schedule)
     if not found:
-        raise CommandError(f"{settings.state_dir} has no scored champion of {loaded.origin}")
+        raise CommandError(
+            f"{settings.state_dir}: no champion of {loaded.origin} was scored; "
+            "name a validator's folder with --state-dir"
+        )
     if as_json:
         _print_json([as_json_value(proposed) for proposed in found])
         return
@@ -157,7 +162,7 @@ def levels(
 
 @app.command()
 def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
-    """Print what changes from one schedule to another."""
+    """Print the differences between two schedules."""
     from sn37.app.schedule.advice import differences
 
     before, after = _load(old, None), _load(new, None)

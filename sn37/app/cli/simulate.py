@@ -1,4 +1,4 @@
-"""``sn37 simulate``: measure the winner rule, at full size, on the reader's own machine."""
+"""``sn37 simulate``: measure the winner rule by simulation, at full size."""
 
 from __future__ import annotations
 
@@ -38,20 +38,27 @@ Samples = Annotated[
     int, typer.Option("--samples", min=16, max=MAX_COUNT, help="Samples of a round.")
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=MAX_SEED, help="The same seed gives the same figures.")
+    int,
+    typer.Option("--seed", min=0, max=MAX_SEED, help="Seed; the same seed gives the same figures."),
 ]
 Margin = Annotated[float, typer.Option("--epsilon", min=0, max=0.5, help="Fixed relative margin.")]
 ShapeName = Annotated[
-    str, typer.Option("--shape", help="Of differences in loss: normal, heavy, skewed or rare.")
+    str,
+    typer.Option(
+        "--shape", help="Distribution of differences in loss: normal, heavy, skewed or rare."
+    ),
 ]
 Correlation = Annotated[
-    float, typer.Option("--correlation", min=0, max=0.9999, help="Between two models' losses.")
+    float,
+    typer.Option(
+        "--correlation", min=0, max=0.9999, help="Correlation between the losses of two models."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
 def register(parent: typer.Typer) -> None:
-    """Mount ``simulate`` under the console script."""
+    """Add ``simulate`` to ``sn37``."""
     parent.add_typer(app)
 
 
@@ -66,7 +73,7 @@ def false_crown(
     correlation: Correlation = 0.98,
     as_json: AsJson = False,
 ) -> None:
-    """How often a challenger that is not better takes the crown, under three rules."""
+    """Measure how often a challenger that is not better takes the crown, under three rules."""
     model = _model(shape, correlation)
     from sn37.app.simulate import challenge
 
@@ -88,7 +95,7 @@ def lottery(
     correlation: Correlation = 0.98,
     as_json: AsJson = False,
 ) -> None:
-    """How often one of many copies wins when a new one is committed for every round."""
+    """Measure how often a copy wins when a new copy is committed for every round."""
     model = _model(shape, correlation)
     from sn37.app.simulate import lottery as library
 
@@ -113,7 +120,10 @@ def power(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How many rounds a challenger that is truly better needs. Infinite: more than --rounds."""
+    """Measure how many rounds a challenger that is truly better needs to win.
+
+    Infinite: more than --rounds.
+    """
     model = _model(shape, correlation)
     from sn37.app.simulate import challenge
 
@@ -138,10 +148,12 @@ def racing(
         int, typer.Option("--models", min=2, max=MAX_COUNT, help="Models of a round.")
     ] = 20,
     gain_mean: Annotated[float, typer.Option(help="Mean true gain over the champion.")] = -0.05,
-    gain_sd: Annotated[float, typer.Option(min=0, help="Its standard deviation.")] = 0.05,
+    gain_sd: Annotated[
+        float, typer.Option(min=0, help="Standard deviation of the true gain.")
+    ] = 0.05,
     as_json: AsJson = False,
 ) -> None:
-    """Whether stopping hopeless challengers changes a winner, and what it saves."""
+    """Measure how often stopping hopeless challengers changes the winner, and what it saves."""
     model = _model(shape, correlation)
     from sn37.app.simulate import race
 
@@ -172,7 +184,7 @@ def noise(
     sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
     as_json: AsJson = False,
 ) -> None:
-    """How often two validators disagree whose devices round differently."""
+    """Measure how often two validators disagree when their devices round differently."""
     model = _model(shape, correlation)
     from sn37.app.simulate import challenge
     from sn37.app.simulate import noise as library
@@ -203,7 +215,7 @@ def multi_task(
     gain: Annotated[float, typer.Option("--gain", help="True relative gain in each task.")] = 0.1,
     as_json: AsJson = False,
 ) -> None:
-    """Four tasks on different scales, two of them normalised along a curve."""
+    """Measure the rule with four tasks on different scales, two of them normalised by a curve."""
     model = _model(shape, correlation)
     from sn37.app.simulate import challenge, multitask
 
@@ -218,7 +230,7 @@ def multi_task(
 
 @app.command()
 def attack(
-    scenario: Annotated[str, typer.Argument(help="One of the scenarios listed above.")],
+    scenario: Annotated[str, typer.Argument(help="One of the scenarios above.")],
     paths: Paths = 60,
     rounds: Rounds = 60,
     samples: Samples = 300,
@@ -228,13 +240,14 @@ def attack(
     gain: Annotated[float, typer.Option("--gain", help="True gain of the honest entry.")] = 0.01,
     as_json: AsJson = False,
 ) -> None:
-    """Play whole rounds against an attack by choice.
+    """Play whole rounds in which one attack is tried.
 
     Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
     attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
-    tuned-rows, defended-rows, first-comer, leaders (by a hair, before the honest entry), backlog.
-    Of two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows, two-task-abdication,
-    specialist (gains in the task of 30 % alone), lopsided (the same, and loses 3 % in the other).
+    tuned-rows, defended-rows, first-comer, leaders (slightly better, before the honest entry),
+    backlog. With two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows,
+    two-task-abdication, specialist (gains only in the task of 30 %), lopsided (the same, and
+    loses 3 % in the other).
     """
     model = _model("normal", correlation)
     from sn37.app.simulate import attacks, outcomes
@@ -260,19 +273,22 @@ def economy(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            "--strategy", help="Takes part beside honest owners; repeatable. All do else."
+            "--strategy",
+            help="Strategy that takes part beside honest owners; repeatable; by default all.",
         ),
     ] = None,
     alone: Annotated[
-        bool, typer.Option("--alone", help="Each strategy by itself beside honest owners.")
+        bool, typer.Option("--alone", help="Run each strategy separately beside honest owners.")
     ] = False,
     assume: Annotated[
         list[str] | None,
-        typer.Option("--assume", help="Another cost or gain, as registration=20; repeatable."),
+        typer.Option(
+            "--assume", help="Change a cost or gain, for example registration=20; repeatable."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Who earns what: owners with strategies and costs, on one subnet of 256 hotkeys.
+    """Measure what owners earn, by strategy and cost, on one subnet of 256 hotkeys.
 
     Income follows the standings; docs/winner.md describes strategies and assumptions.
     """
@@ -315,13 +331,13 @@ def missed_rounds(
     seed: Seed = 0,
     sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
     missed: Annotated[
-        float, typer.Option("--missed", min=0, max=1, help="Share of rounds that are missed.")
+        float, typer.Option("--missed", min=0, max=1, help="Share of rounds that it misses.")
     ] = 0.2,
     as_json: AsJson = False,
 ) -> None:
-    """How well a validator agrees that misses rounds, and one that scores them later.
+    """Measure how a validator that misses rounds agrees with one that misses none.
 
-    Compared with a validator that misses nothing, in a competition of honest owners.
+    With and without scoring the missed rounds later, in a competition of honest owners.
     """
     model = _model("normal", 0.98)
     from sn37.app.simulate import absence, market
@@ -343,11 +359,11 @@ def missed_rounds(
 
 
 def _model(shape: str, correlation: float) -> LossModel:
-    """Check what every command needs before anything is imported that needs numpy.
+    """Return the loss model; checks for numpy before anything imports it.
 
     Raises:
         CommandError: numpy is not installed.
-        typer.BadParameter: There is no such shape.
+        typer.BadParameter: ``shape`` does not exist.
     """
     if importlib.util.find_spec("numpy") is None:
         raise CommandError("simulations need numpy: pip install 'sn37[simulate]'")
@@ -392,7 +408,7 @@ def _print_table(figures: list[Figure]) -> None:
 
 
 def _finite(row: Mapping[str, object]) -> dict[str, object]:
-    """A row with null for what is no number: JSON has neither infinity nor NaN."""
+    """Return a row with null for infinity and NaN, which JSON does not have."""
     told = {k: _finite(v) if isinstance(v, dict) else v for k, v in row.items()}
     return {
         k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in told.items()

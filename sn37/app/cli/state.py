@@ -1,4 +1,4 @@
-"""``sn37 state``: look after a validator's database."""
+"""``sn37 state``: check, copy and maintain a validator's database."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from sn37.domain.round.state import ColdStart
 if TYPE_CHECKING:
     from sn37.app.wiring.container import Container
 
-app = typer.Typer(name="state", help="Look after a validator's database.", no_args_is_help=True)
+app = typer.Typer(
+    name="state", help="Check, copy and maintain a validator's database.", no_args_is_help=True
+)
 
 _BEGAN_WITH = {
     ColdStart.RECEIPTS: "rounds adopted from receipts",
     ColdStart.MANIFESTS: "rounds judged again on the samples",
     ColdStart.NOTHING: "no earlier rounds",
-    ColdStart.FIRST: "no earlier rounds, because nobody had set weights yet",
+    ColdStart.FIRST: "no earlier rounds, because no validator had set weights yet",
 }
 
-Copy = Annotated[Path, typer.Argument(metavar="COPY", help="The file of the copy.")]
+Copy = Annotated[Path, typer.Argument(metavar="COPY", help="File of the copy.")]
 
 
 @app.command()
@@ -35,7 +37,7 @@ def verify(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Read every record and say what is there; a validator may be running."""
+    """Read and check every record, and count them; a validator may be running."""
     container = _container({k: v for k, v in locals().items() if k != "as_json"})
     contents = container.verify_state()(container.state_file())
     if as_json:
@@ -54,8 +56,8 @@ def verify(
         typer.echo(f"{count:>9,}  {table}")
     for competition, (count, block, at) in contents.forgotten.items():
         typer.echo(
-            f"competition {competition}: history of {count:,} rounds up to {block} was removed, "
-            f"last on {at}"
+            f"competition {competition}: history of {count:,} rounds up to block {block} was "
+            f"removed, last on {at}"
         )
 
 
@@ -81,11 +83,11 @@ def restore(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Put a copy in the place of the database, which is kept under another name."""
+    """Replace the database by a copy; the old database is kept under another name."""
     container = _container({k: v for k, v in locals().items() if k != "copy"})
     aside = container.restore_state()(copy, container.state_file())
-    kept = f"; the one before is {aside}" if aside else ""
-    typer.echo(f"{container.state_file()} is {copy} now{kept}")
+    kept = f"; the old database is {aside}" if aside else ""
+    typer.echo(f"{container.state_file()}: restored from {copy}{kept}")
 
 
 @app.command()
@@ -95,7 +97,7 @@ def migrate(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Bring the database to this version of sn37, as a start of the validator does."""
+    """Migrate the database to this version of sn37, as the validator does when it starts."""
     container = _container(dict(locals()))
     contents = container.migrate_state()(container.state_file())
     typer.echo(f"{container.state_file()}: version {contents.version}, checked")
@@ -108,7 +110,7 @@ def compact(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Give back the space that texts of finished rounds have left; with no validator running."""
+    """Free the space of removed texts of finished rounds; stop the validator first."""
     container = _container(dict(locals()))
     before, after = container.compact_state()(container.state_file())
     typer.echo(f"{container.state_file()}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} now")
@@ -118,6 +120,6 @@ def _container(flags: dict[str, object]) -> Container:
     from dependency_injector import providers
 
     from sn37.app.config.settings import load_settings
-    from sn37.app.wiring.container import Container  # what it needs takes a second to import
+    from sn37.app.wiring.container import Container  # slow to import
 
     return Container(settings=providers.Object(load_settings(flags)))

@@ -1,4 +1,4 @@
-"""``sn37 miner status``: what has become of a commitment."""
+"""``sn37 miner status``: print the status of a commitment."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SHOWN_ROUNDS = 10
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``status`` to the miner's door."""
+    """Add ``status`` to ``sn37 miner``."""
     parent.command()(status)
 
 
 def status(
     hotkey: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Of this hotkey; by default the wallet's."),
+        typer.Option(metavar="ADDRESS", help="Hotkey of the miner; by default the wallet's."),
     ] = None,
     config: options.Config = None,
     network: options.Network = None,
@@ -39,14 +39,14 @@ def status(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Follow a commitment from the chain to the crown.
+    """Print the status of a commitment: on chain, in a queue, scored, champion.
 
-    Verdicts and scores come from the record of a validator with the same state directory, where
-    there is one; it may be running.
+    Verdicts and scores come from a validator's record in the state directory, if there is one;
+    the validator may be running.
     """
     flags = {k: v for k, v in locals().items() if k not in ("hotkey", "as_json")}
     from sn37.app.config.settings import load_settings
-    from sn37.app.mining.status import miner_status  # what it needs takes a second to import
+    from sn37.app.mining.status import miner_status  # slow to import
     from sn37.app.wiring.machine import Machine
 
     whose = None if hotkey is None else hotkey_of(hotkey)
@@ -92,7 +92,7 @@ def _why(found: MinerStatus) -> str:
 
 def _record(found: MinerStatus) -> Iterator[str]:
     if (record := found.recorded) is None:
-        yield "validator   none has run in this state directory; --state-dir names its folder"
+        yield "validator   none has run in this state directory; name its folder with --state-dir"
         return
     if found.commitment is None:
         return

@@ -21,20 +21,26 @@ _SETTINGS = ("config", "network", "state_dir", "device", "dtype", "threads", "sc
 
 
 def register(parent: typer.Typer) -> None:
-    """Add ``train`` to the miner's door."""
+    """Add ``train`` to ``sn37 miner``."""
     parent.command()(train)
 
 
 def train(
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="TOML; --example writes one.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="TOML file of the run; --example prints one."),
     ] = None,
     example: Annotated[
         int | None,
-        typer.Option(metavar="COMPETITION", help="Print a commented file for a competition."),
+        typer.Option(
+            metavar="COMPETITION", help="Print a commented example file for a competition."
+        ),
     ] = None,
     data_only: Annotated[
-        bool, typer.Option("--data-only", help="Read the rows and stop: before accelerate launch.")
+        bool,
+        typer.Option(
+            "--data-only", help="Read the rows and stop; run it before accelerate launch."
+        ),
     ] = False,
     config: options.Config = None,
     network: options.Network = None,
@@ -45,19 +51,19 @@ def train(
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Fine-tune a model; the same command goes on with a run that was interrupted."""
+    """Fine-tune a model; repeat the command to continue an interrupted run."""
     flags = dict(locals())
-    from sn37.app.config.settings import load_settings  # what it needs takes time to import
+    from sn37.app.config.settings import load_settings  # slow to import
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
     if example is not None and (file is not None or data_only or as_json):
-        raise UsageError("--example prints a file of TOML: leave out FILE, --data-only and --json")
+        raise UsageError("--example prints a TOML file: leave out FILE, --data-only and --json")
     if data_only and as_json:
         raise UsageError("--data-only prints nothing: leave out --json")
     if example is not None:
         _print_example(example, settings)
     elif file is None:
-        raise UsageError("name a file: sn37 miner train FILE; --example COMPETITION writes one")
+        raise UsageError("name a file: sn37 miner train FILE; --example COMPETITION prints one")
     else:
         _train(file, settings, data_only=data_only, as_json=as_json)
 
@@ -80,7 +86,7 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
     needed = _NEEDED if asked.wandb_project is None else (*_NEEDED, "wandb")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise CommandError(
-            f"training needs {', '.join(missing)}, not installed here: run pip install "
+            f"training needs {', '.join(missing)}, which is not installed: run pip install "
             f"'sn37[train]'{'' if asked.wandb_project is None else ' wandb'}"
         )
     with shown(quiet=not is_first_process()) as progress:
@@ -90,7 +96,7 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
         try:
             trained = train(asked, machine, progress)
         except KeyboardInterrupt:
-            raise CommandError("interrupted; the same command goes on") from None
+            raise CommandError("interrupted; repeat the command to continue") from None
     if not is_first_process():
         return
     if as_json:
@@ -101,5 +107,5 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
         f"{trained.step} steps; the base has {trained.base_score:.4f}"
     )
     if trained.score >= trained.base_score:
-        typer.echo("training brought nothing: try another learning_rate, or more rows")
+        typer.echo("training did not improve the base: try another learning_rate, or more rows")
     typer.echo(f"next: sn37 miner evaluate {trained.folder} --competition {asked.competition}")

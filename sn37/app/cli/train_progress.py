@@ -1,4 +1,4 @@
-"""How training is shown to who waits for it: a bar on a terminal, lines elsewhere."""
+"""Progress of training on standard error: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sn37.domain.training import Evaluated, Step
 
 @contextmanager
 def shown(*, quiet: bool) -> Iterator[Bar]:
-    """A bar on standard error while the context is open, unless another process shows one."""
+    """Show a bar on standard error while the context is open, unless another process shows one."""
     columns = (
         TextColumn("training"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""``sn37 upgrade``: signed releases, staged beside the running one, switched to and back."""
+"""``sn37 upgrade``: stage signed releases beside the running one, switch to one and back."""
 
 from __future__ import annotations
 
@@ -20,30 +20,36 @@ if TYPE_CHECKING:
     from sn37.domain.release.upgrade import Switch
 
 app = typer.Typer(
-    name="upgrade", help="Take signed releases into service, and back.", no_args_is_help=True
+    name="upgrade",
+    help="Install signed releases, switch to one, and return.",
+    no_args_is_help=True,
 )
 
 Place = Annotated[
-    str, typer.Argument(metavar="RELEASE", help="Its signed document: a file or an https address.")
+    str,
+    typer.Argument(
+        metavar="RELEASE", help="Signed document of a release: a file or an https address."
+    ),
 ]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A staged release.")]
 AllowDowngrade = Annotated[
-    bool, typer.Option("--allow-downgrade", help="Also one older than another known here.")
+    bool,
+    typer.Option("--allow-downgrade", help="Accept a release older than the newest known here."),
 ]
 Manager = Annotated[
-    str, typer.Option(help="Program that is told stop and start, and the service's name.")
+    str, typer.Option(help="Program to call with stop or start, and the service's name.")
 ]
-Service = Annotated[str, typer.Option(help="The service's name.")]
+Service = Annotated[str, typer.Option(help="Name of the service.")]
 Settle = Annotated[
     float,
     typer.Option(
-        min=0, max=MAX_MINUTES, help="Minutes that the new release must be well without a break."
+        min=0, max=MAX_MINUTES, help="Minutes that the new release must be healthy without a break."
     ),
 ]
 Deadline = Annotated[
     float,
     typer.Option(
-        min=0, max=MAX_MINUTES, help="Minutes after which it is given up, and returned from."
+        min=0, max=MAX_MINUTES, help="Minutes to wait for that; then the old release returns."
     ),
 ]
 
@@ -59,7 +65,7 @@ def check(
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
 ) -> None:
-    """Say whether a release would be taken, and what it is; nothing is changed."""
+    """Check that a release could be staged here, and describe it; changes nothing."""
     from sn37.app.wiring.upgrade import open_source, open_stager
     from sn37.domain.release.version import weights_version
 
@@ -85,7 +91,7 @@ def stage(
 ) -> None:
     """Install a release beside the running one and try it on a copy of the state.
 
-    Nothing that runs is touched.
+    The running validator is not touched.
     """
     from sn37.app.wiring.upgrade import open_source, open_stager
 
@@ -106,16 +112,19 @@ def switch(
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
     even_if_unready: Annotated[
-        bool, typer.Option("--even-if-unready", help="Although the running one is not well.")
+        bool,
+        typer.Option(
+            "--even-if-unready", help="Switch even if the running release is not healthy."
+        ),
     ] = False,
     manager: Manager = "systemctl",
     service: Service = "sn37-validator",
     settle: Settle = 3.0,
     deadline: Deadline = 15.0,
 ) -> None:
-    """Bring a staged release into service; return to the present one unless it is well.
+    """Switch to a staged release; return to the present one unless the new one is healthy.
 
-    Killed at any moment, the same command goes on. Exit code 1 after a return.
+    If it is interrupted, repeat the command: it continues. Exit code 1 after a return.
     """
     from sn37.app.wiring.upgrade import open_stager
 
@@ -124,7 +133,7 @@ def switch(
         raise UsageError(f"--settle {settle:g} min is longer than --deadline {deadline:g} min")
     switcher = _switcher(settings, manager, service, settle, deadline)
     stager = open_stager(settings)
-    if stager.installation.current() != version:  # a switch that was interrupted goes on
+    if stager.installation.current() != version:  # else an interrupted switch continues
         stager.judge(stager.installation.document(version), downgrade=allow_downgrade)
     _conclude(switcher.switch(version, unready=even_if_unready))
 
@@ -138,12 +147,15 @@ def give_back(
     health: options.Health = None,
     install_dir: options.InstallDir = None,
     restore: Annotated[
-        bool, typer.Option("--restore", help="Also restore the state, if the old one must.")
+        bool,
+        typer.Option(
+            "--restore", help="Also restore the state, if the old release cannot read it."
+        ),
     ] = False,
     manager: Manager = "systemctl",
     service: Service = "sn37-validator",
 ) -> None:
-    """Go back to the release of before the newest switch."""
+    """Return to the release that ran before the newest switch."""
     settings = _settings(dict(locals()))
     at = _switcher(settings, manager, service, 0, 0).give_back(restore=restore)
     typer.echo(f"{at.old} runs again")
@@ -154,7 +166,7 @@ def status(
     config: options.Config = None,
     install_dir: options.InstallDir = None,
 ) -> None:
-    """List the releases that are here, and a switch that is not finished."""
+    """List the staged releases, and a switch that is not finished."""
     from sn37.app.wiring.upgrade import open_installation
 
     installation = open_installation(_settings(dict(locals())))
@@ -169,11 +181,11 @@ def status(
 
 @app.command()
 def clean(
-    keep: Annotated[int, typer.Option(min=1, help="Newest releases that stay.")],
+    keep: Annotated[int, typer.Option(min=1, help="Number of newest releases to keep.")],
     config: options.Config = None,
     install_dir: options.InstallDir = None,
 ) -> None:
-    """Remove old releases; the current one and the one before it stay in any case."""
+    """Remove old releases; the current one and the one before it are always kept."""
     from sn37.app.upgrade.stage import removable
     from sn37.app.wiring.upgrade import open_installation
 
@@ -188,17 +200,18 @@ def clean(
 def sign(
     wheel: Annotated[Path, typer.Argument(metavar="WHEEL", help="sn37-VERSION-py3-none-any.whl")],
     requirements: Annotated[
-        Path, typer.Argument(metavar="REQUIREMENTS", help="All other packages, with hashes.")
+        Path,
+        typer.Argument(metavar="REQUIREMENTS", help="File of all other packages, with hashes."),
     ],
     key: Annotated[Path, typer.Option(help="PEM file of the private ed25519 key.")],
-    days: Annotated[int, typer.Option(min=1, max=366, help="For so long it is valid.")] = 90,
+    days: Annotated[int, typer.Option(min=1, max=366, help="Days that it is valid.")] = 90,
     oldest_state: Annotated[
-        int, typer.Option(min=0, help="Oldest version of states that it brings up to date.")
+        int, typer.Option(min=0, help="Oldest version of the state that it can migrate.")
     ] = 0,
 ) -> None:
     """For maintainers: write the signed document of a release beside its files.
 
-    Run it from the very version that is signed.
+    Run it with the same version of sn37 that it signs.
     """
     import sn37
     from sn37.app.upgrade.describe import describe
@@ -215,7 +228,9 @@ def sign(
         valid_days=days,
     )
     if release.version != sn37.__version__:
-        raise CommandError(f"{wheel.name} is to be signed by its own sn37, not {sn37.__version__}")
+        raise CommandError(
+            f"{wheel.name} is not of this version, {sn37.__version__}: sign it with its own sn37"
+        )
     content, public_key = signed(release, key, lambda: getpass(f"password of {key}: ").encode())
     document = wheel.with_name(f"sn37-{release.version}.release")
     try:
@@ -249,10 +264,10 @@ def _described(release: Release) -> str:
 
 
 def _conclude(at: Switch) -> None:
-    """Say how a switch ended.
+    """Print how a switch ended.
 
     Raises:
-        CommandError: By a return.
+        CommandError: It ended by a return to the old release.
     """
     if at.why:
         raise CommandError(f"release {at.new}: {at.why}; {at.old} runs again")

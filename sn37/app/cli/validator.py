@@ -41,19 +41,19 @@ def validator(
 ) -> int:
     """Follow the chain, score models, set weights.
 
-    Stops cleanly on Ctrl-C and SIGTERM; the same command goes on where it stopped.
+    Stops cleanly on Ctrl-C and SIGTERM; the same command continues where it stopped.
     """
     flags = dict(locals())
     with StopRequest() as stop:
         try:
             from sn37.app.config.settings import load_settings
             from sn37.app.wiring.validator_run import (
-                run_validator,  # what it needs takes seconds to import
+                run_validator,  # slow to import
             )
 
             return run_validator(load_settings(flags), stop)
         except KeyboardInterrupt:
-            return 0  # stopped before there was anything to stop
+            return 0  # stopped before the run began
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What a place on the disk is, and before hours of work whether it can be written to."""
+"""Checks of paths: what kind of file is there, and whether it can be written."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ PROBE_BYTES = 1 << 16  # a full disk often still takes an empty file
 
 
 def is_folder(path: Path, what: str = "") -> bool:
-    """Whether a folder is there; ``what`` says what for, where the path alone does not.
+    """True if ``path`` is a folder; ``what`` names its purpose in the error.
 
     Raises:
-        CommandError: The system does not tell: it may not be seen, or its name is too long.
+        CommandError: The system cannot tell: no permission, or the name is too long.
     """
     return _asked(path.is_dir, path, what)
 
 
 def is_file(path: Path, what: str = "") -> bool:
-    """The same of an ordinary file."""
+    """True if ``path`` is an ordinary file; see :func:`is_folder`."""
     return _asked(path.is_file, path, what)
 
 
 def is_there(path: Path, what: str = "") -> bool:
-    """The same of anything, be it a link to nothing."""
+    """True if ``path`` exists, even as a broken link; see :func:`is_folder`."""
     return _asked(lambda: _exists(path), path, what)
 
 
 def require_writable(folder: Path) -> None:
-    """Make ``folder``, and write to it.
+    """Make ``folder``, and test that it can be written to.
 
     Raises:
-        CommandError: That fails; names the folder and says why.
+        CommandError: It cannot; the message says which folder and why.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,13 @@ def require_replaceable(file: Path) -> None:
     """Make sure that a report can be renamed to ``file`` at the end of the run.
 
     Raises:
-        UsageError: It is no ordinary file: renaming would replace a device.
+        UsageError: It is not an ordinary file: renaming would replace a device.
         CommandError: Its folder cannot be written.
     """
     try:
         if file.exists() and not file.is_file():
             what = "a folder" if file.is_dir() else "not an ordinary file"
-            raise UsageError(f"--json {file}: {what}; give the name of a file")
+            raise UsageError(f"--json {file}: {what}; expected the name of a file")
         file.parent.mkdir(parents=True, exist_ok=True)
         _write_probe(file.resolve().parent)
     except OSError as error:

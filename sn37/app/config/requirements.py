@@ -1,4 +1,4 @@
-"""Which packages a run needs, and what to install when they are missing."""
+"""Checks for the packages and the device that a run needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
 
 SIMNET = ("bittensor", "torch", "transformers", "safetensors", "tokenizers")
-DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # of Linux, of Linux within Windows
+DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # on Linux, and on Linux within Windows
 REAL_NETWORKS = (*SIMNET, "cryptography", "huggingface_hub", "blake3")
 
 
@@ -18,35 +18,35 @@ def require_packages(settings: Settings) -> None:
     """Look for the packages without importing them.
 
     Raises:
-        CommandError: Some are missing; says which, and how to get them.
+        CommandError: Some are missing; says which, and how to install them.
     """
     needed = SIMNET if settings.is_simnet else REAL_NETWORKS
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise CommandError(
-            f"the validator needs {', '.join(missing)}, not installed here: "
+            f"the validator needs {', '.join(missing)}, which is not installed: "
             "run pip install 'sn37[validator]'"
         )
 
 
 def require_device(settings: Settings) -> None:
-    """Look for CUDA where it is asked for, without opening the device.
+    """Look for CUDA if the settings ask for it, without opening the device.
 
     Raises:
-        CommandError: It is not here; says what to do.
+        CommandError: CUDA is missing; says what to do.
     """
     if settings.device != "cuda":
         return
     if not any(driver.exists() for driver in DRIVERS):
         raise CommandError(
-            "--device cuda: no driver of NVIDIA runs here; install it, or use --device cpu"
+            "--device cuda: NVIDIA's driver is not running; install it, or use --device cpu"
         )
     try:
         torch = version("torch")
     except PackageNotFoundError:
-        return  # whoever needs it says so
+        return  # another check reports it
     if torch.endswith("+cpu"):
         raise CommandError(
-            f"--device cuda: torch {torch} is made for CPUs alone; install one for CUDA, or use "
-            "--device cpu"
+            f"--device cuda: torch {torch} is built for CPUs only; install a build for CUDA, or "
+            "use --device cpu"
         )

@@ -1,4 +1,4 @@
-"""What the value of a setting may be."""
+"""Types of settings, with checks of their values."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from pydantic_settings import NoDecode
 
 
 def expanded(path: Path) -> Path:
-    """The path with ~ replaced. A HOME that is no whole path is none; then the system says it.
+    """Return the path with ~ replaced. A relative HOME is ignored; the user database is used.
 
     Raises:
-        ValueError: No path, or nobody knows what ~ stands for.
+        ValueError: The path has a NUL character, or the home folder is not known.
     """
     if "\0" in str(path):
-        raise ValueError("give a path without a NUL character")
+        raise ValueError("expected a path without a NUL character")
     try:
         if path.parts[:1] == ("~",) and not Path(os.environ.get("HOME", "/")).is_absolute():
             return Path(pwd.getpwuid(os.getuid()).pw_dir, *path.parts[1:])
         return path.expanduser()
-    except (KeyError, RuntimeError) as error:  # no HOME, and no such user
-        raise ValueError(f"cannot tell what ~ stands for ({error.args[0]}); set HOME") from error
+    except (KeyError, RuntimeError) as error:  # neither HOME nor such a user
+        raise ValueError(f"home folder of ~ not found ({error.args[0]}); set HOME") from error
 
 
 def _user_path(path: Path) -> Path:
-    if path == Path():  # what an empty shell variable comes to
-        raise ValueError("give a path other than the working directory itself")
+    if path == Path():  # an empty shell variable gives this
+        raise ValueError("expected a path other than the working directory itself")
     return expanded(path)
 
 
 def _not_empty(name: str) -> str:
     if not name or "/" in name or "\0" in name or name in (".", ".."):
-        raise ValueError("give a name, without any folder")
+        raise ValueError("expected a name without a folder")
     return name
 
 
@@ -46,7 +46,7 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 def _check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
     if not all(map(_KEY.fullmatch, keys)):
-        raise ValueError("give ed25519 public keys, 64 hexadecimal digits each")
+        raise ValueError("expected ed25519 public keys of 64 hexadecimal digits")
     return keys
 
 
@@ -57,7 +57,7 @@ Name = Annotated[str, AfterValidator(_not_empty)]
 def _check_network(network: str) -> str:
     if network in ("finney", "test", "local", "simnet") or _is_address(network):
         return network
-    raise ValueError("give finney, test, local, simnet or a ws:// address")
+    raise ValueError("expected finney, test, local, simnet or a ws:// address")
 
 
 def _is_address(text: str) -> bool:
@@ -70,25 +70,25 @@ def _is_address(text: str) -> bool:
 
 
 def _split(given: object) -> object:
-    """A variable has its values in one line."""
+    """Split the values of an environment variable at commas and spaces."""
     return given.replace(",", " ").split() if isinstance(given, str) else given
 
 
 def _check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if not all(map(_is_address, addresses)):
-        raise ValueError("give ws:// or wss:// addresses")
+        raise ValueError("expected ws:// or wss:// addresses")
     return addresses
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """The two parts of "127.0.0.1:9137" or "[::1]:9137".
+    """Return the two parts of "127.0.0.1:9137" or "[::1]:9137".
 
     Raises:
-        ValueError: It is no such thing.
+        ValueError: The address does not have this form.
     """
     parts = urlsplit(f"//{address}")
     if not parts.hostname or parts.port is None or "@" in address or parts.netloc != address:
-        raise ValueError(f"{address}: no host and port")
+        raise ValueError(f"{address}: expected HOST:PORT")
     return parts.hostname, parts.port
 
 
@@ -96,7 +96,7 @@ def _check_host_and_port(address: str) -> str:
     try:
         host_and_port(address)
     except ValueError as error:
-        raise ValueError("give HOST:PORT, such as 127.0.0.1:9137") from error
+        raise ValueError("expected HOST:PORT, for example 127.0.0.1:9137") from error
     return address
 
 
@@ -117,7 +117,7 @@ PublicKeys = Annotated[
 
 
 def _split_paths(given: object) -> object:
-    """A variable has its paths as ``PATH`` has them."""
+    """Split the paths of an environment variable, separated as in ``PATH``."""
     return [part for part in given.split(os.pathsep) if part] if isinstance(given, str) else given
 
 

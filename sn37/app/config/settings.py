@@ -1,8 +1,8 @@
-"""What an operator chooses: wallet, network, paths, device. Never a number of the rules.
+"""Settings of an operator: wallet, network, paths, device. Never a number of the rules.
 
-Flags win over the environment (``SN37_...``), that over a TOML file (``--config``), that over
-Bittensor's own variables (``BT_WALLET``, ...), those over the defaults. What all validators
-must share is no setting; it is the schedule, see ``sn37.app.schedule.load``.
+The first source that has a setting wins: flags, the environment (``SN37_...``), a TOML file
+(``--config``), Bittensor's own variables (``BT_WALLET``, ...), defaults. Rules that all validators
+must share are not settings; they are in the schedule, see ``sn37.app.schedule.load``.
 """
 
 from __future__ import annotations
@@ -47,25 +47,23 @@ BITTENSOR_VARIABLES = {
     "BT_WALLET_HOTKEY": "wallet_hotkey",
     "BT_WALLET_PATH": "wallet_path",
 }
-FLAGS = {"json_file": "--json"}  # settings whose flag is not their name
+FLAGS = {"json_file": "--json"}  # settings whose flag has another name
 
 
 def _default_state_dir(given: Mapping[str, Any]) -> Path:
-    """One folder per subnet, where programs keep state by the XDG convention."""
+    """Return one folder for each subnet, in the place of the XDG convention."""
     root = Path(os.environ.get("XDG_STATE_HOME", ""))
     try:
-        if not root.is_absolute():  # then the convention ignores it
+        if not root.is_absolute():  # the convention ignores relative paths
             root = expanded(Path("~/.local/state"))
     except ValueError as error:
-        raise UsageError(
-            "no home folder to keep state in; give --state-dir, or set HOME"
-        ) from error
+        raise UsageError("no home folder for the state; give --state-dir, or set HOME") from error
     name = f"{given.get('network', 'finney')}-{given.get('netuid', 37)}"
     return root / "sn37" / re.sub(r"[^A-Za-z0-9.]+", "-", name)
 
 
 def _default_wallet_path() -> Path:
-    """Where Bittensor keeps wallets; spelled with ~ where nobody has a home and none can be."""
+    """Return Bittensor's folder of wallets; with ~ if no home folder is known."""
     path = Path("~/.bittensor/wallets")
     try:
         return expanded(path)
@@ -80,7 +78,7 @@ class Settings(BaseSettings):
 
     config: UserPath | None = None  # the TOML file these were read from
     network: NetworkName = "finney"
-    # Further endpoints of the same chain, to compare with and to go on with when one fails.
+    # More endpoints of the same chain, for comparison and as replacements.
     endpoint: Addresses = ()
     netuid: int = Field(default=37, ge=0, le=65535)
     wallet: Name | None = None
@@ -88,27 +86,30 @@ class Settings(BaseSettings):
     wallet_path: UserPath = Field(default_factory=_default_wallet_path, validate_default=False)
     state_dir: UserPath = Field(default_factory=_default_state_dir)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    dtype: Literal["auto", "bfloat16", "float32"] = "auto"  # a choice on simnet and local only
-    # Of the CPU. Sums are split by it, so it is no machine's own number: scores depend on it.
+    dtype: Literal["auto", "bfloat16", "float32"] = (
+        "auto"  # other than auto on simnet and local only
+    )
+    # CPU threads. Sums are split by this number and scores depend on it, so it is not taken from
+    # the machine.
     threads: int = Field(default=1, ge=1, le=MAX_THREADS)
-    allow_weak_sandbox: bool = False  # score where the host has no Landlock or seccomp
+    allow_weak_sandbox: bool = False  # score even if the host has no Landlock or seccomp
     offline: bool = False  # follow and score, and never send anything to the chain
     seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
-    rounds: int | None = Field(
-        default=None, ge=1, le=MAX_COUNT
-    )  # stop after so many; None never stops
+    rounds: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # stop after so many; None: never
     schedule: UserPath | None = None  # simnet and local only
     keep_texts: int = Field(
         default=0, ge=0, le=MAX_COUNT
     )  # rounds of a competition whose samples are kept
-    keep_history: int = Field(default=90, ge=1, le=MAX_DAYS)  # of older rounds only crowns stay
-    health: HostAndPort | None = None  # where /healthz and /readyz are served
-    # Where other validators publish their rounds: only an empty state begins with them.
+    keep_history: int = Field(
+        default=90, ge=1, le=MAX_DAYS
+    )  # days; of older rounds only crowns are kept
+    health: HostAndPort | None = None  # address of /healthz and /readyz
+    # Folders of rounds published by other validators; only an empty state begins with them.
     cold_start_from: UserPaths = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
-    # Read by ``sn37 upgrade`` alone.
+    # Used by ``sn37 upgrade`` only.
     release_key: PublicKeys = ()  # a release needs a signature by one of them
     install_dir: UserPath = Path("/opt/sn37")  # holds the releases
 
@@ -118,15 +119,15 @@ class Settings(BaseSettings):
 
     @property
     def scorer_device(self) -> Literal["cpu", "cuda"]:
-        """The device that ``auto`` means: simnet is made for the CPU and repeats exactly there."""
+        """Device, with ``auto`` resolved: the CPU on simnet, where runs must repeat exactly."""
         if self.device != "auto":
             return self.device
-        # The driver's own file tells without importing torch or opening the device.
+        # The driver's file shows it without importing torch or opening the device.
         return "cuda" if not self.is_simnet and Path("/dev/nvidiactl").exists() else "cpu"
 
     @property
     def scorer_dtype(self) -> Literal["bfloat16", "float32"]:
-        """What models are loaded as: bfloat16, but float32 for simnet's tiny ones."""
+        """Type that models are loaded as: bfloat16, but float32 for simnet's tiny models."""
         if self.dtype != "auto":
             return self.dtype
         return "float32" if self.is_simnet else "bfloat16"
@@ -138,17 +139,17 @@ class Settings(BaseSettings):
 
     @property
     def hotkey_file(self) -> Path:
-        """Where Bittensor keeps the hotkey's key file."""
+        """Key file of the hotkey, in Bittensor's folder of wallets."""
         return self.wallet_path / (self.wallet or "default") / "hotkeys" / self.wallet_hotkey
 
     @model_validator(mode="after")
     def _keep_the_rules_out_of_reach(self) -> Self:
-        """Consensus numbers are the schedule's; elsewhere an operator would score alone."""
+        """Refuse settings that would make this validator score differently from all others."""
         for name, networks, why in (
             ("schedule", ("simnet", "local"), "all validators share the schedule that ships"),
             ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
             ("seed", ("simnet",), "a real chain's block hashes seed the draws"),
-            ("pace", ("simnet",), "a real chain has its own"),
+            ("pace", ("simnet",), "a real chain has its own pace"),
         ):
             if self.network not in networks and getattr(self, name) != _default(name):
                 raise ValueError(
@@ -175,7 +176,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
-    """Settings from flags (``None``: not given), environment and the file ``config`` names.
+    """Read settings from flags (``None``: not given), environment and the file ``config``.
 
     Raises:
         UsageError: A value is missing, unknown or wrong; says where it was given and the fix.
@@ -185,7 +186,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
     lines = _lines_of_file(file) if file else {}
     if ("config",) in lines:
         raise UsageError(
-            f"{file}, line {lines['config',]}: config: a file of settings cannot name another; "
+            f"{file}, line {lines['config',]}: config: a settings file cannot name another; "
             "use --config or SN37_CONFIG"
         )
     _refuse_unknown_variables()
@@ -198,10 +199,10 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 
 
 def require_wallet(settings: Settings) -> None:
-    """Make sure that there is a hotkey to sign with; simnet makes its own.
+    """Check that there is a hotkey to sign with; simnet makes its own.
 
     Raises:
-        CommandError: No wallet was named, or its hotkey file is not there; says how to make it.
+        CommandError: No wallet was named, or its hotkey file does not exist; says how to make it.
     """
     if settings.is_simnet:
         return
@@ -264,7 +265,7 @@ def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
 def _place(
     name: str, flags: Mapping[str, object], file: object, lines: Mapping[toml_lines.Path, int]
 ) -> str:
-    """Where a setting's value came from, the strongest source first."""
+    """Return where a setting's value came from, for an error message."""
     if name in flags:
         return FLAGS.get(name, f"--{name.replace('_', '-')}")
     if (variable := ENV_PREFIX + name.upper()) in os.environ:
@@ -276,9 +277,11 @@ def _place(
 
 
 def _explain(problem: ErrorDetails) -> tuple[str, str]:
-    """The setting that is wrong, and why."""
+    """Return the name of the wrong setting, and the reason."""
     message = problem["msg"].removeprefix("Value error, ")
-    if not problem["loc"]:  # a rule over several settings; it begins with the one to change
+    if not problem[
+        "loc"
+    ]:  # a rule about several settings; its message begins with the one to change
         name, _, why = message.partition(": ")
         return name, why
     name = str(problem["loc"][0])

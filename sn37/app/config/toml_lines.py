@@ -1,4 +1,4 @@
-"""On which line of a TOML text a key stands, which ``tomllib`` does not say."""
+"""Line numbers of keys in a TOML text, which ``tomllib`` does not give."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
 _DOTTED = rf"{_KEY}(?:[ \t]*\.[ \t]*{_KEY})*"
 _HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_DOTTED})[ \t]*\]\]?[^\n]*")
 _ASSIGNMENT = re.compile(rf"[ \t]*({_DOTTED})[ \t]*=")
-# What may stand in a value. Strings come first: a bracket, a quote or a line end inside
-# one means nothing. Three to five quotes close a multi-line string.
+# Parts of a value. Strings come first, because a bracket, a quote or a line end inside one has no
+# meaning. Three to five quotes close a multi-line string.
 _VALUE_TOKEN = re.compile(
     r'"""(?:\\[\s\S]|[^\\])*?"{3,5}'
     r"|'''[\s\S]*?'{3,5}"
@@ -24,10 +24,10 @@ _VALUE_TOKEN = re.compile(
 
 
 def key_lines(text: str) -> Mapping[Path, int]:
-    """The line, from 1, of every table header and of every key at the start of a line.
+    """Return the line, from 1, of every table header and of every key at the start of a line.
 
     An element of an array of tables is named by its index: ``("stages", 0, "shares")``; the
-    array itself stands where its first element does.
+    array itself has the line of its first element.
     Keys inside inline tables and arrays are not listed; they share their outer key's line.
     ``text`` must be valid TOML.
     """
@@ -54,7 +54,7 @@ def key_lines(text: str) -> Mapping[Path, int]:
 
 
 def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
-    """The line of ``path``, or of the nearest table around it that has one."""
+    """Return the line of ``path``, or of the nearest enclosing table that has one."""
     for length in range(len(path), 0, -1):
         if (line := lines.get(path[:length])) is not None:
             return line
@@ -62,7 +62,7 @@ def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
-    """The keys of a dotted key, unquoted by the parser itself."""
+    """Return the keys of a dotted key, unquoted by the TOML parser."""
     value: object = tomllib.loads(f"{dotted} = 0")
     parts: list[str] = []
     while isinstance(value, dict):
@@ -72,7 +72,7 @@ def _parts(dotted: str) -> tuple[str, ...]:
 
 
 def _resolve(parts: tuple[str, ...], counts: dict[Path, int], *, new_element: bool) -> Path:
-    """A header's keys with the index of the newest element after every array of tables."""
+    """Return a header's keys, with the index of the newest element after each array of tables."""
     path: Path = ()
     for depth, part in enumerate(parts, 1):
         path = (*path, part)
@@ -84,7 +84,7 @@ def _resolve(parts: tuple[str, ...], counts: dict[Path, int], *, new_element: bo
 
 
 def _value_end(text: str, position: int) -> int:
-    """Where the value that starts at ``position`` ends: a line end outside any bracket."""
+    """Return the end of the value that starts at ``position``: a line end outside brackets."""
     depth = 0
     while match := _VALUE_TOKEN.match(text, position):
         token = match[0]

@@ -1,4 +1,4 @@
-"""Reading TOML that people write, however wrong it is.
+"""Reader of TOML files that people write; every mistake becomes an error of one line.
 
 UnreadableToml
 ├── NotToml
@@ -16,14 +16,14 @@ from sn37.app.config import toml_lines
 
 MAX_CHARACTERS = 2**18  # the longest schedule has 5,000
 MAX_DEPTH = 50  # of tables and arrays in one another
-INT_BITS = 64  # TOML asks for no more, and asks that a longer one be an error
+INT_BITS = 64  # the range that TOML requires; it requires an error beyond it
 _LONG = re.compile(r"[0-9][0-9_]{999,}")
-# The parser takes memory by the square of a dotted key's length.
+# The parser's memory grows with the square of a dotted key's length.
 _DOTTED = re.compile(rf"(?<![\w\"'-])(?:[\w\"'-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH},}}")
 
 
 class UnreadableToml(Exception):
-    """The message says what is wrong, and on which line where that is known, as ``line`` does."""
+    """Text that cannot be read; message and ``line`` give the line, if it is known."""
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
@@ -31,19 +31,19 @@ class UnreadableToml(Exception):
 
 
 class NotToml(UnreadableToml):
-    """It is other text, or none."""
+    """The file is not TOML, or not text."""
 
 
 class TooMuchToml(UnreadableToml):
-    """It is larger, deeper or has larger numbers than anything that belongs into such a file."""
+    """The text is too long, too deep, or has too large numbers."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, or the beginning of one that ``parse`` refuses as too long.
+    """Return the text of a file; of one too long, only as much as makes ``parse`` refuse it.
 
     Raises:
-        NotToml: It is no text.
-        OSError: It cannot be read.
+        NotToml: The file is not text.
+        OSError: The file cannot be read.
     """
     with path.open(encoding="utf-8") as file:
         try:
@@ -53,10 +53,10 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str) -> dict[str, object]:
-    """What the text says.
+    """Return the outermost table of a TOML text.
 
     Raises:
-        UnreadableToml: Nothing; says why not.
+        UnreadableToml: The text cannot be read; says why.
     """
     if len(text) > MAX_CHARACTERS:
         raise TooMuchToml(f"longer than {MAX_CHARACTERS:,} characters")
@@ -65,13 +65,13 @@ def parse(text: str) -> dict[str, object]:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        # Its message ends with "(at line L, column C)".
+        # The parser's message ends with "(at line L, column C)".
         place = re.search(r"\(at line (\d+), column \d+\)$", str(error))
         line = int(place[1]) if place else text.count("\n") + 1
         raise NotToml(f"not TOML: {error}", line=line) from error
     except RecursionError as error:
         raise _too_deep(None) from error
-    except ValueError as error:  # Python reads no number of more than 4,300 digits
+    except ValueError as error:  # Python refuses a number of more than 4,300 digits
         digits = _LONG.search(text)
         raise _too_long(text.count("\n", 0, digits.start()) + 1 if digits else None) from error
     for keys, value in _values(found):
@@ -83,7 +83,7 @@ def parse(text: str) -> dict[str, object]:
 
 
 def _values(outermost: object) -> Iterator[tuple[toml_lines.Path, object]]:
-    """Everything with its keys, none of it deeper than one below ``MAX_DEPTH``."""
+    """Yield every value with its keys, at most one level below ``MAX_DEPTH``."""
     waiting: list[tuple[toml_lines.Path, object]] = [((), outermost)]
     while waiting:
         keys, value = waiting.pop()

@@ -1,1 +1,1 @@
-"""Looking at data sources and checking new ones."""
+"""Samples of data sources, and checks of new ones."""

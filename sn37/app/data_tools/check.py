@@ -1,6 +1,6 @@
-"""The contract of data sources against an installed plug-in: what holds without its test data.
+"""Contract checks of an installed data source that need no test data.
 
-``sn37.testing.dataset_contract`` says more, over recorded rows; a plug-in's own tests run it.
+``sn37.testing.dataset_contract`` checks more, over recorded rows; a plug-in's own tests run it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SEEDS = tuple(map(Seed, (1, 2**255, 3)))
 async def check_source(
     source: Source, request: PoolRequest, *, count: int, deadline_s: float = DEADLINE_S
 ) -> AsyncIterator[Check]:
-    """Every check in turn; the first that makes the rest pointless is the last."""
+    """Make the checks in turn; stop at a failure that makes the rest pointless."""
     try:
         plugin = dataset_plugin(source.name)
     except LookupError as error:
@@ -89,10 +89,10 @@ def _refused(
     except ValueError as error:
         if name in str(error):
             return ok(check, f"refused: {error}")
-        return failed(check, f"refused without its name: {error}", f"name {name} in the message")
+        return failed(check, f"message without its name: {error}", f"name {name} in the message")
     except Exception as error:  # noqa: BLE001 - not our code
         return failed(check, defect(source.name, error), "raise a ValueError that names it")
-    return failed(check, f"{name} = {value!r} was taken", "raise a ValueError that names it")
+    return failed(check, f"{name} = {value!r} was accepted", "raise a ValueError that names it")
 
 
 async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
@@ -101,7 +101,7 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
         pool = await reader.collect(request)
         collected = vet(pool, request)
     except (DatasetUnavailable, ContractBroken) as error:
-        yield failed("rows", str(error), "what it raises and returns is said in docs/datasets.md")
+        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
         return
     rows = collected.pool.samples
     if not rows:
@@ -114,7 +114,7 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
     else:
         yield ok("usable", "no row had to be set aside")
     ids = [s.provenance.row_id for s in pool.samples]
-    yield _said("order", ids == sorted(ids), "by row id", "sort the rows by row id")
+    yield _said("order", ids == sorted(ids), "rows are sorted by row id", "sort them by row id")
     left_alone = random.getstate() == before
     yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
     async for check in _again(reader, request, pool):
@@ -140,35 +140,37 @@ async def _again(reader: Reader, request: PoolRequest, pool: Pool) -> AsyncItera
             yield _same("half-open window", here, sorted(split))
         nobody = await reader.collect(replace(request, trusted=frozenset[Hotkey]()))
         signed = [s for s in nobody.samples if s.provenance.signer is not None]
-        yield _said("trust", not signed, "who trusts nobody gets no signed row", "heed trusted")
+        yield _said(
+            "trust", not signed, "without trusted signers no signed row", "filter by trusted"
+        )
         for name, answer in await answers_elsewhere(reader, request=request):
             yield _same(name, here, answer)
     except DatasetUnavailable as error:
-        yield failed("reads again", str(error), "answer every request alike")
+        yield failed("reads again", str(error), "answer every request in the same way")
 
 
 async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
     before = random.getstate()
     try:
         drawn = [await reader.draw(count, seed) for seed in SEEDS]
-        yield ok("rows", f"{count} distinct ones for each of {len(SEEDS)} seeds")
+        yield ok("rows", f"{count} distinct rows for each of {len(SEEDS)} seeds")
         yield _same("same again", drawn[0], await reader.draw(count, SEEDS[0]))
         differs = any(answer != drawn[0] for answer in drawn)
-        yield _said("seed", differs, "decides the draw", "draw by the seed alone")
+        yield _said("seed", differs, "the seed decides the draw", "draw by the seed alone")
         left_alone = random.getstate() == before
         yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
         for name, answer in await answers_elsewhere(reader, count=count, seed=SEEDS[0]):
             yield _same(name, drawn[0], answer)
     except (DatasetUnavailable, DatasetExhausted) as error:
-        yield failed("rows", str(error), "what it raises and returns is said in docs/datasets.md")
+        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
 
 
 def _said(name: str, holds: bool, claim: str, remedy: str) -> Check:
-    return ok(name, claim) if holds else failed(name, f"not so: {claim}", remedy)
+    return ok(name, claim) if holds else failed(name, f"not true: {claim}", remedy)
 
 
 def _same(name: str, here: Answer, there: Answer) -> Check:
-    """Equal, or what a feed that grew between two reads explains."""
+    """Compare two answers; a small difference passes, because a feed may grow between reads."""
     if here == there:
         return ok(name, f"the same {len(here):,} rows")
     num_different = len({*map(tuple, here)} ^ {*map(tuple, there)})
@@ -176,5 +178,5 @@ def _same(name: str, here: Answer, there: Answer) -> Check:
     if num_different == 0:
         return failed(name, "the same rows in another order", "order them by row id")
     if num_different <= GROWTH * len(here):
-        return warned(name, detail, "fine for a feed that grew meanwhile")
+        return warned(name, detail, "expected of a feed that grew in between")
     return failed(name, detail, "equal requests over equal rows must give equal pools")

@@ -1,7 +1,7 @@
-"""Read a data set in other processes, with another hash seed, locale and time zone each.
+"""Reads of a data set in other processes, each with another hash seed, locale and time zone.
 
-The module is also what those processes run: an order as JSON on standard input, the answer on
-standard output.
+The processes run this module too: a request as JSON on standard input, the answer on standard
+output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ENVIRONMENTS = (
     {"PYTHONHASHSEED": "1", "LC_ALL": "tr_TR.UTF-8", "TZ": "America/Los_Angeles"},
     {"PYTHONHASHSEED": "4711", "LC_ALL": "C", "TZ": "Pacific/Kiritimati"},
 )
-START_S = 30.0  # for a process to come up
+START_S = 30.0  # for the start of a process
 
 
 async def answers_elsewhere(
@@ -35,7 +35,7 @@ async def answers_elsewhere(
     count: int = 0,
     seed: Seed = Seed(0),  # noqa: B008 - an int
 ) -> list[tuple[str, Answer]]:
-    """What each other process gets, and what is different about it, one after the other.
+    """Return the answer in each other process, with a label of how that process differs.
 
     Raises:
         DatasetUnavailable: The source did not answer there.
@@ -81,7 +81,7 @@ async def _ask(order: object, reader: Reader, environment: dict[str, str]) -> An
 
 
 async def _answer(order: dict[str, object]) -> object:
-    """Rows, or one line of text about what went wrong."""
+    """Return the rows, or one line of text about the error."""
     given, request = order["source"], order["request"]
     assert isinstance(given, dict)
     source = Source(

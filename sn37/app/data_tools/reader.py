@@ -1,4 +1,4 @@
-"""Reading a data set as its plug-in gives it, past what a validator sorts and sets aside."""
+"""Reader of a data set as its plug-in gives it, before a validator sorts and sets aside rows."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ Answer = list[list[str]]  # row id, content hash, signer and time of each sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Opens the source afresh for each call."""
+    """Opens the source again for each call."""
 
     source: Source
     deadline_s: float
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """The pool of a live source, unchecked.
+        """Return the pool of a live source, unchecked.
 
         Raises:
-            DatasetUnavailable: It did not answer, or has a defect.
+            DatasetUnavailable: The source did not answer, or has a defect.
         """
         dataset = Sources(dataset_plugin).live(self.source)
         calls = PluginCalls(deadline_s=self.deadline_s)
         return await calls.call(self.source.name, lambda: dataset.collect(request))
 
     async def rows(self, request: PoolRequest) -> Answer:
-        """The same, as two readers compare it."""
+        """Return the rows of the pool in a form for comparison."""
         return answer_of((await self.collect(request)).samples)
 
     async def draw(self, count: int, seed: Seed) -> Answer:
-        """A draw of a static source.
+        """Return a draw from a static source, in a form for comparison.
 
         Raises:
             DatasetUnavailable, DatasetExhausted: See ``Sources``.
@@ -47,7 +47,7 @@ class Reader:
 
 
 def answer_of(samples: Iterable[Sample]) -> Answer:
-    """What two readers must agree on."""
+    """Return the part of the samples that two readers must agree on."""
     return [
         [
             s.provenance.row_id,

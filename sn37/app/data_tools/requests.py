@@ -1,4 +1,4 @@
-"""What ``sn37 data`` is asked for, as a source of the schedule and a request to it."""
+"""Options of ``sn37 data``, turned into a source of the schedule and a request to it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.dataset import DatasetPlugin
 
-# Opens a chain that reaches to a block at least, and the data sources; read only.
+# Opens a chain that reaches at least a block, and the data sources; read only.
 OpenData = Callable[
     [Block], AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]
 ]
 
-DEFAULT_AGE = timedelta(hours=4)  # of the oldest row, where no schedule says it
+DEFAULT_AGE = timedelta(hours=4)  # of the oldest row, if no schedule gives it
 SETTLED = timedelta(minutes=15)  # younger rows are left out, as in a round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The options of the command line that say what to read."""
+    """Options of the command line that say what to read."""
 
     name: str
     parameters: Sequence[str] = ()  # key=value
@@ -47,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A source, and the competition and task that use it, where a schedule names it."""
+    """A source, with the competition and task that use it, if a schedule names it."""
 
     source: Source
     schedule: Schedule
@@ -56,7 +56,7 @@ class Target:
 
     @property
     def task_name(self) -> TaskName:
-        """Draws differ by task; a source that no task uses is drawn from under its own name."""
+        """Name that the draw depends on: of the task, or of a source that no task uses."""
         return self.task.name if self.task else TaskName(self.source.name)
 
 
@@ -67,10 +67,12 @@ def find_target(
     *,
     block: Block | None = None,
 ) -> Target:
-    """The source as the schedule has it, at ``block`` or in its newest stage, or by itself.
+    """Return the source as the schedule has it at ``block`` or in its newest stage.
+
+    A source that the schedule does not name gets defaults.
 
     Raises:
-        CommandError: It is not installed, or the schedule cannot be read.
+        CommandError: The source is not installed, or the schedule cannot be read.
         UsageError: A parameter cannot be read.
     """
     schedule = _schedule(asked, settings)
@@ -92,14 +94,14 @@ def find_target(
 
 
 def request_by_time(asked: Asked, source: Source, *, now: datetime) -> PoolRequest:
-    """The window that the options give; the last hours by default.
+    """Return a request for the window of the options; by default the last hours.
 
     Raises:
-        UsageError: It is empty, or nobody is trusted to sign.
+        UsageError: The window is empty, or no signer is trusted.
     """
     if source.signers_netuid is not None and not asked.trusted:
         raise UsageError(
-            f"rows of {source.name} are signed: give --block to trust whom the chain says, or "
+            f"rows of {source.name} are signed: give --block to trust the chain's signers, or "
             "--trusted HOTKEY"
         )
     until = asked.until or now - SETTLED
@@ -112,11 +114,11 @@ def request_by_time(asked: Asked, source: Source, *, now: datetime) -> PoolReque
 
 
 async def request_at(chain: Chain, target: Target, block: Block) -> tuple[PoolRequest, TimeWindow]:
-    """What a validator asks for before a round at ``block``, and the window that then counts.
+    """Return a validator's request before a round at ``block``, and the window that then counts.
 
     Raises:
         CommandError: No competition of the schedule uses the source at ``block``, the chain has
-            not come so far, or no row can count.
+            not reached ``block``, or no row can count.
     """
     if target.rules is None:
         raise CommandError(
@@ -125,7 +127,7 @@ async def request_at(chain: Chain, target: Target, block: Block) -> tuple[PoolRe
         )
     head = (await chain.head()).number
     if block > head:
-        raise CommandError(f"block {block} is not there yet; the newest is {head}")
+        raise CommandError(f"block {block} does not exist yet; the newest is {head}")
     timing = target.schedule.timing
     rules, source = target.rules, target.source
     try:
@@ -145,7 +147,7 @@ async def request_at(chain: Chain, target: Target, block: Block) -> tuple[PoolRe
 
 
 async def round_seed(chain: Chain, target: Target, block: Block) -> Seed:
-    """The seed of a real round at ``block``."""
+    """Return the seed of a real round at ``block``."""
     competition = target.rules.id if target.rules else CompetitionId(0)
     return seed_of(
         netuid=target.schedule.netuid,
@@ -156,10 +158,10 @@ async def round_seed(chain: Chain, target: Target, block: Block) -> Seed:
 
 
 def moment(text: str) -> datetime:
-    """A time of the command line; without an offset it is UTC.
+    """Return a time of the command line; without an offset it is UTC.
 
     Raises:
-        UsageError: It is no time.
+        UsageError: The text is not a time.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -168,14 +170,14 @@ def moment(text: str) -> datetime:
             f"invalid time {text!r}: expected for example 2026-01-02T12:00Z"
         ) from error
     if found.year not in YEARS:
-        raise UsageError(f"{text!r}: give a time from {YEARS[0]} to {YEARS[-1]}")
+        raise UsageError(f"{text!r}: expected a time from {YEARS[0]} to {YEARS[-1]}")
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _parameter(text: str) -> tuple[str, ParameterValue]:
     key, sign, value = text.partition("=")
     if not sign or not key:
-        raise UsageError(f"--parameter {text}: write it as key=value")
+        raise UsageError(f"--parameter {text}: expected key=value")
     try:
         return key, parameter(key, toml_files.parse(f"value = {value}")["value"])
     except (toml_files.NotToml, ValueError):

@@ -1,4 +1,4 @@
-"""Collect a source's rows and draw from them, as a round would."""
+"""Draw of samples from a source's rows, as in a round."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sn37.ports.errors import DatasetUnavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """A draw, and for a live source the pool it is from."""
+    """A draw, and for a live source its pool."""
 
     target: Target
     seed: Seed
@@ -38,7 +38,7 @@ class Sampled:
     window: TimeWindow | None = None
 
     def document(self) -> dict[str, JsonValue]:
-        """Everything as JSON; texts are whole."""
+        """Return everything as JSON, with whole texts."""
         collected, window = self.collected, self.window
         return {
             "source": self.target.source.name,
@@ -65,13 +65,13 @@ async def sample(
     block: Block | None,
     seed: Seed | None,
 ) -> Sampled:
-    """Draw ``count`` samples; without a ``seed`` by that of the round at ``block``, or by 0.
+    """Draw ``count`` samples. The default seed is that of the round at ``block``, or 0.
 
     Args:
-        open_data: Opens a chain that reaches to a block, and the data sources.
+        open_data: Opens a chain that reaches a block, and the data sources.
 
     Raises:
-        CommandError: Nothing can be asked for like this.
+        CommandError: The options are wrong, or the source cannot be used.
         PortError: The chain or the source does not answer, or has too few rows.
     """
     if block is None:

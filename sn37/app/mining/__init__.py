@@ -1,1 +1,1 @@
-"""What a miner does: find a base, check, evaluate, publish."""
+"""Use cases of a miner: find a base, check, evaluate, publish."""

@@ -1,4 +1,4 @@
-"""What a validator would say of a model: its checks, made one after the other."""
+"""Admission checks of a validator, made one after the other for a miner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.ports.scorer import Scorer
 
-# Of several lengths and alphabets: tokenizers and templates differ most at the edges.
+# Several lengths and alphabets, because tokenizers and templates differ most in rare cases.
 TRIAL = (
     ("What is the capital of France?", "The capital of France is Paris."),
     ("Add 2 and 3.", "5"),
@@ -34,7 +34,7 @@ TRIAL = (
 
 
 class Status(StrEnum):
-    """What became of one check."""
+    """Outcome of one check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -43,7 +43,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table."""
+    """One check and its outcome: a line of the table."""
 
     step: AdmissionStep
     status: Status
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """A commit on the hub."""
+    """A commit on the Hugging Face Hub."""
 
     repo: str
     commit: str
@@ -61,7 +61,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to check, by which rules, and how far."""
+    """Model to check, the rules, and which checks to make."""
 
     target: Path | Repository
     rules: Competition
@@ -72,11 +72,11 @@ class Request:
 
 
 async def run_check(request: Request) -> tuple[Examined, tuple[Row, ...]]:
-    """Check as far as the model comes and this machine can.
+    """Make the checks up to the first that fails, as far as this machine can.
 
     Raises:
         CommandError: The folder cannot be read.
-        StoreUnavailable: The hub or the disk; the same command goes on.
+        StoreUnavailable: The hub or the disk failed; the same command continues.
     """
     skipped: dict[AdmissionStep, str] = {}
     if not request.weights:
@@ -95,19 +95,19 @@ async def run_check(request: Request) -> tuple[Examined, tuple[Row, ...]]:
 
 
 def window_note(positions: int | None, rules: Competition) -> str:
-    """What to know of a model that has positions for less than the competition's window."""
+    """Return a warning if the model has fewer positions than the competition's window, or ""."""
     window = rules.constraints.max_tokens
     if positions is None or positions >= window:
         return ""
     price = "8 bits a byte" if rules.tokenizer is None else "what a uniform guess costs"
     return (
-        f"it has {positions} positions, the competition's window {window} tokens: what lies "
-        f"beyond its positions costs {price}"
+        f"it has {positions} positions, fewer than the competition's window of {window} tokens: "
+        f"text beyond its positions costs {price}"
     )
 
 
 async def _examine(request: Request, cleanup: ExitStack) -> Examined:
-    """All but the loading. What was transferred for it is removed by ``cleanup``."""
+    """Make all checks but the loading. ``cleanup`` removes the files downloaded for them."""
     limits = request.rules.constraints
     match request.target:
         case Path() as folder:
@@ -125,7 +125,7 @@ async def _examine(request: Request, cleanup: ExitStack) -> Examined:
 async def _load(
     request: Request, examined: Examined, skipped: dict[AdmissionStep, str]
 ) -> Examined:
-    """Load the admitted model as a round would, where this machine can."""
+    """Load the admitted model as a round would, if this machine can."""
     methods = request.tools.scored_methods() & {task.method for task in request.rules.tasks}
     tokenizer = await _tokenizer(request) if request.loading else None
     prescribed = request.rules.tokenizer
@@ -159,12 +159,12 @@ async def _load(
 
 
 async def _tokenizer(request: Request) -> Path | None:
-    """Folder of the prescribed tokenizer, if there is one and it can be had."""
+    """Return the folder of the prescribed tokenizer, if there is one and it is available."""
     if request.rules.tokenizer is None:
         return None
     if request.tokenizer is not None:
         return request.tokenizer
-    online = not isinstance(request.target, Path)  # the check of a folder asks nobody
+    online = not isinstance(request.target, Path)  # checking a folder uses no network
     found = await request.tools.prescribed_tokenizer(request.rules.tokenizer, online=online)
     return None if found is None else Path(found)
 
@@ -176,12 +176,12 @@ def rows_of(
     skipped: Mapping[AdmissionStep, str],
     noted: Mapping[AdmissionStep, str] = MappingProxyType({}),
 ) -> tuple[Row, ...]:
-    """All checks in their order.
+    """Return the rows of all checks in their order.
 
     Args:
         leave_out: Checks that do not apply.
-        skipped: Why a check was not made, where that is not the model's fault.
-        noted: What a miner should know of a check that was passed.
+        skipped: Reasons for checks that were not made, other than the model's faults.
+        noted: Notes for the miner on checks that passed.
     """
     rows, refusal = list[Row](), examined.refusal
     for step in AdmissionStep:
@@ -210,10 +210,10 @@ async def try_out(
     methods: Collection[Method],
     tokenizer: PurePath | None,
 ) -> Examined:
-    """The model after a few samples of the competition's tasks, scored as in a round.
+    """Score a few samples of the competition's tasks as in a round; return the result.
 
     Raises:
-        ScorerUnavailable: This machine cannot score; nothing is said about the model.
+        ScorerUnavailable: This machine cannot score; that says nothing about the model.
     """
     samples = tuple(
         Sample(prompt=prompt, reference=text, provenance=Provenance(row_id=f"trial-{number}"))

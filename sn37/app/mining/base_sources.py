@@ -1,4 +1,4 @@
-"""How a miner names what to start from."""
+"""Ways to name a model to start from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMS = "champion, subnet9, uid:NUMBER, hotkey:ADDRESS, NAMESPACE/NAME@COMMIT or
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Local:
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     folder: Path
 
@@ -35,7 +35,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What a member of the subnet has committed to."""
+    """The model that a member of the subnet has committed to."""
 
     uid: Uid | None = None
     hotkey: Hotkey | None = None
@@ -45,7 +45,7 @@ class Named:
 
 
 class Standing(Enum):
-    """A model by its place."""
+    """A model by its rank: the champion, or the best of subnet 9."""
 
     CHAMPION = "champion"
     PRETRAINED = "subnet9"
@@ -55,31 +55,31 @@ Source = Local | Published | Named | Standing
 
 
 def hotkey_of(text: str) -> Hotkey:
-    """The address that the text is.
+    """Return the text as a hotkey.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The text is not an address.
     """
     if _HOTKEY.fullmatch(text) is None:
         raise UsageError(
-            f"{text!r} is not a hotkey's address, such as 5F...: 48 letters and digits"
+            f"{text!r} is not a hotkey's address: expected 48 letters and digits, such as 5F..."
         )
     return Hotkey(text)
 
 
 def source_of(text: str) -> Source:
-    """What the text names.
+    """Return the source that the text names.
 
     Raises:
-        UsageError: Nothing; says how it is written.
-        CommandError: What may be a folder cannot be looked at.
+        UsageError: The text does not name a source; the message lists the forms.
+        CommandError: The text may be a folder that cannot be read.
     """
     if text in {standing.value for standing in Standing}:
         return Standing(text)
     kind, _, value = text.partition(":")
     if kind == "uid" and value.isascii() and value.isdecimal():
         if len(value) > len(str(MAX_UID)) or int(value) > MAX_UID:
-            raise UsageError(f"uid:{value[:20]}: a uid is from 0 to {MAX_UID}")
+            raise UsageError(f"uid:{value[:20]}: expected a uid from 0 to {MAX_UID}")
         return Named(uid=Uid(int(value)))
     if _HOTKEY.fullmatch(text.removeprefix("hotkey:")):
         return Named(hotkey=Hotkey(text.removeprefix("hotkey:")))
@@ -87,4 +87,4 @@ def source_of(text: str) -> Source:
         return Local(folder=Path(text))
     if (match := _REPOSITORY.fullmatch(text)) is not None:
         return Published(repo=match[1], name=match[2])
-    raise UsageError(f"{text}: no such folder; a starting point is {FORMS}")
+    raise UsageError(f"{text}: no such folder; expected {FORMS}")

@@ -1,4 +1,4 @@
-"""Starting points of a miner: found, verified by a validator's admission, copied to a folder."""
+"""Base models for a miner: listed, verified by a validator's admission, copied to a folder."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from sn37.domain.submission.licences import Terms, licence_in_readme, terms_of
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelNotPublic
 
-LISTED = 10  # of a kind
+LISTED = 10  # models of one kind
 MAX_README_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One model to start from."""
+    """One model that a miner can start from."""
 
-    source: str  # what to ask for it by
+    source: str  # argument of ``sn37 miner base`` that names it
     model: str  # "namespace/name@commit"
-    what: str  # for people
+    what: str  # description for people
     licence: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """A starting point on disk."""
+    """A model to start from, on disk."""
 
     folder: Path
-    origin: str  # for people: where it comes from
+    origin: str  # description for people of where it comes from
     model: str | None  # "namespace/name@commit"; ``None`` for a local folder
     licence: str | None
     artifact: ModelArtifact
@@ -53,7 +53,7 @@ class Base:
 
 
 async def list_bases(tools: MinerTools, competition: int) -> tuple[Choice, ...]:
-    """What a miner of a competition can start from: its champion, its other models, subnet 9.
+    """List models to start from: the competition's champion, its other models, subnet 9's.
 
     Raises:
         CommandError: The network of the settings cannot be opened.
@@ -77,12 +77,12 @@ async def list_bases(tools: MinerTools, competition: int) -> tuple[Choice, ...]:
 
 
 async def fetch_base(tools: MinerTools, source: Source, competition: int, to: Path) -> Base:
-    """Bring a starting point to the folder ``to``, which is new or empty.
+    """Copy a model to the folder ``to``, which must be new or empty.
 
     Raises:
-        CommandError: It would not be admitted to the competition, or there is none such.
-        ModelRejected, ModelNotPublic: The same, of a committed model.
-        Unavailable: Chain or host do not answer; what has come so far is kept.
+        CommandError: The model would not be admitted to the competition, or does not exist.
+        ModelRejected, ModelNotPublic: The same, for a committed model.
+        Unavailable: Chain or host do not answer; files downloaded so far are kept.
     """
     _require_new(to)
     loaded = rules_of_network(tools.settings)
@@ -113,7 +113,7 @@ def _local(tools: MinerTools, folder: Path, rules: Competition, to: Path) -> Bas
 async def _published(
     network: ReadConnection, repo: str, name: str, rules: Competition, to: Path
 ) -> Base:
-    """Of a repository that nobody need have committed to."""
+    """Return the base from a repository, which need not be committed to."""
     commit = await network.examiner.commit_of(repo, name)
     found = await network.examiner.examine(repo, commit, rules.constraints, weights=True)
     model = f"{repo}@{commit}"
@@ -128,7 +128,7 @@ async def _published(
 async def _verified(
     network: ReadConnection, commitment: Commitment, what: str, rules: Competition, to: Path
 ) -> Base:
-    """Of a commitment: the files are those that its hotkey committed, or it is refused."""
+    """Return the base from a commitment; refuse files other than those committed to."""
     artifact = await network.models.fetch(commitment, rules.constraints)
     licence = await _licence(network, commitment)
     base = _delivered(artifact, to, origin=what, model=_pinned(commitment), licence=licence)
@@ -143,10 +143,10 @@ async def _committed(
     rules: Competition,
     source: Named | Standing,
 ) -> tuple[Commitment, str]:
-    """The commitment that is asked for, and what it is.
+    """Return the commitment that ``source`` names, with a description.
 
     Raises:
-        CommandError: There is none.
+        CommandError: The commitment does not exist.
     """
     if source is Standing.CHAMPION:
         champion = (await champions(network.chain, schedule, tools.state())).get(rules.id)
@@ -161,7 +161,7 @@ async def _committed(
             )
             if found.refusal is None:
                 return model.commitment, f"of subnet 9, incentive {model.incentive:.4f}"
-        raise CommandError(f"no model of subnet 9 keeps the limits of competition {rules.id}")
+        raise CommandError(f"no model of subnet 9 is within the limits of competition {rules.id}")
     return await _of_member(network, source)
 
 
@@ -177,14 +177,14 @@ async def _of_member(network: ReadConnection, source: Named) -> tuple[Commitment
     if neuron.hotkey in book.well_formed:
         return book.well_formed[neuron.hotkey], f"committed by {neuron.hotkey}, uid {neuron.uid}"
     if (malformed := book.malformed.get(neuron.hotkey)) is not None:
-        raise CommandError(f"{source}: its commitment is of no model: {malformed.detail}")
-    raise CommandError(f"{source}: has committed to nothing that can be read")
+        raise CommandError(f"{source}: its commitment names no model: {malformed.detail}")
+    raise CommandError(f"{source}: has no commitment that can be read")
 
 
 async def _competing(
     network: ReadConnection, tools: MinerTools, schedule: Schedule, rules: Competition
 ) -> list[tuple[str, Commitment, str]]:
-    """The champion first, then the others of the competition, by incentive and precedence."""
+    """Return the competition's commitments: champion first, then by incentive and precedence."""
     head = await network.chain.head()
     book, metagraph = await network.chain.commitments(head), await network.chain.metagraph(head)
     crowned = (await champions(network.chain, schedule, tools.state())).get(rules.id)
@@ -217,11 +217,11 @@ def _admitted(
 ) -> ModelArtifact:
     if refusal is not None:
         raise CommandError(
-            f"{what} cannot start a model of competition {rules.id}: {refusal.reason.value}: "
+            f"{what} cannot be the base for competition {rules.id}: {refusal.reason.value}: "
             f"{refusal.detail}; {refusal.reason.remedy}"
         )
     if artifact is None:
-        raise CommandError(f"{what}: the weights were not looked at")
+        raise CommandError(f"{what}: the weights were not checked")
     return artifact
 
 
@@ -231,7 +231,7 @@ def _require_new(to: Path) -> None:
     except OSError as error:
         raise CommandError(f"{to}: {error.strerror or error}") from error
     if is_taken:
-        raise CommandError(f"{to} is there already; choose another folder with --to")
+        raise CommandError(f"{to} exists already; choose another folder with --to")
 
 
 def _delivered(

@@ -1,4 +1,4 @@
-"""Who holds the crowns, as well as a miner can know it."""
+"""Champions of the competitions, as well as a miner can know them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sn37.ports.chain import Chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Champion:
-    """The commitment that holds a crown."""
+    """The commitment of a champion."""
 
-    round: RoundKey  # after which it does; without a validator's state: the block of the look
+    round: RoundKey  # after which it holds the crown; without a validator's state: the block read
     commitment: Commitment
-    known_from: str  # for people
+    known_from: str  # how we know, for people
 
     @property
     def crown(self) -> tuple[RoundKey, EntryKey]:
@@ -29,11 +29,11 @@ class Champion:
 async def champions(
     chain: Chain, schedule: Schedule, state: ValidatorState | None
 ) -> Mapping[CompetitionId, Champion]:
-    """The champion of each competition that has one.
+    """Return the champion of each competition that has one.
 
-    A validator's own record is exact. Without it the incentives are all there is: the champion
-    of a competition is the one with the most, though one that has just been crowned has less
-    than its predecessor for some rounds.
+    A validator's own record is exact. Without it, the commitment with the highest incentive of
+    a competition counts as champion; that is wrong for some rounds after a coronation, while
+    the predecessor still has more incentive.
 
     Raises:
         ChainUnavailable: See ``Chain``.

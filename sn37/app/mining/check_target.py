@@ -1,4 +1,4 @@
-"""What is to be checked, as a miner names it: a folder, or a commit on the model host."""
+"""Target of a check, as a miner names it: a folder, or a commit on the model host."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ async def check_named(
     weights: bool,
     loading: bool,
 ) -> tuple[Examined, tuple[Row, ...]]:
-    """Check what the text names; see ``run_check``.
+    """Check the model that the text names; see ``run_check``.
 
     Raises:
-        CommandError, UsageError: It names nothing that can be checked here.
-        StoreUnavailable: The host or the disk; the same command goes on.
+        CommandError, UsageError: The text names nothing that can be checked here.
+        StoreUnavailable: The host or the disk failed; the same command continues.
     """
     request = Request(
         target=await _target(text, tools),
@@ -45,11 +45,11 @@ async def check_named(
 
 
 async def _target(text: str, tools: MinerTools) -> Path | Repository:
-    """What the text names, once the packages that its check needs are found.
+    """Return the folder or commit that the text names, if the packages for its check are there.
 
     Raises:
         CommandError: A package is missing.
-        UsageError: It is neither a folder nor a commit; of a branch, says which commit it is.
+        UsageError: It is neither a folder nor a commit; for a branch, names its commit.
     """
     target = _named(text)
     needed = ["blake3", "numpy"]
@@ -57,7 +57,8 @@ async def _target(text: str, tools: MinerTools) -> Path | Repository:
         needed.append("huggingface_hub")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise CommandError(
-            f"the check needs {', '.join(missing)}, not installed here: run pip install 'sn37[hub]'"
+            f"the check needs {', '.join(missing)}, which is not installed: "
+            "run pip install 'sn37[hub]'"
         )
     if isinstance(target, Repository) and not _COMMIT.fullmatch(target.commit):
         raise UsageError(await _no_commit(target.repo, target.commit, tools))
@@ -65,7 +66,7 @@ async def _target(text: str, tools: MinerTools) -> Path | Repository:
 
 
 def _named(text: str) -> Path | Repository:
-    """A folder, or a repository at what may be a branch."""
+    """Return the folder or repository that the text names; its commit may be a branch."""
     if is_folder(folder := Path(text)):
         return folder
     if folder.is_file():
@@ -76,12 +77,12 @@ def _named(text: str) -> Path | Repository:
 
 
 async def _no_commit(repo: str, name: str, tools: MinerTools) -> str:
-    why = f"{name} is not a commit of 40 hex digits, and what it points to can change"
+    why = f"{name} is not a commit of 40 hex digits, so its files can change"
     try:
         commit = await tools.examiner().commit_of(repo, name)
     except Unavailable as error:
         return (
-            f"{why}; {error}; where it can be read, this prints its commit: "
+            f"{why}; {error}; to print its commit, run where it can be read: "
             f"git ls-remote https://huggingface.co/{repo} {name}"
         )
-    return f"{why}; now it is {commit}: check {repo}@{commit}"
+    return f"{why}; its commit now is {commit}: check {repo}@{commit}"

@@ -1,4 +1,4 @@
-"""Commit to a model, after asking about what the new commitment would replace."""
+"""Commitment to a model, after a confirmation of what it would replace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
 from sn37.domain.submission.commitment import StandingCommitment
 from sn37.ports.chain import CommitmentWriter
 
-Confirm = Callable[[Collection[str]], bool]  # shown the losses; whether to go on
+Confirm = Callable[[Collection[str]], bool]  # gets the losses; returns True to go on
 
 
 def losses(
@@ -19,32 +19,32 @@ def losses(
     crowns: Collection[tuple[RoundKey, EntryKey]],
     reveal_at: datetime | None = None,
 ) -> tuple[str, ...]:
-    """What a new commitment of ``hotkey`` would give up, a line each; empty for nothing.
+    """Return what a new commitment of ``hotkey`` would give up, one line each.
 
-    The chain keeps one record of a hotkey on a subnet: the old one is gone when the new one
-    is included, also when that is sealed and cannot be read for hours.
+    The chain keeps one commitment for each hotkey on a subnet. A new one replaces the old one
+    at once, even if the new one is sealed and cannot be read for hours.
 
     Args:
-        standing: What stands on chain now.
-        crowns: The champion after the newest round of each competition, where it is known.
-        reveal_at: When the new one is sealed, the time at which it opens.
+        standing: The commitment on chain now.
+        crowns: The champion after the newest round of each competition, if known.
+        reveal_at: Time at which the new commitment opens, if it is sealed.
     """
     if standing is None:
         return ()
     if standing.data is None:
         return (
-            f"the sealed commitment of block {standing.block} has not opened yet: it is replaced, "
-            "and never will",
+            f"the sealed commitment of block {standing.block} has not opened yet: it is replaced "
+            "and will never open",
         )
     held = sorted(r.competition for r, key in crowns if key == EntryKey(hotkey, standing.block))
     found = [
         f"the commitment of block {standing.block} holds the crown of competition {competition}: "
-        "a new one gives it up, and has to win it again as a challenger"
+        "a new commitment gives it up and has to win it again as a challenger"
         for competition in held
     ]
     if held and reveal_at is not None and not standing.was_sealed:
         found.append(
-            f"sealed, the new one cannot be read before {reveal_at:%Y-%m-%d %H:%M} UTC: until then "
+            f"the new commitment is sealed until {reveal_at:%Y-%m-%d %H:%M} UTC: until then "
             "this hotkey has no model in any round and earns nothing"
         )
     return tuple(found)
@@ -59,11 +59,11 @@ async def commit(
     confirm: Confirm,
     reveal_at: datetime | None = None,
 ) -> Block | None:
-    """The block that includes the commitment; ``None`` when ``confirm`` said no.
+    """Commit; return the block of the commitment, or ``None`` when ``confirm`` returned False.
 
-    A text that stands on chain already is not committed again, which would only make it
-    younger. Until this returns, the model's repository must stay private: a rival who reads
-    it earlier can commit to the same files first (attack 2).
+    A text that is on chain already is not committed again, which would only make it younger.
+    Until this returns, the model's repository must stay private: a rival who reads it earlier
+    can commit to the same files first (attack 2).
 
     Raises:
         CommitmentRefused, ChainUnavailable: See ``CommitmentWriter.commit``.

@@ -1,4 +1,4 @@
-"""A writer of commitments that remembers what it sent, from one process to the next."""
+"""A writer of commitments that notes on disk what it sent, for the next process."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from sn37.durable import write_whole
 from sn37.ports.chain import Chain, CommitmentWriter
 from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
-IN_FLIGHT_BLOCKS = 25  # 5 minutes; an extrinsic that is not on chain by then never will be
+IN_FLIGHT_BLOCKS = 25  # 5 minutes; after that an extrinsic is never included
 
-# Told at every block what is waited for, and how many blocks are left where that is known.
+# Called at every block with what is waited for, and the number of blocks left, if known.
 Waiting = Callable[[str, int | None], None]
 
 
 def unheard(why: str, blocks_left: int | None) -> None:
-    """Nobody wants to know."""
+    """Ignore the progress of a wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """The last commitment that was handed to the chain."""
+    """The last commitment that was sent to the chain."""
 
     text: str
     head: Block  # the newest block before it was sent
 
 
 class NotedWriter:
-    """A ``CommitmentWriter`` that waits: for the rate limit, and for what it sent before.
+    """A ``CommitmentWriter`` that waits for the rate limit, and for an earlier commitment.
 
     Args:
-        note: The file that remembers.
-        waiting: Told meanwhile.
+        note: File that records what was sent.
+        waiting: Called at every block of a wait.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class NotedWriter:
         return await self._writer.standing()
 
     async def settled(self) -> StandingCommitment | None:
-        """What stands on chain, once what was sent before has landed or never will."""
+        """Return what is on chain, once the earlier commitment is included or has expired."""
         sent = self._read()
         if sent is None or self.is_ours(await self.standing(), sent.text):
             return await self.standing()
@@ -70,12 +70,13 @@ class NotedWriter:
             if self.is_ours(standing, sent.text) or head.number >= expires:
                 return standing
             self._waiting(
-                f"the commitment sent at block {sent.head} may still land", expires - head.number
+                f"the commitment sent at block {sent.head} may still be included",
+                expires - head.number,
             )
         raise ChainUnavailable("the chain ended")
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See ``CommitmentWriter.commit``; not to be called before ``settled`` has returned.
+        """See ``CommitmentWriter.commit``; call it only after ``settled`` has returned.
 
         Raises:
             CommandError: The note cannot be written; nothing was sent.
@@ -86,16 +87,16 @@ class NotedWriter:
         try:
             return await self._writer.commit(text, reveal_at=reveal_at)
         except CommitmentRefused:
-            with suppress(OSError):  # left behind, it is waited for in vain, for five minutes
-                self._note.unlink()  # nothing is under way
+            with suppress(OSError):  # a note left behind only costs a wait of five minutes
+                self._note.unlink()  # nothing was sent
             raise
 
     def is_ours(self, standing: StandingCommitment | None, text: str) -> bool:
-        """Whether this text is what stands on chain, be it sealed."""
+        """True if this text is the one on chain, sealed or not."""
         return standing is not None and self.text_of(standing) == text.encode()
 
     def text_of(self, standing: StandingCommitment) -> bytes | None:
-        """What stands on chain; of a seal only where it was this machine that sealed it."""
+        """Return the text on chain; of a sealed one only if this machine sealed it."""
         if standing.data is not None:
             return standing.data
         sent = self._read()
@@ -116,13 +117,13 @@ class NotedWriter:
                 case {"text": str(text), "head": int(head)}:
                     return _Sent(text=text, head=Block(head))
         except (FileNotFoundError, ValueError):
-            pass  # a torn note was written before anything was sent
+            pass  # an incomplete note: nothing was sent after it
         except OSError as error:
             raise self._failed(error) from error
         return None
 
     def _write(self, sent: _Sent) -> None:
-        """On disk for good before the commitment leaves."""
+        """Write the note; it is on disk before the commitment is sent."""
         try:
             self._note.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._note, json.dumps(asdict(sent)).encode())
@@ -131,8 +132,8 @@ class NotedWriter:
 
     def _failed(self, error: OSError) -> CommandError:
         return CommandError(
-            f"{self._note}, which remembers what was sent: {error.strerror or error}; nothing was "
-            "committed now: fix it and call again"
+            f"{self._note}, the record of what was sent: {error.strerror or error}; nothing was "
+            "committed: fix it and run the command again"
         )
 
 

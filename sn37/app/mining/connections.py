@@ -1,4 +1,4 @@
-"""What a miner's commands see of a network."""
+"""Connections of a miner's commands to a network."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class ReadConnection:
     chain: Chain
     models: ModelStore
     examiner: ModelExaminer
-    pretrained: Callable[[], Awaitable[Sequence[BaseModel]]]  # of subnet 9, the best first
-    find_source: Callable[[str], DatasetPlugin]  # raises ``LookupError`` when there is none
+    pretrained: Callable[[], Awaitable[Sequence[BaseModel]]]  # models of subnet 9, best first
+    find_source: Callable[[str], DatasetPlugin]  # raises ``LookupError``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinerConnection:
-    """Opened adapters of one hotkey, which may write."""
+    """Opened adapters that write for one hotkey."""
 
     read: ReadConnection
     hotkey: Hotkey
     writer: CommitmentWriter
     publisher: ModelPublisher
-    how_to_register: str  # the command
+    how_to_register: str  # a command line

@@ -1,4 +1,4 @@
-"""Score a model as a validator's round would, beside the champion, and say what it is worth."""
+"""Evaluation of a model: scored as in a validator's round, and compared with the champion."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected
 from sn37.ports.scorer import Scorer
 
-# A miner's machine may be slow; what a validator allows is said beside what it took here.
+# A miner's machine may be slow; the time it took is shown beside what a validator allows.
 SCORING_S = 6 * 3600.0
 
-# Told what is scored, and how many of how many blocks of samples are done.
+# Called with what is scored, and how many of how many blocks of samples are done.
 Told = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateRequest:
-    """Which model, in which competition, on which samples."""
+    """Model, competition and samples of an evaluation."""
 
     source: Local | Published
     competition: int
     at: Block | None = None  # a round's sync block; ``None``: as if one began now
-    tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
+    tokenizer: Path | None = None  # folder of the competition's; ``None``: download it
     trained: Path | None = None  # folder of the run that trained it; ``None``: the one beside it
 
 
 def source_of_model(text: str) -> Local | Published:
-    """The folder or commit that is to be evaluated.
+    """Return the folder or commit that the text names.
 
     Raises:
         UsageError: The text names something else, or nothing.
@@ -63,19 +63,19 @@ def source_of_model(text: str) -> Local | Published:
     source = source_of(text)
     if not isinstance(source, Local | Published):
         raise UsageError(
-            f"{text}: evaluate takes a folder or NAMESPACE/NAME@COMMIT; others are brought here "
-            "with: sn37 miner base"
+            f"{text}: expected a folder or NAMESPACE/NAME@COMMIT; fetch other models first with: "
+            "sn37 miner base"
         )
     return source
 
 
 async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -> Evaluation:
-    """Admission, samples, scores and evidence as a validator comes to them.
+    """Return admission, scores and evidence of a model, computed as a validator computes them.
 
     Raises:
-        CommandError, UsageError: It cannot be found out here; says why and what to do.
+        CommandError, UsageError: It cannot be evaluated here; says why and what to do.
         ModelNotPublic: The repository cannot be read.
-        Unavailable: Chain, host, source or device do not serve; the same command tries again.
+        Unavailable: Chain, host, source or device failed; the same command tries again.
     """
     settings = tools.settings
     loaded = rules_of_network(settings)
@@ -84,7 +84,7 @@ async def evaluate(tools: MinerTools, request: EvaluateRequest, *, told: Told) -
         head = (await network.chain.head()).number
         block = head if request.at is None else request.at
         if block > head:
-            raise CommandError(f"block {block} is not there yet; the newest is {head}")
+            raise CommandError(f"block {block} does not exist yet; the newest is {head}")
         rules = running_competition(loaded, request.competition, block, settings)
         with ExitStack() as cleanup:
             examined = await _examined(network, tools, request.source, rules, cleanup)
@@ -182,7 +182,7 @@ async def _examined(
     rules: Competition,
     cleanup: ExitStack,
 ) -> Examined:
-    """The admission. What was transferred for it is removed by ``cleanup``."""
+    """Return the result of the admission. ``cleanup`` removes the files downloaded for it."""
     match source:
         case Local(folder=folder):
             try:
@@ -198,7 +198,7 @@ async def _examined(
 async def _rival(
     network: ReadConnection, champion: Champion | None, rules: Competition
 ) -> _Rival | None:
-    """The champion's model; it stays on disk for the next time, those before it do not."""
+    """Fetch the champion's model. It stays on disk for the next time; older ones are removed."""
     if champion is None:
         return None
     commitment = champion.commitment
@@ -230,14 +230,14 @@ async def _samples(
 
 
 def _learnt(request: EvaluateRequest) -> frozenset[Digest]:
-    """Content hashes of the rows that the model was trained on, as far as we know of them."""
+    """Return content hashes of the rows that the model was trained on, as far as known."""
     run = request.trained
     if run is None and isinstance(request.source, Local):
         run = run_of(request.source.folder)
     split = None if run is None else frozen(run)
     if split is None:
         if request.trained is not None:
-            raise CommandError(f"--trained {request.trained}: no run of sn37 miner train")
+            raise CommandError(f"--trained {request.trained}: not a run of sn37 miner train")
         return frozenset()
     return frozenset(s.content_hash for batch in split.training for s in batch.samples)
 
@@ -255,7 +255,7 @@ async def _champions_losses(
 
 
 def _lost(blocks: Sequence[BlockLosses], rules: Competition) -> str:
-    """Why a round would refuse such losses, if it would."""
+    """Return why a round would refuse such losses, or ""."""
     lost, total = num_lost(blocks, rules), sum(len(block.losses) for block in blocks)
     return f"{lost} of {total} losses are NaN or infinite" if are_too_many(lost, total) else ""
 
@@ -272,7 +272,7 @@ async def _losses(
 
 
 def _period(batches: Sequence[TaskBatch]) -> tuple[datetime, datetime] | None:
-    """From the oldest to the newest sample, where any has a time."""
+    """Return the times of the oldest and the newest sample, if any has a time."""
     times: Iterable[datetime | None] = (
         s.provenance.produced_at for b in batches for s in b.samples
     )

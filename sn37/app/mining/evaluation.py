@@ -1,4 +1,4 @@
-"""What a model is worth against the champion, in numbers and in a sentence."""
+"""Result of an evaluation against the champion, in numbers and in a sentence."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SHOWN_DAYS = 8  # today and a week
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One coming day: the champion's protection then, and what it would mean all along."""
+    """One coming day: the champion's margin then, and the outlook under that margin."""
 
     in_days: int
     epsilon: float
-    outlook: Outlook  # were epsilon that in every round
+    outlook: Outlook  # if epsilon were the same in every round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +39,15 @@ class Duel:
     """The model against the champion, on the same samples."""
 
     champion: Commitment
-    known_from: str  # for people: how we know that it is the champion
+    known_from: str  # how we know that it is the champion, for people
     champion_tasks: tuple[TaskScore, ...]
-    rate: Rate  # what a round shows, and how sure it is
+    rate: Rate  # gain shown by a round, with its standard error
     log_e: float  # evidence of these samples alone; ln(1e6) = 13.8 takes a crown
     is_hopeless: bool  # a validator would stop it early and retire it
-    distance: float  # of the losses, by which near-duplicates are flagged; see resemblance
-    epsilon: float  # now
+    distance: float  # between the losses; a small one flags near-duplicates; see resemblance
+    epsilon: float  # margin now
     epsilon_end: float
-    outlook: Outlook  # by epsilon as it will be in each round
+    outlook: Outlook  # with the epsilon of each coming round
     days: tuple[Day, ...]
 
     @property
@@ -61,19 +61,19 @@ class Duel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a validator would find; the parts that it does not come to are ``None``."""
+    """Findings of a validator; the parts that it would not reach are ``None``."""
 
     rules: Competition
     block: Block  # whose hash seeded the draw
-    artifact: ModelArtifact | None = None  # once admitted
+    artifact: ModelArtifact | None = None  # if admitted
     refusal: Violation | None = None
     same_as: Commitment | None = None  # the champion, if it has the very same weights
-    tasks: tuple[TaskScore, ...] = ()  # once scored
+    tasks: tuple[TaskScore, ...] = ()  # if scored
     num_samples: int = 0
-    num_left_out: int = 0  # rows that could not be drawn, since the model has learnt them
-    period: tuple[datetime, datetime] | None = None  # of the oldest and the newest sample
-    scoring_s: float = 0.0  # of the model on this machine, without loading it
-    duel: Duel | None = None  # ``None`` also while there is no champion
+    num_left_out: int = 0  # rows not drawn because the model was trained on them
+    period: tuple[datetime, datetime] | None = None  # times of the oldest and the newest sample
+    scoring_s: float = 0.0  # time on this machine, without loading the model
+    duel: Duel | None = None  # ``None`` also without a champion
     first_round: Block | None = None  # the first sync block that would score it
 
     @property
@@ -82,7 +82,7 @@ class Evaluation:
 
     @property
     def finding(self) -> str:
-        """In plain words, what it means."""
+        """Conclusion of the evaluation, as a sentence."""
         if self.refusal is not None:
             reason = self.refusal.reason
             return (
@@ -91,11 +91,11 @@ class Evaluation:
             )
         if self.same_as is not None:
             return (
-                "the same model: its weights are the champion's, byte for byte; a validator would "
-                "list it as a duplicate and never crown it"
+                "the same model: its weights equal the champion's, byte for byte; a validator "
+                "would list it as a duplicate and never crown it"
             )
         if self.duel is None:
-            return "there is no champion yet: the earliest model that can be scored takes the crown"
+            return "no champion yet: the earliest model that can be scored takes the crown"
         said = _in_words(self.duel)
         if self.duel.is_near_duplicate:
             said += "; a validator would flag it as nearly the champion's model"
@@ -114,16 +114,16 @@ def duel(
     timing: RoundTiming,
     head: Block,
 ) -> Duel:
-    """Compare the two on one round's evidence, and carry on what it shows.
+    """Compare the two models on one round's evidence, and extrapolate to the coming rounds.
 
     Args:
         evidence: The champion's and the challenger's.
-        origins: Of the samples, in the order of scoring.
-        distance: Of their losses, see ``sn37.domain.round.near_duplicates``.
+        origins: Origins of the samples, in the order of scoring.
+        distance: Distance of their losses, see ``sn37.domain.round.near_duplicates``.
 
     Raises:
-        ValueError: The champion has no loss, which nobody can beat, or most rows are of signers
-            on whose rows the two differ oddly.
+        ValueError: The champion's loss is zero, so that no model can beat it, or the two differ
+            oddly on the rows of most signers.
     """
     (block,) = evidence[1]
     found = measure(*evidence, since=block, epsilon_end=rules.epsilon.end, origins={block: origins})
@@ -152,12 +152,12 @@ def duel(
 
 
 def first_round(rules: Competition, timing: RoundTiming, head: Block) -> Block:
-    """The first sync block for a model that is committed in the next block."""
+    """Return the first sync block that scores a model committed in the next block."""
     return timing.next_sync_block(Block(head + rules.delay_blocks))
 
 
 def _days(rate: Rate, epsilon: Epsilon, *, committed: Block, head: Block) -> tuple[Day, ...]:
-    """Today and the coming days, up to the first on which epsilon has come to its end."""
+    """Return today and the coming days, up to the first on which epsilon has its end value."""
     days = []
     for number in range(SHOWN_DAYS):
         then = Block(head + number * BLOCKS_A_DAY)
@@ -182,7 +182,7 @@ def _in_words(found: Duel) -> str:
     chance = ""
     if found.outlook.soonest is not None:
         soonest = found.outlook.soonest
-        chance = f"; were it one standard error better, about round {soonest}"
+        chance = f"; if it were one standard error better, about round {soonest}"
     if gain <= 0:
         return f"{seen}: at this rate it will never take the crown{chance}"
     return (

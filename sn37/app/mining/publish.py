@@ -1,4 +1,4 @@
-"""A miner's way from a folder to a model that everybody can read, checked at each step."""
+"""Publication of a miner's model, from a folder to a public repository, with all checks."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ from sn37.domain.submission.digests import ModelHashes
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import CommitmentRefused
 
-NOTES = "publishing"  # folder of the state directory that remembers commitments under way
+NOTES = "publishing"  # folder of the state directory with notes on commitments under way
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishRequest:
-    """What to publish, and how."""
+    """Model to publish, and options."""
 
     folder: Path
     repo: str
     competition: int
-    sealed_for: timedelta | None = None  # until the commitment opens; ``None`` for a plain one
-    replace: bool = False  # give up what the new commitment would replace
+    sealed_for: timedelta | None = None  # until the commitment opens; ``None``: not sealed
+    replace: bool = False  # accept the loss of what the new commitment replaces
     dry_run: bool = False
-    loading: bool = True  # whether to load the model and score a few samples first
-    tokenizer: Path | None = None  # folder of the competition's, if it is not to be fetched
-    wait: bool = True  # for a seal to open
+    loading: bool = True  # load the model and score a few samples first
+    tokenizer: Path | None = None  # folder of the competition's; ``None``: download it
+    wait: bool = True  # until a seal opens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishReport:
-    """What was found, and what came of it."""
+    """Results of the checks, and of the publication."""
 
     hotkey: Hotkey
     rules: Competition
@@ -66,22 +66,22 @@ class PublishReport:
 async def publish(
     tools: MinerTools, request: PublishRequest, *, tell: Tell, waiting: Waiting
 ) -> PublishReport:
-    """Check, upload privately, commit, read back, make public. Repeating it goes on.
+    """Check, upload privately, commit, read back, make public. Repeating it continues.
 
     Args:
-        tell: Told in a line what happens next.
-        waiting: Told at every block while the chain's rate limit or a seal is waited for.
+        tell: Called with a line about each step.
+        waiting: Called at every block while it waits for the chain's rate limit or a seal.
 
     Raises:
-        UsageError: ``repo`` is no name of a repository.
-        CommandError: Refused by us; says why and what to do.
+        UsageError: ``repo`` is not a repository's name.
+        CommandError: Refused by these checks; says why and what to do.
         ModelRejected, PublishRefused, CommitmentRefused: Refused by a validator's rules, the
             host or the chain.
-        Unavailable: The same command goes on where this stopped.
+        Unavailable: The same command continues where this stopped.
     """
     if not is_repository(request.repo):
         raise UsageError(
-            f"--repo {request.repo}: write it as NAMESPACE/NAME, of letters, digits, -, _ and ."
+            f"--repo {request.repo}: expected NAMESPACE/NAME with letters, digits, -, _ and ."
         )
     loaded = rules_of_network(tools.settings)
     competition_of(loaded, request.competition)
@@ -108,7 +108,7 @@ async def publish(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What to publish, and over which chain and host."""
+    """Model to publish, and the connection to chain and host."""
 
     rules: Competition
     wanted: Publication
@@ -127,7 +127,7 @@ async def _planned(
     tell: Tell,
     waiting: Waiting,
 ) -> _Plan:
-    """Ask the chain first: its refusal is known in a second, and the check takes minutes."""
+    """Ask the chain first: it refuses within a second, and the checks take minutes."""
     chain, schedule, state = connection.read.chain, loaded.schedule, tools.state()
     head = await chain.head()
     rules = running_competition(loaded, request.competition, head.number, tools.settings)
@@ -165,8 +165,8 @@ async def _carry_out(plan: _Plan, request: PublishRequest) -> Published:
         published = await go_on()
     if published is None:
         raise CommandError(
-            "not committed: the chain shows another commitment than a moment ago; look at it "
-            "with: sn37 miner status"
+            "not committed: the commitment on chain has changed a moment ago; look at it with: "
+            "sn37 miner status"
         )
     return published
 
@@ -194,8 +194,7 @@ async def _publication(
 def _require_permission(preview: Preview, request: PublishRequest) -> None:
     if preview.gives_up and not request.replace:
         raise CommandError(
-            f"not committed: {'; '.join(preview.gives_up)}; to do it all the same: "
-            "--replace-champion"
+            f"not committed: {'; '.join(preview.gives_up)}; to commit anyway: --replace-champion"
         )
 
 
@@ -213,10 +212,10 @@ def _require_registered(
 async def _checked(
     tools: MinerTools, request: PublishRequest, rules: Competition
 ) -> tuple[ModelArtifact, ModelHashes]:
-    """The folder's model, once everything that a validator checks has been checked.
+    """Return the folder's model after all checks that a validator makes.
 
     Raises:
-        CommandError: It would be refused, for the reason that a validator would give.
+        CommandError: A validator would refuse it; the message has its reason.
         StoreUnavailable: The competition's tokenizer cannot be fetched.
     """
     tokenizer = request.tokenizer
@@ -245,9 +244,9 @@ async def _checked(
     )
     if unloaded is not None and request.loading:
         raise CommandError(
-            f"{request.folder} could not be tried out: {unloaded.detail}; to publish it all the "
-            "same: --no-loading"
+            f"{request.folder} could not be loaded and scored: {unloaded.detail}; to publish it "
+            "anyway: --no-loading"
         )
     if examined.artifact is None or examined.hashes is None:
-        raise CommandError(f"{request.folder}: the weights were not looked at")
+        raise CommandError(f"{request.folder}: the weights were not checked")
     return examined.artifact, examined.hashes

@@ -1,9 +1,9 @@
-"""Publish a model: private upload, commitment, and only then public. Resumed by repeating it.
+"""Steps of publishing: private upload, commitment, and only then public. Repeating resumes.
 
-Whoever reads the files before the commitment is on chain could commit to them first (attack
-2), and a second commitment of the same text would only be younger. So each step looks at what
-the host and the chain show before it does anything, and a note on disk says which commitment
-was sent last, since the chain shows it a minute later or, sealed, for hours does not.
+A rival that reads the files before the commitment is on chain could commit to them first
+(attack 2), and a second commitment of the same text would only be younger. So each step first
+reads the state of host and chain. A note on disk says which commitment was sent last, because
+the chain shows it only a minute later, or hours later if it is sealed.
 """
 
 from __future__ import annotations
@@ -37,41 +37,41 @@ UNKNOWN_HASHES = ModelHashes(v1=Digest(""), v2=Digest(""))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What a miner wants to publish, and for which competition."""
+    """Model that a miner wants to publish, and its competition."""
 
     folder: PurePath
     repo: str  # "namespace/name"
     competition: Competition
     hotkey: Hotkey
-    format: CommitmentFormat = CommitmentFormat.V2  # of the text, as the schedule says
-    reveal_at: datetime | None = None  # when a sealed commitment opens; ``None`` for a plain one
+    format: CommitmentFormat = CommitmentFormat.V2  # of the text, from the schedule
+    reveal_at: datetime | None = None  # when a sealed commitment opens; ``None``: not sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """How far it has come. While ``public`` is false the same call goes on later."""
+    """State of a publication. While ``public`` is false, the same call later continues."""
 
     model: ModelRef
-    committed_at: Block  # of a sealed one: the block of the commitment until it opens
+    committed_at: Block  # for a sealed one, until it opens, the block of the sealed text
     public: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What publishing would do, found out without doing any of it."""
+    """Effects that publishing would have, found without sending anything."""
 
-    text: str  # of the commitment; zeros stand for the commit, known after the upload
+    text: str  # of the commitment; zeros stand for the commit hash, known after the upload
     quote: CommitmentQuote
-    done: bool  # the chain shows these files in this repository already
-    gives_up: tuple[str, ...]  # by a new commitment, a line each
+    done: bool  # these files in this repository are committed to already
+    gives_up: tuple[str, ...]  # losses by a new commitment, one line each
 
 
 class Publishing:
-    """The miner's use case over a chain and a model host.
+    """Publication on a chain and a model host.
 
     Args:
-        note: File that remembers a commitment under way from one process to the next.
-        waiting: Told while the chain's rate limit holds a commitment back.
+        note: File that records a commitment under way for the next process.
+        waiting: Called at every block while the chain's rate limit delays a commitment.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Publishing:
         hashes: ModelHashes,
         crowns: Collection[tuple[RoundKey, EntryKey]],
     ) -> Preview:
-        """Look at the chain, and send nothing to anybody.
+        """Read the chain, and send nothing.
 
         Raises:
             PublishRefused: The name is too long for the chain.
@@ -109,7 +109,7 @@ class Publishing:
         return Preview(text=text, quote=quote, done=done, gives_up=() if done else given_up)
 
     async def until_open(self) -> None:
-        """Return once nothing sealed stands on chain any more."""
+        """Return once no sealed commitment is on chain any more."""
         async for _ in self._chain.blocks():
             standing = await self._writer.standing()
             if standing is None or standing.data is not None:
@@ -123,13 +123,13 @@ class Publishing:
         crowns: Collection[tuple[RoundKey, EntryKey]],
         confirm: Confirm,
     ) -> Published | None:
-        """Take every step that is left; ``None`` when ``confirm`` said no to the commitment.
+        """Take every step that is left; return ``None`` when ``confirm`` refuses the commitment.
 
         Raises:
             ModelRejected: Validators would refuse the files. Nothing has been sent.
-            PublishRefused: The host does not take them, or the name is too long for the chain.
-            CommitmentRefused: The chain does not take the commitment. The upload stays private.
-            StoreUnavailable, ChainUnavailable: Call again later; what is done stays done.
+            PublishRefused: The host refuses them, or the name is too long for the chain.
+            CommitmentRefused: The chain refuses the commitment. The upload stays private.
+            StoreUnavailable, ChainUnavailable: Call again later; finished steps are kept.
         """
         _text(wanted, UNKNOWN_COMMIT, UNKNOWN_HASHES)  # before hours of uploading
         revision, hashes = await self._publisher.upload(
@@ -166,10 +166,10 @@ def _model(wanted: Publication, revision: str, hashes: ModelHashes) -> ModelRef:
 
 
 def _text(wanted: Publication, revision: str, hashes: ModelHashes) -> str:
-    """The text to commit to.
+    """Return the text of the commitment.
 
     Raises:
-        PublishRefused: The name is too long for the chain, or is none.
+        PublishRefused: The name is too long for the chain, or not valid.
     """
     try:
         model = _model(wanted, revision, hashes)
@@ -179,7 +179,7 @@ def _text(wanted: Publication, revision: str, hashes: ModelHashes) -> str:
 
 
 def _is_of(standing: bytes | None, text: str) -> bool:
-    """Whether two texts are of the same files in the same repository, whatever the commit."""
+    """True if two texts name the same files in the same repository, at any commit."""
     if standing is None:
         return False
     known = parse_commitment(standing, hotkey=Hotkey(""), block=Block(0))

@@ -1,4 +1,4 @@
-"""A model host that asks to be left alone for a while is asked again then, while a person waits.
+"""Retries of calls that a model host has put off, while a person waits.
 
 Validators do not use this: their rounds go on without the host, and they pace themselves.
 """
@@ -14,18 +14,18 @@ from sn37.ports.clock import Clock
 from sn37.ports.errors import StoreUnavailable
 from sn37.ports.model_store import ModelExaminer, ModelPublisher, ModelStore
 
-MAX_WAITS = 12  # of one call; hosts count requests over 5 minutes, so this is an hour
-Tell = Callable[[str, int], None]  # why, and how many seconds are left; 0 when it goes on
+MAX_WAITS = 12  # for one call; hosts count requests over 5 minutes, so this is an hour
+Tell = Callable[[str, int], None]  # reason, and seconds left; 0 at the end
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class Patience:
-    """Repeats calls that the host put off.
+    """Repeats calls that the host has put off.
 
     Args:
-        tell: Told once a second while it waits.
+        tell: Called once a second while it waits.
     """
 
     def __init__(self, *, clock: Clock, tell: Tell | None = None) -> None:
@@ -35,7 +35,7 @@ class Patience:
     def with_(
         self, call: Callable[_P, Awaitable[_T]]
     ) -> Callable[_P, Coroutine[object, object, _T]]:
-        """The call, repeated when its host has said when to ask again."""
+        """Return the call wrapped so that it is repeated when the host allows it again."""
 
         async def carry_out(*args: _P.args, **kwargs: _P.kwargs) -> _T:
             for _ in range(MAX_WAITS):
@@ -57,7 +57,7 @@ class Patience:
 
 
 class PatientExaminer:
-    """A ``ModelExaminer`` for somebody who waits."""
+    """A ``ModelExaminer`` that waits for the host's rate limit."""
 
     def __init__(self, examiner: ModelExaminer, patience: Patience) -> None:
         self.examine = patience.with_(examiner.examine)
@@ -67,7 +67,7 @@ class PatientExaminer:
 
 
 class PatientPublisher:
-    """A ``ModelPublisher`` for somebody who waits."""
+    """A ``ModelPublisher`` that waits for the host's rate limit."""
 
     def __init__(self, publisher: ModelPublisher, patience: Patience) -> None:
         self.upload = patience.with_(publisher.upload)
@@ -75,7 +75,7 @@ class PatientPublisher:
 
 
 class PatientModels:
-    """A ``ModelStore`` for somebody who waits."""
+    """A ``ModelStore`` that waits for the host's rate limit."""
 
     def __init__(self, models: ModelStore, patience: Patience) -> None:
         self.fetch = patience.with_(models.fetch)
@@ -87,7 +87,7 @@ class PatientModels:
 
 
 class Countdown:
-    """One line that counts down on a terminal; elsewhere one line when a wait begins."""
+    """Prints one line that counts down on a terminal, elsewhere one line when a wait begins."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What becomes of a hotkey's entry that is being scored when the hotkey commits again."""
+"""Warning when a hotkey commits again while its entry is still being scored."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def warning(
     timing: RoundTiming,
     head: Block,
 ) -> str | None:
-    """How the entry that a new commitment replaces stands, and when the new one is scored.
+    """Return the state of the entry that a new commitment replaces, and when that is scored.
 
-    ``None`` while nothing of the hotkey gathers evidence in the newest judged round on record, or
-    where no validator has run.
+    ``None`` if no entry of the hotkey gathers evidence in the newest judged round on record, or
+    if no validator has run.
     """
     if state is None:
         return None
@@ -48,7 +48,7 @@ def warning(
         due = max(due, timing.next_sync_block(Block(last + CHALLENGE_BLOCKS - 1)))
     hours = (due - head) * BLOCK_SECONDS / 3600
     return (
-        f"your commitment of block {entry.key.block} gathers evidence: {entry.detail}; it stays in "
-        f"while it leads the champion, until it is crowned or falls behind. The new one begins its "
-        f"own evidence, in the round of block {due} at the earliest, in {hours:.0f} hours"
+        f"your commitment of block {entry.key.block} gathers evidence: {entry.detail}; it stays "
+        f"in the rounds until it is crowned or falls behind the champion. The new one begins "
+        f"with its own evidence in the round of block {due} at the earliest, in {hours:.0f} hours"
     )

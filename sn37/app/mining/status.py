@@ -1,4 +1,4 @@
-"""What has become of a miner's commitment: by the chain, and by a validator's record."""
+"""Status of a miner's commitment, from the chain and from a validator's record."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from sn37.ports.errors import StoreUnavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
-    """The first round that a commitment is old enough for."""
+    """The first round for which a commitment is old enough."""
 
     sync_block: Block
-    at: datetime  # about, in the chain's time
+    at: datetime  # estimate, in the chain's time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Attendance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What a validator knows of the commitment."""
+    """A validator's record of the commitment."""
 
     newest_round: Block | None  # of its competition
     rounds: tuple[Attendance, ...]  # oldest first
@@ -53,7 +53,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinerStatus:
-    """Everything there is to know about one hotkey, at one block."""
+    """Everything known about one hotkey at one block."""
 
     hotkey: Hotkey
     head: BlockRef
@@ -63,14 +63,14 @@ class MinerStatus:
     commitment: Commitment | None
     malformed: MalformedCommitment | None
     sealed_at: Block | None  # of a newer commitment that has not opened
-    public: bool | None  # whether everybody can read the repository; ``None`` is not known
+    public: bool | None  # True if everybody can read the repository; ``None``: not known
     first_round: Appointment | None
     judgement: Judgement | None  # of the next round
-    recorded: Recorded | None  # ``None`` where no validator has run
+    recorded: Recorded | None  # ``None`` if no validator has run
 
     @property
     def stage(self) -> str:
-        """In a word, how far it has come."""
+        """Stage of the commitment, in a word or two."""
         if self.uid is None:
             return "not registered"
         if self.commitment is None:
@@ -92,7 +92,7 @@ class MinerStatus:
 
 
 async def miner_status(tools: MinerTools, hotkey: Hotkey | None = None) -> MinerStatus:
-    """The status of a hotkey; by default that of the wallet, whose seals are seen as well.
+    """Return the status of a hotkey. By default that of the wallet, including its sealed texts.
 
     Raises:
         CommandError, SignerUnusable: The network or the wallet of the settings cannot be opened.
@@ -143,7 +143,7 @@ async def _status(
 
 
 def _submission(commitment: Commitment, state: ValidatorState | None) -> Submission:
-    """As the validator knows it, or as it will see it first."""
+    """Return the commitment as the validator has recorded it, or as it will record it."""
     known = None if state is None else state.submissions.get(commitment.key)
     return known or Submission(commitment=commitment, clock_block=commitment.block)
 
@@ -152,13 +152,13 @@ async def _availability(network: ReadConnection, commitment: Commitment) -> Avai
     try:
         return await network.models.availability(commitment.model)
     except StoreUnavailable:
-        return None  # the host is no reason not to tell the rest
+        return None  # the rest of the status does not need the host
 
 
 def _first_round(
     submission: Submission, schedule: Schedule, head: BlockRef, now: datetime
 ) -> Appointment | None:
-    """``None`` for a competition that does not run now."""
+    """Return the first round, or ``None`` for a competition that does not run now."""
     rules = schedule.competition(submission.commitment.competition, head.number)
     if rules is None:
         return None
@@ -174,9 +174,9 @@ def _judgement(
     metagraph: Metagraph,
     availability: Availability | None,
 ) -> Judgement | None:
-    """What the next round would say if it began as things stand.
+    """Return the judgement of the next round, if it began now.
 
-    That this validator has not fetched the files yet is no word about the miner.
+    Files that this validator has not fetched yet do not count against the miner.
     """
     found = judge(
         submission,

@@ -1,4 +1,4 @@
-"""What a miner's use cases need of the machine they run on."""
+"""Tools of the local machine that a miner's use cases need."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ from sn37.ports.scorer import OpenedScorer
 
 
 class MinerTools(Protocol):
-    """Opens what a use case asks for. ``sn37.app.wiring.machine.Machine`` is one."""
+    """Opens the tools of a use case; implemented by ``sn37.app.wiring.machine.Machine``."""
 
     @property
     def settings(self) -> Settings: ...
 
     def state(self) -> ValidatorState | None:
-        """What a validator has recorded in the state folder; ``None`` where none has run."""
+        """Return a validator's record in the state folder; ``None`` if no validator has run."""
         ...
 
     def pools(self, key: RoundKey) -> Mapping[TaskName, Pool]:
-        """The pools of a round that the state folder still has."""
+        """Return the pools of a round that the state folder still has."""
         ...
 
     def reading(self) -> AbstractAsyncContextManager[ReadConnection]:
-        """The network, to be read only."""
+        """Open the network for reading only."""
         ...
 
     def writing(self) -> AbstractAsyncContextManager[MinerConnection]:
-        """The network, for the hotkey of the settings, which may write."""
+        """Open the network for writing with the hotkey of the settings."""
         ...
 
     def examiner(self) -> ModelExaminer:
-        """The admission of repositories."""
+        """Return the examiner of repositories."""
         ...
 
     def examine_folder(
         self, folder: Path, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """The admission of a local folder; raises ``OSError``."""
+        """Make the admission checks on a local folder; raises ``OSError``."""
         ...
 
     def positions_of(self, artifact: ModelArtifact) -> int | None:
-        """The longest sequence that an admitted model has positions for, if it has a table."""
+        """Return the number of positions of an admitted model, if it has a table of them."""
         ...
 
     def require_scorer(self, rules: Competition) -> None:
@@ -61,17 +61,17 @@ class MinerTools(Protocol):
         ...
 
     def scored_methods(self) -> frozenset[Method]:
-        """The kinds of task that this version can score."""
+        """Return the kinds of task that this version can score."""
         ...
 
     def scorer(self) -> OpenedScorer:
-        """What scores on this machine."""
+        """Return the scorer of this machine."""
         ...
 
     async def prescribed_tokenizer(self, ref: TokenizerRef, *, online: bool) -> PurePath | None:
-        """Folder of a competition's tokenizer; ``None`` when it is not on this machine."""
+        """Return the folder of a competition's tokenizer; ``None`` if this machine lacks it."""
         ...
 
     async def needed_tokenizer(self, rules: Competition, given: Path | None) -> PurePath | None:
-        """The one given, else the prescribed one; ``None`` where models bring their own."""
+        """Return ``given``, else the prescribed tokenizer; ``None`` if models bring their own."""
         ...

@@ -1,1 +1,1 @@
-"""Scoring a receipt again."""
+"""Replay of a receipt: its model is scored again."""

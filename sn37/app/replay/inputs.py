@@ -1,4 +1,4 @@
-"""Everything that scoring a receipt again needs, found on this machine or at its source."""
+"""Inputs of a replay, found on this machine or at their source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Kept = Callable[[], Mapping[TaskName, Iterable[Sample]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What to score again, by which rules, and where to look for what it needs."""
+    """Receipt to score again, its rules, and where its samples and model are."""
 
     receipt: Receipt
     loaded: LoadedSchedule
@@ -43,7 +43,7 @@ class Replay:
 
 
 class _Row(BaseModel):
-    """One sample of a texts file; what else is said of it does not matter."""
+    """One sample of a texts file; other keys are ignored."""
 
     model_config = ConfigDict(strict=True)
 
@@ -65,13 +65,13 @@ _ROWS = TypeAdapter(list[_Row])
 
 
 async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]) -> Rescored:
-    """Find the samples, then the model, and score it on them.
+    """Find the samples and the model, and score the model on them.
 
     Args:
-        kept: The rows of the round that this validator still has.
+        kept: Returns the rows of the round that this validator still has.
 
     Raises:
-        CommandError: Something is missing, or contradicts the receipt; says what to do.
+        CommandError: An input is missing, or contradicts the receipt; says what to do.
         PortError: A source, the hub or the device does not answer.
     """
     tools = wanted.tools
@@ -94,17 +94,17 @@ async def replay(wanted: Replay, *, kept: Kept, told: Callable[[int, int], None]
         raise CommandError(f"the receipt cannot be replayed: {error}") from error
     except ModelRejected as error:
         raise CommandError(
-            f"the receipt says that its model was scored; here it is refused: {error}"
+            f"the model of the receipt was scored then, but is refused here: {error}"
         ) from error
     finally:
         await scorer.aclose()
 
 
 def texts_of(file: Path) -> tuple[Sample, ...]:
-    """The samples of a file: a JSON list of rows, or an object that has one as ``samples``.
+    """Return the samples of a file: a JSON list of rows, or an object with one as ``samples``.
 
     Raises:
-        CommandError: It is no such file.
+        CommandError: The file does not have this form.
     """
     try:
         found = json.loads(file.read_bytes())
@@ -120,12 +120,13 @@ def texts_of(file: Path) -> tuple[Sample, ...]:
         raise CommandError(f"--texts {file}: row {where}: {problem['msg']}") from error
     except (KeyError, ValueError, RecursionError) as error:
         raise CommandError(
-            f"--texts {file}: no rows of samples: {error}; write them as sn37 data sample --json"
+            f"--texts {file}: no rows of samples: {error}; expected the form of sn37 data sample "
+            "--json"
         ) from error
 
 
 async def _batches(wanted: Replay, kept: Kept) -> tuple[TaskBatch, ...]:
-    """From the files given, else from what was kept of the round, else from the sources."""
+    """Return the samples from the given files, the rows that were kept, or the sources."""
     receipt, rules = wanted.receipt, wanted.rules
     given = [sample for file in wanted.texts for sample in texts_of(file)]
     at_hand = {t.name: given for t in rules.tasks} if wanted.texts else kept()
@@ -139,15 +140,15 @@ async def _batches(wanted: Replay, kept: Kept) -> tuple[TaskBatch, ...]:
         return batches_of(receipt, rules, found)
     except MissingSamples as error:
         raise CommandError(
-            f"{error}; the source no longer gives them: ask the validator for their texts and "
-            "pass them with --texts FILE"
+            f"{error}; the source does not have them any more: ask the validator for their texts, "
+            "and give them with --texts FILE"
         ) from error
 
 
 async def _drawn(wanted: Replay) -> Mapping[TaskName, Sequence[Sample]]:
-    """Every row that the round could draw, from the sources again.
+    """Read every row that the round could draw from the sources again.
 
-    Of a static source these are the rows of the draw; of a live one all rows of its window.
+    For a static source these are the drawn rows; for a live one all rows of its window.
     """
     receipt, block = wanted.receipt, wanted.receipt.round.sync_block
     network = wanted.tools.settings.network
@@ -158,8 +159,8 @@ async def _drawn(wanted: Replay) -> Mapping[TaskName, Sequence[Sample]]:
         found = (await chain.block(block)).hash
         if found != receipt.sync_hash:
             raise CommandError(
-                f"block {block} of {network} has hash {found}, that of the receipt "
-                f"is {receipt.sync_hash}; give the --network it is from, on simnet the --seed too"
+                f"block {block} of {network} has hash {found}, but the receipt has "
+                f"{receipt.sync_hash}; give the receipt's --network, and on simnet its --seed"
             )
         sources = Sources(find_source)
         return {task.name: await _rows(wanted, task, sources, chain) for task in wanted.rules.tasks}
@@ -179,7 +180,7 @@ async def _rows(wanted: Replay, task: Task, sources: Sources, chain: Chain) -> S
         target = Target(source=task.source, schedule=schedule, rules=wanted.rules, task=task)
         request, _ = await request_at(chain, target, receipt.round.sync_block)
         return (await sources.collect(task.source, request)).pool.samples
-    except (LookupError, ValueError) as error:  # no such plug-in, or it refuses its parameters
+    except (LookupError, ValueError) as error:  # missing plug-in, or refused parameters
         raise CommandError(f"task {task.name}: {error.args[0]}") from error
 
 
@@ -192,6 +193,6 @@ async def _model(wanted: Replay) -> ModelArtifact:
     except OSError as error:
         raise CommandError(f"--model {wanted.model}: {error.strerror or error}") from error
     if examined.artifact is None:
-        why = examined.refusal.detail if examined.refusal else "it holds no model"
+        why = examined.refusal.detail if examined.refusal else "no model in this folder"
         raise CommandError(f"--model {wanted.model}: {why}")
     return examined.artifact

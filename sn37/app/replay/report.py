@@ -1,4 +1,4 @@
-"""What came of a replay: for people and programs."""
+"""Report of a replay, for people and programs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from sn37.domain.printable import one_line
 
 
 class Signature(StrEnum):
-    """What is known of a receipt's signature."""
+    """Result of checking a receipt's signature."""
 
     VALID = "valid"
     INVALID = "not valid"
-    NONE = "none: the file holds the document alone, and nobody vouches for it"
+    NONE = "none: the file has only the document, without a signature"
     UNCHECKED = "not checked: needs bittensor: run pip install 'sn37[chain]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """A receipt's losses then and now, and who vouches for those of then."""
+    """A receipt's losses then and now, with its signature and validator."""
 
     found: Rescored
     signature: Signature
@@ -31,7 +31,7 @@ class Replayed:
 
     @property
     def is_good(self) -> bool:
-        """Every bit equal on the same surroundings, within tolerance on others."""
+        """True if all bits are equal, or, in another environment, within tolerance."""
         if self.signature is Signature.INVALID:
             return False
         if self.found.agreement is Agreement.WITHIN:
@@ -40,21 +40,21 @@ class Replayed:
 
     @property
     def verdict(self) -> str:
-        """One line on the losses."""
+        """Conclusion about the losses, in one line."""
         if self.found.agreement is Agreement.EQUAL:
             return "the losses are equal, to the last bit"
         if self.found.agreement is Agreement.BEYOND:
             return "the losses are not those of this model on these samples"
         if self.is_good:
-            return f"the losses agree as those of two devices do: means within {TOLERANCE:.2%}"
+            return f"the losses agree as between two devices: means within {TOLERANCE:.2%}"
         return (
-            f"the means agree within {TOLERANCE:.2%}, but with the same device and libraries every "
-            "bit should: a digit was changed, or the processor is of another kind"
+            f"the means agree within {TOLERANCE:.2%}, but with the same device and libraries all "
+            "bits should: a digit was changed, or the processor is of another kind"
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was another then, and may be why losses differ."""
+        """Differences between then and now that may explain different losses."""
         then = self.found.receipt.code_version
         code = () if then == sn37.__version__ else (("sn37", (then, sn37.__version__)),)
         return tuple(
@@ -63,7 +63,7 @@ class Replayed:
         )
 
     def lines(self) -> list[str]:
-        """The table, with what stands before and after it."""
+        """Return the lines of the report: header, table, conclusion."""
         found, ref = self.found, self.found.receipt.commitment.model
         round_, hotkey = found.receipt.round, one_line(found.receipt.commitment.hotkey)
         by = f", of {one_line(self.validator)}" if self.validator else ""
@@ -89,7 +89,7 @@ class Replayed:
         return [*lines, self.verdict]
 
     def document(self) -> dict[str, JsonValue]:
-        """The same as JSON, and what was scored with now."""
+        """Return the report as JSON, with the environment of now."""
         found = self.found
         return {
             "competition": found.receipt.round.competition,

@@ -1,7 +1,7 @@
-"""Score again what a receipt says was scored, and compare sample by sample.
+"""Scores the model of a receipt again, and compares the losses sample by sample.
 
-Where the samples and the model come from is for the caller to say: every text is held against
-its content hash, the weights against their digest.
+The caller gives samples and model, from anywhere: every text is checked against its content
+hash, the weights against their digest.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sn37.ports.scorer import Scorer
 
 
 class CannotRescore(ValueError):
-    """The receipt contradicts itself, or what was brought is not what it names."""
+    """The receipt contradicts itself, or a given input is not the one that it names."""
 
 
 class MissingSamples(CannotRescore):
-    """Rows of the manifest are not among the samples at hand; ``rows`` are their ids."""
+    """Rows of the manifest are not among the given samples; ``rows`` are their ids."""
 
     def __init__(self, task: TaskName, rows: Sequence[str], total: int) -> None:
         shown = ", ".join(rows[:5]) + (", ..." if len(rows) > 5 else "")
@@ -41,11 +41,11 @@ class MissingSamples(CannotRescore):
 
 
 def require_manifest(receipt: Receipt, rules: Competition) -> None:
-    """Insist on as many rows of each task as the competition draws, and on their digest.
+    """Check the number of rows of each task against the competition, and their digest.
 
     Raises:
-        CannotRescore: It has other tasks than the competition, another number of samples, or a
-            manifest that is not its digest's.
+        CannotRescore: The receipt has other tasks than the competition, another number of
+            samples, or a manifest that does not match its digest.
     """
     names = [task.name for task in rules.tasks]
     if set(receipt.manifest) != set(names) or set(receipt.losses) != set(names):
@@ -61,15 +61,15 @@ def require_manifest(receipt: Receipt, rules: Competition) -> None:
             )
     rows = [[name, *row] for name in names for row in receipt.manifest[name]]
     if canonical_digest([list(row) for row in rows]) != receipt.manifest_digest:
-        raise CannotRescore("its manifest is not the one whose digest it has")
+        raise CannotRescore("its manifest does not match its digest")
 
 
 def blocks_of(receipt: Receipt, rules: Competition) -> tuple[SampleBlock, ...]:
-    """The blocks of samples that a receipt has losses for, in the order of scoring.
+    """Return the blocks of samples that a receipt has losses for, in the order of scoring.
 
     Raises:
-        CannotRescore: Its manifest is not to be used (``require_manifest``), or its losses are no
-            prefix of a round.
+        CannotRescore: The manifest is wrong (``require_manifest``), or the losses are not a prefix
+            of a round's.
     """
     require_manifest(receipt, rules)
     names = [task.name for task in rules.tasks]
@@ -88,12 +88,12 @@ def blocks_of(receipt: Receipt, rules: Competition) -> tuple[SampleBlock, ...]:
 def batches_of(
     receipt: Receipt, rules: Competition, found: Mapping[TaskName, Iterable[Sample]]
 ) -> tuple[TaskBatch, ...]:
-    """The samples of the manifest, in its order, out of whatever samples were found.
+    """Return the samples of the manifest, in its order, taken from the given samples.
 
     Only a row with the id and the content hash of the manifest counts.
 
     Raises:
-        MissingSamples: Not all of a task's are there.
+        MissingSamples: Some of a task's samples are missing.
     """
     batches = []
     for task in rules.tasks:
@@ -122,15 +122,15 @@ async def rescore(
     environment: Callable[[], Mapping[str, str]],
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Rescored:
-    """Score the model on the receipt's samples, as far as it was scored then.
+    """Score the model on the samples that it was scored on then.
 
     Args:
         rules: The competition at the receipt's sync block.
         batches: The samples, see ``batches_of``.
         artifact: The model; any folder whose weights have the receipt's digest.
-        tokenizer: Folder of the prescribed tokenizer, ``None`` where the model brings its own.
-        environment: What the scorer runs on, known once it runs.
-        told: Hears after each block how many of how many are done.
+        tokenizer: Folder of the prescribed tokenizer, ``None`` if the model brings its own.
+        environment: Returns the scorer's environment, which is known once it runs.
+        told: Called after each block with how many of how many are done.
 
     Raises:
         CannotRescore: The receipt contradicts itself, or has other weights.
@@ -140,7 +140,7 @@ async def rescore(
     blocks = blocks_of(receipt, rules)
     if artifact.tensor_digest != receipt.tensor_digest:
         raise CannotRescore(
-            f"the model has weights {artifact.tensor_digest}, the receipt is for "
+            f"the model has weights {artifact.tensor_digest}, but the receipt is for "
             f"{receipt.tensor_digest}"
         )
     job = ScoringJob(
@@ -168,11 +168,13 @@ async def rescore(
 def _controls(
     receipt: Receipt, found: Sequence[ControlLoss]
 ) -> tuple[tuple[ControlLoss, ControlLoss], ...]:
-    """Raises ``CannotRescore`` when there are not as many as its samples have."""
+    """Pair the controls; raises ``CannotRescore`` when the receipt has another number of them."""
     if receipt.controls is None:
         return ()
     if len(receipt.controls) != len(found):
-        raise CannotRescore(f"it has {len(receipt.controls)} controls, its samples {len(found)}")
+        raise CannotRescore(
+            f"it has {len(receipt.controls)} controls, but its samples have {len(found)}"
+        )
     return tuple(zip(receipt.controls, found, strict=True))
 
 

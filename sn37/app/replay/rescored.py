@@ -1,4 +1,4 @@
-"""A receipt's losses beside those found now, and how near they are."""
+"""Comparison of a receipt's losses with those of a replay."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from sn37.domain.records.receipt import Receipt
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.scoring.jobs import ControlLoss
 
-# Of a task's mean loss, between any two devices; docs/decisions/0033 has measured it.
+# Relative difference of a task's mean loss between any two devices, measured in
+# docs/decisions/0033.
 TOLERANCE = 2e-4
-# Of the task's mean loss, for a single sample: 50 times as much. Samples differ by 0.0005 nats
-# on average, the shortest texts by much more; what is beyond was not this model on this text.
+# The same for a single sample: 50 times as much. Samples differ by 0.0005 nats on average, the
+# shortest texts by much more. A larger difference means another model or another text.
 SAMPLE_TOLERANCE = 50 * TOLERANCE
-# How this host is closed off, and that a round was scored later: nothing about numbers.
+# Keys of an environment that do not influence losses: the sandbox, and if a round was scored later.
 _NO_NUMBERS = frozenset({"sandbox", "scored"})
 
 
 class Agreement(StrEnum):
-    """How near the losses of a receipt are to those found now."""
+    """Agreement of a receipt's losses with those found now."""
 
     EQUAL = "equal"  # to the last bit
-    WITHIN = "within tolerance"  # as another device, or another version of a library, has them
+    WITHIN = "within tolerance"  # as on another device, or with another version of a library
     BEYOND = "beyond tolerance"
 
 
@@ -46,7 +47,7 @@ class Pair:
         )
 
     def is_within(self, mean: float) -> bool:
-        """Whether they differ by no more than single samples do whose mean is ``mean``."""
+        """True if they differ by no more than single samples do at a mean loss of ``mean``."""
         limit = SAMPLE_TOLERANCE * mean
         return self.is_equal or abs(self.rescored - self.recorded) <= limit < math.inf
 
@@ -63,7 +64,7 @@ class TaskComparison:
 
     @property
     def shift(self) -> float:
-        """How much larger the mean is now, as a share of the recorded one."""
+        """Increase of the mean since then, as a share of the recorded mean."""
         if self.num_equal == self.num_samples:
             return 0.0
         return (self.rescored - self.recorded) / self.recorded if self.recorded else math.inf
@@ -75,17 +76,17 @@ class TaskComparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescored:
-    """Every scored sample of a receipt, in the order of scoring, with both its losses."""
+    """Both losses of every scored sample of a receipt, in the order of scoring."""
 
     receipt: Receipt
     pairs: tuple[Pair, ...]
-    environment: Mapping[str, str]  # what was scored with now
-    # What each control cost then and now; empty for a receipt of version 1, which has none.
+    environment: Mapping[str, str]  # of the scorer now
+    # Cost of each control then and now; empty for a receipt of version 1, which has none.
     controls: tuple[tuple[ControlLoss, ControlLoss], ...] = ()
 
     @property
     def controls_agree(self) -> bool:
-        """The same was drawn into each, and each costs what it did, as single samples do."""
+        """True if all controls are the same draws, at the same cost within a sample's tolerance."""
         return all(
             (then.kind, then.entropy_bits) == (now.kind, now.entropy_bits)
             and abs(then.measured_bits - now.measured_bits) <= SAMPLE_TOLERANCE * now.measured_bits
@@ -94,13 +95,13 @@ class Rescored:
 
     @property
     def tasks(self) -> tuple[TaskComparison, ...]:
-        """Task by task, in the receipt's order."""
+        """Comparison of each task, in the receipt's order."""
         by_task = {t: [p for p in self.pairs if p.task == t] for t in self.receipt.losses}
         return tuple(_comparison(task, pairs) for task, pairs in by_task.items() if pairs)
 
     @property
     def first(self) -> Pair | None:
-        """The first sample whose losses are not the same number."""
+        """The first sample whose losses differ."""
         return next((p for p in self.pairs if not p.is_equal), None)
 
     @property
@@ -111,7 +112,7 @@ class Rescored:
 
     @property
     def agreement(self) -> Agreement:
-        """The means of all tasks within the tolerance, every sample and control within its own."""
+        """Agreement of all losses: of the tasks' means, and of every sample and control."""
         if self.first is None and all(then == now for then, now in self.controls):
             return Agreement.EQUAL
         if not self.controls_agree:
@@ -122,9 +123,9 @@ class Rescored:
 
     @property
     def other_surroundings(self) -> Mapping[str, tuple[str, str]]:
-        """What the numbers depend on and was another then: (then, now) by name.
+        """Differences of the environment that influence losses: (then, now) by name.
 
-        When nothing was, every bit should agree.
+        Without any, all bits should agree.
         """
         then, now = self.receipt.environment, self.environment
         return {

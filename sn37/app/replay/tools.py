@@ -1,4 +1,4 @@
-"""What a replay needs of the machine it runs on."""
+"""Tools of the local machine that a replay needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sn37.ports.scorer import OpenedScorer
 
 
 class ReplayTools(Protocol):
-    """Opens what a replay asks for. ``sn37.app.wiring.machine.Machine`` is one."""
+    """Opens the tools of a replay; implemented by ``sn37.app.wiring.machine.Machine``."""
 
     @property
     def settings(self) -> Settings: ...
@@ -28,7 +28,7 @@ class ReplayTools(Protocol):
     def data(
         self, block: Block
     ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
-        """A chain that reaches to ``block`` at least, and the data sources; read only."""
+        """Open a chain that reaches at least ``block``, and the data sources; read only."""
         ...
 
     def require_scorer(self, rules: Competition) -> None:
@@ -36,19 +36,19 @@ class ReplayTools(Protocol):
         ...
 
     def scorer(self) -> OpenedScorer:
-        """What scores on this machine."""
+        """Return the scorer of this machine."""
         ...
 
     async def needed_tokenizer(self, rules: Competition, given: Path | None) -> PurePath | None:
-        """The one given, else the prescribed one; ``None`` where models bring their own."""
+        """Return ``given``, else the prescribed tokenizer; ``None`` if models bring their own."""
         ...
 
     async def fetch_aside(self, commitment: Commitment, limits: ModelConstraints) -> ModelArtifact:
-        """A committed model: the validator's, if that has it whole, else fetched beside it."""
+        """Return a committed model: the validator's copy if complete, else fetched beside it."""
         ...
 
     def examine_folder(
         self, folder: Path, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """The admission of a local folder; raises ``OSError``."""
+        """Make the admission checks on a local folder; raises ``OSError``."""
         ...

@@ -1,4 +1,4 @@
-"""The samples of a round, out of its frozen pools and its sync block's hash."""
+"""Draw of a round's samples, from its frozen pools and its sync block's hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sn37.ports.chain import Chain
 
 
 class Draws:
-    """Draws for all tasks of a round; the same again for the same pools."""
+    """Draws samples for all tasks of a round; equal pools give equal samples."""
 
     def __init__(self, *, chain: Chain, sources: Sources, schedule: Schedule) -> None:
         self._chain = chain
@@ -29,14 +29,14 @@ class Draws:
     async def draw(
         self, key: RoundKey, rules: Competition, pools: Mapping[TaskName, Pool]
     ) -> tuple[TaskDraw, ...]:
-        """The samples of every task; ``pools`` has those of the live ones.
+        """Return the samples of every task; ``pools`` are those of live sources.
 
-        Where the base model is still to screen them they come with a reserve, see ``screening``.
+        If the base model will screen them, they include a reserve, see ``screening``.
 
         Raises:
             NotEnoughRows, EmptyWindow, DatasetExhausted: The round has too few rows.
             DatasetUnavailable: A static source did not answer.
-            ChainUnavailable: Also when the blocks of an old round are forgotten.
+            ChainUnavailable: The chain does not answer, or does not have an old round's blocks.
         """
         sync = await self._chain.block(key.sync_block)
         return tuple([await self._draw_task(rules, task, sync, pools) for task in rules.tasks])

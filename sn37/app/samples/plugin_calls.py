@@ -1,8 +1,8 @@
 """Calls into plug-ins, which are other people's code: they may raise, lie or hang.
 
-Each call runs in a daemon thread with an event loop of its own, so that even code that blocks
-its loop holds up nothing but itself. What it does wrong becomes ``DatasetUnavailable``, one
-line that names the plug-in; the round is sat out, and the validator goes on.
+Each call runs in a daemon thread with its own event loop, so that code that blocks its loop
+blocks nothing else. Every fault becomes ``DatasetUnavailable``, one line that names the plug-in;
+the validator skips the round and goes on.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sn37.ports.errors import DatasetUnavailable, Rejected
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 5.0  # for a call that was cancelled to let go of what it holds
+GRACE_S = 5.0  # for a cancelled call to free what it holds
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
 class PluginCalls:
-    """Makes the calls of one validator, and remembers those that never came back."""
+    """Makes the calls of one validator, and remembers those that did not return."""
 
     def __init__(self, *, deadline_s: float) -> None:
         self._deadline_s = deadline_s
@@ -40,13 +40,13 @@ class PluginCalls:
         *,
         answers: tuple[type[Rejected], ...] = (),
     ) -> _T:
-        """What ``work()`` of the data set called ``name`` returns.
+        """Return the result of ``work()`` for the data set called ``name``.
 
         Args:
-            answers: What it may raise besides ``DatasetUnavailable``; it is raised as it is.
+            answers: Errors that it may raise besides ``DatasetUnavailable``; raised unchanged.
 
         Raises:
-            DatasetUnavailable: It raised something, or did not return before the deadline.
+            DatasetUnavailable: It raised another error, or did not return before the deadline.
         """
         if (stuck := self._stuck.get(name)) is not None and stuck.is_alive():
             raise DatasetUnavailable(
@@ -66,7 +66,7 @@ class PluginCalls:
                 self._stuck[name] = thread
                 waiting.cancel()
             elif not waiting.cancelled():
-                waiting.exception()  # how a cancelled call ended is nobody's business
+                waiting.exception()  # mark as retrieved; the result of a cancelled call is ignored
         if not done:
             raise DatasetUnavailable(
                 f"data set {name}: no answer within {self._deadline_s:g} s; the call was ended"
@@ -75,7 +75,7 @@ class PluginCalls:
 
 
 def defect(name: str, error: BaseException) -> str:
-    """One line about something that a working plug-in does not raise."""
+    """Return a line about an error that shows a defect of the plug-in."""
     said = one_line(str(error))
     what = said if isinstance(error, ContractBroken) else f"{type(error).__name__}: {said}"
     return f"data set {name}: a defect of the plug-in: {what}".rstrip(": ")
@@ -95,7 +95,7 @@ def _result(name: str, outcome: asyncio.Future[_T], answers: tuple[type[Rejected
 
 
 class _Call(Generic[_T]):
-    """One call in a thread of its own."""
+    """One call in its own thread."""
 
     def __init__(self, work: Callable[[], Coroutine[object, object, _T]]) -> None:
         self.outcome: Future[_T] = Future()
@@ -108,7 +108,7 @@ class _Call(Generic[_T]):
         _settle(self.outcome, lambda: asyncio.run(self._main()))
 
     def cancel(self) -> None:
-        """From any thread, at any time."""
+        """Cancel the call, from any thread, at any time."""
         self._unwanted = True
         if self._loop is not None and self._task is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
@@ -125,12 +125,12 @@ class _Call(Generic[_T]):
     async def _without_exit(self) -> _T:
         try:
             return await self._work()
-        except SystemExit as error:  # it would end the loop before anybody hears of it
+        except SystemExit as error:  # would end the loop before the error is reported
             raise RuntimeError(f"it called sys.exit({error.code!r})") from error
 
 
 class _DaemonThreads(ThreadPoolExecutor):
-    """For ``asyncio.to_thread``: a thread each, which the interpreter's exit does not wait for."""
+    """Threads for ``asyncio.to_thread``; the interpreter's exit does not wait for them."""
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         outcome: Future[_T] = Future()
@@ -143,7 +143,7 @@ def _settle(outcome: Future[_T], work: Callable[[], _T]) -> None:
         return
     try:
         result = work()
-    except BaseException as error:  # noqa: BLE001 - for whoever waits for the outcome
+    except BaseException as error:  # noqa: BLE001 - raised where the outcome is read
         outcome.set_exception(error)
     else:
         outcome.set_result(result)

@@ -1,7 +1,7 @@
-"""Data sets that installed packages offer, found by entry point.
+"""Data sets of installed packages, found by entry point.
 
 A package registers a factory without arguments under the group ``sn37.datasets``; calling it
-gives a ``DatasetPlugin``. Installing a plug-in changes nothing: the schedule names the ones
+gives a ``DatasetPlugin``. Installing a plug-in does not use it: the schedule names the plug-ins
 that are used, and only those are imported.
 """
 
@@ -13,20 +13,20 @@ from importlib.metadata import EntryPoint, entry_points
 from sn37.ports.dataset import DatasetPlugin
 
 GROUP = "sn37.datasets"
-SIMNET_SOURCE = "simnet"  # the simulated network's own feed; no plug-in, opened by the container
+SIMNET_SOURCE = "simnet"  # the simulated network's feed; not a plug-in, opened by the container
 
 
 def dataset_names() -> frozenset[str]:
-    """The names under which installed packages offer data sets; imports none of them."""
+    """Return the names of the data sets of installed packages, without importing them."""
     return frozenset(point.name for point in entry_points(group=GROUP))
 
 
 def dataset_plugin(name: str) -> DatasetPlugin:
-    """The plug-in registered as ``name``; only its module is imported.
+    """Return the plug-in registered as ``name``; only its module is imported.
 
     Raises:
         LookupError: None or several are registered as ``name``, or it cannot be imported, or
-            it is no dataset plug-in. The message says which package to look at.
+            it is not a dataset plug-in. The message names the package.
     """
     found = tuple(entry_points(group=GROUP, name=name))
     if not found:

@@ -1,4 +1,4 @@
-"""What live sources are asked for before a round, and whom their rows may be signed by."""
+"""Requests to live sources before a round, and the signers that are trusted."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from sn37.ports.chain import Chain
 
 
 def live_tasks(rules: Competition) -> tuple[Task, ...]:
-    """The tasks whose rows must be frozen before the sync block."""
+    """Return the tasks whose rows must be frozen before the sync block."""
     return tuple(t for t in rules.tasks if t.source.freshness is Freshness.LIVE)
 
 
 async def pool_request(
     chain: Chain, *, sync_block: Block, rules: Competition, source: Source, timing: RoundTiming
 ) -> PoolRequest:
-    """What to ask a live source for before a sync block: its window, and whom to trust.
+    """Return the request to a live source before a sync block: its window and trusted signers.
 
-    Known ``freeze_lead`` blocks before the sync block, and the same ever after.
+    It is known ``freeze_lead`` blocks before the sync block, and does not change after that.
     """
     lead = await chain.block(Block(max(sync_block - timing.freeze_lead, 0)))
     times = await window_times(chain, sync_block=sync_block, rules=rules, timing=timing)
@@ -45,7 +45,7 @@ async def pool_request(
 
 
 async def trusted_at(chain: Chain, source: Source, at: BlockRef) -> frozenset[Hotkey] | None:
-    """Who may sign a source's rows by the chain at a block; ``None`` where nobody signs."""
+    """Return a source's signers by the chain at a block; ``None`` if its rows are not signed."""
     if source.signers_netuid is None:
         return None
     members = await chain.metagraph(at, Netuid(source.signers_netuid))

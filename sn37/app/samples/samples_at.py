@@ -1,4 +1,4 @@
-"""The samples of a round that somebody else plays, or nobody: drawn as a validator draws them."""
+"""Samples that a validator would draw for a round at any block, for miners' commands."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from sn37.ports.chain import Chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundSamples:
-    """What the entries of a round are scored on."""
+    """Samples that the entries of a round are scored on."""
 
     batches: tuple[TaskBatch, ...]  # in the order of the competition's tasks
-    num_left_out: int  # rows of the pools that could not be drawn, being known to the model
+    num_left_out: int  # rows of the pools not drawn because the model knows them
 
 
 async def samples_at(
@@ -36,11 +36,11 @@ async def samples_at(
     kept: Mapping[TaskName, Pool],
     known: Collection[Digest],
 ) -> RoundSamples:
-    """The samples that a round at the block of ``key`` draws, were it a sync block.
+    """Return the samples that a round at the block of ``key`` would draw.
 
     Args:
         kept: Pools that were frozen then; the others are read from their sources now.
-        known: Content hashes of rows that a model has learnt; the draw leaves them out.
+        known: Content hashes of rows that the model was trained on; they are not drawn.
 
     Raises:
         CommandError: A source is not installed, or has too few rows.
@@ -65,13 +65,13 @@ async def samples_at(
             pools[task.name] = Pool(fresh)
         draws = await Draws(chain=chain, sources=sources, schedule=schedule).draw(key, rules, pools)
     except NotEnoughRows as error:
-        left_out = f"; {num_left_out} that it was trained on are left out: train on older rows"
+        left_out = f"; {num_left_out} rows of its training are left out: train on older rows"
         hint = left_out if num_left_out else ""
         raise CommandError(
             f"too few rows for a round at block {key.sync_block}: {error}{hint}; try another --at"
         ) from error
     except EmptyWindow as error:
         raise CommandError(f"at block {key.sync_block} no row can count: {error}") from error
-    except (LookupError, ValueError) as error:  # no such plug-in, or it refuses its parameters
+    except (LookupError, ValueError) as error:  # missing plug-in, or refused parameters
         raise CommandError(str(error.args[0])) from error
     return RoundSamples(batches=tuple(d.batch for d in draws), num_left_out=num_left_out)

@@ -1,4 +1,4 @@
-"""Open the data sources that a schedule names."""
+"""Data sources that a schedule names, opened and checked."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
 from sn37.ports.errors import DatasetExhausted
 
-DEADLINE_S = 300.0  # of a read; half of the time between the lead and the sync block
+DEADLINE_S = 300.0  # for a read; half of the time between the lead and the sync block
 
 
 class Sources:
     """Plug-ins by name; each is loaded when a round first needs it.
 
-    ``find`` returns the plug-in of a name and raises ``LookupError`` when there is none. What
-    a plug-in returns is checked here, once for all of them.
+    ``find`` returns the plug-in of a name, or raises ``LookupError``. The results of all plug-ins
+    are checked here.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Sources:
         self._calls = PluginCalls(deadline_s=deadline_s)
 
     async def collect(self, source: Source, request: PoolRequest) -> Collected:
-        """The rows of a live source that may be drawn from, and those set aside.
+        """Return the rows of a live source that may be drawn, and those set aside.
 
         Raises:
             DatasetUnavailable: The source did not answer, or the plug-in broke its contract.
@@ -54,7 +54,7 @@ class Sources:
         return await self._calls.call(source.name, read)
 
     async def draw(self, source: Source, *, count: int, seed: Seed) -> tuple[Sample, ...]:
-        """The samples of a static source.
+        """Draw samples from a static source.
 
         Raises:
             DatasetUnavailable: As ``collect``.
@@ -68,11 +68,11 @@ class Sources:
         return await self._calls.call(source.name, read, answers=(DatasetExhausted,))
 
     def check(self, schedule: Schedule) -> None:
-        """Open every source that the schedule names, so that a round is not the first to.
+        """Open every source of the schedule, to find errors before the first round.
 
         Raises:
             LookupError: A plug-in is missing.
-            ValueError: One refuses what the schedule says of it.
+            ValueError: A plug-in refuses its parameters in the schedule.
         """
         for stage in schedule.stages:
             for competition in stage.competitions:
@@ -83,29 +83,29 @@ class Sources:
                         self.static(task.source)
 
     def live(self, source: Source) -> LiveDataset:
-        """The source, opened with the schedule's parameters.
+        """Return the live source, opened with the schedule's parameters.
 
         Raises:
             LookupError: No plug-in has that name.
-            ValueError: It is not live, or refuses its parameters.
+            ValueError: The source is not live, or refuses its parameters.
         """
         opened = self._open(source, Freshness.LIVE)
         if not isinstance(opened, LiveDataset):
-            raise ValueError(f"source {source.name}: the plug-in opens no live source")
+            raise ValueError(f"source {source.name}: the plug-in does not open a live source")
         return opened
 
     def static(self, source: Source) -> StaticDataset:
-        """The same for a source whose rows have no time."""
+        """Return the static source, whose rows have no time; see ``live``."""
         opened = self._open(source, Freshness.NONE)
         if not isinstance(opened, StaticDataset):
-            raise ValueError(f"source {source.name}: the plug-in opens no static source")
+            raise ValueError(f"source {source.name}: the plug-in does not open a static source")
         return opened
 
     def _open(self, source: Source, freshness: Freshness) -> LiveDataset | StaticDataset:
         plugin = self._find(source.name)
         if plugin.freshness is not freshness:
             raise ValueError(
-                f"source {source.name} is {plugin.freshness}, the schedule says {freshness}"
+                f"source {source.name} is {plugin.freshness}, but the schedule says {freshness}"
             )
         try:
             return plugin.open(source.parameters)

@@ -1,4 +1,4 @@
-"""The times in the chain that bound which rows of a live source count in a round."""
+"""Times of the chain that bound the window of a live source's rows in a round."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sn37.ports.chain import Chain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowTimes:
-    """T(b - delay) and T(b - settle) of a sync block b; block 0 stands for what lies before."""
+    """T(b - delay) and T(b - settle) of a sync block b; block 0 replaces negative blocks."""
 
     delay_time: datetime
     settle_time: datetime
@@ -23,7 +23,7 @@ class WindowTimes:
 async def window_times(
     chain: Chain, *, sync_block: Block, rules: Competition, timing: RoundTiming
 ) -> WindowTimes:
-    """Read both from the chain; they are known ``settle`` blocks before the sync block is."""
+    """Read both times from the chain; they are known ``settle`` blocks before the sync block."""
     return WindowTimes(
         delay_time=await _time(chain, sync_block - rules.delay_blocks),
         settle_time=await _time(chain, sync_block - timing.settle),

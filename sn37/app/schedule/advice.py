@@ -1,4 +1,4 @@
-"""A schedule for the eyes: what differs between two, and what deserves a second thought."""
+"""Schedules for people: description, differences between two, and warnings."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sn37.domain.schedule.competition import Competition, Freshness, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
 from sn37.domain.schedule.schedule import Schedule
 
-SMALLEST_EPSILON = 0.005  # below it a copy tuned by a quarter per cent gets through
+SMALLEST_EPSILON = 0.005  # below it a copy that is better by a quarter per cent could win
 
-FEWEST_SIGNERS = 5  # as finney asks; with fewer, one signer has a large part of the rows
+FEWEST_SIGNERS = 5  # as on finney; with fewer, one signer has a large part of the rows
 
 PRESENT = "present"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One value that two schedules do not share; ``None`` where one has no such value."""
+    """A value that differs between two schedules; ``None`` if a schedule does not have it."""
 
     where: str
     old: JsonValue
@@ -29,10 +29,12 @@ class Difference:
 
 
 def differences(old: Schedule, new: Schedule) -> tuple[Difference, ...]:
-    """What changed, stages matched by block, competitions by id, tasks by name."""
+    """Return the differences; stages are matched by block, competitions by id, tasks by name."""
     before, after = dict(_leaves(old)), dict(_leaves(new))
     found: list[Difference] = []
-    gone: tuple[str, ...] = ()  # a stage, competition or task of one side; its values go unsaid
+    gone: tuple[
+        str, ...
+    ] = ()  # whole stages, competitions and tasks of one side; their values are not listed
     for where in dict.fromkeys((*before, *after)):
         was, is_ = before.get(where), after.get(where)
         if was == is_ or where.startswith(gone):
@@ -49,11 +51,11 @@ def warnings(
     scorable: Collection[str] | None = None,
     renders_templates: bool = True,
 ) -> tuple[str, ...]:
-    """What is allowed and yet probably not meant.
+    """Return a line for every value that is allowed but probably a mistake.
 
     Args:
-        scorable: Classes of models that a validator here can score; ``None`` asks nothing.
-        renders_templates: Whether chat templates were rendered when the schedule was read.
+        scorable: Classes of models that a validator here can score; ``None``: not checked.
+        renders_templates: True if chat templates were rendered when the schedule was read.
     """
     found: dict[str, list[int]] = {}
     for stage in schedule.stages:
@@ -73,7 +75,7 @@ def _blocks(blocks: Sequence[int]) -> str:
 
 
 def competition_lines(competition: Competition) -> Iterator[str]:
-    """What a competition asks of a model, on what, and what winning takes."""
+    """Describe a competition: limits of models, tasks, and the margin to win."""
     limits = competition.constraints
     tokenizer = competition.tokenizer
     unit = f"nats per token of {tokenizer.repo}" if tokenizer else "bits per byte"
@@ -97,8 +99,8 @@ def competition_lines(competition: Competition) -> Iterator[str]:
     )
     if (base := competition.base_model) is not None:
         yield (
-            f"  rows further than {base.max_deviations:g} deviations from the others by the losses "
-            f"of {base.repo} are replaced, out of a reserve of {base.reserve:.0%} of the sample"
+            f"  rows whose loss under {base.repo} is more than {base.max_deviations:g} deviations "
+            f"from the others are replaced, from a reserve of {base.reserve:.0%} of the sample"
         )
     for task in competition.tasks:
         age = f", rows at most {task.source.max_age_s} s old" if task.source.max_age_s else ""
@@ -121,7 +123,7 @@ def _margin(epsilon: Epsilon) -> str:
 
 
 def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
-    """What a stated gain in each task alone is worth, competition by competition."""
+    """Return what a given gain in one task alone is worth, for each task."""
     found: dict[str, list[int]] = {}
     for stage in schedule.stages:
         for competition in stage.competitions:
@@ -139,7 +141,7 @@ def leverage_lines(schedule: Schedule) -> tuple[str, ...]:
 
 
 def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
-    """Tasks in which not even a large gain can take a crown: their weight means nothing."""
+    """Return a line for each task in which not even a large gain can take the crown."""
     found: dict[str, None] = {}
     for stage in schedule.stages:
         for competition in stage.competitions:
@@ -148,15 +150,17 @@ def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
                 found[
                     f"from block {stage.from_block}, {competition.name}, {worth.task.name}: a gain "
                     f"of {worth.gain:.0%} in this task alone is {worth.relative_gain:.2%} of the "
-                    f"score and takes the crown {takes}; {MAX_ROUNDS} rounds are the most that a "
-                    "schedule may ask for: give the task more weight or samples, or epsilon a "
-                    "smaller end"
+                    f"score and takes the crown {takes}; a schedule may need at most {MAX_ROUNDS} "
+                    "rounds: give the task more weight or samples, or epsilon a smaller end"
                 ] = None
     return tuple(found)
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:
-    """Sources whose rows may be older than the models; only the later block hash protects."""
+    """Return the sources whose rows may be older than the models.
+
+    Only the later block hash protects against models trained on their rows.
+    """
     return tuple(
         sorted(
             {
@@ -174,28 +178,28 @@ def _doubts(competition: Competition) -> Iterator[str]:
     if competition.epsilon.end < SMALLEST_EPSILON:
         yield (
             f"epsilon ends at {competition.epsilon.end:.3%}, below {SMALLEST_EPSILON:.1%}: "
-            "a copy tuned by a quarter per cent could take the crown"
+            "a copy that is better by a quarter per cent could take the crown"
         )
     if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
         yield (
-            "its tasks have no levels, so that weights are not shares of the score: a task with "
-            "large losses decides alone, and nothing can be said of what a gain is worth; sn37 "
-            "schedule levels proposes some"
+            "its tasks have no levels, so weights are not shares of the score: a task with large "
+            "losses decides alone, and the value of a gain is not known; sn37 schedule levels "
+            "proposes levels"
         )
     if (doubt := _unpinned(competition)) is not None:
         yield doubt
     base = competition.base_model
     if base is not None and base.tensor_digest is None:
         yield (
-            f"base model {base.repo} is pinned by its commit alone, which its host vouches for; "
-            "give the tensor_digest that sn37 check shows"
+            f"base model {base.repo} is pinned only by its commit, which relies on the host; add "
+            "the tensor_digest that sn37 check shows"
         )
     for source in dict.fromkeys(task.source.name for task in competition.tasks):
         asked = next(t.source for t in competition.tasks if t.source.name == source)
         if asked.signers_netuid is not None and asked.min_signers < FEWEST_SIGNERS:
             yield (
-                f"source {source} has min_signers {asked.min_signers}: of fewer than "
-                f"{FEWEST_SIGNERS} signers each has a large part of the rows; raise it"
+                f"source {source} has min_signers {asked.min_signers}: with fewer than "
+                f"{FEWEST_SIGNERS} signers, each has a large part of the rows; raise it"
             )
 
 
@@ -212,12 +216,12 @@ def _not_scored(competition: Competition, scorable: Collection[str] | None) -> I
 def _not_rendered(competition: Competition) -> Iterator[str]:
     if competition.template is not None:
         yield (
-            "its chat template was not rendered, for want of jinja2: run pip install 'sn37[scorer]'"
+            "its chat template was not rendered, jinja2 is missing: run pip install 'sn37[scorer]'"
         )
 
 
 def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:
-    """A line for each prescribed tokenizer of which validators may hold different ones."""
+    """Return a line for each prescribed tokenizer that may differ between validators."""
     found = (_unpinned(c) for stage in schedule.stages for c in stage.competitions)
     return tuple(dict.fromkeys(line for line in found if line is not None))
 
@@ -228,8 +232,8 @@ def _unpinned(competition: Competition) -> str | None:
         return None
     return (
         f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: validators "
-        "that fetch it on different days may measure different losses; pin in the schedule the "
-        "40-hex commit that they agree on"
+        "that fetch it on different days may measure different losses; pin a 40-hex commit in "
+        "the schedule"
     )
 
 

@@ -1,4 +1,4 @@
-"""Levels of tasks for a schedule, from what a validator has recorded."""
+"""Levels of tasks for a schedule, computed from a validator's record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sn37.domain.round.evidence import exact_sum
 from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 
-DIGITS = 3  # of a level: finer ones would say more than a day's rounds show
+DIGITS = 3  # of a level; a day's rounds do not determine more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +21,15 @@ class ProposedLevels:
     competition: CompetitionId
     name: str
     from_block: Block  # of the stage
-    num_rounds: int  # that were looked at
+    num_rounds: int  # that the means are from
     levels: Mapping[TaskName, float]
 
 
 def propose_levels(state: ValidatorState, schedule: Schedule) -> tuple[ProposedLevels, ...]:
-    """Levels for the newest stage that has rounds, competition by competition.
+    """Return levels for the newest stage that has rounds, one for each competition.
 
-    The means of the first ``WINDOW_ROUNDS`` rounds of the stage, each of the champion of that
-    round. A competition in which no champion was scored is left out.
+    They are means over the first ``WINDOW_ROUNDS`` rounds of the stage, each of that round's
+    champion. A competition in which no champion was scored is left out.
     """
     newest = max((r.key.sync_block for held in state.rounds.values() for r in held), default=None)
     started = [s for s in schedule.stages if newest is not None and s.from_block <= newest]

@@ -1,8 +1,8 @@
-"""Reading the schedule that all validators share: TOML in, domain values out.
+"""Reader of the schedule that all validators share: TOML in, domain values out.
 
 A file declares ``sources``, ``competitions`` (each a table with a name) and ``stages`` that
 give shares to competitions by that name. A competition may name an earlier one as its
-``base``: keys it does not give are taken from there, whole.
+``base``: keys that it does not have are taken from there, whole.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ TemplateProblem = Callable[[str], str | None]
 
 
 class ScheduleError(Exception):
-    """A schedule that cannot be used; the message names file, line and key and says why."""
+    """The schedule cannot be used; the message names file, line and key, and says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSchedule:
-    """A schedule and the digest by which validators tell whether they share it."""
+    """A schedule, and the digest by which validators compare it."""
 
     schedule: Schedule
     fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
@@ -43,7 +43,7 @@ class LoadedSchedule:
 
 
 def preset_of(network: str) -> str:
-    """The preset that a network runs when no file is named."""
+    """Return the preset that a network runs when no file is named."""
     return "simnet" if network == "simnet" else "finney"
 
 
@@ -56,12 +56,12 @@ def load_schedule(
     """Read a schedule file, or a preset by its name.
 
     Args:
-        known_sources: The data sets that can be opened here; ``None`` checks the file alone, for
-            reading a schedule on a machine that does not score.
-        template_problem: Why a chat template cannot be rendered; asked about each one of the file.
+        known_sources: The data sets that can be opened here; ``None``: not checked, for reading
+            a schedule on a machine that does not score.
+        template_problem: Returns why a chat template cannot be rendered; called for each one.
 
     Raises:
-        ScheduleError: The file cannot be read, or says something impossible.
+        ScheduleError: The file cannot be read, or breaks a rule.
     """
     origin, text = _read(source)
     schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
@@ -84,7 +84,7 @@ def _read(source: Path | str) -> tuple[str, str]:
 
 
 class _Reader:
-    """One file being read; knows on which line each key stands."""
+    """Reader of one file, with the line of each key."""
 
     def __init__(self, *, origin: str, text: str) -> None:
         self._origin = origin
@@ -102,9 +102,9 @@ class _Reader:
                     declared = ", ".join(table.competitions)
                     raise self._error(
                         ("stages", index, "shares", name),
-                        f"no competition table of this name; declared: {declared}",
+                        f"no competition table has this name; declared: {declared}",
                     )
-        # Each competition by itself first, so that its mistakes carry its own line.
+        # First each competition by itself, so that errors name its own line.
         for name, competition in table.competitions.items():
             for index, task in enumerate(competition.tasks):
                 with self._located(("competitions", name, "tasks", index)):
@@ -148,14 +148,14 @@ class _Reader:
         try:
             return ScheduleTable.model_validate(given)
         except ValidationError as error:
-            # A key that is missing last: an unknown one is often the same key, misspelt.
+            # Missing keys come last: an unknown key is often the missing one, misspelt.
             first = min(
                 error.errors(), key=lambda e: (e["type"] == "missing", self._line(e["loc"]))
             )
             raise self._error(first["loc"], explain(first, _KEYS)) from error
 
     def _inherit(self, competitions: object) -> None:
-        """Fill in what each competition takes from its base; bases stand earlier in the file."""
+        """Fill in the keys that each competition takes from its base, earlier in the file."""
         if not isinstance(competitions, dict):
             return
         earlier: dict[str, dict[str, object]] = {}
@@ -187,7 +187,7 @@ class _Reader:
 
     @contextmanager
     def _located(self, table: toml_lines.Path) -> Iterator[None]:
-        """Turn a broken rule of the domain into an error at the key that the rule names."""
+        """Turn a domain error into an error at the key that its message names."""
         try:
             yield
         except ValueError as error:
@@ -195,7 +195,7 @@ class _Reader:
 
     def _key_named_by(self, message: str, table: toml_lines.Path) -> toml_lines.Path:
         words = re.findall(r"\w+", message)
-        # Some rules are about all elements of an array; the array's first line is the place.
+        # Some rules concern all elements of an array; the error names the array's first line.
         arrays = [
             key for word, key in (("weights", "tasks"), ("from_block", "stages")) if word in words
         ]

@@ -1,4 +1,4 @@
-"""The rules of a network, for commands on machines that do not score."""
+"""Rules of a network, for commands on machines that do not score."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sn37.domain.schedule.competition import Competition
 
 
 def rules_of_network(settings: Settings) -> LoadedSchedule:
-    """The schedule that the settings name, or the network's; data sets need not be installed.
+    """Load the schedule of the settings or the network; data sets need not be installed.
 
     Raises:
-        CommandError: It cannot be used; says where and why.
+        CommandError: The schedule cannot be used; says where and why.
     """
     source = settings.schedule or preset_of(settings.network)
     try:
@@ -23,10 +23,10 @@ def rules_of_network(settings: Settings) -> LoadedSchedule:
 
 
 def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None) -> Competition:
-    """One competition as it is at a block, or by default as the schedule last has it.
+    """Return a competition at a block, by default as the newest stage with it has it.
 
     Raises:
-        UsageError: There is none of that number, then or ever; says which there are.
+        UsageError: The number does not exist, at that block or at all; lists those that do.
     """
     stages = loaded.schedule.stages
     running = (
@@ -37,7 +37,7 @@ def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None
         there = sorted({c.id for competitions in running for c in competitions})
         when = "" if at is None else f" at block {at}"
         raise UsageError(
-            f"competition {number}: {loaded.origin} has none of that number{when}, only "
+            f"competition {number}: not in {loaded.origin}{when}; its competitions: "
             f"{', '.join(map(str, there)) or 'none'}"
         )
     return found[-1]
@@ -46,11 +46,11 @@ def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None
 def running_competition(
     loaded: LoadedSchedule, number: int, block: Block, settings: Settings
 ) -> Competition:
-    """The competition as it is at a block of the chain.
+    """Return the competition at a block of the chain.
 
     Raises:
-        CommandError: Nothing runs then, as on the chain of another network.
-        UsageError: Others do.
+        CommandError: No competition runs at that block, as on the chain of another network.
+        UsageError: Only others run.
     """
     running = loaded.schedule.at(block)
     where = f"at block {block}, of network {settings.network}"
@@ -62,7 +62,7 @@ def running_competition(
     found = next((c for c in running if c.id == number), None)
     if found is None:
         raise UsageError(
-            f"competition {number}: does not run {where}, only "
+            f"competition {number}: does not run {where}; running: "
             f"{', '.join(str(c.id) for c in running)}"
         )
     return found

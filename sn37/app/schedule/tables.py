@@ -1,4 +1,4 @@
-"""The tables of a schedule file, checked by pydantic and turned into domain values."""
+"""Tables of a schedule file, checked by pydantic and turned into domain values."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class SourceTable(Table):
 
 
 class NormalizationTable(Table):
-    """Inverse exponential; without the table a raw score stays as it is."""
+    """Inverse exponential; without the table a raw score is not changed."""
 
     ceiling: float
 
@@ -99,7 +99,7 @@ class TaskTable(Table):
     level: float | None = None  # a mean loss that counts as 1 in the score
 
     def value(self, sources: Mapping[str, Source]) -> Task:
-        """Raises ``ValueError`` for a source that the file does not declare."""
+        """Return the task; raises ``ValueError`` for a source that the file does not declare."""
         if self.source not in sources:
             declared = ", ".join(sorted(sources)) or "none"
             raise ValueError(
@@ -120,7 +120,7 @@ class TaskTable(Table):
 
 
 class NormsTable(Table):
-    """Limits of weights; without the table, or a key of ``largest_``, those of the domain."""
+    """Limits of weights; a missing table or ``largest_`` key has the domain's default."""
 
     soft: float
     soft_share: float
@@ -220,8 +220,10 @@ class CompetitionTable(Table):
     timeout_s: float
     tokenizer: TokenizerTable | None = None
     template: str | None = None
-    base_model: BaseModelTable | None = None  # by whose losses odd rows are set aside
-    floor: float | None = None  # bits per byte, nats per token with a tokenizer; None: the usual
+    base_model: BaseModelTable | None = None  # whose losses show odd rows
+    floor: float | None = (
+        None  # bits per byte, or nats per token with a tokenizer; None: the default
+    )
 
     def value(self, share: float, sources: Mapping[str, Source]) -> Competition:
         usual = FLOOR_BITS_PER_BYTE if self.tokenizer is None else FLOOR_NATS_PER_TOKEN
@@ -282,13 +284,13 @@ class ScheduleTable(Table):
 
 
 def parameter(key: str, value: object) -> ParameterValue:
-    """A value of TOML as a parameter of a source.
+    """Return a TOML value as a parameter of a source.
 
     Raises:
-        ValueError: It is a table or a time.
+        ValueError: The value is a table or a time.
     """
     if isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
         return tuple(parameter(key, element) for element in value)
-    raise ValueError(f"parameter {key!r} must be text, a number, a truth value or a list of them")
+    raise ValueError(f"parameter {key!r} must be text, a number, true, false or a list of them")

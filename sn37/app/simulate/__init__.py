@@ -1,1 +1,1 @@
-"""Simulations of the winner rule: how often luck wins, and how long merit takes. Needs numpy."""
+"""Simulations of the winner rule: how often luck wins, and how long better models need."""

@@ -1,9 +1,9 @@
-"""Validators of which some miss rounds: how often they crown somebody else, and what it costs them.
+"""Validators that miss rounds: how often their champion differs, and what that costs them.
 
-All judge the same living competition: honest owners commit, everybody scores the same samples with
-rounding noise of its own. A validator that misses a round judges nothing in it and keeps its
-weights. One that scores missed rounds later has, before its next round, the losses of those whose
-evidence is still asked for, its champion and contenders; no verdict of the past changes.
+All judge the same running competition: honest owners commit, and each validator scores the same
+samples with its own rounding noise. A validator that misses a round judges nothing in it and keeps
+its weights. One that scores missed rounds later has, before its next round, the losses of entries
+whose evidence still counts, its champion and contenders; past verdicts do not change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.weights.standings import standings
 
-CUT = 40  # rounds of the beginning that are not counted
+CUT = 40  # first rounds, which are not counted
 TIMING = RoundTiming(genesis=Block(0), cadence=CADENCE)
 
 
@@ -69,7 +69,7 @@ class Peer:
 
 
 class Watched(Market):
-    """A market that others judge as well. Its own validator has rounding noise, too."""
+    """A market that other validators judge too. Its own validator also has rounding noise."""
 
     def __init__(self, rules: Rules, seed: int, habits: Sequence[Habit], noise: float) -> None:
         self.peers: list[Peer] = []
@@ -94,11 +94,11 @@ class Watched(Market):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Of one validator with the one that misses nothing, over a run."""
+    """Agreement of one validator with the one that misses nothing, over a run."""
 
     differing: float  # share of rounds after which they have different champions
-    overlap: float  # of their weights, mean: what vtrust is with the other as the consensus
-    low: float  # share of rounds in which that is below 0.9
+    overlap: float  # mean overlap of their weights: vtrust, if the other were the consensus
+    low: float  # share of rounds with an overlap below 0.9
 
 
 def figures(
@@ -111,7 +111,7 @@ def figures(
     noise: float,
     progress: Progress,
 ) -> list[Figure]:
-    """How well each agrees with a validator that is always there."""
+    """Measure how well each validator agrees with one that misses nothing."""
     found = list[list[Agreement]]()
     for number in range(num_runs):
         found.append(_run(rules, habits, rounds, 1_000_003 * seed + number, noise))

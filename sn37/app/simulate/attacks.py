@@ -1,6 +1,6 @@
-"""What choice can do: who commits when, who is readable when, whose rows are drawn.
+"""Attacks by choice: who commits when, who is readable when, whose rows are drawn.
 
-Each scenario plays one path and says what became of the honest entry, or of the attack.
+Each scenario plays one path and returns what happened to the honest entry, or to the attack.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Scenario = Callable[[Setting, int], Ending]
 
 
 def power(setting: Setting, seed: int) -> Ending:
-    """A truly better model and nobody else."""
+    """Play a truly better model without any other entry."""
     play = Play(setting, seed)
     play.warm()
     key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
@@ -40,9 +40,9 @@ def clones(
     noise: float = 0.002,
     nulls: int = 0,
 ) -> Ending:
-    """Noisy clones of a contender that is not proven yet, in the rounds after its first.
+    """Play noisy clones of a contender that is not proven yet, in the rounds after its first.
 
-    ``nulls`` models that are no better than the champion come in every round besides.
+    In every round ``nulls`` models, not better than the champion, are committed too.
     """
     play = Play(setting, seed)
     play.warm()
@@ -64,7 +64,7 @@ def clones(
 
 
 def successor(setting: Setting, seed: int) -> Ending:
-    """The leading entry's own hotkey commits a better model; a clone of the old one is there."""
+    """Let the leading entry's hotkey commit a better model, beside a clone of the old one."""
     play = Play(setting, seed)
     play.warm()
     key = play.commit(HONEST, sync_block(WARM) - 300, Model(family="H", gain=setting.gain))
@@ -87,7 +87,7 @@ def successor(setting: Setting, seed: int) -> Ending:
 
 
 def abdication(setting: Setting, seed: int, *, sybils: int = 16, alarm: float = 6.0) -> Ending:
-    """A champion about to lose commits again, and has old private copies of itself as heirs."""
+    """Let a champion that is about to lose commit again, with old private copies as heirs."""
     play = Play(setting, seed)
     own = Model(family="A", noise=0.002)
     play.commit("champion-0", 1, own)
@@ -103,7 +103,7 @@ def abdication(setting: Setting, seed: int, *, sybils: int = 16, alarm: float = 
             ours, theirs = evidence.get(champion, {}), evidence.get(key, {})
             if theirs and clipped_log_e_value(pooled(ours, theirs)) > alarm:
                 play.commit(champion.hotkey, sync - 1, own)
-        # One more of the stock can be read in each round from when the honest one is in.
+        # From the honest entry's first round on, one more copy becomes readable in each round.
         shown = 0 if joined is None else number - joined + 1
         winner = play.round(number, private=stock[shown:])
         if key is not None and joined is None and key in play.network.entries:
@@ -114,7 +114,7 @@ def abdication(setting: Setting, seed: int, *, sybils: int = 16, alarm: float = 
 
 
 def attendance(setting: Setting, seed: int, *, threshold: float = 0.8) -> Ending:
-    """An entry whose repository is readable only in rounds whose draw suits it."""
+    """Play an entry whose repository is readable only in rounds with a favourable draw."""
     play = Play(setting, seed)
     play.warm(4)
     champion = next(iter(play.models))
@@ -134,8 +134,10 @@ def attendance(setting: Setting, seed: int, *, threshold: float = 0.8) -> Ending
 
 
 def odd_rows(setting: Setting, seed: int, *, share: float = 0.05, width: float = 20.0) -> Ending:
-    """A truly better model, and some rows on which it and the champion differ ``width`` times as
-    much as on others, either way."""
+    """Play a truly better model, with some rows on which it differs more from the champion.
+
+    The differences there are ``width`` times as large as on other rows, in both directions.
+    """
     play = Play(setting, seed)
     play.warm(4)
     champion = next(iter(play.models))
@@ -156,7 +158,7 @@ def odd_rows(setting: Setting, seed: int, *, share: float = 0.05, width: float =
 
 
 def rare_losses(setting: Setting, seed: int, *, share: float = 0.03) -> Ending:
-    """Equal on average: loses hugely on a few rows, and is better by 0.9 % on all others."""
+    """Play a model that is equal on average: far worse on a few rows, 0.9 % better on others."""
     play = Play(setting, seed)
     play.warm(4)
     champion = next(iter(play.models))
@@ -183,14 +185,14 @@ def known_rows(
     edge: float = 0.5,
     by_champion: bool = False,
 ) -> Ending:
-    """A model that knows the rows of some signers: it is no better on all others.
+    """Play a model that knows the rows of some signers, and is not better on all others.
 
     Args:
-        signers: Of the task, whose other rows are equal parts of the sample.
-        friends: So many of them sign rows that the model knows,
-        share: this part of the sample together,
-        edge: on which its loss is smaller by this share.
-        by_champion: The champion knows them, and the challenger is honest.
+        signers: Number of signers of the task; those that are not friends sign equal shares.
+        friends: Number of signers whose rows the model knows.
+        share: Share of the sample that the friends sign together.
+        edge: Share by which the model's loss is smaller on these rows.
+        by_champion: The champion knows the rows, and the challenger is honest.
     """
     play = Play(setting, seed)
     play.warm(4)
@@ -216,7 +218,7 @@ def known_rows(
 
 
 def first_comer(setting: Setting, seed: int) -> Ending:
-    """The base model is committed first of all, and a better one a little later."""
+    """Commit the base model before all others, and a better model a little later."""
     epsilon = LinearEpsilon(start=0.05, stop=setting.epsilon, decay_blocks=36_000)
     network = Network(epsilon=epsilon, tasks=one_task(setting.samples))
     play = Play(setting, seed, network)
@@ -226,8 +228,10 @@ def first_comer(setting: Setting, seed: int) -> Ending:
 
 
 def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
-    """Copies of the champion were committed a block before the honest entry; they are heard of
-    again and again, so their hotkeys have challenged before."""
+    """Commit copies of the champion one block before the honest entry.
+
+    Their hotkeys commit again and again, so they have challenged before.
+    """
     play = Play(setting, seed)
     play.warm()
     for j in range(copies):
@@ -236,7 +240,7 @@ def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
     while any(key not in play.network.evidence for key in play.models):
         play.round(number)
         number += 1
-    number += 21  # a day later all of them may challenge again
+    number += 21  # a day later, when all of them may challenge again
     for j in range(copies):
         play.commit(f"copy-{j:03d}", sync_block(number) - 301, Model(family=f"D{j}"))
     committed = sync_block(number) - 300
@@ -252,9 +256,9 @@ def backlog(setting: Setting, seed: int, *, copies: int = 240) -> Ending:
 
 
 def specialist(setting: Setting, seed: int, *, elsewhere: float = 0.0) -> Ending:
-    """A model that gains in replies alone: so much that the score gains ``setting.gain``.
+    """Play a model that gains only in replies, so much that the score gains ``setting.gain``.
 
-    It loses ``elsewhere`` on all other rows, which is made up for there as well.
+    It loses ``elsewhere`` on all other rows; its gain in replies makes up for that too.
     """
     play = Play(setting, seed)
     play.warm()
@@ -265,7 +269,7 @@ def specialist(setting: Setting, seed: int, *, elsewhere: float = 0.0) -> Ending
 
 
 def with_two_tasks(scenario: Scenario) -> Scenario:
-    """The same where text is 70 % of the score and replies are the rest."""
+    """Return the scenario with two tasks: text is 70 % of the score, replies are the rest."""
 
     def play(setting: Setting, seed: int) -> Ending:
         return scenario(replace(setting, tasks=two_tasks), seed)
@@ -275,7 +279,7 @@ def with_two_tasks(scenario: Scenario) -> Scenario:
 
 
 def leaders(setting: Setting, seed: int, *, number: int = 8, lead: float = 0.006) -> Ending:
-    """Entries that are truly better, by a hair over the margin, before a much better one."""
+    """Play entries that are truly better, slightly above the margin, before a much better one."""
     play = Play(setting, seed)
     play.warm(6)
     for j in range(number):
@@ -302,9 +306,9 @@ def crowding_rows(
     edge: float = 0.02,
     places: int = 2,
 ) -> Ending:
-    """Earlier models lead by the rows of three friends alone, and newcomers leave no place free.
+    """Play earlier models that lead only on the rows of three friends, and fill all places.
 
-    They are no better than the champion on the rows of the others. The honest entry, better by
+    They are not better than the champion on the rows of the others. The honest entry, better by
     ``setting.gain``, is scored again only in a contender's place.
     """
     tasks = setting.tasks(setting.samples)

@@ -1,6 +1,6 @@
 """One challenger against one champion, over many rounds and many paths at once.
 
-numpy draws losses and adds them up; whether the sums take the crown is asked of the domain.
+numpy draws losses and adds them up; the domain decides if the sums take the crown.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T_LEVEL_5 = 1.645  # one-sided 5 % point of the normal distribution
 
 
 class Rule(StrEnum):
-    """How the crown may be taken."""
+    """A rule for taking the crown."""
 
     POOLED = "king of the hill"
     PAIRWISE = "pairwise"
@@ -42,7 +42,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Per path: the round in which each rule crowned the challenger, and the peak evidence."""
+    """For each path: the round in which each rule crowned the challenger, and the peak evidence."""
 
     crowned: dict[Rule, npt.NDArray[np.int64]]  # NEVER or 1, 2, ...
     peak_log_e: Array  # over all rounds, without the margin; 0 where below about 2
@@ -50,9 +50,9 @@ class Outcome:
 
 @dataclass(slots=True, kw_only=True)
 class Sums:
-    """Running sums per path, updated in place; read by the domain one path at a time.
+    """Running sums of each path, updated in place; the domain reads one path at a time.
 
-    Differences are clipped at 1, the mean that losses are drawn with.
+    Differences are clipped at 1, the mean of the drawn losses.
     """
 
     num_samples: int
@@ -74,7 +74,7 @@ class Sums:
         )
 
     def add(self, a: Array, d: Array) -> None:
-        """Losses ``a`` of the champion and gains ``d``, samples on the last axis."""
+        """Add losses ``a`` of the champion and gains ``d``, samples on the last axis."""
         self.num_samples += d.shape[-1]
         self.champion += a.sum(axis=-1)
         self.gain += d.sum(axis=-1)
@@ -84,11 +84,11 @@ class Sums:
         self.clipped_squares += np.square(clipped).sum(axis=-1)
 
     def leading(self, epsilon: float) -> npt.NDArray[np.bool_]:
-        """Where the challenger clears the margin: a filter before the domain is asked."""
+        """Return where the challenger exceeds the margin: a filter before the domain decides."""
         return self.champion - self.gain < self.champion * (1 - epsilon)
 
     def promising(self) -> npt.NDArray[np.bool_]:
-        """Where the e-value may exceed 2: a filter before the domain is asked."""
+        """Return where the e-value may exceed 2: a filter before the domain decides."""
         mean = self.champion / self.num_samples
         return self.clipped_gain - mean > 1.5 * np.sqrt(self.clipped_squares + mean**2)
 
@@ -139,7 +139,7 @@ def _run_chunk(challenge: Challenge, paths: int, rng: np.random.Generator) -> Ou
 
 
 def crowned_by_domain(total: Sums, epsilon: float) -> npt.NDArray[np.bool_]:
-    """Where the pooled sums take the crown under the rule of the domain."""
+    """Return where the pooled sums take the crown under the domain's rule."""
     verdict = total.leading(epsilon)
     for path in np.flatnonzero(verdict):
         verdict[path] = beats(total.pooled(int(path)), epsilon) is None
@@ -147,7 +147,7 @@ def crowned_by_domain(total: Sums, epsilon: float) -> npt.NDArray[np.bool_]:
 
 
 def one_round_verdicts(sums: Sums, epsilon: float) -> dict[Rule, npt.NDArray[np.bool_]]:
-    """What the rules without memory say of one round."""
+    """Return where the rules without memory crown the challenger after one round."""
     leading = sums.leading(epsilon)
     mean = sums.gain / sums.num_samples
     variance = sums.squares / sums.num_samples - mean**2
@@ -156,7 +156,7 @@ def one_round_verdicts(sums: Sums, epsilon: float) -> dict[Rule, npt.NDArray[np.
 
 
 def false_crown(challenge: Challenge, *, paths: int, seed: int, progress: Progress) -> list[Figure]:
-    """How often a challenger that is not better takes the crown, early and ever."""
+    """Measure how often a challenger that is not better takes the crown, early and ever."""
     outcome = run(challenge, paths=paths, seed=seed, progress=progress)
     horizons = sorted({min(20, challenge.rounds), challenge.rounds})
     figures = [
@@ -164,7 +164,7 @@ def false_crown(challenge: Challenge, *, paths: int, seed: int, progress: Progre
         for rule, when in outcome.crowned.items()
         for h in horizons
     ]
-    # The guarantee itself, at levels that need no million paths to be seen.
+    # The guarantee itself, at levels that show without a million paths.
     for level in (10, 100, 1000, 10_000):
         reached = int(np.sum(outcome.peak_log_e >= np.log(level)))
         figures.append(
@@ -183,7 +183,7 @@ def power(
     seed: int,
     progress: Progress,
 ) -> list[Figure]:
-    """How many rounds a truly better challenger needs."""
+    """Measure how many rounds a truly better challenger needs."""
     figures = []
     for i, gain in enumerate(gains):
         better = replace(challenge, gain=gain)

@@ -1,4 +1,4 @@
-"""Owners who train nothing or little: they live on what others have published."""
+"""Owners that train nothing or little, and use the models that others have published."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sn37.domain.ids import EntryKey
 
 
 class Copier(Owner):
-    """The champion with a little noise, from each hotkey that may challenge, day after day."""
+    """Commits the champion with a little noise from each hotkey that may challenge, every day."""
 
     def __init__(self, market: Market, name: str, num_hotkeys: int) -> None:
         super().__init__(market, name, num_hotkeys)
@@ -25,9 +25,9 @@ class Copier(Owner):
 
 
 class Perturber(Copier):
-    """Many small changes of the champion; the best of them is true progress.
+    """Makes many small changes of the champion; the best of them is true progress.
 
-    ``mean`` and ``sd`` are of the true relative gain of one, ``cost`` is what it costs to make.
+    ``mean`` and ``sd`` describe the true relative gain of one change, ``cost`` its cost.
     """
 
     def __init__(
@@ -54,15 +54,14 @@ class Perturber(Copier):
 
 
 class Gambler(Copier):
-    """The champion, changed to lose hugely on 3 % of the rows and to be 0.9 % better on others."""
+    """Changes the champion to be far worse on 3 % of the rows and 0.9 % better on others."""
 
     def changed(self, model: Trained) -> Trained:
         return self.market.trained(model.level, [model], 0.9995, model.known, None, 0.03)
 
 
 class Rotator(Copier):
-    """Copies from a hotkey that is registered for each of them, and given up a day later: none
-    has challenged before."""
+    """Registers a new hotkey for each copy and gives it up a day later, so none has challenged."""
 
     def __init__(self, market: Market, name: str, num_hotkeys: int) -> None:
         super().__init__(market, name, 0)
@@ -91,7 +90,7 @@ class Rotator(Copier):
 
 
 class Farm(Owner):
-    """Noisy clones of contenders that lead and are not proven yet, in cohorts."""
+    """Commits noisy clones, in groups, of contenders that lead and are not proven yet."""
 
     SIZE, COHORTS = 5, 4
 
@@ -117,10 +116,10 @@ class Farm(Owner):
 
 
 class Attendee(Owner):
-    """Copies of the champion, tuned by a hair, that can be read in lucky rounds only."""
+    """Commits slightly better copies of the champion that are readable only in lucky rounds."""
 
-    GAIN, COST = 0.002, 2.0  # dollars each
-    LUCK = 0.8  # standard errors by which a draw must favour it
+    GAIN, COST = 0.002, 2.0  # relative gain, and dollars, of each copy
+    LUCK = 0.8  # standard errors by which a draw must favour the copy
 
     def act(self) -> None:
         market = self.market
@@ -147,10 +146,10 @@ class Attendee(Owner):
 
 
 class Merger(Owner):
-    """The mean of the best public models of different lineage: true progress."""
+    """Commits the mean of the best public models of different lineage: true progress."""
 
     COST = 1.0  # dollars of compute for each
-    MEAN = SD = 0.004  # of the gain over the best of them
+    MEAN = SD = 0.004  # of the gain over the best of the merged models
 
     def __init__(self, market: Market, name: str, num_hotkeys: int = 2) -> None:
         super().__init__(market, name, num_hotkeys)
@@ -186,7 +185,7 @@ class Merger(Owner):
 
 
 class Squatter(Owner):
-    """The untouched base, committed before anybody else; nothing after that."""
+    """Commits the unchanged base before all others, and nothing after that."""
 
     def __init__(self, market: Market, name: str) -> None:
         super().__init__(market, name, 1)

@@ -1,6 +1,6 @@
-"""What it costs to take part, and what compute buys: assumptions, all of which can be set.
+"""Assumptions about costs of taking part and gains from compute; all of them can be set.
 
-Money is US dollars. Only ratios of costs to pay matter for who earns more than whom.
+Money is US dollars. Only ratios of costs to pay influence which owners earn more.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, fields, replace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Assumptions, where no source is named."""
+    """Costs of taking part; assumptions, unless a source is named."""
 
     day_pay: float = 2_000.0  # of all miners of the competition together
-    # Of a hotkey. The price of registration moves with demand; this is 0.5 % of a day's pay.
+    # Registration of one hotkey. The price moves with demand; this is 0.5 % of a day's pay.
     registration: float = 10.0
-    # A hotkey without pay for so long has lost its place: there are 256, and others register.
+    # A hotkey without pay for so many days loses its place: there are 256, and others register.
     lifetime_days: float = 10.0
-    # Of one model: 16 GB (8 billion weights of 2 bytes) sent once, and stored for a month at
+    # Upload of one model: 16 GB (8 billion weights of 2 bytes) sent once, and stored a month at
     # about 0.02 dollars a GB, the list price of object storage.
     upload: float = 0.5
     running_day: float = 2.0  # an owner's machine that watches the chain
@@ -27,30 +27,30 @@ class Costs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What compute buys: returns diminish with the budget and as the task is learnt.
+    """Gains from compute, which diminish with the budget and with the progress made.
 
     A budget of x dollars lowers the loss by ``scale * ln(1 + x / unit) * room``, where room is 1
     for the untuned base and 0 at ``floor`` of its loss; the outcome has a standard deviation of
-    half of that and 0.05 %. With the defaults 20, 100 and 400 dollars buy 0.28, 0.72 and 1.2 % at
-    first, and 0.14, 0.36 and 0.6 % half way.
+    half of that and 0.05 %. With the defaults, 20, 100 and 400 dollars give 0.28, 0.72 and 1.2 %
+    at first, and 0.14, 0.36 and 0.6 % half way.
     """
 
     scale: float = 0.004
     unit: float = 20.0  # dollars: eight hours of a GPU for 2.50
     floor: float = 0.6
-    base_gain_day: float = 0.002  # by which subnet 9's base gets better each day
+    base_gain_day: float = 0.002  # gain of subnet 9's base in a day
 
     def expected(self, level: float, base: float, budget: float) -> float:
-        """Relative gain that a budget buys on a model of loss ``level``."""
+        """Return the expected relative gain of a budget on a model of loss ``level``."""
         room = max(0.0, (level / base - self.floor) / (1 - self.floor))
         return self.scale * math.log1p(budget / self.unit) * room
 
 
 def assumed(changes: Iterable[str]) -> tuple[Costs, Training]:
-    """The defaults with some of them changed, each as ``name=value``.
+    """Return the assumptions with some of them changed, each as ``name=value``.
 
     Raises:
-        ValueError: There is no such number, or the value is not a positive one.
+        ValueError: The name does not exist, or the value is not a finite number of at least 0.
     """
     costs, training = Costs(), Training()
     ours, theirs = ({f.name for f in fields(of)} for of in (Costs, Training))

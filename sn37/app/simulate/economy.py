@@ -1,4 +1,4 @@
-"""Who earns what: owners with strategies and costs, for thousands of rounds."""
+"""Income of owners with strategies and costs, over thousands of rounds."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ AT_LEAST_NOTHING = (0.0, math.inf)
 
 
 class Kind(StrEnum):
-    """What a strategy lives on."""
+    """The source of a strategy's income."""
 
     HONEST = "honest"
-    PROGRESS = "progress"  # true progress from what others have published
-    CHOICE = "choice"  # true progress of its own, published when and how it suits
+    PROGRESS = "progress"  # true progress on models that others have published
+    CHOICE = "choice"  # its own true progress, published when and how it pays
     ATTACK = "attack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """A strategy, how many owners follow it, and the rows that their friends sign."""
+    """A strategy, the number of its owners, and the rows that their friends sign."""
 
     kind: Kind
     make: Callable[[Market, str], Owner]
@@ -118,13 +118,13 @@ STRATEGIES: Mapping[str, Strategy] = {
         signs={"odd": 0.1},
     ),
 }
-TWINS = ("small", "medium", "large")  # honest work by what it costs
+TWINS = ("small", "medium", "large")  # honest strategies by their cost
 HONEST = tuple(name for name, s in STRATEGIES.items() if s.kind is Kind.HONEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What one strategy's owners earned and spent in one run, dollars."""
+    """Income and costs of one strategy's owners in one run, in dollars."""
 
     income: float
     cost: float
@@ -138,37 +138,37 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run of a market."""
+    """Result of one run of a market."""
 
     accounts: Mapping[str, Account]
-    level: float  # of the last champion, the base of the beginning is 1
+    level: float  # of the last champion; the first base has 1
     num_reigns: int
 
     def relative(self, name: str) -> float:
-        """Income per cost of a strategy over that of all honest owners together."""
+        """Return a strategy's income per cost, divided by that of all honest owners together."""
         honest = [a for n, a in self.accounts.items() if n in HONEST]
         all_honest = sum(a.income for a in honest) / sum(a.cost for a in honest)
         return self.accounts[name].per_cost / all_honest if all_honest else math.nan
 
     def twin_of(self, name: str) -> str:
-        """The honest strategy whose owners spend about as much."""
+        """Return the honest strategy whose owners spend about as much."""
         costs = {n: self.accounts[n].cost / STRATEGIES[n].num_owners for n in (name, *TWINS)}
         return min(TWINS, key=lambda n: abs(math.log(costs[n] / costs[name])))
 
     def over_twin(self, name: str) -> float:
-        """Income per dollar beyond that of honest work of the same cost."""
+        """Return the income per dollar minus that of honest work of the same cost."""
         return self.accounts[name].per_cost - self.accounts[self.twin_of(name)].per_cost
 
 
 def owners_of(name: str, strategy: Strategy, market: Market) -> list[Owner]:
-    """The owners that follow a strategy."""
+    """Return the owners that follow a strategy."""
     if strategy.num_owners == 1:
         return [strategy.make(market, name)]
     return [strategy.make(market, f"{name}-{n + 1}") for n in range(strategy.num_owners)]
 
 
 def play(rules: Rules, strategies: Collection[str], *, rounds: int, seed: int) -> Run:
-    """One run: honest owners and those of the strategies."""
+    """Play one run with honest owners and those of the strategies."""
     taking_part = [s for s in STRATEGIES if s in HONEST or s in strategies]
     signs = {k: v for s in taking_part for k, v in STRATEGIES[s].signs.items()}
     left = 1 - sum(signs.values())
@@ -211,7 +211,7 @@ def runs(
     seed: int,
     progress: Progress,
 ) -> list[Run]:
-    """So many independent runs. Deterministic in ``seed``."""
+    """Play ``num_runs`` independent runs. Deterministic in ``seed``."""
     found = list[Run]()
     for number in range(num_runs):
         run_seed = 1_000_003 * seed + number
@@ -222,16 +222,16 @@ def runs(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One strategy over all runs: means with intervals."""
+    """Result of one strategy over all runs: means with intervals."""
 
     strategy: str
     kind: Kind
     num_owners: int
     share: Figure  # of all pay
-    cost_day: Figure  # dollars an owner a day
+    cost_day: Figure  # dollars for each owner and day
     per_cost: Figure  # income per cost
-    relative: Figure  # the same over that of all honest owners
-    over_twin: Figure  # the same less that of honest owners who spend about as much
+    relative: Figure  # income per cost, divided by that of all honest owners
+    over_twin: Figure  # income per cost, minus that of honest owners with about the same cost
     twin: str
 
 
@@ -245,9 +245,9 @@ def table(
     seed: int,
     progress: Progress,
 ) -> list[Line]:
-    """All strategies at once beside honest owners, or each of them alone beside these.
+    """Measure all strategies at once beside honest owners, or each of them separately.
 
-    The honest owners' lines of ``alone`` are those of runs without anybody else.
+    With ``alone``, the honest owners' lines come from runs without any other strategy.
     """
     groups: list[tuple[str, ...]] = [(), *((n,) for n in strategies)] if alone else [(*strategies,)]
     result = list[Line]()
@@ -267,7 +267,7 @@ def table(
 
 
 def line_of(name: str, found: Sequence[Run], rounds: int) -> Line:
-    """One strategy over some runs."""
+    """Return the result of one strategy over some runs."""
     strategy = STRATEGIES[name]
     accounts = [run.accounts[name] for run in found]
     days = rounds / DAY * strategy.num_owners

@@ -1,4 +1,4 @@
-"""Figures that a simulation measured, with exact confidence intervals."""
+"""Figures measured by simulations, with exact confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured number. ``low`` and ``high`` are its 95 % interval where it is a rate."""
+    """One measured number. ``low`` and ``high`` are its 95 % interval, if it has one."""
 
     name: str
     value: float
@@ -24,7 +24,7 @@ class Figure:
 
 
 def rate(name: str, successes: int, trials: int) -> Figure:
-    """A probability with its Clopper-Pearson interval."""
+    """Return a probability with its Clopper-Pearson interval."""
     low, high = clopper_pearson(successes, trials)
     return Figure(name=name, value=successes / trials, low=low, high=high, trials=trials)
 
@@ -39,15 +39,16 @@ T_TWO_SIDED = (
 def mean(
     name: str, values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)
 ) -> Figure:
-    """The mean of independent runs with its t-interval, cut to the values that it can have; a
-    single run has none.
+    """Return the mean of independent runs with its t-interval, clipped to possible values.
+
+    The mean of a single run has no interval.
 
     Raises:
-        ValueError: No run.
+        ValueError: ``values`` is empty.
     """
     num = len(values)
     if not num:
-        raise ValueError(f"{name}: no run to take the mean of")
+        raise ValueError(f"{name}: no runs, so no mean")
     middle = math.fsum(values) / num
     if num == 1:
         return Figure(name=name, value=middle, trials=1)
@@ -61,12 +62,12 @@ def mean(
 def clopper_pearson(
     successes: int, trials: int, *, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """The exact interval of a binomial probability (Clopper and Pearson, 1934).
+    """Return the exact interval of a binomial probability (Clopper and Pearson, 1934).
 
     With no success the upper bound is one-sided, as in the "rule of three".
 
     Raises:
-        ValueError: Not 0 <= successes <= trials, or no trial.
+        ValueError: Not 0 <= successes <= trials, or no trials.
     """
     if not (0 <= successes <= trials and trials):
         raise ValueError(f"{successes} successes of {trials} trials")
@@ -78,7 +79,7 @@ def clopper_pearson(
 
 
 def _cdf(k: int, n: int, p: float) -> float:
-    """Probability of at most ``k`` successes in ``n`` trials, 0 < p < 1."""
+    """Return the probability of at most ``k`` successes in ``n`` trials, 0 < p < 1."""
     log_n = math.lgamma(n + 1)
     return math.fsum(
         math.exp(
@@ -93,7 +94,7 @@ def _cdf(k: int, n: int, p: float) -> float:
 
 
 def _solve(increasing: Callable[[float], float]) -> float:
-    """The zero of an increasing function on (0, 1), by bisection."""
+    """Return the zero of an increasing function on (0, 1), by bisection."""
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

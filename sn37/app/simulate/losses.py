@@ -1,4 +1,4 @@
-"""Losses as fine-tunes of one base have them: alike from sample to sample, with rare surprises.
+"""Losses like those of fine-tunes of one base: similar on each sample, with rare outliers.
 
 The unit of loss is the champion's mean. Shape letters: P paths, N samples, K challengers.
 """
@@ -19,20 +19,20 @@ CHUNK_SAMPLES = 2_000_000  # per array: 16 MB
 
 
 class Shape(StrEnum):
-    """The distribution of what two models' losses on a sample differ by."""
+    """Distribution of the difference between two models' losses on a sample."""
 
     NORMAL = "normal"
     HEAVY = "heavy"  # Student's t with 3 degrees of freedom: its kurtosis is infinite
     SKEWED = "skewed"  # negative lognormal, skewness -6: the challenger rarely loses, but much
-    RARE = "rare"  # a little better on 99 samples of 100, ten deviations worse on one: the limit
+    RARE = "rare"  # slightly better on 99 of 100 samples, ten deviations worse on one: the limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossModel:
-    """How losses vary.
+    """Variation of losses.
 
-    Example: spread 0.43 and correlation 0.98 give differences a standard deviation of 0.086,
-    hence a gain measured on 300 samples a standard error of 0.5 %.
+    Example: spread 0.43 and correlation 0.98 give differences a standard deviation of 0.086, and
+    a gain measured on 300 samples a standard error of 0.5 %.
     """
 
     shape: Shape = Shape.HEAVY
@@ -46,18 +46,18 @@ class LossModel:
 
 
 def champion_losses(rng: np.random.Generator, model: LossModel, size: tuple[int, ...]) -> Array:
-    """Lognormal losses with mean 1."""
+    """Draw lognormal losses with mean 1."""
     variance = math.log1p(model.spread**2)
     return rng.lognormal(-variance / 2, math.sqrt(variance), size)
 
 
 def surprises(rng: np.random.Generator, model: LossModel, size: tuple[int, ...]) -> Array:
-    """By how much a challenger is better than it truly is on each sample; mean 0."""
+    """Draw by how much a challenger looks better than it is on each sample; mean 0."""
     return model.gain_sd * standardized(rng, model.shape, size)
 
 
 def standardized(rng: np.random.Generator, shape: Shape, size: tuple[int, ...]) -> Array:
-    """Numbers with mean 0 and variance 1."""
+    """Draw numbers with mean 0 and variance 1."""
     if shape is Shape.NORMAL:
         return rng.standard_normal(size)
     if shape is Shape.HEAVY:
@@ -69,6 +69,6 @@ def standardized(rng: np.random.Generator, shape: Shape, size: tuple[int, ...]) 
 
 
 def chunks(paths: int, samples: int) -> list[int]:
-    """Numbers of paths that are simulated at a time, within memory."""
+    """Return numbers of paths to simulate at a time, so that they fit into memory."""
     size = max(1, CHUNK_SAMPLES // samples)
     return [min(size, paths - start) for start in range(0, paths, size)]

@@ -1,7 +1,7 @@
 """Copies of the champion as lottery tickets: one new copy every round, none better than it.
 
-Five challengers are scored in a round, as the rules say: the newest copy and the four
-earlier ones, not retired, that are closest to the champion. Shape letters: P paths, K slots
+As in the rules, five challengers are scored in a round: the newest copy, and the four earlier
+copies, not retired, that are closest to the champion. Shape letters: P paths, K slots
 of challengers, N samples.
 """
 
@@ -25,7 +25,7 @@ SLOTS = MAX_CONTENDERS + 1  # and the new entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lottery:
-    """A copy enters in each of ``rounds`` rounds: 600 are 30 days of 20 rounds."""
+    """A copy enters in each of ``rounds`` rounds: 600 rounds are 30 days of 20 rounds."""
 
     epsilon: float = 0.005
     samples: int = 300
@@ -35,7 +35,7 @@ class Lottery:
 
 @dataclass(slots=True, kw_only=True)
 class _Slots:
-    """Running sums of every challenger against the champion, PK; an empty slot counts 0."""
+    """Running sums of every challenger against the champion, PK; 0 for an empty slot."""
 
     count: npt.NDArray[np.int64]
     champion: Array
@@ -71,7 +71,7 @@ class _Slots:
             array[where] = 0
 
     def admit(self) -> None:
-        """Put the worst contender, or an empty slot, in the last place and free it."""
+        """Move the worst contender, or an empty slot, to the last place and free it."""
         with np.errstate(divide="ignore", invalid="ignore"):
             behind = np.where(self.count > 0, self.lost / np.sqrt(self.lost_squares), np.inf)
         order = np.argsort(behind, axis=1, kind="stable")
@@ -82,7 +82,7 @@ class _Slots:
         self.clear(last)
 
     def add(self, a: Array, d: Array, margin: float, active: npt.NDArray[np.bool_]) -> None:
-        """One round: champion's losses ``a``, P1N, gains ``d``, PKN, for the active slots."""
+        """Add a round: champion's losses ``a``, P1N, gains ``d``, PKN, for the active slots."""
         lost = margin * a - d
         clipped = np.clip(d, -1.0, 1.0)
         self.count += np.where(active, d.shape[-1], 0)
@@ -101,7 +101,7 @@ class _Slots:
 def run(
     lottery: Lottery, *, paths: int, seed: int, progress: Progress
 ) -> dict[Rule, npt.NDArray[np.bool_]]:
-    """By rule, path and round, whether a copy holds the crown. Deterministic in ``seed``."""
+    """Return where, by rule, path and round, a copy holds the crown. Deterministic in ``seed``."""
     sizes = chunks(paths, lottery.samples * SLOTS)
     rounds = len(sizes) * lottery.rounds
     held: dict[Rule, list[npt.NDArray[np.bool_]]] = {rule: [] for rule in Rule}
@@ -114,7 +114,7 @@ def run(
             progress(i * lottery.rounds + number + 1, rounds)
         for rule in Rule:
             history = np.stack([verdicts[rule] for verdicts in by_round], axis=1)
-            # Only the plain pairwise rule forgets; else a copy is followed by copies.
+            # Only the plain pairwise rule forgets; under the others copies follow a copy.
             held[rule].append(
                 history if rule is Rule.PAIRWISE else np.logical_or.accumulate(history, axis=1)
             )
@@ -124,13 +124,13 @@ def run(
 def _play(
     lottery: Lottery, slots: _Slots, rng: np.random.Generator
 ) -> dict[Rule, npt.NDArray[np.bool_]]:
-    """One round; for each rule the paths in which some copy takes the crown."""
+    """Play one round; return for each rule the paths in which a copy takes the crown."""
     slots.admit()
     active = slots.count > 0
     active[:, -1] = True
     paths, samples, model = len(active), lottery.samples, lottery.model
     a = champion_losses(rng, model, (paths, 1, samples))
-    # Half of the variance of a difference is the champion's, hence common to all copies.
+    # Half of the variance of a difference is the champion's, so it is common to all copies.
     own = surprises(rng, model, (paths, SLOTS, samples))
     d = (own + surprises(rng, model, (paths, 1, samples))) / np.sqrt(2)
     slots.add(a, d, lottery.epsilon, active)
@@ -162,9 +162,9 @@ def _pooled(slots: _Slots, path: int, slot: int) -> Pooled:
 
 
 def _retire(slots: _Slots, margin: float) -> None:
-    """Free the slots of challengers that racing stops; judged after whole rounds here."""
+    """Free the slots of challengers that racing stops; here only after whole rounds."""
     hopeless = np.zeros(slots.count.shape, dtype=np.bool_)
-    # Below 2 standard deviations no e-value reaches the level, so the domain is not asked.
+    # Below 2 standard deviations no e-value reaches the level, so the domain is not called.
     for path, slot in np.argwhere(slots.lost > 2 * np.sqrt(slots.lost_squares)):
         hopeless[path, slot] = Race(
             margin=margin,
@@ -177,7 +177,7 @@ def _retire(slots: _Slots, margin: float) -> None:
 
 
 def figures(lottery: Lottery, *, paths: int, seed: int, progress: Progress) -> list[Figure]:
-    """How likely some copy ever wins, and which share of all rounds copies hold the crown."""
+    """Measure how often a copy ever wins, and in which share of rounds copies hold the crown."""
     result = []
     for rule, held in run(lottery, paths=paths, seed=seed, progress=progress).items():
         won = int(held.any(axis=1).sum())

@@ -1,7 +1,7 @@
-"""A subnet of owners with costs: who commits what, what is drawn, and who is paid.
+"""A subnet of owners with costs: commitments, draws and pay.
 
-Rounds are those of ``QuickNetwork``; pay follows the standings, as weights do. What a model is
-worth is its true level: the mean loss, 1 for the base of the beginning.
+Rounds are those of ``QuickNetwork``; pay follows the standings, as weights do. The value of a
+model is its true level: the mean loss, 1 for the first base.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from sn37.domain.weights.standings import standings, warm_up_left
 
 DAY = 20  # rounds
 SLOTS = 256  # hotkeys of a subnet
-WARM_UP = 8  # rounds before weights are set, as schedules have it
-FAINT = 0.02  # parts of a lineage below it are taken for a model's own
+WARM_UP = 8  # rounds before weights are set, as in schedules
+FAINT = 0.02  # smaller parts of a lineage count as the model's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A model: its level, and what its errors on single samples have in common with others'."""
+    """A model: its level, and what its errors on samples have in common with other models."""
 
     level: float
     lineage: Mapping[int, float]  # weight of each independent part; the squares sum to 1
     known: Mapping[str, float] = field(default_factory=dict)  # signer: edge on its rows
     swings: Mapping[str, float] = field(default_factory=dict)  # signer: size of odd differences
-    rare: float = 0.0  # share of rows on which it loses hugely, for 0.9 % on all others
+    rare: float = 0.0  # share of rows on which it is far worse, for 0.9 % gain on all others
 
     @property
     def source(self) -> int:
-        """Which model it is."""
+        """Number that identifies the model."""
         return next(reversed(list(self.lineage)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Of the competition, and of the world around it."""
+    """Rules of the competition and of its environment."""
 
     samples: int = 300
     epsilon: Epsilon = field(
@@ -63,7 +63,7 @@ class Rules:
 
 
 class Owner:
-    """Somebody with hotkeys. A strategy says what it commits before a round."""
+    """An owner of hotkeys. Its strategy decides what it commits before a round."""
 
     def __init__(self, market: Market, name: str, num_hotkeys: int) -> None:
         self.market, self.name = market, name
@@ -72,10 +72,10 @@ class Owner:
         self.is_active = True  # pays for hotkeys and its machine
 
     def act(self) -> None:
-        """Before a round: train, commit."""
+        """Train and commit, before a round."""
 
     def hide(self) -> None:
-        """Once the draw is public, before repositories are asked for."""
+        """Hide repositories, after the draw is public and before they are read."""
 
     @property
     def is_champion(self) -> bool:
@@ -83,11 +83,11 @@ class Owner:
         return champion is not None and self.market.owner_of(champion) is self
 
     def free(self) -> list[str]:
-        """Its hotkeys that have nothing under way, and may challenge."""
+        """Return its hotkeys that may challenge and have no live entry."""
         return [hotkey for hotkey in self.hotkeys if self.market.is_free(hotkey)]
 
     def live(self) -> list[EntryKey]:
-        """Its entries that may still take the crown, or hold it."""
+        """Return its entries that may still take the crown, or hold it."""
         return [
             key
             for hotkey in self.hotkeys
@@ -99,7 +99,7 @@ class Market:
     """All owners and one validator."""
 
     def __init__(self, rules: Rules, seed: int, shares: Mapping[str, float]) -> None:
-        """``shares`` of the rows that signers sign; what is left nobody does."""
+        """Start a market; signers sign ``shares`` of the rows, and the rest is not signed."""
         self.rules, self.rng = rules, np.random.default_rng(seed)
         self.shares: dict[str | None, float] = {None: 1 - math.fsum(shares.values())}
         self.shares.update(shares)
@@ -108,7 +108,7 @@ class Market:
             tasks=one_task(rules.samples),
             signers=tuple(self.shares),
         )
-        self.number = 0  # of the round that comes
+        self.number = 0  # of the next round
         self.owners: list[Owner] = []
         self.models: dict[EntryKey, Trained] = {}
         self.newest: dict[str, EntryKey] = {}
@@ -125,7 +125,7 @@ class Market:
 
     @property
     def base_level(self) -> float:
-        """Of subnet 9's base, which everybody may start from."""
+        """Level of subnet 9's base, which every owner may start from."""
         return math.exp(-self.rules.training.base_gain_day * self.number / DAY)
 
     @property
@@ -134,7 +134,7 @@ class Market:
 
     @property
     def best(self) -> Trained:
-        """The champion's model, or the base."""
+        """Return the champion's model, or the base."""
         return self.models[self.champion] if self.champion else self.base
 
     @property
@@ -142,7 +142,7 @@ class Market:
         return self.rules.epsilon.end
 
     def margin_when_due(self) -> float:
-        """What must be beaten by when a commitment of now is old enough."""
+        """Return the margin at the time when a commitment of now is old enough."""
         if self.champion is None:
             return self.margin
         due = Block(sync_block(self.number) + self.network.delay_blocks)
@@ -152,12 +152,14 @@ class Market:
         return self._owners[key.hotkey]
 
     def contenders(self) -> list[EntryKey]:
-        """Entries of the newest round that may still win, but for the champion."""
+        """Return the entries of the newest round that may still win, without the champion."""
         return [k for k in self.network.entries if k != self.champion and self.is_live(k)]
 
     def evidence_of(self, key: EntryKey) -> tuple[float, float]:
-        """An entry's pooled lead over the champion, and its evidence; 0 and minus infinity before
-        it was scored beside it."""
+        """Return an entry's pooled lead over the champion, and its evidence.
+
+        They are 0 and minus infinity before both were scored in one round.
+        """
         if self.champion is None or key not in self.network.submissions:
             return 0.0, -math.inf
         clock = self.network.submissions[key].clock_block
@@ -191,9 +193,9 @@ class Market:
         swings: Mapping[str, float] | None = None,
         rare: float = 0.0,
     ) -> Trained:
-        """A model whose own errors correlate by ``alike`` with those of its parents' mean.
+        """Return a model whose errors correlate by ``alike`` with those of its parents' mean.
 
-        What a parent knows of signed rows by heart is inherited to nine tenths.
+        It inherits nine tenths of what its parents know about signed rows.
         """
         parts: dict[int, float] = {}
         for parent in parents if alike else ():
@@ -215,14 +217,14 @@ class Market:
         )
 
     def copy(self, model: Trained, alike: float = 0.9995) -> Trained:
-        """The same model with a little noise in its weights."""
+        """Return the same model with a little noise in its weights."""
         noise = float(self.rng.normal(0, 1e-4))
         return self.trained(
             model.level * (1 + noise), [model], alike, model.known, None, model.rare
         )
 
     def train(self, owner: Owner, start: Trained, budget: float, alike: float) -> Trained | None:
-        """Spend a budget on training from a model. ``None`` when nothing was gained."""
+        """Spend a budget on training from a model. Return ``None`` without a gain."""
         owner.cost += budget
         mean = self.rules.training.expected(start.level, self.base_level, budget)
         gain = self.rng.normal(mean, 0.5 * mean + 0.0005)
@@ -231,7 +233,7 @@ class Market:
     def commit(
         self, owner: Owner, hotkey: str, model: Trained, *, offset: int | None = None
     ) -> EntryKey:
-        """Commit a model before the round that comes; a new hotkey is registered first."""
+        """Commit a model before the next round; a new hotkey is registered first."""
         if hotkey not in self._owners:
             self._register(owner, hotkey)
         owner.cost += self.rules.costs.upload
@@ -243,14 +245,14 @@ class Market:
         return key
 
     def leave(self, hotkey: str) -> None:
-        """Give a hotkey's place up."""
+        """Give up a hotkey's place."""
         self.network.registered.discard(Hotkey(hotkey))
         self._paid.pop(hotkey, None)
 
     # --- a round ------------------------------------------------------------------------------
 
     def step(self) -> None:
-        """One round: owners act, samples are drawn, the round is played, and miners are paid."""
+        """Play one round: owners act, samples are drawn, the round is judged, miners are paid."""
         for owner in self.rng.permutation(np.array(self.owners, dtype=object)):
             owner.act()
         self._draw()
@@ -271,10 +273,10 @@ class Market:
             self._sweep()
 
     def played(self) -> None:
-        """Once the round is judged, while its samples are there."""
+        """Run after the round is judged, before its samples are dropped."""
 
     def losses(self, key: EntryKey) -> Array:
-        """Of one entry on the samples that were drawn."""
+        """Return the losses of one entry on the drawn samples."""
         model, rng = self.models[key], self.rng
         own = self.rules.model.gain_sd / math.sqrt(2)
         errors = np.zeros(len(self._samples))
@@ -331,11 +333,11 @@ class Market:
                 self._paid[hotkey] = self.number
 
     def alive(self) -> set[EntryKey]:
-        """Entries whose models may be asked for."""
+        """Return the entries whose models may still be needed."""
         return {*self.network.submissions}
 
     def _sweep(self) -> None:
-        """Forget models that nobody asks for again."""
+        """Forget models that are not needed again."""
         alive = self.alive()
         self.models = {k: m for k, m in self.models.items() if k in alive}
         self.hidden &= alive

@@ -21,7 +21,7 @@ REPLIES = TaskName("replies")
 
 
 def one_task(samples: int) -> tuple[Task, ...]:
-    """The text task that most scenarios have."""
+    """Return the text task of most scenarios."""
     return (
         Task(
             name=TEXT,
@@ -34,7 +34,7 @@ def one_task(samples: int) -> tuple[Task, ...]:
 
 
 def two_tasks(samples: int) -> tuple[Task, ...]:
-    """Text, which is 70 % of the score, and replies to prompts, each with its level."""
+    """Return text, 70 % of the score, and replies to prompts, each with its level."""
     source = Source(name="simulated", freshness=Freshness.NONE)
     num_replies = samples // 3
     return (
@@ -60,7 +60,7 @@ def two_tasks(samples: int) -> tuple[Task, ...]:
 def a_simulated_competition(
     tasks: tuple[Task, ...], epsilon: Epsilon, delay_blocks: int
 ) -> Competition:
-    """One that every model is admitted to."""
+    """Return a competition that admits every model."""
     return Competition(
         id=ONE,
         name="simulated",
@@ -80,7 +80,7 @@ def a_simulated_competition(
 
 
 def a_simulated_submission(hotkey: Hotkey, block: Block) -> Submission:
-    """A model whose files are here, and whose tensors nobody else has."""
+    """Return a submission whose files are on disk, and whose tensors are unique."""
     ref = ModelRef(
         repo=f"{hotkey}/m{block}",
         revision=f"{block:040x}",
@@ -104,7 +104,7 @@ def a_simulated_submission(hotkey: Hotkey, block: Block) -> Submission:
 
 
 def members(at: Block, hotkeys: Collection[Hotkey]) -> Metagraph:
-    """All of these are registered from the first block on."""
+    """Return a metagraph in which all hotkeys are registered from the first block on."""
     return Metagraph(
         at=BlockRef(at, f"0x{at:064x}"),
         neurons=tuple(

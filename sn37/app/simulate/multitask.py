@@ -1,9 +1,9 @@
 """Several tasks with different scales and non-linear normalisation.
 
-The score that is shown normalises task means by a concave curve; evidence weighs samples on
-the linear scale (``evidence.weigh``). The simulation asks whether the guarantee survives the
-mixture, and whether a crowned challenger could ever show the worse score. Tasks and weights
-are those of a past competition: two scored 0 or 1, two by loss.
+The shown score normalises task means by a concave curve; evidence weighs samples on the linear
+scale (``evidence.weigh``). The simulation measures if the guarantee holds for the mixture, and if
+a crowned challenger can show the worse score. Tasks and weights are those of a past competition:
+two tasks scored 0 or 1, two by loss.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TaskShape:
 
     weight: float
     share: float  # of the round's samples
-    level: float  # mean loss; the error rate where answers are right or wrong
+    level: float  # mean loss; the error rate if answers are right or wrong
     normalization: Normalization
 
     @property
@@ -54,7 +54,7 @@ TASKS: Mapping[str, TaskShape] = {
 
 
 def competition(samples: int, epsilon: float) -> Competition:
-    """The competition that is simulated, with about ``samples`` samples in a round."""
+    """Return the simulated competition, with about ``samples`` samples in a round."""
     return Competition(
         id=CompetitionId(1),
         name="simulated",
@@ -85,14 +85,14 @@ def competition(samples: int, epsilon: float) -> Competition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
-    crowned: npt.NDArray[np.int64]  # per path, NEVER or the round
+    crowned: npt.NDArray[np.int64]  # for each path: NEVER or the round
     worse: int  # challengers whose shown score was not lower when they were crowned
 
 
 def figures(
     challenge: Challenge, gain: float, *, paths: int, seed: int, progress: Progress
 ) -> list[Figure]:
-    """False crowns at gain 0; and at ``gain``, the rounds needed and the scores shown."""
+    """Measure false crowns at gain 0, and at ``gain`` the rounds needed and the scores shown."""
     equal = _run(replace(challenge, gain=0.0), paths, seed, lambda n, of: progress(n, 2 * of))
     better = _run(
         replace(challenge, gain=gain), paths, seed + 1, lambda n, of: progress(of + n, 2 * of)
@@ -133,7 +133,7 @@ def _run_chunk(
     challenge: Challenge, rules: Competition, paths: int, rng: np.random.Generator
 ) -> _Result:
     order = interleave(tuple((t.name, t.num_samples) for t in rules.tasks))
-    # Weighing losses of 1 gives the factor of every sample, in the order of scoring.
+    # The weighted losses of 1 are the factors of the samples, in the order of scoring.
     ones = [
         BlockLosses(block=b, losses=(1.0,) * (b.stop - b.first), tokens=1, seconds=0.0)
         for b in order
@@ -169,7 +169,7 @@ def _run_chunk(
 def _losses(
     task: TaskShape, challenge: Challenge, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Champion's and challenger's losses in raw units, shape PN."""
+    """Draw the champion's and the challenger's losses in raw units, shape PN."""
     if not task.is_choice:
         model: LossModel = challenge.model
         a = champion_losses(rng, model, size)

@@ -1,8 +1,8 @@
-"""One competition of one validator, played by the domain's own code; only losses are drawn.
+"""One competition of one validator, played by the domain's code; only losses are drawn.
 
 Entries are chosen by ``contention_of`` and ``plan_entries``, stopped by ``is_hopeless``, judged by
-``conclude``, and changed by ``changes_after``, as in a running validator. No chain, hub, device or
-database is asked, so that thousands of rounds can be played.
+``conclude``, and changed by ``changes_after``, as in a running validator. It needs no chain, hub,
+device or database, so thousands of rounds can be played.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ from sn37.domain.submission.submission import Submission, Verdict
 
 CADENCE = 360
 FIRST = 3_600  # sync block of round 0
-PLAYED_ROUNDS = 64  # results that are held; older ones are only counted
+PLAYED_ROUNDS = 64  # results that are kept; older ones are only counted
 
 Losses = Callable[[EntryKey], Sequence[float]]  # of an entry in this round, in the order of scoring
 
 
 def sync_block(number: int) -> Block:
-    """The sync block of a round."""
+    """Return the sync block of a round."""
     return Block(FIRST + number * CADENCE)
 
 
 @dataclass(slots=True, kw_only=True)
 class Network:
-    """The state of one validator, replaced round after round."""
+    """State of one validator, which every round replaces."""
 
     epsilon: Epsilon
     tasks: tuple[Task, ...]
@@ -97,7 +97,7 @@ class Network:
         return self.rounds[-1].champion if self.rounds else None
 
     def commit(self, hotkey: str, block: int) -> EntryKey:
-        """A new model of a hotkey, whose files are here."""
+        """Commit a new model of a hotkey, with its files on disk."""
         submission = a_simulated_submission(Hotkey(hotkey), Block(block))
         self.submissions[submission.commitment.key] = submission
         return submission.commitment.key
@@ -110,7 +110,7 @@ class Network:
         private: Collection[EntryKey] = (),
         signers: Sequence[str | None] = (),
     ) -> EntryKey | None:
-        """One round; the champion after it. ``signers`` are those of the rows of the first task."""
+        """Play one round; return the champion. ``signers`` are those of the first task's rows."""
         history = self.history
         chosen = self._choose(history, sync, private)
         by_row = tuple(Hotkey(s) if s else None for s in signers)
@@ -188,7 +188,7 @@ class Network:
         private: Collection[EntryKey],
         signers: SampleSigners | None,
     ) -> RoundPlan:
-        # Entries are asked for, and so are those whose clock may restart.
+        # Availability is needed of the entries, and of those whose clock may restart.
         asked = {*chosen.entries} | {
             row.key
             for row in chosen.listed
@@ -248,7 +248,7 @@ class Network:
         best: Mapping[Block, tuple[float, ...]] | None,
         plan: RoundPlan,
     ) -> tuple[tuple[BlockLosses, ...], bool]:
-        """The blocks that are scored, and whether the entry was stopped."""
+        """Return the scored blocks, and True if the entry was stopped."""
         blocks, position = list[BlockLosses](), 0
         sync = plan.key.sync_block
         origins = {sync: origins_of(plan.signers, self._rules)}

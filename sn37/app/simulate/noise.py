@@ -23,9 +23,9 @@ def disagreement(
     progress: Progress,
     noise_sd: float = BF16_SD,
 ) -> list[Figure]:
-    """The share of rounds in which two validators have different champions.
+    """Measure the share of rounds in which two validators have different champions.
 
-    One challenger, both start with the same champion; a validator's crown moves once.
+    There is one challenger. Both start with the same champion; each crowns at most once.
     """
     sizes = chunks(paths, challenge.samples)
     apart: list[npt.NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""How often attacks end how: scenarios played again and again."""
+"""Outcomes of attacks: scenarios played many times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sn37.app.simulate.play import HONEST, Ending, Setting
 def endings(
     scenario: Scenario, setting: Setting, *, paths: int, seed: int, progress: Progress
 ) -> list[Ending]:
-    """So many independent paths. Deterministic in ``seed``."""
+    """Play ``paths`` independent paths of a scenario. Deterministic in ``seed``."""
     found = []
     for path in range(paths):
         found.append(scenario(setting, 1_000_003 * seed + path))
@@ -23,7 +23,7 @@ def endings(
 def figures(
     scenario: str, setting: Setting, *, paths: int, seed: int, progress: Progress
 ) -> list[Figure]:
-    """How often the honest entry, or somebody else, was crowned, and after how many rounds."""
+    """Measure how often the honest entry or another was crowned, and after how many rounds."""
     found = endings(SCENARIOS[scenario], setting, paths=paths, seed=seed, progress=progress)
     honest = sorted(e.rounds for e in found if e.winner == HONEST)
     others = sum(e.winner not in (None, HONEST) for e in found)

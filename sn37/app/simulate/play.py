@@ -1,8 +1,8 @@
-"""One path of a scenario: who commits what, and the losses of their models on drawn samples.
+"""One path of a scenario: commitments, and the losses of their models on drawn samples.
 
-Losses are as in ``losses``: a common part of each sample, and an own part of each family of models,
-so that two families correlate by 0.98 and members of one by more. Where a task has a level, losses
-are drawn relative to it.
+Losses are as in ``losses``: each sample has a common part, and a part for each family of models,
+so that two families correlate by 0.98 and members of one family by more. If a task has a level,
+losses are drawn relative to it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from sn37.domain.schedule.epsilon import FixedEpsilon
 
 CHAMPION = "champion"
 HONEST = "honest"
-WILDER = {REPLIES: 3.0}  # how many times as much two models differ on a row
-WARM = 30  # rounds that the champion has reigned when others come
+WILDER = {REPLIES: 3.0}  # factor of the difference between two models on a row
+WARM = 30  # rounds of the champion's reign before others commit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model of a family, with a true gain over the first champion, and noise of its own.
+    """A model of a family, with a true gain over the first champion, and its own noise.
 
-    ``gains`` are those of single tasks, where they differ.
+    ``gains`` are those of single tasks, if they differ.
     """
 
     family: str
@@ -42,26 +42,26 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a scenario is played with."""
+    """Parameters of a scenario."""
 
     samples: int = 300
     epsilon: float = 0.005
     rounds: int = 40
     gain: float = 0.01
     model: LossModel = field(default_factory=lambda: LossModel(shape=Shape.NORMAL))
-    tasks: Callable[[int], tuple[Task, ...]] = one_task  # of so many samples
+    tasks: Callable[[int], tuple[Task, ...]] = one_task  # from a number of samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """Who held the crown in the end, and after how many rounds of the honest entry's."""
+    """Holder of the crown at the end, and the number of the honest entry's rounds until then."""
 
-    winner: str | None  # None: the champion of the beginning
+    winner: str | None  # None: the first champion
     rounds: int = 0
 
 
 class Play:
-    """One path: a network, and the models that its entries are."""
+    """One path: a network, and the models of its entries."""
 
     def __init__(self, setting: Setting, seed: int, network: Network | None = None) -> None:
         self.setting = setting
@@ -70,7 +70,7 @@ class Play:
             epsilon=FixedEpsilon(setting.epsilon), tasks=setting.tasks(setting.samples)
         )
         self.rows = _rows_of(self.network.tasks)
-        # Levels of the rows, and how far families differ on them.
+        # Levels of the rows, and the differences between families on them.
         self.scale = np.array([t.level or 1.0 for t in self.rows])
         self._spread = np.array([WILDER.get(t.name, 1.0) for t in self.rows])
         self.models: dict[EntryKey, Model] = {}
@@ -83,12 +83,12 @@ class Play:
         return key
 
     def draw(self) -> None:
-        """The samples of the next round."""
+        """Draw the samples of the next round."""
         self._base = champion_losses(self.rng, self.setting.model, (len(self.rows),))
         self._parts = {}
 
     def losses(self, key: EntryKey) -> list[float]:
-        """Of one entry on the drawn samples."""
+        """Return the losses of one entry on the drawn samples."""
         model = self.models[key]
         if model.family not in self._parts:
             own = self.setting.model.gain_sd / math.sqrt(2)
@@ -101,12 +101,12 @@ class Play:
         return (self.scale * np.maximum(values, 1e-6)).tolist()  # type: ignore[no-any-return]
 
     def round(self, number: int, private: Collection[EntryKey] = ()) -> EntryKey | None:
-        """Draw and play; the champion after it."""
+        """Draw samples and play a round; return the champion after it."""
         self.draw()
         return self.network.play(sync_block(number), self.losses, private=private)
 
     def warm(self, rounds: int = WARM) -> None:
-        """A champion that has reigned for a while."""
+        """Play rounds with the champion alone."""
         self.commit(CHAMPION, 1, Model(family="A"))
         for number in range(rounds):
             self.round(number)
@@ -114,8 +114,11 @@ class Play:
     def until_beaten(
         self, key: EntryKey, first: int, before: Callable[[int, bool], None] = lambda *_: None
     ) -> Ending:
-        """Rounds until somebody takes the crown; ``before`` is told of each, and whether the
-        entry has been in one."""
+        """Play until another entry takes the crown; return the ending.
+
+        ``before`` is called before each round, with its number and True if the honest entry has
+        been in a round.
+        """
         joined: int | None = None
         for number in range(first, first + self.setting.rounds):
             before(number, joined is not None)
@@ -129,7 +132,7 @@ class Play:
 
 
 def _rows_of(tasks: Sequence[Task]) -> list[Task]:
-    """The task of each row, in the order of scoring."""
+    """Return the task of each row, in the order of scoring."""
     by_name = {t.name: t for t in tasks}
     order = interleave(tuple((t.name, t.num_samples) for t in tasks))
     return [by_name[block.task] for block in order for _ in range(block.first, block.stop)]

@@ -1,8 +1,8 @@
 """``Network`` for thousands of rounds: the same plans, verdicts and changes, from running sums.
 
-Who is scored is planned by ``contention_of`` and ``plan_entries``, judged by the winner rule and
-changed by ``changes_after``, as in a validator. Only the losses are held as numpy arrays and added
-up by a ``Tally``, and what the rules ask for no more is forgotten. One task.
+Entries are planned by ``contention_of`` and ``plan_entries``, judged by the winner rule and changed
+by ``changes_after``, as in a validator. Only the losses are numpy arrays, added up by a ``Tally``,
+and losses that the rules do not need any more are forgotten. It has one task.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ Drawn = Callable[[Sequence[EntryKey]], Mapping[EntryKey, Array]]  # losses of a 
 
 @dataclass(slots=True, kw_only=True)
 class QuickNetwork(Network):
-    """The state of one validator.
+    """State of one validator.
 
-    Whoever is not ``registered`` is no member of the subnet. ``signers`` sign the task's rows.
+    Only ``registered`` hotkeys are members of the subnet. ``signers`` sign the task's rows.
     """
 
     signers: tuple[str | None, ...] = (None,)
@@ -70,7 +70,7 @@ class QuickNetwork(Network):
         private: Collection[EntryKey] = (),
         signers: Indices | None = None,
     ) -> EntryKey | None:
-        """One round; the champion after it. ``signers`` has the index of each row's signer."""
+        """Play one round; return the champion. ``signers`` has the index of each row's signer."""
         history = self._known
         chosen = self._choose(history, sync, private)
         plan = self._plan(chosen, history, sync, private, None)
@@ -96,8 +96,11 @@ class QuickNetwork(Network):
         return decision.champion
 
     def miss(self, sync: Block, drawn: Drawn | None) -> None:
-        """A round that is not judged. With ``drawn`` it is scored later, before the next one, for
-        those that were scored before and still matter."""
+        """Miss a round, which is not judged.
+
+        With ``drawn`` it is scored later, before the next round, for the entries that were scored
+        before and still matter.
+        """
         history = self._known
         if drawn is not None:
             chosen = self._choose(history, sync, ())
@@ -165,7 +168,7 @@ class QuickNetwork(Network):
                 outcomes[entry] = replace(outcome, reason=Reason.RACED_OUT)
 
     def _forget(self, sync: Block) -> None:
-        """What no rule asks for again: replaced entries that may not stay, and their losses."""
+        """Forget what no rule needs again: replaced entries that may not stay, and their losses."""
         known, former = self._known, self._known.former
         newest = {s.commitment.hotkey: s.commitment.key for s in self._current(sync)}
         oldest = sync - (WINDOW_ROUNDS + 1) * CADENCE
@@ -197,7 +200,7 @@ class QuickNetwork(Network):
 def _without(
     known: History, gone: Collection[EntryKey], newest: Mapping[Hotkey, EntryKey]
 ) -> History:
-    """The history but for entries that are gone, whose hotkeys have begun a later challenge."""
+    """Return the history without entries whose hotkeys have begun a later challenge."""
 
     def is_needed(key: EntryKey) -> bool:
         return key not in gone or newest.get(key.hotkey, key) not in known.entered

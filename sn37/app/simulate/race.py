@@ -1,6 +1,6 @@
-"""Fields of models with and without racing: the same winners, for fewer samples.
+"""Fields of models with and without racing: the same winners, with fewer samples.
 
-Everything but the drawing of losses is the domain's own code.
+Everything but the drawing of losses is the domain's code.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Field:
 
 
 def figures(setting: Field, *, paths: int, seed: int, progress: Progress) -> list[Figure]:
-    """How often racing changed the champion, and how many times fewer samples it scored."""
+    """Measure how often racing changed the champion, and how many times fewer samples it scored."""
     changed = scored = 0
     for path in range(paths):
         differing, samples = _run_path(setting, np.random.default_rng([seed, path]))
@@ -52,7 +52,7 @@ def figures(setting: Field, *, paths: int, seed: int, progress: Progress) -> lis
 
 
 def _run_path(setting: Field, rng: np.random.Generator) -> tuple[int, int]:
-    """Rounds with another champion, and samples scored with racing."""
+    """Return the number of rounds with another champion, and of samples scored with racing."""
     gains = rng.normal(setting.gain_mean, setting.gain_sd, setting.num_models)
     gains[0] = 0.0
     all_entries = [_entry(i) for i in range(setting.num_models)]
@@ -78,7 +78,7 @@ def _race_round(
     losses: dict[Hotkey, tuple[float, ...]],
     at: Block,
 ) -> tuple[list[Contestant], int]:
-    """The entries that stay, and the number of samples that were scored."""
+    """Return the entries that stay, and the number of samples that were scored."""
     king = next(e for e in entries if e.key == champion)
     kept = [_with_round(king, at, losses[king.key.hotkey])]
     scored = setting.samples

@@ -1,8 +1,7 @@
-"""What a comparer measures, kept as running sums: a reign of a thousand rounds costs no more to
-look at than one of ten.
+"""Measurements of a comparer as running sums, so that long reigns cost no more than short ones.
 
-Verdicts are the domain's own: it asks a ``Tally`` instead of a ``Comparer`` for the same numbers.
-Sums are numpy's, hence rounded; ``tests/integration/test_economy.py`` plays both side by side.
+Verdicts are the domain's: it gets the same numbers from a ``Tally`` as from a ``Comparer``. Sums
+are numpy's, so they are rounded; ``tests/integration/test_economy.py`` plays both side by side.
 
 Shape letters: S signers, F features, N samples, B blocks.
 """
@@ -33,8 +32,8 @@ from sn37.domain.round.racing import (
 
 Indices = npt.NDArray[np.intp]
 
-# Differences beyond this share of a mean loss are kept one by one: where they are cut depends on
-# the mean, which later rounds change a little.
+# Differences beyond this share of a mean loss are kept one by one: the limit at which they are
+# clipped depends on the mean, which later rounds change a little.
 WILD = 0.25
 # An e-value of a thousand needs a deficit of more than 3.5 in its own spread.
 PROMISING = 3.0
@@ -43,7 +42,7 @@ NUM, A, D, AA, AD, DD, L, LL = range(8)  # features: a champion, d = a - b, l = 
 
 @dataclass(slots=True)
 class Rows:
-    """Losses of every entry by round, and the index of the signer of every row."""
+    """Losses of every entry by round, and the signer's index of every row."""
 
     signers: Sequence[Origin] = (Origin(TEXT, None),)
     losses: dict[EntryKey, dict[Block, Array]] = field(default_factory=dict)
@@ -55,7 +54,7 @@ class Rows:
     def shared(
         self, keys: Sequence[EntryKey], since: Block, start: int
     ) -> tuple[list[Array], Indices] | None:
-        """Rows that all have in common, in rounds of the last key's from its ``start``-th on."""
+        """Return the rows that all keys share, in the last key's rounds from ``start`` on."""
         held = [self.losses.get(key, {}) for key in keys]
         found: list[list[Array]] = [[] for _ in keys]
         origins = []
@@ -89,7 +88,7 @@ class PairTally:
             self._wild.append(np.stack([origins[wild], a[wild], features[D][wild]]))
 
     def clipped(self, kept: npt.NDArray[np.bool_]) -> Array:
-        """The sums with differences cut at one mean loss of the rows that are kept."""
+        """Return the sums with differences clipped at one mean loss of the kept rows."""
         num = float(self.sums[kept, NUM].sum())
         most = float(self.sums[kept, A].sum()) / num if num else math.inf
         if most < self._floor:
@@ -116,13 +115,13 @@ class PairTally:
 
 
 def features_of(a: Array, b: Array, margin: float) -> Array:
-    """Of each row of a champion and a challenger, FN."""
+    """Return the features of each row of a champion and a challenger, FN."""
     d, lag = a - b, b - a * (1 - margin)
     return np.stack([np.ones_like(a), a, d, a * a, a * d, d * d, lag, lag * lag])
 
 
 def grouped(features: Array, origins: Indices, num: int) -> Array:
-    """Features summed by signer, SF."""
+    """Return the features summed by signer, SF."""
     if num == 1:
         total: Array = features.sum(axis=1)
         return total[None]
@@ -133,7 +132,7 @@ def grouped(features: Array, origins: Indices, num: int) -> Array:
 @dataclass(slots=True)
 class _Pair:
     tally: PairTally
-    num_rounds: int = -1  # of the challenger's that were looked at
+    num_rounds: int = -1  # of the challenger, included in the sums
     found: Measured | None = None
 
 
@@ -147,7 +146,7 @@ class _Three:
 
 @dataclass(slots=True)
 class Tally(Comparer):
-    """A comparer for all rounds of a network: contestants are told apart by key and clock."""
+    """A comparer for all rounds of a network; key and clock identify a contestant."""
 
     rows: Rows = field(default_factory=Rows)
     _held: dict[tuple[EntryKey, EntryKey, Block], _Pair] = field(init=False, default_factory=dict)
@@ -159,12 +158,12 @@ class Tally(Comparer):
         return self.of_two(champion.key, challenger.key, challenger.since)
 
     def of_two(self, champion: EntryKey, challenger: EntryKey, since: Block) -> Measured:
-        """The challenger's case, from its clock on."""
+        """Measure the challenger against the champion, from its clock on."""
         pair = self._pair(champion, challenger, since)
         return pair.found or self._measured(pair.tally)
 
     def is_hopeless(self, champion: EntryKey, challenger: EntryKey, since: Block) -> bool:
-        """As the domain's, over all rounds since the challenger's clock."""
+        """Do the same as the domain's, over all rounds since the challenger's clock."""
         pair = self._pair(champion, challenger, since)
         odd = pair.found.odd if pair.found else ()
         return is_hopeless_by(pair.tally.sums, self.rows.signers, self.epsilon_end, odd)
@@ -187,7 +186,7 @@ class Tally(Comparer):
                 if held.tally is None:
                     held.tally, held.extra = PairTally(num, self.epsilon_end), np.zeros((num, 3))
                 held.tally.add(a, e, origins)
-                # The challenger's loss, its lead over the rival, and that squared.
+                # The challenger's loss, its lead over the rival, and the square of the lead.
                 lead = e * (1 - self.epsilon_end) - b
                 held.extra += grouped(np.stack([b, lead, lead * lead]), origins, num)
             if held.tally is not None:
@@ -196,7 +195,7 @@ class Tally(Comparer):
         return held.found
 
     def keep(self, champions: Iterable[EntryKey], entries: Iterable[EntryKey]) -> None:
-        """Forget sums against former champions, and all of entries that are gone."""
+        """Forget the sums against former champions and those of entries that are gone."""
         kings, alive = set(champions), set(entries)
         self._held = {k: v for k, v in self._held.items() if k[0] in kings and k[1] in alive}
         self._held_trios = {
@@ -279,7 +278,7 @@ class Tally(Comparer):
 def stopped_after(
     champion: Array, challenger: Array, origins: Indices, signers: Sequence[Origin], margin: float
 ) -> int | None:
-    """After how many samples of its first round a new entry is stopped, if it is."""
+    """Return after how many samples of its first round a new entry is stopped, if it is."""
     stop = min(len(champion), len(challenger))
     a, b = champion[:stop], challenger[:stop]
     features = features_of(a, b, margin)
@@ -304,7 +303,7 @@ def stopped_after(
 
 
 def _prefixes(features: Array, origins: Indices, num: int, ends: Sequence[int]) -> Array:
-    """Features summed by signer, up to each end."""
+    """Return the features summed by signer, up to each end."""
     starts = [0, *ends[:-1]]
     parts = [
         grouped(features[:, start:end], origins[start:end], num)
@@ -317,7 +316,7 @@ def _prefixes(features: Array, origins: Indices, num: int, ends: Sequence[int]) 
 def is_hopeless_by(
     sums: Array, signers: Sequence[Origin], margin: float, odd: Iterable[Origin]
 ) -> bool:
-    """Whether to stop an entry, by the sums of its rows against the champion's."""
+    """True if an entry must be stopped, by the sums of its rows against the champion's."""
     out = set(odd)
     left = sums[[s not in out for s in signers]].sum(axis=0) if out else sums.sum(axis=0)
     if out and (2 * left[NUM] < sums[:, NUM].sum() or _are_most(sums, signers, out)):
@@ -345,11 +344,11 @@ def is_hopeless_by(
 def _evened(
     sums: Array, signers: Sequence[Origin], first: int, product: int, squares: int
 ) -> Array:
-    """By signer, the sum of terms of which none is above the median signer, that of their squares,
-    and that of their products with the champion's loss.
+    """Return for each signer sums of its terms, reduced so that it does not exceed the median.
 
-    As ``sn37.domain.round.evenness``. The terms have their sum in column ``first``, that of their
-    products with the champion's loss in ``product``, and that of their squares in ``squares``.
+    The sums are those of the terms, of their squares, and of their products with the champion's
+    loss, as in ``sn37.domain.round.evenness``. The columns ``first``, ``squares`` and ``product``
+    hold them before the reduction.
     """
     by_task: dict[TaskName, list[int]] = {}
     for place, origin in enumerate(signers):
@@ -370,7 +369,7 @@ def _evened(
 
 
 def _are_most(sums: Array, signers: Sequence[Origin], odd: Collection[Origin]) -> bool:
-    """Whether more than half of the signers that are judged alone are odd, as the domain has it."""
+    """True if more than half of the signers that are judged alone are odd, as in the domain."""
     judged = [
         origin
         for origin, num in zip(signers, sums[:, NUM], strict=True)
@@ -380,10 +379,10 @@ def _are_most(sums: Array, signers: Sequence[Origin], odd: Collection[Origin]) -
 
 
 def _may_be_odd(sums: Array, least: float) -> npt.NDArray[np.bool_]:
-    """Where the domain is to be asked for odd signers: sums of shape ...SF.
+    """Return where the domain may find odd signers, for sums of shape ...SF.
 
-    The same comparison as its first one, all signers at once, with room for rounding. Index 0 is
-    of rows that nobody signs.
+    It is the domain's first comparison, for all signers at once, with a tolerance for rounding.
+    Index 0 is that of unsigned rows.
     """
     if sums.shape[-2] < 2:
         return np.zeros(sums.shape[:-2], dtype=bool)
@@ -405,7 +404,7 @@ def _may_be_odd(sums: Array, least: float) -> npt.NDArray[np.bool_]:
 
 
 def _excess(rows: Array, share: Array) -> tuple[Array, Array]:
-    """Mean of ``d - share * a``, and the variance of that mean; see ``RowSums.excess``."""
+    """Return the mean of ``d - share * a`` and its variance; see ``RowSums.excess``."""
     num = rows[..., NUM]
     mean = (rows[..., D] - share * rows[..., A]) / num
     squares = rows[..., DD] - 2 * share * rows[..., AD] + share * share * rows[..., AA]

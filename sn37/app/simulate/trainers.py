@@ -1,4 +1,4 @@
-"""Owners who train: honest ones, and those who choose when and what to publish."""
+"""Owners that train: honest ones, and those that choose when and what to publish."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 
 from sn37.app.simulate.market import DAY, Market, Owner, Trained
 
-# How alike a model stays to the one it was trained from, by the budget in dollars.
+# Correlation of a model with the one it was trained from, by the budget in dollars.
 ALIKE = ((400.0, 0.0), (100.0, 0.3), (0.0, 0.6))
-NEARLY = 1.002  # an entry within 0.2 % of a model is not worth replacing
+NEARLY = 1.002  # an entry within 0.2 % of a model is not replaced
 
 
 class Trainer(Owner):
-    """Trains once a period from the best that it knows, and publishes what can win.
+    """Trains once a period from the best model that it knows, and publishes what can win.
 
-    It starts from the better of its own model, the published champion and subnet 9's base. One
-    period was spent before the competition began.
+    It starts from the best of its own model, the published champion and subnet 9's base. It has
+    trained for one period before the competition begins.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Trainer(Owner):
         self.publish()
 
     def start(self) -> Trained:
-        """What it trains on from."""
+        """Return the model that it trains from."""
         market = self.market
         known = [self.own, market.best]
         if market.base_level < min(m.level for m in known):
@@ -60,14 +60,14 @@ class Trainer(Owner):
             self.own = self.marked(start)
 
     def marked(self, model: Trained) -> Trained:
-        """The model with what its owner's friends make of it."""
+        """Return the model with its advantage on the rows of its owner's friends."""
         if not (self.known or self.swings):
             return model
         return self.market.trained(model.level, [model], 0.999, self.known, self.swings)
 
     @property
     def lead(self) -> float:
-        """Of its model over the champion. Whoever has friends hopes that their rows count."""
+        """Lead of its model over the champion, if all rows of its friends counted."""
         shares = self.market.shares
 
         def hoped(model: Trained) -> float:
@@ -81,7 +81,7 @@ class Trainer(Owner):
             self.offer(self.own)
 
     def offer(self, model: Trained) -> None:
-        """Commit a model, unless an entry of its own is as good."""
+        """Commit a model, unless one of its entries is as good."""
         rivals = [self.market.models[key] for key in self.live()]
         if not any(r.level <= model.level * NEARLY and not r.rare for r in rivals):
             for hotkey in self.free()[:1]:
@@ -89,7 +89,7 @@ class Trainer(Owner):
 
 
 class Scratch(Trainer):
-    """Builds on subnet 9's base only: what it has learnt it applies to each new base."""
+    """Trains only from subnet 9's base, and applies its recipe to each new base."""
 
     def __init__(self, market: Market, name: str, *, budget: float, period: int) -> None:
         self.recipe = 1.0  # loss relative to the base's
@@ -112,9 +112,9 @@ class Sniper(Trainer):
 
 
 class Sandbagger(Trainer):
-    """Holds improvements back, and releases as much as just clears the margin.
+    """Holds improvements back, and publishes only as much as exceeds the margin.
 
-    Another step follows when somebody else holds the crown.
+    It publishes more when another owner holds the crown.
     """
 
     STEP = 0.002  # beyond the margin
@@ -143,8 +143,7 @@ class Reserve(Trainer):
 
 
 class Cartel(Trainer):
-    """Publishes one improvement many times, each a little less of it than it has: so many leaders
-    by a hair that others wait for."""
+    """Publishes many models that are slightly better than the champion, so that others wait."""
 
     NUM = 8
     HAIR = 0.0065  # their lead over the champion
@@ -160,8 +159,7 @@ class Cartel(Trainer):
 
 
 class Abdicator(Trainer):
-    """As champion it keeps private copies of its model in stock, and gives the crown up when it is
-    about to lose it."""
+    """As champion, keeps private copies of its model, and gives the crown up before it loses it."""
 
     ALARM = 4.0
 
@@ -204,7 +202,7 @@ class Abdicator(Trainer):
 
 
 class Spammer(Trainer):
-    """As champion it fills the queue with copies, so that challengers wait."""
+    """As champion, fills the queue with copies, so that challengers wait."""
 
     def __init__(self, market: Market, name: str, *, budget: float, copies: int) -> None:
         super().__init__(market, name, budget=budget)

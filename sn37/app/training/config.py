@@ -1,4 +1,4 @@
-"""What a miner writes to train a model: one TOML file, checked before anything is read."""
+"""Configuration of a training run: one TOML file, checked before anything else is read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
 def _utc(moment: datetime) -> datetime:
     if moment.year not in YEARS:
-        raise ValueError(f"give a time from {YEARS[0]} to {YEARS[-1]}, not {moment.year}")
+        raise ValueError(f"expected a time from {YEARS[0]} to {YEARS[-1]}, not {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -37,27 +37,29 @@ Folder = Annotated[Path, Field(strict=False), AfterValidator(expanded)]
 
 
 class SourceTable(Table):
-    """Rows to learn from. Of a live source, those of a window of time before its end."""
+    """Rows to train on. For a live source, the rows of a window of time."""
 
     name: str
-    method: Literal["reference_loss", "text_loss"] | None = None  # None: as the competition's task
-    # The window ends there; signers are as then.
+    method: Literal["reference_loss", "text_loss"] | None = (
+        None  # None: that of the competition's task
+    )
+    # Block at which the window ends, and at which signers are read.
     block: int | None = Field(default=None, ge=0, le=MAX_BLOCK)
-    until: Moment | None = None  # or there
+    until: Moment | None = None  # or the time at which the window ends
     hours: float = Field(default=24.0, gt=0, le=MAX_HOURS)
     trusted: list[str] = Field(default_factory=list)  # signers, in place of the chain's
-    num_samples: int = Field(default=1000, ge=2, le=MAX_COUNT)  # of a source without time
+    num_samples: int = Field(default=1000, ge=2, le=MAX_COUNT)  # for a source without times
     parameters: dict[str, object] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_end(self) -> SourceTable:
         if self.block is not None and (self.until or self.trusted):
-            raise ValueError("block says window and signers; leave out until and trusted")
+            raise ValueError("block sets window and signers: leave out until and trusted")
         return self
 
 
 class DataTable(Table):
-    """Without sources, those of the competition's tasks."""
+    """Data of a run; by default the sources of the competition's tasks."""
 
     held_out_samples: int = Field(default=64, ge=4, le=MAX_COUNT)  # of each task; never trained on
     sources: list[SourceTable] = Field(default_factory=list)
@@ -73,7 +75,7 @@ class LoraTable(Table):
 
 
 class TrainingTable(Table):
-    """The numbers of a run; see :class:`sn37.domain.training.Recipe`."""
+    """Parameters of a run; see :class:`sn37.domain.training.Recipe`."""
 
     epochs: float = Field(default=1.0, gt=0, le=MAX_COUNT)
     steps: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # in place of epochs
@@ -89,7 +91,7 @@ class TrainingTable(Table):
     pack_tokens: int = Field(default=2048, ge=0, le=MAX_COUNT)
     gradient_checkpointing: bool = False
     seed: int = Field(default=0, ge=0)
-    # Of the CPU; None for all that there are.
+    # CPU threads; None: all.
     threads: int | None = Field(default=None, ge=1, le=MAX_THREADS)
     checkpoint_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
     evaluate_steps: int = Field(default=100, ge=1, le=MAX_COUNT)
@@ -98,7 +100,7 @@ class TrainingTable(Table):
     lora: LoraTable | None = None
 
     def recipe(self, num_samples: int) -> Recipe:
-        """The recipe for so many training samples."""
+        """Return the recipe for this number of training samples."""
         return Recipe(
             steps=self.steps or math.ceil(self.epochs * num_samples / self.batch_samples),
             batch_samples=self.batch_samples,
@@ -128,19 +130,19 @@ class TrainConfig(Table):
     base: Folder
     output: Folder
     run: Folder | None = None  # checkpoints, data and plot; by default beside the output
-    tokenizer: Folder | None = None  # of the competition, where it prescribes one
+    tokenizer: Folder | None = None  # of the competition, if it prescribes one
     wandb_project: str | None = None
     data: DataTable = Field(default_factory=DataTable)
     training: TrainingTable = Field(default_factory=TrainingTable)
 
     @property
     def run_folder(self) -> Path:
-        """Where the run keeps what it needs to go on."""
+        """Folder of the files that the run needs to continue."""
         return self.run or run_of(self.output)
 
 
 def run_of(model: Path) -> Path:
-    """The run folder of a model, unless its configuration names another."""
+    """Return the run folder of a model, unless its configuration names another."""
     return model.with_name(f"{model.name}.run")
 
 
@@ -151,7 +153,7 @@ def load_config(file: Path) -> TrainConfig:
     """Read the file.
 
     Raises:
-        UsageError: It cannot be read, or a line is wrong; says which and what to write.
+        UsageError: The file cannot be read, or a line is wrong; says which and what to write.
     """
     try:
         text = toml_files.read_text(file)
@@ -178,7 +180,7 @@ def load_config(file: Path) -> TrainConfig:
 
 
 def _overlapping(config: TrainConfig) -> Iterator[tuple[str, Path, str]]:
-    """Each folder that is within one it would change, or that would be replaced with it."""
+    """Yield the key of each folder that lies in another, which one of the two would change."""
     base, output, run = (f.resolve() for f in (config.base, config.output, config.run_folder))
     for key, folder, name, other in (
         ("run", run, "base", base),

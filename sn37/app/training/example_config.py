@@ -1,4 +1,4 @@
-"""A commented configuration for a competition, as its schedule has it."""
+"""A commented example configuration, made from a competition's schedule."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _SMALL = 50_000_000  # parameters; up to here training all weights is quick on a
 _TRAINING = """\
 [training]
 epochs = 1.0               # or: steps = 500
-#max_minutes = 120         # stop after so long, whatever is left
-batch_samples = 16         # of one step
+#max_minutes = 120         # stop after so many minutes
+batch_samples = 16         # samples of one step
 learning_rate = {rate}     # at its peak
 warmup_steps = 10
 decay = "cosine"           # to a tenth of the peak; or "constant"
 weight_decay = 0.0
 clip_norm = 1.0            # largest norm of a step's gradient
-weighting = "sample"       # every sample counts alike, as in the score; or "token"
+weighting = "sample"       # every sample counts equally, as in the score; or "token"
 precision = "{precision}"  # "float32", "mixed" (bfloat16 products), "bfloat16" (half the memory)
-pack_tokens = 2048         # of one pass; samples in it do not see each other; 0: one by one
+pack_tokens = 2048         # tokens packed into one pass, samples stay separate; 0: no packing
 gradient_checkpointing = false  # less memory, a third more time
 seed = 0
-#threads = 4               # of the CPU; by default all
-checkpoint_steps = 100     # the same command goes on from the newest
-evaluate_steps = 100       # scored on held-out samples, exactly as a validator does
-patience = 5               # evaluations without gain until it stops; 0: never
-min_gain = 0.0             # share of the score that counts as gain
+#threads = 4               # CPU threads; by default all
+checkpoint_steps = 100     # the same command continues from the newest checkpoint
+evaluate_steps = 100       # score on held-out samples, exactly as a validator does
+patience = 5               # stop after so many evaluations without gain; 0: never
+min_gain = 0.0             # smallest share of the score that counts as gain
 """
 
 _LORA = """\
@@ -41,7 +41,7 @@ _LORA = """\
 
 
 def example_for(rules: Competition, settings: Settings) -> str:
-    """A file that ``load_config`` reads, every key explained."""
+    """Return a file for ``load_config`` with a comment on every key."""
     return "\n".join(_parts(rules, settings))
 
 
@@ -57,7 +57,7 @@ def _parts(rules: Competition, settings: Settings) -> Iterator[str]:
     yield 'output = "my-model"        # folder of the trained model; must not exist'
     yield '#run = "my-model.run"      # checkpoints, data and loss.png; by default beside it'
     if rules.tokenizer is not None:
-        yield f'#tokenizer = "FOLDER"      # {rules.tokenizer.repo}; by default fetched'
+        yield f'#tokenizer = "FOLDER"      # {rules.tokenizer.repo}; by default downloaded'
     yield '#wandb_project = "sn37"    # needs pip install wandb\n'
     yield "[data]\nheld_out_samples = 64      # of each task, never trained on\n"
     named = set[str]()
@@ -81,15 +81,19 @@ def _source(task: Task, *, is_simnet: bool) -> str:
             "num_samples = 1000         # the same rows in every round, see docs/training.md"
         )
     elif is_simnet:
-        lines.append("block = 900                # rows until then; `evaluate` needs newer ones")
         lines.append(
-            "hours = 3.0                # and since so long before; it has few different texts"
+            "block = 900                # rows up to this block; `evaluate` needs newer ones"
+        )
+        lines.append(
+            "hours = 3.0                # of so many hours; the source has few different texts"
         )
     else:
         lines.append(
-            "hours = 24.0               # rows of so long until now; or until = 2026-01-02, which"
+            "hours = 24.0               # rows of so many hours up to now; until = 2026-01-02 ends"
         )
-        lines.append("                           # leaves newer ones to `sn37 miner evaluate`")
+        lines.append(
+            "                           # earlier, newer rows are left for `sn37 miner evaluate`"
+        )
     if source.signers_netuid is not None:
         lines.append('#trusted = ["HOTKEY"]      # signers; by default those the chain trusts')
     return "\n".join(lines) + "\n"

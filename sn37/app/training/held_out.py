@@ -1,4 +1,4 @@
-"""A model in training as a validator would see it: admitted, and scored on held-out samples."""
+"""Admission and held-out score of a model in training, as a validator would compute them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCORING_S = 6 * 3600.0  # for one evaluation; a miner's machine may be slow
 
 
 def admitted(tools: TrainingTools, folder: Path, rules: Competition, what: str) -> ModelArtifact:
-    """The model in ``folder``.
+    """Return the model in ``folder`` after a validator's admission.
 
     Raises:
         ModelRejected: A validator would not admit it.
@@ -44,7 +44,7 @@ def admitted(tools: TrainingTools, folder: Path, rules: Competition, what: str) 
 async def held_out_score(
     scorer: Scorer, artifact: ModelArtifact, job: TrainingJob, rules: Competition, data: Split
 ) -> float:
-    """The score that a round would show, of the tasks that have held-out samples.
+    """Return the score as in a round, over the tasks that have held-out samples.
 
     Raises:
         ModelRejected, ScorerUnavailable: See ``Scorer``.

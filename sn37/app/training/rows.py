@@ -1,4 +1,4 @@
-"""Reading the rows that a model is to learn from, and what speaks against some of them."""
+"""Rows that a model is trained on, with warnings about some of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEARNABLE = (Method.REFERENCE_LOSS, Method.TEXT_LOSS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """What one source gave, as a task of the competition or, by its own name, as none."""
+    """Rows of one source, for a task of the competition or else under the source's name."""
 
     batch: TaskBatch
     notes: tuple[str, ...] = ()
@@ -33,13 +33,13 @@ class Rows:
 async def read_rows(
     data: DataTable, tools: TrainingTools, rules: Competition, *, seed: int
 ) -> tuple[Rows, ...]:
-    """Every source's rows, read as a validator reads them, in the order of the table.
+    """Return every source's rows, read as a validator reads them, in the order of the table.
 
-    The window of a live source ends as late as the caller likes: no rule forbids the newest
-    rows, for a round takes only rows that are younger than the models it scores.
+    The window of a live source may end at any time. Even the newest rows are allowed, because a
+    round takes only rows that are younger than the models it scores.
 
     Raises:
-        CommandError, UsageError: Nothing can be asked for like this.
+        CommandError, UsageError: The table is wrong, or a source cannot be used.
         PortError: The chain or a source does not answer, or has too few rows.
     """
     choices = data.sources or default_sources(rules)
@@ -47,15 +47,15 @@ async def read_rows(
 
 
 def default_sources(rules: Competition) -> Sequence[SourceTable]:
-    """Those of the competition's tasks that a loss can be trained on, each once.
+    """Return the sources of the competition's tasks that a model can be trained on, each once.
 
     Raises:
-        CommandError: There is none.
+        CommandError: No task has such a source.
     """
     names = dict.fromkeys(t.source.name for t in rules.tasks if t.method in LEARNABLE)
     if not names:
         raise CommandError(
-            f"no task of competition {rules.id} is a loss to train on; name data.sources"
+            f"no task of competition {rules.id} can be trained on; name data.sources"
         )
     return [SourceTable(name=name) for name in names]
 
@@ -66,7 +66,7 @@ async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, s
         samples, window, now = await _live(choice, source, tools)
         since, until = (t.isoformat(timespec="seconds") for t in (window.since, window.until))
         notes = [f"{source.name}: {len(samples)} rows from {since} to {until}"]
-        # Rows of simnet come from a preview that ends where the window does.
+        # Rows of simnet come from a preview that ends with the window.
         if not tools.settings.is_simnet and (
             warning := overlap_note(source, window, rules, now=now)
         ):
@@ -80,15 +80,15 @@ async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, s
 
 def _static_note(source: Source) -> str:
     return (
-        f"warning: {source.name} has the same rows in every round, so some that are learnt here "
-        "may be drawn for an evaluation; a score on them overstates what the model does on new text"
+        f"warning: {source.name} has the same rows in every round, so an evaluation may draw "
+        "rows of this training; its score is then better than on new text"
     )
 
 
 def overlap_note(
     source: Source, window: TimeWindow, rules: Competition, *, now: datetime
 ) -> str | None:
-    """A warning where a round that begins now would draw from the window's rows."""
+    """Return a warning if a round that begins now would draw from the window's rows."""
     if all(task.source.name != source.name for task in rules.tasks):
         return None
     age_s = min(source.max_age_s, rules.delay_blocks * BLOCK_SECONDS)
@@ -97,13 +97,13 @@ def overlap_note(
         return None
     return (
         f"warning: an evaluation now draws rows since {drawn_since.isoformat(timespec='seconds')}, "
-        "and some are learnt here: sn37 miner evaluate leaves those out; rounds of a later "
-        "commitment have newer ones"
+        "and this training uses some of them: sn37 miner evaluate leaves those out; rounds after "
+        "a commitment have newer rows"
     )
 
 
 def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]:
-    """The source as the competition has it, or by itself; and the task it is read for."""
+    """Return the source, as the competition defines it if it does, and its task, still empty."""
     try:
         given = {key: parameter(key, value) for key, value in choice.parameters.items()}
     except ValueError as error:
@@ -131,7 +131,7 @@ def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]
 async def _live(
     choice: SourceTable, source: Source, tools: TrainingTools
 ) -> tuple[tuple[Sample, ...], TimeWindow, datetime]:
-    """The window's rows, and what time it is."""
+    """Return the window's rows, the window, and the current time."""
     length = timedelta(hours=choice.hours)
     if choice.block is None and (choice.trusted or source.signers_netuid is None):
         now = datetime.now(UTC)
@@ -141,14 +141,14 @@ async def _live(
         return await _collect(Sources(dataset_plugin), source, request), window, now
     if choice.block is None and tools.settings.is_simnet:
         raise UsageError(
-            f"data.sources {source.name}: on simnet say at which block the window ends, as in "
-            "block = 900"
+            f"data.sources {source.name}: simnet needs the block at which the window ends, for "
+            "example block = 900"
         )
     async with tools.data(Block(choice.block or 0)) as (chain, find_plugin):
         head = await chain.head()
         if (choice.block or 0) > head.number:
             raise UsageError(
-                f"data.sources {source.name}: block {choice.block} is not there yet; the newest "
+                f"data.sources {source.name}: block {choice.block} does not exist yet; the newest "
                 f"is {head.number}"
             )
         at = head if choice.block is None else await chain.block(Block(choice.block))

@@ -1,4 +1,4 @@
-"""Train a model on rows of the data sources, judged on the way as a validator judges."""
+"""Training of a model on rows of the data sources, scored on the way as a validator scores."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ PLOT = "loss.png"
 
 
 class Listener(Protocol):
-    """Who is told how training goes."""
+    """Receiver of training events."""
 
     def step(self, step: Step) -> None:
-        """One step was taken; also those before a restart."""
+        """Handle one finished step; called also for steps before a restart."""
         ...
 
     def evaluated(self, found: Evaluated) -> None:
-        """The weights were scored."""
+        """Handle a score of the weights."""
         ...
 
 
 class Progress(Listener, Protocol):
-    """The one who also hears what is said to people."""
+    """Receiver of training events and of messages to people."""
 
     def begin(self, *, steps: int) -> None:
-        """Training is about to start, or to go on."""
+        """Handle the start or continuation of training."""
         ...
 
     def note(self, text: str) -> None:
-        """Something worth knowing."""
+        """Show a message."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A finished model."""
+    """Result of a finished run."""
 
     folder: Path
     step: int
@@ -70,13 +70,13 @@ class Trained:
 
 
 def prepare(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Split:
-    """Read a run's rows, unless that was done before. Blocks; see ``train``."""
+    """Read a run's rows, unless they are read already. Blocks; see ``train``."""
     rules = competition_of(rules_of_network(tools.settings), config.competition)
     data = frozen(config.run_folder) or asyncio.run(_read(config, tools, rules))
     if data.asked != _asked(config):
         raise UsageError(
-            f"{config.run_folder} has rows of another competition or [data] table; name another "
-            "folder as run, or remove it"
+            f"{config.run_folder} has rows of another competition or [data] table; remove it, or "
+            "name another folder as run"
         )
     for note in data.notes:
         progress.note(note)
@@ -84,19 +84,19 @@ def prepare(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Sp
 
 
 def train(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Trained:
-    """Train, or go on with a run that was interrupted. Blocks.
+    """Train, or continue an interrupted run. Blocks.
 
-    Of the weights that were scored, the best become ``config.output``.
+    The best of the scored weights become ``config.output``.
 
     Raises:
-        CommandError, UsageError: The configuration asks for what cannot be.
-        PortError: A source, the device or the base does not serve; the message says which.
+        CommandError, UsageError: The configuration asks for something impossible.
+        PortError: A source, the device or the base failed; the message says which.
     """
     rules = competition_of(rules_of_network(tools.settings), config.competition)
     if not is_folder(config.base, "base"):
-        raise UsageError(f"base {config.base}: no such folder; see sn37 miner base")
+        raise UsageError(f"base {config.base}: no such folder; sn37 miner base fetches one")
     if is_there(config.output, "output") and not is_there(config.run_folder, "run"):
-        raise UsageError(f"output {config.output} is there already; name another folder")
+        raise UsageError(f"output {config.output} exists already; name another folder")
     base = admitted(tools, config.base, rules, "base")
     tokenizer = asyncio.run(_tokenizer(config, tools, rules))
     data = prepare(config, tools, progress)
@@ -117,7 +117,7 @@ def train(config: TrainConfig, tools: TrainingTools, progress: Progress) -> Trai
 
 
 def is_first_process() -> bool:
-    """Whether this is the one that writes, of those that ``accelerate launch`` may have started."""
+    """True in the one process of ``accelerate launch`` that writes, and without it."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -153,7 +153,7 @@ class _Session:
         best = best_of(evaluations)
         if best is None:
             raise TrainerUnavailable(
-                "no weights that were scored have a finite loss; lower learning_rate"
+                "every score of the weights was NaN or infinite; lower learning_rate"
             )
         model = Path(trainer.model_folder(self._job, best.step))
         artifact = admitted(self._tools, model, self._rules, "the trained model")
@@ -174,7 +174,7 @@ class _Session:
             listener.step(step)
 
     def _judge(self, folder: PurePath, step: int) -> float:
-        """Admission and score, exactly as a validator comes to them."""
+        """Admit and score the weights exactly as a validator does; return the score."""
         what = "base" if step == 0 else f"the model after {step} steps"
         artifact = admitted(self._tools, Path(folder), self._rules, what)
         score = self._runner.run(
@@ -198,7 +198,7 @@ class _Session:
 async def _tokenizer(
     config: TrainConfig, tools: TrainingTools, rules: Competition
 ) -> PurePath | None:
-    """Folder of the competition's tokenizer, where it prescribes one."""
+    """Return the folder of the competition's tokenizer, if it prescribes one."""
     if rules.tokenizer is None:
         return None
     if config.tokenizer is not None:
@@ -217,8 +217,8 @@ async def _tokenizer(
 async def _read(config: TrainConfig, tools: TrainingTools, rules: Competition) -> Split:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise CommandError(
-            "with several processes the rows must be there first: run the same command once with "
-            "--data-only, without accelerate"
+            "several processes need the rows on disk: run the same command once with --data-only, "
+            "without accelerate"
         )
     rows = await read_rows(config.data, tools, rules, seed=config.training.seed)
     notes = tuple(note for r in rows for note in r.notes)
@@ -230,7 +230,7 @@ async def _read(config: TrainConfig, tools: TrainingTools, rules: Competition) -
     if not found.held_out:
         raise CommandError(
             "too few rows of the competition's tasks to hold any out: "
-            f"{'; '.join(notes)}; name more, or a source that the competition uses"
+            f"{'; '.join(notes)}; ask for more rows, or name a source that the competition uses"
         )
     found = replace(found, asked=_asked(config), notes=notes)
     freeze(found, config.run_folder)
@@ -238,7 +238,7 @@ async def _read(config: TrainConfig, tools: TrainingTools, rules: Competition) -
 
 
 def _asked(config: TrainConfig) -> Digest:
-    """Of all that decides which rows a run has."""
+    """Return a digest of everything that determines the rows of a run."""
     return Digest(
         sha256(f"{config.competition}|{config.data.model_dump_json()}".encode()).hexdigest()
     )
@@ -273,7 +273,7 @@ def _job(
 
 
 def _publish(model: Path, output: Path) -> None:
-    """Put the model where it was asked for; there whole or not at all."""
+    """Copy the model to the output folder, whole or not at all."""
     scratch = output.with_name(f"{output.name}.part")
     try:
         shutil.rmtree(scratch, ignore_errors=True)

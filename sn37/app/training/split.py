@@ -1,4 +1,4 @@
-"""What is learnt and what is held out of it, frozen in the run's folder before training."""
+"""Split of a run's samples into training and held-out, frozen in the run's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sn37.durable import write_whole
 from sn37.ports.errors import TrainerUnavailable
 
 FILE = "data.json"
-LARGEST_SHARE = 4  # at most one row in so many is held out
+LARGEST_SHARE = 4  # at most one row in four is held out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Split:
 
     training: tuple[TaskBatch, ...]
     held_out: tuple[TaskBatch, ...]
-    asked: str = ""  # a digest of what was asked for; another answer belongs to another run
+    asked: str = ""  # digest of the request; a different one means a different run
     notes: tuple[str, ...] = ()
 
     @property
@@ -36,16 +36,16 @@ class Split:
 
     @property
     def digest(self) -> Digest:
-        """Of all texts and of which side they are on."""
+        """Digest of all texts and of their sides."""
         return canonical_digest(_as_json(self))
 
 
 def split(batches: Sequence[TaskBatch], *, held_out: int, scored: Iterable[TaskName]) -> Split:
     """Hold out up to ``held_out`` samples of every task in ``scored``.
 
-    Rows of equal content count once, and rows with one prompt stay on one side, or a model
-    would be tested on what it has learnt. Prompts are taken in an order of their own, so that
-    the same rows always give the same split.
+    Rows of equal content count once. Rows with the same prompt stay on one side, else the model
+    would be tested on rows that it was trained on. The order of prompts depends only on their
+    text, so the same rows always give the same split.
     """
     seen: set[Digest] = set()
     tested: set[bytes] = set()
@@ -80,15 +80,15 @@ def split(batches: Sequence[TaskBatch], *, held_out: int, scored: Iterable[TaskN
 
 
 def _place(sample: Sample) -> bytes:
-    """Where a sample stands in the order in which samples are held out."""
+    """Return the sort key of a sample in the order in which samples are held out."""
     return sha256(f"sn37/held-out/1|{sample.prompt or sample.reference}".encode()).digest()
 
 
 def freeze(found: Split, folder: Path) -> None:
-    """Write the split to ``folder``; there whole or not at all.
+    """Write the split to ``folder``, in one step.
 
     Raises:
-        TrainerUnavailable: The disk refused.
+        TrainerUnavailable: The file cannot be written.
     """
     document = {"asked": found.asked, "notes": list(found.notes), **_as_json(found)}
     file = folder / FILE
@@ -100,10 +100,10 @@ def freeze(found: Split, folder: Path) -> None:
 
 
 def frozen(folder: Path) -> Split | None:
-    """What was frozen there, if anything was.
+    """Return the split frozen in ``folder``, if there is one.
 
     Raises:
-        TrainerUnavailable: It cannot be read.
+        TrainerUnavailable: The file cannot be read.
     """
     path = folder / FILE
     try:

@@ -1,4 +1,4 @@
-"""What training needs of the machine it runs on."""
+"""Tools of the local machine that training needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sn37.ports.trainer import Trainer
 
 
 class Curves(Protocol):
-    """Where a run's curves are sent."""
+    """Receiver of a run's curves."""
 
     def step(self, step: Step) -> None: ...
 
@@ -30,7 +30,7 @@ class Curves(Protocol):
 
 
 class TrainingTools(Protocol):
-    """Opens what training asks for. ``sn37.app.wiring.machine.Machine`` is one."""
+    """Opens the tools of training; implemented by ``sn37.app.wiring.machine.Machine``."""
 
     @property
     def settings(self) -> Settings: ...
@@ -38,29 +38,29 @@ class TrainingTools(Protocol):
     def data(
         self, block: Block
     ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
-        """A chain that reaches to ``block`` at least, and the data sources; read only."""
+        """Open a chain that reaches at least ``block``, and the data sources; read only."""
         ...
 
     def examine_folder(
         self, folder: Path, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """The admission of a local folder; raises ``OSError``."""
+        """Make the admission checks on a local folder; raises ``OSError``."""
         ...
 
     async def prescribed_tokenizer(self, ref: TokenizerRef, *, online: bool) -> PurePath | None:
-        """Folder of a competition's tokenizer; ``None`` when it is not on this machine."""
+        """Return the folder of a competition's tokenizer; ``None`` if this machine lacks it."""
         ...
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> OpenedScorer:
-        """What scores on this machine."""
+        """Return the scorer of this machine."""
         ...
 
     def trainer(self, *, threads: int | None) -> Trainer:
-        """What trains on this machine."""
+        """Return the trainer of this machine."""
         ...
 
     def wandb(self, project: str, folder: Path, *, fingerprint: str) -> Curves:
-        """A run's curves on Weights and Biases."""
+        """Return a receiver that sends a run's curves to Weights and Biases."""
         ...
 
     def draw_losses(

@@ -1,4 +1,4 @@
-"""What maintainers sign: the files of a release, described."""
+"""Description of a release's files, for maintainers to sign."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def describe(
     not_before: datetime,
     valid_days: int,
 ) -> Release:
-    """The release of a wheel and of the packages that it is installed with.
+    """Return the release of a wheel and of the packages that it is installed with.
 
     Raises:
-        CommandError: A file is not there, not beside the other, or would not be installed.
+        CommandError: A file is missing, not beside the other, or would not be installed.
     """
     version = _WHEEL.fullmatch(wheel.name)
     if version is None:
-        raise CommandError(f"{wheel}: not a wheel of a version of sn37, such as 1.2.3")
+        raise CommandError(f"{wheel}: expected a wheel of sn37 with a version such as 1.2.3")
     if wheel.absolute().parent != requirements.absolute().parent:
-        raise CommandError(f"{requirements} must lie beside {wheel}, as validators fetch them")
+        raise CommandError(f"{requirements} must be in the same folder as {wheel}")
     try:
         _require_pinned(requirements)
         return Release(
@@ -62,10 +62,10 @@ def _file(path: Path) -> ReleaseFile:
 
 
 def _require_pinned(requirements: Path) -> None:
-    """Every package by one version and its hashes; no option that would bring others.
+    """Check that each line is a package with one version and hashes, and not an option.
 
     Raises:
-        CommandError: A line is not, or it is no text.
+        CommandError: A line is something else, or the file is not text.
     """
     try:
         text = requirements.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Staging a release: judged, fetched, installed and tried, while the validator runs on."""
+"""Staging of a release: checked, fetched, installed and tried, while the validator runs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from sn37.ports.releases import Installation, Installer, ReleaseSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stager:
-    """Decides on releases, and prepares them."""
+    """Accepts or refuses releases, and prepares them."""
 
     installation: Installation
     installer: Installer
-    unseal: Callable[[bytes], Release]  # raises ReleaseRefused for what is not signed for here
+    unseal: Callable[[bytes], Release]  # raises ReleaseRefused without a valid signature
     schema_of: Callable[[Path], int | None]
     state_file: Path
-    schedule: str  # name of the preset that a validator would run
+    schedule: str  # name of the validator's preset
     now: Callable[[], datetime]
 
     def judge(self, sealed: bytes, *, downgrade: bool) -> Release:
-        """The release of a signed document, when it may be installed here.
+        """Return the release of a signed document, if it may be installed here.
 
         Raises:
-            ReleaseRefused: It may not.
+            ReleaseRefused: It may not be installed.
         """
         release = self.unseal(sealed)
         here = Here(
@@ -47,8 +47,8 @@ class Stager:
         """Install a release beside the running one, and try it on a copy of the state.
 
         Raises:
-            ReleaseRefused: It may not be installed, is not what was signed for, or fails a trial.
-            ReleaseUnavailable: A file or a package cannot be had.
+            ReleaseRefused: It may not be installed, differs from what was signed, or fails a trial.
+            ReleaseUnavailable: A file or a package cannot be fetched.
         """
         sealed = source.document()
         with self.installation.lock():
@@ -71,9 +71,9 @@ class Stager:
         return release
 
     def _try(self, release: Release, folder: Path) -> None:
-        """Run the new release's own checks where a validator would run.
+        """Run the new release's own checks on this machine.
 
-        What fails with the running release too is not the new one's fault.
+        A check that fails with the running release too does not count.
         """
         said = self._expect(folder, "--version")
         if said.strip() != f"sn37 {release.version}":
@@ -87,7 +87,7 @@ class Stager:
             self._try_state(release, folder, running)
 
     def _try_state(self, release: Release, folder: Path, running: Path) -> None:
-        """Bring a copy of the state up to date, and find in it what was there before."""
+        """Migrate a copy of the state, and check that it still has the same contents."""
         with self.installer.scratch() as scratch:
             at = ("--state-dir", str(scratch))
             self._expect(running, "state", "backup", str(scratch / self.state_file.name))
@@ -96,16 +96,16 @@ class Stager:
             after = self._contents(folder, *at)
         if after.pop("version", None) != release.schema:
             raise ReleaseRefused(
-                f"release {release.version} does not write states of version {release.schema}, "
-                "as it was signed for"
+                f"release {release.version} does not write the state version {release.schema} "
+                "of its signed document"
             )
         if lost := sorted(name for name in before if name in after and after[name] != before[name]):
             raise ReleaseRefused(
-                f"release {release.version} changes what the state holds: {', '.join(lost)}"
+                f"release {release.version} changes the contents of the state: {', '.join(lost)}"
             )
 
     def _contents(self, folder: Path, *at: str) -> dict[str, object]:
-        """What ``sn37 state verify`` counts, by table."""
+        """Return the counts of ``sn37 state verify``, by table."""
         output = self._expect(folder, "state", "verify", "--json", *at)
         try:
             found = json.loads(output)
@@ -125,13 +125,13 @@ class Stager:
 
 
 def removable(installation: Installation, *, keep: int) -> list[str]:
-    """Staged versions but for the newest ``keep``, the current one and the one to return to."""
+    """Return the staged versions without the newest ``keep``, the current and the previous one."""
     at, staged = installation.switch(), installation.staged()
     needed = {installation.current(), *((at.old, at.new) if at else ())}
     return [v for v in staged[: max(len(staged) - keep, 0)] if v not in needed]
 
 
 def _failed(arguments: tuple[str, ...], output: str) -> ReleaseRefused:
-    lines = [line for line in output.splitlines() if line.strip()] or ["it said nothing"]
+    lines = [line for line in output.splitlines() if line.strip()] or ["no output"]
     telling = [line for line in lines if line.startswith(("error:", "MISSING"))] or lines[-1:]
     return ReleaseRefused(f"trial of sn37 {' '.join(arguments[:2])} failed: {one_line(telling[0])}")

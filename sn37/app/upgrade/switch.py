@@ -1,7 +1,7 @@
-"""Switching the service from one release to another, and back.
+"""Switch of the service from one release to another, and back.
 
-Each phase is written down before what it allows is begun, and every step may be done twice: a
-switch that was killed at any moment is finished, or undone, by whoever asks for it next.
+Each phase is recorded before its steps begin, and every step may be repeated. So the next call
+can finish or undo a switch that was killed at any moment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sn37.ports.releases import Installation, Installer, Service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switcher:
-    """Stops, backs up, flips, starts, watches; and the same the other way round."""
+    """Stops the service, backs up the state, changes the release, starts and watches it."""
 
     installation: Installation
     installer: Installer
@@ -35,79 +35,81 @@ class Switcher:
     tell: Callable[[str], None]
 
     def switch(self, version: str, *, unready: bool = False) -> Switch:
-        """Bring a staged release into service, or return to the one before; which, says the phase.
+        """Switch to a staged release, or return to the one before; the phase says which.
 
         Args:
-            unready: Also when the running validator is not well itself.
+            unready: Switch even if the running validator is not healthy.
 
         Raises:
-            ReleaseRefused: Another switch is not finished, or nothing can be told from this one.
-            PortError: Nothing was changed, or the same call goes on from here.
+            ReleaseRefused: Another switch is not finished, or this one could not be judged.
+            PortError: Nothing was changed, or the same call continues from here.
         """
         with self.installation.lock():
             at = self.installation.switch()
             if at is not None and at.phase is Phase.DONE and at.new == version:
-                return at  # whoever asked for it was killed after its last step
+                return at  # an earlier call was killed after its last step
             if at is None or at.phase.is_over:
                 at = self._begin(version, unready=unready)
             elif version != at.new:
                 raise ReleaseRefused(
-                    f"the switch to {at.new} is not finished; sn37 upgrade switch {at.new} goes on "
-                    "with it, sn37 upgrade return undoes it"
+                    f"the switch to {at.new} is not finished; sn37 upgrade switch {at.new} "
+                    "finishes it, sn37 upgrade return undoes it"
                 )
             return self._go_on(at)
 
     def give_back(self, *, restore: bool = False) -> Switch:
-        """Return to the release of before the newest switch.
+        """Return to the release that ran before the newest switch.
 
         Args:
-            restore: Put the copy of the state back when the old release cannot read the present
-                one; rounds since then are missing from it.
+            restore: Restore the copy of the state if the old release cannot read the present
+                one; the copy lacks the rounds since then.
 
         Raises:
-            ReleaseRefused: There is none to return to, or it could not read the state.
-            PortError: The same call goes on from here.
+            ReleaseRefused: No switch was made, or the old release could not read the state.
+            PortError: The same call continues from here.
         """
         with self.installation.lock():
             at = self.installation.switch()
             if at is None or at.phase is Phase.RETURNED:
-                raise ReleaseRefused("there is no switch to return from")
+                raise ReleaseRefused(
+                    "no release to return to: no switch was made since the last return"
+                )
             if at.phase is Phase.DONE and self._is_changed(at):
                 self._require_restorable(at, wanted=restore)
             if at.phase is not Phase.RETURNING:
-                at = self._record(at, Phase.RETURNING, why="asked for")
+                at = self._record(at, Phase.RETURNING, why="requested")
             return self._go_on(at)
 
     def _require_restorable(self, at: Switch, *, wanted: bool) -> None:
-        """Before anything is stopped."""
+        """Refuse a return without a usable copy of the state, before anything is stopped."""
         if not Path(at.backup).is_file():
             raise ReleaseRefused(
-                f"release {at.old} cannot read the state, which {at.new} has brought up to date, "
-                f"and the copy from before is gone: {at.backup}"
+                f"release {at.old} cannot read the state, which {at.new} has migrated, and the "
+                f"copy from before is missing: {at.backup}"
             )
         if not wanted:
             raise ReleaseRefused(
-                f"release {at.old} cannot read the state, which {at.new} has brought up to date; "
-                f"--restore puts {at.backup} in its place, without the rounds since then; the "
-                "present one is kept beside it"
+                f"release {at.old} cannot read the state, which {at.new} has migrated; --restore "
+                f"replaces it by {at.backup}, without the rounds since then, and keeps the "
+                "present one beside it"
             )
 
     def _begin(self, version: str, *, unready: bool) -> Switch:
         old, page = self.installation.current(), self.service.page()
         if version == old:
-            raise ReleaseRefused(f"release {version} is current already")
+            raise ReleaseRefused(f"release {version} is already the current one")
         failing = frozenset[str]() if page is None else page.degraded
         trouble = fault(page, old, failing)
         if trouble and not unready:
             raise ReleaseRefused(
-                f"the running validator is not well ({trouble}), so that nothing could be told "
-                "from the new one; --even-if-unready switches all the same"
+                f"the running validator is not healthy ({trouble}), so the new one could not be "
+                "judged; --even-if-unready switches anyway"
             )
         schema, number = self.schema_of(self.state_file), 1
-        if schema is None and page is not None:  # a validator that runs has one
+        if schema is None and page is not None:  # a running validator has one
             raise ReleaseRefused(
-                f"there is no state at {self.state_file} to be kept safe; name the validator's "
-                "--state-dir, or the --config that it has"
+                f"no state to back up at {self.state_file}; name the validator's --state-dir, or "
+                "its --config"
             )
         while (copy := self._copy(version, number)).exists():
             number += 1
@@ -132,7 +134,7 @@ class Switcher:
         return at
 
     def _prepare(self, at: Switch) -> Switch:
-        """Stop the old release and copy the state, in which nothing changes any more."""
+        """Stop the old release, then copy the state."""
         self.tell(f"{at.old}: stopping")
         self.service.stop()
         if not at.backup:
@@ -146,7 +148,7 @@ class Switcher:
         return self._record(at, Phase.SWITCHING)
 
     def _try(self, at: Switch) -> Switch:
-        self.service.stop()  # it may be up, when this was begun before
+        self.service.stop()  # an earlier attempt may have started it
         self.installation.point_at(at.new)
         self.tell(f"{at.new}: starting")
         try:
@@ -167,9 +169,9 @@ class Switcher:
         return self._record(at, Phase.RETURNED, why=at.why)
 
     def _is_changed(self, at: Switch) -> bool:
-        """Whether the old release could no longer read the state.
+        """True if the old release can no longer read the state.
 
-        As long as it can, the state is left alone: rounds of the new release are not lost.
+        Otherwise the state is kept, so rounds of the new release are not lost.
         """
         if not at.backup:
             return False
@@ -181,7 +183,7 @@ class Switcher:
     def _run(self, version: str, *arguments: str) -> None:
         code, output = self.installer.run(self.installation.folder(version), *arguments)
         if code != 0:
-            said = (output.strip().splitlines() or ["it said nothing"])[-1]
+            said = (output.strip().splitlines() or ["no output"])[-1]
             raise StateUnavailable(f"sn37 {' '.join(arguments[:2])} of {version}: {said[:300]}")
 
     def _record(self, at: Switch, phase: Phase, *, why: str = "") -> Switch:

@@ -1,4 +1,4 @@
-"""The parts of a cold start, put together."""
+"""Wiring of a cold start."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_starter(
     scratch: OpenScratch,
     sink: EventSink,
 ) -> Starter:
-    """A starter with all that it needs."""
+    """Return a starter with its dependencies."""
     chain, schedule = network.chain, loaded.schedule
     reader = RoundReader(
         chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify

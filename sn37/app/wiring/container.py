@@ -82,8 +82,8 @@ def _watchdog(log_file: Path) -> Watchdog:
 class Container(containers.DeclarativeContainer):
     """Wires one validator.
 
-    ``network`` is opened by whoever starts the validator, since opening takes time; it is
-    provided before the first actor is asked for.
+    ``network`` is opened by the code that starts the validator, because opening takes time; it is
+    provided before the first actor is built.
     """
 
     settings = providers.Dependency(instance_of=Settings)
@@ -204,7 +204,7 @@ class Container(containers.DeclarativeContainer):
         schedule=schedule,
         sink=sink,
     )
-    runner = providers.Factory(  # of the rounds in any state
+    runner = providers.Factory(  # of rounds, for any state
         RoundRunner,
         scorer=scorer,
         environment=scorer.provided.environment,
@@ -246,7 +246,7 @@ class Container(containers.DeclarativeContainer):
     )
     verify_signature = providers.Object(is_signed_by)
     write_round = providers.Object(write_round)
-    scratch = providers.Factory(  # a state for rounds of the past, beside the validator's own
+    scratch = providers.Factory(  # a state for past rounds, beside the validator's own
         patiently,
         providers.Factory(
             scratch_store,

@@ -1,4 +1,4 @@
-"""What this machine has for commands that start no validator, opened as the settings say."""
+"""Tools of this machine for commands other than the validator, opened by the settings."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ if TYPE_CHECKING:
 
 
 class Machine:
-    """Opens adapters when they are asked for; every use case has a narrow view of it."""
+    """Opens adapters on demand; each use case sees it through a narrow protocol."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._container = Container(settings=providers.Object(settings))
 
     def state(self) -> ValidatorState | None:
-        """What a validator has recorded in the state folder; ``None`` where none has run.
+        """Return a validator's record in the state folder; ``None`` if no validator has run.
 
         Raises:
-            CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+            CommandError, StateUnreadable, StateUnavailable: The record cannot be read.
         """
         file = self.settings.state_file
         return self._container.read_state()(file) if is_there(file) else None
 
     def recorded_state(self) -> ValidatorState:
-        """The same, where one must have run.
+        """Return a validator's record in the state folder.
 
         Raises:
-            CommandError: None has run there.
-            StateUnreadable, StateUnavailable: There is a state that cannot be read.
+            CommandError: No validator has run there.
+            StateUnreadable, StateUnavailable: The record cannot be read.
         """
         state = self.state()
         if state is None:
@@ -77,22 +77,22 @@ class Machine:
         return state
 
     def pools(self, key: RoundKey) -> Mapping[TaskName, Pool]:
-        """The pools of a round that the state folder still has.
+        """Return the pools of a round that the state folder still has.
 
         Raises:
-            CommandError, StateUnreadable, StateUnavailable: There is one that cannot be read.
+            CommandError, StateUnreadable, StateUnavailable: The record cannot be read.
         """
         file = self.settings.state_file
         return self._container.read_pools()(file, key) if is_there(file) else {}
 
     def reading(self) -> AbstractAsyncContextManager[ReadConnection]:
-        """The network, to be read only; see ``open_reading``."""
+        """Open the network for reading only; see ``open_reading``."""
         from sn37.app.wiring.mining import open_reading
 
         return open_reading(self)
 
     def writing(self) -> AbstractAsyncContextManager[MinerConnection]:
-        """The network for the hotkey of the settings; see ``open_writing``."""
+        """Open the network for writing with the hotkey of the settings; see ``open_writing``."""
         from sn37.app.wiring.mining import open_writing
 
         return open_writing(self)
@@ -100,25 +100,25 @@ class Machine:
     def data(
         self, block: Block
     ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
-        """A chain that reaches to ``block``, and the data sources; see ``open_data``."""
+        """Open a chain that reaches ``block``, and the data sources; see ``open_data``."""
         return open_data(self.settings, block=block)
 
     def examine_folder(
         self, folder: Path, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """The admission of a local folder; raises ``OSError``."""
+        """Make the admission checks on a local folder; raises ``OSError``."""
         from sn37.adapters.admission.examine import examine
 
         return examine(folder, constraints, weights=weights)
 
     def positions_of(self, artifact: ModelArtifact) -> int | None:
-        """The longest sequence that an admitted model has positions for, if it has a table."""
+        """Return the number of positions of an admitted model, if it has a table of them."""
         from sn37.adapters.admission.positions import positions_in
 
         return positions_in(Path(artifact.path))
 
     def examiner(self) -> ModelExaminer:
-        """The admission of repositories: those of the hub, or of the simulated network."""
+        """Return the examiner of repositories: on the hub, or on the simulated network."""
         settings = self.settings
         if settings.is_simnet:
             from sn37.adapters.simnet.host.examiner import FolderExaminer
@@ -130,7 +130,7 @@ class Machine:
         return PatientExaminer(HubExaminer(settings.state_dir / "checks"), patience())
 
     def require_scorer(self, rules: Competition) -> None:
-        """Make sure that this machine can score all tasks of a competition.
+        """Check that this machine can score all tasks of a competition.
 
         Raises:
             CommandError: A package is missing, or this version cannot score a task.
@@ -138,24 +138,24 @@ class Machine:
         missing = [name for name in ("torch", "transformers") if find_spec(name) is None]
         if missing:
             raise CommandError(
-                f"scoring needs {', '.join(missing)}, not installed here: "
+                f"scoring needs {', '.join(missing)}, which is not installed: "
                 "run pip install 'sn37[scorer]'"
             )
         if unknown := {t.method for t in rules.tasks} - self.scored_methods():
             raise CommandError(f"this version cannot score {', '.join(sorted(unknown))}")
 
     def scored_methods(self) -> frozenset[Method]:
-        """The kinds of task that it can do."""
+        """Return the kinds of task that this version can score."""
         return self._container.methods()
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
-        """What scores on this machine.
+        """Return the scorer of this machine.
 
         Args:
-            allow_weak_sandbox: Whatever the settings say; for models of one's own.
+            allow_weak_sandbox: Allow it regardless of the settings; for the miner's own models.
 
         Raises:
-            CommandError: The settings ask for a device that it does not have.
+            CommandError: This machine does not have the device of the settings.
         """
         settings = self.settings
         if allow_weak_sandbox:
@@ -164,11 +164,14 @@ class Machine:
         return Container(settings=providers.Object(settings)).scorer()
 
     def trainer(self, *, threads: int | None) -> TransformersTrainer:
-        """What trains on this machine; by default with every core that this process may use, or
-        with its share of them when several processes were launched here.
+        """Return the trainer of this machine.
+
+        Args:
+            threads: ``None`` uses all cores of this process, or its share of them if several
+                processes were launched here.
 
         Raises:
-            CommandError: The settings ask for a device that it does not have.
+            CommandError: This machine does not have the device of the settings.
         """
         from sn37.adapters.training.trainer import TransformersTrainer
 
@@ -181,7 +184,7 @@ class Machine:
         )
 
     def wandb(self, project: str, folder: Path, *, fingerprint: str) -> WandbRun:
-        """A run's curves on Weights and Biases."""
+        """Return a receiver that sends a run's curves to Weights and Biases."""
         from sn37.adapters.training.wandb_run import WandbRun
 
         return WandbRun(project=project, folder=folder, fingerprint=fingerprint)
@@ -195,10 +198,10 @@ class Machine:
         draw(file, steps, evaluations)
 
     async def prescribed_tokenizer(self, ref: TokenizerRef, *, online: bool) -> PurePath | None:
-        """Folder of a competition's tokenizer; ``None`` when it is not on this machine.
+        """Return the folder of a competition's tokenizer; ``None`` if this machine lacks it.
 
         Args:
-            online: Whether to ask the hub for it.
+            online: Download it from the hub if it is missing.
 
         Raises:
             StoreUnavailable: The hub does not have it, or does not answer.
@@ -218,13 +221,13 @@ class Machine:
         return await PatientModels(cache, patience()).tokenizer(ref)
 
     async def needed_tokenizer(self, rules: Competition, given: Path | None) -> PurePath | None:
-        """Folder of the prescribed tokenizer: the one given, else the host's.
+        """Return the folder of the prescribed tokenizer: ``given``, else the host's.
 
-        ``None`` where models bring their own.
+        ``None`` if models bring their own.
 
         Raises:
-            UsageError: The one given is not a folder.
-            CommandError: It is not on this machine and cannot be fetched.
+            UsageError: ``given`` is not a folder.
+            CommandError: The tokenizer is not on this machine and cannot be fetched.
             StoreUnavailable: The hub does not answer.
         """
         if given is not None and not is_folder(given, "--tokenizer"):
@@ -240,10 +243,10 @@ class Machine:
         return found
 
     async def fetch_aside(self, commitment: Commitment, limits: ModelConstraints) -> ModelArtifact:
-        """A model for a command: the validator's, if that has it whole, else fetched beside it.
+        """Return a model for a command: the validator's copy if complete, else fetched beside it.
 
-        The validator may be running, and nobody else may write among its models. A commitment
-        that a receipt quotes does not say its format, so the older one is tried too.
+        The validator may be running, and only it may write among its models. A receipt does not
+        record the format of its commitment, so the older format is tried too.
 
         Raises:
             ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
@@ -262,11 +265,11 @@ class Machine:
         return await store.fetch(replace(commitment, format=CommitmentFormat.V1), limits)
 
     async def inventory(self, state: ValidatorState) -> Inventory:
-        """What is on disk of the models that are recorded; raises ``StoreUnavailable``."""
+        """Return what is on disk of the recorded models; raises ``StoreUnavailable``."""
         return await self._models().inventory(refs_of(state))
 
     def _models(self) -> ModelStore:
-        """The models that a validator keeps in its state folder."""
+        """Return the store of the validator's models in its state folder."""
         if self.settings.is_simnet:
             from sn37.adapters.simnet.host.model_store import store_of
 
@@ -277,19 +280,19 @@ class Machine:
 
 
 def patience() -> Patience:
-    """Waits for a hub that limits the rate, and says so on standard error."""
+    """Return retries that wait for a hub's rate limit, with a countdown on standard error."""
     return Patience(clock=SystemClock())
 
 
 def scored_architectures() -> frozenset[str]:
-    """The classes of models that admission lets through to the scorer."""
+    """Return the classes of models that admission passes to the scorer."""
     from sn37.adapters.admission.config_keys import FAMILIES
 
     return frozenset(FAMILIES)
 
 
 def renderer() -> Callable[[str], str | None] | None:
-    """Says why a competition's chat template cannot be rendered; ``None``: jinja2 is missing."""
+    """Return a check of chat templates that returns an error or None; ``None`` without jinja2."""
     from sn37.adapters.scoring.rendering import can_render, template_problem
 
     return (lambda template: asyncio.run(template_problem(template))) if can_render() else None

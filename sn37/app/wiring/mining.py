@@ -1,4 +1,4 @@
-"""The adapters of each network, opened for a miner."""
+"""Adapters of each network, opened for a miner."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from sn37.adapters.simnet.outside_miners import Guest
     from sn37.adapters.subtensor.chain import SubtensorChain
 
-CACHE = "bases"  # folder of a miner's downloads, apart from those that a validator evicts
+CACHE = "bases"  # folder of a miner's downloads, which a validator does not evict
 
 
 @asynccontextmanager
 async def open_reading(machine: Machine) -> AsyncIterator[ReadConnection]:
-    """The network of the settings, to be read only.
+    """Open the network of the settings for reading only.
 
     Raises:
-        CommandError: What it needs is not installed, or no simulated network is there.
+        CommandError: A package is missing, or there is not a simulated network.
     """
     settings = machine.settings
     if settings.is_simnet:
@@ -54,10 +54,10 @@ async def open_reading(machine: Machine) -> AsyncIterator[ReadConnection]:
 
 @asynccontextmanager
 async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
-    """The same for the hotkey of the settings, which may write.
+    """Open the network of the settings for writing with their hotkey.
 
     Raises:
-        CommandError, SignerUnusable: As ``open_reading``; or there is no hotkey to sign with.
+        CommandError, SignerUnusable: As ``open_reading``; or the hotkey is missing.
     """
     settings = machine.settings
     if settings.is_simnet:
@@ -98,10 +98,10 @@ async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
 
 
 def open_guest(settings: Settings) -> Guest:
-    """The miner of the settings on the simulated network in their state directory.
+    """Open the miner of the settings on the simulated network in their state directory.
 
     Raises:
-        CommandError: There is none, or its chain or keys cannot be used.
+        CommandError: The network does not exist, or its chain or keys cannot be used.
     """
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")

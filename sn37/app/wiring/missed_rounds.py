@@ -1,4 +1,4 @@
-"""What scores missed rounds, put together."""
+"""Wiring of the actor that scores missed rounds."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def build_missed_rounds(
     heads: Subscription,
     sink: EventSink,
 ) -> MissedRounds:
-    """The actor with all that it needs."""
+    """Return the actor with its dependencies."""
     chain, schedule = network.chain, loaded.schedule
     reader = RoundReader(
         chain=chain, schedule=schedule, fingerprint=loaded.fingerprint, verify=verify

@@ -1,4 +1,4 @@
-"""The outside world of one network, as far as a validator sees it."""
+"""Opened adapters of one network, for a validator."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sn37.ports.model_store import ModelStore
 
 
 async def _nothing() -> None:
-    """Nothing is held open."""
+    """Close nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """Opened adapters.
 
-    ``labels`` are names for people, where the network has any; ``close`` lets go of connections.
+    ``labels`` are names for people, if the network has any; ``close`` closes connections.
     """
 
     chain: Chain

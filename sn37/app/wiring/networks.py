@@ -1,4 +1,4 @@
-"""The adapters of each network, opened for whoever starts something on it."""
+"""Adapters of each network, opened for a validator or a command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sn37.ports.chain import Chain
     from sn37.ports.dataset import DatasetPlugin
 
-PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # the SDK's own
+PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # named by the SDK
 
 
 class SetUpCancelled(Exception):
@@ -42,7 +42,7 @@ class SetUpCancelled(Exception):
 
 
 def require_chain(settings: Settings) -> None:
-    """Make sure that there is a real chain to look at, and the SDK to do it.
+    """Check that the network has a real chain, and that the SDK is installed.
 
     Raises:
         UsageError: The network is simulated.
@@ -50,15 +50,15 @@ def require_chain(settings: Settings) -> None:
     """
     if settings.is_simnet:
         raise UsageError(
-            "--network simnet: this looks at a real chain, and simnet's is a file of its state "
-            "directory; name finney, test, local or a ws:// address"
+            "--network simnet: this command needs a real chain: name finney, test, local or a "
+            "ws:// address"
         )
     if find_spec("bittensor") is None:
         raise CommandError("the chain needs bittensor: run pip install 'sn37[chain]'")
 
 
 def endpoints(settings: Settings) -> Sequence[Endpoint]:
-    """Where the network of the settings is reached; tests put others in their place."""
+    """Return the endpoints of the settings' network; tests replace this function."""
     from sn37.adapters.subtensor.endpoints import endpoints_of, keep_caches_in
 
     keep_caches_in(settings.state_dir / "sdk")
@@ -66,10 +66,10 @@ def endpoints(settings: Settings) -> Sequence[Endpoint]:
 
 
 def open_signer(settings: Settings) -> HotkeySigner:
-    """The hotkey that the settings name.
+    """Open the hotkey that the settings name.
 
     Raises:
-        CommandError, SignerUnusable: There is none, or it cannot be opened.
+        CommandError, SignerUnusable: The hotkey does not exist, or cannot be opened.
     """
     from sn37.adapters.subtensor.wallet import open_hotkey
 
@@ -78,7 +78,7 @@ def open_signer(settings: Settings) -> HotkeySigner:
 
 
 def signature_check() -> VerifySignature:
-    """How to tell whether a hotkey signed something.
+    """Return the function that verifies signatures of hotkeys.
 
     Raises:
         CommandError: The SDK is not installed.
@@ -91,7 +91,7 @@ def signature_check() -> VerifySignature:
 
 
 def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
-    """A check-up of the network of the settings."""
+    """Return the check-up of the settings' network."""
     from sn37.adapters.subtensor.checkup import Checkup
 
     return Checkup(
@@ -105,7 +105,7 @@ def open_checkup(settings: Settings, signer: HotkeySigner | None) -> Checkup:
 
 @asynccontextmanager
 async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
-    """The real chain, to be read only."""
+    """Open the real chain for reading only."""
     from sn37.adapters.subtensor.chain import SubtensorChain
     from sn37.adapters.subtensor.connection import Connection
 
@@ -122,7 +122,7 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
 async def open_data(
     settings: Settings, *, block: Block
 ) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
-    """A chain that reaches to ``block`` at least, and the data sources; read only.
+    """Open a chain that reaches at least ``block``, and the data sources; read only.
 
     Raises:
         CommandError: The SDK is not installed.
@@ -142,9 +142,9 @@ async def open_data(
 
 
 def _password(hotkey_file: Path) -> str | None:
-    """The password of an encrypted hotkey: from a file, or from whoever sits at the terminal.
+    """Return the password of an encrypted hotkey: from a file, or asked for on the terminal.
 
-    Not from a variable: those are inherited by every child and shown to whoever may look.
+    Not from an environment variable: every child inherits it, and other programs can read it.
     """
     if name := os.environ.get(PASSWORD_FILE_VARIABLE):
         try:
@@ -157,7 +157,7 @@ def _password(hotkey_file: Path) -> str | None:
 
 
 async def open_network(container: Container) -> Network:
-    """Open the network that the settings name, and tell the sinks its names for hotkeys.
+    """Open the network that the settings name, and give the sinks its names for hotkeys.
 
     Raises:
         CommandError: This version cannot reach it, or its folder cannot be used.
@@ -169,7 +169,7 @@ async def open_network(container: Container) -> Network:
 
 
 def _open_real(container: Container, settings: Settings) -> Network:
-    """The chain and the hub; neither is asked for anything yet."""
+    """Return the adapters of chain and hub, without sending a request."""
     from sn37.adapters.hub.model_store import HubModelStore
     from sn37.adapters.subtensor.chain import SubtensorChain
     from sn37.adapters.subtensor.connection import Connection
@@ -193,7 +193,7 @@ def _open_real(container: Container, settings: Settings) -> Network:
 
 async def _open_simnet(container: Container, settings: Settings) -> Network:
     from sn37.adapters.simnet.miners.training_processes import TrainingFailed
-    from sn37.adapters.simnet.world import build_world  # the SDK takes a second to import
+    from sn37.adapters.simnet.world import build_world  # slow to import
 
     stop = Event()
 
@@ -215,7 +215,7 @@ async def _open_simnet(container: Container, settings: Settings) -> Network:
         world = await asyncio.shield(building)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait([building])  # a thread cannot be cancelled, and must not outlive us
+        await asyncio.wait([building])  # a thread cannot be cancelled, so wait for it
         building.exception()
         raise
     except (ValueError, OSError, TrainingFailed) as error:

@@ -1,4 +1,4 @@
-"""Tables on standard output, for as long as somebody reads it."""
+"""Tables on standard output, as long as it has a reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from sn37.app.errors import CommandError
 from sn37.app.streams import abandon
 
-REPORT_WIDTH = 160  # columns where there is no terminal to ask
+REPORT_WIDTH = 160  # columns without a terminal
 
 _P = ParamSpec("_P")
 
@@ -19,9 +19,9 @@ _P = ParamSpec("_P")
 def printed(
     render: Callable[_P, RenderableType], console: Callable[[], Console]
 ) -> Callable[_P, None]:
-    """What ``render`` makes, printed when it is called for.
+    """Return a function that prints the result of ``render``.
 
-    The function raises ``CommandError`` when standard output cannot be written.
+    It raises ``CommandError`` when standard output cannot be written.
     """
 
     def show(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -35,7 +35,7 @@ def _show(console: Console, shown: RenderableType) -> None:
         console.width = REPORT_WIDTH
     try:
         console.print(shown)
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         abandon(sys.stdout)
     except OSError as error:
         abandon(sys.stdout)

@@ -1,4 +1,4 @@
-"""What ``sn37 upgrade`` works with: the adapters of releases, opened as the settings say."""
+"""Adapters of releases for ``sn37 upgrade``, opened by the settings."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from sn37.app.upgrade.switch import Switcher
 from sn37.domain.release.release import Release
 from sn37.ports.releases import Installation, ReleaseSource
 
-SCHEMA = VERSION  # of the states that this program writes
+SCHEMA = VERSION  # of the state that this program writes
 
 
 def open_source(place: str) -> ReleaseSource:
-    """A release at a path or an address."""
+    """Return the source of a release at a path or an address."""
     return Source(place)
 
 
 def open_installation(settings: Settings) -> Installation:
-    """The folder of releases."""
+    """Return the folder of releases."""
     return InstallFolder(settings.install_dir.absolute())
 
 
 def open_stager(settings: Settings) -> Stager:
-    """What judges releases and installs them.
+    """Return the stager, which checks and installs releases.
 
     Raises:
-        CommandError: Signatures cannot be checked here, or others could pin a key.
+        CommandError: Signatures cannot be checked here, or other users could change the keys.
     """
     _require_cryptography()
     _require_closed(settings.config)
@@ -65,15 +65,15 @@ def open_stager(settings: Settings) -> Stager:
 def open_switcher(
     settings: Settings, *, manager: str, unit: str, settle_s: float, deadline_s: float
 ) -> Switcher:
-    """What brings a release into service.
+    """Return the switcher between releases.
 
     Raises:
-        UsageError: It is not known where the validator can be asked how it is.
+        UsageError: The address of the validator's health pages is not given.
     """
     if settings.health is None:
         raise UsageError(
-            "--health: none given, so nobody could tell whether the new release is any good; give "
-            "the validator's own HOST:PORT, best in the file of --config"
+            "--health is missing, so the new release could not be judged; give the validator's "
+            "own HOST:PORT, best in the file of --config"
         )
     service = ManagedService(manager=manager, unit=unit, health=host_and_port(settings.health))
     return Switcher(
@@ -95,11 +95,11 @@ def open_switcher(
 
 
 def signed(release: Release, key_file: Path, password: Callable[[], bytes]) -> tuple[bytes, str]:
-    """The signed document of a release, and the public key that validators name.
+    """Return the signed document of a release, and the public key for validators' settings.
 
     Raises:
         ReleaseRefused: The key cannot be used.
-        CommandError: Nothing can be signed here.
+        CommandError: A package for signing is missing.
     """
     _require_cryptography()
     key = open_key(key_file, password)
@@ -107,7 +107,7 @@ def signed(release: Release, key_file: Path, password: Callable[[], bytes]) -> t
 
 
 def _installer(settings: Settings) -> PipInstaller:
-    """Programs of other releases get by variables what this one was told by flags."""
+    """Return the installer; it passes this program's flags on to other releases as variables."""
     variables = {f"{ENV_PREFIX}STATE_DIR": str(settings.state_dir.absolute())}
     if settings.config is not None:
         variables[f"{ENV_PREFIX}CONFIG"] = str(settings.config.absolute())
@@ -115,14 +115,14 @@ def _installer(settings: Settings) -> PipInstaller:
 
 
 def _require_closed(config: Path | None) -> None:
-    """Whoever can write to the settings decides whose releases are taken."""
+    """Refuse a settings file that other users can write: they could add keys for releases."""
     if config is None:
         return
     found = config.stat()
     if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
         raise CommandError(
-            f"{config}: others may write to it, and so decide whose releases are taken; make it "
-            "yours, and chmod go-w it"
+            f"{config}: others may write to it, and could add keys for releases; chown it to your "
+            "user, and chmod go-w it"
         )
 
 

@@ -36,12 +36,12 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def run_validator(settings: Settings, stop: StopRequest) -> int:
-    """Run until the goal, a signal or an error; 0 unless something failed.
+    """Run until the goal, a signal or an error; return the exit code.
 
     Raises:
-        CommandError: Something that the operator can mend, or a bug; says how, or where its
-            traceback is.
-        PortError: The state cannot be used, or a dependency said no.
+        CommandError: An error that the operator can fix, or a bug; says how to fix it, or where
+            the traceback is.
+        PortError: The state cannot be used, or a dependency has refused.
     """
     require_wallet(settings)
     loaded = schedule_of(settings)
@@ -81,9 +81,9 @@ async def _run(container: Container, stop: StopRequest) -> None:
 
 
 async def _follow(container: Container) -> None:
-    """Everything that a signal may end at any instruction."""
+    """Run the validator; a signal may end this at any point."""
     settings = container.settings()
-    await container.keeper().load()  # first: it also keeps a second validator off this folder
+    await container.keeper().load()  # first: it also locks the folder against a second validator
     _require_same_schedule(container)
     _require_methods(container)
     sandbox = await container.scorer().sandbox()
@@ -95,11 +95,12 @@ async def _follow(container: Container) -> None:
         container.sink().emit(caution)
     try:
         await container.supervisor().run({"chain": container.continuity().run})
-        # Whoever subscribes to heads is waited for: not before the chain has come far enough.
+        # Before the actors: simnet's chain waits for its subscribers, and must reach the state
+        # first.
         actors = {**container.actors(), "lookout": container.lookout().run}
         if settings.rounds is not None:
             actors["goal"] = container.goal(rounds=settings.rounds).run
-        # Nothing else holds what a start has read once it is over.
+        # A separate run, so that the memory of the start is freed when it ends.
         await container.supervisor().run({"cold start": container.starter().run})
         await container.supervisor().run(actors)
     finally:
@@ -107,16 +108,16 @@ async def _follow(container: Container) -> None:
 
 
 def cautions(settings: Settings, schedule: Schedule) -> Iterator[Cautioned]:
-    """What an operator should know of a run before it begins."""
+    """Yield what an operator should know about a run before it begins."""
     if settings.offline:
-        yield Cautioned(what="offline", advice="this run follows and scores, and sends no weights")
+        yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
     for advice in unpinned_tokenizers(schedule):
         yield Cautioned(what="tokenizer", advice=advice)
 
 
 @contextmanager
 def _health_pages(container: Container) -> Iterator[None]:
-    """Served where the settings say, if they do."""
+    """Serve the health pages at the address of the settings, if there is one."""
     address = container.settings().health
     if address is None:
         yield
@@ -133,10 +134,10 @@ def _health_pages(container: Container) -> Iterator[None]:
 
 
 def _show(container: Container) -> None:
-    """The JSON for programs if it was asked for, and the tables for people."""
+    """Write the JSON file if requested, and print the tables."""
     settings, schedule = container.settings(), container.loaded().schedule
     file, labels = container.state_file(), container.labels()
-    # From the disk, where it is whole: in memory old rounds are abridged.
+    # Read from the disk: in memory, old rounds are shortened.
     state = container.read_state()(file) if file.exists() else ValidatorState()
     if settings.json_file is not None:
         try:
@@ -156,10 +157,10 @@ def _show(container: Container) -> None:
 
 
 def schedule_of(settings: Settings) -> LoadedSchedule:
-    """The schedule that the settings name, or the network's.
+    """Load the schedule that the settings name, or the network's.
 
     Raises:
-        CommandError: It cannot be used; says where and why.
+        CommandError: The schedule cannot be used; says where and why.
     """
     source = settings.schedule or preset_of(settings.network)
     known = {*dataset_names(), SIMNET_SOURCE} if settings.is_simnet else dataset_names()
@@ -170,19 +171,19 @@ def schedule_of(settings: Settings) -> LoadedSchedule:
 
 
 def _require_same_schedule(container: Container) -> None:
-    """A round under way is scored by the rules that it was opened with."""
+    """Refuse a schedule that lacks a round under way: it needs the rules it was opened with."""
     schedule = container.loaded().schedule
     for key in container.keeper().state.open_rounds:
         if schedule.competition(key.competition, key.sync_block) is None:
             raise CommandError(
                 f"the state in {container.settings().state_dir} holds a round of competition "
                 f"{key.competition} at block {key.sync_block}, which {container.loaded().origin} "
-                "does not run; give the schedule it was made with, or another --state-dir"
+                "does not have; give the schedule of that round, or another --state-dir"
             )
 
 
 def _require_methods(container: Container) -> None:
-    """The same for a task that the scorer cannot do."""
+    """Refuse a schedule with a task that the scorer cannot score."""
     loaded, known = container.loaded(), container.methods()
     for stage in loaded.schedule.stages:
         for competition in stage.competitions:
@@ -195,7 +196,7 @@ def _require_methods(container: Container) -> None:
 
 
 def _require_sources(container: Container) -> None:
-    """Find out now, and not when hours later a round needs it, that a source cannot be opened."""
+    """Open every source now, so that errors are not found hours later in a round."""
     loaded = container.loaded()
     try:
         container.sources().check(loaded.schedule)
@@ -204,7 +205,7 @@ def _require_sources(container: Container) -> None:
 
 
 def _configure_logging(file: Path, level: str) -> None:
-    # A disk that fills up later must not fill the terminal with tracebacks.
+    # A full disk must not fill the terminal with tracebacks.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
     try:
@@ -217,7 +218,7 @@ def _configure_logging(file: Path, level: str) -> None:
 
 @contextmanager
 def _bugs_logged_to(file: Path) -> Iterator[None]:
-    """Let one known error through; log the traceback of anything else and name the log."""
+    """Raise one known error unchanged; log the traceback of anything else and name the log."""
     try:
         yield
     except Exception as error:
@@ -228,12 +229,12 @@ def _bugs_logged_to(file: Path) -> Iterator[None]:
             raise causes[0] from None
         raise CommandError(
             f"a bug in sn37 stopped the validator: {type(bug).__name__}: {bug}; its traceback is "
-            f"in {file}; please report it; nothing recorded is lost, the same command goes on"
+            f"in {file}; please report it; nothing recorded is lost, the same command continues"
         ) from error
 
 
 def _causes(error: Exception) -> Iterator[Exception]:
-    """The errors of a group, and of the groups in it."""
+    """Yield the errors of a group, and of the groups in it."""
     if isinstance(error, ExceptionGroup):
         for inner in error.exceptions:
             yield from _causes(inner)

@@ -58,7 +58,7 @@ def test_what_no_validator_would_admit_starts_nothing(
     (folder / "model.bin").write_bytes(b"pickle")
     revision = hub.publish("alice/model", folder)
     assert fetch(f"alice/model@{revision}") == 1
-    assert "cannot start a model of competition 1: unsafe_file: " in base.readouterr().err
+    assert "cannot be the base for competition 1: unsafe_file: " in base.readouterr().err
     assert not (tmp_path / "base").exists()
 
 

@@ -112,7 +112,7 @@ def test_t09_a_branch_is_refused_with_the_commit_it_points_to(
     revision = hub.publish("alice/model", write_model(tmp_path / "model"))
     code, out, err = check("alice/model@main")
     assert (code, out) == (2, "")
-    assert f"now it is {revision}: check alice/model@{revision}" in err
+    assert f"its commit now is {revision}: check alice/model@{revision}" in err
 
 
 def test_a_branch_of_a_hub_that_does_not_answer_says_how_to_find_its_commit(

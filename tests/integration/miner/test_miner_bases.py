@@ -31,7 +31,7 @@ def test_the_champion_comes_first_and_everybody_has_a_name(published: MinerWorld
 
 def test_a_competition_without_models_has_nothing_to_choose(published: MinerWorld) -> None:
     said = published.run("base", "--competition", "1")
-    assert (said.code, said.out) == (0, "nobody has committed to a model of this competition\n")
+    assert (said.code, said.out) == (0, "no miner has committed to a model of this competition\n")
 
 
 def test_each_name_of_a_model_brings_the_same_files(
@@ -54,8 +54,8 @@ def test_each_name_of_a_model_brings_the_same_files(
     ("source", "why"),
     [
         ("uid:200", "uid:200: not registered at block"),
-        ("subnet9", "no model of subnet 9 keeps the limits of competition 2"),
-        ("nowhere", "nowhere: no such folder; a starting point is champion"),
+        ("subnet9", "no model of subnet 9 is within the limits of competition 2"),
+        ("nowhere", "nowhere: no such folder; expected champion"),
         ("alice/model@main", "simnet's repositories have commits only"),
         (f"bob/model@{'0' * 40}", "not_public: bob/model cannot be read"),
     ],
@@ -85,7 +85,7 @@ def test_a_folder_that_is_there_is_left_alone(published: MinerWorld, tmp_path: P
     (tmp_path / "base" / "mine.txt").write_text("mine")
     said = fetch(published, "champion", tmp_path / "base")
     assert said.code == 1
-    assert "is there already; choose another folder with --to" in said.err
+    assert "exists already; choose another folder with --to" in said.err
     assert [f.name for f in (tmp_path / "base").iterdir()] == ["mine.txt"]
 
 

@@ -58,7 +58,7 @@ def test_the_champion_s_own_folder_is_the_same_model(
 ) -> None:
     said = evaluate(reigned, weak, schedule)
     assert said.code == 0
-    assert "finding     the same model: its weights are the champion's" in said.out
+    assert "finding     the same model: its weights equal the champion's" in said.out
 
 
 def test_a_model_that_a_validator_refuses_is_refused(
@@ -85,9 +85,9 @@ def test_rows_that_the_model_has_learnt_are_not_drawn(
     said = evaluate(world, own, schedule, "--at", "1440")
     assert said.code == 0, said.err
     assert "samples     48, drawn by the hash of block 1440, rows from " in said.out
-    assert "1 rows that it was trained on were left out" in said.out
+    assert "1 rows of its training data were left out" in said.out
     assert "score       " in said.out
-    assert "there is no champion yet" in said.out
+    assert "no champion yet: the earliest model" in said.out
 
 
 def test_a_block_that_is_not_there_yet_is_one_line(
@@ -95,4 +95,4 @@ def test_a_block_that_is_not_there_yet_is_one_line(
 ) -> None:
     said = evaluate(reigned, model, schedule, "--at", "99999")
     assert said.code == 1
-    assert said.err.startswith("error: block 99999 is not there yet; the newest is ")
+    assert said.err.startswith("error: block 99999 does not exist yet; the newest is ")

@@ -82,7 +82,7 @@ def test_a_seal_that_would_never_open_is_given_up_only_when_told_to(
     assert world.publish(model, "--sealed-minutes", "60", "--no-wait").code == 0
     said = world.publish(model, repo="alice/other")
     assert said.code == 1
-    assert "it is replaced, and never will; to do it all the same: --replace-champion" in said.err
+    assert "it is replaced and will never open; to commit anyway: --replace-champion" in said.err
 
 
 def test_anybody_s_status_can_be_asked_for(world: MinerWorld, model: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_rate_limit_is_waited_for_with_a_countdown(
 
 def test_the_wrong_network_has_no_such_competition(world: MinerWorld, model: Path) -> None:
     args = [str(model), "--repo", "alice/model", "--competition", "9", "--no-loading"]
-    refused(world.run("publish", *args), "none of that number, only 1, 2", code=2)
+    refused(world.run("publish", *args), "its competitions: 1, 2", code=2)
 
 
 def test_the_wrong_network_has_another_chain(
@@ -154,7 +154,7 @@ def test_a_base_whose_licence_forbids_it_is_warned_of(
     to = ["--competition", "2", "--to", str(tmp_path / "base")]
     said = world.run("base", str(own), *to)
     assert said.code == 0
-    assert said.err.startswith("warning: licence cc-by-nc-4.0 forbids to publish")
+    assert said.err.startswith("warning: licence cc-by-nc-4.0 forbids publishing")
     assert "licence cc-by-nc-4.0" in said.out
 
 

@@ -149,7 +149,7 @@ def test_an_audit_says_when_there_is_nothing_to_show_signer_by_signer(undisturbe
         timeout=TIME_LIMIT_S,
     )
     said, result = done.stdout.splitlines()
-    assert said == "no champion has a predecessor or a challenger to compare it with yet"
+    assert said == "no champion has a predecessor or a challenger to be compared with yet"
     assert "all follows" in result
 
 
@@ -236,7 +236,7 @@ def test_what_a_replay_lacks_is_one_line(
     folder = repository(undisturbed, other)
     for words, told in (
         (("--texts", str(tmp_path / "texts")), f"missing or have changed since: {row}"),
-        (("--seed", "1"), "on simnet the --seed too"),
+        (("--seed", "1"), "on simnet its --seed"),
         (("--model", str(folder)), f"the model has weights {other['tensor_digest']}"),
     ):
         done = sn37("replay", str(receipts[0]), *state, *words)

@@ -217,7 +217,7 @@ def test_commitments_are_listed_for_people_and_for_programs(
     code, out = cli.run("commitments", node)
     assert code == 0
     assert f"{ALICE.hotkey}  competition 1  acme/model@aaaaaaaaaaaa" in out
-    assert f"{BOB.hotkey}  not of a model: parts, " in out
+    assert f"{BOB.hotkey}  names no model: parts, " in out
     _, text = cli.run("commitments --json", node)
     listed = json.loads(text)
     assert listed["block"] == node.finalized
@@ -226,7 +226,7 @@ def test_commitments_are_listed_for_people_and_for_programs(
 
 def test_an_empty_subnet_says_so(cli: Cli) -> None:
     _, out = cli.run("commitments", World().substrate)
-    assert "nothing is committed" in out
+    assert "no commitments" in out
 
 
 def test_a_subnet_that_does_not_exist_is_said_to(cli: Cli) -> None:

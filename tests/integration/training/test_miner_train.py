@@ -114,7 +114,7 @@ def test_who_interrupts_it_is_told_that_it_goes_on(
     monkeypatch.setattr(training, "held_out_score", interrupt)
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 1
-    assert err.splitlines()[-1] == "error: interrupted; the same command goes on"
+    assert err.splitlines()[-1] == "error: interrupted; repeat the command to continue"
 
 
 def test_curves_that_nobody_may_receive_are_one_line(
@@ -156,4 +156,4 @@ def test_an_output_that_is_there_already_is_left_alone(
     (file.parent / "model").mkdir()
     code, _, err = run("train", file, "--network", "simnet", capsys=capsys)
     assert code == 2
-    assert "model is there already; name another folder" in err
+    assert "model exists already; name another folder" in err

@@ -37,7 +37,7 @@ def test_two_processes_share_a_step_and_learn_what_one_would(
         # Each would read for itself, and might find other rows.
         several.setenv("WORLD_SIZE", "2")
         assert miner.main(["train", "shared.toml", *network]) == 1
-    assert "with several processes the rows must be there first" in capsys.readouterr().err
+    assert "several processes need the rows on disk" in capsys.readouterr().err
     assert miner.main(["train", "shared.toml", *network, "--data-only"]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", *documented[1].split()]
     done = subprocess.run(

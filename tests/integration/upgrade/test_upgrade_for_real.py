@@ -174,7 +174,7 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     operator.installation.complete("0.3.0", seal(write_release(bad), KEY))
     code, said = operator.run(*operator.switching("0.3.0"))
     assert code == 1, said
-    assert "error: release 0.3.0: not well for 1 s within 3 s" in said.splitlines()[-1]
+    assert "error: release 0.3.0: not healthy for 1 s within 3 s" in said.splitlines()[-1]
     assert "0.2.0 runs again" in said.splitlines()[-1]
     assert operator.page()["version"] == "0.2.0"
     assert (operator.schema(), operator.submissions()) == (VERSION + 1, 2)
@@ -208,7 +208,7 @@ class TestInstaller:
         with (changed / release.wheel.name).open("ab") as file:
             file.write(b"more")
         installer = PipInstaller(state_dir=tmp_path, settings={})
-        with pytest.raises(ReleaseRefused, match="not the one that was signed for"):
+        with pytest.raises(ReleaseRefused, match="not the signed one"):
             installer.install(tmp_path / "environment", release, changed)
 
     def test_programs_run_as_the_owner_of_the_state_and_in_their_own_environment_only(

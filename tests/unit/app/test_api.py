@@ -112,13 +112,13 @@ async def test_inside_an_event_loop_the_other_form_is_named() -> None:
 
 def test_what_is_wrong_is_one_line() -> None:
     settings = api.settings(network="simnet")
-    with pytest.raises(api.UsageError, match=r"competition 9: .* none of that number, only 1, 2"):
+    with pytest.raises(api.UsageError, match=r"competition 9: .* its competitions: 1, 2"):
         sync.check(settings, ".", competition=9)
     with pytest.raises(api.UsageError, match="nowhere: no such folder"):
         sync.evaluate(settings, "nowhere", competition=1)
     with pytest.raises(api.UsageError, match="'5F' is not a hotkey's address"):
         sync.status(settings, "5F")
-    with pytest.raises(api.UsageError, match="evaluate takes a folder"):
+    with pytest.raises(api.UsageError, match="expected a folder"):
         sync.evaluate(settings, "uid:7", competition=1)
     with pytest.raises(api.UsageError, match=r"nowhere\.toml"):
         sync.train(settings, "nowhere.toml")

@@ -376,10 +376,10 @@ def test_a_case_is_printed_signer_by_signer() -> None:
         "evidence 3.2"
     )
     assert "; the median signer's is 2.10%, nothing taken off; without it" in middle
-    assert last.endswith("+0.0 standard errors; no row is left without it")
+    assert last.endswith("+0.0 standard errors; without it no row is left")
     nothing_counts = replace(pair, log_e=None, even_log_e=None)
     assert [line for line in cli_audit.lines_by_signer(nothing_counts) if "even" in line] == []
     unsigned = replace(pair, took_the_crown=False, signers=())
     assert list(cli_audit.lines_by_signer(unsigned)) == [
-        "competition 1: new against old: no row they share was signed"
+        "competition 1: new against old: no row that both were scored on was signed"
     ]

@@ -36,10 +36,10 @@ def test_a_folder_that_is_there_is_one(tmp_path: Path) -> None:
 def test_a_number_that_no_uid_can_be_is_told(number: str) -> None:
     with pytest.raises(UsageError) as caught:
         source_of(f"uid:{number}")
-    assert str(caught.value) == f"uid:{number[:20]}: a uid is from 0 to 65535"
+    assert str(caught.value) == f"uid:{number[:20]}: expected a uid from 0 to 65535"
 
 
 @pytest.mark.parametrize("text", ["", "nowhere", "uid:x", "uid:", "hotkey:5Ab", "a/b", "a/b@c@d"])
 def test_anything_else_is_told_the_forms(text: str) -> None:
-    with pytest.raises(UsageError, match="a starting point is champion, subnet9"):
+    with pytest.raises(UsageError, match="expected champion, subnet9"):
         source_of(text if text else "nothing")

@@ -95,7 +95,7 @@ def test_a_state_without_rounds_has_no_champions(
         await store.close()
 
     asyncio.run(create())
-    assert call(capsys, "--state-dir", str(tmp_path)) == (0, "no crown has been given yet\n", "")
+    assert call(capsys, "--state-dir", str(tmp_path)) == (0, "no champion yet\n", "")
 
 
 def test_a_folder_without_a_state_is_one_clear_line(

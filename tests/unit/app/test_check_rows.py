@@ -93,8 +93,8 @@ async def test_a_machine_that_cannot_score_says_nothing_about_the_model() -> Non
     [
         (["nothing", "--competition", "1"], 2, "no such folder; a repository is written"),
         (["file", "--competition", "1"], 2, "file is a file: name the folder that holds"),
-        ([".", "--competition", "99"], 2, "preset finney has none of that number, only 1,"),
-        ([".", "--competition", "1", "--at", "0"], 2, "at block 0, only none"),
+        ([".", "--competition", "99"], 2, "not in preset finney; its competitions: 1,"),
+        ([".", "--competition", "1", "--at", "0"], 2, "at block 0; its competitions: none"),
         ([".", "--competition", "1", "--tokenizer", "no/folder"], 2, "no such folder"),
         ([".", "--competition", "1", "--schedule", "x.toml", "--network", "local"], 1, "x.toml"),
         ([".", "--competition", "1"], 1, "run pip install 'sn37[hub]'"),

@@ -161,7 +161,7 @@ def test_it_says_how_far_it_is_and_what_it_began_with(published: Path) -> None:
         ROUNDS,
         sum(map(len, world.store.memory.receipts.values())),
     )
-    assert f"{ROUNDS} rounds of old scored again here and judged anew" in str(line(told, {}))
+    assert f"{ROUNDS} rounds of old scored and judged again here" in str(line(told, {}))
 
 
 def test_rounds_scored_again_count_for_the_warm_up_as_if_it_had_been_there(published: Path) -> None:

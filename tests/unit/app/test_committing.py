@@ -35,7 +35,7 @@ def test_a_champion_s_own_commitment_is_warned_of() -> None:
 
 def test_hiding_a_champion_behind_a_seal_is_warned_of() -> None:
     _, line = losses(OLD, hotkey=ALICE, crowns=CROWN, reveal_at=NOON)
-    assert "before 2026-11-22 12:00 UTC" in line
+    assert "is sealed until 2026-11-22 12:00 UTC" in line
 
 
 def test_an_opened_seal_stays_readable_behind_a_new_one() -> None:
@@ -46,7 +46,7 @@ def test_an_opened_seal_stays_readable_behind_a_new_one() -> None:
 def test_a_seal_that_would_never_open_is_warned_of() -> None:
     sealed = StandingCommitment(block=Block(500), data=None)
     (line,) = losses(sealed, hotkey=ALICE, crowns=())
-    assert "never will" in line
+    assert "will never open" in line
 
 
 @pytest.mark.parametrize("answer", [False, True])

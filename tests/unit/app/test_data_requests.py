@@ -63,7 +63,7 @@ async def test_the_seed_is_that_of_the_round() -> None:
 @pytest.mark.parametrize(
     ("target", "block", "told"),
     [
-        (TARGET, 1_001, "block 1001 is not there yet; the newest is 1000"),
+        (TARGET, 1_001, "block 1001 does not exist yet; the newest is 1000"),
         (TARGET, 0, "at block 0 no row can count: empty window"),
         (
             Target(source=SOURCE, schedule=SCHEDULE),

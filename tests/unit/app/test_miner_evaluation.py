@@ -58,7 +58,7 @@ def evaluated(found: Duel | None) -> Evaluation:
         (0.02, "2.00% better than the champion, give or take 0.50%: at this rate the crown takes"),
         (0.02, "about 3 rounds (2 to 5); a gain below 0.50% would never take it"),
         (0.0077, "about 15 rounds (6 or never)"),
-        (0.003, "at this rate it will never take the crown, which needs more than 0.50%; were it"),
+        (0.003, "at this rate it will never take the crown, which needs more than 0.50%; if it"),
         (-0.001, "0.10% worse than the champion"),
         (-0.10, "a validator would stop it early (raced_out) and not score it again"),
     ],

@@ -78,7 +78,7 @@ def test_people_get_a_line_each_and_the_quota(
     assert code == 0
     assert len(models) == 3
     assert "alice/model@" in models[0]
-    assert summary.startswith("0.01 MB used of 3,000 GB, 0.00 MB of it of no known model; ")
+    assert summary.startswith("0.01 MB used of 3,000 GB, 0.00 MB of it not of a known model; ")
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -114,4 +114,4 @@ def test_an_empty_state_holds_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     asyncio.run(create())
     code, out, _ = call(capsys, "--state-dir", str(tmp_path))
     assert code == 0
-    assert "no model is on disk, and none is waited for" in out
+    assert "no model is on disk, and none is to be fetched" in out

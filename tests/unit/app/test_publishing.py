@@ -223,7 +223,7 @@ async def test_a_commitment_on_its_way_is_waited_for_and_never_sent_twice(
         await miner.publish()
     again = asyncio.create_task(miner.publish())
     await miner.waited.wait()
-    assert miner.waits[-1] == ("the commitment sent at block 1000 may still land", 25)
+    assert miner.waits[-1] == ("the commitment sent at block 1000 may still be included", 25)
     if lands:
         chain.land()
     else:

@@ -61,9 +61,13 @@ def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
         (
             {"schedule_fingerprint": Digest("0" * 64)},
             ("--network", "simnet"),
-            "by the rules of schedule 0000000000000000, preset simnet is",
+            "follows schedule 0000000000000000, but preset simnet is",
         ),
-        ({}, ("--network", "finney"), "give the other with --schedule FILE, it came with sn37"),
+        (
+            {},
+            ("--network", "finney"),
+            "give the receipt's schedule with --schedule FILE, it came with sn37",
+        ),
         ({"round": a_round_key(9, 1800)}, ("--network", "simnet"), "has no competition 9 at"),
         (
             {"losses": {TASK.name: (1.0,)}},
@@ -73,7 +77,7 @@ def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
         (
             {"manifest_digest": Digest("0")},
             ("--network", "simnet"),
-            "the receipt contradicts itself: its manifest is not the one",
+            "the receipt contradicts itself: its manifest does not match its digest",
         ),
     ],
 )
@@ -167,7 +171,7 @@ def test_a_changed_digit_is_named_with_both_losses() -> None:
 def test_on_another_device_losses_may_differ_a_little() -> None:
     shown = replayed(now=1.5001, environment={"device": "cuda", "dtype": "bfloat16"})
     assert shown.is_good
-    assert "agree as those of two devices do" in shown.verdict
+    assert "agree as between two devices" in shown.verdict
     assert shown.warnings == ("device was cpu, here it is cuda",)
     beyond = replayed(now=1.6, environment={"device": "cuda", "dtype": "bfloat16"})
     assert not beyond.is_good

@@ -163,7 +163,7 @@ def test_what_the_numbers_depend_on_is_named_where_it_was_another() -> None:
 
 def test_other_weights_are_refused() -> None:
     other = replace(artifact_of(GOOD), tensor_digest=Digest("other"))
-    with pytest.raises(CannotRescore, match="the model has weights other, the receipt is for"):
+    with pytest.raises(CannotRescore, match="the model has weights other, but the receipt is for"):
         again(GOOD, artifact=other)
 
 
@@ -194,7 +194,7 @@ def test_missing_and_edited_rows_are_named() -> None:
         ({"losses": {"other": (1.0,)}}, "it has tasks other, text, competition 1 has text"),
         ({"manifest": {}}, "it has tasks text, competition 1 has text"),
         ({"manifest": {TEXT: (("a", "b"),)}}, "task text: 1 rows, competition 1 draws 320"),
-        ({"manifest_digest": "0"}, "its manifest is not the one whose digest it has"),
+        ({"manifest_digest": "0"}, "its manifest does not match its digest"),
     ],
 )
 def test_a_receipt_that_contradicts_itself_is_refused(change: dict[str, object], told: str) -> None:

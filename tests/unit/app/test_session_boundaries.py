@@ -53,7 +53,7 @@ class TestFolders:
 
     def test_a_report_must_not_replace_a_device_or_a_folder(self, tmp_path: Path) -> None:
         for place in (Path(os.devnull), tmp_path):
-            with pytest.raises(UsageError, match="give the name of a file"):
+            with pytest.raises(UsageError, match="expected the name of a file"):
                 folders.require_replaceable(place)
 
     def test_a_report_below_a_file_is_refused(self, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ class TestPackages:
         with pytest.raises(CommandError) as caught:
             installed.require_packages(Settings(network="simnet"))
         assert str(caught.value) == (
-            "the validator needs torch, not installed here: run pip install 'sn37[validator]'"
+            "the validator needs torch, which is not installed: run pip install 'sn37[validator]'"
         )
 
     def test_only_real_networks_need_a_client_of_the_hub(self, mocker: MockerFixture) -> None:
@@ -108,7 +108,7 @@ class TestCautions:
         (caution,) = told
         assert caution.what == "tokenizer"
         assert caution.advice.startswith("tokenizer Xenova/gpt-4 is at 'main', which can move: ")
-        assert "pin in the schedule the 40-hex commit" in caution.advice
+        assert "pin a 40-hex commit" in caution.advice
         assert "\n" not in caution.advice
 
     def test_a_pinned_one_is_not(self) -> None:

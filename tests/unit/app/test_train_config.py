@@ -109,11 +109,11 @@ def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
         (HEAD + "[training.lora]\nrank = 0\n", "line 5: training.lora.rank: input should be"),
         (
             HEAD + '[[data.sources]]\nname = "a"\nblock = 5\ntrusted = ["x"]\n',
-            "line 4: data.sources.0: block says window and signers",
+            "line 4: data.sources.0: block sets window and signers",
         ),
         (HEAD + "[training\n", "line 4: not TOML"),
-        (HEAD + 'run = "a\\u0000"\n', "line 4: run: give a path without a NUL character"),
-        (HEAD + 'run = "~no one/a"\n', "line 4: run: cannot tell what ~ stands for"),
+        (HEAD + 'run = "a\\u0000"\n', "line 4: run: expected a path without a NUL character"),
+        (HEAD + 'run = "~no one/a"\n', "line 4: run: home folder of ~ not found"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_that_says_where(
@@ -186,7 +186,7 @@ async def test_a_window_that_ends_in_a_block_to_come_is_one_line(
     rules = competition_of(rules_of_network(settings), 1)
     data = DataTable(sources=[SourceTable(name="simnet", block=head + 1)])
     with pytest.raises(
-        UsageError, match=rf"block {head + 1} is not there yet; the newest is {head}"
+        UsageError, match=rf"block {head + 1} does not exist yet; the newest is {head}"
     ):
         await train_data.read_rows(data, machine, rules, seed=0)
 

@@ -28,14 +28,14 @@ def call(*words: str | Path) -> int:
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (("switch", "0.2.0"), 2, "--health: none given"),
-        (("return",), 2, "--health: none given"),
+        (("switch", "0.2.0"), 2, "--health is missing"),
+        (("return",), 2, "--health is missing"),
         (("switch", "0.2.0", "--settle", "20"), 2, "--settle 20 min is longer than --deadline 15"),
         (("switch", "0.2.0", "--health", "127.0.0.1:9"), 1, "release 0.2.0 is not staged here"),
-        (("return", "--health", "127.0.0.1:9"), 1, "there is no switch to return from"),
+        (("return", "--health", "127.0.0.1:9"), 1, "no release to return to"),
         (("check", "missing.release"), 1, "missing.release: No such file"),
-        (("check", "x", "--release-key", "ABC"), 2, "--release-key: give ed25519 public keys"),
-        (("sign", "a.whl", "b.txt", "--key", "k"), 1, "a.whl: not a wheel of a version of sn37"),
+        (("check", "x", "--release-key", "ABC"), 2, "--release-key: expected ed25519 public keys"),
+        (("sign", "a.whl", "b.txt", "--key", "k"), 1, "a.whl: expected a wheel of sn37"),
     ],
 )
 def test_a_mistake_is_one_line(

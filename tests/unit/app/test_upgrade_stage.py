@@ -128,8 +128,8 @@ def test_where_there_is_no_state_yet_none_is_tried(shop: Shop) -> None:
             (1, "error: \x1b[2Jdisk\n"),
             "state migrate failed: error: \N{REPLACEMENT CHARACTER}[2Jdisk",
         ),
-        ("state verify", (0, contents(1)), "does not write states of version 2"),
-        ("state verify", (0, contents(2, round=1)), "changes what the state holds: round"),
+        ("state verify", (0, contents(1)), "does not write the state version 2"),
+        ("state verify", (0, contents(2, round=1)), "changes the contents of the state: round"),
         ("state verify", (0, "no JSON"), "state verify failed: no JSON"),
     ],
 )
@@ -167,7 +167,7 @@ def test_what_a_killed_attempt_left_is_cleared_away_and_what_is_staged_is_kept(s
     assert shop.installation.staged() == [OLD]
     shop.stager().stage(shop, downgrade=False)
     assert not (shop.installation.folder(NEW) / "lib").exists()
-    with pytest.raises(ReleaseRefused, match="staged already"):
+    with pytest.raises(ReleaseRefused, match="already staged"):
         shop.stager().stage(shop, downgrade=False)
 
 
@@ -196,7 +196,7 @@ class TestFolder:
     def test_a_record_of_another_version_is_refused_and_left_alone(self, shop: Shop) -> None:
         file = shop.root / "install" / "switch.json"
         file.write_text('{"phase": "levitating"}')
-        with pytest.raises(ReleaseRefused, match="written by another version"):
+        with pytest.raises(ReleaseRefused, match="another version wrote it"):
             shop.installation.switch()
 
     @pytest.mark.parametrize("target", ["/usr", "releases/latest", "elsewhere/0.1.0"])

@@ -322,7 +322,7 @@ def test_a_full_disk_at_the_copy_leaves_the_old_release_running(
 
 class TestRefusals:
     def test_the_current_release_is_not_switched_to(self, machine: Machine) -> None:
-        with pytest.raises(ReleaseRefused, match="current already"):
+        with pytest.raises(ReleaseRefused, match="already the current one"):
             machine.switcher().switch(OLD)
 
     @pytest.mark.parametrize("spoil", ["stopped", "unready", "another"])
@@ -337,7 +337,7 @@ class TestRefusals:
             pages = iter([unready, unready])
             real = machine.page
             monkeypatch.setattr(machine, "page", lambda: next(pages, None) or real())
-        with pytest.raises(ReleaseRefused, match="is not well"):
+        with pytest.raises(ReleaseRefused, match="is not healthy"):
             machine.switcher().switch(NEW)
         assert machine.installation.switch() is None
         check_end(machine, machine.switcher().switch(NEW, unready=True), Phase.DONE)
@@ -346,7 +346,7 @@ class TestRefusals:
         self, machine: Machine
     ) -> None:
         machine.state_file.rename(machine.root / "elsewhere")
-        with pytest.raises(ReleaseRefused, match=r"no state at .* --state-dir"):
+        with pytest.raises(ReleaseRefused, match=r"no state to back up at .* --state-dir"):
             machine.switcher().switch(NEW)
         assert machine.running == OLD
 
@@ -372,7 +372,7 @@ class TestRefusals:
     def test_nothing_is_stopped_for_a_copy_that_is_gone(self, machine: Machine) -> None:
         machine.migrates = True
         Path(machine.switcher().switch(NEW).backup).unlink()
-        with pytest.raises(ReleaseRefused, match="the copy from before is gone"):
+        with pytest.raises(ReleaseRefused, match="the copy from before is missing"):
             machine.switcher().give_back(restore=True)
         assert machine.running == NEW
 
@@ -439,7 +439,7 @@ class TestGate:
         ("page", "why"),
         [
             (None, "no answer"),
-            (a_page(version=OLD), "version 0.1.0 answers in its place"),
+            (a_page(version=OLD), "version 0.1.0 answers instead"),
             (a_page(is_ready=False, why="no block has been seen yet"), "no block"),
             (a_page(degraded=frozenset({"scoring"})), "scoring degraded"),
         ],
@@ -462,6 +462,6 @@ class TestGate:
 
     def test_one_that_starts_again_and_again_is_given_up(self) -> None:
         starts = [a_page(started_at=str(n)) for n in range(100)]
-        assert f"not well for {3 * POLL_S:.0f} s within {10 * POLL_S:.0f} s" in self.objection(
+        assert f"not healthy for {3 * POLL_S:.0f} s within {10 * POLL_S:.0f} s" in self.objection(
             *starts
         )

@@ -289,7 +289,7 @@ class TestCommands:
         told = capsys.readouterr().out.splitlines()
         assert told[0].endswith("MB, checked")
         assert ": sound, version" in told[1]
-        assert told[-3].endswith("the one before is " + f"{path}.replaced-1")
+        assert told[-3].endswith("the old database is " + f"{path}.replaced-1")
         assert told[-2] == f"{path}: version {VERSION}, checked"
 
     def test_json(self, path: Path) -> None:
