@@ -450,7 +450,7 @@ def test_t24_a_huge_vocabulary_stays_within_the_memory_of_its_weights(
 def test_t24_a_model_larger_than_it_declares_runs_out_of_memory_alone(
     warm_scorer: WorkerScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_model(tmp_path, dtype=torch.bfloat16, vocab_size=1 << 20, hidden_size=64)
+    save_model(tmp_path, dtype=torch.bfloat16, vocab_size=1 << 18, hidden_size=256)
     monkeypatch.setattr(module, "WORKING_BYTES", 64 << 20)
     job = a_real_job(tmp_path)
     constraints = replace(job.constraints, max_parameters=10**9, max_tokens=64)
