@@ -8,13 +8,16 @@ thieves are held against honest owners once more, and are judged by nobody.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 
 import pytest
 
 from sn37.app.simulate.economy import Run, line_of, play, runs
 from sn37.app.simulate.market import Rules
-from sn37.app.simulate.quick_network import QuickNetwork
+from sn37.app.simulate.quick_network import Drawn, QuickNetwork
+from sn37.app.simulate.tallies import Indices
+from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.contention import Candidates
 from sn37.domain.round.round_entries import Contention, precedence_of
 from sn37.domain.round.slots import MAX_CONTENDERS
@@ -42,6 +45,22 @@ class ByRank(QuickNetwork):
         ]
         best = sorted(rows)[:MAX_CONTENDERS]
         return Contention(former=king, contenders=tuple(key for *_, key in best))
+
+
+class Unsigned(QuickNetwork):
+    """As before signers were looked at: nobody is taken to have signed any row."""
+
+    __slots__ = ()
+
+    def play_drawn(
+        self,
+        sync: Block,
+        drawn: Drawn,
+        *,
+        private: Collection[EntryKey] = (),
+        signers: Indices | None = None,
+    ) -> EntryKey | None:
+        return QuickNetwork.play_drawn(self, sync, drawn, private=private)
 
 
 @cache
@@ -82,6 +101,20 @@ def test_beside_merger_and_perturber_a_farm_of_clones_earns_less_than_honest_wor
     """Their models come every day: originals to be cloned while nothing is proven yet."""
     found = played(("farm", *PROGRESS), rounds=300, num_runs=4)
     assert per_cost(found, "farm") < per_cost(found, "medium")
+
+
+def test_beside_merger_and_perturber_rows_that_a_friend_knows_earn_no_more_than_training() -> None:
+    """Their models inherit what the friend's model knows, and so differ from it by little."""
+    found = line_of("known-rows", played(("known-rows", *PROGRESS), rounds=300, num_runs=4), 300)
+    assert found.over_twin.low is not None
+    assert found.over_twin.low < 0
+
+
+def test_without_a_look_at_signers_known_rows_earn_more_than_training_alone() -> None:
+    """What is measured above can fail."""
+    broken = Rules(network=Unsigned)
+    found = [play(broken, ("known-rows", *PROGRESS), rounds=300, seed=seed) for seed in range(2)]
+    assert per_cost(found, "known-rows") > 2 * per_cost(found, "medium")
 
 
 @pytest.mark.parametrize("beside", [(), PROGRESS])

@@ -111,7 +111,7 @@ def crown_of(plan: RoundPlan, past: PastEvidence) -> Crown:
         former=former,
         is_shielded=premises.is_shielded,
         num_judged=premises.num_judged,
-        asks_signers=premises.missed_defences is not None,
+        is_current=premises.missed_defences is not None,
     )
 
 

@@ -270,8 +270,9 @@ def _words(comparison: Comparison) -> str:
         return f"{came}; evidence {comparison.log_e:.1f} of {LOG_LEVEL:.1f}"
     if comparison.hurdle is Hurdle.SIGNERS and comparison.even_log_e is not None:
         return (
-            f"{came}; evidence with the most favourable signers cut to the median signer "
-            f"{comparison.even_log_e:.1f} of {LOG_EVEN_LEVEL:.1f}"
+            f"{came}; with the most favourable signers cut to the median signer "
+            f"{1 - comparison.even_ratio:.2%} better, evidence {comparison.even_log_e:.1f} of "
+            f"{LOG_EVEN_LEVEL:.1f}"
         )
     if comparison.hurdle is Hurdle.UNREADABLE:
         return f"{came}; it takes the crown once its repository can be read at a sync block"

@@ -237,7 +237,7 @@ class Tally(Comparer):
         if sums.num_samples:
             lead = -float(deficit) / math.sqrt(squares) if squares > 0 else 0.0
         log_e = clipped_log_e_value(sums)
-        even_log_e, even_lead = log_e, lead
+        even_log_e, even_lead, even_loss = log_e, lead, sums.challenger
         if len(signers) > 1 and sums.num_samples:
             gain, squares_of_gain, product = _evened(tally.clipped(everything), signers, D, AD, DD)[
                 kept
@@ -248,6 +248,7 @@ class Tally(Comparer):
             m = self.epsilon_end
             spread = squares_of_gain - 2 * m * product + m * m * squared
             even_lead = float(gain - m * champion) / math.sqrt(spread) if spread > 0 else 0.0
+            even_loss = self._even_loss(tally, kept)
         return Measured(
             sums=sums,
             log_e=log_e,
@@ -255,6 +256,7 @@ class Tally(Comparer):
             even_log_e=even_log_e,
             lead=lead,
             even_lead=even_lead,
+            even_loss=even_loss,
             odd=tuple(sorted(odd, key=lambda o: (o.task, o.signer or ""))),
             num_set_aside=int(total - num_kept),
             is_suspect=is_suspect,
@@ -272,7 +274,13 @@ class Tally(Comparer):
             challenger=float(challenger),
             lead=float(lead) / math.sqrt(squares) if squares > 0 else 0.0,
             log_e=clipped_log_e_value(sums),
+            even_rival=self._even_loss(tally, kept),
+            num_samples=sums.num_samples,
         )
+
+    def _even_loss(self, tally: PairTally, kept: npt.NDArray[np.bool_]) -> float:
+        gain = _evened(tally.sums, self.rows.signers, D, AD, DD)[kept, 0].sum()
+        return float(tally.sums[kept, A].sum() - gain)
 
 
 def stopped_after(

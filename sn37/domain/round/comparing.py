@@ -33,8 +33,14 @@ from sn37.domain.round.origins import (
 
 # An entry that leads by the rows of a few signers only falls behind with even signers, further in
 # each round. The cut costs an honest entry 1.2 units with nine signers, so that -3 leaves it
-# nearly as much room as ``contention.STAYING_LEAD`` does.
+# nearly as much room as ``STAYING_LEAD`` does.
 EVEN_LEAD = -3.0
+
+# In an entry's own spread: a lead that is no further below zero is behind by luck alone.
+STAYING_LEAD = -2.0
+# Part of the root mean square of a copy's differences from its original that is the margin itself.
+# With a margin of 0.5 % these are below 5 % of a loss; two fine-tunes differ by about 9 %.
+COPIED = 0.1
 
 NO_ORIGINS: Origins = MappingProxyType({})
 
@@ -72,6 +78,7 @@ class Measured:
     even_log_e: float  # no signer's rows speak louder than the median signer's, see ``evenness``
     lead: float  # beyond epsilon's end value, in its own spread; minus infinity without samples
     even_lead: float  # the same with no signer's rows louder than the median signer's
+    even_loss: float  # the challenger's pooled loss with no signer's gain above the median's
     odd: tuple[Origin, ...] = ()  # signers whose rows do not count between these two
     num_set_aside: int = 0  # rows of theirs
     is_suspect: bool = False  # most rows are such: there are sums of none
@@ -80,6 +87,15 @@ class Measured:
     def rests_on_few(self) -> bool:
         """Whether it is a minority of the signers that the challenger is not far behind by."""
         return self.even_lead < EVEN_LEAD <= self.lead
+
+    @property
+    def even_ratio(self) -> float:
+        """As ``Pooled.ratio``, with even signers."""
+        return self.even_loss / self.sums.champion if self.sums.champion else math.nan
+
+    def clears_evenly(self, margin: float) -> bool:
+        """Whether the challenger leads by ``margin`` with even signers as well."""
+        return self.even_loss < self.sums.champion * (1 - margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +107,22 @@ class Trio:
     challenger: float
     lead: float  # the challenger's over the rival, as in ``Measured``
     log_e: float  # the rival's evidence against the champion
+    even_rival: float  # the rival's pooled loss, with even signers as ``Measured.even_loss``
+    num_samples: int
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the challenger is surely not better than the rival by epsilon's end value, and
+        hardly differs from it.
+
+        A copy of little noise is one after its first block of samples. A fine-tune of its own is
+        none, however many samples show that the two are as good.
+        """
+        return self.lead < min(STAYING_LEAD, -COPIED * math.sqrt(self.num_samples))
+
+    def clears_evenly(self, margin: float) -> bool:
+        """Whether the rival leads the champion by ``margin`` with even signers."""
+        return self.even_rival < self.champion * (1 - margin)
 
 
 @dataclass(slots=True)
@@ -142,13 +174,16 @@ class Comparer:
         keep = [i for i, origin in enumerate(origins) if origin not in odd]
         if not keep:
             return None
-        a, e, b = ([values[i] for i in keep] for values in (a, e, b))
+        even = evened(a, _differences(a, e), origins)
+        a, e, b, even = ([values[i] for i in keep] for values in (a, e, b, even))
         return Trio(
             champion=exact_sum(a),
             rival=exact_sum(e),
             challenger=exact_sum(b),
             lead=_lead(e, b, self.epsilon_end),
             log_e=clipped_log_e_value(sums_of(a, e, [origins[i].task for i in keep])),
+            even_rival=_even_loss(a, e, even if _is_signed(origins) else ()),
+            num_samples=len(keep),
         )
 
 
@@ -170,8 +205,10 @@ def measure(
     log_e = clipped_log_e_value(sums)
     even = [] if found.is_suspect else found.evened(found.clipped_gains())
     lead = even_lead = _lead(a, b, epsilon_end)
-    if even and any(origin.signer is not None for origin in known):
+    even_plain: list[float] = []
+    if even and _is_signed(known):
         even_lead = _in_spread(g - epsilon_end * x for g, x in zip(even, a, strict=True))
+        even_plain = found.evened(_differences(found.all_a, found.all_b))
     return Measured(
         sums=sums,
         log_e=log_e,
@@ -179,6 +216,7 @@ def measure(
         even_log_e=min(log_e, log_e_of(sums, even)),
         lead=lead,
         even_lead=even_lead,
+        even_loss=_even_loss(a, b, even_plain),
         odd=found.odd,
         num_set_aside=found.of.count(None),
         is_suspect=found.is_suspect,
@@ -213,7 +251,7 @@ class Counted:
 
     def clipped_gains(self) -> list[float]:
         """Differences of every row, cut as evidence is."""
-        gains = [x - y for x, y in zip(self.all_a, self.all_b, strict=True)]
+        gains = _differences(self.all_a, self.all_b)
         return clipped(self.all_a, gains, [origin.task for origin in self.all_of])
 
     def evened(self, gains: Sequence[float]) -> list[float]:
@@ -242,8 +280,8 @@ def counted(
     """The common rows of two entries from ``since`` on, and whose do not count."""
     (a, b), of = _gathered([champion, challenger], since, origins)
     odd: frozenset[Origin] = frozenset()
-    if any(origin.signer is not None for origin in of):
-        gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
+    if _is_signed(of):
+        gains = clipped(a, _differences(a, b), [o.task for o in of])
         odd = odd_origins(a, gains, of, least=epsilon_end)
     shown = [None if origin in odd else origin for origin in of]
     return Counted(
@@ -301,7 +339,7 @@ def by_signer(
     part here, those of odd signers as well.
     """
     (a, b), of = _gathered([champion, challenger], since, origins)
-    gains = clipped(a, [x - y for x, y in zip(a, b, strict=True)], [o.task for o in of])
+    gains = clipped(a, _differences(a, b), [o.task for o in of])
     odd = odd_origins(a, gains, of, least=epsilon_end)
     shares = shares_of(a, gains, of)
     cases = []
@@ -335,6 +373,23 @@ def _gathered(
         known = origins.get(sync, ())[:num]
         of += [*known, *(NOWHERE,) * (num - len(known))]
     return found, of
+
+
+def _is_signed(origins: Iterable[Origin]) -> bool:
+    return any(origin.signer is not None for origin in origins)
+
+
+def _differences(champion: Sequence[float], challenger: Sequence[float]) -> list[float]:
+    return [a - b for a, b in zip(champion, challenger, strict=True)]
+
+
+def _even_loss(
+    champion: Sequence[float], challenger: Sequence[float], even: Sequence[float]
+) -> float:
+    """The challenger's pooled loss by its gains with even signers; without any, as it is."""
+    if not even:
+        return exact_sum(challenger)
+    return exact_sum((*champion, *(-gain for gain in even)))
 
 
 def _lead(champion: Sequence[float], challenger: Sequence[float], margin: float) -> float:

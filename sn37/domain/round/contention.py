@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
-from sn37.domain.round.comparing import Comparer, Contestant
+from sn37.domain.round.comparing import STAYING_LEAD, Comparer, Contestant
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.round_entries import Contention, current_submissions, precedence_of
 from sn37.domain.round.slots import contenders, distinct_first, ranked
@@ -17,11 +17,6 @@ from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.submission.duplicates import mark_duplicates
 from sn37.domain.submission.eligibility import is_out
 from sn37.domain.submission.submission import Submission
-
-# A replaced entry stays while its lead beyond the margin is no further below zero than that, in its
-# own spread. At zero one that is truly better drops out with the first unlucky round, for good,
-# since nobody scores it again: of 10 such entries one was robbed by a clone, at -2 none of 20.
-STAYING_LEAD = -2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +80,9 @@ def contention_of(
     """Who stays, by the evidence of the rounds before.
 
     A replaced entry stays while it leads the champion by the margin, but for its luck, else a copy
-    of it would be crowned while it is gone (attack 56).
+    of it would be crowned while it is gone (attack 56). At a lead of zero one that is truly better
+    drops out with the first unlucky round, for good, since nobody scores it again: of 10 such
+    entries one was robbed by a clone, at ``STAYING_LEAD`` none of 20.
     """
     king = _contestant(found.former, evidence)
     may_stay = {s.commitment.key for s in found.replaced}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from sn37.domain.ids import EntryKey
-from sn37.domain.round.comparing import EVEN_LEAD, Comparer, Contestant
+from sn37.domain.round.comparing import EVEN_LEAD, STAYING_LEAD, Comparer, Contestant
 from sn37.domain.round.waiting import Follows, followed_by
 
 MAX_CONTENDERS = 4  # kept from round to round besides the champion
@@ -18,7 +18,7 @@ def ranked(
     others: Iterable[Contestant],
     comparer: Comparer,
     *,
-    asks_signers: bool = True,
+    is_current: bool = True,
 ) -> tuple[Contestant, ...]:
     """Entries that share samples with the champion there was last, the most promising first.
 
@@ -34,7 +34,7 @@ def ranked(
             if found.sums.num_samples or found.is_suspect:
                 rows.append(
                     (
-                        asks_signers and found.even_lead < EVEN_LEAD,
+                        is_current and found.even_lead < EVEN_LEAD,
                         -found.lead,
                         other.precedence,
                         other,
@@ -48,9 +48,9 @@ def contenders(
     others: Iterable[Contestant],
     comparer: Comparer,
     *,
-    asks_signers: bool = True,
+    is_current: bool = True,
 ) -> tuple[Contestant, ...]:
-    """The entries that stay, at most ``MAX_CONTENDERS``; the heir of a vacant crown is the first.
+    """The entries that stay, at most ``MAX_CONTENDERS``, the heir of a vacant crown first.
 
     An entry that would have to wait for an earlier one gives its place to that one: however many
     copies there are of it, and however lucky they are, the earlier one stays. One place is kept
@@ -58,17 +58,19 @@ def contenders(
     Nobody has a place whose forerunner has none, and the first follows nobody. Nobody follows an
     entry whose lead rests on a few signers.
 
+    The heir is the first of them, or the hopeful earlier entry that this one is a copy of.
+
     Args:
         former: Whoever held the crown last.
         others: Scored, not retired, eligible.
-        asks_signers: Whether it matters that a lead rests on a few signers, as it did not in rounds
-            of older versions.
+        is_current: Not so in rounds of older versions, in which it did not matter that a lead rests
+            on a few signers, and the heir was the first by rank.
     """
-    order = ranked(former, others, comparer, asks_signers=asks_signers)
+    order = ranked(former, others, comparer, is_current=is_current)
     even = [
         entry
         for entry in order
-        if not (asks_signers and comparer.measure(former, entry).rests_on_few)
+        if not (is_current and comparer.measure(former, entry).rests_on_few)
     ]
     follows = {
         entry.key: followed_by(former, entry, even, margin=comparer.epsilon_end, comparer=comparer)
@@ -79,7 +81,44 @@ def contenders(
         found = follows[entry.key]
         for head in reversed(_forerunners(found.rival if found else entry, follows)):
             heads.setdefault(head.key, head)
-    return _placed(list(heads.values()), order, follows)
+    placed = _placed(list(heads.values()), order, follows)
+    if not (is_current and placed):
+        return placed
+    heir = _heir(former, placed[0], even, follows, comparer)
+    return (heir, *(entry for entry in placed if entry.key != heir.key))[:MAX_CONTENDERS]
+
+
+def _heir(
+    former: Contestant,
+    first: Contestant,
+    others: Iterable[Contestant],
+    follows: Mapping[EntryKey, Follows | None],
+    comparer: Comparer,
+) -> Contestant:
+    """Of a vacant crown: the first by rank, or the earliest entry that it is a copy of.
+
+    While nobody leads by the margin nobody follows anybody, and the luckiest of many copies is the
+    first by rank. So it gives way to the earliest hopeful entry that it is a copy of, and so on: an
+    entry is hopeful that leads by epsilon's end value or is behind by luck alone.
+    """
+    hopeful = [e for e in others if comparer.measure(former, e).lead > STAYING_LEAD]
+    by_precedence = sorted(hopeful, key=lambda e: e.precedence)
+
+    def before(entry: Contestant) -> Contestant | None:
+        if following := follows[entry.key]:
+            return following.rival
+        for earlier in by_precedence:
+            if earlier.precedence >= entry.precedence:
+                break
+            trio = comparer.of_three(former, earlier, entry)
+            if trio is not None and trio.is_copy:
+                return earlier
+        return None
+
+    heir: Contestant = first
+    while earlier := before(heir):
+        heir = earlier
+    return heir
 
 
 def distinct_first(

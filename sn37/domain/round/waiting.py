@@ -59,10 +59,13 @@ def waits_for(
     *,
     margin: float,
     comparer: Comparer,
+    is_current: bool = True,
 ) -> Contestant | None:
     """The earliest such entry that has itself come half of the way to the crown.
 
-    Both ways: one that leads by the rows of a few signers might never be crowned.
+    Both ways: one that leads by the rows of a few signers might never be crowned. So it leads by
+    ``margin`` with even signers as well, on its own samples or on the shared ones; in rounds of
+    older versions, which are not ``is_current``, that was not asked.
 
     One with less evidence leads by luck more often than not: whoever waited for it would wait for
     each lucky round of each earlier entry.
@@ -71,7 +74,9 @@ def waits_for(
     while follows := followed_by(champion, challenger, left, margin=margin, comparer=comparer):
         shared = follows.shared
         log_e = max(follows.own.log_e, shared.log_e if shared else follows.own.log_e)
-        if log_e >= LOG_LEVEL / 2 and follows.own.even_log_e >= LOG_EVEN_LEVEL / 2:
+        is_even = not is_current or follows.own.clears_evenly(margin)
+        is_even = is_even or (shared is not None and shared.clears_evenly(margin))
+        if log_e >= LOG_LEVEL / 2 and is_even and follows.own.even_log_e >= LOG_EVEN_LEVEL / 2:
             return follows.rival
         left.remove(follows.rival)
     return None

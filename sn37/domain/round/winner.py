@@ -8,6 +8,7 @@ versions; ``sn37.domain.round.pairwise`` has the rule of existing networks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,7 +42,7 @@ class Hurdle(StrEnum):
     SUSPECT = "suspect"  # most samples are of signers on whose rows the two differ oddly
     MARGIN = "margin"  # its pooled loss is not lower by epsilon
     EVIDENCE = "evidence"  # lower by epsilon, but luck is not excluded yet
-    SIGNERS = "signers"  # proven, but by the rows of less than half of the signers
+    SIGNERS = "signers"  # both, but by the rows of less than half of the signers
     UNREADABLE = "unreadable"  # proven, but its repository could not be read at the sync block
     WAITING = "waiting"  # an earlier contender that is as good comes first
 
@@ -60,7 +61,9 @@ class Comparison:
     waits_for: EntryKey | None = None
     # Of differences that were not clipped, which must reach a thousand.
     plain_log_e: float | None = None
-    even_log_e: float | None = None  # with the loudest signers cut; must reach a thousand as well
+    # With the loudest signers cut: the evidence, which must reach a thousand, and the ratio.
+    even_log_e: float | None = None
+    even_ratio: float = math.nan
     odd_signers: tuple[Hotkey, ...] = ()  # whose rows do not count between the two
     num_set_aside: int = 0  # such rows
 
@@ -96,7 +99,9 @@ class Crown:
     former: Contestant | None = None
     is_shielded: bool = False
     num_judged: int = 0  # rounds judged before
-    asks_signers: bool = True  # see ``slots.contenders``; not so in rounds of older versions
+    # Whether it matters whose rows a margin and a lead rest on, and whose copy an heir is: not so
+    # in rounds of older versions, whose plans do not count missed defences.
+    is_current: bool = True
 
 
 class WinnerRule(Protocol):
@@ -153,7 +158,14 @@ class KingOfTheHill:
             if challenger is incumbent or not challenger.is_present:
                 continue
             margin = epsilon.at(committed=king.key.block, now=at) if is_shielded else epsilon.end
-            heard = _hear(king, challenger, finite, margin=margin, comparer=comparer)
+            heard = _hear(
+                king,
+                challenger,
+                finite,
+                margin=margin,
+                comparer=comparer,
+                is_current=crown.is_current,
+            )
             comparisons.append(heard)
             if heard.taken:
                 king, is_shielded = challenger, crown.num_judged >= UNSHIELDED_ROUNDS
@@ -176,7 +188,7 @@ def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
 
 
 def _heir(crown: Crown, present: Sequence[Contestant], comparer: Comparer) -> Contestant | None:
-    """Who inherits a vacant crown: the most promising contender, else the first in order.
+    """Who inherits a vacant crown: the first contender, else the first in order.
 
     Never an entry without evidence while one with evidence is there: a champion that is about to
     lose could hand its crown to a stranger otherwise (attack 54). Nor one whose repository cannot
@@ -184,7 +196,7 @@ def _heir(crown: Crown, present: Sequence[Contestant], comparer: Comparer) -> Co
     """
     heirs: tuple[Contestant, ...] = ()
     if crown.former is not None:
-        heirs = contenders(crown.former, present, comparer, asks_signers=crown.asks_signers)
+        heirs = contenders(crown.former, present, comparer, is_current=crown.is_current)
     return next((c for c in heirs or present if c.is_readable), None)
 
 
@@ -195,11 +207,14 @@ def _hear(
     *,
     margin: float,
     comparer: Comparer,
+    is_current: bool,
 ) -> Comparison:
     found = comparer.measure(king, challenger)
-    hurdle, rival = _hurdle(challenger, found, margin), None
+    hurdle, rival = _hurdle(challenger, found, margin, is_current=is_current), None
     if hurdle is None:
-        rival = waits_for(king, challenger, others, margin=margin, comparer=comparer)
+        rival = waits_for(
+            king, challenger, others, margin=margin, comparer=comparer, is_current=is_current
+        )
         hurdle = Hurdle.WAITING if rival else None
     return Comparison(
         challenger=challenger.key,
@@ -212,17 +227,22 @@ def _hear(
         waits_for=rival.key if rival else None,
         plain_log_e=found.plain_log_e,
         even_log_e=found.even_log_e,
+        even_ratio=found.even_ratio,
         odd_signers=tuple(sorted({o.signer for o in found.odd if o.signer is not None})),
         num_set_aside=found.num_set_aside,
     )
 
 
-def _hurdle(challenger: Contestant, found: Measured, margin: float) -> Hurdle | None:
+def _hurdle(
+    challenger: Contestant, found: Measured, margin: float, *, is_current: bool
+) -> Hurdle | None:
     if not challenger.is_finite:
         return Hurdle.NON_FINITE
     if found.is_suspect:
         return Hurdle.SUSPECT
     hurdle = beats(found.sums, margin)
-    if hurdle is None and found.even_log_e < LOG_EVEN_LEVEL:
+    if hurdle is None and (
+        found.even_log_e < LOG_EVEN_LEVEL or (is_current and not found.clears_evenly(margin))
+    ):
         return Hurdle.SIGNERS
     return Hurdle.UNREADABLE if hurdle is None and not challenger.is_readable else hurdle

@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
-from sn37.domain.round.comparing import EVEN_LEAD, NO_ORIGINS, Comparer, Contestant, Measured
+from sn37.domain.round.comparing import (
+    EVEN_LEAD,
+    NO_ORIGINS,
+    STAYING_LEAD,
+    Comparer,
+    Contestant,
+    Measured,
+)
 from sn37.domain.round.origins import Origin
 from sn37.domain.round.slots import (
     MAX_CONTENDERS,
@@ -152,6 +159,19 @@ def test_whom_a_forerunner_follows_has_a_place_before_both() -> None:
     assert places(king, others) == ("first", "second", "third")
 
 
+def copies_of(
+    originals: Sequence[Contestant], copied: Sequence[int], noise: float, seed: int
+) -> list[Contestant]:
+    """Later entries, each the original of that number with noise."""
+    copies = []
+    for number, which in enumerate(copied):
+        of, luck = originals[which % len(originals)], random.Random(f"{number} {seed}")
+        evidence: dict[int, list[float]]
+        evidence = {s: [v + luck.gauss(0, noise) for v in of.evidence[s]] for s in of.evidence}
+        copies.append(contestant(f"copy{number:02d}", evidence, block=of.since + 1, index=number))
+    return copies
+
+
 @settings(max_examples=40)
 @given(
     st.lists(st.sampled_from([0.0, 0.01, 0.03]), min_size=1, max_size=5),
@@ -168,12 +188,7 @@ def test_t53_of_the_hopeful_no_copy_comes_before_an_original(
         noise=0.2,
         seed=seed,
     )
-    copies = []
-    for number, which in enumerate(copied):
-        of, luck = originals[which % len(originals)], random.Random(f"{number} {seed}")
-        evidence: dict[int, list[float]]
-        evidence = {s: [v + luck.gauss(0, noise) for v in of.evidence[s]] for s in of.evidence}
-        copies.append(contestant(f"copy{number:02d}", evidence, block=of.since + 1, index=number))
+    copies = copies_of(originals, copied, noise, seed)
     known = sorted([*originals, *copies], key=lambda c: c.precedence)
     found = distinct_first(king, known, comparer())
     assert set(map(id, found[: len(originals)])) == set(map(id, originals))
@@ -226,11 +241,11 @@ def test_who_leads_by_the_rows_of_a_few_signers_takes_no_place_of_another() -> N
     assert [scales.measure(king, c).rests_on_few for c in others] == [True] * 5 + [False]
     found = [c.key.hotkey for c in contenders(king, others, scales)]
     assert found[0] == "honest"
-    before = [c.key.hotkey for c in contenders(king, others, scales, asks_signers=False)]
+    before = [c.key.hotkey for c in contenders(king, others, scales, is_current=False)]
     assert before == ["friend-0", "friend-1", "friend-2", "friend-3"]
     for asks, heir in ((True, "honest"), (False, "friend-0")):
         decision = KingOfTheHill(comparer=lambda end, _: ByFriends(epsilon_end=end)).decide(
-            crown=Crown(former=replace(king, is_present=False), asks_signers=asks),
+            crown=Crown(former=replace(king, is_present=False), is_current=asks),
             contestants=others,
             at=Block(500),
             epsilon=FixedEpsilon(END),
@@ -316,6 +331,85 @@ def test_t54_a_vacant_crown_never_goes_to_a_stranger_while_somebody_has_evidence
     else:
         assert first == min([*sybils, *scored], key=lambda c: c.precedence).key
     assert not decision.is_shielded or decision.champion != first
+
+
+def heir_of(former: Contestant, others: Sequence[Contestant], *, is_current: bool = True) -> str:
+    """Who is the first champion of a round in which the crown is vacant."""
+    decision = decide(others, Crown(former=former, is_current=is_current))
+    first = decision.comparisons[0].champion if decision.comparisons else decision.champion
+    assert first is not None
+    return first.hotkey
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([-0.01, 0.0, 0.01, 0.03]), min_size=1, max_size=4),
+    st.lists(st.integers(0, 3), min_size=1, max_size=8),
+    st.sampled_from([0.0, 0.001, 0.01]),
+    st.integers(0, 10**6),
+)
+def test_a_copy_of_an_earlier_hopeful_entry_never_inherits(
+    gains: list[float], copied: list[int], noise: float, seed: int
+) -> None:
+    former, *originals = contest(
+        {"former": 0.0, **{f"hk{i}": gain for i, gain in enumerate(gains)}}, noise=0.2, seed=seed
+    )
+    copies = copies_of(originals, copied, noise, seed)
+    scales = comparer()
+    heir = heir_of(former, [*originals, *copies])
+    assert contenders(former, [*originals, *copies], scales)[0].key.hotkey == heir
+    for number, which in enumerate(copied):
+        lead = scales.measure(former, originals[which % len(originals)]).lead
+        assert heir != f"copy{number:02d}" or lead <= STAYING_LEAD
+
+
+def test_the_original_inherits_although_it_has_no_place_by_rank() -> None:
+    former, original = contest({"former": 0.0, "original": 0.005}, noise=0.2)
+    copies = [
+        replace(copy, evidence={s: tuple(v - 0.001 for v in copy.evidence[s]) for s in of})
+        for of in [original.evidence]
+        for copy in copies_of([original], [0] * 5, 0.001, 0)
+    ]
+    others = [original, *copies]
+    scales = comparer()
+    assert not any(scales.measure(former, c).sums.clears(END) for c in others)
+    assert ranked(former, others, scales)[-1] == original
+    before = [c.key.hotkey for c in contenders(former, others, scales, is_current=False)]
+    assert before[0] == heir_of(former, others, is_current=False)
+    assert "original" not in before
+    assert places(former, others) == ("original", *before[:-1])
+    assert heir_of(former, others) == "original"
+
+
+def test_an_earlier_fine_tune_of_its_own_does_not_inherit_before_a_better_one() -> None:
+    """Else a champion would keep one that is as good as itself, and hand the crown to it."""
+    former, stock, better = contest(
+        {"former": 0.0, "stock": 0.0, "better": 0.008}, noise=0.12, num_rounds=10, seed=6
+    )
+    scales = comparer()
+    assert scales.measure(former, stock).lead > STAYING_LEAD
+    assert [c.key.hotkey for c in ranked(former, [stock, better], scales)] == ["better", "stock"]
+    assert heir_of(former, [stock, better]) == "better"
+
+
+def test_a_copy_shares_no_sample_with_one_that_was_not_scored_since() -> None:
+    former = contestant("former", {100: [1.0] * 40, 200: [1.0] * 40})
+    early = contestant("early", {100: [0.97, 1.011] * 20}, block=2)
+    late = contestant("late", {200: [0.97, 1.0105] * 20}, block=150)
+    assert comparer().of_three(former, early, late) is None
+    assert heir_of(former, [early, late]) == "late"
+
+
+def test_whom_the_original_follows_inherits_before_both() -> None:
+    former = contestant("former", {100: [1.0] * 40, 200: [1.0] * 40}, block=1)
+    leader = contestant("leader", {100: [0.7] * 40, 200: [1.2] * 40}, block=2)
+    original = contestant("original", {100: [0.97] * 40, 200: [0.9901] * 40}, block=3)
+    copy = contestant("copy", {200: [0.9899] * 40}, block=150)
+    others = [leader, original, copy]
+    scales = comparer()
+    assert ranked(former, others, scales)[0] == copy
+    assert followed_by(former, copy, others, margin=END, comparer=scales) is None
+    assert heir_of(former, others) == "leader"
 
 
 def test_t54_an_heir_is_not_shielded_and_then_beaten_as_anybody() -> None:

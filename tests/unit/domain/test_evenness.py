@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
-from sn37.domain.round.comparing import Contestant, measure
+from sn37.domain.round.comparing import Comparer, Contestant, measure
 from sn37.domain.round.evenness import evened
 from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
 from sn37.domain.round.origins import MIN_SIGNED, Origin
 from sn37.domain.round.racing import is_hopeless, race
+from sn37.domain.round.waiting import waits_for
 from sn37.domain.round.winner import Crown, Hurdle, KingOfTheHill
 from sn37.domain.schedule.epsilon import FixedEpsilon
 
@@ -56,12 +58,12 @@ def rows(
     return champion, challenger, [origin(name, task) for name in names]
 
 
-def hurdle_of(found: Rows) -> Hurdle | None:
+def hurdle_of(found: Rows, *, is_current: bool = True) -> Hurdle | None:
     """What keeps the challenger from the crown after one round."""
     champion, challenger, origins = found
     old, new = EntryKey(Hotkey("old"), Block(1)), EntryKey(Hotkey("new"), Block(2))
     decision = KingOfTheHill().decide(
-        crown=Crown(holder=old),
+        crown=Crown(holder=old, is_current=is_current),
         contestants=[
             Contestant(
                 key=key,
@@ -98,6 +100,74 @@ def test_t51_an_edge_below_the_limit_on_a_minoritys_rows_takes_no_crown() -> Non
     hurdles = [hurdle_of(each) for each in found]
     assert None not in hurdles
     assert Hurdle.SIGNERS in hurdles  # proven, by what was asked for before
+
+
+def test_t51_a_minoritys_rows_lift_no_gain_over_the_margin() -> None:
+    """A true gain of 0.35 % with proof enough, and three friends of nine whose edge is not odd."""
+    many = {name: 30 * num for name, num in NINE.items()}
+    edges = dict.fromkeys(["f0", "f1", "f2"], 0.008)
+    found = [rows(many, gain=0.0035, edges=edges, seed=seed) for seed in range(5)]
+    before = [hurdle_of(each, is_current=False) for each in found]
+    assert before.count(None) >= 3  # by the rule of older rounds
+    assert [hurdle_of(each) for each in found] == [Hurdle.SIGNERS] * 5
+
+
+def test_the_margin_of_rows_that_nobody_signed_is_as_it_was() -> None:
+    champion, challenger, _ = rows({"a": 100}, gain=0.05)
+    unsigned = measure(
+        {SYNC: tuple(champion)}, {SYNC: tuple(challenger)}, since=Block(1), epsilon_end=END
+    )
+    assert unsigned.even_loss == unsigned.sums.challenger
+    assert unsigned.even_ratio == unsigned.sums.ratio
+    nothing = measure({}, {}, since=Block(1), epsilon_end=END)
+    assert math.isnan(nothing.even_ratio)
+    assert not nothing.clears_evenly(END)
+
+
+def by_round(gains: Mapping[int, Mapping[str, float]], name: str, block: int) -> Contestant:
+    """An entry with these gains on 600 rows of each signer, and noise that evens out."""
+    evidence = {
+        Block(sync): tuple(
+            1 - gain + 0.04 * (-1) ** n for gain in of_round.values() for n in range(600)
+        )
+        for sync, of_round in gains.items()
+    }
+    key = EntryKey(Hotkey(name), Block(block))
+    return Contestant(key=key, precedence=(block, 0, name), evidence=evidence, since=Block(block))
+
+
+def waited_for(entries: list[Contestant], *, is_current: bool) -> str | None:
+    champion = replace(entries[0], evidence=dict.fromkeys(entries[0].evidence, (1.0,) * 3000))
+    signed = tuple(origin(f"s{n}") for n in range(5) for _ in range(600))
+    found = waits_for(
+        champion,
+        entries[-1],
+        entries[1:-1],
+        margin=0.01,
+        comparer=Comparer(epsilon_end=0.01, origins=dict.fromkeys(champion.evidence, signed)),
+        is_current=is_current,
+    )
+    return found.key.hotkey if found else None
+
+
+def test_t51_nobody_waits_for_a_margin_that_rests_on_a_friends_rows() -> None:
+    friends = {"s0": 0.0145} | dict.fromkeys(["s1", "s2", "s3", "s4"], 0.0095)
+    champion = by_round({100: friends}, "champion", 1)
+    friend = by_round({100: friends}, "friend", 2)
+    honest = by_round({100: dict.fromkeys(friends, 0.02)}, "honest", 3)
+    entries = [champion, friend, honest]
+    assert waited_for(entries, is_current=False) == "friend"
+    assert waited_for(entries, is_current=True) is None
+
+
+def test_an_original_is_waited_for_that_has_the_margin_on_the_shared_rows() -> None:
+    """A copy's clock begins in a lucky round: before, its original had not quite the margin."""
+    names = [f"s{n}" for n in range(5)]
+    poor, lucky = dict.fromkeys(names, -0.003), dict.fromkeys(names, 0.02)
+    champion = by_round({100: poor, 200: lucky}, "champion", 1)
+    original = by_round({100: poor, 200: lucky}, "original", 2)
+    copy = by_round({200: lucky}, "copy", 150)
+    assert waited_for([champion, original, copy], is_current=True) == "original"
 
 
 def test_t51_rows_in_many_tasks_too_few_to_be_judged_take_no_crown() -> None:
