@@ -26,7 +26,7 @@ def begin(db: sqlite3.Connection, beginning: Beginning, records: Sequence[RoundR
         " OR EXISTS (SELECT 1 FROM round WHERE status != 'frozen')"
     ).fetchone()[0]
     if taken:
-        raise ValueError("there are rounds already, or a beginning")
+        raise ValueError("the state already has rounds or a beginning")
     db.execute("INSERT INTO beginning (value) VALUES (?)", (dump(from_beginning(beginning)),))
     for record in records:
         _take_over(db, record, keep_texts=0)

@@ -41,7 +41,7 @@ def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:
 def freeze_pools(db: sqlite3.Connection, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
     found = _find(db, round_)
     if found is not None and found[1] != "frozen":
-        raise ValueError(f"{round_} was opened already, its pools are fixed")
+        raise ValueError(f"{round_} is already open or finished; its pools cannot change")
     round_id = found[0] if found is not None else _insert(db, round_, "frozen")
     db.execute("DELETE FROM pool WHERE round_id = ?", (round_id,))
     db.executemany(
