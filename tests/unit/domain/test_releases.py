@@ -93,7 +93,7 @@ def test_a_file_name_that_leads_elsewhere_is_none(name: str) -> None:
     [
         ({"sha256": "A" * 64}, "sha256"),
         ({"size_bytes": 0}, "0 bytes"),
-        ({"size_bytes": MAX_FILE_BYTES + 1}, "bytes, 1 to"),
+        ({"size_bytes": MAX_FILE_BYTES + 1}, "bytes; 1 to"),
     ],
 )
 def test_a_file_has_a_hash_and_a_size_within_bounds(changes: dict[str, object], why: str) -> None:
