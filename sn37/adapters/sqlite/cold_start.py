@@ -1,4 +1,4 @@
-"""How a state began, rounds that are recorded whole, and what validators sign of whole rounds."""
+"""The beginning of a state, rounds that are recorded in one step, and signed statements."""
 
 from __future__ import annotations
 
