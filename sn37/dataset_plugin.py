@@ -1,4 +1,4 @@
-"""What a data-set plug-in is built from: its parameters as a pydantic model, and a factory.
+"""Building blocks of a data-set plug-in: its parameters as a pydantic model, and a factory.
 
 class Settings(Parameters):
     url: str = Field(pattern="^https://")
@@ -21,16 +21,17 @@ from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
 
 
 class Parameters(BaseModel):
-    """Base class of a source's parameters: no unknown one, no NaN, and 3 is no text.
+    """Base class of a source's parameters; rejects unknown names, NaN and wrong types.
 
-    Arrays of the schedule come as tuples: declare them as ``tuple[str, ...]``.
+    The number 3 is not accepted as a text. Arrays of the schedule arrive as tuples: declare
+    them as ``tuple[str, ...]``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class NoParameters(Parameters):
-    """For a source without any."""
+    """Parameters of a source that takes none."""
 
 
 P = TypeVar("P", bound=Parameters)
@@ -38,9 +39,9 @@ P = TypeVar("P", bound=Parameters)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePlugin(Generic[P]):
-    """A plug-in whose source keeps producing rows.
+    """Plug-in of a source that keeps producing rows.
 
-    ``connect`` makes the source from its parameters, without any input or output yet.
+    ``connect`` makes the source from its parameters and does no I/O.
     """
 
     name: str  # of the entry point
@@ -58,7 +59,7 @@ class LivePlugin(Generic[P]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticPlugin(Generic[P]):
-    """The same for a pinned revision or a generator."""
+    """Plug-in of a source that does not change: a pinned revision or a generator."""
 
     name: str
     parameters: type[P]
@@ -74,11 +75,11 @@ class StaticPlugin(Generic[P]):
 
 
 def checked(source: str, model: type[P], parameters: Mapping[str, ParameterValue]) -> P:
-    """``parameters`` as ``model``.
+    """Return ``parameters`` as an instance of ``model``.
 
     Raises:
-        ValueError: One is unknown, missing or out of range; the line names the source, the
-            parameter and what it takes.
+        ValueError: A parameter is unknown, missing or out of range; the message names the
+            source, the parameter and the values it takes.
     """
     try:
         return model.model_validate(dict(parameters))
@@ -96,7 +97,7 @@ def _explain(name: str, problem: Mapping[str, object], model: type[Parameters]) 
         return f"parameter {name} is missing; it is {known[name]}"
     said = str(problem["msg"]).removeprefix("Value error, ")
     message = f"{said[:1].lower()}{said[1:]}"
-    if not name:  # the model's own rule about several of them
+    if not name:  # a rule of the model on several parameters
         return message
     shown = repr(problem["input"])
     given = shown if len(shown) <= 60 else f"{shown[:57]}..."
@@ -105,7 +106,7 @@ def _explain(name: str, problem: Mapping[str, object], model: type[Parameters]) 
 
 
 def _accepted(model: type[Parameters]) -> dict[str, str]:
-    """What each parameter takes, as ``limit (integer, at least 1, default 10)``."""
+    """Describe each parameter, for example ``limit (integer, at least 1, default 10)``."""
     schema = model.model_json_schema()
     required = set(schema.get("required", ()))
     return {

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt."""
+"""Pauses between attempts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_DOUBLINGS = 1000  # the next few would overflow a float
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Pauses that double with each failure in a row, up to a longest one. In any one unit.
+    """Pauses that double with each failure in a row, up to a longest one, in any unit.
 
     Example: ``Backoff(1.0, 60.0)`` pauses for 1, 2, 4, 8, 16, 32, 60, 60, ...
 
@@ -26,6 +26,6 @@ class Backoff:
             raise ValueError(f"pauses from {self.first} to {self.longest} cannot double")
 
     def after(self, num_failures: int) -> float:
-        """The pause after so many failures in a row, from 1 on."""
+        """Return the pause after ``num_failures`` failures in a row; ``num_failures`` >= 1."""
         doublings = min(max(num_failures - 1, 0), _MAX_DOUBLINGS)
         return min(self.first * 2.0**doublings, self.longest)

@@ -17,10 +17,10 @@ JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "Jso
 
 
 def canonical_json(value: JsonValue) -> bytes:
-    """UTF-8 JSON with sorted keys, no spaces, and floats as their shortest repr.
+    """Return UTF-8 JSON with sorted keys, no spaces, and floats as their shortest repr.
 
     Raises:
-        ValueError: ``value`` holds NaN or an infinity, which JSON cannot say.
+        ValueError: ``value`` contains NaN or an infinity, which JSON does not have.
     """
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -28,17 +28,17 @@ def canonical_json(value: JsonValue) -> bytes:
 
 
 def canonical_digest(value: JsonValue) -> Digest:
-    """Hex sha256 of the canonical JSON of ``value``."""
+    """Return the hex sha256 of the canonical JSON of ``value``."""
     return Digest(sha256(canonical_json(value)).hexdigest())
 
 
 def as_json(value: object) -> JsonValue:
-    """A value of the domain as JSON: fields by name, sets sorted, enums by their value.
+    """Return a domain value as JSON: fields by name, sets sorted, enums by their value.
 
-    NaN and infinities, which JSON cannot say, become "nan", "inf" and "-inf".
+    NaN and infinities become "nan", "inf" and "-inf".
 
     Raises:
-        TypeError: ``value`` holds something that is no value of the domain.
+        TypeError: ``value`` contains something that is not a domain value.
     """
     if value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, Enum)):
         return value
@@ -58,4 +58,4 @@ def as_json(value: object) -> JsonValue:
         return str(value)
     if is_dataclass(value):
         return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+    raise TypeError(f"cannot convert {type(value).__name__} to JSON")

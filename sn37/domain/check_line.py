@@ -1,4 +1,4 @@
-"""What a check of something outside found: a line with a grade, and what to do about it."""
+"""Result of a check of something outside: a line with a grade and a remedy."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 
 
 class Grade(StrEnum):
-    """How bad a finding is."""
+    """Severity of a finding."""
 
     OK = "ok"
-    WARNING = "warning"  # works, but should be known or changed
-    FAILED = "failed"  # a validator cannot do its work like this
+    WARNING = "warning"  # works, but the operator should know or change it
+    FAILED = "failed"  # a validator cannot work with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +25,10 @@ class Check:
 
     def __post_init__(self) -> None:
         if self.grade is Grade.OK and self.remedy:
-            raise ValueError(f"{self.name} is ok, and yet: {self.remedy}")
+            raise ValueError(f"{self.name} is ok and must not have a remedy: {self.remedy}")
 
     @property
     def line(self) -> str:
-        """For people: the grade, what was found, and what to do."""
+        """Return a line for people: the grade, the finding, and the remedy."""
         said = f"{self.grade.value:<8} {self.name}: {self.detail}"
         return f"{said}; to fix it: {self.remedy}" if self.remedy else said

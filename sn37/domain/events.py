@@ -1,4 +1,4 @@
-"""Things that happened, in past tense. Telemetry is a function of these."""
+"""Events, named in the past tense. All telemetry is computed from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetUpAdvanced(Event):
-    """A step of something that is prepared before the validator starts."""
+    """Progress of a preparation before the validator starts."""
 
     what: str
     done: int
@@ -29,7 +29,7 @@ class SetUpAdvanced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersConfined(Event):
-    """What the machine offers to confine models with, found at the start."""
+    """Sandbox features that this machine offers, checked at the start."""
 
     sandbox: str  # as in receipts
     missing: tuple[str, ...]
@@ -43,7 +43,7 @@ class HeadAdvanced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewAged(Event):
-    """The chain does not answer; the validator goes on with what it showed at ``head``."""
+    """The chain does not answer; the validator continues with its state at ``head``."""
 
     head: BlockRef
     age_s: float  # since ``head`` was read
@@ -80,7 +80,7 @@ class PoolFrozen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsSetAside(Event):
-    """Rows of a source that were kept out of a pool, for one reason."""
+    """Rows of a source that were left out of a pool, for one reason."""
 
     round: RoundKey
     task: TaskName
@@ -118,7 +118,7 @@ class EntryFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOpinionGiven(Event):
-    """An entry that would have the crown was checked by a second implementation, or not."""
+    """Result of checking an entry that would take the crown by a second implementation."""
 
     round: RoundKey
     opinion: Opinion
@@ -138,7 +138,7 @@ class RoundSatOut(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundScoredLater(Event):
-    """A round that was missed is evidence from now on."""
+    """A missed round was scored later and counts as evidence from now on."""
 
     result: RoundResult
 
@@ -152,30 +152,30 @@ class WeightsSubmitted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStarted(Event):
-    """A validator with an empty state has begun."""
+    """A validator with an empty state has started."""
 
     beginning: Beginning
-    num_rounds: int = 0  # adopted, or judged anew
-    num_evaluations: int = 0  # made here for it: receipts scored again, or entries judged anew
+    num_rounds: int = 0  # adopted, or judged again
+    num_evaluations: int = 0  # done here: receipts scored again, or entries judged again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarmingUp(Event):
-    """Weights are not set yet: too few rounds were judged."""
+    """Weights are not set yet because too few rounds were judged."""
 
     rounds_left: Mapping[CompetitionId, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharesWithheld(Event):
-    """Shares that the submitted weights do not give as they were computed, and why not."""
+    """Computed shares that the submitted weights leave out or change, and why."""
 
     reasons: Mapping[Hotkey, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsRevealed(Event):
-    """A commit of weights came to its reveal; ``fault`` says why it counts for nothing."""
+    """Committed weights were revealed; ``fault`` says why they do not count, if so."""
 
     extrinsic: str
     fault: str = ""
@@ -199,7 +199,7 @@ class Cautioned(Event):
 
 
 class Dependency(StrEnum):
-    """What a validator depends on, as events and health pages name it."""
+    """Dependencies of a validator, by their names in events and on health pages."""
 
     CHAIN = "chain"
     MODEL_HOST = "model host"
@@ -212,9 +212,9 @@ class Dependency(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Degraded(Event):
-    """A dependency does not answer; the validator goes on with what it has."""
+    """A dependency does not answer; the validator continues without it and retries."""
 
-    what: str  # a ``Dependency``, or the actor that waits
+    what: str  # a ``Dependency``, or the waiting actor
     error: str
     retry_in_s: float
 

@@ -13,7 +13,7 @@ Coldkey = NewType("Coldkey", str)  # ss58 address of the owner
 CompetitionId = NewType("CompetitionId", int)
 TaskName = NewType("TaskName", str)  # unique within a competition
 Seed = NewType("Seed", int)  # unsigned 256-bit number, see sampling.seed_of
-Digest = NewType("Digest", str)  # text of a hash; its encoding is named where it is made
+Digest = NewType("Digest", str)  # text of a hash; the function that makes it names the encoding
 
 BLOCK_SECONDS = 12  # shortest time between two blocks; the chain never runs faster
 
@@ -28,7 +28,7 @@ class BlockRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class EntryKey:
-    """One commitment as a contestant. A new commitment of a hotkey is a new entry."""
+    """Key of an entry: one commitment. A new commitment of a hotkey is a new entry."""
 
     hotkey: Hotkey
     block: Block
@@ -36,7 +36,7 @@ class EntryKey:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RoundKey:
-    """A round is one competition at one sync block."""
+    """Key of a round: one competition at one sync block."""
 
     competition: CompetitionId
     sync_block: Block

@@ -20,7 +20,7 @@ class Neuron:
     validator_permit: bool
     registered_at: Block
     last_update: Block  # block of its last weights
-    incentive: float = 0.0  # what the validators' consensus gives it, 0..1
+    incentive: float = 0.0  # from the validators' consensus, 0..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +29,14 @@ class Metagraph:
 
     at: BlockRef
     neurons: tuple[Neuron, ...]
-    weights_version: int = 0  # least version key of weights that the chain takes
+    weights_version: int = 0  # lowest version key of weights that the chain accepts
 
     def find(self, hotkey: Hotkey) -> Neuron | None:
-        """The neuron of ``hotkey``, or ``None`` when it is not registered."""
+        """Return the neuron of ``hotkey``, or ``None`` if it is not registered."""
         return next((n for n in self.neurons if n.hotkey == hotkey), None)
 
     def trusted_signers(self, *, min_stake_rao: int) -> frozenset[Hotkey]:
-        """Hotkeys with a validator permit and more than ``min_stake_rao`` stake."""
+        """Return the hotkeys with a validator permit and more than ``min_stake_rao`` stake."""
         return frozenset(
             n.hotkey for n in self.neurons if n.validator_permit and n.stake_rao > min_stake_rao
         )

@@ -1,4 +1,4 @@
-"""Text of strangers, made harmless to terminals, files and tables."""
+"""Untrusted text, made safe for terminals, files and tables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ LONGEST_LINE = 300  # characters
 
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:
-    """``text`` on one printable line, cut to at most ``longest`` characters."""
+    """Return ``text`` on one printable line, cut to at most ``longest`` characters."""
     return printable(" ".join(text.split())[:longest])
 
 
 def printable(text: str) -> str:
-    """``text`` with every character that no terminal prints replaced, line breaks included."""
+    """Return ``text`` with every unprintable character replaced, line breaks included."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,4 +1,4 @@
-"""How a model is fine-tuned: the numbers of a run, its order of samples, when it ends."""
+"""Fine-tuning: the settings of a run, its order of samples, and when it ends."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from sn37.domain.schedule.model_limits import ModelConstraints
 
 
 class Precision(StrEnum):
-    """In what weights are held and multiplied while they are trained."""
+    """Number formats of weights and products during training."""
 
     FLOAT32 = "float32"
     MIXED = "mixed"  # weights in float32, products in bfloat16
-    BFLOAT16 = "bfloat16"  # everything: half the memory, and small steps are rounded away
+    BFLOAT16 = "bfloat16"  # everything: half the memory, but small steps are rounded away
 
 
 class Weighting(StrEnum):
-    """What counts alike in the training loss."""
+    """Unit that has equal weight in the training loss."""
 
     SAMPLE = "sample"  # every sample, as in a validator's score
     TOKEN = "token"  # every scored token
 
 
 class Decay(StrEnum):
-    """What becomes of the learning rate after the warm-up."""
+    """Learning rate after the warm-up."""
 
     COSINE = "cosine"  # down to a tenth of the peak at the last step
     CONSTANT = "constant"
@@ -37,7 +37,7 @@ class Decay(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lora:
-    """Low-rank adapters on all linear layers but the head (Hu et al., arXiv 2106.09685)."""
+    """Low-rank adapters on all linear layers except the head (Hu et al., arXiv 2106.09685)."""
 
     rank: int
     alpha: int  # the adapter's product is scaled by alpha / rank
@@ -46,14 +46,14 @@ class Lora:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides a run's weights besides base, data and the machine.
+    """Settings that decide a run's weights, besides the base, the data and the machine.
 
-    ``pack_tokens`` and ``gradient_checkpointing`` change speed and memory, never what is learnt.
+    ``pack_tokens`` and ``gradient_checkpointing`` change speed and memory, not the result.
     """
 
     steps: int
-    batch_samples: int  # of one step of the optimizer
-    learning_rate: float  # at its peak
+    batch_samples: int  # per step of the optimizer
+    learning_rate: float  # peak value
     warmup_steps: int = 0
     decay: Decay = Decay.COSINE
     weight_decay: float = 0.0  # of matrices; biases and norms have none
@@ -61,17 +61,17 @@ class Recipe:
     weighting: Weighting = Weighting.SAMPLE
     lora: Lora | None = None  # None trains all weights
     precision: Precision = Precision.FLOAT32
-    pack_tokens: int = 2048  # of one forward pass; 0 puts each sample into its own
+    pack_tokens: int = 2048  # per forward pass; 0 gives each sample its own pass
     gradient_checkpointing: bool = False
     seed: int = 0
     checkpoint_steps: int = 100
     evaluate_steps: int = 100
     patience: int = 0  # evaluations without gain after which training ends; 0: never
     min_gain: float = 0.0  # share of the best score that counts as a gain
-    max_seconds: float | None = None  # of training, evaluations left out
+    max_seconds: float | None = None  # of training, without evaluations
 
     def learning_rate_at(self, step: int) -> float:
-        """The rate of a step, counted from 0."""
+        """Return the learning rate of a step, counted from 0."""
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
         if self.decay is Decay.CONSTANT:
@@ -80,15 +80,15 @@ class Recipe:
         return self.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
 
     def is_evaluated(self, step: int) -> bool:
-        """Whether the weights after ``step`` steps are scored."""
+        """True if the weights after ``step`` steps are scored."""
         return step % self.evaluate_steps == 0 or step >= self.steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """One run: from which model, on what, how, and where it keeps what it needs to go on.
+    """One run: base model, data, recipe, and the folder with its checkpoints.
 
-    ``tokenizer`` and ``template`` as in :class:`sn37.domain.scoring.jobs.ScoringJob`.
+    ``tokenizer`` and ``template`` are as in :class:`sn37.domain.scoring.jobs.ScoringJob`.
     """
 
     base: PurePath
@@ -96,7 +96,7 @@ class TrainingJob:
     batches: tuple[TaskBatch, ...]
     recipe: Recipe
     constraints: ModelConstraints
-    fingerprint: str  # of all that may not change between two starts of the same run
+    fingerprint: str  # of everything that must not change between two starts of the same run
     tokenizer: PurePath | None = None
     template: str | None = None
 
@@ -108,35 +108,34 @@ class Step:
     number: int  # from 1
     loss: float  # mean over the samples of the step, in the unit of the competition
     learning_rate: float
-    tokens: int  # scored
-    seconds: float  # that it took
+    tokens: int  # scored tokens
+    seconds: float  # duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluated:
-    """The validator's score of the weights after so many steps; 0 is the base."""
+    """Score of the weights after a step, computed as by a validator; step 0 is the base."""
 
     step: int
     score: float
 
 
 class Order:
-    """In which order samples are learnt: every one once an epoch, epoch after epoch.
+    """Order of the samples in training: every sample once per epoch.
 
-    It follows from the seed alone, so a run that goes on needs to remember no more than its
-    step.
+    The order depends on the seed only, so a resumed run needs only its step number.
     """
 
     def __init__(self, *, count: int, seed: int) -> None:
         if count < 1:
-            raise ValueError("there is no sample to learn from")
+            raise ValueError("no sample to train on")
         self._count = count
         self._seed = seed
         self._epoch = -1
         self._ranked: Sequence[int] = ()
 
     def batch(self, step: int, size: int) -> tuple[int, ...]:
-        """The samples of a step, counted from 0, as indices."""
+        """Return the indices of a step's samples; steps count from 0."""
         return tuple(self._at(place) for place in range(step * size, (step + 1) * size))
 
     def _at(self, place: int) -> int:
@@ -148,13 +147,13 @@ class Order:
 
 
 def best_of(evaluations: Sequence[Evaluated]) -> Evaluated | None:
-    """The best trained weights; the base does not count, nor what is no number."""
+    """Return the best trained weights, if any; the base and NaN do not count."""
     trained = [e for e in evaluations if e.step > 0 and math.isfinite(e.score)]
     return min(trained, key=lambda e: (e.score, e.step), default=None)
 
 
 def is_stalled(evaluations: Sequence[Evaluated], recipe: Recipe) -> bool:
-    """Whether the last ``patience`` evaluations brought no gain over what was before them."""
+    """True if the last ``patience`` evaluations did not improve on the earlier ones."""
     if not recipe.patience or len(evaluations) <= recipe.patience:
         return False
     before, since = evaluations[: -recipe.patience], evaluations[-recipe.patience :]

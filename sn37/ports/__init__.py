@@ -1,1 +1,1 @@
-"""What the use cases need from the outside world, as protocols."""
+"""Protocols for everything outside that the use cases need."""

@@ -1,4 +1,4 @@
-"""Port: the chain, as one subnet's validator and miner see it."""
+"""Port: the chain, from the view of one subnet's validator or miner."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Chain(Protocol):
     """
 
     async def head(self) -> BlockRef:
-        """Newest finalized block."""
+        """Return the newest finalized block."""
         ...
 
     async def block(self, number: Block) -> BlockRef:
-        """The finalized block with this number; its hash seeds the sampling.
+        """Return the finalized block with this number; its hash seeds the sampling.
 
         Raises:
             ValueError: ``number`` is negative or above the finalized head.
@@ -33,15 +33,15 @@ class Chain(Protocol):
         ...
 
     async def timestamp(self, at: BlockRef) -> datetime:
-        """The chain's own time at this block, timezone-aware UTC."""
+        """Return the chain's own time at this block, timezone-aware UTC."""
         ...
 
     async def metagraph(self, at: BlockRef, netuid: Netuid | None = None) -> Metagraph:
-        """Every registered neuron of a subnet (this one by default), ordered by uid."""
+        """Return every registered neuron of a subnet (this one by default), ordered by uid."""
         ...
 
     async def commitments(self, at: BlockRef) -> CommitmentBook:
-        """Every registered hotkey's newest opened record, malformed ones with their fault."""
+        """Return every registered hotkey's newest revealed record, or its fault if malformed."""
         ...
 
     async def submit_weights(
@@ -49,39 +49,39 @@ class Chain(Protocol):
     ) -> str:
         """Submit weights and wait for inclusion; return the id "block-extrinsic index".
 
-        Hotkeys are resolved to uids now; shares of hotkeys that left, or were registered
-        after ``evaluated_at``, are dropped and the rest scaled up. Quantizing to u16 is the
-        adapter's business.
+        Hotkeys are resolved to uids at the time of the call. Shares of hotkeys that left, or
+        were registered after ``evaluated_at``, are dropped, and the others are scaled up. The
+        adapter quantizes to u16.
 
         Raises:
-            WeightsRefused: The chain refused (rate limit, no permit, nobody left, ...).
-            ChainUnavailable: Also when the connection was lost on the way: the weights may
-                have landed all the same, which ``weights_since`` tells.
+            WeightsRefused: The chain refused (rate limit, no permit, no hotkey left, ...).
+            ChainUnavailable: Also when the connection was lost after sending. The weights may
+                be on chain then; ``weights_since`` says so.
         """
         ...
 
     async def weights_since(self, block: Block) -> str | None:
-        """The id of this validator's newest weights, when it set any at ``block`` or later.
+        """Return the id of this validator's newest weights set at ``block`` or later, if any.
 
-        Looks at the newest block there is, finalized or not.
+        Reads the newest block, finalized or not.
         """
         ...
 
     async def expect_weights(
         self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
     ) -> None:
-        """Take over weights that an earlier process submitted, as if this one had.
+        """Track weights that an earlier process submitted, as if this process had.
 
-        Where weights are committed first and opened later, what becomes of them is then
-        reported.
+        Where weights are committed first and revealed later, this process then reports how
+        the reveal ends.
 
         Raises:
-            ChainUnavailable: Also when nobody keeps the state of their block any more.
+            ChainUnavailable: Also when no endpoint keeps the state of their block any more.
         """
         ...
 
     def blocks(self) -> AsyncIterator[BlockRef]:
-        """Finalized blocks as they arrive, ascending, from the head on; gaps are possible."""
+        """Yield finalized blocks as they arrive, ascending, from the head on, maybe with gaps."""
         ...
 
 
@@ -91,26 +91,26 @@ class CommitmentWriter(Protocol):
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """Replace this hotkey's commitment; return the block that includes it.
 
-        With ``reveal_at`` (aware, in the future) it is sealed: nobody can read it until the
-        network opens it at that time, and the block of the reveal is the one that counts.
+        With ``reveal_at`` (timezone-aware, in the future) it is sealed: nobody can read it until
+        the network reveals it at that time. The block of the reveal is the one that counts.
 
         Raises:
             CommitmentRefused: Too long, too often, or the hotkey is not registered.
-            ChainUnavailable: Also when the connection was lost on the way: it may have landed
-                all the same, which ``standing`` tells.
+            ChainUnavailable: Also when the connection was lost after sending. The commitment may
+                be on chain then; ``standing`` says so.
         """
         ...
 
     async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
-        """What ``commit`` would meet at the newest block. Signs and sends nothing.
+        """Return what a ``commit`` at the newest block would meet. Signs and sends nothing.
 
         Raises:
-            CommitmentRefused: No chain would ever take it: too long, or sealed for too short.
+            CommitmentRefused: No chain would accept it: too long, or sealed for too short a time.
         """
         ...
 
     async def standing(self) -> StandingCommitment | None:
-        """What the next commitment would replace at the newest block; ``None`` for nothing."""
+        """Return the commitment that the next one would replace at the newest block, if any."""
         ...
 
 
@@ -119,9 +119,9 @@ class Signer(Protocol):
 
     @property
     def hotkey(self) -> Hotkey:
-        """Its ss58 address."""
+        """The ss58 address."""
         ...
 
     def sign(self, message: bytes) -> bytes:
-        """sr25519 signature of 64 bytes; randomised, so never compare two."""
+        """Return an sr25519 signature of 64 bytes. It is randomised: never compare two."""
         ...

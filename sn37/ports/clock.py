@@ -1,4 +1,4 @@
-"""Port: time that is not the chain's."""
+"""Port: local time, as opposed to the chain's time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ class Clock(Protocol):
     """Local time, for pacing, deadlines and records only. Rules are written in blocks."""
 
     def now(self) -> datetime:
-        """Wall-clock time, timezone-aware UTC. For records, not for decisions."""
+        """Return the wall-clock time, timezone-aware UTC. For records, not for decisions."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary origin; never goes backwards."""
+        """Return seconds from an arbitrary origin; never goes backwards."""
         ...
 
     async def sleep(self, seconds: float) -> None:

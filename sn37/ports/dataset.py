@@ -23,9 +23,9 @@ class LiveDataset(Protocol):
     """
 
     async def collect(self, request: PoolRequest) -> Pool:
-        """Every well-formed row of the window, signed by a trusted hotkey, once.
+        """Return every well-formed row of the window that a trusted hotkey signed, once.
 
-        Complete or not at all: part of a window is never returned. Equal requests over an
+        Returns the complete window or raises; never returns part of it. Equal requests over an
         unchanged source give equal pools, ordered by row id.
 
         Raises:
@@ -36,14 +36,14 @@ class LiveDataset(Protocol):
 
 @runtime_checkable
 class Quarantine(Protocol):
-    """What a live source may offer too: a judgement of rows that are well-formed."""
+    """Optional second interface of a live source: it may reject well-formed rows."""
 
     def quarantine(self, samples: tuple[Sample, ...]) -> Mapping[str, str]:
-        """The rows to keep out of the pool: why, by row id.
+        """Return the rows to leave out of the pool: row id to reason.
 
-        A pure function of ``samples``, which are ordered by row id. It must hardly notice a
-        few rows more or fewer, because validators differ by some: measure against a median,
-        never against a maximum.
+        A pure function of ``samples``, which are ordered by row id. A few rows more or fewer
+        must hardly change the result, because the pools of validators differ by a few rows:
+        compare with a median, never with a maximum.
         """
         ...
 
@@ -53,25 +53,25 @@ class StaticDataset(Protocol):
     """A source that does not change: a pinned revision, or a generator."""
 
     async def draw(self, *, count: int, seed: Seed) -> tuple[Sample, ...]:
-        """Exactly ``count`` distinct samples, the same everywhere for one seed.
+        """Return exactly ``count`` distinct samples, the same everywhere for one seed.
 
         Raises:
-            DatasetUnavailable: A row could not be read; none is replaced.
+            DatasetUnavailable: A row could not be read; no other row replaces it.
             DatasetExhausted: The source holds fewer than ``count`` rows.
         """
         ...
 
 
 class DatasetPlugin(Protocol):
-    """What a plug-in's factory, called without arguments, returns."""
+    """Plug-in that a factory returns when it is called without arguments."""
 
     @property
     def freshness(self) -> Freshness:
-        """Live plug-ins open a ``LiveDataset``, others a ``StaticDataset``."""
+        """Kind of source: live plug-ins open a ``LiveDataset``, others a ``StaticDataset``."""
         ...
 
     def open(self, parameters: Mapping[str, ParameterValue]) -> LiveDataset | StaticDataset:
-        """The source with the schedule's parameters; no I/O yet.
+        """Return the source with the schedule's parameters; does no I/O yet.
 
         Raises:
             ValueError: A parameter is unknown, missing or out of range; the message names it.

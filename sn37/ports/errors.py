@@ -1,17 +1,17 @@
-"""Everything a port may raise.
+"""Errors that a port may raise.
 
 * PortError
   x Unavailable          our side or the network; retry later, punish nobody
     - ChainUnavailable
     - StoreUnavailable   the model host
       + StoreFull        no room for the model; evict others and try again
-    - ModelNotPublic     the repository cannot be read yet; publishing follows the commitment
+    - ModelNotPublic     the repository cannot be read yet; miners publish after they commit
     - DatasetUnavailable
     - ScorerUnavailable
     - TrainerUnavailable
     - StateUnavailable   the disk refused
-    - ReleaseUnavailable a release, or a package that it needs, cannot be had now
-    - ServiceUnavailable the service manager does not do as asked
+    - ReleaseUnavailable a release, or a package that it needs, is not available now
+    - ServiceUnavailable the service manager does not start or stop the validator
     - ReceiptsUnavailable  what another validator publishes cannot be read
   x Rejected             the answer is no; retrying unchanged will not help
     - CommitmentRefused
@@ -21,9 +21,9 @@
     - PublishRefused     the model host does not take a miner's upload
     - TrainingRefused    a run cannot be trained as it is configured
     - DatasetExhausted
-    - OfferRefused       what another validator publishes is not to be believed
+    - OfferRefused       the rounds that another validator publishes are not valid
     - StateUnreadable    the database is corrupt or newer than this program
-    - ReleaseRefused     not signed, not what was signed, or not to be installed here
+    - ReleaseRefused     not signed, not what was signed, or not installable here
 
 Adapters translate the exceptions of their library into these and chain the original with
 ``raise ... from``. Anything else that escapes an adapter is a bug.
@@ -60,7 +60,7 @@ class StoreFull(StoreUnavailable):
 
 
 class ModelNotPublic(Unavailable):
-    """The repository is private or missing, which hosts do not tell apart."""
+    """The repository is private or missing; hosts give the same answer for both."""
 
 
 class DatasetUnavailable(Unavailable):
@@ -76,11 +76,11 @@ class ScorerUnavailable(Unavailable):
 
 
 class TrainerUnavailable(Unavailable):
-    """The device is missing or full, or the disk refused; the same run goes on later."""
+    """The device is missing or full, or the disk failed; the same run can continue later."""
 
 
 class StateUnavailable(Unavailable):
-    """The state could not be written or read right now: disk full, locked, i/o error."""
+    """The state cannot be written or read now: disk full, locked, or an I/O error."""
 
 
 class ReleaseUnavailable(Unavailable):
@@ -110,7 +110,7 @@ class CommitmentRefused(Rejected):
 class WeightsRefused(Rejected):
     """The chain refused the weights. ``code`` is the chain's machine name.
 
-    ``next_block`` is the first block at which they may be taken, where that is known.
+    ``next_block`` is the first block at which the chain may accept them, where that is known.
     """
 
     def __init__(self, message: str, *, code: str, next_block: Block | None = None) -> None:
@@ -120,7 +120,7 @@ class WeightsRefused(Rejected):
 
 
 class SignerUnusable(Rejected):
-    """The hotkey's key file is missing, locked or not what it should be."""
+    """The hotkey's key file is missing, locked or invalid."""
 
 
 class ModelRejected(Rejected):
@@ -132,7 +132,7 @@ class ModelRejected(Rejected):
 
 
 class PublishRefused(Rejected):
-    """The model host, or care for the miner's weights, says no to an upload."""
+    """An upload was refused by the model host, or here to protect the miner's weights."""
 
 
 class TrainingRefused(Rejected):
@@ -149,7 +149,7 @@ class DatasetExhausted(Rejected):
 
 
 class OfferRefused(Rejected):
-    """What another validator publishes is not what it has to be; the message says where."""
+    """The rounds that another validator publishes are not valid; the message says where."""
 
 
 class StateUnreadable(Rejected):
@@ -157,4 +157,4 @@ class StateUnreadable(Rejected):
 
 
 class ReleaseRefused(Rejected):
-    """A release is not signed, not what was signed, or not to be installed here."""
+    """A release is not signed, not what was signed, or not installable here."""

@@ -23,66 +23,68 @@ class ModelStore(Protocol):
     async def fetch(self, commitment: Commitment, constraints: ModelConstraints) -> ModelArtifact:
         """Download one revision, check it, return its location.
 
-        Cheapest checks first, each before the next one spends anything. Idempotent: a
-        complete artifact is returned without asking the host. No code from the repository
-        is executed.
+        Checks run from the cheapest to the most expensive, and the first failure ends them.
+        Idempotent: a complete artifact is returned without asking the host. No code from the
+        repository is executed.
 
         Raises:
             ModelRejected: The repository breaks a rule; ``digest_mismatch`` when its files
-                are not those that this hotkey committed.
+                differ from those that this hotkey committed.
             ModelNotPublic: It is private or missing.
-            StoreFull: There is no room for it; nothing was evicted on its behalf.
+            StoreFull: Quota or disk lack room for it; nothing was evicted to make room.
         """
         ...
 
     async def availability(self, ref: ModelRef) -> Availability:
-        """Whether the public can read the committed revision now."""
+        """Return whether the public can read the committed revision now."""
         ...
 
     async def tokenizer(self, ref: TokenizerRef) -> PurePath:
-        """Folder of a competition's tokenizer, fetched at its pinned revision."""
+        """Return the folder of a competition's tokenizer, fetched at its pinned revision."""
         ...
 
     async def base_model(self, ref: BaseModelRef, constraints: ModelConstraints) -> ModelArtifact:
-        """A competition's base model, fetched at its pinned revision and admitted like any model.
+        """Fetch a competition's base model at its pinned revision and check it like any model.
 
-        It stays, as tokenizers do. Whatever is wrong with it is ``StoreUnavailable``: the schedule
-        names it, so no miner is to blame.
+        It is never evicted, like tokenizers. Every problem with it is ``StoreUnavailable``: the
+        schedule names it, so no miner is at fault.
         """
         ...
 
     async def inventory(self, refs: Collection[ModelRef]) -> Inventory:
-        """What of these models is on disk. Asks nobody outside and changes nothing."""
+        """Return which parts of these models are on disk. No network access, no changes."""
         ...
 
     async def evict(self, *, keep: Collection[ModelRef]) -> int:
-        """Delete every cached artifact not in ``keep``; return bytes freed."""
+        """Delete every cached artifact that is not in ``keep``; return the bytes freed."""
         ...
 
 
 class ModelExaminer(Protocol):
-    """Look at revisions that nobody has committed to. Raises ``StoreUnavailable``."""
+    """Check revisions that nobody has committed to. Raises ``StoreUnavailable``."""
 
     async def examine(
         self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """How far a revision comes in the admission. An admitted one stays until ``discard``.
+        """Run the admission checks on a revision; return how far it gets.
+
+        An admitted revision stays on disk until ``discard``.
 
         Args:
-            weights: Whether to bring the weights; without, their headers are the last.
+            weights: Whether to download the weights; without, the checks end at their headers.
         """
         ...
 
     async def commit_of(self, repo: str, name: str) -> str:
-        """The commit that a branch or tag points to now.
+        """Return the commit that a branch or tag points to now.
 
         Raises:
-            ModelNotPublic: There is no such repository or name.
+            ModelNotPublic: The repository or the name does not exist.
         """
         ...
 
     async def licence(self, repo: str, revision: str) -> str | None:
-        """The identifier that the model card gives; ``None`` where it gives none.
+        """Return the licence identifier of the model card, or ``None`` if it gives none.
 
         Raises:
             ModelNotPublic: The repository cannot be read.
@@ -90,7 +92,7 @@ class ModelExaminer(Protocol):
         ...
 
     def discard(self, repo: str, revision: str) -> None:
-        """Remove what ``examine`` left."""
+        """Remove the files that ``examine`` left."""
         ...
 
 
@@ -102,14 +104,14 @@ class ModelPublisher(Protocol):
     ) -> tuple[str, ModelHashes]:
         """Upload to a private repository; return (40-hex revision, model hashes).
 
-        The hashes are those of what the host then holds. Uploading the same files again changes
-        nothing and returns the same pair.
+        The hashes are of the files that the host then holds. Uploading the same files again
+        changes nothing and returns the same pair.
 
         Raises:
             ModelRejected: Validators would refuse the files in the competition that has these
-                constraints, for this reason. Nothing has been sent.
-            PublishRefused: The repository is somebody else's, or public already.
-            StoreUnavailable: The host did not answer; nothing is lost by trying again.
+                constraints, for this reason. Nothing was sent.
+            PublishRefused: The repository belongs to another account, or is already public.
+            StoreUnavailable: The host did not answer; it is safe to try again.
         """
         ...
 
@@ -117,7 +119,7 @@ class ModelPublisher(Protocol):
         """Let everyone read the repository; repeating it changes nothing.
 
         Raises:
-            PublishRefused: It is somebody else's, or does not exist.
+            PublishRefused: It belongs to another account, or does not exist.
             StoreUnavailable: The host did not answer.
         """
         ...

@@ -10,28 +10,28 @@ from sn37.domain.ids import RoundKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedRound:
-    """The files of one round as they came: bounded in size, and otherwise a stranger's."""
+    """Files of one round as received: bounded in size, otherwise unchecked."""
 
     statement: bytes
     receipts: tuple[bytes, ...]  # in no particular order
 
 
 class ReceiptSource(Protocol):
-    """Reads what one validator offers. Nothing of it is believed here.
+    """Read the rounds that one validator offers. The reader does not check or trust them.
 
     All methods raise ``ReceiptsUnavailable`` when the place cannot be read, and
-    ``OfferRefused`` when what is there cannot be an offer.
+    ``OfferRefused`` when its content cannot be an offer.
     """
 
     @property
     def name(self) -> str:
-        """What the operator called it."""
+        """Name that the operator gave it."""
         ...
 
     async def index(self) -> tuple[RoundKey, ...]:
-        """The rounds that are offered, in order; each is there once."""
+        """Return the offered rounds in order, each once."""
         ...
 
     async def fetch(self, round_: RoundKey) -> OfferedRound:
-        """The files of one of these rounds."""
+        """Return the files of one of these rounds."""
         ...

@@ -1,6 +1,6 @@
 """Ports: where releases come from, where they are installed, and the service that runs one.
 
-All of them block, and are for a command line of their own, never for the validator's loop.
+All of them block. Only commands of their own use them, never the validator's loop.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from sn37.domain.release.upgrade import Page, Switch
 
 
 class ReleaseSource(Protocol):
-    """A document and the files beside it."""
+    """Source of one release: a signed document and the files beside it."""
 
     def document(self) -> bytes:
-        """The signed document as it lies there, bounded in size.
+        """Return the signed document as it is stored, bounded in size.
 
         Raises:
             ReleaseUnavailable: It cannot be read.
-            ReleaseRefused: It is too large, or on a way that is not taken.
+            ReleaseRefused: It is too large, or its address is of a kind that is not allowed.
         """
         ...
 
     def fetch(self, file: ReleaseFile, folder: Path) -> Path:
-        """Put a file into ``folder``, checked; where it is.
+        """Download a file into ``folder`` and check it; return its path.
 
         Raises:
             ReleaseUnavailable: It cannot be read, or the disk is full.
@@ -37,46 +37,47 @@ class ReleaseSource(Protocol):
 
 
 class Installation(Protocol):
-    """The folder of all releases, one of which is current."""
+    """The folder of all installed releases, one of which is current."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Nobody else changes anything in here meanwhile.
+        """Return a context in which no other process changes this folder.
 
         Raises:
-            ReleaseRefused: Somebody does, or others than its owner may write to the folder.
+            ReleaseRefused: Another process holds the lock, or users other than the owner may
+                write to the folder.
         """
         ...
 
     def current(self) -> str:
-        """The version that starts next.
+        """Return the version that starts next.
 
         Raises:
-            ReleaseRefused: The link is not there, or leads elsewhere.
+            ReleaseRefused: The link is missing, or points elsewhere.
         """
         ...
 
     def staged(self) -> Sequence[str]:
-        """Versions that are installed completely, oldest first."""
+        """Return the versions that are installed completely, oldest first."""
         ...
 
     def newest(self) -> str:
-        """The newest version that was ever staged here, or the current one."""
+        """Return the newest version that was ever staged here, or the current one."""
         ...
 
     def folder(self, version: str) -> Path:
-        """Where a version's environment is, or would be."""
+        """Return the folder of a version's environment; it need not exist."""
         ...
 
     def begin(self, version: str) -> Path:
-        """An empty folder for a version that is not staged yet."""
+        """Return an empty folder for a version that is not staged yet."""
         ...
 
     def complete(self, version: str, document: bytes) -> None:
-        """Mark a version as installed, for good, and keep its signed document."""
+        """Mark a version as installed, durably, and keep its signed document."""
         ...
 
     def document(self, version: str) -> bytes:
-        """The signed document of a staged version.
+        """Return the signed document of a staged version.
 
         Raises:
             ReleaseRefused: It is not staged, or was installed by hand.
@@ -92,7 +93,7 @@ class Installation(Protocol):
         ...
 
     def switch(self) -> Switch | None:
-        """The newest switch as it was written down.
+        """Return the newest switch that was recorded, if any.
 
         Raises:
             ReleaseRefused: It cannot be read.
@@ -100,42 +101,42 @@ class Installation(Protocol):
         ...
 
     def record(self, switch: Switch) -> None:
-        """Write down how far a switch has come; on disk when this returns."""
+        """Record the progress of a switch; it is on disk when this returns."""
         ...
 
 
 class Installer(Protocol):
-    """Makes environments, and runs programs in them."""
+    """Create environments and run programs in them."""
 
     def install(self, folder: Path, release: Release, files: Path) -> None:
-        """Make an environment in ``folder`` of exactly the packages of a release.
+        """Create an environment in ``folder`` with exactly the packages of a release.
 
         Args:
-            files: Folder that holds its wheel and its requirements.
+            files: Folder with the release's wheel and requirements.
 
         Raises:
-            ReleaseRefused: A package is not what its hash says, or they do not fit together.
-            ReleaseUnavailable: A package cannot be had, or the disk is full.
+            ReleaseRefused: A package does not match its hash, or packages are incompatible.
+            ReleaseUnavailable: A package is not available, or the disk is full.
         """
         ...
 
     def run(self, folder: Path, *arguments: str) -> tuple[int, str]:
-        """``sn37 ARGUMENTS`` of an environment: exit code and output.
+        """Run ``sn37 ARGUMENTS`` in an environment; return its exit code and output.
 
-        It runs as the owner of the state, and sees the operator's settings.
+        It runs as the owner of the state, with the operator's settings.
         """
         ...
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A folder for a copy of the state, which its owner may write to; it goes afterwards."""
+        """Return a temporary folder for a copy of the state, writable by the state's owner."""
         ...
 
 
 class Service(Protocol):
-    """The validator as its service manager has it."""
+    """The validator's service, run by the service manager."""
 
     def stop(self) -> None:
-        """Returns when it is down; nothing happens when it is already.
+        """Stop the service and return when it is down. Does nothing if it is down already.
 
         Raises:
             ServiceUnavailable: It cannot be stopped.
@@ -143,9 +144,13 @@ class Service(Protocol):
         ...
 
     def start(self) -> None:
-        """Raises: ServiceUnavailable: It does not start."""
+        """Start the service.
+
+        Raises:
+            ServiceUnavailable: It does not start.
+        """
         ...
 
     def page(self) -> Page | None:
-        """What it says of itself; ``None`` when it does not answer."""
+        """Return the validator's health page, or ``None`` when it does not answer."""
         ...

@@ -1,4 +1,4 @@
-"""Port: what survives a restart."""
+"""Port: state that survives a restart."""
 
 from __future__ import annotations
 
@@ -28,46 +28,43 @@ from sn37.domain.submission.submission import Submission
 
 
 class StateStore(Protocol):
-    """Remember every finished step; a crash leaves a step done or not begun.
+    """Store of every finished step. After a crash each step is either done or not begun.
 
     All methods raise ``StateUnreadable`` for a corrupt or newer store, and
-    ``StateUnavailable`` when the disk refuses.
+    ``StateUnavailable`` when the disk fails or is full.
     """
 
     async def load(self) -> ValidatorState:
-        """Everything recorded so far; an empty state on first use."""
+        """Return everything recorded so far; an empty state on first use."""
         ...
 
     async def save_submissions(self, submissions: Collection[Submission]) -> None:
-        """Insert or replace, all in one step, by the commitment's key."""
+        """Insert or replace submissions by the commitment's key, all in one step."""
         ...
 
     async def freeze_pools(self, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
         """Replace the round's pools, all in one step. Not allowed once its plan is stored.
 
         Raises:
-            ValueError: The round was opened already.
+            ValueError: The round is already open or finished.
         """
         ...
 
     async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
-        """The round's frozen pools; empty when none were frozen, or once it is finished.
+        """Return the round's frozen pools; empty if none were frozen or the round is finished.
 
-        Stores may keep those of the last rounds for longer.
+        Stores may keep the pools of the last rounds for longer.
         """
         ...
 
     async def open_round(self, plan: RoundPlan) -> None:
-        """Record what a round depends on; opening it again changes nothing.
-
-        Nor does opening a round that is finished.
-        """
+        """Record the plan of a round. Changes nothing if the round is open or finished."""
         ...
 
     async def screen_round(self, plan: RoundPlan) -> None:
-        """Replace the plan and the draws of an open round, once, by those that were screened.
+        """Replace the plan and the draws of an open round by the screened ones, once.
 
-        Recording it again changes nothing.
+        Recording them again changes nothing.
 
         Raises:
             ValueError: The round is not open.
@@ -75,7 +72,7 @@ class StateStore(Protocol):
         ...
 
     async def append(self, round_: RoundKey, entry: EntryKey, losses: BlockLosses) -> None:
-        """Journal one block of losses; a block that is there already is left as it is.
+        """Journal one block of losses; a block that is already recorded stays unchanged.
 
         Raises:
             ValueError: The round is not open.
@@ -85,7 +82,7 @@ class StateStore(Protocol):
     async def record_environment(
         self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
     ) -> None:
-        """Insert or replace what an entry is scored with.
+        """Insert or replace the environment that an entry is scored in.
 
         Raises:
             ValueError: The round is not open.
@@ -97,8 +94,8 @@ class StateStore(Protocol):
     ) -> None:
         """Record how an entry's evaluation ended, once, with its receipt if it was scored.
 
-        Losses of an entry that was not scored are dropped: they are evidence of nothing, and no
-        receipt holds them.
+        Losses of an entry that was not scored are deleted: they are not evidence, and no receipt
+        holds them.
 
         Raises:
             ValueError: The round is not open.
@@ -108,9 +105,10 @@ class StateStore(Protocol):
     async def record_opinion(
         self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
     ) -> None:
-        """Record a second opinion of a scored entry, once, and exchange the entry's receipt.
+        """Record a second opinion on a scored entry, once, and replace the entry's receipt.
 
-        Both in one step. Recording another opinion of the entry in the round changes nothing.
+        Both happen in one step. Recording another opinion on the entry in the same round changes
+        nothing.
 
         Raises:
             ValueError: The round is not open, or the entry has no receipt in it.
@@ -118,7 +116,7 @@ class StateStore(Protocol):
         ...
 
     async def opinions(self, entry: EntryKey) -> Mapping[Block, Opinion]:
-        """Every opinion of an entry that is recorded, by sync block, oldest first."""
+        """Return every recorded opinion on an entry, by sync block, oldest first."""
         ...
 
     async def finish_round(
@@ -129,22 +127,23 @@ class StateStore(Protocol):
     ) -> None:
         """Record a finished round and the submissions it changed, in one step, once.
 
-        ``statement`` is what its validator signs of the whole round, see ``RoundStatement``.
+        ``statement`` is the validator's signed statement on the whole round, see
+        ``RoundStatement``.
 
-        Recording a round again changes nothing. A round that is sat out need not be open; one
-        that is loses its plan, and is like one that was never opened.
+        Recording a round again changes nothing. A round that is sat out need not be open. If it
+        is open, it loses its plan, as if it had never been opened.
         """
         ...
 
     async def recorded(self, round_: RoundKey) -> OpenRound | None:
-        """What an opened round rests on, also once it is finished; its draws are left out.
+        """Return the record of an opened or finished round, without its draws.
 
         ``None`` for a round that was never opened.
         """
         ...
 
     async def drawn(self, round_: RoundKey) -> tuple[DrawnRows, ...]:
-        """What an opened round drew, in the order of its tasks, also once it is finished."""
+        """Return the draws of an opened or finished round, in the order of its tasks."""
         ...
 
     async def losses(
@@ -154,38 +153,38 @@ class StateStore(Protocol):
         *,
         since: Block = ALL_ROUNDS,
     ) -> Mapping[EntryKey, Mapping[Block, tuple[BlockLosses, ...]]]:
-        """The losses of the given entries by sync block, in the order they were scored.
+        """Return the losses of the given entries by sync block, in the order of scoring.
 
-        Of the rounds whose sync block is ``since`` or later, those under way included. Every
-        given entry has a key, its value may be empty.
+        Covers the rounds whose sync block is ``since`` or later, open ones included. The result
+        has a key for every given entry; its value may be empty.
         """
         ...
 
     async def signers(
         self, competition: CompetitionId, *, since: Block = ALL_ROUNDS
     ) -> Mapping[Block, SampleSigners]:
-        """Who signed the samples of each opened round, by sync block, also once it is forgotten.
+        """Return who signed the samples of each opened round, by sync block.
 
-        Of the rounds whose sync block is ``since`` or later, those under way included. Rounds
-        whose signers were not recorded, as by older versions, are left out.
+        Covers the rounds whose sync block is ``since`` or later, open and forgotten ones
+        included. Rounds without recorded signers, as of older versions, are left out.
         """
         ...
 
     async def shared_rounds(
         self, competition: CompetitionId, entries: Collection[EntryKey]
     ) -> Mapping[Block, frozenset[EntryKey]]:
-        """The finished rounds in which at least two of the entries were scored, with who was.
+        """Return the finished rounds that scored at least two of the entries, and which ones.
 
-        Of rounds that were forgotten, those entries that were kept.
+        Forgotten rounds count with the entries that were kept.
         """
         ...
 
     async def receipts(self, round_: RoundKey) -> tuple[SignedReceipt, ...]:
-        """The round's receipts, in the order they were written."""
+        """Return the round's receipts, in the order they were written."""
         ...
 
     async def statement(self, round_: RoundKey) -> SignedReceipt | None:
-        """The finished round's statement; ``None`` for a round that has none."""
+        """Return the finished round's statement; ``None`` for a round that has none."""
         ...
 
     async def begin(
@@ -197,19 +196,19 @@ class StateStore(Protocol):
     ) -> None:
         """Record how this state begins, with the rounds that are taken over, all in one step.
 
-        ``rounds`` come in the order of their blocks; their statements and receipts stay as
+        ``rounds`` are in the order of their blocks. Their statements and receipts stay as
         their validator signed them.
 
         Raises:
-            ValueError: There are rounds already, or a beginning.
+            ValueError: The state already has rounds or a beginning.
         """
         ...
 
     async def record_later(self, record: RoundRecord) -> None:
-        """Record a round that was missed and has been scored later, with all of it, in one step.
+        """Record everything of a missed round that was scored later, in one step.
 
-        A round that was sat out is replaced, its reason stays in the new result. Recording one
-        again changes nothing, nor does it change a round that was judged.
+        It replaces a round that was sat out; the reason stays in the new result. Recording it
+        again changes nothing, and a round that was judged never changes.
 
         Raises:
             ValueError: The round is open, or the result does not say that it was scored later.
@@ -217,7 +216,7 @@ class StateStore(Protocol):
         ...
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
-        """Insert or replace how long those of a round were scored whose time is limited.
+        """Insert or replace how many seconds the entries with limited time took in a round.
 
         By the clock. Kept for the ``newcomers.TIMED_ROUNDS`` newest rounds.
         """
@@ -235,17 +234,18 @@ class StateStore(Protocol):
         keep: Collection[EntryKey],
         at: datetime,
     ) -> Block | None:
-        """Remove what of one old round is not to be kept; its sync block, ``None`` for nothing.
+        """Prune one old round; return its sync block, or ``None`` if there is nothing to prune.
 
-        That is the oldest round before the sync block ``before`` that still has more than its
-        abridged result (see ``history.abridged``), its plan without those who were not scored,
-        and outcome, losses, environment and receipt of the entries in ``keep``. Its statement,
-        which nobody could check any more, goes too. One step;
-        repeated until there is nothing, so that nobody waits long. The result says ``at``.
-        Pools of rounds that were never opened go, too.
+        Takes the oldest round before the sync block ``before`` that is not pruned yet. It keeps
+        the abridged result (see ``history.abridged``), the plan without the entries that were not
+        scored, and outcome, losses, environment and receipt of the entries in ``keep``. The
+        statement is deleted, because it could no longer be checked. ``at`` is written into the
+        result. Pools of rounds that were never opened are deleted, too.
+
+        Prunes one round per call so that no other call waits long; call it until ``None``.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and release the store; further calls raise ``RuntimeError``."""
+        """Finish pending work and release the store; further calls raise ``RuntimeError``."""
         ...

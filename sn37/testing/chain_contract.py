@@ -1,4 +1,4 @@
-"""What every chain, writer of commitments and signer must hold."""
+"""Contract tests for every chain, writer of commitments and signer."""
 
 from __future__ import annotations
 
@@ -47,42 +47,42 @@ class ChainContract(ABC):
 
     @abstractmethod
     def chain(self) -> AbstractAsyncContextManager[Chain]:
-        """The subnet; leaving the context releases what it holds."""
+        """Open the subnet; leaving the context releases its resources."""
 
     @abstractmethod
     def silent_chain(self) -> AbstractAsyncContextManager[Chain]:
-        """The same adapter over endpoints that do not answer."""
+        """Open the same adapter over endpoints that do not answer."""
 
     @abstractmethod
     async def produce_block(self, chain: Chain) -> None:
-        """Make the chain finalize one block more."""
+        """Make the chain finalize one more block."""
 
     @abstractmethod
     async def weights_on(self, chain: Chain) -> Mapping[Hotkey, float]:
-        """The shares that the signing validator's last submission put on chain."""
+        """Return the shares on chain from the signing validator's last submission."""
 
     @abstractmethod
     def signer(self) -> Hotkey:
-        """The signing validator."""
+        """Return the signing validator."""
 
     @abstractmethod
     def members(self) -> tuple[Hotkey, ...]:
-        """Every hotkey registered at the head, the signer's included, at least three."""
+        """Return every hotkey registered at the head, at least three, with the signer's."""
 
     @abstractmethod
     def book(self) -> CommitmentBook:
-        """What is committed at the head."""
+        """Return the commitments at the head."""
 
     @abstractmethod
     def earlier(self) -> Block:
-        """A block before the first commitment, whose state can still be read."""
+        """Return a block before the first commitment, whose state can still be read."""
 
     @abstractmethod
     def other_subnet(self) -> tuple[Netuid, tuple[Hotkey, ...]]:
-        """Another subnet and its members, which are not those of this one."""
+        """Return another subnet and its members, none of them a member of this one."""
 
     def read(self, question: Callable[[Chain], Awaitable[_T]]) -> _T:
-        """The answer of a freshly opened chain."""
+        """Ask a freshly opened chain."""
 
         async def run() -> _T:
             async with self.chain() as chain:
@@ -201,7 +201,7 @@ class ChainContract(ABC):
         assert self.read(submit) == pytest.approx({first: 0.75, second: 0.25}, abs=1e-3)
 
     def test_a_hotkey_registered_after_the_evaluation_gets_nothing(self) -> None:
-        """Its uid may have been somebody else's when the models were scored."""
+        """Its uid may have belonged to another hotkey when the models were scored."""
         newcomer, *_ = self.members()
 
         async def submit(chain: Chain) -> None:

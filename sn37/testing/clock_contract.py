@@ -1,4 +1,4 @@
-"""What every clock must hold."""
+"""Contract tests for every clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ClockContract(ABC):
 
     @abstractmethod
     def clock(self) -> Clock:
-        """A clock to try; it is asked to sleep a few milliseconds at most."""
+        """Return a clock; the tests let it sleep for a few milliseconds at most."""
 
     def test_now_is_aware_and_in_utc(self) -> None:
         assert self.clock().now().utcoffset() == timedelta(0)

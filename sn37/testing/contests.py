@@ -1,4 +1,4 @@
-"""Builders for contests: entries with evidence, as the winner rules see them."""
+"""Builders for contests: entries with evidence, as input of the winner rules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sn37.domain.round.comparing import Contestant
 def contestant(
     hotkey: str, evidence: Mapping[int, Sequence[float]], *, block: int = 1, index: int = 0
 ) -> Contestant:
-    """An entry committed at ``block``, with evidence values by sync block."""
+    """Return an entry committed at ``block``, with evidence values by sync block."""
     return Contestant(
         key=EntryKey(Hotkey(hotkey), Block(block)),
         precedence=(block, index, hotkey),
@@ -30,10 +30,10 @@ def contest(
     seed: int = 0,
     joined: Mapping[str, int] | None = None,
 ) -> list[Contestant]:
-    """Entries with the given true relative gains over a common base, scored on shared samples.
+    """Return entries with the given true relative gains over a base, scored on shared samples.
 
     They commit in the order of ``gains``, one block apart. Rounds are at blocks 100, 200, ...;
-    an entry with ``joined`` n is scored from round n on (0, the first, by default).
+    an entry with ``joined`` n is scored from round n on (default 0, the first round).
     """
     shared = random.Random(f"base {seed}")
     base = [[shared.lognormvariate(0, 0.4) for _ in range(num_samples)] for _ in range(num_rounds)]

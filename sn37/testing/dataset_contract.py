@@ -1,6 +1,6 @@
-"""What every source of samples must hold. Subclass it in your plug-in's tests.
+"""Contract tests for every source of samples. Subclass them in your plug-in's tests.
 
-No test reads the network: the adapter under test works on recorded rows.
+No test uses the network: the adapter under test works on recorded rows.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 
 
 class LiveDatasetContract(ABC):
-    """For a source whose rows have a time."""
+    """Contract of a source whose rows have a time."""
 
     @abstractmethod
     def dataset(self) -> LiveDataset:
-        """A fresh adapter over recorded rows, the same rows at each call."""
+        """Return a new adapter over recorded rows, the same rows at each call."""
 
     @abstractmethod
     def silent_dataset(self) -> LiveDataset:
-        """The same adapter over a source that does not answer."""
+        """Return the same adapter over a source that does not answer."""
 
     @abstractmethod
     def partial_dataset(self) -> LiveDataset:
-        """The same adapter over a source that stops answering in the middle."""
+        """Return the same adapter over a source that stops answering in the middle."""
 
     @abstractmethod
     def request(self) -> PoolRequest:
-        """A request that at least ten recorded rows satisfy, and some do not."""
+        """Return a request that at least ten recorded rows satisfy, and some do not."""
 
     def collect(self) -> Pool:
-        """The pool of the request, read anew."""
+        """Read the pool of the request with a new adapter."""
         return asyncio.run(self.dataset().collect(self.request()))
 
     def test_the_recorded_rows_of_the_window_are_found(self) -> None:
@@ -78,7 +78,7 @@ class LiveDatasetContract(ABC):
     def test_a_window_holds_its_start_and_not_its_end(self) -> None:
         whole = self.request()
         rows = sorted(self.collect().samples, key=_time)
-        row = rows[len(rows) // 2]  # inside, so that both parts of the window have a length
+        row = rows[len(rows) // 2]  # inside, so that neither part of the window is empty
         before, after = (
             TimeWindow(since=whole.window.since, until=_time(row)),
             TimeWindow(since=_time(row), until=whole.window.until),
@@ -123,18 +123,18 @@ class LiveDatasetContract(ABC):
 
 
 class StaticDatasetContract(ABC):
-    """For a pinned revision, or a generator."""
+    """Contract of a pinned revision or a generator."""
 
     @abstractmethod
     def dataset(self) -> StaticDataset:
-        """A fresh adapter over recorded rows, at least ten, the same rows at each call."""
+        """Return a new adapter over at least ten recorded rows, the same rows at each call."""
 
     @abstractmethod
     def size(self) -> int | None:
-        """How many rows there are; ``None`` for a generator without end."""
+        """Return the number of rows; ``None`` for an endless generator."""
 
     def draw(self, seed: int, count: int = 5) -> tuple[Sample, ...]:
-        """A draw by a fresh adapter."""
+        """Draw samples with a new adapter."""
         return asyncio.run(self.dataset().draw(count=count, seed=Seed(seed)))
 
     @pytest.mark.parametrize("count", [1, 2, 10])
@@ -164,7 +164,7 @@ class StaticDatasetContract(ABC):
 
     def test_asking_for_more_than_there_is_says_how_many_there_are(self) -> None:
         size = self.size()
-        if size is None:  # a generator has always more
+        if size is None:  # a generator never runs out of rows
             assert len(self.draw(1, 100)) == 100
             return
         with pytest.raises(DatasetExhausted) as caught:
@@ -178,11 +178,11 @@ class StaticDatasetContract(ABC):
 
 
 class ReadStaticDatasetContract(StaticDatasetContract):
-    """For a static source that reads rows from somewhere; a generator does not."""
+    """Contract of a static source that reads its rows; a generator does not."""
 
     @abstractmethod
     def silent_dataset(self) -> StaticDataset:
-        """The same adapter over a source that cannot be read."""
+        """Return the same adapter over a source that cannot be read."""
 
     def test_a_row_that_cannot_be_read_is_not_replaced(self) -> None:
         with pytest.raises(DatasetUnavailable) as caught:
@@ -191,19 +191,19 @@ class ReadStaticDatasetContract(StaticDatasetContract):
 
 
 class DatasetPluginContract(ABC):
-    """For what an entry point of the group ``sn37.datasets`` returns."""
+    """Contract of a plug-in that an entry point of the group ``sn37.datasets`` returns."""
 
     @abstractmethod
     def plugin(self) -> DatasetPlugin:
-        """What the entry point's factory returns."""
+        """Return the plug-in that the entry point's factory returns."""
 
     @abstractmethod
     def parameters(self) -> Mapping[str, ParameterValue]:
-        """Parameters as a schedule would give them."""
+        """Return valid parameters, of the types that a schedule gives."""
 
     @abstractmethod
     def wrong_parameters(self) -> Mapping[str, Mapping[str, ParameterValue]]:
-        """For each parameter that can be missing or out of range, parameters with that fault."""
+        """Return faulty parameters by the name of the one that is missing or out of range."""
 
     def test_the_source_is_of_the_kind_that_the_freshness_says(self) -> None:
         plugin = self.plugin()
@@ -239,7 +239,7 @@ def _time(sample: Sample) -> datetime:
 
 
 def _is_scorable(sample: Sample) -> bool:
-    """Something to score, which can be stored: no NUL, no half of a surrogate pair."""
+    """True if there is text to score and it can be stored: no NUL, no lone surrogate."""
     text = "".join((sample.provenance.row_id, sample.prompt, sample.reference, *sample.choices))
     halves = any("\ud800" <= letter <= "\udfff" for letter in text)
     return bool(sample.reference) and "\0" not in text and not halves

@@ -1,4 +1,4 @@
-"""How a benchmark reports: a table for people, and figures for programs."""
+"""Output of a benchmark: a table for people, figures for programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """One table on standard output; every column but the first is right-aligned."""
+    """Print a table on standard output; every column but the first is right-aligned."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
@@ -45,7 +45,7 @@ def write_figures(
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures were taken on."""
+    """Describe this machine, on which the figures were measured."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_model(),

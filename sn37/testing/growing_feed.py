@@ -1,7 +1,7 @@
-"""That validators who read a growing feed at different times draw nearly the same samples.
+"""Contract: validators that read a growing feed at different times draw almost equal samples.
 
 Subclass ``GrowingFeedContract`` for a live source. Its feed has rows that appear late, and
-rows that pretend to be older than they are; two validators read it five minutes apart, in
+rows that claim to be older than they are. Two validators read it five minutes apart, in
 virtual time, before the block that seeds the draw.
 """
 
@@ -24,10 +24,10 @@ SYNC, LEAD, SETTLE, DELAY = 2_000, 50, 75, 1_200  # blocks
 MAX_AGE_S = 4 * 3600
 SECOND_READER_LATER = 25  # blocks
 EVERY_S = 6.0  # seconds between two rows: 2,250 in the window
-PUNCTUAL_S = 60.0  # within which a row appears ...
-NUM_LATE = 20  # ... but one in so many, by ten minutes more in the mean
+PUNCTUAL_S = 60.0  # every row appears within this time ...
+NUM_LATE = 20  # ... but one row in 20 appears later, by another ten minutes on average
 MEAN_DELAY_S = 600.0
-NUM_BACK_DATED = 100  # one row in so many pretends to be up to an hour older
+NUM_BACK_DATED = 100  # one row in 100 claims to be up to an hour older
 BACK_DATED_S = 3600.0
 NUM_SAMPLES, SIGNER_SHARE = 300, 0.4
 TASK = TaskName("growing")
@@ -35,32 +35,32 @@ TASK = TaskName("growing")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FedRow:
-    """A row, and when readers first see it."""
+    """A row and the time at which readers first see it."""
 
     sample: Sample
     appears_at: datetime
 
 
 class GrowingFeedContract(ABC):
-    """For a source whose rows have a time."""
+    """Contract of a source whose rows have a time."""
 
     @abstractmethod
     def dataset_of(self, samples: Sequence[Sample]) -> LiveDataset:
-        """A fresh adapter over a feed that holds exactly these rows.
+        """Return a new adapter over a feed that holds exactly these rows.
 
-        Texts, times and signers are to be kept; row ids may become the source's own.
+        It must keep texts, times and signers. It may replace the row ids by its own.
         """
 
     def signers(self) -> tuple[Hotkey, ...]:
-        """Who signs the rows, in turn; all are trusted. None for a source without signers."""
+        """Return the trusted hotkeys that sign the rows in turn; empty without signers."""
         return ()
 
     def text(self, number: int) -> tuple[str, str]:
-        """Prompt and reference of a row, such that the source takes it."""
+        """Return prompt and reference of a row that the source accepts."""
         return f"What is {number} + {number}?", f"It is {2 * number}, of course."
 
     def feed(self) -> tuple[FedRow, ...]:
-        """Every row up to the sync block, and some that appear only then."""
+        """Return every row up to the sync block, and some that appear only at that block."""
         random = Random(18)
         first, last = time_of(SYNC - DELAY), time_of(SYNC)
         num_rows = int((last - first).total_seconds() / EVERY_S)
@@ -82,7 +82,7 @@ class GrowingFeedContract(ABC):
         return tuple(rows)
 
     def read_at(self, block: int, rows: Sequence[FedRow]) -> Pool:
-        """What a validator who reads at ``block`` may draw from when the sync block is there."""
+        """Return the pool, at the sync block, of a validator that reads at ``block``."""
         seen = [row.sample for row in rows if row.appears_at <= time_of(block)]
         delay_time, settle_time = time_of(SYNC - DELAY), time_of(SYNC - SETTLE)
         window = collect_window(
@@ -107,7 +107,7 @@ class GrowingFeedContract(ABC):
         rows = self.feed()
         early = self.read_at(SYNC - LEAD, rows)
         late = self.read_at(SYNC - LEAD + SECOND_READER_LATER, rows)
-        assert len(early.samples) < len(late.samples)  # it grew meanwhile
+        assert len(early.samples) < len(late.samples)  # the feed grew
         for seed in map(Seed, range(20)):
             shared = set(_texts(_draw(early, seed))) & set(_texts(_draw(late, seed)))
             assert len(shared) >= 0.99 * NUM_SAMPLES
@@ -115,7 +115,7 @@ class GrowingFeedContract(ABC):
     def test_t42_rows_back_dated_after_the_read_are_not_in_the_draw(self) -> None:
         rows, seed = self.feed(), Seed(42)
         frozen = self.read_at(SYNC - 1, rows)
-        # Once the seed is known, trying texts until some rank low is cheap.
+        # Once the seed is known, it is cheap to try texts until some rank low.
         forged = [self._sample(1_000_000 + n, time_of(SYNC - 200)) for n in range(300)]
         forged.sort(key=lambda sample: rank(sample, task=TASK, seed=seed))
         appear = [FedRow(sample=s, appears_at=time_of(SYNC)) for s in forged]

@@ -1,4 +1,4 @@
-"""What every writer of commitments and every signer must hold."""
+"""Contract tests for every writer of commitments and every signer."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ STRANGER = Hotkey("5C4hrfjw9DjXZTzV3MwzrrAr9P1MJhSrvWGWqi1eSuyUpnhM")  # registe
 
 
 class CommitmentWriterContract(ABC):
-    """For the miner's side of the chain. Each test begins with nothing committed."""
+    """Contract of the miner's side of the chain. Each test starts without a commitment."""
 
     @abstractmethod
     def writer(self) -> AbstractAsyncContextManager[CommitmentWriter]:
-        """A writer with the hotkey of a registered miner."""
+        """Open a writer with the hotkey of a registered miner."""
 
     @abstractmethod
     def silent_writer(self) -> AbstractAsyncContextManager[CommitmentWriter]:
-        """The same over endpoints that do not answer."""
+        """Open the same writer over endpoints that do not answer."""
 
     @abstractmethod
     async def committed(self, writer: CommitmentWriter) -> str | None:
-        """The miner's text on chain now."""
+        """Return the miner's text that is on chain now."""
 
     @abstractmethod
     async def wait_out_the_rate_limit(self, writer: CommitmentWriter) -> None:
-        """Let blocks pass until the miner may commit again."""
+        """Advance the chain until the miner may commit again."""
 
     def test_a_text_is_on_chain_once_committed(self) -> None:
         async def run() -> tuple[BlockRef, str | None]:
@@ -106,15 +106,15 @@ class CommitmentWriterContract(ABC):
 
 
 class SignerContract(ABC):
-    """For a hotkey's key."""
+    """Contract of a signer."""
 
     @abstractmethod
     def signer(self) -> Signer:
-        """A signer; the same key at each call."""
+        """Return a signer, with the same key at each call."""
 
     @abstractmethod
     def verify(self, hotkey: Hotkey, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is this hotkey's, by other code than the signer's."""
+        """True if the signature is this hotkey's. Must not use the signer's own code."""
 
     def test_the_hotkey_stays_the_same(self) -> None:
         assert self.signer().hotkey == self.signer().hotkey

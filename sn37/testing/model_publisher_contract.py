@@ -1,4 +1,4 @@
-"""What every publisher of models must hold."""
+"""Contract tests for every publisher of models."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ _T = TypeVar("_T")
 
 
 class ModelPublisherContract(ABC):
-    """For the miner's side of the host. Each test begins without repositories."""
+    """Contract of the miner's side of the host. Each test starts without repositories."""
 
     @abstractmethod
     def publisher(self) -> AbstractAsyncContextManager[ModelPublisher]:
-        """A publisher; leaving the context releases what it holds."""
+        """Open a publisher; leaving the context releases its resources."""
 
     @abstractmethod
     def silence(self, publisher: ModelPublisher) -> None:
-        """Let the host stop answering this publisher."""
+        """Make the host stop answering this publisher."""
 
     @abstractmethod
     def folder(self) -> PurePath:
-        """A folder whose files every validator admits."""
+        """Return a folder whose files every validator accepts."""
 
     @abstractmethod
     def bad_folder(self) -> PurePath:
-        """A folder with a file that every validator refuses."""
+        """Return a folder with a file that every validator refuses."""
 
     @abstractmethod
     def repo(self) -> str:
-        """A name under which the miner may publish."""
+        """Return a repository name under which the miner may publish."""
 
     @abstractmethod
     def constraints(self) -> ModelConstraints:
-        """What the files of ``folder`` keep."""
+        """Return limits that the files of ``folder`` satisfy."""
 
     @abstractmethod
     async def exists(self, publisher: ModelPublisher, repo: str) -> bool:
-        """Whether the host has a repository of that name."""
+        """True if the host has a repository of that name."""
 
     @abstractmethod
     async def is_public(self, publisher: ModelPublisher, repo: str) -> bool:
-        """Whether a stranger can read the repository."""
+        """True if everybody can read the repository."""
 
     def ask(self, question: Callable[[ModelPublisher], Awaitable[_T]]) -> _T:
-        """The answer of a freshly opened publisher."""
+        """Ask a freshly opened publisher."""
 
         async def run() -> _T:
             async with self.publisher() as publisher:

@@ -1,4 +1,4 @@
-"""What every model store must hold."""
+"""Contract tests for every model store."""
 
 from __future__ import annotations
 
@@ -29,47 +29,47 @@ _T = TypeVar("_T")
 class ModelStoreContract(ABC):
     """Subclass it in the adapter's tests, in a class whose name starts with ``Test``.
 
-    Each call of ``store`` opens the same host behind an empty cache.
+    Each call of ``store`` opens the same host with an empty cache.
     """
 
     @abstractmethod
     def store(self) -> AbstractAsyncContextManager[ModelStore]:
-        """A store; leaving the context releases what it holds."""
+        """Open a store; leaving the context releases its resources."""
 
     @abstractmethod
     def silence(self, store: ModelStore) -> None:
-        """Let the host stop answering this store."""
+        """Make the host stop answering this store."""
 
     @abstractmethod
     def constraints(self) -> ModelConstraints:
-        """What ``published`` and ``other`` satisfy."""
+        """Return limits that ``published`` and ``other`` satisfy."""
 
     @abstractmethod
     def published(self) -> Commitment:
-        """A commitment whose public repository keeps every rule."""
+        """Return a commitment whose public repository keeps every rule."""
 
     @abstractmethod
     def other(self) -> Commitment:
-        """Another one of the same kind, by another hotkey."""
+        """Return another such commitment, by another hotkey."""
 
     @abstractmethod
     def private(self) -> Commitment:
-        """A commitment whose repository is private or missing."""
+        """Return a commitment whose repository is private or missing."""
 
     @abstractmethod
     def copied(self) -> Commitment:
-        """The repository, revision and hash of ``published``, committed by another hotkey."""
+        """Return the same repository, revision and hash as ``published``, by another hotkey."""
 
     @abstractmethod
     def faulty(self) -> Mapping[Reason, Commitment]:
-        """Commitments whose repositories break a rule, by the reason that is due."""
+        """Return commitments whose repositories break a rule, by the expected reason."""
 
     @abstractmethod
     def tokenizer_ref(self) -> TokenizerRef:
-        """A tokenizer on the host."""
+        """Return a tokenizer that is on the host."""
 
     def ask(self, question: Callable[[ModelStore], Awaitable[_T]]) -> _T:
-        """The answer of a freshly opened store."""
+        """Ask a freshly opened store."""
 
         async def run() -> _T:
             async with self.store() as store:
@@ -78,7 +78,7 @@ class ModelStoreContract(ABC):
         return asyncio.run(run())
 
     def fetch(self, commitment: Commitment) -> ModelArtifact:
-        """What a freshly opened store fetches."""
+        """Fetch a model with a freshly opened store."""
         return self.ask(lambda store: store.fetch(commitment, self.constraints()))
 
     def test_a_published_model_is_fetched_as_committed(self) -> None:
@@ -161,7 +161,7 @@ class ModelStoreContract(ABC):
         assert first == second
 
     def base_ref(self) -> BaseModelRef:
-        """The model of ``published`` as a schedule may name it."""
+        """Return the model of ``published`` as a base model of a schedule."""
         ref = self.published().model
         return BaseModelRef(
             repo=ref.repo,
@@ -195,7 +195,7 @@ class ModelStoreContract(ABC):
         assert found.other_bytes == 0
 
     def base_ref_at(self, commitment: Commitment) -> BaseModelRef:
-        """Any repository as a base that its commit pins."""
+        """Return a commitment's repository as a base model, pinned at its revision."""
         return BaseModelRef(repo=commitment.model.repo, revision=commitment.model.revision)
 
     def test_a_base_model_that_is_not_as_the_schedule_says_is_our_trouble(self) -> None:

@@ -1,9 +1,10 @@
-"""That a source's pools, draws and manifests are the same for every validator.
+"""Contract: a source's pools, draws and manifests are the same for every validator.
 
-Subclass a contract beside ``LiveDatasetContract`` or ``StaticDatasetContract``. It makes 200
-random requests here, and again in other processes with another hash seed, locale and time
-zone, where recorded rows arrive in another order. Those processes import your test file and
-make an instance of your class: it must need no fixture.
+Subclass one of these contracts together with ``LiveDatasetContract`` or
+``StaticDatasetContract``. It makes 200 random requests in this process, and again in other
+processes with another hash seed, locale and time zone, where recorded rows arrive in another
+order. Those processes import your test file and instantiate your class, so the class must not
+need fixtures.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ ENVIRONMENTS = (
 
 
 class ReproducibilityContract(ABC):
-    """What both kinds have in common."""
+    """Common part of both contracts."""
 
     @abstractmethod
     def digest(self, order: Random) -> Digest:
-        """Of everything that the requests gave; rows arrive in an order that ``order`` chose."""
+        """Return the digest of all answers, with the rows in an order that ``order`` chooses."""
 
     def test_draws_are_the_same_in_every_process_locale_time_zone_and_order(self) -> None:
         file, name = inspect.getfile(type(self)), type(self).__qualname__
@@ -60,18 +61,18 @@ class ReproducibilityContract(ABC):
 
 
 class LiveReproducibilityContract(ReproducibilityContract):
-    """For a source whose rows have a time."""
+    """Contract of a source whose rows have a time."""
 
     @abstractmethod
     def dataset_in_order(self, order: Random) -> LiveDataset:
-        """A fresh adapter over the recorded rows, which arrive shuffled by ``order``."""
+        """Return a new adapter over the recorded rows, which arrive shuffled by ``order``."""
 
     @abstractmethod
     def request(self) -> PoolRequest:
-        """As in ``LiveDatasetContract``."""
+        """See ``LiveDatasetContract``."""
 
     def digest(self, order: Random) -> Digest:
-        """Of every pool and of a draw from it."""
+        """Return the digest of every pool and of a draw from it."""
         return canonical_digest(asyncio.run(self._answers(order)))
 
     async def _answers(self, order: Random) -> list[JsonValue]:
@@ -84,14 +85,14 @@ class LiveReproducibilityContract(ReproducibilityContract):
 
 
 class StaticReproducibilityContract(ReproducibilityContract):
-    """For a pinned revision, or a generator."""
+    """Contract of a pinned revision or a generator."""
 
     @abstractmethod
     def dataset(self) -> StaticDataset:
-        """As in ``StaticDatasetContract``."""
+        """See ``StaticDatasetContract``."""
 
     def digest(self, order: Random) -> Digest:
-        """Of every draw; rows of a static source do not arrive."""
+        """Return the digest of every draw; ``order`` has no effect on a static source."""
         return canonical_digest(asyncio.run(self._answers()))
 
     async def _answers(self) -> list[JsonValue]:
@@ -104,7 +105,7 @@ class StaticReproducibilityContract(ReproducibilityContract):
 
 
 def _requests(whole: PoolRequest, choices: Random) -> Iterator[PoolRequest]:
-    """``whole`` and parts of its window and of its trusted hotkeys."""
+    """Yield ``whole``, then requests for parts of its window and of its trusted hotkeys."""
     yield whole
     length_us = (whole.window.until - whole.window.since) // timedelta(microseconds=1)
     num_left = NUM_REQUESTS - 1
@@ -123,7 +124,7 @@ def _requests(whole: PoolRequest, choices: Random) -> Iterator[PoolRequest]:
 
 
 def _draw(pool: Pool, choices: Random) -> JsonValue:
-    """The manifest of a random draw, or that there are too few rows for it."""
+    """Return the manifest of a random draw, or that the pool has too few rows for it."""
     count = choices.randint(1, max(len(pool.samples), 1))
     seed, share = Seed(choices.getrandbits(256)), choices.choice((0.4, 1.0))
     try:

@@ -1,4 +1,4 @@
-"""What every scorer must hold."""
+"""Contract tests for every scorer."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class ScorerContract(ABC):
 
     @abstractmethod
     def scorer(self) -> AbstractAsyncContextManager[Scorer]:
-        """A scorer that works; leaving the context releases what it holds."""
+        """Open a scorer that works; leaving the context releases its resources."""
 
     @abstractmethod
     def broken_scorer(self) -> AbstractAsyncContextManager[Scorer]:
-        """A scorer whose device or worker fails at every job."""
+        """Open a scorer whose device or worker fails at every job."""
 
     @abstractmethod
     def job(self) -> ScoringJob:
-        """A job of two tasks and at least three blocks with a model that can be scored."""
+        """Return a job of two tasks and at least three blocks with a model that can be scored."""
 
     @abstractmethod
     def unloadable_job(self) -> ScoringJob:
-        """The same with a model that cannot be loaded."""
+        """Return the same job with a model that cannot be loaded."""
 
     @abstractmethod
     def hanging_job(self) -> ScoringJob:
-        """The same with a model that never answers, and a short ``timeout_s``."""
+        """Return the same job with a model that never answers, and a short ``timeout_s``."""
 
     def score(self, job: ScoringJob) -> tuple[BlockLosses, ...]:
-        """What a fresh scorer yields."""
+        """Return all blocks that a fresh scorer yields."""
 
         async def run() -> tuple[BlockLosses, ...]:
             async with self.scorer() as scorer:
@@ -125,7 +125,7 @@ class ScorerContract(ABC):
                         running.set()
                         async for _ in blocks:
                             await asyncio.sleep(0)
-                        await asyncio.Event().wait()  # all were there at once
+                        await asyncio.Event().wait()  # all blocks arrived at once
 
                 await _cancel(asyncio.create_task(one_by_one()), running)
                 return await _all(scorer, self.job())

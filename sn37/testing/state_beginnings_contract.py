@@ -1,4 +1,4 @@
-"""What every state store must hold about statements, and about how a state begins."""
+"""Contract tests for every state store: statements, and how a state begins."""
 
 from __future__ import annotations
 
@@ -80,6 +80,6 @@ class BeginningsContract(StateStoreHarness):
 
     def test_a_state_with_a_round_has_begun(self) -> None:
         self.run(lambda store: store.open_round(PLAN))
-        with pytest.raises(ValueError, match="rounds already"):
+        with pytest.raises(ValueError, match="already has rounds"):
             self.run(lambda store: store.begin(a_beginning(ColdStart.FIRST)))
         assert self.load().beginning is None

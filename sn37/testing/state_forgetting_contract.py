@@ -1,4 +1,4 @@
-"""What every state store must hold about history that is not kept."""
+"""Contract tests for every state store: pruning old rounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan_of(key: RoundKey) -> RoundPlan:
 
 
 async def three_rounds(store: StateStore) -> None:
-    """Finished, with two entries that were scored each; and one more under way."""
+    """Finish rounds with two scored entries each; leave one more round open."""
     for key in (*KEYS, a_round_key(1, 1440), a_round_key(2, 360)):
         await store.open_round(plan_of(key))
         for entry in (ALICE, BOB):
@@ -61,7 +61,7 @@ async def forget_all(store: StateStore, before: int, *keep: EntryKey) -> list[Bl
 
 
 class ForgettingContract(StateStoreHarness):
-    """Old rounds: what goes, what stays, and that it goes one round at a time."""
+    """Old rounds: what is deleted, what stays, and that each call prunes one round."""
 
     def test_nothing_is_forgotten_that_is_young_enough(self) -> None:
         self.run(three_rounds)

@@ -1,4 +1,4 @@
-"""What every state store must hold about rounds that were missed and scored later."""
+"""Contract tests for every state store: rounds that were missed and scored later."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def scored_later(reason: Reason = Reason.ABSENT) -> RoundRecord:
-    """A whole round without a verdict."""
+    """Return a complete round that was scored later and not judged."""
     record = a_round_record(ROUND)
     later = ScoredLater(source=Hotkey("other"), after=Block(1_080), at=Block(1_100))
     result = replace(record.result, champion=None, skipped=reason, later=later)
@@ -27,7 +27,7 @@ def scored_later(reason: Reason = Reason.ABSENT) -> RoundRecord:
 
 
 class ScoredLaterContract(StateStoreHarness):
-    """Rounds that were missed, and are recorded whole afterwards."""
+    """Missed rounds that are recorded completely afterwards."""
 
     def _is_recorded(self, record: RoundRecord) -> None:
         state = self.load()

@@ -1,4 +1,4 @@
-"""What every state store must hold about rounds."""
+"""Contract tests for every state store: rounds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ AN_OPINION = Opinion(
 
 
 class OpenRoundsContract(StateStoreHarness):
-    """Rounds under way: plan, journal, outcomes and receipts."""
+    """Open rounds: plan, journal, outcomes and receipts."""
 
     def test_opening_a_round_again_changes_nothing(self) -> None:
         async def steps(store: StateStore) -> None:
@@ -293,7 +293,7 @@ class OpenRoundsContract(StateStoreHarness):
 
 
 class FinishedRoundsContract(StateStoreHarness):
-    """Rounds that ended, and the losses that outlive them."""
+    """Finished rounds, and their losses, which are kept longer."""
 
     def test_a_finished_round_is_remembered_and_no_longer_open(self) -> None:
         result = a_round_result(ROUND, champion=BOB)

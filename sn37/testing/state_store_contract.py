@@ -1,4 +1,4 @@
-"""What every state store must hold."""
+"""Contract tests for every state store."""
 
 from __future__ import annotations
 

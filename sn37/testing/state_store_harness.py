@@ -1,4 +1,4 @@
-"""How the contract of state stores reaches the store under test."""
+"""Access of the state store contracts to the store under test."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ POOLS = {TaskName("text"): a_pool(), TaskName("code"): a_pool(*some_samples(3, p
 
 
 class StateStoreHarness(ABC):
-    """How the tests reach a store.
+    """Access to the store under test.
 
-    One test's calls of ``open`` are restarts: they see what earlier ones recorded.
+    Within one test, each further call of ``open`` is a restart: it sees what was recorded before.
     """
 
     @abstractmethod
     def open(self) -> StateStore:
-        """The test's store, empty at first; called again after ``close`` or a crash."""
+        """Open the test's store, empty at first; called again after ``close`` or a crash."""
 
     @abstractmethod
     def unreadable(self) -> StateStore:
-        """A store over saved state that is corrupt or newer than this program."""
+        """Open a store over saved state that is corrupt or newer than this program."""
 
     @abstractmethod
     def unavailable(self) -> StateStore:
-        """A store whose disk refuses."""
+        """Open a store whose disk fails."""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[StateStore]:
-        """The test's store, closed in the end."""
+        """Open the test's store; leaving the context closes it."""
         store = self.open()
         try:
             yield store
@@ -60,5 +60,5 @@ class StateStoreHarness(ABC):
         return asyncio.run(run())
 
     def load(self) -> ValidatorState:
-        """The state as a restarted validator finds it."""
+        """Return the state as a restarted validator loads it."""
         return self.run(lambda store: store.load())

@@ -1,4 +1,4 @@
-"""What every event sink must hold."""
+"""Contract tests for every event sink."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class EventSinkContract(ABC):
 
     @abstractmethod
     def sink(self) -> EventSink:
-        """A sink that works."""
+        """Return a sink that works."""
 
     @abstractmethod
     def broken_sink(self) -> EventSink:
-        """A sink whose destination refuses everything."""
+        """Return a sink whose destination fails at every write."""
 
     @pytest.mark.parametrize("event", every_event(), ids=lambda e: type(e).__name__)
     def test_every_event_is_accepted(self, event: Event) -> None:

@@ -1,5 +1,7 @@
-"""Real models of transformers' architectures that load in milliseconds. Needs torch and
-transformers."""
+"""Tiny models of real transformers architectures that load in milliseconds.
+
+Needs torch and transformers.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,7 @@ ARCHITECTURES = {
 def save_tokenizer(
     folder: Path, *, template: str | None = TEMPLATE, bos: str | None = "<s>"
 ) -> None:
-    """A byte-level BPE tokenizer, the same at every call."""
+    """Save a byte-level BPE tokenizer, the same at every call."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -108,7 +110,7 @@ def save_model(
     template: str | None = TEMPLATE,
     **shape: object,
 ) -> PreTrainedModel:
-    """A model with random weights and its tokenizer, written to ``folder``.
+    """Save a model with random weights and its tokenizer to ``folder``; return the model.
 
     Args:
         family: transformers' ``model_type``.
@@ -127,7 +129,7 @@ def save_model(
 
 
 def some_text(number: int, num_words: int) -> str:
-    """Words in an order of their own, ending in characters of two to four bytes."""
+    """Return words in an order that ``number`` decides, and characters of two to four bytes."""
     words = [_WORDS[(number * 7 + i * i) % len(_WORDS)] for i in range(num_words)]
     return " ".join(words) + f" \u00e9\u6f22\U0001f642{number}"
 
@@ -140,7 +142,7 @@ def a_real_job(
     max_tokens: int = 256,
     timeout_s: float = 60.0,
 ) -> ScoringJob:
-    """Twenty pairs and twenty texts of many lengths for the model in ``folder``: four blocks."""
+    """Return a job of four blocks: twenty pairs and twenty texts of many lengths."""
     pairs = tuple(
         a_sample(f"pair-{i}", prompt=some_text(i, 3 + i), reference=some_text(i, 2 + 5 * i % 23))
         for i in range(20)

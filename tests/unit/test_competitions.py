@@ -236,7 +236,7 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "max_age_s = 14400",
             "max_age_s = 14400\nmin_signers = 1",
             "rules.toml, line 4: sources.feed.min_signers: source feed: min_signers 1 is for "
-            "signed sources; name signers_netuid or leave it out",
+            "signed sources; set signers_netuid or remove min_signers",
         ),
         (
             "other = 0.25",

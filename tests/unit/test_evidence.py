@@ -134,7 +134,7 @@ def test_losses_are_compared_as_float32() -> None:
     ids=["a block is missing", "a block is repeated"],
 )
 def test_patchy_losses_are_refused(blocks: list[BlockLosses]) -> None:
-    with pytest.raises(ValueError, match="no prefix"):
+    with pytest.raises(ValueError, match="not a prefix"):
         weigh(blocks, COMPETITION)
 
 
@@ -142,7 +142,7 @@ def test_losses_of_an_unknown_task_are_refused() -> None:
     stranger = BlockLosses(
         block=SampleBlock(TaskName("other"), 0, 1), losses=(1.0,), tokens=1, seconds=0.0
     )
-    with pytest.raises(ValueError, match="no prefix"):
+    with pytest.raises(ValueError, match="not a prefix"):
         weigh([stranger], COMPETITION)
 
 

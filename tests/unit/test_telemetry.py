@@ -289,7 +289,7 @@ def test_the_report_lists_each_entry_once_with_its_newest_verdict() -> None:
     rows = [line for line in lines if line.count("│") == 8]
     assert [row.split("│")[1].strip() for row in rows] == ["* alice", "bob", "pickle"]
     assert [cell.strip() for cell in rows[1].split("│")[3:6]] == ["2.0000", "2.1000", "scored"]
-    assert "unsafe_file: a file is not one" in table()
+    assert "unsafe_file: a file is of a kind" in table()
 
 
 def test_the_report_shows_standings_and_weights() -> None:

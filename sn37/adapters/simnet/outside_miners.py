@@ -1,7 +1,7 @@
-"""Miners from outside: whoever takes part in a simulated network by its command line.
+"""Outside miners, which take part in a simulated network by the command line.
 
-A guest's key follows from the seed and the names of wallet and hotkey, so nothing has to be
-kept: the same names are the same miner in every command.
+A guest's key is derived from the seed and the names of wallet and hotkey, so nothing is stored:
+the same names are the same miner in every command.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from sn37.ports.clock import Clock
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable
 
-LOOK_S = 0.1  # between two looks whether the validator has made the next block
+LOOK_S = 0.1  # seconds between two checks for the next block of the validator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """One miner and the network it sees."""
+    """One miner and its view of the network."""
 
     chain: SimnetChain
     models: FolderModelStore
     publisher: FolderPublisher
     signer: SimnetSigner
     coldkey: Coldkey
-    plugins: Mapping[str, DatasetPlugin]  # the sources that are simnet's own
+    plugins: Mapping[str, DatasetPlugin]  # simnet's own sources
 
     async def register(self) -> Uid:
-        """Take a slot on the subnet, and return once there is a block in which it is taken.
+        """Register on the subnet; return once a block includes the registration.
 
         Raises:
-            ValueError: It is a member already, or every slot is taken.
+            ValueError: It is already registered, or every slot is taken.
         """
         first = Block((await self.chain.head()).number + 1)
         uid = self.chain.register(NETUID, self.signer.hotkey, self.coldkey, 0, False, first)
@@ -61,16 +61,16 @@ def open_guest(
     validator_runs: Callable[[], bool],
     clock: Clock,
 ) -> Guest:
-    """The world in a validator's folder, seen by a guest; the validator may be running.
+    """Open the world in a validator's folder for a guest; the validator may be running.
 
-    A guest who waits for blocks leaves them to a running validator, which makes one when it is
-    ready for it and would miss what came meanwhile. Without one the guest makes them.
+    A running validator makes the blocks that a guest waits for, because it would miss changes in
+    other blocks. Without a validator the guest makes them.
 
     Args:
         cache: Folder for the guest's own copies of models.
 
     Raises:
-        ValueError: The file holds no whole chain.
+        ValueError: The file is not a complete chain.
         ChainUnavailable: It does not answer.
     """
     root = state_dir.absolute() / "simnet"

@@ -1,4 +1,4 @@
-"""The chain and the feed of a simnet run without its models: enough to draw samples."""
+"""Chain and feed of a simnet run without its models, which is enough to draw samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sn37.domain.ids import Block
 
 @contextmanager
 def preview(*, seed: int, head: Block) -> Iterator[tuple[SimnetChain, SimnetFeed]]:
-    """A chain up to ``head`` as a run with this seed has it, but for miners, and its feed."""
+    """Open the chain of a run with this seed up to ``head``, without miners, and its feed."""
     with TemporaryDirectory(prefix="sn37-") as folder:
         path = Path(folder) / "chain.sqlite"
         chain = SimnetChain.create(

@@ -1,7 +1,7 @@
-"""The whole outside world of a simnet run: chain, model host, feed, keys and labels.
+"""Simulated world of a simnet run: chain, model host, feed, keys and labels.
 
-``build_world`` makes it below one folder the first time and opens it later. Each part
-appears by a rename when it is complete, so a build that was killed is simply repeated.
+``build_world`` creates it below one folder the first time and opens it later. Each part
+appears by a rename when it is complete, so a killed build can simply be repeated.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _MARKER = "published.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a validator on simnet is wired to. ``labels`` has simnet's name of every hotkey."""
+    """The parts of a simnet world. ``labels`` has simnet's name of every hotkey."""
 
     chain_path: Path
     repos: Path
@@ -73,7 +73,7 @@ class World:
         pace: Pace = "virtual",
         clock: Clock | None = None,
     ) -> SimnetChain:
-        """The chain as the validator sees it; the arguments are those of ``SimnetChain``."""
+        """Open the chain for the validator; the arguments are those of ``SimnetChain``."""
         return SimnetChain(
             self.chain_path,
             netuid=NETUID,
@@ -92,13 +92,13 @@ def build_world(
     recipe: Recipe = RECIPE,
     keep_going: Callable[[], None] = lambda: None,
 ) -> World:
-    """Make or open the world below ``state_dir / "simnet"``.
+    """Create or open the world below ``state_dir / "simnet"``.
 
     Blocks for about a minute the first time, while models are trained in child processes.
-    ``keep_going`` is called several times a second meanwhile and ends the call by raising.
+    ``keep_going`` is called several times a second and can end the call by raising.
 
     Raises:
-        ValueError: The folder holds the world of another seed or recipe, or no whole chain.
+        ValueError: The folder has the world of another seed or recipe, or an incomplete chain.
         TrainingFailed: A model could not be trained.
         OSError: The folder cannot be written.
     """
@@ -127,7 +127,7 @@ def build_world(
 
 
 def hotkey_of(seed: int, name: str) -> Hotkey:
-    """The hotkey of the miner called ``name``."""
+    """Return the hotkey of the miner called ``name``."""
     return Hotkey(keypair(seed, f"miner/{name}").ss58_address)
 
 
@@ -137,8 +137,8 @@ def _published(
     population: Population,
     keep_going: Callable[[], None],
 ) -> dict[str, str]:
-    """Publish every miner's folder, tokenizer and base, once; the revisions by miner."""
-    host.push(BASE_REPO, population.base, revision=BASE_REVISION)  # worlds of before have none
+    """Publish every miner's folder, tokenizer and base once; return the revisions by miner."""
+    host.push(BASE_REPO, population.base, revision=BASE_REVISION)  # older worlds have none
     host.set_visibility(BASE_REPO, Visibility.PUBLIC)
     if not marker.exists():
         host.push(TOKENIZER_REPO, population.tokenizer, revision=TOKENIZER_REVISION)
@@ -147,7 +147,7 @@ def _published(
         for miner in population.recipe.miners:
             keep_going()
             if miner.trick is Trick.COPY:
-                continue  # it publishes nothing: its text points to the rival's repository
+                continue  # publishes nothing: its text names the rival's repository
             revisions[miner.name] = host.push(miner.repo, population.folders[miner.name])
             if miner.trick is not Trick.HIDE:
                 host.set_visibility(miner.repo, Visibility.PUBLIC)
@@ -158,9 +158,9 @@ def _published(
 def _found_chain(
     path: Path, seed: int, population: Population, revisions: Mapping[str, str]
 ) -> None:
-    """Write the chain's history up to its head into a file that appears when it is whole."""
+    """Write the chain's history up to its head into a file that appears when complete."""
     partial = path.with_name("chain.partial.sqlite")
-    for leftover in path.parent.glob(f"{partial.name}*"):  # the write-ahead log lies beside it
+    for leftover in path.parent.glob(f"{partial.name}*"):  # with its write-ahead log
         leftover.unlink()
     SimnetChain.create(
         partial, seed=seed, genesis_time=GENESIS_TIME, head=HEAD, netuid=NETUID
@@ -175,7 +175,7 @@ def _found_chain(
 
 
 def register_senders(builder: ChainBuilder, seed: int) -> None:
-    """Put those who log the feed's rows on their subnet."""
+    """Register the senders of the feed's rows on their subnet."""
     for sender in SENDERS:
         builder.register(
             FEED_NETUID,

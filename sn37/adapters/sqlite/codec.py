@@ -1,7 +1,7 @@
 """Commitments, submissions and samples as JSON and back.
 
-Every field is named here, under its own name: nothing is derived from the classes, so that
-changing one without a migration shows in the tests and not in somebody's database.
+Every field is named here explicitly and not derived from the classes, so that a changed class
+without a migration fails in the tests and not with an operator's database.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def to_sample(value: JsonValue) -> Sample:
             row_id=to_str(origin["row_id"]),
             produced_at=None if moment is None else datetime.fromisoformat(to_str(moment)),
             signer=None if signer is None else Hotkey(to_str(signer)),
-            # these two are missing in samples that were stored before there were any
+            # these two are missing in samples of older versions
             stratum=optional(to_str, origin.get("stratum")),
         ),
         choices=tuple([to_str(c) for c in to_list(fields.get("choices", []))]),

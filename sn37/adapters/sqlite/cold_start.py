@@ -1,4 +1,4 @@
-"""How a state began, rounds that are recorded whole, and what validators sign of whole rounds."""
+"""The beginning of a state, rounds that are recorded in one step, and signed statements."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def begin(db: sqlite3.Connection, beginning: Beginning, records: Sequence[RoundR
         " OR EXISTS (SELECT 1 FROM round WHERE status != 'frozen')"
     ).fetchone()[0]
     if taken:
-        raise ValueError("there are rounds already, or a beginning")
+        raise ValueError("the state already has rounds or a beginning")
     db.execute("INSERT INTO beginning (value) VALUES (?)", (dump(from_beginning(beginning)),))
     for record in records:
         _take_over(db, record, keep_texts=0)

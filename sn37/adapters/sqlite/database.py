@@ -1,4 +1,4 @@
-"""One SQLite file: opening, locking, transactions, and what its errors mean."""
+"""One SQLite file: opening, locking, transactions, and translation of its errors."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _T = TypeVar("_T")
 
 Step = Callable[[sqlite3.Connection], _T]
 
-BUSY_TIMEOUT_MS = 5000  # readers such as pages hold the file for one short transaction
+BUSY_TIMEOUT_MS = 5000  # readers such as pages lock the file for one short transaction
 _UNREADABLE = frozenset(
     {
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
-        sqlite3.SQLITE_ERROR,  # a table is not as its version says
+        sqlite3.SQLITE_ERROR,  # a table does not match its version
         sqlite3.SQLITE_MISMATCH,
     }
 )
 
 
 class Access(Enum):
-    """What a transaction is for."""
+    """Purpose of a transaction."""
 
     READ = "BEGIN"
-    # Survives the death of the process; after a loss of power the last few may be missing,
-    # and are scored again. Later writes make them safe too.
+    # Survives the end of the process. After a power failure the last few may be missing and are
+    # scored again. Later writes make them durable, too.
     JOURNAL = "BEGIN IMMEDIATE"
     WRITE = "BEGIN IMMEDIATE -- and wait for the disk"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open or create the file, for use by whichever one thread calls."""
+    """Open or create the file, for use by one thread at a time."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
@@ -58,11 +58,11 @@ class Database:
         self._lock: int | None = None  # file descriptor
 
     def transact(self, step: Step[_T], access: Access) -> _T:
-        """Run ``step`` in one transaction: all of it happens, or nothing.
+        """Run ``step`` in one transaction: all of it takes effect, or nothing.
 
         Raises:
-            StateUnreadable: The file is corrupt, of a newer version, or not ours.
-            StateUnavailable: The disk refused, or another process holds the file.
+            StateUnreadable: The file is corrupt, of a newer version, or of another program.
+            StateUnavailable: The disk failed or is full, or another process holds the file.
         """
         with translated(self._path):
             connection = self._connection or self._open()
@@ -71,7 +71,7 @@ class Database:
             return _in_transaction(connection, access.value, step)
 
     def close(self) -> None:
-        """Let go of the file; a later transaction would open it again."""
+        """Close and unlock the file; a later transaction would open it again."""
         connection, self._connection = self._connection, None
         lock, self._lock = self._lock, None
         with translated(self._path):
@@ -106,19 +106,19 @@ class Database:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file that may be a database.
+    """True if there is a file that may be a database.
 
     Raises:
-        StateUnavailable: Something else has its name.
-        OSError: It may not be looked at, or is a link to itself.
+        StateUnavailable: Its name belongs to something that is not a file.
+        OSError: Access is denied, or it is a link to itself.
     """
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
-        raise StateUnavailable(f"{path} is {what}, and no database; move it away, or name another")
+        what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+        raise StateUnavailable(f"{path} is {what}; move it away, or choose another database")
     return True
 
 
@@ -127,7 +127,7 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         StateUnavailable: A file is in its way.
-        OSError: The disk refuses.
+        OSError: The disk fails or is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -139,15 +139,15 @@ def make_folder(folder: Path) -> None:
 
 
 def lock_file(path: Path) -> Path:
-    """The file that is locked while a process has the database open."""
+    """Return the file that is locked while a process has the database open."""
     return path.with_name(path.name + ".lock")
 
 
 def acquire(path: Path) -> int:
-    """Lock the database for one process; the descriptor that holds the lock while it is open.
+    """Lock the database for one process; return the descriptor that holds the lock while open.
 
-    A lock file of its own: readers stay free to open the database. The system drops the lock
-    when the process dies, however it dies.
+    The lock is a separate file, so readers can still open the database. The system releases the
+    lock when the process ends in any way.
 
     Raises:
         StateUnavailable: Another process has it.
@@ -169,10 +169,10 @@ def acquire(path: Path) -> int:
 
 
 def known_version(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema's version; 0 for an empty file.
+    """Return the schema's version; 0 for an empty file.
 
     Raises:
-        StateUnreadable: The database is another program's, or a newer version's.
+        StateUnreadable: The database is of another program, or of a newer version.
     """
     version = version_of(connection)
     if version is None:
@@ -189,13 +189,13 @@ def known_version(connection: sqlite3.Connection, path: Path) -> int:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """What SQLite and the disk say about the file, as the port's errors."""
+    """Translate errors of SQLite and the disk into the port's errors."""
     try:
         yield
     except CodecError as error:
         raise _unreadable(path, error) from error
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-        raise  # a bug of ours, not the disk's fault
+        raise  # a bug, not a fault of the disk
     except sqlite3.Error as error:
         # The low byte is the primary code; errors of the module itself have none.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -203,14 +203,14 @@ def translated(path: Path) -> Iterator[None]:
             raise _unreadable(path, error) from error
         raise StateUnavailable(f"{path}: {error}") from error
     except OSError as error:
-        # It may be of a file beside it, such as the lock.
+        # The error may be about a file beside it, such as the lock.
         name = path if error.filename is None else os.fsdecode(error.filename)
         raise StateUnavailable(f"{name}: {error.strerror or error}") from error
 
 
 def _unreadable(path: Path, error: Exception) -> StateUnreadable:
     return StateUnreadable(
-        f"{path} is damaged ({error}); restore a copy, or move it away to start anew"
+        f"{path} is damaged ({error}); restore a copy, or move it away to start again"
     )
 
 

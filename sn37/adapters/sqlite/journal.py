@@ -1,4 +1,4 @@
-"""What scoring leaves in the database: losses, outcomes, receipts."""
+"""Results of scoring in the database: losses, outcomes, receipts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: Bl
 
 
 def journal(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, tuple[BlockLosses, ...]]:
-    """All losses of one round, in the order they were scored."""
+    """Return all losses of one round, in the order of scoring."""
     found: dict[EntryKey, list[BlockLosses]] = {}
     rows = db.execute(
         f"SELECT hotkey, block, {_BLOCK} FROM journal WHERE round_id = ? ORDER BY id",
@@ -63,7 +63,7 @@ def losses(
     for entry in entries:
         rounds: dict[Block, list[BlockLosses]] = {}
         rows = db.execute(
-            # CROSS: the rounds first. An entry may have losses of years, which are not asked for.
+            # CROSS JOIN reads the rounds first: an entry may have years of losses that are not due.
             f"SELECT sync_block, {_BLOCK} FROM round CROSS JOIN journal ON round_id = round.id"
             " WHERE competition = ? AND sync_block >= ? AND hotkey = ? AND block = ?"
             " ORDER BY sync_block, journal.id",
@@ -146,7 +146,7 @@ def outcomes(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, EntryOutco
     for hotkey, block, verdict, value in rows:
         outcome = found[EntryKey(Hotkey(hotkey), Block(block))] = load(value, to_outcome)
         if (outcome.key.hotkey, outcome.key.block, outcome.verdict) != (hotkey, block, verdict):
-            raise CodecError(f"an outcome of {outcome.key} is kept as one of {hotkey}, {verdict}")
+            raise CodecError(f"an outcome of {outcome.key} is stored under {hotkey}, {verdict}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""JSON in and out of columns, with every value's type checked on the way back."""
+"""JSON columns: writing, and reading with a type check of every value."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _NON_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 class CodecError(ValueError):
-    """A column does not hold what this program writes there."""
+    """The content of a column is not what this program writes there."""
 
 
 def dump(value: JsonValue) -> str:
-    """Compact JSON. ASCII only, so that no text, not even half a surrogate pair, is refused."""
+    """Return compact JSON in ASCII, so that every text is accepted, even a lone surrogate."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def load(text: str, read: Callable[[JsonValue], _T]) -> _T:
-    """What ``read`` makes of the JSON in ``text``.
+    """Decode the JSON in ``text`` with ``read``.
 
     Raises:
-        CodecError: The text is no JSON, a field is missing, or a value is not of its type.
+        CodecError: The text is not JSON, a field is missing, or a value has a wrong type.
     """
     try:
         return read(json.loads(text))
@@ -36,7 +36,7 @@ def load(text: str, read: Callable[[JsonValue], _T]) -> _T:
 
 
 def from_float(value: float) -> JsonValue:
-    """The number, or "nan", "inf", "-inf": JSON cannot say these."""
+    """Return the number, or "nan", "inf", "-inf" for values that JSON does not have."""
     return float(value) if math.isfinite(value) else str(float(value))
 
 
@@ -49,7 +49,7 @@ def to_float(value: JsonValue) -> float:
 
 
 def to_int(value: JsonValue) -> int:
-    if type(value) is not int:  # a bool is an int to isinstance
+    if type(value) is not int:  # isinstance would accept a bool
         raise TypeError(f"not an integer: {value!r}")
     return value
 
@@ -79,5 +79,5 @@ def to_record(value: JsonValue) -> dict[str, JsonValue]:
 
 
 def optional(read: Callable[[JsonValue], _T], value: JsonValue) -> _T | None:
-    """``None`` stays ``None``."""
+    """Apply ``read`` to the value; ``None`` stays ``None``."""
     return None if value is None else read(value)

@@ -1,4 +1,4 @@
-"""A state database seen from outside: checked, copied, put back, made smaller."""
+"""Maintenance of a state database: check, backup, restore, compaction."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ _BESIDE = ("", "-wal", "-shm")  # the files of one database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a sound database holds."""
+    """Content of a sound database."""
 
     version: int  # of its schema
     size_bytes: int
     rows: dict[str, int]  # by table
     newest_round: int | None  # sync block
-    # By competition: how many rounds were shortened, the newest of them, and when it was.
+    # By competition: the number of pruned rounds, the newest of them, and the time of its pruning.
     forgotten: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     beginning: Beginning | None = None
 
 
 def verify(path: Path) -> Contents:
-    """Read all of it: pages, references between tables, and every record.
+    """Read and check all of it: pages, references between tables, and every record.
 
-    Records of an older version are left to the migration. A validator may be using the
-    database meanwhile.
+    Records of an older version are left to the migration. A validator may use the database at
+    the same time.
 
     Raises:
-        StateUnreadable: Something in it is wrong; says what.
-        StateUnavailable: It is not there, or cannot be read.
+        StateUnreadable: A part of it is wrong; the message says which.
+        StateUnavailable: It does not exist, or cannot be read.
     """
     with reading(path) as db:
         version = known_version(db, path)
@@ -65,7 +65,7 @@ def verify(path: Path) -> Contents:
             raise StateUnreadable(f"{path}: a row of {dangling[0]} refers to a row that is gone")
         if version == 0:
             return Contents(version=0, size_bytes=path.stat().st_size, rows={}, newest_round=None)
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        db.execute("BEGIN")  # one snapshot, even while a validator writes
         state = _read_everything(db) if version == VERSION else ValidatorState()
         return Contents(
             version=version,
@@ -81,10 +81,10 @@ def verify(path: Path) -> Contents:
 
 
 def in_use(path: Path) -> bool:
-    """Whether a validator has the database open now.
+    """True if a validator has the database open now.
 
     Raises:
-        StateUnavailable: Its lock cannot be looked at.
+        StateUnavailable: Its lock cannot be read.
     """
     with translated(path):
         try:
@@ -101,26 +101,26 @@ def in_use(path: Path) -> bool:
 
 
 def backup(path: Path, copy: Path) -> Contents:
-    """Write a checked copy of the database as it is now, a validator may be using it.
+    """Write a checked copy of the database, which a validator may be using.
 
-    The copy has its name once it is whole and on disk.
+    The copy gets its name once it is complete and on disk.
 
     Raises:
         StateUnreadable: The database is damaged; nothing is written.
-        StateUnavailable: There is a file of that name already, or the disk refuses.
+        StateUnavailable: A file of that name already exists, or the disk fails or is full.
     """
     if os.path.lexists(copy):
-        raise StateUnavailable(f"{copy} is there already; choose another name")
+        raise StateUnavailable(f"{copy} already exists; choose another name")
     verify(path)
     partial = copy.with_name(copy.name + ".partial")
     with translated(copy):
         if not copy.parent.is_dir():
-            raise StateUnavailable(f"{copy.parent}: no such folder; make it, or name another")
+            raise StateUnavailable(f"{copy.parent}: no such folder; create it, or choose another")
         partial.unlink(missing_ok=True)
         try:
             with closing(_create(partial)) as target, reading(path) as source:
                 source.backup(target)
-                target.execute("PRAGMA journal_mode = DELETE")  # one file, none beside it
+                target.execute("PRAGMA journal_mode = DELETE")  # a single file
             contents = verify(partial)
             rename_whole(partial, copy)
         finally:
@@ -129,11 +129,11 @@ def backup(path: Path, copy: Path) -> Contents:
 
 
 def restore(copy: Path, path: Path) -> Path | None:
-    """Put a copy in the place of the database; where that one was moved to, if there was one.
+    """Replace the database by a copy; return the new path of the old database, if any.
 
     Raises:
         StateUnreadable: The copy is damaged, empty or newer; nothing is changed.
-        StateUnavailable: A validator is running, or the disk refuses.
+        StateUnavailable: A validator is running, or the disk fails or is full.
     """
     if verify(copy).version == 0:
         raise StateUnreadable(f"{copy} is empty; nothing was changed")
@@ -152,7 +152,7 @@ def restore(copy: Path, path: Path) -> Path | None:
 
 
 def compact(path: Path) -> tuple[int, int]:
-    """Give back the space that removed texts have left; bytes before and after.
+    """Free the space of removed texts; return the size in bytes before and after.
 
     Raises:
         StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.
@@ -167,7 +167,7 @@ def compact(path: Path) -> tuple[int, int]:
 
 
 def _create(path: Path) -> sqlite3.Connection:
-    """A new database; SQLite makes the file at the first look, so that a fault is ours here."""
+    """Create a database; write to it at once, so that an error occurs here."""
     connection = sqlite3.connect(path)
     try:
         connection.execute("PRAGMA user_version = 0")
@@ -179,7 +179,7 @@ def _create(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """No validator uses the database, and none can start to."""
+    """Open a context in which no validator uses the database or can start to."""
     descriptor = acquire(path)
     try:
         yield
@@ -188,10 +188,10 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read_everything(db: sqlite3.Connection) -> ValidatorState:
-    """Decode every record; what is remembered of them.
+    """Decode every record; return the state.
 
     Raises:
-        CodecError: One cannot be.
+        CodecError: A record cannot be decoded.
     """
     state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
@@ -215,15 +215,15 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
 
 
 def _keep_aside(path: Path) -> Path | None:
-    """Give the present database, damaged or not, a second name: the first that is free.
+    """Give the current database, even a damaged one, a second name: the first free one.
 
-    It keeps its own until another file takes that over, so there always is one. What SQLite
-    keeps beside it must not be taken for the other file's, and goes: first into the database, so
-    that a kill leaves all of it under either name.
+    It keeps its own name until another file replaces it, so a database always exists. The files
+    that SQLite keeps beside it must not be used with the new database. They are first merged
+    into the old one, so that after a kill it is complete under both names.
     """
     if not is_there(path):
         return None
-    with suppress(StateUnreadable):  # what is no database is kept as it is
+    with suppress(StateUnreadable):  # a file that is not a database stays unchanged
         with reading(path) as db:
             db.execute("SELECT count(*) FROM sqlite_schema")
         with closing(sqlite3.connect(path, isolation_level=None)) as db:

@@ -1,4 +1,4 @@
-"""How long entries of the newest rounds were scored whose time is limited."""
+"""Scoring time of the entries with limited time in the newest rounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sn37.domain.round.newcomers import TIMED_ROUNDS
 
 
 def record(db: sqlite3.Connection, round_: RoundKey, seconds: float) -> None:
-    """Insert or replace one round's seconds; forget those of old rounds."""
+    """Insert or replace one round's seconds; delete those of old rounds."""
     db.execute(
         "INSERT INTO newcomer_time (competition, sync_block, seconds) VALUES (?, ?, ?)"
         " ON CONFLICT (competition, sync_block) DO UPDATE SET seconds = excluded.seconds",
@@ -25,10 +25,10 @@ def record(db: sqlite3.Connection, round_: RoundKey, seconds: float) -> None:
 
 
 def read(db: sqlite3.Connection) -> dict[RoundKey, float]:
-    """The seconds of all rounds that are remembered, the oldest first.
+    """Return the seconds of all recorded rounds, the oldest first.
 
     Raises:
-        CodecError: One is not a time.
+        CodecError: A value is not a time.
     """
     rows = db.execute(
         "SELECT competition, sync_block, seconds FROM newcomer_time"

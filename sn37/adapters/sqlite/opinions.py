@@ -1,4 +1,4 @@
-"""Second opinions in the database, each with the receipt that tells of it."""
+"""Second opinions in the database, each with the receipt that includes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def record(
 
 
 def insert(db: sqlite3.Connection, place: tuple[int, str, int], opinion: Opinion) -> bool:
-    """Record it; false if there is one already."""
+    """Record an opinion; return false if there is one already."""
     new = db.execute(
         "INSERT INTO opinion (round_id, hotkey, block, value) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block) DO NOTHING RETURNING id",
@@ -41,14 +41,14 @@ def insert(db: sqlite3.Connection, place: tuple[int, str, int], opinion: Opinion
 
 
 def of_round(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, Opinion]:
-    """In the order in which they were given."""
+    """Return the opinions of a round, in the order in which they were recorded."""
     rows = db.execute(
         "SELECT hotkey, block, value FROM opinion WHERE round_id = ? ORDER BY id", (round_id,)
     )
     found = {EntryKey(Hotkey(h), Block(b)): load(value, to_opinion) for h, b, value in rows}
     for key, opinion in found.items():
         if opinion.key != key:
-            raise CodecError(f"an opinion of {opinion.key} is kept as one of {key}")
+            raise CodecError(f"an opinion on {opinion.key} is stored under {key}")
     return found
 
 

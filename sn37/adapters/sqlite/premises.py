@@ -1,4 +1,4 @@
-"""What a round's verdict rests on besides its losses, as JSON and back."""
+"""Premises of a round's verdict as JSON and back."""
 
 from __future__ import annotations
 

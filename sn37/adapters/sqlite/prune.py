@@ -1,4 +1,4 @@
-"""Making the past smaller, one round in one transaction."""
+"""Pruning of old rounds, one round per transaction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sn37.domain.round.history import abridged
 
 _OLD = "round.competition = ? AND round.sync_block < ?"
 _FINISHED = f"{_OLD} AND round.status = 'finished' AND round.plan NOT NULL"
-# No text of a stranger looks like this: there, a quotation mark has a backslash before it.
+# Untrusted text cannot match this, because JSON escapes its quotation marks with a backslash.
 _IS_FORGOTTEN = 'instr(round.result, \'"forgotten_at":"\') > 0'
 
 
@@ -47,7 +47,7 @@ def forget(
 def _with_remains(
     db: sqlite3.Connection, competition: CompetitionId, before: Block, kept: frozenset[EntryKey]
 ) -> tuple[int, int] | None:
-    """The oldest round, abridged before, of an entry that was to be kept then, and is no more."""
+    """Return the oldest pruned round with an entry that is no longer to be kept."""
     rows = db.execute(
         "SELECT round.id, round.sync_block, hotkey, block FROM round"
         f" JOIN outcome ON round_id = round.id WHERE {_FINISHED} ORDER BY round.sync_block",
@@ -60,7 +60,7 @@ def _with_remains(
 
 
 def _abridge(db: sqlite3.Connection, round_id: int, at: datetime) -> None:
-    """Leave of plan and result what rules and audits still ask for, and of draws nothing."""
+    """Shorten plan and result to the parts that rules and audits need; delete the draws."""
     plan, result = db.execute("SELECT plan, result FROM round WHERE id = ?", (round_id,)).fetchone()
     nobody = frozenset[EntryKey]()
     shorter = replace(
@@ -75,7 +75,7 @@ def _abridge(db: sqlite3.Connection, round_id: int, at: datetime) -> None:
         "UPDATE round SET plan = ?, result = ? WHERE id = ?",
         (dump(from_plan(shorter)), dump(from_result(marked)), round_id),
     )
-    for table in ("draw", "pool", "statement"):  # which nobody could check any more
+    for table in ("draw", "pool", "statement"):  # these could no longer be checked
         db.execute(f"DELETE FROM {table} WHERE round_id = ?", (round_id,))
 
 
@@ -91,7 +91,7 @@ def _drop_entries(db: sqlite3.Connection, round_id: int, kept: frozenset[EntryKe
 
 
 def _drop_unopened(db: sqlite3.Connection, competition: CompetitionId, before: Block) -> None:
-    """Rounds whose pools were frozen, and that this validator then missed."""
+    """Delete rounds whose pools were frozen and that this validator then missed."""
     unopened = f"SELECT id FROM round WHERE {_OLD} AND status = 'frozen'"
     db.execute(f"DELETE FROM pool WHERE round_id IN ({unopened})", (competition, before))
     db.execute(f"DELETE FROM round WHERE id IN ({unopened})", (competition, before))

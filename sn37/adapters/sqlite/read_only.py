@@ -1,4 +1,4 @@
-"""Reading a state database from outside, which a validator may be using meanwhile."""
+"""Read-only access to a state database that a validator may be using."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 
 def read_state(path: Path) -> ValidatorState:
-    """What a validator has recorded, which may be using the database meanwhile.
+    """Return the state of a validator, which may be using the database.
 
     Raises:
         StateUnreadable: It is damaged, or of another version.
-        StateUnavailable: It is not there, or cannot be read.
+        StateUnavailable: It does not exist, or cannot be read.
     """
     with _reading_current(path) as db:
         return ValidatorState() if db is None else load_state(db)
 
 
 def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
-    """The pools of a round that are kept, which a validator may be using meanwhile.
+    """Return the stored pools of a round of a validator, which may be using the database.
 
     Raises:
         StateUnreadable, StateUnavailable: As ``read_state``.
@@ -41,10 +41,10 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database, for reading only."""
+    """Open the database for reading only."""
     with translated(path):
         if not is_there(path):
-            raise StateUnavailable(f"there is no state database at {path}")
+            raise StateUnavailable(f"no state database at {path}")
         mode = "mode=ro&immutable=1" if _is_at_rest(path.resolve()) else "mode=ro"
         uri = f"{path.resolve().as_uri()}?{mode}"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
@@ -53,10 +53,10 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _is_at_rest(path: Path) -> bool:
-    """Whether the file is all there is, in a folder where SQLite cannot put what it locks with.
+    """True if the file is the whole database, in a folder where SQLite cannot create its locks.
 
     Raises:
-        StateUnavailable: It is not all there is, and the rest cannot be read there.
+        StateUnavailable: It is not the whole database, and the rest cannot be read there.
     """
     newest, shared = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
     if os.access(path.parent, os.W_OK) or (newest.exists() and shared.exists()):
@@ -71,13 +71,13 @@ def _is_at_rest(path: Path) -> bool:
 
 @contextmanager
 def _reading_current(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """One view of a database of this version; ``None`` for an empty one."""
+    """Open a snapshot of a database of this version; ``None`` for an empty one."""
     with reading(path) as db:
         version = known_version(db, path)
         if 0 < version < VERSION:
             raise StateUnreadable(
-                f"{path} has version {version}, this program reads {VERSION}; a start of the "
-                "validator brings it up to date"
+                f"{path} has version {version}, this program reads {VERSION}; start the "
+                "validator to migrate it"
             )
-        db.execute("BEGIN")  # one view of it, whatever a validator writes meanwhile
+        db.execute("BEGIN")  # one snapshot, even while a validator writes
         yield db if version else None

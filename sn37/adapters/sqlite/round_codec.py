@@ -67,7 +67,7 @@ def to_round_key(value: JsonValue) -> RoundKey:
 
 
 def from_plan(plan: RoundPlan) -> JsonValue:
-    """All but the draws, which have a table of their own."""
+    """Return the plan as JSON, without the draws, which have their own table."""
     return {
         "key": from_round_key(plan.key),
         "sync": from_block_ref(plan.sync),
@@ -94,7 +94,7 @@ def to_plan(value: JsonValue, draws: tuple[TaskDraw, ...]) -> RoundPlan:
         manifest_digest=Digest(to_str(fields["manifest_digest"])),
         listed=tuple(to_entry_result(r) for r in to_list(fields["listed"])),
         unreadable=frozenset(to_key(e) for e in to_list(fields["unreadable"])),
-        # A plan that an older version stored has neither.
+        # A plan of an older version has neither.
         unprobed=frozenset(to_key(e) for e in to_list(fields.get("unprobed", []))),
         signers=optional(to_signers, fields.get("signers")),
         premises=optional(to_premises, fields.get("premises")),
@@ -256,7 +256,7 @@ def to_result(value: JsonValue) -> RoundResult:
         entries=tuple([to_entry_result(r) for r in to_list(fields["entries"])]),
         skipped=to_reason(fields["skipped"]),
         later=optional(_to_later, fields.get("later")),
-        # A result that an older version stored has none of these. Its rule shielded everybody.
+        # A result of an older version has none of these. Its rule shielded every champion.
         near_duplicates=optional(_to_pairs, fields.get("near_duplicates")),
         postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
         is_shielded=to_bool(fields.get("is_shielded", fields["champion"] is not None)),
@@ -315,7 +315,7 @@ def from_beginning(beginning: Beginning) -> JsonValue:
         "way": beginning.way.value,
         "block": beginning.block,
         "source": beginning.source,
-        "num_rescored": beginning.num_rounds_rescored,  # as states have it already
+        "num_rescored": beginning.num_rounds_rescored,  # the name in existing states
         "follows_from": [[c, block] for c, block in sorted(beginning.follows_from.items())],
     }
 

@@ -27,7 +27,7 @@ from sn37.domain.schedule.competition import Method
 
 
 def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:
-    """The row of a round under way.
+    """Return the row of an open round.
 
     Raises:
         ValueError: The round is not open.
@@ -41,7 +41,7 @@ def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:
 def freeze_pools(db: sqlite3.Connection, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
     found = _find(db, round_)
     if found is not None and found[1] != "frozen":
-        raise ValueError(f"{round_} was opened already, its pools are fixed")
+        raise ValueError(f"{round_} is already open or finished; its pools cannot change")
     round_id = found[0] if found is not None else _insert(db, round_, "frozen")
     db.execute("DELETE FROM pool WHERE round_id = ?", (round_id,))
     db.executemany(
@@ -109,7 +109,7 @@ def _manifest_of(draw: TaskDraw) -> str:
 
 
 def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
-    """The plans of the rounds under way by row, the oldest first."""
+    """Return the plans of the open rounds by row, the oldest first."""
     rows = db.execute(
         "SELECT id, competition, sync_block FROM round WHERE status = 'open'"
         " ORDER BY sync_block, competition"
@@ -124,7 +124,7 @@ def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
 
 
 def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] | None:
-    """The row and the plan of an opened round, without its draws."""
+    """Return the row and the plan of an opened round, without its draws."""
     row = db.execute(
         "SELECT id, plan FROM round WHERE competition = ? AND sync_block = ? AND plan NOT NULL",
         (round_.competition, round_.sync_block),
@@ -133,12 +133,12 @@ def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] |
         return None
     plan = load(row[1], partial(to_plan, draws=()))
     if plan.key != round_:
-        raise CodecError(f"the plan of {plan.key} is kept as that of {round_}")
+        raise CodecError(f"the plan of {plan.key} is stored under {round_}")
     return row[0], plan
 
 
 def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:
-    """What an opened round drew, without the texts."""
+    """Return the draws of an opened round, without the texts."""
     rows = db.execute(
         "SELECT task, method, pool_size, pool_digest, manifest FROM draw"
         " JOIN round ON round.id = round_id WHERE competition = ? AND sync_block = ?"
@@ -174,7 +174,7 @@ def signers(
 
 
 def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:
-    """Record the result; whether it is new. Drop the texts of all but ``keep_texts`` rounds."""
+    """Record the result; return whether it is new. Keep texts of ``keep_texts`` rounds only."""
     found = _find(db, result.key)
     if found is not None and found[1] == "finished":
         return False
@@ -191,10 +191,10 @@ def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int
 
 
 def unfinish_missed(db: sqlite3.Connection, round_: RoundKey) -> bool:
-    """Make room for what is known now of a round that was missed; whether there is any.
+    """Clear a missed round for a new record; return whether it may be recorded.
 
     Raises:
-        ValueError: The round is under way.
+        ValueError: The round is open.
     """
     row = db.execute(
         "SELECT id, status, plan NOT NULL FROM round WHERE competition = ? AND sync_block = ?",
@@ -213,7 +213,7 @@ def unfinish_missed(db: sqlite3.Connection, round_: RoundKey) -> bool:
 
 
 def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ...]]:
-    """Every finished round by competition, the oldest first."""
+    """Return every finished round by competition, the oldest first."""
     found: dict[CompetitionId, list[RoundResult]] = {}
     rows = db.execute(
         "SELECT competition, sync_block, result FROM round WHERE status = 'finished'"
@@ -222,7 +222,7 @@ def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ..
     for competition, sync_block, result in rows:
         read = load(result, to_result)
         if read.key != RoundKey(CompetitionId(competition), Block(sync_block)):
-            raise CodecError(f"{read.key} is kept as round {sync_block} of {competition}")
+            raise CodecError(f"{read.key} is stored under round {sync_block} of {competition}")
         found.setdefault(read.key.competition, []).append(read)
     return {competition: tuple(rounds) for competition, rounds in found.items()}
 

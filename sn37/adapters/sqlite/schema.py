@@ -1,13 +1,13 @@
-"""The tables of the state database, and how an older database becomes a current one."""
+"""Tables of the state database, and migrations of older databases."""
 
 from __future__ import annotations
 
 import sqlite3
 
-APPLICATION_ID = 0x736E3337  # "sn37", in the file's header: tells our files from others
+APPLICATION_ID = 0x736E3337  # "sn37" in the file's header, which identifies our files
 
 # A round is "frozen" when only its pools are stored. The samples of a draw and the pools are
-# dropped some time after the round is finished; the manifest, [row id, content hash] in the
+# deleted some time after the round is finished; the manifest, [row id, content hash] in the
 # order of the draw, stays. Losses are little-endian float64, one per sample.
 _FIRST = (
     """
@@ -127,11 +127,11 @@ _HOW_ROUNDS_BEGAN_AND_WHAT_IS_SAID_OF_THEM = (
     """,
 )
 
-# No table changes, but what a state may have begun with: older programs would take the new word
-# for damage.
+# No table changes, but a state may begin in a new way: older programs would report the new word
+# as damage.
 _ROUNDS_SCORED_AGAIN: tuple[str, ...] = ()
 
-# Older programs would also take the reason "stalled", or an outcome that waits, for damage.
+# Older programs would also report the reason "stalled", or an outcome that waits, as damage.
 _TIME_OF_NEWCOMERS = (
     """
     CREATE TABLE newcomer_time (
@@ -142,9 +142,9 @@ _TIME_OF_NEWCOMERS = (
     ) STRICT
     """,
 )
-# Plans say what a verdict of revision 2 of the winner rule rests on, so that older programs must
-# not judge the rounds under way.
-# Journalled blocks get what their controls cost: [[kind, drawn bits, measured bits], ...].
+# Plans have the premises of revision 2 of the winner rule, so older programs must not judge the
+# open rounds.
+# Journalled blocks get the losses of their controls: [[kind, drawn bits, measured bits], ...].
 _CONTROLS_AND_SECOND_OPINIONS = (
     "ALTER TABLE journal ADD COLUMN controls TEXT",
     """
@@ -158,16 +158,16 @@ _CONTROLS_AND_SECOND_OPINIONS = (
     ) STRICT
     """,
 )
-# No table changes, but what is kept of rounds that were missed: older programs would take the
-# losses of those that were scored later for ones of judged rounds.
+# No table changes, but the content for missed rounds: older programs would use the losses of
+# rounds scored later as those of judged rounds.
 _ROUNDS_SCORED_LATER: tuple[str, ...] = ()
 
-# What may replace drawn rows that are odd for the base model, until they have been screened:
-# {"cap": ..., "samples": [...]}. An older program would score a round on rows that were not.
+# The reserve for drawn rows that are odd for the base model, until they have been screened:
+# {"cap": ..., "samples": [...]}. An older program would score a round on unscreened rows.
 _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 
 # No table changes, but plans count the rounds in which the champion did not defend its crown: an
-# older program would judge the rounds under way without.
+# older program would judge the open rounds without this count.
 _MISSED_DEFENCES: tuple[str, ...] = ()
 
 # Number n (from 1) brings a database from version n - 1 to n. Append only.
@@ -186,7 +186,7 @@ VERSION = len(MIGRATIONS)
 
 
 def version_of(connection: sqlite3.Connection) -> int | None:
-    """The schema's version, 0 for an empty file, ``None`` for a database that is not ours."""
+    """Return the schema's version: 0 for an empty file, ``None`` for another program's file."""
     application, version = (
         _pragma(connection, "application_id"),
         _pragma(connection, "user_version"),

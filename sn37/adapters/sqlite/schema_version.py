@@ -1,4 +1,4 @@
-"""Which version a state database has, and bringing it to this program's."""
+"""Schema version of a state database, and migration to this program's version."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sn37.ports.errors import StateUnreadable
 
 
 def schema_version(path: Path) -> int | None:
-    """The version of a database, which may be newer than this program; ``None``: none is there.
+    """Return the version of a database, ``None`` if none exists; it may be newer than ours.
 
     Raises:
-        StateUnreadable: It is damaged, or not ours.
+        StateUnreadable: It is damaged, or of another program.
         StateUnavailable: It cannot be read.
     """
     with translated(path):
@@ -29,7 +29,7 @@ def schema_version(path: Path) -> int | None:
 
 
 def migrate(path: Path) -> Contents:
-    """Bring a database to this program's version, as a start of the validator does.
+    """Migrate a database to this program's version, as a start of the validator does.
 
     Raises:
         StateUnreadable, StateUnavailable: As ``verify``; also when a validator is running.

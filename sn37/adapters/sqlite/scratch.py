@@ -1,4 +1,4 @@
-"""States on the side: one that is gone when it is done with, one that a kill leaves as it is."""
+"""Scratch states: one that is removed after its use, and one that survives a kill."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sn37.ports.errors import StateUnreadable
 
 @asynccontextmanager
 async def scratch_store(path: Path) -> AsyncIterator[SqliteStateStore]:
-    """A store in the file ``path``; what a process that was killed has left there is removed.
+    """Open a new store in the file ``path``; remove a file that a killed process left there.
 
     Raises:
-        StateUnavailable: The disk refuses.
+        StateUnavailable: The disk fails or is full.
     """
     remove_scratch(path)
     store = SqliteStateStore(path)
@@ -29,12 +29,12 @@ async def scratch_store(path: Path) -> AsyncIterator[SqliteStateStore]:
 
 @asynccontextmanager
 async def lasting_scratch_store(path: Path) -> AsyncIterator[SqliteStateStore]:
-    """A store in the file ``path`` with what was left there before.
+    """Open a store in the file ``path`` with its earlier content.
 
-    What is damaged, or of another version, is removed: nothing in it is needed.
+    A damaged file, or one of another version, is removed: it is not needed.
 
     Raises:
-        StateUnavailable: The disk refuses.
+        StateUnavailable: The disk fails or is full.
     """
     store = SqliteStateStore(path)
     try:
@@ -50,10 +50,10 @@ async def lasting_scratch_store(path: Path) -> AsyncIterator[SqliteStateStore]:
 
 
 def remove_scratch(path: Path) -> None:
-    """Remove the file of a store that is closed, if it is there.
+    """Remove the file of a closed store, if it exists.
 
     Raises:
-        StateUnavailable: The disk refuses.
+        StateUnavailable: The disk fails.
     """
     names = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
     with translated(path):

@@ -1,4 +1,4 @@
-"""What a base model says of a draw, and what may replace its odd rows, as JSON and back."""
+"""Screenings by a base model, and reserves for odd rows, as JSON and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The validator's memory in one SQLite database, one transaction per step."""
+"""State store in one SQLite database, one transaction per step."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ _T = TypeVar("_T")
 
 
 class SqliteStateStore:
-    """Keeps state in the file ``path``, which no second store may use meanwhile.
+    """State store in the file ``path``, which no second store may use at the same time.
 
-    The file is opened by the first call. All work is done on one thread of its own: calls
-    are carried out one after the other, and a call whose caller was cancelled is completed.
+    The first call opens the file. All work runs on one separate thread: calls are carried out
+    one after the other, and a call whose caller was cancelled is completed.
 
     Args:
-        path: The database; its folder is made when missing, and ``path.lock`` beside it.
-        keep_texts: Of so many finished rounds of each competition the samples and pools are
+        path: The database; its folder is created if missing, and ``path.lock`` beside it.
+        keep_texts: Number of finished rounds per competition whose samples and pools are
             kept; of older ones only row ids, content hashes and losses remain.
     """
 
@@ -207,7 +207,7 @@ class SqliteStateStore:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
         finally:
-            self._thread.shutdown(wait=False)  # what was submitted is still carried out
+            self._thread.shutdown(wait=False)  # submitted calls still run
 
     async def _run(self, step: Step[_T], access: Access = Access.WRITE) -> _T:
         if self._closed:
@@ -217,7 +217,7 @@ class SqliteStateStore:
 
 
 def load_state(db: sqlite3.Connection) -> ValidatorState:
-    """Everything the port's ``load`` returns."""
+    """Return the state, as the port's ``load`` does."""
     submissions = db.execute(
         "SELECT hotkey, block, competition, value FROM submission ORDER BY block, hotkey"
     )
@@ -249,14 +249,14 @@ def _submission(hotkey: str, block: int, competition: int, value: str) -> Submis
     read = load(value, to_submission)
     known = read.commitment
     if (known.hotkey, known.block, known.competition) != (hotkey, block, competition):
-        raise CodecError(f"the submission of {known.key} is kept as {hotkey} at {block}")
+        raise CodecError(f"the submission of {known.key} is stored under {hotkey} at {block}")
     return read
 
 
 def _weights(sync_block: int, extrinsic: str | None, value: str) -> WeightsRecord:
     read = load(value, to_weights)
     if (read.sync_block, read.extrinsic) != (sync_block, extrinsic):
-        raise CodecError(f"the weights of {read.sync_block} are kept as {sync_block}, {extrinsic}")
+        raise CodecError(f"weights of {read.sync_block} are stored under {sync_block}, {extrinsic}")
     return read
 
 

@@ -1,1 +1,1 @@
-"""What runs side by side in a validator: one module for each actor."""
+"""Actors that run concurrently in a validator, one module for each."""

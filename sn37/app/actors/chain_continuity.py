@@ -1,4 +1,4 @@
-"""A state goes on with the chain that it was recorded from, and not before its newest round."""
+"""Check that the chain is the one of the recorded state, and has reached its newest round."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from sn37.domain.round.state import ValidatorState
 from sn37.ports.chain import Chain
 from sn37.ports.telemetry import EventSink
 
-LOST_BLOCKS = 50  # so many of its newest a simulated chain may lose by a power failure
+LOST_BLOCKS = 50  # newest blocks that a simulated chain may lose by a power failure
 
 
 def newest_round(state: ValidatorState) -> Block | None:
-    """The sync block of the newest round that was opened or sat out."""
+    """Return the sync block of the newest round that was opened or sat out."""
     finished = (rounds[-1].key.sync_block for rounds in state.rounds.values() if rounds)
     opened = (key.sync_block for key in state.open_rounds)
     return max((*finished, *opened), default=None)
 
 
 class Continuity:
-    """Runs once, before any actor: from an older head on, rounds would be opened anew.
+    """Check that runs once, before any actor. From an older head, rounds would open again.
 
-    A real chain comes to the block again, for it is an endpoint that lags. A simulated one is
-    in a file, and where that is far behind, it is another chain.
+    A real chain reaches the block again, because only an endpoint lags. A simulated chain is in a
+    file; if it is far behind, it is another chain.
 
     Args:
-        makes_blocks: Of a simulated chain, whose blocks come because they are asked for.
-        state: What holds the state and the chain, in what operators read.
+        makes_blocks: The chain is simulated and makes blocks on request.
+        state: Name of the state for operators.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Continuity:
         self._state = state
 
     async def run(self) -> None:
-        """Return once the chain has come as far as the newest round.
+        """Return once the chain has reached the newest round.
 
         Raises:
             CommandError: It is another simulated chain.
@@ -55,16 +55,16 @@ class Continuity:
             return
         if self._makes_blocks and head < newest - LOST_BLOCKS:
             raise CommandError(
-                f"simnet's chain in {self._state} ends at block {head}, and the state beside it "
-                f"holds a round of block {newest}: it is another chain; put the file of the old "
-                "one back, or remove the folder to begin anew"
+                f"simnet's chain in {self._state} ends at block {head}, but the state beside it "
+                f"has a round of block {newest}: it is another chain; restore the file of the old "
+                "chain, or remove the folder to start again"
             )
         self._sink.emit(
             Cautioned(
                 what="chain",
-                advice=f"its newest block is {head}, and {self._state} holds a round of block "
-                f"{newest}: waiting until the chain is there; if it does not come nearer, look "
-                "whether --network and --state-dir belong together",
+                advice=f"its newest block is {head}, but {self._state} has a round of block "
+                f"{newest}: waiting until the chain reaches it; if it makes no progress, check "
+                "that --network and --state-dir belong together",
             )
         )
         async for block in self._chain.blocks():

@@ -1,4 +1,4 @@
-"""Take open rounds, oldest first, when their models are there, and see them through."""
+"""Actor that scores open rounds, the oldest first, once their models are on disk."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sn37.domain.schedule.schedule import Schedule
 
 
 class Evaluator:
-    """Runs one round at a time; the chain is followed meanwhile.
+    """Actor that runs one round at a time, while others follow the chain.
 
-    Whatever else the device is used for gives way to it.
+    All other work on the device gives way to it.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Evaluator:
                     await self._runner.run(opened.plan)
 
     def _ready(self, block: Block) -> tuple[OpenRound, ...]:
-        """Rounds whose models are there, or whose time to arrive is over."""
+        """Return the rounds whose models are on disk or whose grace time is over."""
         rounds = sorted(
             self._keeper.state.open_rounds.values(),
             key=lambda r: (r.plan.key.sync_block, r.plan.key.competition),

@@ -1,4 +1,4 @@
-"""Download and verify submissions: those of the next rounds, several at a time."""
+"""Actor that downloads and verifies the submissions of the next rounds, several at a time."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from sn37.ports.errors import ChainUnavailable, ModelNotPublic, ModelRejected, S
 from sn37.ports.model_store import ModelStore
 from sn37.ports.telemetry import EventSink
 
-MAX_TRANSFERS = 4  # at a time; one of them can fill a line of 1 Gbit/s
-SLOW_BLOCKS = 100  # after 20 minutes a transfer no longer holds up those behind it,
-MAX_ALL_TRANSFERS = 12  # until there are so many
+MAX_TRANSFERS = 4  # at the same time; one of them can fill a line of 1 Gbit/s
+SLOW_BLOCKS = 100  # after 20 minutes a transfer does not count towards MAX_TRANSFERS
+MAX_ALL_TRANSFERS = 12  # slow ones included
 PAUSE_BLOCKS = Backoff(1, 32)  # between two attempts at one repository: up to 6 minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Transfer:
     task: asyncio.Task[None]
-    began: Block  # the head at that time
+    began: Block  # the head at the start
 
 
 class Fetcher:
-    """Brings the submissions of the next rounds to disk, the soonest first.
+    """Actor that downloads the submissions of the next rounds, the soonest first.
 
-    A repository that cannot be read yet is asked again after 1, 2, 4, ... blocks: publishing
-    follows the commitment by seconds, so nobody is punished for it.
+    A repository that cannot be read yet is tried again after 1, 2, 4, ... blocks. Miners publish
+    seconds after they commit, so this has no other consequence.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class Fetcher:
         self._heads = heads
         self._schedule = schedule
         self._sink = sink
-        self._num_attempts: dict[EntryKey, int] = {}  # in a row that failed
+        self._num_attempts: dict[EntryKey, int] = {}  # failed ones in a row
         self._not_before: dict[EntryKey, Block] = {}
-        self._unreadable: set[EntryKey] = set()  # when they were last asked for
+        self._unreadable: set[EntryKey] = set()  # at the last attempt
         self._under_way: dict[EntryKey, _Transfer] = {}
         self._expected: tuple[tuple[object, ...], tuple[Expected, ...]] = ((), ())
 
@@ -76,16 +76,16 @@ class Fetcher:
                 await self._follow(head, group)
 
     async def _follow(self, head: BlockRef, group: asyncio.TaskGroup) -> None:
-        """Keep transfers going until nothing is left to do, or a newer head is there.
+        """Run transfers until nothing is left to do, or a newer head arrives.
 
-        A simulated chain makes no newer head while this is busy.
+        A simulated chain makes no new head while this is busy.
         """
         metagraph: Metagraph | None = None
         while not self._heads.behind:
             if not self._is_all_here():
                 try:
                     metagraph = metagraph or await self._chain.metagraph(head)
-                except ChainUnavailable as error:  # what is under way goes on
+                except ChainUnavailable as error:  # running transfers continue
                     pause_s = float(BLOCK_SECONDS)
                     self._sink.emit(
                         Degraded(what=Dependency.CHAIN, error=str(error), retry_in_s=pause_s)
@@ -96,12 +96,12 @@ class Fetcher:
                 return
             newer = group.create_task(self._heads.until_behind())
             tasks = [transfer.task for transfer in self._under_way.values()]
-            with step("waiting for transfers", within_s=math.inf):  # each has a limit of its own
+            with step("waiting for transfers", within_s=math.inf):  # each has its own limit
                 await asyncio.wait([newer, *tasks], return_when=asyncio.FIRST_COMPLETED)
             newer.cancel()
 
     def _start_due(self, head: BlockRef, metagraph: Metagraph, group: asyncio.TaskGroup) -> None:
-        """Begin as many transfers as there may be, in the order in which they are expected."""
+        """Start as many transfers as are allowed, in the order in which they are expected."""
         block = head.number
         late = [t for t in self._under_way.values() if block - t.began >= SLOW_BLOCKS]
         free = min(MAX_TRANSFERS + len(late), MAX_ALL_TRANSFERS) - len(self._under_way)
@@ -123,7 +123,7 @@ class Fetcher:
         )
 
     def _coming(self, head: BlockRef, metagraph: Metagraph) -> tuple[Expected, ...]:
-        """Who is expected, worked out anew when something that it follows from has changed."""
+        """Return the expected submissions, computed again when an input has changed."""
         state, sync = self._keeper.state, self._schedule.timing.sync_block(head.number)
         basis = (
             *(sync, metagraph.neurons, frozenset(self._unreadable)),
@@ -154,7 +154,7 @@ class Fetcher:
             del self._under_way[expected.key]
 
     async def _settle(self, submission: Submission, limits: ModelConstraints, block: Block) -> None:
-        """Bring one submission's files, or record why not, or when to ask again."""
+        """Fetch one submission's files, or record why not, or when to try again."""
         commitment = submission.commitment
         self._unreadable.discard(commitment.key)
         try:
@@ -174,7 +174,7 @@ class Fetcher:
             await self._accept(commitment.key, artifact, self._now(block))
 
     def _now(self, began: Block) -> Block:
-        """The newest block: a transfer may take hours."""
+        """Return the newest block, because a transfer may take hours."""
         return began if (newest := self._heads.newest) is None else newest.number
 
     def _check_copy(self, commitment: Commitment) -> None:
@@ -196,7 +196,7 @@ class Fetcher:
         commitment = submission.commitment
         if error.reason is Reason.DIGEST_MISMATCH:
             others = self._keeper.state.submissions.values()
-            # Told as if the original had been verified before, which it may or may not be yet.
+            # The message is the same whether or not the original is verified yet.
             if (original := copied_from(commitment, [s.commitment for s in others])) is not None:
                 error = _copied(original)
         reason, detail = error.reason, str(error)
@@ -208,7 +208,7 @@ class Fetcher:
         self._sink.emit(SubmissionRefused(key=commitment.key, reason=reason, detail=detail))
 
     def _pause(self, key: EntryKey, block: Block) -> int:
-        """Blocks until this one is asked for again: doubled with every attempt."""
+        """Return the blocks until the next attempt; they double with every attempt."""
         self._num_attempts[key] = self._num_attempts.get(key, 0) + 1
         pause = int(PAUSE_BLOCKS.after(self._num_attempts[key]))
         self._not_before[key] = Block(block + pause)

@@ -1,4 +1,4 @@
-"""Follow the chain, and have the next submissions on disk before they are due."""
+"""Actor that follows the chain and records new commitments."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Reads the commitments of every new head and hands the head on.
+    """Actor that reads the commitments of every new head, then publishes the head.
 
-    It does nothing slow, so that a commitment is noticed within one block of its
-    finalization while other actors fetch and score.
+    It does nothing slow, so it sees a commitment within one block of its finalization while
+    other actors fetch and score.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Follower:
         self._timing = schedule.timing
         self._clock = clock
         self._sink = sink
-        self._read_at = 0.0  # by the clock; of the newest head
+        self._read_at = 0.0  # monotonic time at which the newest head was read
         self._book: CommitmentBook | None = None
 
     async def run(self) -> None:

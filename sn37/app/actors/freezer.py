@@ -1,4 +1,4 @@
-"""Read the live sources and freeze their rows before the block that seeds the draw."""
+"""Actor that reads the live sources and freezes their rows before the seed exists."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from sn37.ports.errors import DatasetUnavailable
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
-SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
+SHOWN_ROWS = 20  # ids per reason in the event about rows set aside
 
 
 class Freezer:
-    """Collects the pools of the next round in the last blocks before its sync block.
+    """Actor that collects the pools of the next round in the last blocks before its sync block.
 
-    Whatever is not complete when that block exists is thrown away: rows added once the seed
-    is known must not count (attack 42). The validator then sits the round out.
+    A pool that is not complete when that block exists is discarded, because rows added after
+    the seed is known must not count (attack 42). The validator then sits the round out.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Freezer:
         self._schedule = schedule
         self._timing = schedule.timing
         self._sink = sink
-        self._frozen: dict[CompetitionId, Block] = {}  # the newest sync block of each
+        self._frozen: dict[CompetitionId, Block] = {}  # newest sync block
 
     async def run(self) -> None:
         async for head in self._heads:
@@ -83,7 +83,7 @@ class Freezer:
             )
             return
         head = await self._chain.head()
-        # Another actor may have heard of the sync block before this answer came.
+        # Another actor may have seen the sync block before this answer arrived.
         newest = max(r.number for r in (head, self._heads.newest) if r is not None)
         if newest >= key.sync_block:
             return  # too late
@@ -93,7 +93,7 @@ class Freezer:
             self._tell(key, task, found)
 
     def _blocks_to_next_read(self, sync: Block) -> int:
-        """At the next block, or else in the last blocks before the next round."""
+        """Return the wait for the next read: one block, or until the next round's last blocks."""
         newest = self._heads.newest
         if newest is None or newest.number + 1 < sync:
             return 1

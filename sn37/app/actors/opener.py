@@ -1,4 +1,4 @@
-"""Fix everything a round depends on, once its sync block is finalized."""
+"""Actor that opens a round once its sync block is finalized, and fixes its inputs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from sn37.ports.telemetry import EventSink
 
 
 class RoundOpener:
-    """Opens each competition's round at its sync block, or sits it out.
+    """Actor that opens each competition's round at its sync block, or sits it out.
 
-    Only rounds whose pools this validator froze in time are opened. What they need of the
-    chain is read here and stored, because nodes forget old states.
+    It opens only rounds whose pools this validator froze in time. It reads and stores all that
+    they need from the chain, because nodes forget old states.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class RoundOpener:
         self._heads = heads
         self._schedule = schedule
         self._sink = sink
-        self._first: Block | None = None  # head at which this process began to watch
+        self._first: Block | None = None  # first head that this process saw
 
     async def run(self) -> None:
         async for head in self._heads:
@@ -76,7 +76,7 @@ class RoundOpener:
         if any(k.competition == key.competition for k in self._keeper.state.open_rounds):
             # The champion at the start of this round is not known yet.
             if head >= key.sync_block + self._schedule.timing.files_grace:
-                await self._sit_out(key, Reason.OVERRUN, "the round before it is not finished")
+                await self._sit_out(key, Reason.OVERRUN, "the previous round is not finished")
             return
         pools = await self._store.pools(key)
         missed = [t.name for t in live_tasks(rules) if t.name not in pools]
@@ -113,7 +113,7 @@ class RoundOpener:
             ),
         )
         if self._is_known(key):
-            return  # an outage kept us here until it had been scored as a missed round
+            return  # after a long outage it was already scored as a missed round
         await self._keeper.open_round(plan)
         self._sink.emit(RoundOpened(plan=plan))
 

@@ -1,4 +1,4 @@
-"""Keep history for as long as the operator wants, and for as long as rules need it."""
+"""Actor that removes history once neither the operator nor the rules need it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from sn37.ports.clock import Clock
 log = logging.getLogger(__name__)
 
 BLOCKS_PER_DAY = 86_400 // BLOCK_SECONDS
-ROUNDS_PER_HEAD = 10  # a long history is shortened within hours, and no step waits for long
+ROUNDS_PER_HEAD = 10  # prunes a long history within hours, without delaying other steps
 
 
 def require_enough_history(days: int, schedule: Schedule) -> None:
-    """Make sure that rounds are kept whole for as long as the rules look back.
+    """Check that rounds are kept completely for as long as the rules look back.
 
     Raises:
-        CommandError: They are not; says how long is enough.
+        CommandError: They are not; the message says how many days are enough.
     """
     needed_blocks = max(WINDOW_ROUNDS * schedule.timing.cadence, CHALLENGE_BLOCKS)
     needed = math.ceil(needed_blocks / BLOCKS_PER_DAY)
     if days < needed:
         raise CommandError(
-            f"--keep-history {days}: standings rest on the last {WINDOW_ROUNDS} rounds; give at "
+            f"--keep-history {days}: standings need the last {WINDOW_ROUNDS} rounds; give at "
             f"least {needed} days"
         )
 
 
 class Forgetter:
-    """Removes, after each round, what has become too old, oldest first.
+    """Actor that removes old history after each round, the oldest first.
 
-    Whatever is removed, every later round ends as it would have ended: see
-    ``domain.forgetting``. A kill in between leaves some of it for the next start.
+    No later round depends on the removed records, see ``domain.records.history_pruning``. After
+    a kill the next start removes the rest.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Forgetter:
         self._heads = heads
         self._clock = clock
         self._keep_blocks = keep_days * BLOCKS_PER_DAY
-        # The newest round after which nothing was left to remove: what to keep follows from it.
+        # The newest round at which nothing was left to remove; it decides what to keep.
         self._done: dict[CompetitionId, RoundKey] = {}
 
     async def run(self) -> None:
@@ -77,5 +77,5 @@ class Forgetter:
                     break
                 log.info("competition %s: history of round %s removed", competition, found)
             else:
-                return  # there is more; go on at the next head
+                return  # continue at the next head
         self._done[competition] = newest

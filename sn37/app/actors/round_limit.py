@@ -1,4 +1,4 @@
-"""When a run with ``--rounds`` is over."""
+"""Actor that ends a run with ``--rounds``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sn37.domain.schedule.schedule import Schedule
 def is_reached(
     state: ValidatorState, schedule: Schedule, *, rounds: int, block: Block, offline: bool = False
 ) -> bool:
-    """Whether every competition has that many scored rounds, and their weights are on chain.
+    """True if every competition has that many scored rounds and their weights are on chain.
 
-    Rounds of earlier runs with the same state count: a run that was cut short goes on. During
-    the warm-up no weights are due, and offline they never are.
+    Rounds of earlier runs with the same state count, so an interrupted run can continue. No
+    weights are due during the warm-up and offline.
     """
     held = {c.id: state.rounds.get(c.id, ()) for c in schedule.at(block)}
     wanted = {c: rounds - state.past.get(c, NO_HISTORY).num_judged for c in held}
     if any(len(finished) < wanted[c] for c, finished in held.items()):
-        return False  # asked at every block: without looking at each round
+        return False  # a shortcut, because this runs at every block
     scored = {
         c: [r.key.sync_block for r in finished if r.skipped is None] for c, finished in held.items()
     }
@@ -35,7 +35,7 @@ def is_reached(
 
 
 class Goal:
-    """An actor that returns, and so ends the run, once enough rounds are done."""
+    """Actor that returns, and so ends the run, once enough rounds are done."""
 
     def __init__(
         self,

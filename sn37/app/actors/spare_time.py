@@ -1,4 +1,4 @@
-"""What may be done while no round needs the validator, and gives way as soon as one does."""
+"""Spare time: work that runs while no round needs the validator, and is cancelled for one."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _T = TypeVar("_T")
 
 
 class GaveWay(Exception):
-    """Work in spare time was cancelled, or not begun, because a round comes first."""
+    """Work in spare time was cancelled or not started, because a round has priority."""
 
 
 class SpareTime:
-    """One piece of work at a time. A round that wants to be read or scored has it cancelled.
+    """Runner of one piece of work at a time, which a round cancels when it is read or scored.
 
-    Work has to be written so that it may be cancelled at any instruction, like everything that a
-    signal may end.
+    The work must tolerate a cancellation at any instruction, like everything that a signal may
+    end.
     """
 
     def __init__(self) -> None:
-        self._num_rounds = 0  # that are being read or scored, or wait for work to give way
+        self._num_rounds = 0  # rounds being read or scored, or waiting for work to give way
         self._work: asyncio.Task[Any] | None = None
 
     @asynccontextmanager
     async def withheld(self) -> AsyncIterator[None]:
-        """While this is open there is no spare time. It opens once other work has given way."""
+        """Open a context without spare time, once other work has given way."""
         self._num_rounds += 1
         try:
             if self._work is not None:
@@ -38,10 +38,10 @@ class SpareTime:
             self._num_rounds -= 1
 
     async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do the work, unless a round comes first.
+        """Do the work, unless a round needs the validator.
 
         Raises:
-            GaveWay: A round did.
+            GaveWay: A round needed the validator.
         """
         if self._num_rounds:
             work.close()
@@ -52,7 +52,7 @@ class SpareTime:
             await asyncio.wait({task})
         finally:
             self._work = None
-            if not task.done():  # whoever waits for it is cancelled
+            if not task.done():  # the caller was cancelled
                 task.cancel()
                 await asyncio.wait({task})
         if task.cancelled():

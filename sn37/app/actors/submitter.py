@@ -1,4 +1,4 @@
-"""Set weights: once after every round, from the standings of all competitions."""
+"""Actor that sets weights once after every round, from the standings of all competitions."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from sn37.ports.chain import Chain
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
-VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's name of it
+VERSION_REFUSED = "IncorrectWeightVersionKey"  # the chain's error code
 NOBODY_IS_PAID = (
-    f"no competition had a champion in the last {WINDOW_ROUNDS} rounds, and the schedule names no "
-    "hotkey to burn to: the weights sent before are sent again, so that this validator stays "
-    "active; see why rounds are sat out, or have the subnet's schedule name a hotkey as burn"
+    f"no competition had a champion in the last {WINDOW_ROUNDS} rounds, and the schedule has no "
+    "burn hotkey: the previous weights are sent again, so that this validator stays "
+    "active; find out why rounds are sat out, or set burn in the subnet's schedule"
 )
-RETRY_BLOCKS = 25  # 5 minutes; an extrinsic that is still on its way has expired by then
+RETRY_BLOCKS = 25  # 5 minutes; a pending extrinsic has expired by then
 
 
 class Submitter:
-    """Sends weights when every competition has finished the newest sync block.
+    """Actor that sends weights when every competition has finished the newest sync block.
 
-    A round that takes longer than the cadence does not hold the weights back: the standings
-    known by then are sent, so that the validator keeps its place on the subnet. Offline it
-    takes heads like everybody else, since a simulated chain waits for it, and sends nothing.
+    A round that takes longer than the cadence does not delay the weights: the current standings
+    are sent, so that the validator keeps its place on the subnet. Offline it takes heads, because
+    a simulated chain waits for it, and sends nothing.
 
-    Whether the subnet takes this version's weights is asked at the start, so that it is known
-    before any are due; while it does not, none are composed.
+    At the start it checks whether the subnet accepts this version's weights, so that the operator
+    knows before any are due. While the subnet does not, no weights are sent.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Submitter:
         self._sink = sink
         self._offline = offline
         self._not_before = Block(0)
-        self._told: Mapping[CompetitionId, int] = {}  # of the warm-up
-        self._is_taken = False  # this version, as far as known
-        self._has_told = False  # that nobody can be paid
+        self._told: Mapping[CompetitionId, int] = {}  # warm-up as last reported
+        self._is_taken = False  # the subnet is known to accept this version
+        self._has_told = False  # reported that nobody can be paid
 
     async def run(self) -> None:
         before = [w for w in self._keeper.state.weights if w.extrinsic is not None]
@@ -70,14 +70,14 @@ class Submitter:
             if self._offline or head.number < self._not_before:
                 continue
             if not self._is_taken:
-                with step("asking which version's weights are taken"):
+                with step("checking which version's weights are accepted"):
                     await self._look_at_version(head)
             if self._is_taken and due is not None:
                 with step(f"setting the weights of block {due}"):
                     await self._submit(due, head)
 
     async def _look_at_version(self, head: BlockRef) -> None:
-        """Find out whether weights of this version are taken; if not, look again later."""
+        """Check whether weights of this version are accepted; if not, check again later."""
         try:
             required = (await self._chain.metagraph(head)).weights_version
             if why := outdated(required, sn37.__version__):
@@ -88,18 +88,18 @@ class Submitter:
             self._is_taken = True
 
     async def _expect(self, record: WeightsRecord) -> None:
-        """Have it reported what becomes of the weights that an earlier process sent."""
+        """Have the chain adapter report the result of weights that an earlier process sent."""
         assert record.extrinsic is not None
         try:
             await self._chain.expect_weights(
                 record.weights, extrinsic=record.extrinsic, evaluated_at=record.sync_block
             )
         except ChainUnavailable as error:
-            advice = f"whether those of block {record.sync_block} count is not known: {error}"
+            advice = f"unknown whether those of block {record.sync_block} count: {error}"
             self._sink.emit(Cautioned(what="weights", advice=advice))
 
     def _due(self, block: Block) -> Block | None:
-        """The sync block whose weights should be sent now."""
+        """Return the sync block whose weights should be sent now, if any."""
         timing, state = self._schedule.timing, self._keeper.state
         sync = timing.sync_block(block)
         due = sync if self._is_finished(sync) else Block(sync - timing.cadence)
@@ -137,7 +137,7 @@ class Submitter:
                 record = unsure
                 await self._expect(replace(record, extrinsic=extrinsic))
             elif unsure and head.number < unsure.sent_at + RETRY_BLOCKS:
-                return  # they may land yet; sent again, they would be on chain twice
+                return  # they may still be included; sent again, they would be on chain twice
             else:
                 await self._keeper.record_weights(record)
                 extrinsic = await self._chain.submit_weights(record.weights, evaluated_at=sync)
@@ -150,14 +150,14 @@ class Submitter:
         )
 
     def _tell_warm_up(self, head: Block) -> None:
-        """At the start, and then after every round."""
+        """Report the warm-up at the start, and then after every round."""
         left = warm_up(self._keeper.state, self._schedule, head)
         if left != self._told:
             self._told = left
             self._sink.emit(WarmingUp(rounds_left=left))
 
     def _tell_nobody_is_paid(self, head: Block) -> None:
-        """Once, until somebody is paid again."""
+        """Report once that nobody can be paid, until somebody is paid again."""
         state, schedule = self._keeper.state, self._schedule
         is_so = not warm_up(state, schedule, head) and pays_nobody(state, schedule, head)
         if is_so and not self._has_told:
@@ -165,7 +165,7 @@ class Submitter:
         self._has_told = is_so
 
     def _hold(self, head: Block, error: ChainUnavailable | WeightsRefused) -> None:
-        """Try again later: when the chain said it would take them, else soon."""
+        """Schedule the next attempt: at the block that the chain named, else soon."""
         permitted = error.next_block if isinstance(error, WeightsRefused) else None
         if isinstance(error, WeightsRefused) and error.code == VERSION_REFUSED:
             self._is_taken = False

@@ -1,1 +1,1 @@
-"""Deriving every decision again from what was recorded."""
+"""Audit: deriving every decision again from the records."""

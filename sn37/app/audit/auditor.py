@@ -1,4 +1,4 @@
-"""Derive everything a validator decided from what it recorded, and compare."""
+"""Audit of a state: derives all decisions again from the records and compares them."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ from sn37.ports.state_store import StateStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditResult:
-    """What was looked at, and what of it does not follow."""
+    """Number of audited records, and the differences that were found."""
 
     rounds: int
     receipts: int
     weights: int
     differences: tuple[Difference, ...]
-    forgotten: tuple[Forgotten, ...] = ()  # rounds of which only what is left was looked at
-    pairs: tuple[SignedPair, ...] = ()  # the cases of the crowns, when asked for
+    forgotten: tuple[Forgotten, ...] = ()  # rounds of which only the rest was audited
+    pairs: tuple[SignedPair, ...] = ()  # effect of each signer on the crowns, if requested
 
 
 class Auditor:
-    """Goes through a state from its first round on.
+    """Auditor of a state, from its first round on.
 
-    Losses have to be those of the signed receipts, verdicts and crowns what the schedule's
-    rules make of them, weights what the standings of the rounds known then call for.
+    Losses must equal those of the signed receipts. Verdicts and crowns must follow from them by
+    the schedule's rules. Weights must follow from the standings of the rounds known at that time.
     """
 
     def __init__(
@@ -76,17 +76,19 @@ class Auditor:
         self._verify = verify
 
     async def run(self, *, by_signer: bool = False) -> AuditResult:
-        """Every recorded round, row of weights and submission; linear in the number of rounds.
+        """Audit every recorded round, row of weights and submission.
+
+        Time is linear in the number of rounds.
 
         Args:
-            by_signer: Also show what each signer's rows do to the crowns.
+            by_signer: Also show the effect of each signer's rows on the crowns.
         """
         state = await self._store.load()
         found: list[Difference] = []
         num_receipts = 0
         beginning, began = state.beginning, ALL_ROUNDS
         if beginning is not None and beginning.way is ColdStart.RECEIPTS:
-            began = beginning.block  # what came before is another validator's
+            began = beginning.block  # earlier records are another validator's
         for competition, rounds in state.rounds.items():
             past = Past(competition, rounds, since=began)
             for result in rounds:
@@ -96,7 +98,7 @@ class Auditor:
                 try:
                     found += await self._round(where, state, result, past, receipts)
                 except ValueError as error:  # losses that no round can have
-                    found.append(Difference(where, "recorded", f"it cannot be: {error}"))
+                    found.append(Difference(where, "recorded", f"impossible: {error}"))
                     past.is_whole = False
             found += past.check(state.submissions.values())
         for record in state.weights:
@@ -171,7 +173,7 @@ class Auditor:
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
     ) -> list[Difference]:
-        """How it ended, from what it rests on."""
+        """Audit a complete round: derive its end from its records."""
         found: list[Difference] = []
         is_first_adopted = past.previous is None and state.beginning is not None
         if not is_first_adopted:
@@ -188,7 +190,7 @@ class Auditor:
             result.key.competition, Block(0)
         ):
             past.is_whole = False
-            return found  # adopted; what its crown rested on was not offered
+            return found  # adopted; the records behind its crown were not offered
         conclusion = conclude(
             opened,
             rules=rules,
@@ -212,7 +214,7 @@ class Auditor:
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
     ) -> list[Difference]:
-        """What was recorded of a round that was missed and scored later: evidence, no verdict."""
+        """Audit a missed round that was scored later, which has evidence but no verdict."""
         assert result.later is not None
         due = later_result(
             opened, rules, state.submissions, skipped=result.skipped, later=result.later
@@ -226,7 +228,7 @@ class Auditor:
         try:
             said = read_statement(signed, self._verify)
         except UnreadableStatement as error:
-            told = f"it cannot be believed: {error}"
+            told = f"it is not valid: {error}"
             return [*found, Difference(f"{where}, statement", "there", told)]
         stated = state_round(
             opened,
@@ -244,7 +246,7 @@ class Auditor:
         return found
 
     async def _absent(self, opened: OpenRound) -> PastEvidence:
-        """Evidence of those that are heard without taking part; they may have left long ago."""
+        """Return the evidence of competing entries that did not take part in the round."""
         plan = opened.plan
         absent = plan.heard - set(plan.entries)
         if not absent:
@@ -262,20 +264,20 @@ class Auditor:
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
     ) -> list[Difference]:
-        """What was signed of the whole round; rounds of an older version have no statement."""
+        """Audit the statement on the whole round; rounds of an older version have none."""
         signed = await self._store.statement(result.key)
         if signed is None:
             return []
         try:
             said = read_statement(signed, self._verify)
         except UnreadableStatement as error:
-            return [Difference(f"{where}, statement", "there", f"it cannot be believed: {error}")]
+            return [Difference(f"{where}, statement", "there", f"it is not valid: {error}")]
         past.hear(said)
         previous = None if past.previous is None else await self._store.statement(past.previous)
         due = state_round(
             opened,
             result,
-            submissions=said.submissions,  # as they were then
+            submissions=said.submissions,  # as they were at that time
             receipts=receipts,
             previous=previous,
             netuid=self._schedule.netuid,
@@ -286,7 +288,7 @@ class Auditor:
             else said.version,
         )
         if past.newest is None or past.newest.forgotten_at is not None:
-            due = replace(due, previous=said.previous)  # it was not adopted, or is gone
+            due = replace(due, previous=said.previous)  # that one was not adopted, or was pruned
         found = list(compare(f"{where}, statement", as_json(said), as_json(due)))
         if due.version > 1:
             found += check_soundness(where, opened, rules, result.champion)
@@ -313,7 +315,7 @@ class Auditor:
 def _when_it_counts(
     where: str, result: RoundResult, later: ScoredLater, state: ValidatorState
 ) -> Iterator[Difference]:
-    """It was recorded between two judged rounds, and the one after it is newer than itself."""
+    """Check that it was recorded between two judged rounds, the second newer than itself."""
     judged = [
         r.key.sync_block for r in state.rounds.get(result.key.competition, ()) if r.skipped is None
     ]
@@ -324,14 +326,14 @@ def _when_it_counts(
 
 
 def _is_own(state: ValidatorState, result: RoundResult) -> bool:
-    """Whether this validator drew the round's rows itself, when it was due."""
+    """True if this validator drew the round's rows itself, at the round's time."""
     if result.later is not None:
         return False
     return state.beginning is None or result.key.sync_block > state.beginning.block
 
 
 def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:
-    """The round began with the crown that the one before left, or with that of an heir."""
+    """Check that the round began with the previous round's crown, or with that of an heir."""
     plan, premises = opened.plan, opened.plan.premises
     told: list[tuple[str, object, object]] = []
     if premises is not None:
@@ -347,7 +349,7 @@ def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Differe
         elif past.knows_defences or not is_kept:
             told.append(("missed defences", premises.missed_defences, missed))
         told.append(("shielded", premises.is_shielded, shielded))
-        # It may have become ineligible in between: the heir has evidence, or nobody has.
+        # The champion may have become ineligible in between: then an heir has evidence, or none.
         if not is_kept and plan.champion not in {*past.evidence, None}:
             told.append(("champion before", plan.champion, past.crown))
     elif plan.champion is not None:
@@ -357,5 +359,5 @@ def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Differe
 
 
 def _without_words(result: RoundResult) -> RoundResult:
-    """Explanations may be worded differently by another version."""
+    """Return the result without explanations, which other versions may word differently."""
     return replace(result, entries=tuple(replace(e, detail="") for e in result.entries))

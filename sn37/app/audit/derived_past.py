@@ -1,4 +1,4 @@
-"""What an audit has derived of a competition's rounds so far."""
+"""State of an audit: facts derived from a competition's rounds so far."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from sn37.domain.submission.submission import Submission, Verdict
 
 @dataclass(slots=True)
 class Past:
-    """One competition, round after round. Evidence is held until its entry takes part no more."""
+    """One competition, round by round. Evidence is held until its entry's last round."""
 
     competition: CompetitionId
     rounds: Sequence[RoundResult]
-    since: Block  # the block at which this state began; rounds before were adopted
-    newest: RoundResult | None = None  # of those that were judged
-    former: EntryKey | None = None  # who held the crown last
+    since: Block  # the block at which this state began; earlier rounds were adopted
+    newest: RoundResult | None = None  # newest judged round
+    former: EntryKey | None = None  # last holder of the crown
     num_judged: int = 0
     defences: tuple[bool, ...] = ()  # of the champion, as in ``History``
     knows_defences: bool = True  # its reign began here, or all of its last rounds are here
-    counts_defences: bool = False  # the newest round does
+    counts_defences: bool = False  # the newest round counts them
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
-    forgotten: Block | None = None  # the newest round of which only what was left is known
+    forgotten: Block | None = None  # the newest forgotten round
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
-    # Rounds that were scored later: after which judged round each counts, and its evidence until
-    # then.
+    # For each round scored later: the judged round after which it counts, and until then its
+    # evidence.
     counts_after: dict[Block, Block] = field(default_factory=dict)
     later: dict[Block, dict[EntryKey, tuple[float, ...]]] = field(default_factory=dict)
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)  # of the rounds so far
@@ -53,7 +53,7 @@ class Past:
     _last: dict[EntryKey, Block] = field(default_factory=dict)  # round in which it took part
 
     def __post_init__(self) -> None:
-        # What a validator makes of the submissions of adopted rounds is its own.
+        # For adopted rounds, the changes of submissions are the other validator's own.
         self.is_whole = all(r.key.sync_block >= self.since for r in self.rounds)
         self.knows_defences = self.is_whole
         for round_ in self.rounds:
@@ -71,10 +71,10 @@ class Past:
         return self.newest.key if self.newest is not None else None
 
     def of(self, plan: RoundPlan, stored: PastEvidence) -> PastEvidence:
-        """Evidence of the rounds so far, for those that are heard in the next.
+        """Return evidence of the rounds so far, for the entries that compete in the next.
 
         Args:
-            stored: Evidence of those that do not take part any more, later rounds included.
+            stored: Evidence of entries that no longer take part, later rounds included.
         """
         sync_block = plan.key.sync_block
         for block in [b for b in self.later if self.counts_after[b] < sync_block]:
@@ -92,7 +92,7 @@ class Past:
         return PastEvidence(by_entry=held, origins=self.origins)
 
     def add(self, opened: OpenRound, result: RoundResult, rules: Competition) -> None:
-        """One more round, as it was recorded.
+        """Add one more round, as it was recorded.
 
         Raises:
             ValueError: Its losses are not those of the blocks of a round.
@@ -116,7 +116,7 @@ class Past:
             del self.evidence[key]
 
     def add_later(self, opened: OpenRound, later: ScoredLater, rules: Competition) -> None:
-        """One that was missed, as it was recorded. It changes nothing but evidence.
+        """Add a missed round, as it was recorded. It changes only evidence.
 
         Raises:
             ValueError: Its losses are not those of the blocks of a round.
@@ -131,7 +131,7 @@ class Past:
         }
 
     def conclude(self, plan: RoundPlan, conclusion: Conclusion) -> None:
-        """What the last round changed of submissions."""
+        """Apply the last round's changes to submissions."""
         self.retired.update(conclusion.beaten)
         for key, outcome in conclusion.outcomes.items():
             if outcome.reason is Reason.RACED_OUT:
@@ -148,18 +148,18 @@ class Past:
                 self.timeouts[key] += outcome.reason is Reason.TIMEOUT
 
     def hear(self, statement: RoundStatement) -> None:
-        """What was signed of submissions after the last round."""
+        """Add the signed statement on submissions after the last round."""
         if statement.key.sync_block < self.since:
             return
         self.said.update((s.commitment.key, s) for s in statement.submissions)
         self.listed.update((r.key, r) for r in statement.listed)
 
     def _is_known_since(self, block: Block) -> bool:
-        """Whether all rounds after ``block`` are here, with what they changed."""
+        """True if all rounds after ``block`` are here, with their changes."""
         return self.forgotten is None or block > self.forgotten
 
     def check(self, submissions: Collection[Submission]) -> Iterator[Difference]:
-        """Whether the recorded submissions are what the rounds made of them."""
+        """Compare the recorded submissions with those that follow from the rounds."""
         copies = duplicates_of(submissions, entered=history_of(self.rounds).entered)
         for submission in submissions:
             key = submission.commitment.key
@@ -171,7 +171,7 @@ class Past:
                     submission,
                     retired=key in self.retired,
                     failures=self.failures[key],
-                    duplicate_of=None,  # worked out whenever it is asked for
+                    duplicate_of=None,  # computed whenever it is needed
                 )
                 yield from compare(where, as_json(submission), as_json(due))
             if submission.artifact is not None:
@@ -186,11 +186,11 @@ class Past:
             if (row := self.listed.get(key)) is not None:
                 yield from _as_listed(where, submission, row)
                 if row.verdict is Verdict.DUPLICATE and key not in copies:
-                    yield Difference(where, "a duplicate", "nobody committed its tensors before")
+                    yield Difference(where, "a duplicate", "no earlier commitment has its tensors")
 
 
 def _as_said(where: str, recorded: Submission, said: Submission) -> Iterator[Difference]:
-    """Compare with what was signed; files may have come since, and a clock started anew."""
+    """Compare with the signed statement; files may have arrived since, or a clock restarted."""
     if said.artifact is None:
         said = replace(said, artifact=recorded.artifact)
     if said.missed_rounds >= MAX_MISSED_ROUNDS and recorded.missed_rounds == 0:
@@ -199,7 +199,7 @@ def _as_said(where: str, recorded: Submission, said: Submission) -> Iterator[Dif
 
 
 def _as_listed(where: str, recorded: Submission, row: EntryResult) -> Iterator[Difference]:
-    """Compare with the row of an entry that was not scored: its repository, and why."""
+    """Compare repository and reason with the row of an entry that was not scored."""
     yield from compare(f"{where}, repo", recorded.commitment.model.repo, row.repo)
     is_refused = row.verdict is Verdict.REJECTED and recorded.rejection is not None
     if is_refused and (row.reason == recorded.rejection) != (row.detail == recorded.detail):

@@ -1,4 +1,4 @@
-"""Where two values of the domain differ, field by field."""
+"""Differences between two domain values, field by field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sn37.domain.canonical import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place at which what is recorded is not what follows from the rest."""
+    """One place at which a record differs from the value derived from other records."""
 
     where: str
     recorded: str
@@ -21,7 +21,7 @@ class Difference:
 
 
 def compare(where: str, recorded: JsonValue, derived: JsonValue) -> Iterator[Difference]:
-    """Each innermost field that differs, numbers to their last digit."""
+    """Yield each innermost field that differs; numbers are compared to their last digit."""
     if isinstance(recorded, dict) and isinstance(derived, dict):
         for name in sorted({*recorded, *derived}):
             yield from compare(f"{where}, {name}", recorded.get(name), derived.get(name))

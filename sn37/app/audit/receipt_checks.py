@@ -1,4 +1,4 @@
-"""The signed receipts of a round against what the round recorded."""
+"""Checks of a round's signed receipts against its records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def check_receipts(
     fingerprint: Digest,
     verify: VerifySignature,
 ) -> Iterator[Difference]:
-    """Every scored entry has one receipt, signed, that says what was recorded; no other has."""
+    """Check that each scored entry has one signed receipt that matches the records.
+
+    No other entry may have one.
+    """
     key = opened.plan.key
     round_ = f"competition {key.competition}, sync block {key.sync_block}"
     signed: dict[EntryKey, dict[str, JsonValue]] = {}
@@ -40,7 +43,7 @@ def check_receipts(
             document = cast("dict[str, JsonValue]", json.loads(receipt.document))
             entry = EntryKey(Hotkey(str(document["hotkey"])), Block(int(str(document["block"]))))
         except (KeyError, TypeError, ValueError) as error:
-            yield Difference(where, "there", f"it cannot be read: {error!r}")
+            yield Difference(where, "there", f"unreadable: {error!r}")
             continue
         if entry in signed:
             yield Difference(where, f"of {entry.hotkey}", "a second one")
@@ -68,9 +71,9 @@ def check_receipts(
 def check_draws(
     opened: OpenRound, drawn: Sequence[DrawnRows], rules: Competition
 ) -> Iterator[Difference]:
-    """What is kept of the draws is what the plan's digest was taken of.
+    """Check that the stored draws have the plan's digest.
 
-    Nothing is kept of rounds that were adopted from others or have been forgotten.
+    No draws are stored for rounds that were adopted from others or were forgotten.
     """
     if not drawn:
         return
@@ -90,12 +93,12 @@ def check_screening(
     *,
     is_due: bool = False,
 ) -> Iterator[Difference]:
-    """The base model's losses make of the draw and its reserve what the round was scored on.
+    """Check that the round's rows follow from the base model's losses on draw and reserve.
 
     Args:
-        manifest: The rows that it was scored on; tasks of which nothing is kept are left out.
-        is_due: Whether the round must have been screened where the schedule names a base model.
-            One that was scored again on another validator's rows was screened there.
+        manifest: The rows that the round was scored on, without tasks whose rows are not stored.
+        is_due: The round must have been screened if the schedule names a base model. False for
+            a round scored again on another validator's rows, because it was screened there.
     """
     key, screenings = opened.plan.key, opened.plan.screenings
     where = f"competition {key.competition}, sync block {key.sync_block}, rows"
@@ -126,7 +129,7 @@ def _due(
     rules: Competition,
     fingerprint: Digest,
 ) -> dict[str, JsonValue]:
-    """What a receipt has to say; what nothing else knows, as it says it itself."""
+    """Return the expected receipt; facts that no other record has are taken from the receipt."""
     artifact, plan = submission.artifact, opened.plan
     blocks = opened.journal.get(submission.commitment.key, ())
     receipt = Receipt(
@@ -147,7 +150,7 @@ def _due(
     )
     own = {"code_version"}
     if plan.premises is None:
-        own.add("schedule_fingerprint")  # of a version before, whose schedules had other fields
+        own.add("schedule_fingerprint")  # from an older version, whose schedules had other fields
     if not drawn:
         own |= {"manifest", "pools"}
     if submission.commitment.key not in opened.environments:
@@ -156,7 +159,7 @@ def _due(
 
 
 def _digest_of(manifest: JsonValue, rules: Competition) -> Digest:
-    """As ``sampling.manifest_digest`` has it, of a receipt's manifest."""
+    """Return the digest of a receipt's manifest, as ``sampling.manifest_digest`` does."""
     held = manifest if isinstance(manifest, dict) else {}
     rows = [(t.name, row) for t in rules.tasks for row in _elements(held.get(t.name))]
     return canonical_digest([[task, *_elements(row)] for task, row in rows])

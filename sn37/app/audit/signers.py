@@ -1,4 +1,4 @@
-"""What each signer's rows do to the crowns of a state: shown, not judged."""
+"""Effect of each signer's rows on the crowns of a state, for information only."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from sn37.ports.state_store import StateStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedPair:
-    """A challenger against a champion, signer by signer."""
+    """Comparison of a challenger with a champion, signer by signer."""
 
     competition: CompetitionId
     champion: Hotkey
     challenger: Hotkey
     took_the_crown: bool
-    # Logarithms of the evidence on the rows that count; ``None`` where none do.
+    # Logarithms of the evidence on the rows that count; ``None`` if no rows count.
     log_e: float | None = None
-    even_log_e: float | None = None  # no signer's rows speak louder than the median signer's
+    even_log_e: float | None = None  # no signer counts for more than the median one
     signers: tuple[SignerCase, ...] = ()  # none where no row of theirs was signed
 
 
 async def pairs_by_signer(
     store: StateStore, schedule: Schedule, state: ValidatorState
 ) -> tuple[SignedPair, ...]:
-    """Of each competition: the champion against its predecessor, and those that challenge it.
+    """Compare each competition's champion with its predecessor and with its challengers.
 
-    Challengers are those that the newest judged round scored. Samples count as in that round, and
-    those of the last coronation as in the round that decided it.
+    Challengers are the entries that the newest judged round scored. Samples count as in that
+    round; for the last coronation they count as in the round that decided it.
     """
     found: list[SignedPair] = []
     for rounds in state.rounds.values():
@@ -79,7 +79,7 @@ async def _pair(
     later: Collection[Block],
     took_the_crown: bool,
 ) -> SignedPair:
-    """By the rounds up to this one, less those that were scored ``later``, and its rules."""
+    """Compare by the rounds up to this one, without those scored ``later``, and by its rules."""
     competition, last = round_.key.competition, round_.key.sync_block
     pair = SignedPair(
         competition=competition,

@@ -1,4 +1,4 @@
-"""Controls and second opinions of a round against the rules that they follow."""
+"""Checks of a round's controls and second opinions against the rules."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class StrayControls(ValueError):
 def check_soundness(
     where: str, opened: OpenRound, rules: Competition, winner: EntryKey | None
 ) -> Iterator[Difference]:
-    """What a round of version 2 has to hold beside its losses.
+    """Check the records that a round of version 2 must have besides its losses.
 
     Args:
-        winner: Who holds the crown after it.
+        winner: The holder of the crown after it.
     """
     seed = opened.plan.manifest_digest
     for key, blocks in opened.journal.items():
@@ -43,7 +43,7 @@ def check_soundness(
         return
     given, verdict = opened.opinions.get(winner), opened.outcomes[winner].verdict
     if verdict is Verdict.SCORED and (given is None or given.view is not View.AGREES):
-        yield Difference(f"{where}, crown", f"passed to {winner.hotkey}", "nobody checked it")
+        yield Difference(f"{where}, crown", f"passed to {winner.hotkey}", "it was not checked")
 
 
 def by_block(
@@ -52,13 +52,13 @@ def by_block(
     rules: Competition,
     seed: Digest,
 ) -> Mapping[SampleBlock, tuple[ControlLoss, ...]]:
-    """A receipt's controls, each with the block that it lies after.
+    """Return a receipt's controls by the block that they follow.
 
     Args:
         controls: ``None`` for a receipt of version 1, which has none.
 
     Raises:
-        StrayControls: There are more of them, or fewer, than the blocks have.
+        StrayControls: There are more or fewer controls than the blocks have.
     """
     if controls is None:
         return dict.fromkeys(blocks, ())

@@ -1,1 +1,1 @@
-"""Starting with an empty state from the records of other validators."""
+"""Cold start: starting with an empty state from the records of other validators."""

@@ -1,4 +1,4 @@
-"""What another validator offers as its history: read, and derived again from its losses."""
+"""Histories offered by other validators: reading them and deriving them again from losses."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import OfferRefused
 from sn37.ports.receipt_source import ReceiptSource
 
-# Of the stake of all that hold a permit. With the 64 permits of a subnet the mean is 1.6 %: who
-# has less than this holds one for little money.
+# Share of the stake of all permit holders. With a subnet's 64 permits the mean is 1.6 %, so a
+# validator below this share got its permit for little money.
 MIN_STAKE_PERCENT = 2
 
 
@@ -36,27 +36,27 @@ class OfferedHistory:
     """All rounds of one validator, whose crowns follow from its losses."""
 
     name: str  # of the source
-    validator: Hotkey  # who signed the newest statements
+    validator: Hotkey  # signer of the newest statements
     records: tuple[RoundRecord, ...]  # by sync block, then competition
-    submissions: Mapping[EntryKey, Submission]  # as the newest round that tells of them left them
-    # Per competition the coronation from which on all crowns were derived again.
+    submissions: Mapping[EntryKey, Submission]  # after the newest round that lists them
+    # Per competition, the coronation from which on all crowns were derived again.
     follows_from: Mapping[CompetitionId, Block]
 
 
 @dataclass(slots=True)
 class _Progress:
-    """One competition, as far as it was derived."""
+    """Progress of the derivation of one competition."""
 
     evidence: dict[EntryKey, dict[Block, tuple[float, ...]]] = field(default_factory=dict)
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
-    was_shielded: bool | None = None  # the champion; unknown where its crown was not derived
+    was_shielded: bool | None = None  # the champion; None where its crown was not derived
     before: ReadRound | None = None
-    later: list[ReadRound] = field(default_factory=list)  # scored later, and no evidence yet
+    later: list[ReadRound] = field(default_factory=list)  # scored later, not yet evidence
     retired: set[EntryKey] = field(default_factory=set)
 
 
 class HistoryReader:
-    """Reads offers, round by round, and derives every verdict and crown of them again."""
+    """Reader that derives every verdict and crown of an offer again, round by round."""
 
     def __init__(self, *, rounds: RoundReader, schedule: Schedule, rule: WinnerRule) -> None:
         self._rounds = rounds
@@ -66,19 +66,19 @@ class HistoryReader:
     async def read(
         self, source: ReceiptSource, *, metagraph: Metagraph, book: CommitmentBook
     ) -> OfferedHistory:
-        """The history that a source offers.
+        """Return the history that a source offers.
 
         Args:
-            metagraph: Of this subnet at the newest block, and so ``book``.
+            metagraph: Of this subnet at the newest block, like ``book``.
 
         Raises:
-            OfferRefused: It is not to be believed; one line says why.
+            OfferRefused: It is not valid; the message says why in one line.
             ReceiptsUnavailable, ChainUnavailable: It cannot be read now.
         """
         rounds: list[ReadRound] = []
         for key in await source.index():
             rounds.append(await self._rounds.read(key, await source.fetch(key)))
-            await asyncio.sleep(0)  # a long history must not stop the pulse
+            await asyncio.sleep(0)  # a long history must not block the heartbeat
         judged = [r for r in rounds if r.statement.later is None]
         by_competition = {
             c: [r for r in judged if r.statement.key.competition == c]
@@ -115,7 +115,7 @@ class HistoryReader:
     def _require_recent(
         self, rounds: Mapping[CompetitionId, Sequence[ReadRound]], head: BlockRef
     ) -> None:
-        """Every competition that runs has rounds, up to a little while ago."""
+        """Check that every active competition has recent rounds."""
         timing = self._schedule.timing
         oldest = timing.sync_block(head.number) - COLD_ROUNDS * timing.cadence
         for rules in self._schedule.at(head.number):
@@ -131,14 +131,14 @@ class HistoryReader:
     async def _derive(
         self, held: Sequence[ReadRound], later: Sequence[ReadRound]
     ) -> list[RoundRecord]:
-        """The records of one competition, each following from those before it.
+        """Return the records of one competition, each derived from those before it.
 
-        The crowns before the last coronation are taken as they are told: what they rested on
-        may lie before the first round that is offered, and nothing rests on them any more.
+        Crowns before the last coronation are not checked: their evidence may be older than the
+        first offered round, and no current crown depends on them.
 
         Args:
             held: The judged rounds.
-            later: Those that were missed and scored later, evidence for some of them.
+            later: Missed rounds that were scored later, evidence for some of them.
         """
         progress, records = _Progress(later=list(later)), list[RoundRecord]()
         follows_from = _last_coronation(held)
@@ -152,7 +152,7 @@ class HistoryReader:
                 past=past,
                 submissions=read.submissions,
                 rule=self._rule,
-                flags_copies=position >= follows_from,  # nobody asks for older flags
+                flags_copies=position >= follows_from,  # older flags are not needed
             )
             if position >= follows_from:
                 _require_same(read, derived, progress.retired)
@@ -166,7 +166,7 @@ class HistoryReader:
 
 
 def believable(metagraph: Metagraph) -> frozenset[Hotkey]:
-    """Who may be believed at all: a permit, and a fair part of the stake of those with one."""
+    """Return the validators that may be trusted: a permit, and enough of the holders' stake."""
     total = sum(n.stake_rao for n in metagraph.neurons if n.validator_permit)
     return metagraph.trusted_signers(min_stake_rao=total * MIN_STAKE_PERCENT // 100)
 
@@ -174,7 +174,10 @@ def believable(metagraph: Metagraph) -> frozenset[Hotkey]:
 def without_contradictions(
     found: Sequence[OfferedHistory], tell: Callable[[str], None]
 ) -> Sequence[OfferedHistory]:
-    """Those of validators that tell one story. Where two validators differ, that is told."""
+    """Return the histories of validators that do not contradict themselves.
+
+    Differences between two validators are reported.
+    """
     liars: set[Hotkey] = set()
     crowns: dict[RoundKey, tuple[OfferedHistory, RoundRecord]] = {}
     for history in found:
@@ -200,10 +203,10 @@ def _require_in_place(
     validator: Hotkey,
     submissions: Mapping[EntryKey, Submission],
 ) -> None:
-    """A round that was scored later is of the same validator, and evidence for newer rounds only.
+    """Check a round scored later: same validator, and evidence for newer rounds only.
 
     Raises:
-        OfferRefused: It is not.
+        OfferRefused: It is not so.
     """
     later, sync = read.statement.later, read.statement.key.sync_block
     blocks = [r.statement.key.sync_block for r in judged]
@@ -211,9 +214,9 @@ def _require_in_place(
     if read.published.statement.hotkey != validator:
         raise OfferRefused(f"{read.statement.key}: scored later by another validator")
     if later.after >= blocks[0] and later.after not in blocks:
-        raise OfferRefused(f"{read.statement.key}: it counts after a round that is not there")
+        raise OfferRefused(f"{read.statement.key}: it counts after a round that does not exist")
     if any(later.after < block < sync for block in blocks):
-        raise OfferRefused(f"{read.statement.key}: it counts in a round before it")
+        raise OfferRefused(f"{read.statement.key}: it counts in an earlier round")
     if strangers := read.opened.outcomes.keys() - submissions.keys():
         raise OfferRefused(
             f"{read.statement.key}: {min(strangers).hotkey} took part in no other round"
@@ -229,26 +232,25 @@ def _require_in_place(
 def _require_believable(
     rounds: Mapping[CompetitionId, Sequence[ReadRound]], metagraph: Metagraph
 ) -> Hotkey:
-    """Who vouches for all of it: each statement names the one before by its digest."""
+    """Return the validator that signed all of it: each statement names the previous digest."""
     signers = {held[-1].published.statement.hotkey for held in rounds.values()}
     if len(signers) != 1:
         raise OfferRefused(f"its newest statements are signed by {len(signers)} validators")
     (validator,) = signers
     neuron = metagraph.find(validator)
     if neuron is None or not neuron.validator_permit:
-        raise OfferRefused(f"{validator}, who signed it, has no validator permit")
+        raise OfferRefused(f"its signer {validator} has no validator permit")
     if validator not in believable(metagraph):
         raise OfferRefused(
-            f"{validator}, who signed it, has less than {MIN_STAKE_PERCENT} % of the validators' "
-            "stake"
+            f"its signer {validator} has less than {MIN_STAKE_PERCENT} % of the validators' stake"
         )
     return validator
 
 
 def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBook) -> None:
-    """Those that the chain still has; of the others at least the same in every round.
+    """Check commitments against the chain; those it no longer has must be equal in all rounds.
 
-    Places within a block are left out: who reads the chain knows them only while two
+    Positions within a block are not compared: a reader of the chain knows them only while two
     commitments share the block.
     """
     known: dict[EntryKey, Commitment] = {
@@ -265,14 +267,14 @@ def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBo
 
 
 def _require_next(progress: _Progress, read: ReadRound) -> None:
-    """The statement before is the one that this one names; the crown is handed on."""
+    """Check that a round names the previous statement and continues its crown."""
     before = progress.before
     if before is None:
         return
     if read.statement.previous != digest_of(before.published.statement.document):
         raise OfferRefused(
             f"{read.statement.key}: a round between {before.statement.key.sync_block} and it is "
-            "missing or has been exchanged"
+            "missing or was replaced"
         )
     fault = broken_succession(
         before.statement,
@@ -297,7 +299,7 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
         is_out = entry in lost or entry in derived.beaten or entry in retired
         if read.submissions[entry].retired != is_out:
             raise OfferRefused(
-                f"{read.statement.key}: {entry.hotkey} is retired without cause, or not"
+                f"{read.statement.key}: {entry.hotkey} is retired without cause, or wrongly not"
             )
 
 
@@ -317,7 +319,7 @@ def _add_evidence(progress: _Progress, read: ReadRound) -> None:
 
 
 def _count_later(progress: _Progress, sync_block: Block) -> None:
-    """What was scored later is evidence in the rounds that were opened afterwards."""
+    """Count rounds scored later as evidence in the rounds that were opened afterwards."""
     for read in tuple(progress.later):
         assert read.statement.later is not None
         if read.statement.later.after < sync_block:
@@ -334,13 +336,13 @@ def _record_of_missed(read: ReadRound, submissions: Mapping[EntryKey, Submission
 
 
 def _last_coronation(held: Sequence[ReadRound]) -> int:
-    """Position of the last round after which the crown was another's; 0 if there is none."""
+    """Return the position of the last round that changed the crown's holder; 0 if none did."""
     changed = (i for i, r in enumerate(held) if r.statement.champion != r.statement.winner)
     return max(changed, default=0)
 
 
 def _newest(rounds: Sequence[ReadRound]) -> Mapping[EntryKey, Submission]:
-    """What is adopted of submissions. Nobody is shut out for failures that we have not seen."""
+    """Return the submissions to adopt, without failures that this validator has not seen."""
     newest = {s.commitment.key: s for read in rounds for s in read.statement.submissions}
     return {
         key: replace(s, failures=min(s.failures, MAX_FAILURES - 1)) for key, s in newest.items()

@@ -1,4 +1,4 @@
-"""What is used of a validator whose receipts are not believed: on which rows it scored whom."""
+"""Manifests of a validator whose receipts are not trusted: its rows and its entries."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.ports.errors import OfferRefused
 from sn37.ports.receipt_source import ReceiptSource
 
-# Of each competition. With fewer, more than half of the warm-up would be left, and the next
-# validator that is offered may have published more.
+# Per competition. With fewer, more than half of the warm-up would remain, and the next offered
+# validator may have published more.
 MIN_ROUNDS = COLD_ROUNDS // 2
 
 
@@ -24,14 +24,14 @@ class OfferedManifests:
     """The newest rounds of one validator, as far as they can be read."""
 
     name: str  # of the source
-    validator: Hotkey  # who signed the newest
+    validator: Hotkey  # signer of the newest statements
     rounds: tuple[OfferedManifest, ...]  # by sync block, then competition
 
     def names(self, competition: CompetitionId) -> Sequence[EntryKey]:
-        """Whom to hear: who held the crown, the newest first, and who is still in the race.
+        """Return the entries to score: holders of the crown, newest first, then contenders.
 
-        Former champions are scored too: the crowns of the older rounds, which standings go by,
-        are theirs.
+        Former champions are scored too, because the crowns of older rounds are theirs, and these
+        decide the standings.
         """
         held = [
             r.statement
@@ -47,27 +47,27 @@ class OfferedManifests:
 
 
 class ManifestReader:
-    """Reads the newest rounds of an offer, each by itself."""
+    """Reader of the newest rounds of an offer, each independent of the others."""
 
     def __init__(self, *, rounds: RoundReader, schedule: Schedule) -> None:
         self._rounds = rounds
         self._schedule = schedule
 
     def is_due(self, head: Block) -> bool:
-        """Whether any competition has run for long enough."""
+        """True if any competition has run for long enough."""
         return any(self._is_old(c.id, head) for c in self._schedule.at(head))
 
     async def read(self, source: ReceiptSource, *, metagraph: Metagraph) -> OfferedManifests:
-        """The manifests that a source offers, of the competitions that run now.
+        """Return the manifests that a source offers, for the competitions that run now.
 
-        Its signer needs a permit, so that not everybody has us score models for days. How much
-        stake it has is all the same: nothing that it found is taken over.
+        Its signer needs a permit, so that not everyone can make this validator score models for
+        days. Its stake does not matter, because none of its results are used.
 
         Args:
             metagraph: Of this subnet at the newest block.
 
         Raises:
-            OfferRefused: Nothing of it can be used; one line says why.
+            OfferRefused: No part of it can be used; the message says why in one line.
             ReceiptsUnavailable, ChainUnavailable: It cannot be read now.
         """
         head, index = metagraph.at.number, await source.index()
@@ -78,7 +78,7 @@ class ManifestReader:
                     rounds.append(await self._rounds.read_manifest(key, await source.fetch(key)))
                 except OfferRefused as error:
                     unread.append(str(error))
-                await asyncio.sleep(0)  # many rounds must not stop the pulse
+                await asyncio.sleep(0)  # many rounds must not block the heartbeat
         rounds.sort(key=lambda r: (r.statement.key.sync_block, r.statement.key.competition))
         self.require_enough(Counter(r.statement.key.competition for r in rounds), head, unread)
         return OfferedManifests(
@@ -88,10 +88,10 @@ class ManifestReader:
     def require_enough(
         self, num_rounds: Mapping[CompetitionId, int], head: Block, problems: Sequence[str]
     ) -> None:
-        """Insist on enough rounds of every competition that has had so many.
+        """Check that there are enough rounds of every competition that has had that many.
 
         Raises:
-            OfferRefused: Says of which there are too few, and what became of the last.
+            OfferRefused: Names the competition with too few, and the last problem.
         """
         for rules in self._schedule.at(head):
             num = num_rounds.get(rules.id, 0)
@@ -103,7 +103,7 @@ class ManifestReader:
                 )
 
     def _newest(self, offered: Sequence[RoundKey], head: Block) -> Sequence[RoundKey]:
-        """The last twenty, unless even the last of them is long past."""
+        """Return the last twenty rounds, or none if even the last of them is too old."""
         timing = self._schedule.timing
         oldest = timing.sync_block(head) - COLD_ROUNDS * timing.cadence
         return offered[-COLD_ROUNDS:] if offered and offered[-1].sync_block >= oldest else ()
@@ -115,7 +115,7 @@ class ManifestReader:
 
 
 def _signer(rounds: Sequence[OfferedManifest], metagraph: Metagraph) -> Hotkey:
-    """Who signed the newest round of each competition."""
+    """Return the signer of the newest round of each competition."""
     newest = {r.statement.key.competition: r.signer for r in rounds}
     if len(set(newest.values())) != 1:
         raise OfferRefused(
@@ -124,5 +124,5 @@ def _signer(rounds: Sequence[OfferedManifest], metagraph: Metagraph) -> Hotkey:
     validator = next(iter(newest.values()))
     neuron = metagraph.find(validator)
     if neuron is None or not neuron.validator_permit:
-        raise OfferRefused(f"{validator}, who signed it, has no validator permit")
+        raise OfferRefused(f"its signer {validator} has no validator permit")
     return validator

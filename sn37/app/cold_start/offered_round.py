@@ -1,4 +1,4 @@
-"""One offered round, from a stranger's files to values: signed, complete, of this subnet."""
+"""Reading of one offered round from untrusted files: signed, complete, of this subnet."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ class ReadRound:
 
     @property
     def submissions(self) -> Mapping[EntryKey, Submission]:
-        """As the round left them."""
+        """Return the submissions as they are after the round."""
         return {s.commitment.key: s for s in self.statement.submissions}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedManifest:
-    """Which rows a round was scored on, and with whom. Whatever came of it is not looked at."""
+    """Rows and entries of an offered round. Its results are not read."""
 
     statement: RoundStatement
     signer: Hotkey
     rules: Competition
-    receipt: Receipt  # any of the round's; nothing but its manifest counts
+    receipt: Receipt  # any receipt of the round; only its manifest is used
 
 
 class RoundReader:
-    """Reads what another validator offers. Whatever is wrong with it ends in ``OfferRefused``."""
+    """Reader of rounds that another validator offers. Every fault raises ``OfferRefused``."""
 
     def __init__(
         self, *, chain: Chain, schedule: Schedule, fingerprint: Digest, verify: VerifySignature
@@ -65,7 +65,7 @@ class RoundReader:
         self._verify = verify
 
     async def read(self, key: RoundKey, offered: OfferedRound) -> ReadRound:
-        """The round that was offered as ``key``.
+        """Return the round that was offered as ``key``.
 
         Raises:
             OfferRefused: Says what is wrong, and where.
@@ -105,13 +105,12 @@ class RoundReader:
         return read
 
     async def read_manifest(self, key: RoundKey, offered: OfferedRound) -> OfferedManifest:
-        """The rows of the round that was offered as ``key``, and who took part.
+        """Return the rows of the round that was offered as ``key``, and its entries.
 
-        Losses may be whatever they are: of the receipts one that has the statement's manifest
-        is enough.
+        Losses are not checked: one receipt with the statement's manifest is enough.
 
         Raises:
-            OfferRefused: Its statement is none of this network, or no receipt has its manifest.
+            OfferRefused: Its statement is not of this network, or no receipt has its manifest.
             ChainUnavailable: Its sync block cannot be looked up.
         """
         rules = self._rules(key)
@@ -159,19 +158,19 @@ class RoundReader:
         head = (await self._chain.head()).number
         clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
         if max([key.sync_block, *clocks]) > head:
-            raise OfferRefused("its block does not exist yet, or one that it tells of")
+            raise OfferRefused("its block, or one that it mentions, does not exist yet")
         if statement.sync != await self._chain.block(key.sync_block):
-            raise OfferRefused("its block is not this chain's; it is of another network")
+            raise OfferRefused("its block is not on this chain; it is of another network")
 
 
 def _in_order(
     statement: RoundStatement, files: Iterable[bytes]
 ) -> tuple[tuple[Receipt, SignedReceipt], ...]:
-    """The receipts that the statement names, in its order.
+    """Return the receipts that the statement names, in its order.
 
     Raises:
-        OfferRefused: One is missing, or there is another.
-        UnreadableReceipt: A file is no receipt.
+        OfferRefused: A receipt is missing, or there is one more.
+        UnreadableReceipt: A file is not a receipt.
     """
     found: dict[Digest, tuple[Receipt, SignedReceipt]] = {}
     for data in files:
@@ -192,7 +191,7 @@ def _in_order(
 def _manifest(
     receipts: Sequence[tuple[Receipt, SignedReceipt]],
 ) -> Mapping[TaskName, tuple[tuple[str, Digest], ...]]:
-    """The rows that all of them are of; nothing where nobody was scored."""
+    """Return the rows of the receipts; empty if no entry was scored."""
     return receipts[0][0].manifest if receipts else {}
 
 
@@ -201,11 +200,11 @@ def _opened(
     receipts: Iterable[tuple[Receipt, SignedReceipt]],
     rules: Competition,
 ) -> OpenRound:
-    """The round as it was when all entries had an outcome.
+    """Return the round as it was when all entries had an outcome.
 
     Raises:
-        CannotRescore: A receipt does not hold what the competition draws.
-        OfferRefused: One is of an entry that was not scored, or scored in part, or they name
+        CannotRescore: A receipt does not have the samples that the competition draws.
+        OfferRefused: A receipt is of an entry that was not scored or only partly, or receipts name
             different signers.
     """
     scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
@@ -237,7 +236,7 @@ def _opened(
 def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:
     who = outcome.key.hotkey
     if outcome.reason not in (None, Reason.RACED_OUT):
-        raise OfferRefused(f"{who} was scored, and yet {outcome.reason}")
+        raise OfferRefused(f"{who} was scored, but has the reason {outcome.reason}")
     if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
         raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
     if not is_finite(blocks):

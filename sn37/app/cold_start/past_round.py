@@ -1,4 +1,4 @@
-"""A past round as it can be scored again: its rows, and the chain at its sync block."""
+"""Inputs for scoring a past round again: its rows, and the chain at its sync block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sn37.ports.errors import ChainUnavailable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastRound:
-    """What a round depends on but for who takes part in it."""
+    """Inputs of a round except for its entries."""
 
     key: RoundKey
     sync: BlockRef
@@ -30,18 +30,19 @@ class PastRound:
 
 
 class PastRounds:
-    """Reads the samples and the chain of rounds of which a manifest is offered."""
+    """Reader of the samples and the chain for rounds with an offered manifest."""
 
     def __init__(self, *, resampler: Resampler, chain: Chain) -> None:
         self._resampler = resampler
         self._chain = chain
 
     async def read(self, offered: OfferedManifest) -> PastRound:
-        """The round of a manifest, of whose rows the sync block's hash draws all but a few.
+        """Return the round of a manifest, if the sync block's hash draws all but a few of its rows.
 
         Raises:
-            OfferRefused: They were chosen otherwise.
-            CannotRecheck: A row is gone or has changed, or the chain has forgotten who was there.
+            OfferRefused: Its rows were chosen in another way.
+            CannotRecheck: A row is gone or has changed, or the chain no longer has the members
+                at that block.
         """
         key, rules = offered.statement.key, offered.rules
         where = str(key)
@@ -49,8 +50,8 @@ class PastRounds:
         require_drawn(offered.receipt, resampled.draws, where)
         try:
             draws = _with_rows(offered, resampled)
-            sync = offered.statement.sync  # was compared with the chain's
-            with step(f"reading who was there at block {sync.number}"):
+            sync = offered.statement.sync  # already compared with the chain
+            with step(f"reading the members at block {sync.number}"):
                 metagraph = await self._chain.metagraph(sync)
                 book = await self._chain.commitments(sync)
         except MissingSamples as error:
@@ -63,10 +64,10 @@ class PastRounds:
 
 
 def _with_rows(offered: OfferedManifest, resampled: Resampled) -> tuple[TaskDraw, ...]:
-    """The draws of the pools as they are read now, with exactly the manifest's rows.
+    """Return draws from the pools as read now, with exactly the manifest's rows.
 
     Raises:
-        MissingSamples: Not all of them are there.
+        MissingSamples: Some of the rows are missing.
     """
     batches = batches_of(offered.receipt, offered.rules, resampled.rows)
     return tuple(

@@ -1,5 +1,7 @@
-"""Score a part of an offered history again, on this machine and its own samples: what its crowns
-rest on, and of the rest a random share."""
+"""Scoring a part of an offered history again, on this machine and with its own samples.
+
+Checks the receipts that decide its crowns, and a random share of the rest.
+"""
 
 from __future__ import annotations
 
@@ -31,15 +33,15 @@ from sn37.ports.model_store import ModelStore
 from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
-SHARE_PERCENT = 5  # of the receipts on which no crown rests are scored again,
-MIN_RECEIPTS = 8  # and so many of a history of few
+SHARE_PERCENT = 5  # share of the receipts that decide no crown, scored again ...
+MIN_RECEIPTS = 8  # ... and the smallest number of them
 
 
 class Rechecker:
-    """Holds a part of an offered history's receipts against this machine.
+    """Compares a part of an offered history's receipts with losses of this machine.
 
-    Those that a crown rests on are always among them: one forged receipt at a coronation is
-    enough to steal it (attack 58). Which others nobody can foresee: they are ranked by a hash
+    Receipts that decide a crown are always included, because one forged receipt at a coronation
+    is enough to steal it (attack 58). The others cannot be predicted: they are ranked by a hash
     over the newest block and this validator's hotkey.
     """
 
@@ -63,24 +65,24 @@ class Rechecker:
         self._sink = sink
 
     async def check(self, history: OfferedHistory, *, head: BlockRef, hotkey: Hotkey) -> int:
-        """Score a part of its receipts again; how many that was.
+        """Score a part of its receipts again; return their number.
 
-        A drawn receipt whose samples or model nobody can read any more is replaced by the
-        next of the draw; one that a crown rests on is not.
+        A drawn receipt whose samples or model are no longer available is replaced by the next
+        one of the draw. A receipt that decides a crown is not replaced.
 
         Raises:
-            OfferRefused: One is not what this machine finds.
-            CannotRecheck: Too few can be scored again.
+            OfferRefused: A receipt differs from the losses of this machine.
+            CannotRecheck: Too few receipts can be scored again.
             ScorerUnavailable: This machine cannot score now.
         """
-        # Beside the loop: all documents of a long history are gigabytes to hash.
+        # In a thread, because the documents of a long history are gigabytes to hash.
         crowning = await asyncio.to_thread(crowning_receipts, history)
         receipts = await asyncio.to_thread(ranked, history, seed=f"{head.hash}|{hotkey}")
         rest = [r for r in receipts if r not in crowning]
         share = math.ceil(len(rest) * SHARE_PERCENT / 100)
         wanted = len(crowning) + max(share, min(MIN_RECEIPTS, len(rest)))
         num_done, why, outage = 0, "it has no receipts", None
-        gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples nobody has any more
+        gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples are no longer available
         for receipt in (*crowning, *rest):
             if num_done == wanted:
                 break
@@ -90,7 +92,7 @@ class Rechecker:
             except CannotRecheck as error:
                 if receipt in crowning:
                     raise CannotRecheck(
-                        f"a receipt that a crown rests on cannot be scored again: {error}",
+                        f"a receipt that decides a crown cannot be scored again: {error}",
                         outage=error.outage,
                     ) from error
                 why, outage = str(error), error.outage or outage
@@ -121,7 +123,7 @@ class Rechecker:
         try:
             batches = batches_of(receipt, rules, resampled.rows)
             if receipt.signers is not None and receipt.signers != signers_of(batches):
-                raise OfferRefused(f"{where}: others signed its samples")
+                raise OfferRefused(f"{where}: its samples have other signers")
             artifact = await bring(
                 self._models,
                 self._keeper,
@@ -146,7 +148,7 @@ class Rechecker:
             raise OfferRefused(f"{where}: {error}") from error
         if rescored.agreement is Agreement.BEYOND:
             if not rescored.controls_agree:
-                raise OfferRefused(f"{where}: scored again, its controls do not cost what it says")
+                raise OfferRefused(f"{where}: scored again, its controls have other losses")
             first = rescored.first_beyond or rescored.first
             assert first is not None  # some samples differ, then
             raise OfferRefused(
@@ -156,8 +158,11 @@ class Rechecker:
 
 
 def crowning_receipts(history: OfferedHistory) -> tuple[SignedReceipt, ...]:
-    """The receipts that today's crowns rest on: of each champion and of the entry that it took
-    the crown from, in the round of the coronation and in the newest judged round."""
+    """Return the receipts that decide the current crowns.
+
+    These are the receipts of each champion and of the entry that it took the crown from, in the
+    round of the coronation and in the newest judged round.
+    """
     found: list[SignedReceipt] = []
     for competition in sorted({r.result.key.competition for r in history.records}):
         judged = [
@@ -180,7 +185,7 @@ def crowning_receipts(history: OfferedHistory) -> tuple[SignedReceipt, ...]:
 
 
 def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:
-    """All receipts of a history in the order of a keyed hash."""
+    """Return all receipts of a history in the order of a keyed hash."""
 
     def rank(receipt: SignedReceipt) -> bytes:
         return sha256(f"sn37/recheck/1|{seed}|{digest_of(receipt.document)}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Rounds of the past judged anew: on the samples another validator names, by losses of our own."""
+"""Judging past rounds again: on samples that another validator names, by our own losses."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ OpenScratch = Callable[[], AbstractAsyncContextManager[StateStore]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refolded:
-    """What came of it, as if this validator had been there."""
+    """Rounds judged again, as if this validator had taken part."""
 
     records: tuple[RoundRecord, ...]
-    submissions: Collection[Submission]  # of those who were heard
+    submissions: Collection[Submission]  # of the scored entries
 
 
 class Refolder:
-    """Plays past rounds as they are played when they are new, in a state on the side.
+    """Runs past rounds like new ones, in a separate state.
 
-    Who takes part is chosen by the chain at each sync block, who wins by our losses and our
-    rule. So what a manifest's signer can do is to name too few; whoever is missing, and is not
-    paid yet, enters the rounds that follow like any newcomer.
+    The chain at each sync block decides the entries; our losses and our rule decide the winner.
+    So a manifest's signer can only name too few entries. An entry that is missing, and not paid
+    yet, enters the following rounds like any newcomer.
     """
 
     def __init__(
@@ -89,16 +89,16 @@ class Refolder:
         waits: bool,
         tell: Callable[[str], None],
     ) -> Refolded:
-        """The rounds of the manifests, from no champion on. Takes hours where rounds do.
+        """Judge the rounds of the manifests, starting without a champion. May take hours.
 
         Args:
-            metagraph: Of this subnet at the newest block, and so ``book``.
-            waits: Whether for one model that the host does not give now; else it is left out.
-            tell: Hears who had to be left out.
+            metagraph: Of this subnet at the newest block, like ``book``.
+            waits: Wait for a model that the host does not give now; else leave it out.
+            tell: Receives the entries that are left out.
 
         Raises:
-            OfferRefused: Samples were chosen, or too few rounds can be scored.
-            CannotRecheck: Too few can be scored while something does not answer, or not everybody.
+            OfferRefused: Samples were not drawn by the hash, or too few rounds can be scored.
+            CannotRecheck: Too few rounds or entries can be scored because of an outage.
             ScorerUnavailable, StoreUnavailable, StateUnavailable: Nothing can be scored now.
         """
         head = metagraph.at.number
@@ -119,7 +119,7 @@ class Refolder:
             records: list[RoundRecord] = []
             for done, past in enumerate(rounds, start=1):
                 plan = await self._plan(past, keeper, store)
-                if plan.entries:  # nobody was old enough before
+                if plan.entries:  # earlier, no commitment was old enough
                     await keeper.open_round(plan)
                     await runner.run(plan)
                     records.append(await _record(plan, keeper, store))
@@ -128,7 +128,7 @@ class Refolder:
             return Refolded(records=tuple(records), submissions=keeper.state.submissions.values())
 
     async def _readable(self, offered: OfferedManifests, head: Block) -> Sequence[PastRound]:
-        """The rounds all of whose rows are still there."""
+        """Return the rounds whose rows are all still available."""
         found, gone, outage = list[PastRound](), list[str](), None
         for done, round_ in enumerate(offered.rounds, start=1):
             try:
@@ -147,16 +147,16 @@ class Refolder:
 
     def _require_enough(self, records: Sequence[RoundRecord], head: Block) -> None:
         judged = Counter(r.result.key.competition for r in records)
-        why = ("in the others nobody who is named could take part",)
+        why = ("in the others none of the named entries could take part",)
         self._manifests.require_enough(judged, head, why)
 
     def _named(
         self, offered: OfferedManifests, metagraph: Metagraph, book: CommitmentBook
     ) -> Sequence[Commitment]:
-        """The commitments of those who are named, as the chain has them.
+        """Return the commitments of the named entries, as they are on chain.
 
-        The chain names some too: whom the validators pay holds a crown, or held it lately. So a
-        champion that the source keeps quiet about is heard all the same.
+        Hotkeys with incentive are added, because they hold a crown or held it recently. So a
+        champion that the source does not name is scored anyway.
         """
         most = 1 + MAX_CONTENDERS + self._schedule.max_new_entries  # as a round has at most
         found: list[Commitment] = []
@@ -165,7 +165,7 @@ class Refolder:
             keys = [*(p.commitment.key for p in paid), *offered.names(rules.id)]
             for key in list(dict.fromkeys(keys))[:most]:
                 commitment = book.well_formed.get(key.hotkey)
-                # Replaced since, never made, or made for another competition.
+                # Otherwise it was replaced, never made, or made for another competition.
                 if commitment and commitment.key == key and commitment.competition == rules.id:
                     found.append(commitment)
         return found
@@ -179,9 +179,9 @@ class Refolder:
         waits: bool,
         tell: Callable[[str], None],
     ) -> None:
-        """Have the models here. Who has none that is allowed cannot take part.
+        """Fetch the models. An entry without an allowed model cannot take part.
 
-        One that is left out misses all of these rounds: an outage is waited for first.
+        An entry that is left out misses all of these rounds, so an outage is waited for first.
         """
         changes: dict[EntryKey, Change] = {}
         problems, outage, num_here = list[str](), None, 0
@@ -202,19 +202,19 @@ class Refolder:
                 num_here += 1
             self._tell("models of past rounds fetched", done, len(named))
         if not num_here and outage is not None:
-            raise outage  # that is the host's trouble, which will end
+            raise outage  # an outage of the host, which will end
         if waits and outage is not None:
             raise CannotRecheck(f"a model is missing: {outage}", outage=outage)
         if not num_here:
             raise OfferRefused(
-                problems[-1] if problems else "nobody who took part is on chain any more"
+                problems[-1] if problems else "none of its entries is on chain any more"
             )
         for problem in problems:
             tell(problem)
         await keeper.change_submissions(changes)
 
     async def _plan(self, past: PastRound, keeper: StateKeeper, store: StateStore) -> RoundPlan:
-        """The round as the chain at its sync block fixes it, among those that are named."""
+        """Return the round as the chain at its sync block fixes it, among the named entries."""
         competition = past.rules.id
         history, submissions = keeper.history(competition), keeper.state.submissions
         chosen = plan_entries(
@@ -244,7 +244,7 @@ class Refolder:
             draws=past.draws,
             manifest_digest=manifest_digest(d.batch for d in past.draws),
             listed=chosen.listed,
-            unprobed=frozenset(chosen.entries),  # nobody asked the host then
+            unprobed=frozenset(chosen.entries),  # the host was not asked at that time
             signers=signers_of(d.batch for d in past.draws),
             premises=premises_of(
                 chosen,
@@ -259,10 +259,10 @@ class Refolder:
 
 
 async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> RoundRecord:
-    """The round that was just finished, with what it rests on.
+    """Return the round that was just finished, with its records.
 
     Raises:
-        ScorerUnavailable: This machine could score nobody; here everything can wait.
+        ScorerUnavailable: This machine could score no entry; a retry is possible.
     """
     opened = await store.recorded(plan.key)
     statement = await store.statement(plan.key)
@@ -284,7 +284,7 @@ def _require_no_outage(opened: OpenRound) -> None:
     ours = [o.detail for o in outcomes if is_our_failure(o)]
     if ours and not any(o.verdict is Verdict.SCORED for o in outcomes):
         raise ScorerUnavailable(
-            f"nobody could be scored in the past round of block {block}: {ours[0]}"
+            f"no entry could be scored in the past round of block {block}: {ours[0]}"
         )
 
 
@@ -296,7 +296,7 @@ def _with(**values: object) -> Change:
 
 
 class OnlyOutages:
-    """Of rounds that are long past, operators hear what fails, and not every step."""
+    """Event sink that passes on only failures, for rounds that are long past."""
 
     def __init__(self, sink: EventSink) -> None:
         self._sink = sink

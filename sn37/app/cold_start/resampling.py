@@ -1,4 +1,4 @@
-"""The samples of a past round, read and drawn again here, and whether a manifest is theirs."""
+"""Reading and drawing a past round's samples again, to compare them with a manifest."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from sn37.ports.errors import (
     Unavailable,
 )
 
-# Of a task's rows that are drawn here too. Two validators that read their source at different
-# moments differ by a few rows, and each changes four samples at most; who chose his own rows
-# shares hardly any.
+# Share of a task's rows that must be drawn here too. Two validators that read their source at
+# different times differ by a few rows, and each row changes at most four samples. A validator that
+# chose its own rows shares hardly any.
 MIN_SHARED = 0.9
 
 
 class CannotRecheck(Exception):
-    """Too few receipts can be scored again by now; one line says why.
+    """Too few receipts can be scored again; the message says why in one line.
 
-    ``outage`` is what did not answer, if that was among the causes: it may answer later. A chain
-    that has forgotten a block and a source that has lost its rows often say no more than that.
+    ``outage`` is the outage among the causes, if any; it may end later. A chain that has pruned
+    a block and a source that has lost its rows often report an outage, too.
     """
 
     def __init__(self, message: str, *, outage: Unavailable | None = None) -> None:
@@ -48,18 +48,18 @@ class CannotRecheck(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resampled:
-    """A past round's samples as they are read and drawn now."""
+    """A past round's samples, as read and drawn now."""
 
     draws: tuple[TaskDraw, ...]
-    rows: Mapping[TaskName, Sequence[Sample]]  # those with the ids of the manifest's, if there
+    rows: Mapping[TaskName, Sequence[Sample]]  # available rows with ids of the manifest
 
 
 class Resampler:
-    """Reads the sources of a past round again, for the same window and the same signers.
+    """Reader of a past round's sources, for the same window and the same signers.
 
-    Of each competition the last ``COLD_ROUNDS`` answers are held, without the rows that were
-    neither drawn nor named: a source may take minutes for a round, which several receipts are
-    of, which both ways of a cold start ask for, and each attempt at it anew.
+    It caches the last ``COLD_ROUNDS`` answers per competition, without rows that were neither
+    drawn nor named. A source may take minutes per round, and several receipts, both ways of a
+    cold start and every attempt need the same round.
     """
 
     def __init__(
@@ -73,20 +73,20 @@ class Resampler:
         self._held: dict[CompetitionId, dict[tuple[RoundKey, Digest], Resampled]] = {}
 
     async def read(self, receipt: Receipt, rules: Competition) -> Resampled:
-        """The samples of a receipt's round, whose sync block is long past.
+        """Return the samples of a receipt's round, whose sync block is long past.
 
         Args:
-            receipt: One whose manifest has its digest, see ``require_manifest``.
+            receipt: A receipt whose manifest matches its digest, see ``require_manifest``.
 
         Raises:
-            CannotRecheck: A source no longer has them, the chain forgot whom to trust, or the
-                base model that screens them cannot be had.
-            ScorerUnavailable: This machine cannot ask the base model now.
+            CannotRecheck: A source no longer has them, the chain no longer has the signers, or
+                the base model that screens them is not available.
+            ScorerUnavailable: This machine cannot score the base model now.
         """
         held = self._held.setdefault(receipt.round.competition, {})
         asked = (receipt.round, receipt.manifest_digest)
         found = held.pop(asked, None) or await self._read(receipt, rules)
-        held[asked] = found  # as the newest
+        held[asked] = found  # moves it to the newest position
         while len(held) > COLD_ROUNDS:
             del held[next(iter(held))]
         return found
@@ -105,7 +105,7 @@ class Resampler:
                 )
                 pools[task.name] = (await self._sources.collect(task.source, request)).pool
             draws = await self._draws.draw(key, rules, pools)
-            if rules.base_model is not None:  # ours: what another says of its losses is no proof
+            if rules.base_model is not None:  # scored here: another's losses prove nothing
                 draws = (await self._screener.screen(rules, draws)).draws
         except (
             StoreUnavailable,
@@ -134,10 +134,10 @@ def _named(receipt: Receipt, task: TaskName, rows: Iterable[Sample]) -> tuple[Sa
 
 
 def require_drawn(receipt: Receipt, draws: Sequence[TaskDraw], where: str) -> None:
-    """Insist on a manifest that is, but for a few rows, what ``draws`` are here.
+    """Check that a manifest equals ``draws`` except for a few rows.
 
     Raises:
-        OfferRefused: Too many rows were chosen otherwise.
+        OfferRefused: Too many rows were chosen in another way.
     """
     ours = {d.batch.task: manifest(d.batch) for d in draws}
     for task, rows in receipt.manifest.items():

@@ -1,8 +1,8 @@
-"""How a validator with an empty state begins: with what others recorded, or with nothing.
+"""Start of a validator with an empty state: from the records of others, or from nothing.
 
-It adopts another validator's rounds once it has checked them. Where none can be believed, it
-scores the last rounds again on the samples that are named. Without any it folds from nothing, while
-the weights on chain stay.
+It adopts another validator's rounds once it has checked them. If none are valid, it scores the
+last rounds again on the samples that others name. Without any, it starts with no rounds, and the
+weights on chain stay.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ from sn37.ports.model_store import ModelStore
 from sn37.ports.receipt_source import ReceiptSource
 from sn37.ports.telemetry import EventSink
 
-WHAT = "cold start"  # in what operators read
-# How often an outage that keeps rounds from being checked, or somebody's model away, is waited for:
-# 1, 2, 4, ... up to 300 s, a quarter of an hour in all. What is begun with is begun with for good.
+WHAT = "cold start"  # name for operators
+# Number of waits for an outage that prevents the check of rounds or the fetch of a model: 1, 2, 4,
+# ... up to 300 s, a quarter of an hour in all. The choice of a start is final.
 MAX_WAITS = 10
 
 
 def is_empty(state: ValidatorState) -> bool:
-    """Whether nothing of a round has been recorded yet."""
+    """True if no round has been recorded yet."""
     return state.beginning is None and not state.rounds and not state.open_rounds
 
 
 class Starter:
-    """Runs once, before anything else; does nothing when there is a state already.
+    """Cold start that runs once, before all actors; does nothing if there is a state already.
 
-    Whatever is adopted is recorded in one step: a kill before it leaves the state empty, and
-    the next start begins anew.
+    All adopted records are written in one step: a kill before it leaves the state empty, and
+    the next start begins again.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Starter:
         self._cautioned: set[str] = set()
 
     async def run(self) -> None:
-        """Begin, if this validator has not begun yet.
+        """Start, if this validator has not started yet.
 
         Raises:
             ChainUnavailable, DatasetUnavailable, ScorerUnavailable, StoreUnavailable: Try again.
@@ -114,14 +114,14 @@ class Starter:
         self._tell()
         if way is ColdStart.NOTHING and not self._origins:
             self._caution(
-                "other validators have set weights before; with their receipts "
-                "(--cold-start-from) this one would agree with them from its first round on"
+                "other validators have already set weights; use their receipts "
+                "(--cold-start-from) to agree with them from the first round on"
             )
 
     async def _offered(
         self, metagraph: Metagraph, book: CommitmentBook
     ) -> Sequence[OfferedHistory]:
-        """What may be adopted, of the validators with the most stake first."""
+        """Return the histories that may be adopted, the largest stake first."""
         found: list[OfferedHistory] = []
         for origin in self._origins:
             try:
@@ -155,7 +155,7 @@ class Starter:
         return True
 
     async def _score_again(self, metagraph: Metagraph, book: CommitmentBook) -> bool:
-        """Whether the samples of somebody's rounds were enough to judge them anew."""
+        """Judge the rounds of others again; return whether their samples were sufficient."""
         head, found = metagraph.at.number, list[OfferedManifests]()
         if not self._manifests.is_due(head):
             return False  # there have not been enough rounds
@@ -163,7 +163,7 @@ class Starter:
             try:
                 found.append(await self._manifests.read(origin, metagraph=metagraph))
             except ReceiptsUnavailable:
-                continue  # that was told
+                continue  # already reported
             except OfferRefused as error:
                 self._caution(f"the samples of {origin.name} are not used either: {error}")
         for offered in _by_stake(found, metagraph):
@@ -197,10 +197,10 @@ class Starter:
         return False
 
     def _wait_out(self, error: OfferRefused | CannotRecheck) -> None:
-        """Have the start tried again for a while, if something did not answer.
+        """Retry the start for a while after an outage.
 
         Raises:
-            Unavailable: What did not.
+            Unavailable: The outage, while more waits are left.
         """
         if isinstance(error, CannotRecheck) and error.outage is not None:
             self._num_waits += 1
@@ -208,10 +208,10 @@ class Starter:
                 raise error.outage
 
     async def _fetched(self, history: OfferedHistory) -> Collection[Submission]:
-        """The submissions, with our own look at the models that the next rounds will score.
+        """Return the submissions; fetch and check the models that the next rounds will score.
 
         Raises:
-            OfferRefused: One is not the model that was told of.
+            OfferRefused: A model differs from the offered records.
         """
         rounds = _rounds(history)
         submissions: dict[EntryKey, Submission] = dict(history.submissions)
@@ -228,9 +228,9 @@ class Starter:
             except (ModelNotPublic, StoreUnavailable):
                 continue  # it is fetched when it is scored
             except ModelRejected as error:
-                raise OfferRefused(f"{entry.hotkey} was scored, and yet {error}") from error
+                raise OfferRefused(f"{entry.hotkey} was scored, but {error}") from error
             if own.tensor_digest != submission.artifact.tensor_digest:
-                raise OfferRefused(f"{entry.hotkey} has other weights than were scored")
+                raise OfferRefused(f"{entry.hotkey} has other weights than those scored")
             submissions[entry] = replace(submission, artifact=own)
         return submissions.values()
 
@@ -247,19 +247,19 @@ class Starter:
         missing = (timing.sync_block(head.number) - newest) // timing.cadence
         if missing > 0:
             self._caution(
-                f"{name} ends {missing} rounds ago, with that of block {newest}; what was "
-                "found in them is missing, and crowns may differ for a while"
+                f"{name} ends {missing} rounds ago, with the round of block {newest}; the "
+                "evidence since then is missing, so crowns may differ for a while"
             )
 
     def _caution(self, advice: str) -> None:
-        """Once, however often the start is tried again."""
+        """Report an advice only once, even if the start is tried again."""
         if advice not in self._cautioned:
             self._cautioned.add(advice)
             self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))
 
 
 def _rounds(history: OfferedHistory) -> Mapping[CompetitionId, tuple[RoundResult, ...]]:
-    """The judged rounds of each competition."""
+    """Return the judged rounds of each competition."""
     found: dict[CompetitionId, tuple[RoundResult, ...]] = {}
     for record in (r for r in history.records if r.result.skipped is None):
         competition = record.result.key.competition
@@ -271,6 +271,6 @@ _Offer = TypeVar("_Offer", OfferedHistory, OfferedManifests)
 
 
 def _by_stake(found: Iterable[_Offer], metagraph: Metagraph) -> Sequence[_Offer]:
-    """What those with the most stake offer first."""
+    """Return the offers, the largest stake first."""
     stakes = {n.hotkey: n.stake_rao for n in metagraph.neurons}
     return sorted(found, key=lambda offer: (-stakes.get(offer.validator, 0), offer.validator))

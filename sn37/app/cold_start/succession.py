@@ -1,4 +1,4 @@
-"""Whether one offered round hands the crown on to the next as the rule says."""
+"""Check that one offered round passes the crown on to the next by the rule."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ def broken_succession(
     with_evidence: Collection[EntryKey],
     was_shielded: bool | None,
 ) -> str | None:
-    """What is wrong between two rounds that follow each other, if anything is.
+    """Return the fault between two consecutive rounds, if any.
 
     Args:
-        with_evidence: Entries that were scored in the rounds before.
-        was_shielded: The champion after ``before``; ``None`` where that is not known.
+        with_evidence: Entries that were scored in earlier rounds.
+        was_shielded: The champion was shielded after ``before``; ``None`` if unknown.
     """
     premises = now.premises
     if premises is None:
         if before.premises is not None:
-            return "it is judged by an older rule than the round before"
+            return "it is judged by an older rule than the previous round"
         if now.champion not in (before.winner, None):
-            return "the champion before it did not win the round before"
+            return "its champion did not win the previous round"
         return None
     if before.winner not in (premises.former, None):
         return "it names another former champion than there was"
     if before.premises is not None:
         if premises.num_judged != before.premises.num_judged + 1:
-            return "it counts the rounds before it wrongly"
+            return "it counts the earlier rounds wrongly"
         both = set(before.entries) & set(now.entries)
         # A clock restarts after a round that the entry was left out of.
         if any(before.premises.clock_of(key) != premises.clock_of(key) for key in both):
-            return "it moves the clock of an entry that was in the round before"
+            return "it moves the clock of an entry that was in the previous round"
     if fault := _broken_count(before, now):
         return fault
     if now.champion == before.winner:
         if was_shielded is not None and premises.is_shielded != was_shielded:
-            return "its champion is protected otherwise than it was"
+            return "its champion is protected differently than before"
         return None
-    # The crown was vacant: an heir is not shielded, and no stranger while others have evidence.
+    # The crown was vacant: the heir is not shielded, and must have evidence if any entry has.
     heirs = set(with_evidence) & set(now.entries) - now.unreadable
     if premises.is_shielded or (heirs and now.champion not in heirs):
-        return "the vacant crown went to somebody without evidence"
+        return "the vacant crown went to an entry without evidence"
     return None
 
 
 def _broken_count(before: RoundStatement, now: RoundStatement) -> str | None:
-    """What is wrong with the number of rounds that the champion did not defend its crown in.
+    """Return the fault in the number of rounds that the champion missed, if any.
 
-    One more is added for a round that it missed; the oldest of the window may drop out.
+    A missed round adds one, and the oldest round of the window may drop out.
     """
     counted = None if now.premises is None else now.premises.missed_defences
     known = None if before.premises is None else before.premises.missed_defences

@@ -1,1 +1,1 @@
-"""Rounds that a validator missed, scored later."""
+"""Later scoring of rounds that a validator missed."""

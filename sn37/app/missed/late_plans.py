@@ -1,4 +1,4 @@
-"""The plan of a missed round: which samples, and who is scored on them."""
+"""Plan of a missed round: its samples, and the entries to score on them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class LatePlan:
     """A missed round that can be scored now."""
 
     plan: RoundPlan
-    source: Hotkey  # who signed the manifest that names its samples
+    source: Hotkey  # signer of the manifest that names its samples
 
 
 class LatePlanner:
-    """Plans a missed round for those whose evidence is still asked for.
+    """Planner of missed rounds for the entries whose evidence still matters.
 
     These are the champion and the contenders of the next round, as far as they could take part in
-    the missed one. Newcomers of that time come to live rounds instead: only there a challenge
-    begins.
+    the missed one. Newcomers of that time are scored in live rounds instead, because a challenge
+    begins only there.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LatePlanner:
 
     @property
     def is_possible(self) -> bool:
-        """Whether there is a place where others publish."""
+        """True if a place is configured where others publish."""
         return self._samples.is_possible
 
     async def offers(self, tell: Callable[[str], None]) -> Mapping[RoundKey, list[ReceiptSource]]:
@@ -75,10 +75,10 @@ class LatePlanner:
         *,
         tell: Callable[[str], None],
     ) -> LatePlan | None:
-        """The round's plan; ``None`` if fewer than two can be scored on samples that pass.
+        """Return the round's plan; ``None`` if fewer than two entries can be scored on it.
 
         Args:
-            tell: Hears what stands in the way.
+            tell: Receives the obstacles.
 
         Raises:
             ChainUnavailable, StoreUnavailable: Try again.
@@ -92,7 +92,7 @@ class LatePlanner:
             schedule=self._schedule,
         )
         if len(entries) < PAIR:
-            return None  # no verdict would ever ask for it
+            return None  # no verdict would use it
         named = await self._samples.read(key, sources, metagraph=metagraph, tell=tell)
         if named is None:
             return None
@@ -111,7 +111,7 @@ class LatePlanner:
     async def _heard(
         self, competition: CompetitionId, metagraph: Metagraph, book: CommitmentBook
     ) -> Sequence[EntryKey]:
-        """Whom the next round would hear again, as things stand."""
+        """Return the champion and contenders that the next round would have now."""
         contention = await contenders_of(
             self._keeper.history(competition),
             competition=competition,
@@ -128,10 +128,10 @@ class LatePlanner:
     async def _is_here(
         self, entry: EntryKey, named: NamedSamples, tell: Callable[[str], None]
     ) -> bool:
-        """Whether the model that was scored before is on disk, or can be had again.
+        """True if the model that was scored before is on disk or can be fetched again.
 
         Raises:
-            StoreUnavailable: The host does not answer: no one is left out for that.
+            StoreUnavailable: The host does not answer; no entry is left out for that.
         """
         submission, limits = self._keeper.state.submissions[entry], named.past.rules.constraints
         try:
@@ -149,11 +149,11 @@ def _plan(named: NamedSamples, entries: tuple[EntryKey, ...]) -> RoundPlan:
     return RoundPlan(
         key=past.key,
         sync=past.sync,
-        champion=None,  # there is no verdict that would need one
+        champion=None,  # a round without a verdict needs none
         entries=entries,
         draws=past.draws,
         manifest_digest=manifest_digest(d.batch for d in past.draws),
-        unprobed=frozenset(entries),  # nobody asked the host then
+        unprobed=frozenset(entries),  # the host was not asked at that time
         signers=signers_of(d.batch for d in past.draws),
         premises=Premises(),
     )

@@ -1,4 +1,4 @@
-"""The samples of a round that this validator missed, as another validator names them."""
+"""Samples of a missed round, named by another validator's manifest."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class NamedSamples:
     """A missed round with the rows of a manifest that passed every check."""
 
     past: PastRound
-    source: Hotkey  # who signed the manifest
+    source: Hotkey  # signer of the manifest
 
 
 class MissedSamples:
-    """Looks for missed rounds in what other validators publish.
+    """Finder of missed rounds among those that other validators publish.
 
-    A manifest is checked as in a cold start: its signer has a validator permit now, 9 of 10 rows
-    of each task are what the sync block's hash draws, every row has its content hash. Losses,
-    crowns and names of other validators are not read.
+    A manifest is checked as in a cold start: its signer has a validator permit now, the sync
+    block's hash draws 9 of 10 rows of each task, and every row has its content hash. Losses,
+    crowns and named entries of other validators are not used.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class MissedSamples:
 
     @property
     def is_possible(self) -> bool:
-        """Whether there is a place where others publish."""
+        """True if a place is configured where others publish."""
         return bool(self._origins)
 
     async def offers(self, tell: Callable[[str], None]) -> Mapping[RoundKey, list[ReceiptSource]]:
-        """Who offers which rounds, in the order in which the operator named them."""
+        """Return the offered rounds with their sources, in the order of the configuration."""
         found: dict[RoundKey, list[ReceiptSource]] = {}
         for origin in self._origins:
             try:
@@ -61,12 +61,12 @@ class MissedSamples:
         metagraph: Metagraph,
         tell: Callable[[str], None],
     ) -> NamedSamples | None:
-        """The round by the first source whose manifest passes; ``None`` if none does.
+        """Return the round from the first source whose manifest passes; ``None`` if none does.
 
         Args:
-            sources: Those that offer it.
+            sources: The sources that offer the round.
             metagraph: Of this subnet at the newest block.
-            tell: Hears what is wrong with the others.
+            tell: Receives the faults of the other sources.
         """
         for source in sources:
             try:
@@ -81,4 +81,4 @@ class MissedSamples:
 def _require_permit(offered: OfferedManifest, metagraph: Metagraph) -> None:
     neuron = metagraph.find(offered.signer)
     if neuron is None or not neuron.validator_permit:
-        raise OfferRefused(f"{offered.signer}, who signed it, has no validator permit")
+        raise OfferRefused(f"its signer {offered.signer} has no validator permit")

@@ -1,7 +1,7 @@
-"""Score the rounds that this validator missed, while no other round needs it.
+"""Actor that scores the rounds that this validator missed, while no other round needs it.
 
-The samples are those of another validator's manifest, the losses our own. They become evidence in
-the rounds that are opened afterwards. No verdict of the past changes: those were signed, and the
+The samples are from another validator's manifest, the losses are our own. They become evidence in
+rounds that are opened later. No past verdict changes, because verdicts are signed, and the
 weights on chain follow from them. docs/decisions/0056 has the reasons.
 """
 
@@ -34,12 +34,12 @@ from sn37.ports.receipt_source import ReceiptSource
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
-WHAT = "missed rounds"  # in what operators read
-# After an attempt that came to nothing: an hour. Another validator may have published by then, and
-# a host or source that was in trouble may answer.
+WHAT = "missed rounds"  # name for operators
+# An hour after an unsuccessful attempt. By then another validator may have published, and a host
+# or source that was down may answer.
 RETRY_BLOCKS = 300
-MAX_SCORINGS = 3  # of one round, when the device or the models fail; then it is left alone
-MAX_CAUTIONS = 500  # that are remembered, so that none is repeated
+MAX_SCORINGS = 3  # attempts per round when the device or the models fail
+MAX_CAUTIONS = 500  # remembered, so that none is repeated
 SCORED_LATER = {"scored": "later"}  # in the environment of receipts
 
 OpenScratch = Callable[[], AbstractAsyncContextManager[StateStore]]
@@ -47,20 +47,20 @@ OpenScratch = Callable[[], AbstractAsyncContextManager[StateStore]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateScoring:
-    """What scoring a planned round needs, besides the round."""
+    """Means to score a planned round."""
 
     models: ModelStore
     runner: MakeRunner
     environment: Callable[[], Mapping[str, str]]
     statements: StatementWriter
-    open_scratch: OpenScratch  # a state beside the validator's own, which a kill leaves as it is
+    open_scratch: OpenScratch  # opens a state beside the validator's own, which survives a kill
     drop_scratch: Callable[[], None]
 
     async def score(self, store: StateStore, keeper: StateKeeper, sink: EventSink) -> OpenRound:
-        """Score what is left of the one round that is open in a scratch state.
+        """Score the rest of the round that is open in a scratch state.
 
         Args:
-            keeper: Of the validator's own state, which says which models stay on disk.
+            keeper: Of the validator's own state, which decides which models stay on disk.
         """
         scratch = StateKeeper(store)
         await scratch.load()
@@ -78,12 +78,12 @@ class LateScoring:
 
 
 class MissedRounds:
-    """An actor that does nothing without a place where other validators publish.
+    """Actor that scores missed rounds; idle without a place where other validators publish.
 
-    One round at a time is planned and scored in a state of its own, so that a live round, a signal
-    or a kill loses the block of samples that was being scored, and no half of a round counts. It is
-    recorded in one step while no round of its competition is open: a verdict rests on what was
-    recorded before its round was opened, and on nothing else.
+    It plans and scores one round at a time in a separate state. So a live round, a signal or a
+    kill loses at most the current block of samples, and a partly scored round does not count. The
+    round is recorded in one step while no round of its competition is open, because a verdict
+    may depend only on records from before its round was opened.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class MissedRounds:
         self._schedule = schedule
         self._sink = sink
         self._not_before: dict[RoundKey, Block] = {}
-        self._num_scorings: dict[RoundKey, int] = {}  # that came to nothing
+        self._num_scorings: dict[RoundKey, int] = {}  # unsuccessful ones
         self._begun: RoundKey | None = None  # in the scratch state
-        self._has_looked = False  # into what an earlier process left there
+        self._has_looked = False  # has checked for a round left by an earlier process
         self._cautioned: set[str] = set()
 
     async def run(self) -> None:
@@ -117,7 +117,7 @@ class MissedRounds:
             try:
                 await self._use(head.number)
             except GaveWay:
-                continue  # what was scored of it is kept
+                continue  # the scored part is kept
             except Unavailable as error:
                 self._caution(f"a missed round cannot be scored yet: {error}")
 
@@ -153,7 +153,7 @@ class MissedRounds:
         return tuple(sorted(due, key=lambda k: (-k.sync_block, k.competition)))
 
     async def _look(self, due: Sequence[RoundKey]) -> None:
-        """Go on with what was begun, also by an earlier process, while it is wanted."""
+        """Continue with a round that was begun, also by an earlier process, while it is wanted."""
         if not self._has_looked:
             async with self._scoring.open_scratch() as store:
                 state = await store.load()
@@ -163,7 +163,7 @@ class MissedRounds:
             self._drop()
 
     def _left_behind(self, state: ValidatorState) -> RoundKey | None:
-        """The round that a scratch state holds, if it is one of the schedule that runs now."""
+        """Return the round in a scratch state, if it belongs to the current schedule."""
         if state.beginning is None or len(state.open_rounds) != 1:
             return None
         (opened,) = state.open_rounds.values()
@@ -174,7 +174,7 @@ class MissedRounds:
         return key if held == due else None
 
     async def _begin(self, key: RoundKey, sources: Sequence[ReceiptSource], head: Block) -> bool:
-        """Plan a round; whether it can be scored now."""
+        """Plan a round; return whether it can be scored now."""
         try:
             planned = await self._spare.run(self._planner.plan(key, sources, tell=self._caution))
         except Unavailable:
@@ -254,10 +254,11 @@ class MissedRounds:
 
 
 def _problem(opened: OpenRound) -> str | None:
-    """Why a round whose entries all have an outcome is no evidence.
+    """Return why a round whose entries all have an outcome is not evidence, if so.
 
-    An outage of ours is tried again, so that who is left out does not depend on our host. An entry
-    that failed by its own fault is left out, and blamed for nothing: live rounds judge it.
+    After an outage of the validator the round is tried again, so that the set of entries does not
+    depend on this host. An entry that failed by its own fault is left out without consequences,
+    because live rounds judge it.
     """
     ours = [o.detail for o in opened.outcomes.values() if is_our_failure(o)]
     if ours:

@@ -1,1 +1,1 @@
-"""Signed receipts and statements: written, read, published."""
+"""Signed receipts and statements: writing, reading and publishing."""

@@ -1,4 +1,4 @@
-"""Rounds as files for others, out of a validator's state."""
+"""Export of rounds from a validator's state as files for others."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ WriteRound = Callable[[Path, RoundKey, bytes, Mapping[EntryKey, bytes]], bool]
 async def export_rounds(
     store: StateStore, folder: Path, write: WriteRound, *, since: int = 0
 ) -> tuple[int, int, int]:
-    """Write every round that was scored; how many are new, were there, and have no statement.
+    """Write every scored round; return the numbers of new, existing and unsigned ones.
 
-    So are those that were missed and scored later, whose statements say so.
-    Rounds that were adopted are written as their validator signed them.
+    Unsigned ones have no statement. Missed rounds that were scored later are included; their
+    statements say so. Adopted rounds are written as their validator signed them.
 
     Raises:
         OSError: The folder cannot be written.

@@ -1,8 +1,8 @@
-"""Receipts as files: what one validator publishes, read by others as a stranger's file.
+"""Receipts as files: published by one validator, and read by others as untrusted files.
 
 A published receipt is a JSON object of three: ``document``, the receipt itself; ``hotkey``, the
 validator that scored; ``signature``, its sr25519 signature in hex over the ASCII hex sha256 of
-the document's canonical JSON. A document by itself can be read too, and nobody vouches for it.
+the document's canonical JSON. A document alone can be read too, but is not signed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
 
 
 class UnreadableReceipt(ValueError):
-    """A file that is no receipt; one line says what is wrong with it, and where."""
+    """The file is not a receipt; the message says in one line what is wrong and where."""
 
 
 class _Signers(BaseModel):
-    """What ``signers.packed`` writes."""
+    """Output of ``signers.packed``."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -115,7 +115,7 @@ class _Document(BaseModel):
     def _controls(self) -> tuple[ControlLoss, ...] | None:
         given = {"controls", "opinion"} & self.model_fields_set
         if len(given) != (2 if self.version > 2 else 0):
-            raise UnreadableReceipt("not a receipt: its version does not fit its controls")
+            raise UnreadableReceipt("not a receipt: its version does not match its controls")
         if self.version < 3:
             return None
         return tuple(
@@ -125,7 +125,7 @@ class _Document(BaseModel):
 
     def _sample_signers(self) -> SampleSigners | None:
         if (self.signers is None) != (self.version == 1):
-            raise UnreadableReceipt("not a receipt: its version does not fit its signers")
+            raise UnreadableReceipt("not a receipt: its version does not match its signers")
         if self.signers is None:
             return None
         try:
@@ -136,7 +136,7 @@ class _Document(BaseModel):
         return signers
 
     def _commitment(self) -> Commitment:
-        """As its text on chain would be read; a receipt does not hold its format."""
+        """Return the commitment, parsed from a v2 text; a receipt does not record its format."""
         name = self.repo.replace("/", ":")
         text = f"2:{name}:{self.revision}:{self.secure_hash}:{self.competition}"
         read = parse_commitment(text, hotkey=Hotkey(self.hotkey), block=Block(self.block))
@@ -165,7 +165,7 @@ _Shape = TypeVar("_Shape", _Document, _Published, _Signed)
 
 
 def publish(signed: SignedReceipt) -> bytes:
-    """The file of a signed receipt."""
+    """Return the file of a signed receipt."""
     return canonical_json(
         {
             "document": json.loads(signed.document),
@@ -176,10 +176,12 @@ def publish(signed: SignedReceipt) -> bytes:
 
 
 def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
-    """The receipt of a file, and the same as its validator signed it, if the file says who did.
+    """Return the receipt of a file, and the signed receipt if the file has a signature.
+
+    The signature is not verified.
 
     Raises:
-        UnreadableReceipt: It is no receipt.
+        UnreadableReceipt: The file is not a receipt.
     """
     if len(data) > MAX_BYTES:
         raise UnreadableReceipt("larger than any receipt")
@@ -202,10 +204,10 @@ def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
 
 
 def read_signed(data: bytes) -> SignedReceipt:
-    """Any published document; of what it says nothing is looked at.
+    """Return any published document without checking its content.
 
     Raises:
-        UnreadableReceipt: The file is not one of a published document.
+        UnreadableReceipt: The file is not a published document.
     """
     shape = _checked(_Signed, data)
     try:

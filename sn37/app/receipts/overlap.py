@@ -1,4 +1,4 @@
-"""What another validator published: its receipts, in files."""
+"""Comparison of the samples of two validators' receipts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sn37.domain.records.receipt import Receipt
 
 
 def compare(ours: Path, theirs: Path) -> tuple[RoundKey, tuple[Overlap, ...]]:
-    """The round of two receipts, and how far their samples agree.
+    """Return the round of two receipts, and the overlap of their samples.
 
     Raises:
-        CommandError: A file is no receipt, or they are of different rounds.
+        CommandError: A file is not a receipt, or they are of different rounds.
     """
     mine, yours = _read(ours), _read(theirs)
     if mine.round != yours.round:

@@ -1,4 +1,4 @@
-"""Write and sign the receipt of one scored entry, and check whose signature one has."""
+"""Writing and signing of one entry's receipt, and verification of its signature."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.submission.submission import Submission
 from sn37.ports.chain import Signer
 
-# Whether the hotkey signed the message: (hotkey, message, signature).
+# Returns true if the hotkey signed the message: (hotkey, message, signature).
 VerifySignature = Callable[[Hotkey, bytes, bytes], bool]
 
 
 class ReceiptWriter:
-    """Signs with the validator's hotkey what it scored, on what, and with what."""
+    """Writer of receipts, which it signs with the validator's hotkey."""
 
     def __init__(self, *, signer: Signer, fingerprint: Digest) -> None:
         self._signer = signer
         self._fingerprint = fingerprint
 
     def write(self, opened: OpenRound, submission: Submission) -> SignedReceipt:
-        """The receipt of the losses that were journalled for the submission.
+        """Return the receipt of a submission's journalled losses.
 
-        With what its controls cost, and the second opinion of it if there is one.
+        It includes the losses on its controls, and the second opinion on it, if any.
         """
         plan, key = opened.plan, submission.commitment.key
         if submission.artifact is None:
@@ -63,13 +63,13 @@ class ReceiptWriter:
 def losses_by_task(
     tasks: Iterable[TaskName], blocks: tuple[BlockLosses, ...]
 ) -> Mapping[TaskName, tuple[float, ...]]:
-    """Losses in manifest order; blocks of one task arrive in that order."""
+    """Return losses in manifest order; blocks of one task arrive in that order."""
     return {
         task: tuple(x for b in blocks if b.block.task == task for x in b.losses) for task in tasks
     }
 
 
 def is_signed(receipt: SignedReceipt, verify: VerifySignature) -> bool:
-    """Whether the validator that it names signed this document."""
+    """True if the validator named in the receipt signed this document."""
     message = sha256(receipt.document).hexdigest().encode()
     return verify(receipt.hotkey, message, receipt.signature)

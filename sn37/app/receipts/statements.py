@@ -1,4 +1,4 @@
-"""Write, read and check what a validator signs of a whole round."""
+"""Writing, reading and checking of a validator's statements on whole rounds."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from sn37.domain.scoring.controls import controls_in
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Signer
 
-VERSION = 2  # 1: of rounds of the first rule, without controls and second opinions
-LATER_VERSION = 3  # of rounds that were missed and scored later, and of no others
-SCREENED_VERSION = 4  # of rounds whose rows a base model screened
-DEFENCES_VERSION = 5  # of rounds that count missed defences and name contenders, screened or not
+VERSION = 2  # version 1: rounds of the first rule, without controls and second opinions
+LATER_VERSION = 3  # only missed rounds that were scored later
+SCREENED_VERSION = 4  # rounds whose rows a base model screened
+DEFENCES_VERSION = 5  # rounds that count missed defences and name contenders, screened or not
 _VERSIONS = (1, VERSION, LATER_VERSION, SCREENED_VERSION, DEFENCES_VERSION)
 _STATEMENT = TypeAdapter(RoundStatement)
 
 
 class UnreadableStatement(ValueError):
-    """A document that is no statement; one line says why."""
+    """The document is not a statement; the message says why in one line."""
 
 
 class StatementWriter:
-    """Signs with the validator's hotkey how its rounds ended."""
+    """Writer of statements on rounds, which it signs with the validator's hotkey."""
 
     def __init__(self, *, signer: Signer, netuid: Netuid, fingerprint: Digest) -> None:
         self._signer = signer
@@ -50,13 +50,13 @@ class StatementWriter:
         receipts: Sequence[SignedReceipt],
         previous: SignedReceipt | None,
     ) -> SignedReceipt:
-        """The statement of a round that ended like this.
+        """Return the signed statement of a finished round.
 
         Args:
             opened: The round with the outcomes that were recorded while it ran.
-            submissions: As the round left them.
-            receipts: Of the round, in the order they were written.
-            previous: The statement of the competition's round before, if there is one.
+            submissions: As they are after the round.
+            receipts: Of the round, in the order in which they were written.
+            previous: The statement of the competition's previous round, if any.
         """
         methods = {d.batch.task: d.batch.method for d in opened.plan.draws}
         is_later = result.later is not None
@@ -91,7 +91,7 @@ def state_round(
     code_version: str,
     version: int = VERSION,
 ) -> RoundStatement:
-    """What is to be said of a round that was recorded like this."""
+    """Return the statement on a recorded round."""
     plan = opened.plan
     return RoundStatement(
         version=version,
@@ -119,9 +119,10 @@ def state_round(
 
 
 def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
-    """1 for a round that an older version began, which is finished by its rules.
+    """Return the statement version of a round.
 
-    Else 5; of rounds begun before defences were counted 2, or 4 if a base model screened its rows.
+    It is 1 for a round that an older version opened and whose rules still apply, else 5. For
+    rounds opened before defences were counted it is 2, or 4 if a base model screened the rows.
     """
     premises = opened.plan.premises
     if opened.plan.signers is None or premises is None:
@@ -136,11 +137,11 @@ def version_of(opened: OpenRound, methods: Mapping[TaskName, Method]) -> int:
 
 
 def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundStatement:
-    """The statement in a signed document from anywhere.
+    """Return the statement in an untrusted signed document.
 
     Raises:
-        UnreadableStatement: It is none, not written as statements are, not signed by the
-            hotkey that it comes with, or contradicts itself.
+        UnreadableStatement: It is not a statement, not in its canonical form, not signed by the
+            given hotkey, or contradicts itself.
     """
     try:
         statement = _STATEMENT.validate_json(signed.document, strict=True)
@@ -173,7 +174,7 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
 
 
 def digest_of(document: bytes) -> Digest:
-    """Hex sha256: what is signed, and how statements name documents."""
+    """Return the hex sha256 of a document, which is signed and by which statements name it."""
     return Digest(sha256(document).hexdigest())
 
 
@@ -188,7 +189,7 @@ def _of_interest(
 
 
 def _contradiction(statement: RoundStatement) -> str | None:
-    """What no round can be like, whatever was in it."""
+    """Return a contradiction in a statement, if any, which no real round can have."""
     entries, outcomes = set(statement.entries), [o.key for o in statement.outcomes]
     known = [s.commitment.key for s in statement.submissions]
     scored = [o for o in statement.outcomes if o.verdict is Verdict.SCORED]
@@ -201,7 +202,7 @@ def _contradiction(statement: RoundStatement) -> str | None:
     premises = statement.premises or Premises()
     awaited = set(premises.awaited)
     if len(awaited) != len(premises.awaited) or awaited & entries:
-        return "it waits for an entry twice, or for one that took part"
+        return "it waits for an entry twice, or for an entry that took part"
     if premises.num_judged < 0 or any(
         not key.block <= clock <= statement.key.sync_block for key, clock in premises.clocks
     ):
@@ -213,10 +214,10 @@ def _contradiction(statement: RoundStatement) -> str | None:
     ):
         return fault
     if len(set(known)) != len(known) or not entries | awaited <= set(known):
-        return "it does not tell of every entry once"
+        return "it does not list every entry exactly once"
     asked = [o.key for o in statement.opinions]
     if len(set(asked)) != len(asked) or not set(asked) <= {o.key for o in scored}:
-        return "its second opinions are not of entries that were scored"
+        return "its second opinions are not on entries that were scored"
     if not {statement.champion, statement.winner} <= {*entries, None}:
         return "its champion did not take part"
     if statement.later is not None and (fault := _verdict_of_a_missed_round(statement)):
@@ -241,9 +242,9 @@ def _unlike_contenders(statement: RoundStatement, contenders: tuple[EntryKey, ..
 
 
 def _verdict_of_a_missed_round(statement: RoundStatement) -> str | None:
-    """What a statement says of a round scored later, though no such round decides it."""
+    """Return a part of a statement that a round scored later must not have, if any."""
     if statement.winner is not None or statement.champion is not None:
-        return "it crowns somebody in a round that was missed"
+        return "it crowns an entry in a round that was missed"
     if statement.premises != Premises() or statement.opinions or statement.previous is not None:
         return "it has the premises of a verdict for a round that was missed"
     if any(o.reason is not None for o in statement.outcomes if o.verdict is Verdict.SCORED):

@@ -1,1 +1,1 @@
-"""One round, from its plan to its result."""
+"""A round, from its plan to its result."""

@@ -1,4 +1,4 @@
-"""How a round ends: a function of what was recorded while it ran."""
+"""Conclusion of a round: a function of the records made while it ran."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from sn37.domain.submission.submission import Submission, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """A round's result, and what it means for those that took part."""
+    """A round's result, and its consequences for the entries."""
 
     result: RoundResult
-    outcomes: Mapping[EntryKey, EntryOutcome]  # some raced out only now
+    outcomes: Mapping[EntryKey, EntryOutcome]  # some are raced out only now
     beaten: tuple[EntryKey, ...]  # champions that lost the crown
 
 
@@ -44,10 +44,10 @@ def conclude(
     """Decide the crown of a round whose entries all have an outcome.
 
     Args:
-        past: Evidence of earlier rounds of those that are heard, see ``RoundPlan.heard``.
-        rule: Of rounds whose plan has premises; others are decided by the first rule, as they were
-            when they were made.
-        flags_copies: Whether to look for entries that are nearly an earlier one's model.
+        past: Evidence of earlier rounds, for the entries in ``RoundPlan.heard``.
+        rule: For rounds whose plan has premises. Others are decided by the first rule, which was
+            in force when they were opened.
+        flags_copies: Whether to flag entries that are almost an earlier entry's model.
     """
     opened = after_defence(with_opinions(opened))
     plan, premises = opened.plan, opened.plan.premises
@@ -66,7 +66,7 @@ def conclude(
         origins=origins,
     )
     outcomes = _retired_after(opened, evidence, decision.champion, rules, origins)
-    # What was streamed before a failure is removed with it: nothing may rest on it.
+    # Losses streamed before a failure do not count: nothing may depend on them.
     scored = [key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED]
     by_precedence = sorted(scored, key=lambda e: submissions[e].commitment.precedence)
     return Conclusion(
@@ -83,25 +83,25 @@ def conclude(
 
 
 def with_round(past: Evidence, opened: OpenRound, entry: EntryKey, rules: Competition) -> Evidence:
-    """The evidence of an entry with what it was scored on in this round."""
+    """Return an entry's evidence, extended by its losses in this round."""
     return {**past, opened.plan.key.sync_block: weigh(opened.journal.get(entry, ()), rules)}
 
 
 def with_origins(past: Origins, plan: RoundPlan, rules: Competition) -> Origins:
-    """The origins of samples with those of this round; the first rule asks for none."""
+    """Return the origins of samples, extended by this round's; the first rule uses none."""
     if plan.premises is None:
         return NO_ORIGINS
     return {**past, plan.key.sync_block: origins_of(plan.signers, rules)}
 
 
 def crown_of(plan: RoundPlan, past: PastEvidence) -> Crown:
-    """The crown before the round of a plan."""
+    """Return the crown before the round of a plan."""
     premises = plan.premises or Premises()
     former = None
     if (key := premises.former) is not None:
         former = Contestant(
             key=key,
-            precedence=(key.block, 0, key.hotkey),  # it is not heard
+            precedence=(key.block, 0, key.hotkey),  # it does not compete
             evidence=past.of(key),
             since=key.block,
             is_present=False,
@@ -121,7 +121,7 @@ def contestants_of(
     past: PastEvidence,
     submissions: Mapping[EntryKey, Submission],
 ) -> tuple[Contestant, ...]:
-    """Who is heard in a round, and for whom others wait."""
+    """Return the entries that compete in a round, and those that others wait for."""
     plan, premises = opened.plan, opened.plan.premises or Premises()
 
     def contestant(entry: EntryKey, values: Evidence, *, is_present: bool) -> Contestant:
@@ -152,7 +152,7 @@ def _retired_after(
     rules: Competition,
     origins: Origins,
 ) -> Mapping[EntryKey, EntryOutcome]:
-    """The outcomes, with those raced out that can no longer beat the new champion either."""
+    """Return the outcomes, after racing out entries that cannot beat the new champion either."""
     if champion is None:
         return opened.outcomes
     best, premises = evidence.get(champion, {}), opened.plan.premises

@@ -1,4 +1,4 @@
-"""Who is heard again in a competition's next round: its champion, and who comes close."""
+"""Champion and contenders of a competition's next round."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ async def contenders_of(
     store: StateStore,
     schedule: Schedule,
 ) -> Contention:
-    """The newest champion there was, and who gathers evidence against it.
+    """Return the newest champion, and the entries that collect evidence against it.
 
-    A round may leave the crown vacant. Those who were scored before stay in all the same: nothing
-    else would ever let them back.
+    A round may leave the crown vacant. Entries that were scored before still stay, because
+    nothing else would let them return.
 
     Args:
         history: Of the competition's finished rounds.
-        book: The chain's records at ``sync``, the next round's block, and so ``metagraph``.
+        book: The chain's records at ``sync``, the next round's block, like ``metagraph``.
     """
     rules = schedule.competition(competition, sync.number)
     found = candidates_of(

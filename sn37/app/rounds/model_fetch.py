@@ -1,4 +1,4 @@
-"""Models on disk, and room for the next one."""
+"""Fetching of models, with eviction when the disk is full."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import StoreFull
 from sn37.ports.model_store import ModelStore
 
-# Slower than this, stores give a transfer up: half of the slowest that the hub's puts up with.
+# Stores abort slower transfers. Half of the slowest rate that the hub's store accepts.
 SLOWEST_BYTES_PER_S = 1 << 20
 
 
 def bringing(commitment: Commitment, limits: ModelConstraints) -> AbstractContextManager[Step]:
-    """The step of an actor in which a model of any size that is allowed may be brought."""
+    """Open an actor's step that is long enough to fetch the largest allowed model."""
     within_s = BUSY_S + limits.max_bytes / SLOWEST_BYTES_PER_S
     return step(f"fetching {commitment.model.repo}", within_s=within_s)
 
@@ -29,10 +29,10 @@ async def bring(
     commitment: Commitment,
     limits: ModelConstraints,
 ) -> ModelArtifact:
-    """Fetch a model, making room for it as far as that is worth it.
+    """Fetch a model; evict less useful ones if needed.
 
     Raises:
-        StoreFull: There is no room, whatever may go.
+        StoreFull: Even after eviction there is not enough space.
         ModelRejected, ModelNotPublic, StoreUnavailable: See ``ModelStore.fetch``.
     """
     with suppress(StoreFull):

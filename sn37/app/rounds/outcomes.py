@@ -1,4 +1,4 @@
-"""What a round's losses mean: rows of its table, its result, and what it changes."""
+"""Outcomes of a round: the rows of its table, its result, and the changes that follow."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ from sn37.ports.errors import ScorerUnavailable, Unavailable
 def missing_outcome(
     key: EntryKey, submissions: Mapping[EntryKey, Submission], entered: Collection[EntryKey]
 ) -> EntryOutcome | None:
-    """Why an entry that the chain admitted cannot be scored now, or ``None`` when it can.
+    """Return why an entry that the chain admitted cannot be scored, or ``None`` if it can.
 
-    Between the sync block and here its files have been looked at: they may break a rule, be
-    a copy of an earlier entry's, or not have arrived, which is our fault. ``entered`` are those
-    that have been in a round, see ``History.entered``.
+    Since the sync block its files were checked: they may break a rule, be a copy of an earlier
+    entry's, or be missing, which is the validator's fault. ``entered`` are the entries that have
+    been in a round, see ``History.entered``.
     """
     submission = submissions[key]
     if submission.rejection is not None:
@@ -80,20 +80,20 @@ def missing_outcome(
 
 
 def our_failure(key: EntryKey, error: Unavailable, *, num_stalls: int = 0) -> EntryOutcome:
-    """The entry could not be scored by no fault of its own; it keeps its place.
+    """Return the outcome of an entry that could not be scored by the validator's fault.
 
-    Unless its worker stood still once too often: in ``MAX_STALLS`` rounds before this one,
-    without having been scored since.
+    It keeps its place, unless its worker stalled too often: also in ``MAX_STALLS`` rounds before
+    this one, without being scored since.
     """
     reason = error.reason if isinstance(error, ScorerUnavailable) else Reason.HUB_UNAVAILABLE
     if reason is Reason.STALLED and num_stalls >= MAX_STALLS:
-        detail = f"{error}; so it was in {num_stalls} rounds before"
+        detail = f"{error}; the same happened in {num_stalls} earlier rounds"
         return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=Reason.TIMEOUT, detail=detail)
     return EntryOutcome(key=key, verdict=Verdict.FAILED, reason=reason, detail=str(error))
 
 
 def postponed(key: EntryKey, *, is_new: bool) -> EntryOutcome:
-    """The time of newcomers, and of others in their places, was used up before its turn."""
+    """Return the outcome of an entry for which the limited time of the round was used up."""
     then = "it comes first in the next" if is_new else "what it was scored on before counts on"
     return EntryOutcome(
         key=key,
@@ -111,7 +111,7 @@ def entry_result(
     *,
     on_curve: bool = False,
 ) -> EntryResult:
-    """One row of the round's table. A score needs every task to have at least one sample.
+    """Return one row of the round's table; a score needs at least one sample of every task.
 
     Rounds of the first rule show scores ``on_curve``, see ``task_scores``.
     """
@@ -141,11 +141,11 @@ def round_result(
     decision: Decision,
     resembles: Mapping[EntryKey, EntryKey] | None,
 ) -> RoundResult:
-    """The finished round: scored entries from the best on, then the others.
+    """Return the finished round: scored entries from the best on, then the others.
 
     Args:
-        resembles: Of each entry that is nearly an earlier one's model, the earlier one; ``None``
-            when nobody looked.
+        resembles: For each entry that is almost an earlier entry's model, the earlier entry;
+            ``None`` if that was not checked.
     """
     plan = opened.plan
     why = {
@@ -191,7 +191,7 @@ def later_result(
     skipped: Reason | None,
     later: ScoredLater,
 ) -> RoundResult:
-    """A round that was missed, with the scores that its entries got later. Nobody is crowned.
+    """Return a missed round with the scores that its entries got later; it crowns nobody.
 
     Args:
         skipped: Why it was missed, if that was recorded.
@@ -226,7 +226,7 @@ def _told(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
 
 
 def _grace(champion: Submission) -> str:
-    """What a champion's miner has to know whose repository could not be read in a round."""
+    """Return the warning for a champion's miner whose repository could not be read in a round."""
     left = MAX_MISSED_ROUNDS - champion.missed_rounds
     coming = "round" if left == 1 else f"{left} rounds"
     return (
@@ -236,7 +236,7 @@ def _grace(champion: Submission) -> str:
 
 
 def explain(comparison: Comparison) -> str:
-    """How close a challenger came to the crown, for its miner."""
+    """Explain to a challenger's miner how close it came to the crown."""
     if comparison.taken:
         return "took the crown"
     told = _words(comparison)
@@ -282,12 +282,12 @@ def _words(comparison: Comparison) -> str:
 
 
 def may_hold_the_crown(outcome: EntryOutcome, holder: EntryKey | None) -> bool:
-    """Whether the winner rule hears of an entry.
+    """True if the winner rule considers an entry.
 
-    A champion that could not be scored keeps its place on the evidence it has: it leaves by
-    being beaten or by becoming ineligible, never by one failed evaluation, unless that shows that
-    its losses are not to be believed, or that it fails too often. A challenger is not crowned in a
-    round in which it failed, nor is the heir of a vacant crown.
+    A champion that could not be scored keeps its place with the evidence it has. It loses the
+    crown by being beaten or becoming ineligible, but not by one failed evaluation, unless that
+    shows that its losses are unsound, or that it fails too often. A challenger that failed in a
+    round, or the heir of a vacant crown that did, is not crowned in it.
 
     Args:
         holder: See ``RoundPlan.holder``.
@@ -300,10 +300,10 @@ def may_hold_the_crown(outcome: EntryOutcome, holder: EntryKey | None) -> bool:
 
 
 def is_waited_for(outcome: EntryOutcome) -> bool:
-    """Whether an entry was not scored for want of time, or by an outage of ours.
+    """True if lack of time or an outage prevented scoring, which must cost the entry nothing.
 
-    That must cost it nothing. Were later ones not to wait for it, a copy could be crowned in the
-    round in which the original was not scored.
+    If later entries did not wait for it, a copy could be crowned in the round in which the
+    original was not scored.
     """
     return outcome.verdict is Verdict.WAITING or is_our_failure(outcome)
 
@@ -321,9 +321,9 @@ def changes_after(
     beaten: Collection[EntryKey],
     history: History = NO_HISTORY,
 ) -> Mapping[EntryKey, Change]:
-    """What a round changes of the submissions that took part, waited or could not be read.
+    """Return the changes to the submissions that took part, waited or could not be read.
 
-    Entries that are ``beaten`` lost the crown; they never return. The clock of one that was
+    Entries in ``beaten`` lost the crown; they never return. The clock of an entry that was
     unreadable for too long restarts at the first sync block at which it is public again.
 
     Args:
@@ -342,8 +342,8 @@ def changes_after(
 
 
 def _restart(plan: RoundPlan) -> Change:
-    # Whether it is held makes no difference: as too early it was listed for a clock that restarts
-    # now, or for one that began lately, with no round missed since.
+    # Here it makes no difference whether the entry is held. It was listed as too early because its
+    # clock restarts now, or because it started recently, with no missed round since.
     def change(submission: Submission) -> Submission:
         return restart_clock(submission, plan.key.sync_block)
 
@@ -351,7 +351,7 @@ def _restart(plan: RoundPlan) -> Change:
 
 
 def _restarted(submission: Submission, plan: RoundPlan) -> Submission:
-    """With the clock by which the round was planned."""
+    """Return the submission with the clock by which the round was planned."""
     if plan.premises is None:
         return restart_clock(submission, plan.key.sync_block)
     return replace(submission, clock_block=plan.premises.clock_of(submission.commitment.key))
@@ -361,7 +361,7 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeou
     def change(submission: Submission) -> Submission:
         if outcome.key in plan.unreadable:
             submission = missed_round(submission)
-        elif outcome.key not in plan.unprobed:  # an outage neither adds a miss nor forgives one
+        elif outcome.key not in plan.unprobed:  # an outage neither adds nor forgives a miss
             submission = attended_round(_restarted(submission, plan))
         if retires or outcome.reason is Reason.RACED_OUT:
             submission = replace(submission, retired=True)
@@ -380,5 +380,5 @@ def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeou
 
 
 def dependency_of(error: Unavailable) -> Dependency:
-    """What failed while an entry was scored."""
+    """Return the dependency that failed while an entry was scored."""
     return Dependency.SCORER if isinstance(error, ScorerUnavailable) else Dependency.MODEL_HOST

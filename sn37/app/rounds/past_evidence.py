@@ -1,4 +1,4 @@
-"""Recorded losses as the evidence that the winner rule works on."""
+"""Recorded losses as evidence for the winner rule."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sn37.ports.state_store import StateStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastEvidence:
-    """What the finished rounds of a competition say of some entries."""
+    """Evidence on some entries from a competition's finished rounds."""
 
     by_entry: Mapping[EntryKey, Evidence] = field(default_factory=dict)
     origins: Origins = field(default_factory=dict)  # of the samples of those rounds
 
     def of(self, entry: EntryKey) -> Evidence:
-        """One entry's evidence by sync block."""
+        """Return one entry's evidence by sync block."""
         return self.by_entry.get(entry, {})
 
 
@@ -33,11 +33,12 @@ async def past_evidence(
     competition: CompetitionId,
     entries: Collection[EntryKey],
 ) -> PastEvidence:
-    """Each entry's evidence by sync block, from a competition's finished rounds.
+    """Return each entry's evidence by sync block, from a competition's finished rounds.
 
-    Every round is weighed by the rules it had. Rounds in which the entry failed are left out:
-    what was streamed before a failure depends on when it came. So are those in which no other of
-    the entries was scored: evidence is between two, and a long reign has thousands of them.
+    Every round is weighed by its own rules. Rounds in which the entry failed are left out,
+    because the losses streamed before a failure depend on its time. So are rounds in which none
+    of the other entries was scored: evidence is between two, and a long reign has thousands of
+    such rounds.
     """
     shared = await store.shared_rounds(competition, entries)
     if not shared:

@@ -1,4 +1,4 @@
-"""A run's results as JSON, for programs; docs/validator.md describes the form."""
+"""Results of a run as JSON, for programs; docs/validator.md describes the format."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sn37.durable import write_whole
 def report(
     state: ValidatorState, schedule: Schedule, labels: Mapping[Hotkey, str]
 ) -> list[JsonValue]:
-    """All finished rounds that were scored, oldest first; also those scored later, without winner.
+    """Return all finished rounds that were scored, the oldest first.
 
-    Standings and weights are those after the round's sync block, so a list of one round's
-    length can be checked against the emission rule by hand. Scores that JSON cannot say are
-    null.
+    Rounds that were scored later are included, without a winner. Standings and weights are those
+    after the round's sync block, so a single round can be checked against the emission rule by
+    hand. Non-finite scores are null.
     """
     rounds = sorted(
         (
@@ -37,13 +37,13 @@ def report(
 
 
 def write_report(path: Path, rounds: list[JsonValue]) -> None:
-    """Write JSON; a reader never sees half of it."""
+    """Write JSON atomically: a reader never sees a partial file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, f"{json.dumps(rounds, indent=2, allow_nan=False)}\n".encode())
 
 
 def until(state: ValidatorState, block: Block) -> ValidatorState:
-    """The state as it was after the rounds of ``block``."""
+    """Return the state as it was after the rounds of ``block``."""
     return ValidatorState(
         rounds={
             c: tuple(r for r in held if r.key.sync_block <= block)

@@ -1,4 +1,4 @@
-"""From a round's plan to the job of scoring one model."""
+"""Jobs for scoring models, made from a round's plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sn37.ports.model_store import ModelStore
 
 
 class JobBuilder:
-    """Adds the prescribed tokenizer's folder to what plan and rules say."""
+    """Builder of scoring jobs from plan, rules and the prescribed tokenizer's folder."""
 
     def __init__(self, store: ModelStore, keeper: StateKeeper) -> None:
         self._store = store
@@ -22,9 +22,9 @@ class JobBuilder:
     async def build(
         self, plan: RoundPlan, rules: Competition, commitment: Commitment, *, skip_blocks: int = 0
     ) -> ScoringJob:
-        """The job; the same for every model of the round but for the artifact.
+        """Return the job; it is the same for every model of the round except for the artifact.
 
-        A model that has been evicted since it was fetched is fetched once more.
+        A model that was evicted is fetched again.
 
         Raises:
             StoreUnavailable: The prescribed tokenizer or an evicted model cannot be fetched.
@@ -43,9 +43,9 @@ class JobBuilder:
         )
 
     async def build_base(self, rules: Competition, batches: tuple[TaskBatch, ...]) -> ScoringJob:
-        """The job of scoring the competition's base model, which has one, on these samples.
+        """Return the job that scores the competition's base model, which it must have.
 
-        It has as much more time than an entry as it has more samples.
+        Its time limit is that of an entry, scaled by the number of samples.
 
         Raises:
             StoreUnavailable: The base model or the tokenizer cannot be fetched.

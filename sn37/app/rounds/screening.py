@@ -1,7 +1,7 @@
-"""Score the competition's base model on a round's draw, and set aside the rows that are odd for it.
+"""Screening of a round's draw by the competition's base model, which sets odd rows aside.
 
-This comes before any entry is scored, and so before anybody knows what a model makes of the rows.
-The base runs as an entry does: in the worker's sandbox, with the round's own methods.
+Screening runs before any entry is scored, so nobody knows yet how a model does on the rows. The
+base model runs like an entry: in the worker's sandbox, with the round's own methods.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from sn37.ports.errors import ModelRejected, PortError, ScorerUnavailable, Store
 from sn37.ports.scorer import Scorer
 from sn37.ports.telemetry import EventSink
 
-# At one round, a block apart. Whoever could keep the base from being scored, or fetched, would
-# otherwise choose which rounds are played with odd rows: without its verdict a round is sat out,
-# as it is without its data.
+# Attempts per round, one block apart. Then the round is sat out, as without its data. If it were
+# scored without screening, an attacker that can block the base model could choose which rounds
+# have odd rows.
 ATTEMPTS = 10
-SHOWN_ROWS = 20  # of those set aside for one reason, by their ids
-NOT_SCREENED = (StoreUnavailable, ScorerUnavailable, ModelRejected)  # ours, whatever it is
+SHOWN_ROWS = 20  # ids per reason in the event about rows set aside
+NOT_SCREENED = (StoreUnavailable, ScorerUnavailable, ModelRejected)  # all the validator's fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screened:
-    """Draws without the rows that are odd, and the losses that say which those are."""
+    """Draws without odd rows, and the losses by which the odd rows were found."""
 
     draws: tuple[TaskDraw, ...]
     screenings: Mapping[TaskName, Screening]
 
 
 class Screener:
-    """Asks the base model."""
+    """Screener that scores the base model."""
 
     def __init__(self, *, jobs: JobBuilder, scorer: Scorer) -> None:
         self._jobs = jobs
         self._scorer = scorer
 
     async def screen(self, rules: Competition, draws: Sequence[TaskDraw]) -> Screened:
-        """The draws with rows of the reserve in the place of odd ones.
+        """Return the draws with odd rows replaced by rows of the reserve.
 
-        It takes as long as scoring an entry on all of them.
+        It takes as long as scoring an entry on all rows.
 
         Raises:
-            StoreUnavailable: The base model, or the tokenizer, cannot be fetched.
+            StoreUnavailable: The base model or the tokenizer cannot be fetched.
             ScorerUnavailable: This machine cannot score now.
             ModelRejected: The base model cannot be scored.
         """
@@ -82,7 +82,7 @@ class Screener:
     async def _losses(
         self, rules: Competition, batches: tuple[TaskBatch, ...]
     ) -> Mapping[TaskName, Sequence[float]]:
-        """Of each sample; one whose loss is not a number costs what it would cost an entry."""
+        """Return the loss of each sample; a NaN counts the same as for an entry."""
         losses: defaultdict[TaskName, list[float]] = defaultdict(list)
         assert rules.base_model is not None  # there is a reserve
         with step(f"fetching {rules.base_model.repo}", within_s=WALL_FACTOR * BUSY_S):
@@ -114,7 +114,7 @@ def _deviations(rules: Competition) -> float:
 
 
 class RoundScreening:
-    """Settles which rows a round is scored on, once, before its first entry."""
+    """Decides once, before the first entry, on which rows a round is scored."""
 
     def __init__(self, *, keeper: StateKeeper, screener: Screener, sink: EventSink) -> None:
         self._keeper = keeper
@@ -123,9 +123,9 @@ class RoundScreening:
         self._num_attempts: defaultdict[RoundKey, int] = defaultdict(int)
 
     async def settle(self, plan: RoundPlan, rules: Competition) -> RoundPlan | None:
-        """The plan to score by; ``None`` where the base cannot be asked now, or not at all.
+        """Return the plan with the final rows, or ``None`` if the base model cannot be scored.
 
-        Then the round stays open to be tried again, until it is sat out.
+        Then the round stays open for another attempt, until it is sat out.
         """
         if plan.is_screened:
             return plan
@@ -170,7 +170,7 @@ def _reason(error: PortError) -> Reason:
 
 
 def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Event]:
-    """What operators hear: the odd rows of the draw, and those that nothing could replace."""
+    """Yield events on the odd rows of the draw, and on those without a replacement."""
     for draw in plan.draws:
         task = draw.batch.task
         screening = (plan.screenings or {}).get(task)
@@ -196,5 +196,5 @@ def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Even
             yield Cautioned(
                 what="data",
                 advice=f"{key}: {num_left} rows of "
-                f"{task} that are odd for the base model stay, no others can take their place",
+                f"{task} that are odd for the base model stay, because no other rows are left",
             )

@@ -1,4 +1,4 @@
-"""Before a crown passes: ask a second implementation of whoever would have it."""
+"""Second opinions on the entries that would take the crown, before it passes."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from sn37.ports.scorer import Scorer
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
-ATTEMPTS = 3  # at one entry, when the device or worker fails
+ATTEMPTS = 3  # per entry, when the device or worker fails
 PAUSE_S = 5.0
 SHORT = frozenset({Reason.TIMEOUT, Reason.MEMORY})
 
 
 class SecondOpinions:
-    """Concludes a round, and checks whoever would have the crown after it.
+    """Concludes a round, and checks the entry that would hold the crown after it.
 
-    Each opinion is recorded before the next is asked for, so a validator that is killed goes on
-    where it was. What a round comes to is a function of what was recorded, see ``conclude``.
+    Each opinion is recorded before the next one is computed, so a validator that is killed
+    continues where it was. The result is a function of the records, see ``conclude``.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class SecondOpinions:
         self._sink = sink
 
     async def conclude(self, plan: RoundPlan, rules: Competition, past: PastEvidence) -> Conclusion:
-        """How the round ends once all who would have the crown agree with their second losses.
+        """Return the conclusion, in which the crown's holder agrees with its second losses.
 
-        Asks at most once for each entry.
+        Computes at most one opinion per entry.
         """
         while True:
             conclusion = conclude(
@@ -102,11 +102,11 @@ class SecondOpinions:
         if outcome is None or outcome.verdict is not Verdict.SCORED or first in opened.opinions:
             return False
         if version_of(opened, {task.name: task.method for task in rules.tasks}) < VERSION:
-            return False  # begun by an older version, whose rules it ends by
+            return False  # opened by an older version, whose rules still apply
         return first != plan.champion or not await self._is_checked(opened, first)
 
     async def _is_checked(self, opened: OpenRound, champion: EntryKey) -> bool:
-        """Whether this validator has compared the champion's losses on this environment."""
+        """True if this validator has compared the champion's losses in this environment."""
         now = opened.environments.get(champion, {})
         began = self._keeper.state.beginning
         since = Block(0)  # rounds that were adopted were checked by another validator
@@ -119,16 +119,16 @@ class SecondOpinions:
         )
 
     async def _ask(self, plan: RoundPlan, rules: Competition, key: EntryKey) -> Opinion:
-        """What the second implementation says; our own failures are tried again a few times."""
+        """Return the second implementation's opinion; retry a few times after our own failures."""
         environment = self._opened(plan).environments.get(key, {})
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                within_s = WALL_FACTOR * rules.timeout_s + BUSY_S  # the scorer ends it before
+                within_s = WALL_FACTOR * rules.timeout_s + BUSY_S  # the scorer ends it earlier
                 with step(f"a second opinion of {key.hotkey}", within_s=within_s):
                     return await self._compare(plan, rules, key)
             except ModelRejected as error:
                 detail = f"the second implementation: {error.reason.value}: {error}"
-                # It needs more time and memory than ours. Neither ends whom a round has crowned.
+                # It needs more time and memory than ours. A lack of these removes no champion.
                 is_short = _holds_the_crown(key, plan) and error.reason in SHORT
                 view = View.UNAVAILABLE if is_short else View.DIFFERS
                 return Opinion(key=key, view=view, detail=detail, environment=environment)
@@ -142,7 +142,7 @@ class SecondOpinions:
         return Opinion(
             key=key,
             view=View.UNAVAILABLE,
-            detail=f"no second opinion could be had: {failure}",
+            detail=f"no second opinion is available: {failure}",
             environment=environment,
         )
 
@@ -175,5 +175,5 @@ class SecondOpinions:
 
 
 def _holds_the_crown(key: EntryKey, plan: RoundPlan) -> bool:
-    """Not so for the heir of a vacant crown, which defends it without ever having had it."""
+    """True for a champion; false for the heir of a vacant crown, which never held it."""
     return key == plan.champion and (plan.premises is None or plan.premises.former == key)

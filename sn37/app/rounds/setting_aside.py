@@ -1,4 +1,4 @@
-"""What a second opinion changes of a round's outcomes. Pure, for whoever derives the round."""
+"""Changes to a round's outcomes by second opinions, as a pure function."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sn37.domain.round.state import EntryOutcome, OpenRound
 from sn37.domain.scoring.opinion import Opinion, View
 from sn37.domain.submission.submission import Verdict
 
-# Whoever fails for one of these has no claim to a crown, not even the champion to its own.
+# An entry that fails for one of these reasons cannot hold a crown, not even the champion.
 NO_CROWN = frozenset({Reason.UNSOUND, Reason.IMPLAUSIBLE, Reason.UNDEFENDED})
 
 
 def with_opinions(opened: OpenRound) -> OpenRound:
-    """The round as it ends: entries that a second implementation contradicts have failed.
+    """Return the round as it ends: entries that a second implementation contradicts have failed.
 
-    One that could not be asked of a challenger is an outage of ours: the challenger is not
-    crowned in this round, and waited for like one that the device failed. A champion keeps its
-    place. Whoever was stopped early against an entry that is set aside now is not out: what it
-    was measured against was nothing.
+    If the opinion on a challenger is unavailable, that is the validator's outage: the challenger
+    is not crowned in this round, and others wait for it as after a device failure. A champion
+    keeps its place. An entry that was stopped early by comparison with an entry that is set aside
+    now is not raced out, because the comparison was invalid.
     """
     if not opened.opinions:
         return opened
@@ -56,7 +56,7 @@ def _contradicted(opinions: Mapping[EntryKey, Opinion]) -> frozenset[EntryKey]:
 
 
 def _reference(opened: OpenRound) -> EntryKey | None:
-    """Whom challengers were raced against: the champion, else the first that was scored."""
+    """Return the entry that challengers raced against: the champion, else the first scored."""
     if opened.plan.champion is not None:
         return opened.plan.champion
     scored = (k for k, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)

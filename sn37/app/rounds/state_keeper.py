@@ -1,4 +1,4 @@
-"""The one owner of the validator's state: frozen values, replaced and then persisted."""
+"""Only owner of the validator's state, which consists of frozen values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sn37.domain.scoring.opinion import Opinion
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.state_store import StateStore
 
-THEN = " then "  # between what an entry was scored with and what it is scored with now
+THEN = " then "  # between an entry's old and new environment values
 
 Change = Callable[[Submission], Submission]
 
@@ -37,12 +37,12 @@ Change = Callable[[Submission], Submission]
 class StateKeeper:
     """Holds the newest state and writes every change through to the store.
 
-    A change is made in memory at once and then written: two actors that change one
-    submission never overwrite each other, and what a crash loses is done again.
+    A change is made in memory at once and then written. So two actors that change one submission
+    never overwrite each other, and work that a crash loses is done again.
 
-    Of each competition the last ``WINDOW_ROUNDS`` rounds are held whole, older ones abridged, and
-    those that were forgotten not at all, only what they come to; of weights as many rows: a
-    validator that runs for months must not grow. The store has all of them.
+    In memory are the last ``WINDOW_ROUNDS`` rounds of each competition, older rounds abridged,
+    only a summary of forgotten rounds, and as many rows of weights. So a validator that runs for
+    months does not grow. The store has all of them.
     """
 
     def __init__(self, store: StateStore) -> None:
@@ -55,7 +55,7 @@ class StateKeeper:
         return self._state
 
     async def load(self) -> None:
-        """Read what earlier runs recorded; first of all."""
+        """Read the recorded state; call this first."""
         state = await self._store.load()
         rounds = {
             c: (*map(abridged, held[:-WINDOW_ROUNDS]), *held[-WINDOW_ROUNDS:])
@@ -66,12 +66,12 @@ class StateKeeper:
             self._let_go(gone.competition, gone.newest)
 
     def hung(self) -> frozenset[Hotkey]:
-        """Hotkeys whose last entry, in any competition, ran out of its time."""
+        """Return the hotkeys whose last entry, in any competition, timed out."""
         known = {*self._state.rounds, *self._state.past}
         return frozenset().union(*(self.history(competition).hung for competition in known))
 
     def history(self, competition: CompetitionId) -> History:
-        """What all recorded rounds say of its entries; counted anew when there is one more."""
+        """Return the history of a competition, computed again after each new round."""
         rounds = self._state.rounds.get(competition, ())
         known = self._histories.get(competition)
         if known is None or known[0] is not rounds:
@@ -80,7 +80,7 @@ class StateKeeper:
         return known[1]
 
     async def add_submissions(self, new: Iterable[Submission]) -> tuple[Submission, ...]:
-        """Record submissions that are not known yet; return those."""
+        """Record submissions that are not known yet; return them."""
         known = self._state.submissions
         fresh = {s.commitment.key: s for s in new if s.commitment.key not in known}
         if fresh:
@@ -95,13 +95,13 @@ class StateKeeper:
             await self._store.save_submissions(changed)
 
     async def open_round(self, plan: RoundPlan) -> None:
-        """Record a round's plan; from here on it is scored whatever happens."""
+        """Record a round's plan. From then on it is scored, also after a restart."""
         rounds = {**self._state.open_rounds, plan.key: OpenRound(plan=plan)}
         self._state = replace(self._state, open_rounds=rounds)
         await self._store.open_round(plan)
 
     async def screen_round(self, plan: RoundPlan) -> None:
-        """Record which rows a round is scored on, before any of its entries is."""
+        """Record the rows that a round is scored on, before any entry is scored."""
         self._replace_open(replace(self._state.open_rounds[plan.key], plan=plan))
         await self._store.screen_round(plan)
 
@@ -115,7 +115,7 @@ class StateKeeper:
     async def record_environment(
         self, round_: RoundKey, entry: EntryKey, environment: Mapping[str, str]
     ) -> None:
-        """Record what an entry is scored with, and what it was before if that has changed."""
+        """Record an entry's environment, with the earlier values where they have changed."""
         opened = self._state.open_rounds[round_]
         before = opened.environments.get(entry, {})
         told = {name: _told(before.get(name), text) for name, text in environment.items()}
@@ -125,7 +125,7 @@ class StateKeeper:
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
     ) -> None:
-        """Record how one entry's evaluation ended. Of one that failed no losses are kept."""
+        """Record how an entry's evaluation ended. Losses of a failed entry are deleted."""
         opened = self._state.open_rounds[round_]
         is_kept = outcome.verdict is Verdict.SCORED
         journal = {k: b for k, b in opened.journal.items() if is_kept or k != outcome.key}
@@ -136,7 +136,7 @@ class StateKeeper:
     async def record_opinion(
         self, round_: RoundKey, opinion: Opinion, receipt: SignedReceipt
     ) -> None:
-        """Record a second opinion with the entry's receipt, which tells of it from now on."""
+        """Record a second opinion with the entry's receipt, which now includes it."""
         opened = self._state.open_rounds[round_]
         self._replace_open(replace(opened, opinions={**opened.opinions, opinion.key: opinion}))
         await self._store.record_opinion(round_, opinion, receipt)
@@ -149,7 +149,7 @@ class StateKeeper:
     ) -> None:
         """Record a finished round together with the submissions it changed.
 
-        ``state_round`` makes the round's statement of the state with those changes.
+        ``state_round`` makes the round's statement from the state with these changes.
         """
         changed = self._apply(changes or {})
         statement = state_round(self._state) if state_round is not None else None
@@ -160,10 +160,10 @@ class StateKeeper:
         await self._store.finish_round(result, changed, statement)
 
     async def record_later(self, record: RoundRecord) -> None:
-        """Record a round that was missed and has been scored later.
+        """Record a missed round that was scored later.
 
         Raises:
-            ValueError: A round of its competition is open, whose verdict must not rest on it.
+            ValueError: A round of its competition is open, and must not depend on it.
         """
         result, competition = record.result, record.result.key.competition
         if any(key.competition == competition for key in self._state.open_rounds):
@@ -172,7 +172,7 @@ class StateKeeper:
         await self._store.record_later(record)
 
     async def record_newcomers_s(self, round_: RoundKey, seconds: float) -> None:
-        """Remember how long those of a round were scored whose time is limited."""
+        """Record how many seconds the entries with limited time took in a round."""
         taken = {**self._state.newcomers_s, round_: seconds}
         self._state = replace(self._state, newcomers_s=newest_times(taken))
         await self._store.record_newcomers_s(round_, seconds)
@@ -185,7 +185,7 @@ class StateKeeper:
         keep: Collection[EntryKey],
         at: datetime,
     ) -> Block | None:
-        """Make the oldest round smaller that is not small yet; see ``StateStore.forget``."""
+        """Prune the oldest round that is not pruned yet; see ``StateStore.forget``."""
         found = await self._store.forget(competition, before=before, keep=keep, at=at)
         if found is not None:
             self._let_go(competition, found)
@@ -203,14 +203,14 @@ class StateKeeper:
         await self.load()
 
     async def record_weights(self, record: WeightsRecord) -> None:
-        """Remember weights that are about to be sent, or that the chain has taken."""
+        """Record weights that will be sent, or that the chain has accepted."""
         older = tuple(w for w in self._state.weights if w.sync_block != record.sync_block)
         newest = tuple(sorted((*older, record), key=lambda w: w.sync_block))
         self._state = replace(self._state, weights=newest[-WINDOW_ROUNDS:])
         await self._store.record_weights(record)
 
     def _insert(self, result: RoundResult) -> None:
-        """Hold one more round, in the place of what was held of it before."""
+        """Hold one more round, or replace the held one with the same key."""
         competition = result.key.competition
         others = (r for r in self._state.rounds.get(competition, ()) if r.key != result.key)
         # A round that was sat out ends before one that takes longer than the cadence.
@@ -221,7 +221,7 @@ class StateKeeper:
         self._state = replace(self._state, rounds=rounds)
 
     def _let_go(self, competition: CompetitionId, newest: Block) -> None:
-        """Hold what the rounds up to ``newest`` come to in their place, but never the last ones."""
+        """Replace the rounds up to ``newest`` by their summary, but never the last ones."""
         held = self._state.rounds[competition]
         gone = [r for r in held[:-WINDOW_ROUNDS] if r.key.sync_block <= newest]
         if gone:
@@ -249,7 +249,7 @@ class StateKeeper:
 
 
 def _told(before: str | None, now: str) -> str:
-    """Both values, unless the newest of those before is that of now."""
+    """Return both values, or only the earlier text if its newest value is the current one."""
     if before is None:
         return now
     return before if before.rpartition(THEN)[2] == now else f"{before}{THEN}{now}"

@@ -1,4 +1,4 @@
-"""The weights that recorded rounds call for, and the warm-up before there are any."""
+"""Weights that follow from recorded rounds, and the warm-up before the first ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sn37.domain.weight_vector import WeightVector
 from sn37.domain.weights.emission import split_emission
 from sn37.domain.weights.standings import standings, warm_up_left
 
-# Ways to begin without what the others have pooled. Rounds that were scored again count as if
-# they had been judged when they were new: they are as much evidence.
+# Ways to start without the pools of others. Rounds that were scored again count like rounds that
+# were judged when they were new, because they are equally good evidence.
 COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 
 
 def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
-    """The competitions that warm up, and how many rounds of each must yet be judged.
+    """Return the competitions that warm up, with the number of rounds still to be judged.
 
-    A competition that began after the validator did is cold for nobody.
+    A competition that started after the validator did needs no cold start.
     """
     beginning = state.beginning
     cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
@@ -43,14 +43,13 @@ def weights_after(
     *,
     before: WeightVector | None = None,
 ) -> WeightVector | None:
-    """The weights that the recorded rounds call for, or ``None`` during the warm-up.
+    """Return the weights that follow from the recorded rounds, or ``None`` during the warm-up.
 
-    While a validator knows too few rounds, the weights that are on chain already are the
-    better ones.
+    While a validator knows too few rounds, the weights that are already on chain are better.
 
     Args:
-        before: Those that were sent last. They are due again when nobody can be paid, see
-            ``pays_nobody``: a validator that sets none loses its place.
+        before: The weights that were sent last. They are sent again when nobody can be paid, see
+            ``pays_nobody``, because a validator that sets no weights loses its place.
     """
     if warm_up(state, schedule, block):
         return None
@@ -61,7 +60,7 @@ def weights_after(
 
 
 def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
-    """Whether no competition has standings, and the schedule names no hotkey to burn to."""
+    """True if no competition has standings and the schedule has no burn hotkey."""
     return schedule.burn is None and not any(_placed(state, schedule, block).values())
 
 

@@ -1,1 +1,1 @@
-"""Keeping a validator alive: deadlines, health, stopping."""
+"""Supervision of a validator: deadlines, health, restarts and stopping."""

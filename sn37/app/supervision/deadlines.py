@@ -1,9 +1,9 @@
-"""What each actor is doing, and by when it has to be done: one that waits for ever is found.
+"""Steps of actors and their deadlines, which reveal an actor that waits for ever.
 
-The watchdog sees an event loop that does not turn. An actor that awaits an answer which never
-comes leaves the loop turning. So every actor says what it does in steps that have a deadline.
-Waiting for the next block is no step and has none; whatever else takes long moves on now and
-then, which starts its time anew.
+The watchdog detects an event loop that is blocked. An actor that awaits an answer that never
+arrives does not block the loop. So every actor reports what it does in steps with a deadline.
+Waiting for the next block is not a step and has no deadline. A long step reports progress
+(``move_on``), which restarts its deadline.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from datetime import datetime
 from sn37.domain.canonical import JsonValue
 from sn37.ports.clock import Clock
 
-# Of a step that does not say otherwise. The longest that is sound: each of half a dozen reads of
-# the chain finds four endpoints mute, a minute and a half each, before the fifth answers.
+# Default deadline of a step. The longest healthy step has half a dozen reads of the chain, each
+# with four silent endpoints, 90 s each, before the fifth answers.
 BUSY_S = 3600.0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Step:
-    """Something that an actor is doing. Its time stands still while steps inside it run."""
+    """A step of an actor. Its time does not advance while steps inside it run."""
 
     actor: str
     doing: str
     within_s: float
-    since: datetime  # when it began, or last moved on
-    silent_s: float = 0.0  # since then
+    since: datetime  # its start, or its last progress
+    silent_s: float = 0.0  # seconds since then
     num_inside: int = 0
     outer: Step | None = None
-    board: Steps | None = None  # ``None`` where nobody watches, as in most tests
+    board: Steps | None = None  # ``None`` without supervision, as in most tests
 
     @property
     def is_overdue(self) -> bool:
@@ -42,11 +42,11 @@ class Step:
 
     @property
     def is_slow(self) -> bool:
-        """Whether half of its time is over."""
+        """True if half of its time is over."""
         return self.silent_s > self.within_s / 2
 
     def move_on(self, doing: str | None = None) -> None:
-        """Say that it gets somewhere: its time begins anew."""
+        """Report progress, which restarts the deadline."""
         self.doing = doing or self.doing
         self.silent_s = 0.0
         if self.board is not None:
@@ -58,7 +58,7 @@ _CURRENT: ContextVar[Step | None] = ContextVar("step", default=None)
 
 @contextmanager
 def step(doing: str, *, within_s: float = BUSY_S) -> Iterator[Step]:
-    """A step of the actor in whose task, or below whose task, this is called.
+    """Open a step of the actor in whose task, or below whose task, this is called.
 
     Args:
         doing: A few words for the health page.
@@ -74,7 +74,7 @@ def step(doing: str, *, within_s: float = BUSY_S) -> Iterator[Step]:
 
 
 def begin(doing: str, *, within_s: float = BUSY_S) -> Step:
-    """As ``step``, for those who cannot enclose what they do."""
+    """Begin a step like ``step``, for code that cannot use a context manager."""
     outer = _CURRENT.get()
     if outer is None or outer.board is None:
         return Step(actor="", doing=doing, within_s=within_s, since=datetime.min)
@@ -93,7 +93,7 @@ def end(begun: Step, *, is_done: bool = True) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Life:
-    """An actor from one start to its end, or to the outage that makes it start again."""
+    """One life of an actor: from a start to its end, or to an outage that restarts it."""
 
     root: Step
     works: Callable[[], None]
@@ -101,7 +101,7 @@ class _Life:
 
 @dataclass(slots=True)
 class Steps:
-    """The steps of all actors. Read by other threads, changed by the loop's."""
+    """Steps of all actors. Other threads read them; only the loop's thread changes them."""
 
     clock: Clock
     _running: list[Step] = field(default_factory=list)
@@ -110,10 +110,10 @@ class Steps:
 
     @contextmanager
     def of(self, actor: str, works: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Steps that are begun in here are the actor's; none of them outlives it.
+        """Open a context whose steps belong to the actor; leaving it ends all of them.
 
         Args:
-            works: Called whenever the actor is done with something.
+            works: Called whenever the actor finishes a step.
         """
         root = Step(actor=actor, doing="", within_s=math.inf, since=self.now(), board=self)
         self._lives[actor] = _Life(root=root, works=works)
@@ -127,7 +127,7 @@ class Steps:
 
     @contextmanager
     def excused(self) -> Iterator[None]:
-        """While something that is told elsewhere keeps everybody waiting, nobody is late."""
+        """Open a context in which no step is late; an outage reported elsewhere delays them all."""
         self._num_excuses += 1
         try:
             yield
@@ -137,14 +137,16 @@ class Steps:
                 known.move_on()
 
     def idle(self, actor: str) -> object | None:
-        """Something that stands for the actor's life since it was last started, if it is in no
-        step now."""
+        """Return a token of the actor's current life if it is not in a step now, else ``None``."""
         life = self._lives.get(actor)
         return None if life is None or life.root.num_inside else life
 
     def tick(self, seconds: float) -> None:
-        """Let time pass. Called by what beats with the loop, so that a process which was
-        stopped, or a machine that slept, has nobody late."""
+        """Advance the time of all steps.
+
+        The caller runs on the event loop, so no step is late after the process was stopped or the
+        machine slept.
+        """
         if self._num_excuses:
             return
         for known in self._running:
@@ -152,19 +154,19 @@ class Steps:
                 known.silent_s += seconds
 
     def running(self) -> tuple[Step, ...]:
-        """What the actors are doing now, one step for each thing done at the same time."""
+        """Return the innermost steps of all actors; concurrent work has one step each."""
         return tuple(s for s in tuple(self._running) if not s.num_inside)
 
     def slow(self) -> tuple[Step, ...]:
-        """Those that have used up half of their time."""
+        """Return the steps that have used half of their time."""
         return tuple(s for s in self.running() if s.is_slow)
 
     def overdue(self) -> tuple[Step, ...]:
-        """Those whose time is over: their actors will never be heard of again."""
+        """Return the steps whose time is over: their actors are stuck."""
         return tuple(s for s in self.running() if s.is_overdue)
 
     def document(self) -> list[JsonValue]:
-        """For the health page; an actor that waits for a block is left out."""
+        """Return the steps for the health page, without actors that wait for a block."""
         return [
             {
                 "actor": s.actor,

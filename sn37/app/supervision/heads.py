@@ -1,4 +1,4 @@
-"""The newest finalized block, handed to every actor of the validator."""
+"""Distribution of the newest finalized block to every actor of the validator."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sn37.domain.ids import BlockRef
 
 
 class Subscription:
-    """One actor's view of the head: an async iterator that skips what it was too busy for.
+    """One actor's async iterator over heads; it skips heads that arrive while it is busy.
 
-    The actor counts as idle exactly while it waits here for the next head; from then on until
-    it comes back for another one it is in a step.
+    The actor is idle exactly while it waits here for the next head. From then until it asks for
+    another one it is in a step.
     """
 
     def __init__(self, heads: Heads) -> None:
@@ -38,25 +38,25 @@ class Subscription:
 
     @property
     def newest(self) -> BlockRef | None:
-        """The newest head, also while the actor is busy with an older one."""
+        """The newest head, even while the actor is busy with an older one."""
         return self._heads.newest
 
     @property
     def behind(self) -> bool:
-        """Whether a newer head is there than the one this actor took last."""
+        """True if there is a newer head than the one this actor took last."""
         return self._heads.newest is not None and self._heads.newest != self._seen
 
     async def until_behind(self) -> None:
-        """Wait for a newer head without taking it; the actor counts as busy meanwhile."""
+        """Wait for a newer head without taking it; the actor still counts as busy."""
         while not self.behind:
             await self._heads.wait_for_change()
 
 
 class Heads:
-    """Publishes heads and knows when everyone has dealt with the newest one.
+    """Publisher of heads that knows when all actors have processed the newest one.
 
-    ``all_idle`` is what lets a simulated chain produce its next block only when nobody has
-    work left, so that a run does not depend on how fast the machine is.
+    A simulated chain waits for ``all_idle`` before it makes the next block, so that a run does
+    not depend on the speed of the machine.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Heads:
         return self._newest
 
     def subscribe(self) -> Subscription:
-        """A new actor's subscription; it counts as busy until it first waits."""
+        """Return a subscription for a new actor; it counts as busy until it first waits."""
         subscription = Subscription(self)
         self._subscriptions.append(subscription)
         return subscription
@@ -86,7 +86,7 @@ class Heads:
 
     @property
     def num_busy(self) -> int:
-        """Subscribers that have not dealt with the newest head."""
+        """Number of subscribers that have not processed the newest head."""
         return sum(s not in self._waiting or s.behind for s in self._subscriptions)
 
     def note_waiting(self, subscription: Subscription) -> None:
@@ -100,6 +100,6 @@ class Heads:
         await self._pulse.wait()
 
     def _wake(self) -> None:
-        # Whoever waits holds the old event; setting it wakes all of them exactly once.
+        # All waiters hold the old event; setting it wakes each of them exactly once.
         pulse, self._pulse = self._pulse, asyncio.Event()
         pulse.set()

@@ -1,4 +1,4 @@
-"""Whether the validator lives, and whether it follows the chain: for machines that ask."""
+"""Health of the validator, for monitoring: whether it lives and follows the chain."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from sn37.ports.clock import Clock
 if TYPE_CHECKING:
     from sn37.ports.telemetry import EventSink
 
-MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the way to it is down
-# Reports of an outage come with the time of the next attempt. One that is not repeated by then,
-# with some time for the attempt itself, is over, if nothing has said so before.
+MAX_HEAD_AGE_S = 600.0  # 50 blocks without a finalized one: the chain or the connection is down
+# A report of an outage includes the time of the next attempt. If it is not repeated by then, plus
+# this time for the attempt itself, the outage is over, unless its end was reported before.
 ATTEMPT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """A dependency that fails."""
+    """Outage of a dependency."""
 
     since: datetime
     error: str
@@ -43,12 +43,12 @@ class Outage:
 
 
 class HealthBoard:
-    """Remembers from the events what a health page has to say. Read by other threads."""
+    """Content of the health pages, collected from events. Other threads read it."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
         self._started = clock.now()
-        self._head: tuple[Block, float] | None = None  # and when it came, monotonic
+        self._head: tuple[Block, float] | None = None  # with its monotonic arrival time
         self._outages: Mapping[str, Outage] = {}
         self._warm_up: Mapping[CompetitionId, int] = {}  # rounds left
 
@@ -68,7 +68,7 @@ class HealthBoard:
                 self._warm_up = left
             case Recovered(what=what):
                 self._end(what)
-            # These four say nothing when they work again but by working.
+            # For these four dependencies, only successful work shows that an outage is over.
             case SubmissionFetched():
                 self._end(Dependency.MODEL_HOST)
             case PoolFrozen():
@@ -84,21 +84,21 @@ class HealthBoard:
             self._outages = {w: o for w, o in self._outages.items() if w != what}
 
     def outages(self) -> Mapping[str, Outage]:
-        """Those that last, by what fails."""
+        """Return the current outages by dependency."""
         now = self._clock.monotonic()
         return {what: o for what, o in self._outages.items() if now < o.over_at}
 
     def not_ready(self) -> str:
-        """Why the validator does not follow its chain; empty when it does."""
+        """Return why the validator does not follow its chain; empty if it does."""
         if self._head is None:
             return "no block has been seen yet"
         age_s = self._clock.monotonic() - self._head[1]
         if age_s > MAX_HEAD_AGE_S:
-            return f"the newest block came {age_s:.0f} s ago"
+            return f"the newest block arrived {age_s:.0f} s ago"
         return ""
 
     def status(self) -> str:
-        """One line for a service manager."""
+        """Return one line for a service manager."""
         block = f"block {self._head[0]}" if self._head else "starting"
         failing = "".join(
             f"; {what} degraded since {o.since:%Y-%m-%d %H:%M} UTC"
@@ -109,10 +109,10 @@ class HealthBoard:
         return f"{block}{warming}{failing}"
 
     def document(self, *, silent_s: float) -> dict[str, JsonValue]:
-        """All that is known, as JSON.
+        """Return everything known, as JSON.
 
         Args:
-            silent_s: Seconds since the event loop last turned.
+            silent_s: Seconds since the event loop last ran.
         """
         number, came = self._head or (None, None)
         return {

@@ -1,4 +1,4 @@
-"""The validator under observation: a watchdog, a service manager, and pages of its health."""
+"""Heartbeat of the validator, for the watchdog, the service manager and the health pages."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sn37.ports.clock import Clock
 from sn37.ports.telemetry import EventSink
 
 BEAT_S = 1.0
-STUCK_S = 120.0  # nothing on the event loop takes seconds; see WatchdogSec of the systemd unit
+STUCK_S = 120.0  # no call on the event loop takes seconds; see WatchdogSec of the systemd unit
 
 
 class Watch(Protocol):
-    """What ends the process when the loop no longer turns."""
+    """Watchdog that ends the process when the event loop is blocked."""
 
     @property
     def silent_s(self) -> float: ...
@@ -31,16 +31,16 @@ class Watch(Protocol):
 
 
 class Manager(Protocol):
-    """Whoever started the process as a service."""
+    """Service manager that started the process."""
 
     def tell(self, **fields: str) -> None: ...
 
 
 class Pulse:
-    """Beats while the event loop turns, and looks at each beat whether an actor is stuck.
+    """Heartbeat on the event loop; each beat also checks whether an actor is stuck.
 
     Args:
-        end: Ends the process, for the reason that it is given.
+        end: Ends the process for the given reason.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Pulse:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """The loop has to turn in here."""
+        """Open a context in which the watchdog is active."""
         self._watchdog.start()
         try:
             yield
@@ -73,7 +73,7 @@ class Pulse:
             self._watchdog.close()
 
     async def run(self) -> None:
-        """Beat until cancelled; the first one says that the service is up."""
+        """Beat until cancelled; the first beat reports that the service is up."""
         self._manager.tell(READY="1")
         said = ""
         try:
@@ -89,16 +89,16 @@ class Pulse:
             self._manager.tell(STOPPING="1")
 
     def healthy(self) -> tuple[bool, Mapping[str, JsonValue]]:
-        """/healthz: whether the process should be left alone."""
+        """Return the page /healthz: whether the process works and need not be restarted."""
         return self._alive(), self._document("")
 
     def ready(self) -> tuple[bool, Mapping[str, JsonValue]]:
-        """/readyz: whether it follows its chain."""
+        """Return the page /readyz: whether the validator follows its chain."""
         why = self._board.not_ready()
         return self._alive() and not why, self._document(why)
 
     def pages(self) -> Mapping[str, Callable[[], tuple[bool, Mapping[str, JsonValue]]]]:
-        """The health pages by path."""
+        """Return the health pages by path."""
         return {"/healthz": self.healthy, "/readyz": self.ready}
 
     def _look_at_steps(self) -> None:
@@ -130,5 +130,5 @@ class Pulse:
 def _stuck(step: Step) -> str:
     return (
         f"stuck since {step.since:%Y-%m-%d %H:%M} UTC: {step.doing}; after {step.within_s:,.0f} s "
-        "the process ends itself, to be started again"
+        "the process ends itself so that it is started again"
     )

@@ -1,4 +1,4 @@
-"""Find a follower that no longer hears of blocks, though the chain has them."""
+"""Detection of a follower that gets no new blocks although the chain has them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FAR_BEHIND = 50  # blocks, 10 minutes
 
 
 class Lookout:
-    """Asks the chain itself for its head when none has been followed for 10 minutes.
+    """Actor that asks the chain for its head if the follower got none for 10 minutes.
 
-    A chain that stands still, does not answer, or is simulated and waits for a long evaluation,
-    is none of the follower's fault, and may last as long as it likes. Nor is a follower to blame
-    that starts again and again, since it tells of an outage.
+    The follower is not at fault if the chain has halted or does not answer, or if a simulated
+    chain waits for a long evaluation; these may last for any time. Nor is it at fault if it
+    restarts repeatedly, because it then reports an outage.
 
     Args:
-        follower: The name of that actor.
+        follower: Name of the follower's actor.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Lookout:
                 await self._watch(followed)
 
     async def _watch(self, followed: BlockRef) -> None:
-        """Count the time for which it waits for a block, and the chain has later ones."""
+        """Count the time for which it waits for a block while the chain has later ones."""
         behind: Step | None = None
         life = self._steps.idle(self._follower)
         while self._heads.newest == followed:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, from before the first slow import until the process ends."""
+"""Handling of SIGINT and SIGTERM, from before the first slow import to the end of the process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
-    """The run is over: its goal is reached, or somebody asked for it."""
+    """The run is over: it reached its goal, or a signal asked it to stop."""
 
 
 class StopRequest:
-    """The first signal asks to stop; whatever follows it changes nothing.
+    """Stop request by a signal. The first signal counts; later ones have no effect.
 
     Before the event loop runs, a signal raises ``KeyboardInterrupt``. After a request both
-    signals stay ignored, so that an impatient second one cannot cut the end short.
+    signals are ignored, so that a second one cannot interrupt the shutdown.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class StopRequest:
             signal.signal(number, signal.SIG_IGN if self._asked else handler)
 
     async def watch(self) -> None:
-        """Wait until somebody asks to stop.
+        """Wait for a stop request.
 
         Raises:
             Stopped: Always; it ends the task group that waits for this.
@@ -48,7 +48,7 @@ class StopRequest:
         try:
             await asked.wait()
         finally:
-            self._deliver = _nothing  # all that is left is to close what is open
+            self._deliver = _nothing  # only closing is left to do
         raise Stopped
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -62,4 +62,4 @@ def _interrupt() -> None:
 
 
 def _nothing() -> None:
-    """Too late to stop anything."""
+    """Ignore a signal that arrives during the shutdown."""

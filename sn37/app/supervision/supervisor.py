@@ -1,4 +1,4 @@
-"""Run the validator's actors side by side; when one ends, all end."""
+"""Runs the validator's actors concurrently; when one ends, all end."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from sn37.ports.telemetry import EventSink
 log = logging.getLogger(__name__)
 
 PAUSES_S = Backoff(1.0, 300.0)
-# Of a wait that a stranger asks for. What is down for longer is asked again every ten minutes,
-# so that a header that names next year does not stop an actor until then.
+# Limit on a wait that a server asks for (Retry-After). During a longer outage an actor tries again
+# every ten minutes, so that a header that names next year does not stop it until then.
 LONGEST_WAIT_S = 600.0
 
 Actor = Callable[[], Awaitable[None]]
 
 
 class Supervisor:
-    """One task group. An outage makes an actor wait and start again; a bug ends the run.
+    """Task group of actors. After an outage an actor waits and restarts; a bug ends the run.
 
-    Actors hold nothing but the recorded state, so starting one again is always right.
+    Actors hold only recorded state, so a restart is always safe.
     """
 
     def __init__(self, *, clock: Clock, sink: EventSink, steps: Steps | None = None) -> None:
         self._clock = clock
         self._sink = sink
         self._steps = steps or Steps(clock)
-        self._failing: set[str] = set()  # actors that have done nothing since an outage
+        self._failing: set[str] = set()  # actors without a finished step since an outage
 
     async def run(self, actors: Mapping[str, Actor]) -> None:
-        """Until cancelled, or until an actor ends or fails.
+        """Run until cancelled, or until an actor ends or fails.
 
         Raises:
-            ExceptionGroup: What went wrong, when something did.
+            ExceptionGroup: The errors of failed actors.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -57,7 +57,7 @@ class Supervisor:
                 with self._steps.of(name, lambda: self._works(name)):
                     await actor()
             except StateUnavailable:
-                raise  # nothing may happen that cannot be recorded
+                raise  # the validator must not act without recording it
             except Unavailable as error:
                 if self._clock.monotonic() - began > PAUSES_S.longest:
                     num_failures = 0
@@ -77,7 +77,7 @@ class Supervisor:
 
 
 def _wait_s(asked_s: float | None, pause_s: float) -> float:
-    """What was asked for within bounds; our own pause where that is no time to wait."""
-    if asked_s is None or not asked_s > 0:  # NaN is not, either
+    """Return the requested wait within bounds, or our own pause if the request is invalid."""
+    if asked_s is None or not asked_s > 0:  # also true for NaN
         return pause_s
     return min(asked_s, LONGEST_WAIT_S)

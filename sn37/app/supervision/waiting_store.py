@@ -1,4 +1,4 @@
-"""A state store that waits for its disk: a full one stops the validator, and ends nothing."""
+"""State store that waits for its disk: a full disk pauses the validator and does not end it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from sn37.ports.errors import StateUnavailable
 from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
-PAUSES_S = Backoff(1.0, 60.0)  # no longer: somebody has made room and watches
+PAUSES_S = Backoff(1.0, 60.0)  # short enough for an operator who has just freed space
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class PatientStore:
-    """Tries again, until the disk takes it, what any store refuses for now.
+    """State store that repeats each unavailable call until the disk accepts it.
 
-    Calls are carried out in the order in which they are made: what a later one rests on is
-    recorded before it, however long that takes. Whoever waits goes no further, so nothing
-    happens that is not recorded. Only ``load`` gives up at once: somebody who has just
-    started the validator can mend it.
+    Calls run in the order in which they are made, so the records that a later call depends on are
+    written before it. The caller waits, so no action happens unrecorded. Only ``load`` fails at
+    once, because an operator who has just started the validator can fix the problem.
     """
 
     def __init__(self, store: StateStore, *, clock: Clock, sink: EventSink, steps: Steps) -> None:
         self._clock = clock
         self._sink = sink
         self._steps = steps
-        self._turn = asyncio.Lock()  # taken in the order of asking
+        self._turn = asyncio.Lock()  # acquired in the order of the calls
         self.load = store.load
         self.close = store.close
         self.begin = self._patient(store.begin)
@@ -99,6 +98,6 @@ if TYPE_CHECKING:
 async def patiently(
     opened: AbstractAsyncContextManager[StateStore], *, clock: Clock, sink: EventSink, steps: Steps
 ) -> AsyncIterator[PatientStore]:
-    """A store that is open for a while, and waits for its disk."""
+    """Open a store that waits for its disk; leaving the context closes it."""
     async with opened as store:
         yield PatientStore(store, clock=clock, sink=sink, steps=steps)

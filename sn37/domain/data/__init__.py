@@ -1,1 +1,1 @@
-"""Samples, draws, and rows that are left out."""
+"""Samples, draws, and the rules that leave rows out."""

@@ -1,4 +1,4 @@
-"""The samples of a round, by task, and the blocks in which they are scored."""
+"""Samples of a round by task, and the blocks in which they are scored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.ids import TaskName
 from sn37.domain.schedule.competition import Method
 
-BLOCK_SAMPLES = 16  # samples between two decisions whether to stop a hopeless challenger
+BLOCK_SAMPLES = 16  # after each block the validator decides whether to stop a challenger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class TaskBatch:
 
 @dataclass(frozen=True, slots=True)
 class SampleBlock:
-    """Samples ``[first, stop)`` of one task: the unit that is streamed and journalled."""
+    """Samples ``[first, stop)`` of one task: the unit of streaming and of the journal."""
 
     task: TaskName
     first: int
@@ -30,10 +30,10 @@ class SampleBlock:
 
 
 def interleave(tasks: tuple[tuple[TaskName, int], ...]) -> tuple[SampleBlock, ...]:
-    """Cut tasks of the given sizes into blocks, every task progressing at the same pace.
+    """Cut tasks of the given sizes into blocks such that all tasks progress at the same rate.
 
-    A prefix then is a fair picture of the whole, which racing relies on. Equal progress goes
-    to the task named first.
+    So every prefix represents the whole, which racing relies on. Of tasks with equal progress
+    the one named first is next.
     """
     blocks = [
         (first / size, position, SampleBlock(name, first, min(first + BLOCK_SAMPLES, size)))

@@ -1,4 +1,4 @@
-"""How far a signer's row may lie from the rows of the other signers."""
+"""Limits on how much a signer's row may differ from the rows of the other signers."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from statistics import median
 
 from sn37.domain.ids import Hotkey
 
-# Deviations are told in units of 1.4826 MAD, which is the standard deviation of normal data.
+# The unit of deviations is 1.4826 MAD, which is the standard deviation of normal data.
 NORMAL_MAD = 1.4826
 
-# The largest value that is ordinary, by the values of one signer.
+# Returns the largest ordinary value, from the values of one signer.
 LimitOf = Callable[[Sequence[float]], float]
 
 
 def limits_for(
     signers: Sequence[Hotkey | None], values: Sequence[float], limit_of: LimitOf
 ) -> list[float]:
-    """The limit that each value is held against; a value above it is an outlier.
+    """Return the limit for each value; a value above its limit is an outlier.
 
-    Each signer's values have a limit. A signer's value is held against the second highest limit
-    of the other signers: whatever one signer writes, it sets no other's rows aside, nor excuses
-    its own. With fewer than three signers, and for rows that nobody signed, the limit is that of
-    all values together.
+    Each signer's values give a limit. A signer's value is compared with the second highest limit
+    of the other signers. So one signer alone can neither set aside another's rows nor protect its
+    own. With fewer than three signers, and for unsigned rows, all values together give the limit.
     """
     by_signer: defaultdict[Hotkey, list[float]] = defaultdict(list)
     for signer, value in zip(signers, values, strict=True):
@@ -44,7 +43,7 @@ def limits_for(
 
 
 def limit(values: Sequence[float], max_deviations: float, least_unit: float) -> float:
-    """The median plus ``max_deviations`` units, each of ``least_unit`` at least."""
+    """Return the median plus ``max_deviations`` units, where a unit is at least ``least_unit``."""
     middle = median(values)
     mad = median(abs(v - middle) for v in values)
     return middle + max_deviations * max(NORMAL_MAD * mad, least_unit)

@@ -1,9 +1,9 @@
-"""Multiple-choice questions out of text: the question, its options, and which is right.
+"""Parser of multiple-choice questions: the question, its options, and the right one.
 
-A text is read in one way or not at all. Options are lettered from A on, in one style: ``A.``,
-``A)``, ``(A)`` or ``A:``, with space around. Letters at the beginnings of lines are looked at
-first; without such options, letters anywhere. Letters with dots inside an option ("E. coli")
-do no harm unless the text could be divided there as well; then it is left out.
+A text that can be read in more than one way is left out. Options are lettered from A on, in one
+style: ``A.``, ``A)``, ``(A)`` or ``A:``, with space around. Letters at the beginning of lines are
+tried first; without such options, letters anywhere. A letter with a dot inside an option
+("E. coli") is harmless unless the text could be split there too; then it is left out.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from string import ascii_uppercase
 from sn37.domain.data.unicode_form import composed
 
 MAX_OPTIONS = 10
-MAX_CHARS = 20_000  # of a challenge; questions have a few hundred
-_MAX_LABELS = 100  # of one style in a text; pairs of them are looked at
+MAX_CHARS = 20_000  # per challenge; questions have a few hundred
+_MAX_LABELS = 100  # per style in a text; the parser compares pairs of them
 
-_LETTERS = ascii_uppercase[: MAX_OPTIONS + 1]  # one more, to see where there are too many
-# What stands before a letter is looked at last: a search for a class of characters is fast.
+_LETTERS = ascii_uppercase[: MAX_OPTIONS + 1]  # one more, to detect too many options
+# The lookbehind comes last because a search for a class of characters is fast.
 _STYLES = tuple(
     re.compile(pattern.replace("X", f"([{_LETTERS}])") + r"(?!\S)")
     for pattern in (r"X\.(?<!\S..)", r"X\)(?<!\S..)", r"\(X\)(?<!\S...)", r"X:(?<!\S..)")
@@ -30,23 +30,23 @@ _SOMETHING = re.compile(r"\S")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _REFERENCE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[.):](.*))?", re.DOTALL)
 
-_Label = re.Match[str]  # of one of the styles: an option's letter
+_Label = re.Match[str]  # an option's letter, in one of the styles
 
 
 class MultipleChoiceFault(StrEnum):
     """Each way in which a text can fail to be a multiple-choice question."""
 
     TOO_LONG = "too_long"
-    NO_OPTIONS = "no_options"  # not two of them with something in each
+    NO_OPTIONS = "no_options"  # fewer than two non-empty options
     TOO_MANY = "too_many"
     AMBIGUOUS = "ambiguous"  # it could be read in another way
-    NO_QUESTION = "no_question"  # nothing stands before the options
-    DUPLICATE = "duplicate"  # two options say the same
-    ANSWER = "answer"  # the reference names no option, or contradicts itself
+    NO_QUESTION = "no_question"  # no text before the options
+    DUPLICATE = "duplicate"  # two options are the same
+    ANSWER = "answer"  # the reference does not name an option, or contradicts itself
 
 
 class NotMultipleChoice(ValueError):
-    """A text that is left out, and why."""
+    """The text is not a multiple-choice question; ``fault`` says why."""
 
     def __init__(self, fault: MultipleChoiceFault) -> None:
         super().__init__(fault.value)
@@ -55,7 +55,7 @@ class NotMultipleChoice(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultipleChoice:
-    """A question taken apart; ``answer`` is one of ``options``, which are without letters."""
+    """A parsed question; ``answer`` is one of ``options``, which have no letters."""
 
     question: str
     options: tuple[str, ...]
@@ -63,10 +63,10 @@ class MultipleChoice:
 
 
 def parse_multiple_choice(challenge: str, reference: str) -> MultipleChoice:
-    """Take a challenge apart; ``reference`` is the right letter, or letter and option.
+    """Parse a challenge; ``reference`` is the right letter, or letter and option.
 
     Raises:
-        NotMultipleChoice: There is no way to read it, or more than one.
+        NotMultipleChoice: The text can be read in no way, or in more than one.
     """
     if len(challenge) > MAX_CHARS:
         raise NotMultipleChoice(MultipleChoiceFault.TOO_LONG)
@@ -77,7 +77,7 @@ def parse_multiple_choice(challenge: str, reference: str) -> MultipleChoice:
         raise NotMultipleChoice(MultipleChoiceFault.TOO_MANY)
     if not question:
         raise NotMultipleChoice(MultipleChoiceFault.NO_QUESTION)
-    if any(_BLANK_LINE.search(option) for option in options):  # an option, and something else
+    if any(_BLANK_LINE.search(option) for option in options):  # other text follows an option
         raise NotMultipleChoice(MultipleChoiceFault.AMBIGUOUS)
     if len({_folded(option) for option in options}) < len(options):
         raise NotMultipleChoice(MultipleChoiceFault.DUPLICATE)
@@ -85,7 +85,7 @@ def parse_multiple_choice(challenge: str, reference: str) -> MultipleChoice:
 
 
 def _reading(text: str) -> Sequence[_Label]:
-    """The letters of the options, by the only reading that there is."""
+    """Return the letters of the options in the only possible reading."""
     by_style = [list(style.finditer(text)) for style in _STYLES]
     if any(len(labels) > _MAX_LABELS for labels in by_style):
         raise NotMultipleChoice(MultipleChoiceFault.AMBIGUOUS)
@@ -99,7 +99,7 @@ def _reading(text: str) -> Sequence[_Label]:
 
 
 def _line_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
-    """All letters that begin a line, if they are A, B, C...; else none."""
+    """Return all letters that begin a line if they are A, B, C...; else none."""
     found = [x for x in labels if not text[: x.start()].rpartition("\n")[2].strip()]
     letters = "".join(x[1] for x in found)
     if len(letters) < 2 or not _LETTERS.startswith(letters) or not all(_options(text, found)):
@@ -108,7 +108,7 @@ def _line_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
 
 
 def _inline_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
-    """The longest A, B, C... with something after each letter; none below two."""
+    """Return the longest A, B, C... with text after each letter; none if shorter than two."""
     chains: dict[str, list[list[_Label]]] = {"@": [[]]}  # by their last letter; "@" precedes "A"
     for label in labels:
         longer = [
@@ -116,7 +116,7 @@ def _inline_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
             for chain in chains.get(chr(ord(label[1]) - 1), [])
             if not chain or _SOMETHING.search(text, chain[-1].end(), label.start())
         ]
-        if longer:  # two through one label are as ambiguous as many, and there could be 10^10
+        if longer:  # keep two chains per label: that is ambiguous, and there could be 10^10
             chains.setdefault(label[1], []).extend(longer[:2])
     found = chains[max(chains)]
     if len(found[0]) < 2:
@@ -127,7 +127,7 @@ def _inline_reading(text: str, labels: Sequence[_Label]) -> Sequence[_Label]:
 
 
 def _ended(found: Sequence[_Label], labels: Sequence[_Label]) -> Sequence[_Label]:
-    """``found``, unless the next letter follows: it may belong to the last option, or not."""
+    """Return ``found``, unless the next letter follows: that would be ambiguous."""
     last = found[-1]
     if any(x.start() >= last.end() and ord(x[1]) == ord(last[1]) + 1 for x in labels):
         raise NotMultipleChoice(MultipleChoiceFault.AMBIGUOUS)
@@ -142,7 +142,7 @@ def _options(text: str, labels: Sequence[_Label]) -> tuple[str, ...]:
 
 
 def _answer(reference: str, options: Sequence[str]) -> str:
-    """The option that the reference names by its letter."""
+    """Return the option that the reference names by its letter."""
     match = _REFERENCE.fullmatch(reference.strip())
     place = _LETTERS.find(match[1].upper()) if match else -1
     if match is None or not 0 <= place < len(options):
@@ -150,12 +150,12 @@ def _answer(reference: str, options: Sequence[str]) -> str:
     said, answer = _folded(match[2] or ""), options[place]
     if said and said != _folded(answer):
         raise NotMultipleChoice(MultipleChoiceFault.ANSWER)
-    # "A" is a letter, and it may be the text of option B.
+    # "A" is a letter, but may also be the text of option B.
     if any(_folded(reference) == _folded(x) for x in options if x != answer):
         raise NotMultipleChoice(MultipleChoiceFault.AMBIGUOUS)
     return answer
 
 
 def _folded(text: str) -> str:
-    """What two options have in common that nobody would take for two."""
+    """Return a form of an option that is equal for options that mean the same."""
     return " ".join(composed(text).casefold().split())

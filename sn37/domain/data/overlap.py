@@ -1,4 +1,4 @@
-"""How far validators agree on the samples of a round. Measured, never enforced."""
+"""Overlap of two validators' samples of a round. Measured, never enforced."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Manifests = Mapping[TaskName, tuple[tuple[str, Digest], ...]]  # (row id, conten
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """The samples of one task that two validators scored on."""
+    """Overlap of the samples of one task that two validators used."""
 
     task: TaskName
     num_ours: int
     num_theirs: int
-    num_shared: int  # same row, same content; an edited row is another row
+    num_shared: int  # same row and same content; an edited row is another row
 
     @property
     def share(self) -> float:
-        """Of the larger draw; 1 when both drew nothing."""
+        """Shared part of the larger draw; 1 when both drew nothing."""
         largest = max(self.num_ours, self.num_theirs)
         return self.num_shared / largest if largest else 1.0
 
 
 def overlaps(ours: Manifests, theirs: Manifests) -> tuple[Overlap, ...]:
-    """Task by task, also those that only one of them has."""
+    """Return the overlap of each task, also of tasks that only one validator has."""
     found = []
     for task in sorted({*ours, *theirs}):
         mine, yours = set(ours.get(task, ())), set(theirs.get(task, ()))

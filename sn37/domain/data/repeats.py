@@ -1,9 +1,9 @@
-"""Texts that count once, however often they are signed, and by however many.
+"""Removal of repeated texts: each text counts once, for one signer.
 
-What a signer repeats is taken out of its own rows when a pool is read: equal texts, then nearly
-equal ones. That rests on its own rows alone. When rows are drawn, equal texts of several signers
-count for the one with the fewest rows, so that nobody who repeats the rows of all others gains a
-place by it; no clock is asked. docs/decisions/0055 has what remains, and the measurements.
+When a pool is read, a signer's equal texts and then its nearly equal texts are removed. That
+depends on its own rows alone. When rows are drawn, equal texts of several signers count for the
+signer with the fewest rows, so a signer that copies the rows of all others gains no place. Times
+do not matter. docs/decisions/0055 has the measurements and what remains possible.
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.data.unicode_form import composed
 from sn37.domain.ids import Hotkey
 
-MAX_SIGNER_ROWS = 20_000  # that are compared; a draw has some hundreds, of all signers together
+MAX_SIGNER_ROWS = 20_000  # compared per signer; a draw has some hundreds, of all signers
 
-# Nearly equal are texts whose shingles, runs of SHINGLE words, are the same for the most part:
-# at least ALIKE of those that either has. One word more in a hundred leaves 0.96.
+# Texts are nearly equal if most of their shingles (runs of SHINGLE words) are the same: at least
+# the share ALIKE of all shingles of both. One more word in a hundred leaves 0.96.
 SHINGLE = 4
 ALIKE = 0.7
-MIN_WORDS = 12  # with fewer one word changes half of the shingles: only equal texts are repeats
-MAX_WORDS = 1000  # from the beginning; longer texts that begin alike for so long are alike
-# A sketch has the least hash of each of BINS parts of the shingles (one permutation hashing, Li,
-# Owen and Zhang, 2012): the share of equal ones estimates the share of equal shingles, within .06
-# at ALIKE. Rows with BAND equal ones in a row are compared: 97 % of those that are alike by .7,
-# and 99.98 % by .8.
+MIN_WORDS = 12  # with fewer, one word changes half of the shingles: only equal texts are repeats
+MAX_WORDS = 1000  # from the beginning; longer texts with an equal beginning count as nearly equal
+# A sketch has the smallest hash of each of BINS parts of the shingles (one permutation hashing, Li,
+# Owen and Zhang, 2012). The share of equal hashes estimates the share of equal shingles, within .06
+# at ALIKE. Rows with BAND equal hashes in a row are compared: 97 % of the pairs with .7 of the
+# shingles in common, and 99.98 % of those with .8.
 BINS = 64
 BAND = 4
-# Of the rows with one band the last ones are compared, so that nobody makes a reader slow. Each
-# repeat that is to slip through needs so many other rows, in turn with it.
+# Only the last rows with the same band are compared, so that nobody can make a reader slow. To
+# hide a repeat, a signer needs this many other rows between it and the original.
 RECENT = 8
 
 EQUAL = "the text of another row of its signer"
 NEARLY = "nearly the text of another row of its signer"
 BEYOND = f"beyond the first {MAX_SIGNER_ROWS:,} rows of its signer"
 
-# Scripts without spaces between words: each letter is one.
+# In scripts without spaces between words each letter counts as a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
-# What Unicode calls default ignorable: nothing of it shows.
+# Characters that Unicode calls default ignorable: they are invisible.
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
-_NONE = 2**64 - 1  # of a bin without shingles
+_NONE = 2**64 - 1  # value of a bin without shingles
 _ODD, _ODD_2 = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 _EMPTY_BAND = array("Q", [_NONE] * BAND).tobytes()
 _MAX_VOCABULARY = 200_000
 
 
 def repeats(samples: Iterable[Sample], *, salt: str = "") -> dict[str, str]:
-    """The rows that repeat another row of their own signer: why, by row id.
+    """Return the rows that repeat another row of their own signer: row id to reason.
 
-    Of two such rows the newer one stays, so that what stays lies in a window that begins later
-    whenever one of them does. Unsigned rows are taken for one writer's, and only equal ones for
+    Of two such rows the newer one stays. So if one of them is in a window that begins later, the
+    one that stays is. Unsigned rows count as rows of one writer, and only equal texts of them as
     repeats.
 
-    Linear in the number of words: a million take two seconds.
+    Time is linear in the number of words: a million take two seconds.
 
     Args:
         salt: A key for all hashes, such as a block hash that nobody knew when the rows were made.
@@ -76,14 +76,14 @@ def repeats(samples: Iterable[Sample], *, salt: str = "") -> dict[str, str]:
 
 
 def held_elsewhere(samples: Sequence[Sample], *, key: str) -> frozenset[str]:
-    """Ids of the rows whose text counts for another signer: the one with the fewest rows.
+    """Return the ids of the rows whose text counts for another signer, with fewer rows.
 
-    Signers keep rows or lose them to each other, and the texts stay: each that somebody signed
-    counts for somebody. So this must come after the window is cut: a text must not count for
-    a row that is cut off then. Within a signer's rows each text is there once (``repeats``).
+    Every signed text still counts for exactly one signer. So call this after the window is cut:
+    a text must not count for a row that the cut removes. Within a signer's rows each text must
+    be unique (``repeats``).
 
     Args:
-        key: Between signers with equally many rows a hash of it, the text and the hotkey decides.
+        key: Between signers with equally many rows, a hash of it, the text and the hotkey decides.
     """
     num_rows = Counter(s.provenance.signer for s in samples)
     holders: defaultdict[bytes, list[tuple[Hotkey, str]]] = defaultdict(list)
@@ -101,13 +101,13 @@ def held_elsewhere(samples: Sequence[Sample], *, key: str) -> frozenset[str]:
 
 
 def text_key(sample: Sample) -> bytes:
-    """The same for texts that differ in case, white space, Unicode form or order of the choices."""
+    """Return a key that ignores case, white space, Unicode form and the order of choices."""
     parts = (sample.prompt, sample.reference, *sorted(map(normal, sample.choices)))
     return blake2b("\0".join(map(normal, parts)).encode(), digest_size=16).digest()
 
 
 def normal(text: str) -> str:
-    """A text in lower case and canonical form, with single spaces and nothing invisible."""
+    """Return a text in lower case and canonical form, with single spaces, nothing invisible."""
     if not text.isascii():
         text = composed(_INVISIBLE.sub("", composed(text)))
     return " ".join(text.casefold().split())
@@ -116,7 +116,7 @@ def normal(text: str) -> str:
 def _add_repeats(
     rows: Iterable[Sample], near: _Near | None, sketcher: _Sketcher, found: dict[str, str]
 ) -> None:
-    """Add what one signer's rows repeat to ``found``."""
+    """Add the repeats among one signer's rows to ``found``."""
     texts: set[bytes] = set()
     for sample in sorted(rows, key=sketcher.newest_first):
         row_id, text = sample.provenance.row_id, text_key(sample)
@@ -137,13 +137,13 @@ def _keyed(key: bytes, text: bytes, name: str) -> bytes:
 
 
 class _Near:
-    """The rows so far, by the bands of their sketches."""
+    """Index of the rows so far, by the bands of their sketches."""
 
     def __init__(self) -> None:
         self._by_band: dict[tuple[int, bytes], deque[array[int]]] = {}
 
     def has_alike(self, sketch: array[int] | None) -> bool:
-        """Whether a row so far is nearly equal; if none is, this one is remembered."""
+        """True if an earlier row is nearly equal; if none is, remember this one."""
         if sketch is None:
             return False
         bands = tuple(_bands(sketch))
@@ -156,20 +156,23 @@ class _Near:
 
 
 class _Sketcher:
-    """Hashes and sketches under one key."""
+    """Maker of hashes and sketches under one key."""
 
     def __init__(self, salt: str) -> None:
         self._key = blake2b(f"sn37/repeats/1|{salt}".encode()).digest()
         self._vocabulary = _Vocabulary(self._key)
 
     def newest_first(self, sample: Sample) -> tuple[float, bytes]:
-        """An order of one signer's rows."""
+        """Return a sort key for one signer's rows, the newest row first."""
         origin = sample.provenance
         written = 0.0 if origin.produced_at is None else origin.produced_at.timestamp()
         return -written, _keyed(self._key, b"", origin.row_id)
 
     def sketch(self, sample: Sample) -> array[int] | None:
-        """Of what is scored, with its prompt where that is short; ``None`` for too few words."""
+        """Return the sketch of the scored text, with the prompt if it is short.
+
+        ``None`` for too few words.
+        """
         words = _words(sample.reference) if not sample.choices else []
         if len(words) < MIN_WORDS:
             words = _words(" ".join((sample.prompt, sample.reference, *sample.choices)))
@@ -186,7 +189,7 @@ class _Sketcher:
 
 
 class _Vocabulary(dict[str, int]):
-    """A number of 64 bits for each word."""
+    """64-bit number of each word."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -198,7 +201,7 @@ class _Vocabulary(dict[str, int]):
 
 
 def likeness(one: Sequence[int], other: Sequence[int]) -> float:
-    """The estimated share of shingles that two texts have in common, of all that either has."""
+    """Return the estimated share of common shingles among all shingles of two texts."""
     pairs = [(x, y) for x, y in zip(one, other, strict=True) if min(x, y) != _NONE]
     return sum(x == y for x, y in pairs) / len(pairs)
 

@@ -1,4 +1,4 @@
-"""What a dataset yields: text to score, and where each piece came from."""
+"""Samples: text to score, its provenance, and the requests for it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sn37.domain.ids import Digest, Hotkey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a sample came from."""
+    """Provenance of a sample."""
 
-    row_id: str  # unique within its source, and stable: two readers name a row alike
+    row_id: str  # unique within its source, and the same for all readers
     produced_at: datetime | None = None  # timezone-aware UTC; None for a source without time
     signer: Hotkey | None = None
-    stratum: str | None = None  # what a draw is spread over, as "multi_choice/physics"
+    stratum: str | None = None  # draws are spread over strata, such as "multi_choice/physics"
 
     def __post_init__(self) -> None:
         if self.produced_at is not None and self.produced_at.tzinfo is None:
-            raise ValueError(f"row {self.row_id}: its time must be timezone-aware")
+            raise ValueError(f"row {self.row_id}: produced_at must be timezone-aware")
 
 
 class _Hashed:
-    """Room for a hash that is asked for again and again, beside the fields of a value."""
+    """Base class with a slot for a cached hash, which is not a field of the value."""
 
     __slots__ = ("_content_hash",)
     _content_hash: Digest
@@ -35,12 +35,12 @@ class _Hashed:
 class Sample(_Hashed):
     """A prompt and the continuation whose loss is measured, both plain text.
 
-    For text loss the prompt is empty. Of a multiple-choice question the prompt is the question
-    alone, ``choices`` are the options as the source ordered them, without their letters, and
-    ``reference`` is the right one's text: whoever scores it may put them in any order.
+    For text loss the prompt is empty. For a multiple-choice question the prompt is the question
+    only, ``choices`` are the options in the source's order, without their letters, and
+    ``reference`` is the text of the right one. A scorer may reorder the options.
 
     Raises:
-        ValueError: There are choices, but fewer than two, two alike, or not the reference.
+        ValueError: There are choices, but fewer than two, two equal ones, or not the reference.
     """
 
     prompt: str
@@ -60,7 +60,7 @@ class Sample(_Hashed):
     def content_hash(self) -> Digest:
         """Hex sha256 of prompt, reference and choices, with NUL between them.
 
-        An edited row is another row.
+        So an edited row is another row.
         """
         try:
             return self._content_hash
@@ -69,14 +69,14 @@ class Sample(_Hashed):
             return self._content_hash
 
     def content(self) -> bytes:
-        """What the hash is of, in UTF-8. To make it is half of hashing it: that is done as well."""
+        """Return the bytes under the hash, in UTF-8; also cache the hash."""
         content = "\0".join((self.prompt, self.reference, *self.choices)).encode()
         object.__setattr__(self, "_content_hash", Digest(sha256(content).hexdigest()))
         return content
 
 
 class EmptyWindow(ValueError):
-    """No moment lies inside; the chain stood still, or the limits contradict each other."""
+    """The window is empty: the chain had halted, or the limits contradict each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,10 @@ class TimeWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolRequest:
-    """What a live source is asked for: every row of the window by a trusted signer.
+    """Request to a live source for every row of the window by a trusted signer.
 
     ``trusted`` is ``None`` when the source has no signers. ``salt`` is a block hash that did not
-    exist when the rows were written: a key for choices among them that nobody can prepare for.
+    exist when the rows were written. It keys choices among them, so nobody can prepare for these.
     """
 
     window: TimeWindow
@@ -111,14 +111,14 @@ class PoolRequest:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pool:
-    """The rows a draw may choose from, frozen before the draw's seed exists.
+    """Rows that a draw may choose from, frozen before the draw's seed exists.
 
     Raises:
         ValueError: Two samples share a row id.
     """
 
     samples: tuple[Sample, ...]
-    # Whether what signers repeat of themselves has been taken out, with the request's salt.
+    # True if the signers' own repeats were removed, with the request's salt.
     is_distinct: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -126,16 +126,16 @@ class Pool:
             raise ValueError("a row appears twice in the pool")
 
     def __repr__(self) -> str:
-        # asyncio spells out the result of a finished task, which may be a gigabyte of text.
+        # asyncio prints the repr of a finished task's result, which may be a gigabyte of text.
         return f"Pool({len(self.samples)} samples)"
 
     def by_row_id(self) -> Pool:
-        """The same rows, ordered by row id."""
+        """Return the same rows, ordered by row id."""
         ordered = tuple(sorted(self.samples, key=attrgetter("provenance.row_id")))
         return self if ordered == self.samples else Pool(ordered, self.is_distinct)
 
     def within(self, window: TimeWindow) -> Pool:
-        """The rows produced inside ``window``; rows without a time are left out."""
+        """Return the rows produced inside ``window``, without those that have no time."""
         since, until = window.since, window.until
         return Pool(
             tuple(

@@ -1,4 +1,4 @@
-"""Reproducible draws: which rows a round uses depends on its seed and a frozen pool only."""
+"""Reproducible draws: the rows of a round depend on its seed and a frozen pool only."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from sn37.domain.data.repeats import held_elsewhere
 from sn37.domain.data.samples import Pool, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, Hotkey, Netuid, Seed, TaskName
 
-# A block's time is set by its author, who may be late within his slot: two blocks can be a
-# few seconds closer than their numbers say. Reading a minute too much costs nothing.
+# A block's author sets its time and may be late within its slot, so two blocks can be a few
+# seconds closer than their numbers say. Reading a minute too much is harmless.
 AUTHOR_DRIFT = timedelta(seconds=60)
 
 _Ranked = tuple[bytes, Sample]
 _BY_RANK = itemgetter(0)
 
 
-# A signer counts in full towards the cap when its rows are so large a part of a draw.
+# A signer counts fully towards the cap if its rows are at least this part of a draw.
 FULL_PART = Fraction(1, 20)
-# A signer gives at most so many equal shares. With two, a third of the signers that flood a draw
-# have two thirds of its rows; with 1.25 fewer than two fifths of the signers have no majority.
+# A signer gives at most this many equal shares. With 2, a third of the signers could flood a draw
+# and have two thirds of its rows. With 1.25, fewer than two fifths of the signers have no majority.
 MOST_SHARES = Fraction(5, 4)
 
 
@@ -44,7 +44,7 @@ class NotEnoughRows(ValueError):
 
 
 class TooFewSigners(NotEnoughRows):
-    """The pool has rows enough of fewer signers than its source must have."""
+    """Fewer signers than the source requires have enough rows in the pool."""
 
     def __init__(self, requested: int, available: int, *, least_rows: int) -> None:
         rows = "a row" if least_rows == 1 else f"{least_rows} rows"
@@ -56,22 +56,22 @@ class TooFewSigners(NotEnoughRows):
 
 
 def seed_of(*, netuid: Netuid, competition: CompetitionId, task: TaskName, block_hash: str) -> Seed:
-    """The seed of one task's draw: sha256 of ``sn37/seed/1|netuid|competition|task|hash``.
+    """Return the seed of one task's draw: sha256 of ``sn37/seed/1|netuid|competition|task|hash``.
 
-    ``block_hash`` is the sync block's, 0x-prefixed. It does not exist when models are
-    committed nor when the pool is frozen (attacks 15 and 42).
+    ``block_hash`` is the sync block's, 0x-prefixed. It does not exist yet when models are
+    committed and when the pool is frozen (attacks 15 and 42).
     """
     text = f"sn37/seed/1|{netuid}|{competition}|{task}|{block_hash.lower()}"
     return Seed(int.from_bytes(sha256(text.encode()).digest(), "big"))
 
 
 def rank(sample: Sample, *, task: TaskName, seed: Seed) -> bytes:
-    """A row's place in a draw, by a keyed hash of that row alone; the lowest are taken."""
+    """Return a row's rank in a draw: a keyed hash of that row alone. The lowest are taken."""
     return _ranks(task, seed)(sample)
 
 
 def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
-    """The ranks of one draw; what all its rows begin with is hashed once."""
+    """Return the rank function of one draw; the common prefix is hashed only once."""
     begun = sha256(f"sn37/draw/1|{seed:064x}|{task}|".encode())
 
     def ranked(sample: Sample) -> bytes:
@@ -84,11 +84,11 @@ def _ranks(task: TaskName, seed: Seed) -> Callable[[Sample], bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """What a draw takes, and what could take the place of a row that is set aside later."""
+    """Rows of a draw, and a reserve to replace rows that are set aside later."""
 
     samples: tuple[Sample, ...]
-    reserve: tuple[Sample, ...]  # in the order in which they come next
-    cap: int  # most rows of one signer among the samples
+    reserve: tuple[Sample, ...]  # in the order in which they are used
+    cap: int  # largest number of rows of one signer among the samples
 
 
 def draw(
@@ -103,18 +103,18 @@ def draw(
     """Take ``count`` rows by rank, spread over strata, each signer up to its cap.
 
     Equal texts count for the signer with the fewest rows (``repeats.held_elsewhere``). Then each
-    signer's rows are spread (:func:`_spread`) and cut at the cap; what is left is spread
-    together with the unsigned rows, and the first ``count`` are drawn. Rows of one stratum, or
-    of none, are thus taken in the order of their rank.
+    signer's rows are spread (:func:`_spread`) and cut at the cap. The rest is spread together
+    with the unsigned rows, and the first ``count`` are drawn. So rows of one stratum, or without
+    strata, are taken in the order of their rank.
 
-    A row that only one validator saw moves at most two samples: itself, and the one it
+    A row that only one validator saw changes at most two samples: itself, and the one it
     displaces; with more than one stratum and a signer at its cap, four. docs/decisions/0037
-    has the proof. It moves the cap (``signer_cap``) only where its signer has few rows, or all
-    rows are needed; each signer at the cap then moves by a row or two (docs/decisions/0055).
+    has the proof. It changes the cap (``signer_cap``) only if its signer has few rows, or if all
+    rows are needed; each signer at the cap then changes by a row or two (docs/decisions/0055).
 
     Raises:
         TooFewSigners: Fewer than ``min_signers`` signers have ``least_rows``.
-        NotEnoughRows: Fewer than ``count`` rows qualify; none is ever taken twice.
+        NotEnoughRows: Fewer than ``count`` rows qualify; no row is taken twice.
     """
     return draw_with_reserve(
         pool,
@@ -137,12 +137,12 @@ def draw_with_reserve(
     min_signers: int,
     num_reserve: int,
 ) -> Drawn:
-    """What ``draw`` takes, and up to ``num_reserve`` rows that it would take of those left.
+    """Draw as ``draw`` does, then up to ``num_reserve`` of the remaining rows in the same way.
 
-    Of the rows left each signer gives the same share of the reserve at most.
+    One signer gives at most the same share of the reserve as of the draw.
 
     Raises:
-        TooFewSigners, NotEnoughRows: As ``draw``. A reserve may be smaller, or empty.
+        TooFewSigners, NotEnoughRows: As ``draw``. The reserve may be smaller, or empty.
     """
     _require_signers(pool, count, min_signers)
     elsewhere = held_elsewhere(pool.samples, key=f"{seed:064x}|{task}")
@@ -164,8 +164,8 @@ def draw_with_reserve(
 
 
 def _require_signers(pool: Pool, count: int, min_signers: int) -> None:
-    # Before equal texts of several signers count for one: whatever a signer copies, the others
-    # count as they did.
+    # Counted before equal texts of several signers count for one of them only, so that a signer
+    # that copies rows does not reduce the count of the others.
     num_rows = Counter(s.provenance.signer for s in pool.samples)
     del num_rows[None]
     least = least_rows(count, min_signers)
@@ -175,11 +175,11 @@ def _require_signers(pool: Pool, count: int, min_signers: int) -> None:
 
 
 def least_rows(count: int, min_signers: int) -> int:
-    """Rows in the pool with which a signer counts towards ``min_signers``.
+    """Return the number of rows with which a signer counts towards ``min_signers``.
 
-    A twentieth of the draw, as for the cap; where so many signers are asked for that an equal
-    share is less than twice as much, half an equal share. One row would make four friends a
-    quorum. Example: 15 of 300 with five signers, 13 with twelve.
+    A twentieth of the draw, as for the cap. If ``min_signers`` is so large that an equal share is
+    less than twice as much, half an equal share. With one row, four colluding signers could make
+    a quorum. Example: 15 of 300 with five signers, 13 with twelve.
     """
     half = Fraction(1, 2 * max(1, min_signers))
     return max(1, ceil(min(FULL_PART, half) * count))
@@ -188,14 +188,14 @@ def least_rows(count: int, min_signers: int) -> int:
 def _first(
     samples: Iterable[Sample], count: int, *, cap: int, rank_of: Callable[[Sample], bytes]
 ) -> tuple[Sample, ...]:
-    """The first ``count`` rows in the order of a draw, or all that the cap allows."""
+    """Return the first ``count`` rows in the order of a draw, or all that the cap allows."""
     rows: defaultdict[tuple[Hotkey | None, str | None], list[_Ranked]] = defaultdict(list)
     for sample in samples:
         origin = sample.provenance
         rows[origin.signer, origin.stratum].append((rank_of(sample), sample))
     by_signer: defaultdict[Hotkey | None, list[_Ranked]] = defaultdict(list)
     for (signer, _), found in rows.items():
-        most = count if signer is None else cap  # all could be of this one stratum
+        most = count if signer is None else cap  # all could be of one stratum
         by_signer[signer] += nsmallest(most, found, key=_BY_RANK)
     capped = by_signer.pop(None, [])
     for found in by_signer.values():
@@ -205,10 +205,10 @@ def _first(
 
 
 def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
-    """Of rows by rank, the first of each stratum, then the second of each, and so on.
+    """Yield the first row of each stratum, then the second of each, and so on.
 
-    Rows of one such turn stay by rank. Strata therefore have equal parts of the beginning, up
-    to one row, for as long as their rows last.
+    ``rows`` are in the order of their rank, and rows of one turn keep that order. So strata have
+    equal parts of every prefix, up to one row, as long as their rows last.
     """
     rows = tuple(rows)
     if len({sample.provenance.stratum for _, sample in rows}) < 2:
@@ -219,24 +219,24 @@ def _spread(rows: Iterable[_Ranked]) -> Iterator[_Ranked]:
         stratum = row[1].provenance.stratum
         turns[num_before[stratum]].append(row)
         num_before[stratum] += 1
-    return chain.from_iterable(turns.values())  # in the order of their turn
+    return chain.from_iterable(turns.values())
 
 
 def signer_cap(
     count: int, signer_share: float, num_rows: Collection[int] = (), *, num_unsigned: int = 0
 ) -> int:
-    """Most rows of one signer among ``count``: 1.25 equal shares, at most ``signer_share``.
+    """Return the cap on one signer's rows: 1.25 equal shares, at most ``signer_share``.
 
-    Nine signers with rows enough give 41 of 300 at most, each. A signer with fewer rows than a
+    Nine signers with enough rows give at most 41 of 300 each. A signer with fewer rows than a
     twentieth of the draw counts in part: with one row it hardly lowers the cap of the others.
-    Where 1.25 equal shares are too little to fill the draw, because some have few rows, the
-    least cap that fills it holds, so that nobody's rows postpone a round by lowering the cap.
+    If 1.25 equal shares are too few to fill the draw, because some signers have few rows, the
+    cap is the smallest one that fills it. So nobody can postpone a round by lowering the cap.
 
-    The share is read as the decimal that the schedule wrote: 0.29 of 100 is 29, though the
+    The share is read as the decimal number in the schedule: 0.29 of 100 is 29, though the
     nearest binary number is smaller. Caps are rounded down, but at least 1.
 
     Args:
-        num_rows: Of each signer in the pool.
+        num_rows: Number of rows of each signer in the pool.
     """
     most = max(1, int(Fraction(repr(signer_share)) * count))
     num_signers = sum((min(Fraction(1), n / (count * FULL_PART)) for n in num_rows), Fraction(0))
@@ -247,10 +247,10 @@ def signer_cap(
 
 
 def _least_cap(count: int, num_rows: Collection[int]) -> int:
-    """The least cap with which the signers' rows are ``count``; ``count`` if none is enough."""
+    """Return the smallest cap with which the rows fill ``count``; ``count`` if none does."""
     left = count
     for place, n in enumerate(sorted(num_rows)):
-        num_others = len(num_rows) - place  # with at least as many
+        num_others = len(num_rows) - place  # signers with at least as many rows
         if n * num_others >= left:
             return -(-left // num_others)
         left -= n
@@ -258,10 +258,10 @@ def _least_cap(count: int, num_rows: Collection[int]) -> int:
 
 
 def pool_digest(pool: Pool) -> Digest:
-    """Hex sha256 of the canonical ``[[row id, content hash, signer, time], ...]`` by row id.
+    """Return the hex sha256 of canonical ``[[row id, content hash, signer, time], ...]``.
 
-    Times are UTC with microseconds, as ``2026-11-22T18:00:00.000000+00:00``. A row that has a
-    stratum gives it as its fifth element.
+    Rows are ordered by row id. Times are UTC with microseconds, for example
+    ``2026-11-22T18:00:00.000000+00:00``. A row with a stratum has it as its fifth element.
     """
     return canonical_digest(
         [_digested(s) for s in sorted(pool.samples, key=lambda s: s.provenance.row_id)]
@@ -275,12 +275,15 @@ def _digested(sample: Sample) -> JsonValue:
 
 
 def manifest(batch: TaskBatch) -> tuple[tuple[str, Digest], ...]:
-    """A task's rows as (row id, content hash), in the order they are scored."""
+    """Return a task's rows as (row id, content hash), in the order of scoring."""
     return tuple((s.provenance.row_id, s.content_hash) for s in batch.samples)
 
 
 def manifest_digest(batches: Iterable[TaskBatch]) -> Digest:
-    """Hex sha256 of the canonical ``[[task, row id, content hash], ...]``, in scoring order."""
+    """Return the hex sha256 of canonical ``[[task, row id, content hash], ...]``.
+
+    Rows are in the order of scoring.
+    """
     return canonical_digest(
         [[batch.task, row, content] for batch in batches for row, content in manifest(batch)]
     )
@@ -294,9 +297,9 @@ def collect_window(
     settle_time: datetime,
     max_age_s: int,
 ) -> TimeWindow:
-    """What to read while the sync block b is still ``blocks_to_sync`` blocks away.
+    """Return the window to read while the sync block b is ``blocks_to_sync`` blocks away.
 
-    T(b) is not known yet, but it is at least 12 s a block after ``lead_time``, the time of
+    T(b) is not known yet, but it is at least 12 s per block after ``lead_time``, the time of
     the newest block. So this window starts no later than the true one, which
     ``round_window`` then cuts out of the frozen pool.
 
@@ -316,10 +319,11 @@ def collect_window(
 def round_window(
     *, sync_time: datetime, delay_time: datetime, settle_time: datetime, max_age_s: int
 ) -> TimeWindow:
-    """The rows that count: ``[max(T(b) - max_age, T(b - delay)), T(b - settle))``.
+    """Return the window of rows that count.
 
-    Rows from the last ``settle`` blocks are left out, since some validators would have read
-    them and others not; rows from before T(b - delay) may be older than a model.
+    It is ``[max(T(b) - max_age, T(b - delay)), T(b - settle))``. Rows from the last ``settle``
+    blocks are left out, because some validators would have read them and others not. Rows from
+    before T(b - delay) may be older than a model.
 
     Raises:
         EmptyWindow: No row can count, as after a halt of the chain; sit the round out.

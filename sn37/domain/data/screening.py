@@ -1,14 +1,14 @@
-"""Rows that are odd for a base model: which of a draw they are, and what takes their place.
+"""Screening: rows of a draw that are odd for a base model, and their replacement.
 
-A signer can write what no model predicts, or texts that its friend's model knows by heart and
-that any model knows: both lie far from the losses of the other signers' rows. The competition's
-base model is scored on the draw and on a reserve. A row is odd when its loss lies beyond the
-limits that the other signers' rows set (``deviations.limits_for``), above or below. Each odd row's
-place is taken by the next row of the reserve.
+A signer can write text that no model predicts, or text that every model predicts well and that
+the model of a colluding miner has memorised. The losses of both are far from those of the other
+signers' rows. The competition's base model is scored on the draw and on a reserve. A row is odd
+if its loss is beyond the limits that the other signers' rows set (``deviations.limits_for``),
+above or below. The next row of the reserve replaces each odd row.
 
-Two validators measure nearly the same losses, not the same. A loss is rounded to 1 % before
-anything follows from it, and a row is odd only if it would be with a loss one such step nearer to
-the limit. docs/decisions/0055 has what may still differ.
+Two validators measure almost equal losses, but not equal ones. So a loss is rounded to 1 % before
+it is used, and a row is odd only if it would be odd even one such step closer to the limit.
+docs/decisions/0055 says what may still differ.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from sn37.domain.data.deviations import limit, limits_for
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Digest, Hotkey
 
-STEPS = 100  # of a rounded loss, in one unit of its natural logarithm: 1 % each
-LEAST_LOSS = 1e-4  # smaller ones are as odd as this
-# The least unit of deviations, as a share of the loss: signers whose rows hardly differ would
-# make any other row odd. With 6 deviations no row is odd that is within a tenth of the others.
+STEPS = 100  # steps of a rounded loss per unit of its natural logarithm: 1 % each
+LEAST_LOSS = 1e-4  # smaller losses count as this one
+# The smallest unit of deviations, as a share of the loss. Otherwise signers whose rows hardly
+# differ would make any other row odd. With 6 deviations no row within a tenth of the others is odd.
 LEAST_SPREAD = 0.02
 
 ABOVE = "a loss under the base model far above those of other signers' rows"
@@ -36,13 +36,13 @@ BELOW = "a loss under the base model far below those of other signers' rows"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Screening:
-    """What the base model's losses on one task's rows are: of the draw, then of its reserve.
+    """Losses of the base model on one task's rows: those of the draw, then of its reserve.
 
     Raises:
-        ValueError: There is not one row, signer and loss each, or a row is there twice.
+        ValueError: The numbers of rows, signers and losses differ, or a row occurs twice.
     """
 
-    cap: int  # most rows of one signer in a sample
+    cap: int  # largest number of rows of one signer in a sample
     rows: tuple[tuple[str, Digest], ...]  # (row id, content hash)
     signers: tuple[Hotkey | None, ...]
     losses: tuple[int, ...]  # rounded
@@ -58,7 +58,7 @@ class Screening:
 
 
 def screening_of(samples: Sequence[Sample], cap: int, losses: Sequence[float]) -> Screening:
-    """The record of the losses that a base model has on these samples."""
+    """Return the record of a base model's losses on these samples."""
     return Screening(
         cap=cap,
         rows=tuple((s.provenance.row_id, s.content_hash) for s in samples),
@@ -68,23 +68,23 @@ def screening_of(samples: Sequence[Sample], cap: int, losses: Sequence[float]) -
 
 
 def rounded(loss: float) -> int:
-    """A loss in hundredths of its natural logarithm: 100 for 2.718, 0 for 1."""
+    """Return a loss in hundredths of its natural logarithm: 100 for 2.718, 0 for 1."""
     return round(STEPS * math.log(max(loss, LEAST_LOSS)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odd:
-    """How a row is odd."""
+    """Finding that a row is odd."""
 
     why: str
     factor: float  # natural logarithm of the loss over the limit, or of the limit over the loss
 
 
 def odd_rows(screening: Screening, max_deviations: float) -> Mapping[int, Odd]:
-    """The odd ones among the screened rows, by position.
+    """Return the odd rows among the screened ones, by position.
 
-    Above, losses are compared as they are: those of ordinary rows spread by a third, and noise
-    costs a few times as much. Below, by their logarithm: a text known by heart costs a twentieth.
+    Above, the losses themselves are compared: ordinary rows vary by a third, and noise has a loss
+    a few times higher. Below, their logarithms: a memorised text has a twentieth of the loss.
     """
     found: dict[int, Odd] = {}
     signers = screening.signers
@@ -101,17 +101,17 @@ def odd_rows(screening: Screening, max_deviations: float) -> Mapping[int, Odd]:
 
 
 def kept_rows(screening: Screening, count: int, max_deviations: float) -> tuple[int, ...]:
-    """The positions of the ``count`` rows that make the sample, in its order.
+    """Return the positions of the ``count`` rows of the sample, in its order.
 
     The oddest row of the draw is replaced first, by the next row of the reserve that is not odd
-    and whose signer has less than the cap. Rows for which the reserve has none stay: nobody can
-    postpone a round by writing odd rows. Where no row is odd this is the draw itself.
+    and whose signer has fewer rows than the cap. If the reserve has no such row, the odd row stays,
+    so nobody can postpone a round by writing odd rows. Without odd rows this is the draw itself.
 
     Raises:
         ValueError: Fewer rows than ``count`` were screened.
     """
     if len(screening.rows) < count:
-        raise ValueError(f"{len(screening.rows)} rows were screened, {count} are drawn")
+        raise ValueError(f"{len(screening.rows)} rows were screened, {count} are needed")
     odd = odd_rows(screening, max_deviations)
     kept = list(range(count))
     reserve = [n for n in range(count, len(screening.rows)) if n not in odd]
@@ -132,7 +132,7 @@ def _has_room(screening: Screening, position: int, num_of: Mapping[Hotkey | None
 
 
 def _loss(value: int) -> float:
-    # Rounded, since machines may differ in the last bit of an exponential.
+    # Rounded because machines may differ in the last bit of an exponential.
     return round(math.exp(value / STEPS), 6)
 
 

@@ -1,4 +1,4 @@
-"""Which of the rows that a source returned may enter a pool."""
+"""Vetting of the rows that a source returns, before they enter a pool."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from sn37.domain.data.deviations import limit, limits_for
 from sn37.domain.data.samples import Pool, PoolRequest, Sample
 from sn37.domain.ids import Hotkey
 
-# Three times the text of the longest context among the competitions; the rest would not be
-# scored, and a page or a database would choke on it.
-MAX_CHARACTERS = 200_000  # of a row, all its texts together
+# Three times the text of the longest context among the competitions. More would not be scored,
+# and would overload a page or a database.
+MAX_CHARACTERS = 200_000  # per row, all its texts together
 MAX_NAME_CHARACTERS = 500
-MAX_POOL_BYTES = 2**29  # of JSON in ASCII: the store takes a gigabyte, and memory some copies
+MAX_POOL_BYTES = 2**29  # of ASCII JSON: the store allows a gigabyte, and memory holds copies
 
-# Pools whose rows hardly differ would make any other row an outlier, hence the least units of
-# deviations.
+# The smallest units of deviations. Without them, in a pool whose rows hardly differ any other row
+# would be an outlier.
 LEAST_LENGTH_UNIT = 0.5  # doublings of the length
 LEAST_REPETITION_UNIT = 0.05  # share of the text
 CHUNK = 8  # characters
 
-MOST_OF_A_BYTE = 6  # no byte of UTF-8 becomes more in JSON
-_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'"\\'))  # JSON leaves them as they are
+MOST_OF_A_BYTE = 6  # a byte of UTF-8 becomes at most this many bytes of JSON
+_PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'"\\'))  # unchanged in JSON
 
 
 class ContractBroken(ValueError):
-    """Rows that no working source returns; the message names the first."""
+    """The source returned rows that break its contract; the message names the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """Rows that were left out of a pool, for one reason."""
+    """Rows that were left out of a pool for one reason."""
 
     why: str
     row_ids: tuple[str, ...]
@@ -43,13 +43,13 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """A pool ordered by row id, and what was kept out of it."""
+    """A pool ordered by row id, and the rows that were left out of it."""
 
     pool: Pool
     set_aside: tuple[SetAside, ...] = ()
 
     def without(self, suspects: Mapping[str, str]) -> Collected:
-        """The same less the ``suspects``, reasons by row id; ids that are no row's are ignored."""
+        """Return the same without ``suspects``, row id to reason; unknown ids are ignored."""
         kept = tuple(s for s in self.pool.samples if s.provenance.row_id not in suspects)
         found = (
             (s.provenance.row_id, suspects[s.provenance.row_id])
@@ -63,7 +63,7 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
     """Set aside rows that cannot be stored or scored, and order the rest by row id.
 
     Raises:
-        ContractBroken: A row is not one that was asked for.
+        ContractBroken: A row was not requested.
     """
     faults: dict[str, str] = {}
     sizes: Counter[Hotkey | None] = Counter()
@@ -74,19 +74,20 @@ def vet(pool: Pool, request: PoolRequest) -> Collected:
         if why is not None:
             faults[sample.provenance.row_id] = why
     room = MAX_POOL_BYTES // max(1, len(request.trusted or ()))
-    # Whatever the others have: nobody's flood takes rows from those who keep to their part.
+    # Each signer has a fixed part, so a flood of one signer costs the others no rows.
     if beyond := {signer for signer, size in sizes.items() if size > room}:
         sound = [s for s in pool.samples if s.provenance.row_id not in faults]
-        theirs = (s for s in sound if s.provenance.signer in beyond)  # seldom: a second look
+        theirs = (s for s in sound if s.provenance.signer in beyond)  # rare, so look again
         faults |= _beyond_room(((s, look_at(s)[1]) for s in theirs), room)
     ordered = pool.by_row_id()
     return Collected(pool=ordered).without(faults) if faults else Collected(pool=ordered)
 
 
 def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, str]:
-    """Rows of signers with more text than their part of the store: which ones a hash says.
+    """Return rows to leave out of signers with more text than their part of the store.
 
-    One row more or fewer therefore changes little, and who floods loses its own rows only.
+    A hash chooses the rows, so one row more or fewer changes little. A signer that floods the
+    store loses only its own rows.
     """
     left: defaultdict[Hotkey | None, int] = defaultdict(lambda: room)
     beyond: dict[str, str] = {}
@@ -99,7 +100,7 @@ def _beyond_room(sizes: Iterable[tuple[Sample, int]], room: int) -> dict[str, st
 
 
 def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
-    """The samples of a static source, none of which may be set aside.
+    """Check and return the samples of a static source, none of which may be set aside.
 
     Raises:
         ContractBroken: There are more or fewer than ``count``, or one cannot be scored.
@@ -114,10 +115,10 @@ def vet_draw(samples: tuple[Sample, ...], count: int) -> tuple[Sample, ...]:
 
 
 def outliers(samples: Iterable[Sample], *, max_deviations: float) -> dict[str, str]:
-    """Rows far longer or far more repetitive than others: why, by row id.
+    """Return rows that are far longer or far more repetitive than others: row id to reason.
 
-    Length is counted in doublings. Repetition is the share of a text's chunks of 8 characters
-    that were there before: next to nothing in prose, nearly all of a text that goes in circles.
+    Length is measured in doublings. Repetition is the share of a text's chunks of 8 characters
+    that occurred before: almost 0 in prose, almost 1 in a text that repeats itself.
 
     The limits are those of ``deviations.limits_for``: a signer's row is set aside beyond the second
     highest limit of the other signers.
@@ -146,18 +147,18 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
     elif request.trusted is None or signer in request.trusted:
         return
     else:
-        fault = f"is signed by {signer!r}, who is not trusted" if signer else "is unsigned"
+        fault = f"is signed by {signer!r}, which is not trusted" if signer else "is unsigned"
     raise ContractBroken(f"row {sample.provenance.row_id!r} {fault}")
 
 
 def look_at(sample: Sample) -> tuple[str | None, int]:
-    """What is wrong with it, or else the most bytes that it takes in the store."""
+    """Return a sample's fault, if any, and the most bytes that it takes in the store."""
     origin = sample.provenance
     if max(len(origin.row_id), len(origin.stratum or "")) > MAX_NAME_CHARACTERS:
         return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters", 0
     if not sample.reference:
         return "nothing to score", 0
-    # Halves of a pair do not become one by standing side by side: Python joins none.
+    # Joining is safe: Python does not combine two surrogate halves that become neighbours.
     text = "".join(
         (origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices)
     )

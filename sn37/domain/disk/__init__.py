@@ -1,1 +1,1 @@
-"""Which models are on disk and which may go."""
+"""Models on disk: inventory, expected downloads and eviction."""

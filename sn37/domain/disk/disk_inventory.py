@@ -1,4 +1,4 @@
-"""What lies on a validator's disk, and what each model is kept for."""
+"""Inventory of the models on a validator's disk, with the purpose of each."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from sn37.domain.submission.submission import Submission, Verdict
 
 
 class Purpose(StrEnum):
-    """Why a model is kept or waited for, the strongest reason first."""
+    """Purpose for which a model is kept or expected, the strongest first."""
 
     CHAMPION = "champion"
     IN_ROUND = "in an open round"
     CONTENDER = "contender"  # scored in its competition's newest round
     NEXT = "next in the queue"  # expected in one of the next rounds
-    QUEUED = "waiting"  # for a later round, or to be readable
-    NONE = "none"  # never scored again: goes first when room is needed
+    QUEUED = "waiting"  # for a later round, or for a readable repository
+    NONE = "none"  # never scored again: evicted first when space is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One model: on disk, on its way, or waited for."""
+    """A model that is on disk, being downloaded, or expected."""
 
     submission: Submission
     purpose: Purpose
-    position: int | None = None  # among the expected, from 1
+    position: int | None = None  # among the expected models, from 1
     size_bytes: int = 0  # on disk
     complete: bool = False
 
@@ -43,9 +43,9 @@ class Holding:
 def holdings(
     state: ValidatorState, inventory: Inventory, schedule: Schedule
 ) -> tuple[Holding, ...]:
-    """Every model that is on disk or waited for, by competition, purpose and precedence.
+    """Return every model on disk or expected, by competition, purpose and precedence.
 
-    From recorded state alone: who has left the subnet since is not known here.
+    It uses recorded state only, and does not know which hotkeys have left the subnet since.
     """
     purposes, positions = _purposes(state, schedule)
     found = []
@@ -75,7 +75,7 @@ def holdings(
 
 
 def newest_block(state: ValidatorState) -> Block:
-    """The newest block of which something is recorded; 0 when nothing is."""
+    """Return the newest block in the recorded state; 0 for an empty state."""
     blocks = [s.commitment.block for s in state.submissions.values()]
     blocks += [r.key.sync_block for rounds in state.rounds.values() for r in rounds]
     blocks += [key.sync_block for key in state.open_rounds]
@@ -84,14 +84,14 @@ def newest_block(state: ValidatorState) -> Block:
 
 
 def refs_of(state: ValidatorState) -> frozenset[ModelRef]:
-    """Every model that was ever committed to."""
+    """Return every model that was ever committed."""
     return frozenset(s.commitment.model for s in state.submissions.values())
 
 
 def _purposes(
     state: ValidatorState, schedule: Schedule
 ) -> tuple[Mapping[EntryKey, Purpose], Mapping[EntryKey, int]]:
-    """What each model is for, and the place of those in the queue. Weak purposes first."""
+    """Return each model's purpose, weak purposes first, and the queue position of some."""
     block, histories = newest_block(state), histories_of(state)
     copies = copies_of(state, histories)
     purposes = {
@@ -130,7 +130,7 @@ def _incumbents(rounds: tuple[RoundResult, ...], history: History) -> Mapping[En
 
 
 def _everybody(state: ValidatorState, block: Block) -> Metagraph:
-    """As if all who ever committed were still there."""
+    """Return a metagraph in which every hotkey that ever committed is registered."""
     hotkeys = sorted({key.hotkey for key in state.submissions})
     return Metagraph(
         at=BlockRef(block, ""),

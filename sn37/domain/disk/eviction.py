@@ -1,4 +1,4 @@
-"""Which fetched models are worth their room on disk, when it runs out."""
+"""Eviction: the models to keep when the disk runs out of space."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from sn37.domain.submission.submission import Submission, Verdict
 
 
 def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[ModelRef]]:
-    """What to keep at first, and what to keep when that does not free enough.
+    """Return the models to keep at first, and those to keep if that does not free enough.
 
-    First to go are models that are never scored again: refused, copied, raced out, or
+    First, models that are never scored again are evicted: refused, copied, raced out, or
     replaced by a newer commitment of their hotkey. Then those that were scored, but not in
-    their competition's newest round: few of them come back, and are fetched again. What
-    waits for its first round always stays, it is soon scored (``downloads``), and so do models
-    of open rounds, and crowned ones while they reign or cannot be fetched again (attack 28).
+    their competition's newest round: few of them return, and those are fetched again. Models
+    that wait for their first round always stay, because they are scored soon
+    (``expected_downloads``). So do models of open rounds, and crowned models while they are
+    champion or cannot be fetched again (attack 28).
     """
     histories = histories_of(state)
     pinned, copies = _pinned(state, histories), copies_of(state, histories)
-    # One that was scored lately may stay in although its hotkey committed again.
+    # A recently scored entry may stay although its hotkey committed again.
     heard = {k: s for k, s in state.submissions.items() if k in _in_newest_rounds(state)}
     known = {**_newest(state), **heard}
     current = {key for key, s in known.items() if key not in copies and _has_a_future(s)}
@@ -37,7 +38,7 @@ def retained(state: ValidatorState) -> tuple[frozenset[ModelRef], frozenset[Mode
 def copies_of(
     state: ValidatorState, histories: Mapping[CompetitionId, History]
 ) -> Collection[EntryKey]:
-    """Entries that repeat the tensors of an earlier one, as far as their files were seen."""
+    """Return entries that repeat an earlier one's tensors, as far as their files are known."""
     entered = {key for history in histories.values() for key in history.entered}
     return duplicates_of(state.submissions.values(), entered=entered).keys()
 
@@ -51,12 +52,12 @@ def _pinned(state: ValidatorState, histories: Mapping[CompetitionId, History]) -
 
 
 def _is_gone(submission: Submission | None) -> bool:
-    """Whether the repository could not be read when it was last asked for."""
+    """True if the repository could not be read at the last attempt."""
     return submission is not None and submission.missed_rounds > 0
 
 
 def _in_newest_rounds(state: ValidatorState) -> set[EntryKey]:
-    """Entries that were to be scored in a newest round, those merely listed left out."""
+    """Return the entries to be scored in the newest rounds, without those only listed."""
     newest = [
         next((r for r in reversed(rounds) if r.skipped is None), None)
         for rounds in state.rounds.values()
@@ -71,7 +72,7 @@ def _in_newest_rounds(state: ValidatorState) -> set[EntryKey]:
 
 
 def _newest(state: ValidatorState) -> dict[EntryKey, Submission]:
-    """The submission of each hotkey's newest commitment."""
+    """Return the submission of each hotkey's newest commitment."""
     by_hotkey: dict[Hotkey, Submission] = {}
     for submission in sorted(state.submissions.values(), key=lambda s: s.commitment.precedence):
         by_hotkey[submission.commitment.hotkey] = submission

@@ -1,8 +1,8 @@
-"""Which models to have on disk before they are due: those of the next rounds, soonest first.
+"""Expected downloads: the models that the next rounds need, the soonest first.
 
-A subnet's miners can commit to more than any disk holds (attack 40). What is brought to disk
-is therefore bounded by what rounds take: ``max_new_entries`` of each of the next
-``ROUNDS_AHEAD`` rounds of a competition.
+Miners can commit more models than fit on any disk (attack 40). So downloads are limited to the
+models that rounds take: ``max_new_entries`` of each of the next ``ROUNDS_AHEAD`` rounds of a
+competition.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from sn37.domain.submission.eligibility import judge
 from sn37.domain.submission.models import Availability
 from sn37.domain.submission.submission import Submission
 
-# 72 to 144 minutes on the public network, for 40 models a competition at most. One of 15 GiB
-# takes two minutes at 1 Gbit/s.
+# 72 to 144 minutes on the public network, for at most 40 models per competition. A model of
+# 15 GiB takes two minutes at 1 Gbit/s.
 ROUNDS_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A submission that will need its files, and the round in which it will."""
+    """A submission whose files will be needed, and the round that needs them."""
 
     submission: Submission
     sync_block: Block
@@ -48,18 +48,18 @@ def expected_entries(
     unreadable: Collection[EntryKey] = (),
     rounds_ahead: int = ROUNDS_AHEAD,
 ) -> tuple[Expected, ...]:
-    """Entries of the open rounds, then the new ones of the next rounds, the soonest first.
+    """Return the entries of the open rounds, then the new ones of the next rounds in order.
 
     Within a round they are in order of precedence. Each of the next rounds is filled as
-    ``queue.plan_entries`` will fill it, as far as can be known at ``block``; an entry is
-    expected in the first round that has a place for it, and in no other.
+    ``round_entries.plan_entries`` will fill it, as far as is known at ``block``. An entry is
+    expected only in the first round that has a place for it.
 
     Args:
-        submissions: All that are known, of all competitions, replaced ones included.
+        submissions: All known submissions of all competitions, replaced ones included.
         metagraph: Of this subnet at ``block``.
         histories: Of each competition's recorded rounds.
-        unreadable: Repositories that could not be read when they were last asked. As long as
-            their files are not here they take no place, and hold up nobody behind them.
+        unreadable: Repositories that could not be read at the last attempt. As long as their
+            files are not here, they take no place and do not delay entries behind them.
     """
     known = tuple(submissions)
     found = list(_under_way(known, open_rounds))
@@ -110,7 +110,7 @@ def _new_entries(
     history: History,
     leave_out: Collection[EntryKey],
 ) -> list[Submission]:
-    """Who would take the round's new places, by precedence."""
+    """Return the entries that would take the round's new places, by precedence."""
     copies = duplicates_of(known, entered=history.entered)
     found: list[Submission] = []
     for submission in current_submissions(known, sync_block):

@@ -1,1 +1,1 @@
-"""What a validator signs, and what it keeps of the past."""
+"""Signed receipts and statements, and the pruning of old history."""

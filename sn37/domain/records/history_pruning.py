@@ -1,4 +1,4 @@
-"""What of a competition's past the rules may still ask for."""
+"""Pruning of a competition's history: the records that the rules may still need."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sn37.domain.submission.submission import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """Of one competition, the rounds whose losses and receipts were removed."""
+    """Rounds of one competition whose losses and receipts were removed."""
 
     competition: CompetitionId
     num_rounds: int
-    newest: Block  # sync block of the newest of them
-    at: datetime  # when that one was removed
+    newest: Block  # sync block of the newest of these rounds
+    at: datetime  # time at which that one was removed
 
 
 def forgotten_of(state: ValidatorState) -> tuple[Forgotten, ...]:
-    """What was removed, competition by competition."""
+    """Return the removed rounds of each competition."""
     found = []
     for competition, rounds in sorted(state.rounds.items()):
         gone = [(r.key.sync_block, r.forgotten_at) for r in rounds if r.forgotten_at is not None]
@@ -39,10 +39,10 @@ def forgotten_of(state: ValidatorState) -> tuple[Forgotten, ...]:
 def forget_before(
     state: ValidatorState, competition: CompetitionId, *, keep_blocks: int
 ) -> Block | None:
-    """The sync block from which on rounds are kept whole; ``None`` while all are.
+    """Return the sync block from which on rounds are kept completely; ``None`` while all are.
 
     Ages count from the newest round, so a validator that was away for long loses nothing at
-    its return. A round under way, and the window of the standings, are never too old.
+    its return. Open rounds and the window of the standings are never too old.
     """
     rounds = state.rounds.get(competition, ())
     if len(rounds) <= WINDOW_ROUNDS:
@@ -58,11 +58,12 @@ def forget_before(
 def remembered(
     state: ValidatorState, competition: CompetitionId, before: Block
 ) -> frozenset[EntryKey]:
-    """The entries whose losses are kept from all rounds, also from those before ``before``.
+    """Return the entries whose losses are kept from all rounds, also from before ``before``.
 
-    Whoever holds the crown, held it last, or may still be heard; and whoever took part later, or
-    had no time there, since what became of him or of others follows from all his losses. A
-    commitment that another had replaced at the newest round is heard no more.
+    These are the entry that holds the crown or held it last, those that may still be scored, and
+    those that took part from ``before`` on, or had no time there, because their results or those of
+    others follow from all their losses. A commitment that was replaced before the newest round is
+    not scored any more.
     """
     rounds = state.rounds.get(competition, ())
     newest = rounds[-1].key.sync_block if rounds else Block(0)

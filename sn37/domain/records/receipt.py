@@ -1,4 +1,4 @@
-"""Receipts: one signed document per scored entry, from which anyone can re-compute it."""
+"""Receipts: one signed document per scored entry, from which anyone can compute it again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sn37.domain.submission.commitment import Commitment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was scored, on what, with what, and the losses that came out."""
+    """Receipt of one scored entry: the model, the samples, the environment and the losses."""
 
     round: RoundKey
     sync_hash: str
@@ -30,13 +30,13 @@ class Receipt:
     schedule_fingerprint: Digest
     environment: Mapping[str, str] = field(default_factory=dict)  # dtype, device, versions
     signers: SampleSigners | None = None  # of the manifest's rows; None in receipts of version 1
-    # What the controls cost, in the order of scoring. ``None`` up to version 2, in receipts of
-    # losses that a version without controls measured.
+    # The losses on the controls, in the order of scoring. ``None`` in receipts up to version 2,
+    # whose losses were measured by a version without controls.
     controls: tuple[ControlLoss, ...] | None = None
     opinion: Opinion | None = None  # of a second implementation, where one was asked
 
     def document(self) -> dict[str, JsonValue]:
-        """The receipt as JSON. Losses that JSON cannot say become "nan", "inf", "-inf".
+        """Return the receipt as JSON; non-finite losses become "nan", "inf", "-inf".
 
         Version 2 added signers, version 3 controls and the second opinion.
         """
@@ -74,14 +74,14 @@ class Receipt:
 
     @property
     def version(self) -> int:
-        """Of the document: by what is known of the round. Each adds to the one before."""
+        """Version of the document; depends on the recorded facts. Each adds to the one before."""
         if self.signers is None:
             return 1
         return 2 if self.controls is None else 3
 
     @property
     def digest(self) -> Digest:
-        """Hex sha256 of the canonical JSON of the document: what the hotkey signs."""
+        """Return the hex sha256 of the document's canonical JSON, which the hotkey signs."""
         return canonical_digest(self.document())
 
 
@@ -95,7 +95,7 @@ class SignedReceipt:
 
 
 def _said(opinion: Opinion) -> JsonValue:
-    """Of whom and on what the receipt says already."""
+    """Return an opinion as JSON without its entry and environment, which the receipt has."""
     return {
         "view": opinion.view.value,
         "detail": opinion.detail,

@@ -1,8 +1,8 @@
-"""Statements: what a validator signs of a whole round, so that others can derive it again.
+"""Statements: signed documents on whole rounds, from which others can derive each round again.
 
-Receipts hold the losses of those that were scored. A statement adds who took part and who held
-the crown before and after, and names its receipts and the statement before it by their digests:
-none can be left out, put in or exchanged without it showing.
+Receipts have the losses of the scored entries. A statement adds all entries, and the holder of
+the crown before and after the round. It names its receipts and the previous statement by their
+digests, so that removing, adding or replacing one is detected.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ from sn37.domain.round.state import (
 from sn37.domain.scoring.opinion import Opinion
 from sn37.domain.submission.submission import Submission
 
-ELSEWHERE = PurePath("elsewhere")  # where the files of a model are that another machine has
+ELSEWHERE = PurePath("elsewhere")  # path of a model whose files are on another machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundStatement:
-    """A finished round as its validator tells it, less what its receipts say."""
+    """Statement of a validator on a finished round, without the content of its receipts."""
 
     version: int
     netuid: Netuid
     key: RoundKey
     sync: BlockRef
-    previous: Digest | None  # of the statement before, of this competition; hex sha256
+    previous: Digest | None  # hex sha256 of this competition's previous statement
     champion: EntryKey | None  # before the round
-    winner: EntryKey | None  # who holds the crown after it
-    entries: tuple[EntryKey, ...]  # as ``RoundPlan`` has them, and so the next three
+    winner: EntryKey | None  # holder of the crown after the round
+    entries: tuple[EntryKey, ...]  # as in ``RoundPlan``, like the next three
     listed: tuple[EntryResult, ...]
     unreadable: frozenset[EntryKey]
     unprobed: frozenset[EntryKey]
     manifest_digest: Digest
     outcomes: tuple[EntryOutcome, ...]  # of every entry, in the order they were reached
-    # Those of the entries, and of others that are no longer as when they were committed.
+    # Submissions of the entries, and others that changed since they were committed.
     submissions: tuple[Submission, ...]
     receipts: tuple[Digest, ...]  # hex sha256 of their documents, in the order of ``outcomes``
     schedule_fingerprint: Digest
     code_version: str
-    # Of those who would have had the crown, in the order they were asked for; from version 2 on.
+    # On the entries that would take the crown, in the order of asking; from version 2 on.
     opinions: tuple[Opinion, ...] = ()
     premises: Premises | None = None  # none in version 1, of rounds of the first rule
-    # In version 3, which only rounds have that were missed and scored later: they have no champion.
+    # Version 3, only for rounds that were missed and scored later: they have no champion.
     later: ScoredLater | None = None
-    # What the base model's losses said of the rows: in version 4, and in version 5 as well, where
-    # rounds were screened. In version 5 premises count missed defences and name contenders.
+    # Losses of the base model on the rows: in version 4, and in version 5 if the round was
+    # screened. In version 5 premises count missed defences and name contenders.
     screenings: Mapping[TaskName, Screening] | None = None
 
     def document(self) -> bytes:
-        """Canonical JSON: what is signed, as receipts are."""
+        """Return the canonical JSON, which is signed like a receipt."""
         fields = as_json(self)
         assert isinstance(fields, dict)
         if self.premises is not None:
@@ -80,7 +80,7 @@ class RoundStatement:
         return canonical_json(fields)
 
     def plan(self) -> RoundPlan:
-        """The round's plan without its draws, which only receipts tell."""
+        """Return the round's plan without its draws, which only receipts have."""
         return RoundPlan(
             key=self.key,
             sync=self.sync,
@@ -98,7 +98,7 @@ class RoundStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRound:
-    """One round as a validator publishes it: its statement, and its receipts verbatim."""
+    """A published round: its statement and its receipts, verbatim."""
 
     key: RoundKey
     statement: SignedReceipt
@@ -107,7 +107,7 @@ class SignedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord:
-    """One finished round with everything that it rests on."""
+    """A finished round with all records that it depends on."""
 
     opened: OpenRound
     result: RoundResult
@@ -115,7 +115,7 @@ class RoundRecord:
 
 
 def told(submission: Submission) -> Submission:
-    """What a statement tells of a submission: facts, and nothing of the machine they are from."""
+    """Return a submission as in a statement, without facts about this machine."""
     artifact = submission.artifact
     return replace(
         submission,
@@ -127,7 +127,7 @@ def told(submission: Submission) -> Submission:
 
 
 def is_as_committed(submission: Submission) -> bool:
-    """Whether the chain and the model's files say all that there is to know of it."""
+    """True if the chain and the model's files determine everything about a submission."""
     return told(replace(submission, artifact=None)) == Submission(
         commitment=submission.commitment, clock_block=Block(submission.commitment.block)
     )

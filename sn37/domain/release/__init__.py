@@ -1,1 +1,1 @@
-"""Versions of this program and the switch between them."""
+"""Releases of this program, and the switch between two of them."""

@@ -1,4 +1,4 @@
-"""A switch from one release to another, as far as it has come."""
+"""Progress of a switch from one release to another."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a switch stands. Each is written down before what it allows is begun."""
+    """Phase of a switch. Each phase is recorded before its actions begin."""
 
     PREPARING = (
         "preparing"  # the service may be stopped, the backup partial; the old one is current
     )
-    SWITCHING = "switching"  # the backup is whole; either may be current, the new one may have run
-    RETURNING = "returning"  # the new one was no good; either may be current
+    SWITCHING = "switching"  # the backup is complete; either may be current, the new may have run
+    RETURNING = "returning"  # the new one failed; either may be current
     DONE = "done"  # the new one runs
     RETURNED = "returned"  # the old one runs
 
@@ -29,18 +29,18 @@ class Switch:
     old: str  # version, of the release that ran
     new: str
     phase: Phase
-    backup: str  # absolute path of the copy of the state; "" where there was no state
+    backup: str  # absolute path of the copy of the state; "" without a state
     schema: int | None  # version of the state in that copy
-    tolerated: tuple[str, ...] = ()  # dependencies that failed before, so are not its fault
-    why: str = ""  # of a return
+    tolerated: tuple[str, ...] = ()  # dependencies that already failed before
+    why: str = ""  # reason of a return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a running validator's page of its health says."""
+    """Content of a running validator's health page."""
 
     version: str
     started_at: str
     is_ready: bool
-    why: str  # it is not ready
-    degraded: frozenset[str]  # which of its dependencies fail
+    why: str  # reason why it is not ready
+    degraded: frozenset[str]  # its failing dependencies

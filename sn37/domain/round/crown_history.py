@@ -1,4 +1,4 @@
-"""Who held a crown, from when to when, and after whom."""
+"""History of a crown: its holders with their times and predecessors."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from sn37.domain.submission.submission import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reign:
-    """One champion's time, from its coronation to the coronation of the next."""
+    """One champion's reign, from its coronation to the coronation of the next."""
 
     champion: EntryKey
     since: Block  # sync block of the round that crowned it
-    predecessor: EntryKey | None = None  # whom it followed; None for the first champion
+    predecessor: EntryKey | None = None  # previous champion; None for the first one
     num_rounds: int = 1  # judged rounds after which it held the crown
     until: Block | None = None  # sync block of the round that ended it; None while it reigns
-    # Why it was left out when the crown passed on; None while it reigns and when it was beaten.
+    # Why it could not compete when the crown passed on; None while it reigns or if it was beaten.
     lost_by: Reason | None = None
 
 
 def reigns(rounds: Sequence[RoundResult]) -> tuple[Reign, ...]:
-    """The lineage of one competition's crown, oldest first.
+    """Return the reigns of one competition, the oldest first.
 
-    Rounds that were sat out end no reign and are not counted. A champion that comes back begins
+    Rounds that were sat out do not end a reign and do not count. A champion that returns begins
     a new reign.
 
     Args:
-        rounds: By sync block, as they are recorded.
+        rounds: Recorded rounds by sync block.
     """
     found: list[Reign] = []
     for round_ in rounds:
@@ -57,6 +57,6 @@ def reigns(rounds: Sequence[RoundResult]) -> tuple[Reign, ...]:
 
 
 def _lost_by(champion: EntryKey, round_: RoundResult) -> Reason | None:
-    """What kept a former champion from being heard in the round that crowned another."""
+    """Return why a former champion could not compete in the round that crowned another."""
     row = next((e for e in round_.entries if e.key == champion), None)
     return None if row is None or row.verdict is Verdict.SCORED else row.reason

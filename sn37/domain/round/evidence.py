@@ -1,11 +1,11 @@
-"""From losses to evidence: what a score is, and how strongly samples speak for a challenger.
+"""Scores and evidence, computed from losses.
 
-The e-value is the wealth of a gambler who bets, sample after sample, that the challenger is
-better, with stakes mixed over a half-normal prior. Against symmetric differences that wealth
-is not expected to grow when the challenger is no better, so it ever reaches 1/p with
-probability at most p, however often it is looked at (Ville's inequality; the mixture is
-Robbins', 1970, normed by the sum of squares as in de la Peña, 1999). An imaginary sample
-covers differences that are skewed; docs/winner.md has measured how far it goes.
+The e-value is the wealth of a gambler who bets on each sample that the challenger is better,
+with stakes mixed over a half-normal prior. If the differences are symmetric and the challenger
+does not improve on the champion, the expected wealth does not grow. So it ever reaches 1/p with
+probability at most p, however often it is checked (Ville's inequality; the mixture is Robbins',
+1970, normed by the sum of squares as in de la Peña, 1999). An imaginary sample covers skewed
+differences; docs/winner.md has measurements of its effect.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from sn37.domain.round.state import TaskScore
 from sn37.domain.schedule.competition import Competition, Task
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
-# Evidence values in the order of scoring, by the sync block of their round. Those of an entry
-# that was stopped early are a prefix of everyone else's.
+# Evidence values in the order of scoring, by the sync block of their round. An entry that was
+# stopped early has values only for a prefix of the samples.
 Evidence: TypeAlias = Mapping[Block, tuple[float, ...]]
 
-# An e-value of a million: a challenger that is no better takes the crown in at most one of a
-# million challenges. The same for every challenge, because a level shared among challengers
-# would let clones change the verdict on others.
+# An e-value of a million: a challenger without a true gain takes the crown in at most one of a
+# million challenges. The level is the same for every challenge, because with a level shared among
+# challengers clones could change the verdict on others.
 LOG_LEVEL = math.log(1e6)
-# What the evidence of unclipped differences must reach as well. Clipping forgives a challenger that
-# loses hugely on a few samples; a thousand is beyond the luck of one that does so on purpose.
+# The evidence of unclipped differences must reach this level as well. Clipping helps a challenger
+# that loses hugely on a few samples; one that does so on purpose cannot reach a thousand by luck.
 LOG_PLAIN_LEVEL = math.log(1e3)
-# And so must the evidence in which no signer's rows speak louder than the median signer's, see
-# ``evenness``: without it three friends of nine signers, none of them odd enough to be found, took
+# So must the evidence in which no signer's rows count for more than the median signer's, see
+# ``evenness``. Without it three colluding signers of nine, none odd enough to be detected, took
 # the crown in one of thirteen challenges.
 LOG_EVEN_LEVEL = math.log(1e3)
 
-ALL_ROUNDS = Block(0)  # as "since": nothing is too old
+ALL_ROUNDS = Block(0)  # as "since": no round is too old
 PRIOR_SAMPLES = 0.5  # width of the bet on a better challenger: mixes stakes of about 1 / mu
-NEVER_PROVEN = -8.0  # below it erfc has too few digits left, and nothing is to be proven
+NEVER_PROVEN = -8.0  # below it erfc has too few digits, and no gain can be proven
 NOT_PROVEN = -math.inf
 
 
@@ -61,17 +61,17 @@ class Pooled:
         return self.challenger / self.champion if self.champion else math.nan
 
     def clears(self, epsilon: float) -> bool:
-        """Whether the challenger leads by more than the relative margin ``epsilon``."""
+        """True if the challenger leads by more than the relative margin ``epsilon``."""
         return self.challenger < self.champion * (1 - epsilon)
 
 
 def weigh(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[float, ...]:
-    """Evidence values of one entry's round, in the order of scoring.
+    """Return the evidence values of one entry's round, in the order of scoring.
 
     A value is the sample's loss (rounded to float32, as it was measured) on the linear scale
     of the score: the mean over a whole round is the sum over tasks of weight times mean loss
-    over ``Task.unit``. Losses may be incomplete but not patchy: a prefix of the
-    order in which samples are scored.
+    over ``Task.unit``. Losses may be incomplete, but must be a prefix of the samples in the order
+    of scoring.
 
     Raises:
         ValueError: A block is missing, repeated, or not one of the competition's.
@@ -79,7 +79,7 @@ def weigh(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[floa
     order = interleave(tuple((t.name, t.num_samples) for t in competition.tasks))
     scored = {b.block: b.losses for b in blocks}
     if len(scored) != len(blocks) or set(scored) != set(order[: len(blocks)]):
-        raise ValueError(f"competition {competition.id}: blocks are no prefix of the round")
+        raise ValueError(f"competition {competition.id}: blocks are not a prefix of the round")
     total = sum(t.num_samples for t in competition.tasks)
     factors = {t.name: t.weight / (t.num_samples * t.unit) * total for t in competition.tasks}
     return tuple(
@@ -90,18 +90,17 @@ def weigh(blocks: Sequence[BlockLosses], competition: Competition) -> tuple[floa
 
 
 def is_finite(blocks: Iterable[BlockLosses]) -> bool:
-    """Whether no loss is NaN or infinite, also after rounding to float32."""
+    """True if all losses are finite, also after rounding to float32."""
     return all(math.isfinite(loss) for b in blocks for loss in as_float32(b.losses))
 
 
 def task_scores(
     blocks: Sequence[BlockLosses], competition: Competition, *, on_curve: bool = False
 ) -> tuple[TaskScore, ...]:
-    """The score, task by task; tasks without a scored sample are left out.
+    """Return the score of each task, without tasks that have no scored sample.
 
-    It is the one that decides, linear in the losses. ``on_curve`` applies the normalisations to
-    task means instead, as rounds of the first rule showed it; NaN and infinities stay what they
-    are under a ceiling.
+    This score decides and is linear in the losses. ``on_curve`` applies the normalisations to
+    task means instead, as rounds of the first rule did. NaN and infinities stay unchanged.
     """
     losses: dict[str, list[float]] = {}
     for b in blocks:
@@ -112,14 +111,14 @@ def task_scores(
 
 
 def total_score(scores: Iterable[TaskScore]) -> float:
-    """The sum of the weighted task scores. Lower is better."""
+    """Return the sum of the weighted task scores. Lower is better."""
     return exact_sum(s.weighted for s in scores)
 
 
 def pooled(champion: Evidence, challenger: Evidence, *, since: Block = ALL_ROUNDS) -> Pooled:
-    """Sums over the common samples of all rounds whose sync block is ``since`` or later.
+    """Return sums over the common samples of all rounds at sync block ``since`` or later.
 
-    All of them are taken for samples of one task. Linear in their number: 0.5 ms for 1,000.
+    All samples count as samples of one task. Linear in their number: 0.5 ms for 1,000.
     """
     a: list[float] = []
     b: list[float] = []
@@ -132,7 +131,7 @@ def pooled(champion: Evidence, challenger: Evidence, *, since: Block = ALL_ROUND
 def sums_of(
     champion: Sequence[float], challenger: Sequence[float], tasks: Sequence[str] | None = None
 ) -> Pooled:
-    """Sums over the given samples; ``tasks`` names the task of each, ``None`` is one for all."""
+    """Return sums over the given samples; ``tasks`` names their tasks, ``None`` is one task."""
     gains = [a - b for a, b in zip(champion, challenger, strict=True)]
     cut = clipped(champion, gains, tasks)
     return Pooled(
@@ -149,10 +148,10 @@ def sums_of(
 def clipped(
     champion: Sequence[float], gains: Sequence[float], tasks: Sequence[str] | None = None
 ) -> list[float]:
-    """Differences cut at one mean loss of the champion in their task, in either direction.
+    """Return differences, cut at one mean loss of the champion in their task, in both directions.
 
-    A few rows on which two models differ wildly would hide a true gain otherwise: anybody who
-    signs rows can write some (attack 57). A NaN stays one.
+    Otherwise a few rows on which two models differ very much would hide a true gain, and every
+    signer can write such rows (attack 57). A NaN stays a NaN.
     """
     if tasks is None:
         return _cut(gains, _mean(champion))
@@ -174,7 +173,7 @@ def _cut(gains: Sequence[float], most: float) -> list[float]:
 
 
 def common(entries: Sequence[Evidence], *, since: Block) -> Iterable[tuple[tuple[float, ...], ...]]:
-    """The evidence of several entries cut to what they share, round by round."""
+    """Yield the evidence of several entries on their common samples, round by round."""
     for _, values in common_rounds(entries, since=since):
         yield values
 
@@ -182,7 +181,7 @@ def common(entries: Sequence[Evidence], *, since: Block) -> Iterable[tuple[tuple
 def common_rounds(
     entries: Sequence[Evidence], *, since: Block
 ) -> Iterable[tuple[Block, tuple[tuple[float, ...], ...]]]:
-    """As ``common``, with the sync block of each round."""
+    """Yield the same as ``common``, with the sync block of each round."""
     for sync in sorted(set.intersection(*(set(e) for e in entries))):
         if sync >= since:
             stop = min(len(e[sync]) for e in entries)
@@ -190,21 +189,21 @@ def common_rounds(
 
 
 def log_e_value(sums: Pooled) -> float:
-    """Natural logarithm of the evidence that the challenger is better at all.
+    """Return the natural logarithm of the evidence that the challenger is better at all.
 
-    One imaginary sample that the challenger loses by the mean loss is part of it: without it
-    skewed differences reach the level twenty times as often as they may.
+    It includes one imaginary sample that the challenger loses by the mean loss. Without it
+    skewed differences reach the level twenty times as often as allowed.
     """
     return _log_e(sums, sums.gain, sums.squares)
 
 
 def clipped_log_e_value(sums: Pooled) -> float:
-    """The same of clipped differences, which no few samples can hide or make."""
+    """Return the same for clipped differences, on which a few samples have little effect."""
     return _log_e(sums, sums.clipped_gain, sums.clipped_squares)
 
 
 def log_e_of(sums: Pooled, gains: Sequence[float]) -> float:
-    """The same of differences that the caller has worked out, on the samples of ``sums``."""
+    """Return the same for differences that the caller computed, on the samples of ``sums``."""
     return _log_e(sums, exact_sum(gains), exact_sum(d * d for d in gains))
 
 
@@ -213,13 +212,13 @@ def _log_e(sums: Pooled, gain: float, squares: float) -> float:
         return NOT_PROVEN
     mean = sums.champion / sums.num_samples
     if not mean > 0:
-        return NOT_PROVEN  # nothing is relatively better than a loss of zero
+        return NOT_PROVEN  # no loss is relatively better than zero
     square = mean * mean
     return log_mixture(gain - mean, squares + square, PRIOR_SAMPLES * square)
 
 
 def log_mixture(excess: float, squares: float, prior: float) -> float:
-    """Log of the one-sided normal-mixture betting process.
+    """Return the log of the one-sided normal-mixture betting process.
 
     ``excess`` is the sum of the differences, ``squares`` that of their squares, ``prior`` the
     width of the mixture in the same unit as ``squares``.
@@ -238,7 +237,7 @@ def log_mixture(excess: float, squares: float, prior: float) -> float:
 
 
 def exact_sum(values: Iterable[float]) -> float:
-    """Correctly rounded sum, whatever the order; NaN when it is no finite number's sum."""
+    """Return the correctly rounded sum in any order; NaN if it is not finite."""
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):  # beyond float64, or inf - inf

@@ -1,9 +1,9 @@
-"""The winner rule of before revision 2: rounds that were judged by it are audited by it.
+"""First winner rule, before revision 2: rounds that were judged by it are audited by it.
 
-The champion is remembered and a challenger needs margin and evidence, as in ``KingOfTheHill``.
-What docs/winner.md lists as revision 2 is missing: whoever is not in the round is not waited for,
-a vacant crown goes to the earliest commitment present, differences are not clipped, everybody is
-shielded, and evidence counts from the commitment.
+There is a champion, and a challenger needs margin and evidence, as in ``KingOfTheHill``. The
+changes of revision 2 in docs/winner.md are missing: no entry waits for one outside the round, a
+vacant crown goes to the earliest commitment present, differences are not clipped, every champion
+is shielded, and evidence counts from the commitment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sn37.domain.schedule.epsilon import Epsilon
 
 @dataclass(frozen=True, slots=True)
 class FirstRule:
-    """Challengers in order of precedence; each that beats the champion replaces it at once."""
+    """Rule: in order of precedence, each challenger that beats the champion replaces it at once."""
 
     def decide(
         self,

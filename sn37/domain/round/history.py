@@ -1,4 +1,4 @@
-"""What the recorded rounds of a competition say about its entries."""
+"""History of a competition's entries, computed from its recorded rounds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sn37.domain.submission.submission import Verdict
 
 
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
-    """The history of one competition.
+    """Return the history of one competition.
 
-    Rounds that were missed say nothing, also when they were scored later: that is evidence, and
-    begins no challenge.
+    Missed rounds do not count, even if they were scored later: that is evidence, but begins no
+    challenge.
 
     Args:
-        rounds: By sync block, as they are recorded.
-        past: What the rounds before these come to.
+        rounds: Recorded rounds by sync block.
+        past: History of the rounds before these.
     """
     judged = [r for r in rounds if r.skipped is None]
     entered, scored, time = dict(past.entered), set(past.scored), _Time(past)
@@ -32,7 +32,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         for entry in filter(_was_tried, round_.entries):
             key, sync = entry.key, round_.key.sync_block
             clock = of_round.get(key, key.block)
-            if clock > clocks.get(key, key.block):  # its evidence and its challenge began again
+            if clock > clocks.get(key, key.block):  # its evidence and challenge restarted
                 clocks[key] = clock
                 entered.pop(key, None)
                 scored.discard(key)
@@ -79,7 +79,7 @@ def _defences(judged: Sequence[RoundResult], past: History) -> tuple[bool, ...]:
 
 
 def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
-    """Those whose newest entry was flagged. Old rounds tell no more whom they flagged."""
+    """Return the hotkeys whose newest entry was flagged. Old rounds no longer have flags."""
     found = set(past.copiers)
     for round_ in rounds:
         flagged = {later for later, _ in round_.near_duplicates or ()}
@@ -89,8 +89,7 @@ def _copiers(rounds: Sequence[RoundResult], past: History) -> frozenset[Hotkey]:
 
 
 class _Time:
-    """Which entries could not be scored, for want of time or by a fault of ours, since they were
-    last scored."""
+    """Counts of timeouts and of faults of the validator per entry, since its last score."""
 
     def __init__(self, past: History) -> None:
         self.timeouts = dict(past.timeouts)
@@ -99,7 +98,7 @@ class _Time:
         self.unlucky = set(past.unlucky)
 
     def add(self, entry: EntryResult) -> None:
-        """One row of the next round. An outage of ours neither adds time nor forgives it."""
+        """Add one row of the next round. The validator's own outages change no count."""
         key = entry.key
         if _was_tried(entry):
             self.unlucky.discard(key)
@@ -117,12 +116,12 @@ class _Time:
 
 
 def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:
-    """The history of each competition."""
+    """Return the history of each competition."""
     return {c: history_of(r, state.past.get(c, NO_HISTORY)) for c, r in state.rounds.items()}
 
 
 def abridged(round_: RoundResult) -> RoundResult:
-    """A round of the past as far as rules still ask for it: its crown, and who took part."""
+    """Return the parts of a past round that rules still need: its crown and its entries."""
     took_part = tuple(
         replace(entry, detail="", score=None, tasks=())
         for entry in round_.entries
@@ -132,13 +131,13 @@ def abridged(round_: RoundResult) -> RoundResult:
 
 
 def _by_last_time(champions: Sequence[EntryKey | None]) -> tuple[EntryKey, ...]:
-    """Each of them once, in the order of its last place."""
+    """Return each champion once, in the order of its last occurrence."""
     newest_first = dict.fromkeys(c for c in reversed(champions) if c is not None)
     return tuple(reversed(newest_first))
 
 
 def _was_tried(entry: EntryResult) -> bool:
-    """Scored, or failed by the model's fault: an outage of ours uses up no challenge."""
+    """True if it was scored or failed by its own fault; an outage uses up no challenge."""
     if entry.verdict is Verdict.FAILED:
         return entry.reason is not None and entry.reason.blame is Blame.MINER
     return entry.verdict is Verdict.SCORED

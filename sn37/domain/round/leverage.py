@@ -1,7 +1,7 @@
-"""What a gain in one task is worth: its share of the score, and how soon it takes the crown.
+"""Leverage of a gain in one task: its share of the score, and the time until it wins the crown.
 
-Nothing is measured here. Models are taken to differ as fine-tunes of one base did, and to lose a
-task's level on average; a schedule that fails by these numbers fails by others too.
+The numbers are assumptions: models differ like fine-tunes of one base, and their mean loss is the
+task's level. A schedule that fails with these numbers fails with others too.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from sn37.domain.round.rounds_to_crown import Rate, constant, rounds_until_crown
 from sn37.domain.schedule.competition import Competition, Method, Task
 
 # Standard deviation of the difference between two fine-tunes' losses on one text, over the mean
-# loss: a spread of 0.43 and a correlation of 0.98, as docs/winner.md has them.
+# loss: a spread of 0.43 and a correlation of 0.98, from docs/winner.md.
 LOSS_SPREAD = 0.43 * math.sqrt(2 * 0.02)
-# Of questions that are right or wrong, on which two fine-tunes answer differently: one in ten.
+# Share of multiple-choice questions that two fine-tunes answer differently.
 ANSWERS_THAT_DIFFER = 0.1
 RIGHT_OR_WRONG = (Method.MULTIPLE_CHOICE, Method.INSTRUCTION_RULES)
-# A gain in one task alone that is asked for: a tenth of its loss is a large step between champions.
+# Default gain in one task alone: a tenth of its loss is a large step between champions.
 STATED_GAIN = 0.1
-# The largest gain in one task alone that a schedule may leave without a crown: who halves the loss
-# of a task that has a weight has done what the weight asks for.
+# A gain of this size in one task alone must win the crown: a miner that halves the loss of a
+# weighted task deserves it.
 DECISIVE_GAIN = 0.5
-# Rounds in which it must be crowned: ten days at 20 rounds a day. Evidence against a champion is
-# lost when another one comes, and few reign longer.
+# Rounds within which it must win: ten days at 20 rounds a day. Evidence against a champion is lost
+# when the champion changes, and few reign longer.
 MAX_ROUNDS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leverage:
-    """What a gain in one task alone is worth."""
+    """Value of a gain in one task alone."""
 
     task: Task
-    gain: float  # by which share of the task's loss the challenger is better
-    relative_gain: float  # of the whole score
+    gain: float  # of the challenger, as a share of the task's loss
+    relative_gain: float  # as a share of the whole score
     rounds: int | None  # until the crown, by epsilon's end value; ``None`` is never
 
 
 def leverages(competition: Competition, gain: float = STATED_GAIN) -> tuple[Leverage, ...]:
-    """Of each task, or of none where a task has no level to weigh it by."""
+    """Return the leverage of each task; empty if a task has no level."""
     if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
         return ()
     return tuple(_leverage(competition, task, gain) for task in competition.tasks)
 
 
 def undecided(competition: Competition) -> tuple[Leverage, ...]:
-    """The tasks in which even a large gain takes no crown within ``MAX_ROUNDS`` rounds."""
+    """Return the tasks in which even a large gain wins no crown within ``MAX_ROUNDS`` rounds."""
     return tuple(
         found
         for found in leverages(competition, DECISIVE_GAIN)
@@ -65,7 +65,7 @@ def _leverage(competition: Competition, task: Task, gain: float) -> Leverage:
 
 
 def _rate(competition: Competition, better: Task, gain: float) -> Rate:
-    """What a round adds when each task's mean loss is its level, so that the score is 1."""
+    """Return a round's rate if each task's mean loss is its level, so that the score is 1."""
     num = sum(t.num_samples for t in competition.tasks)
     squares = clipped_squares = clipped_gain = 0.0
     for task in competition.tasks:

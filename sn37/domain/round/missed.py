@@ -1,4 +1,4 @@
-"""Rounds that a validator missed, and which of them it scores later on another's samples."""
+"""Missed rounds, and the ones that are scored later on another validator's samples."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS, is_out
 from sn37.domain.submission.submission import Submission
 
-# How far back, in sync rounds: a day on finney, as far as a cold start by samples looks.
+# How far back, in sync rounds: a day on finney, as for a cold start by samples.
 LOOK_BACK_ROUNDS = COLD_ROUNDS
-# Of a competition, in a day of 7,200 blocks. Half of the rounds of such a day: one that misses more
-# has no spare time, and the newest rounds come first.
+# Per competition and day of 7,200 blocks. Half of a day's rounds: a validator that misses more has
+# no spare time, and the newest rounds have priority.
 MAX_A_DAY = 10
 DAY_BLOCKS = CHALLENGE_BLOCKS
 
@@ -26,13 +26,13 @@ def missed_rounds(
     schedule: Schedule,
     head: Block,
 ) -> tuple[RoundKey, ...]:
-    """The rounds of a competition that may be scored later, the newest first.
+    """Return the rounds of a competition that may be scored later, the newest first.
 
-    Those that were sat out, and those of which nothing is recorded although the time of their files
-    is over. A validator did not miss what was before its first recorded round.
+    These were sat out, or have no record although the grace time of their files is over. Rounds
+    before the validator's first recorded round were not missed.
 
     Args:
-        rounds: The recorded ones of the competition, by sync block.
+        rounds: The competition's recorded rounds, by sync block.
         head: The newest block.
     """
     timing, known = schedule.timing, {r.key.sync_block: r for r in rounds}
@@ -49,14 +49,14 @@ def missed_rounds(
 
 
 def not_yet_evidence(rounds: Sequence[RoundResult], sync_block: Block) -> frozenset[Block]:
-    """Rounds that were scored later, and are no evidence yet in the round of ``sync_block``."""
+    """Return rounds scored later that are not yet evidence in the round of ``sync_block``."""
     return frozenset(
         r.key.sync_block for r in rounds if r.later is not None and r.later.after >= sync_block
     )
 
 
 def num_left_today(rounds: Sequence[RoundResult], *, head: Block) -> int:
-    """How many more rounds of a competition may be scored later within this day."""
+    """Return how many more rounds of a competition may be scored later within this day."""
     done = sum(r.later is not None and r.later.at > head - DAY_BLOCKS for r in rounds)
     return max(MAX_A_DAY - done, 0)
 
@@ -68,9 +68,9 @@ def old_enough(
     sync_block: Block,
     schedule: Schedule,
 ) -> tuple[EntryKey, ...]:
-    """Those of some entries that were old enough at a sync block, by the clocks that they have now.
+    """Return the entries that were old enough at a sync block, by their current clocks.
 
-    No other's losses of that round are ever asked for.
+    Losses of other entries in that round are never used.
     """
     found = []
     for key in entries:
@@ -89,7 +89,7 @@ def allowed(
     schedule: Schedule,
     metagraph: Metagraph,
 ) -> tuple[EntryKey, ...]:
-    """Those of some entries that could take part in the round, by the chain at its sync block."""
+    """Return the entries that could take part in the round, by the chain at its sync block."""
     return tuple(
         key
         for key in entries
@@ -101,5 +101,5 @@ def allowed(
 
 def _is_missed(recorded: RoundResult | None, *, may_come: bool) -> bool:
     if recorded is None:
-        return not may_come  # it may be opened yet
+        return not may_come  # it may still be opened
     return recorded.skipped is not None and recorded.later is None

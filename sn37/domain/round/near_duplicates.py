@@ -1,7 +1,7 @@
-"""Which entries are nearly an earlier one's model, by their losses on the same samples.
+"""Near duplicates: entries that are nearly an earlier entry's model, by their losses.
 
-Equal tensors are found by their digest. A copy with a little noise, or one that went through
-another dtype, has another digest and the same losses, but for next to nothing (attack 5).
+Equal tensors are found by their digest. A copy with a little noise, or one converted through
+another dtype, has another digest and almost exactly the same losses (attack 5).
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from sn37.domain.ids import EntryKey
 from sn37.domain.round.evidence import exact_sum
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
-# Of the spread of losses over texts. Fine-tunes of one base are a fifth of it apart (their losses
-# correlate by 0.98, see docs/winner.md); docs/decisions/0048 has what copies were measured at.
+# Share of the spread of losses over texts. Fine-tunes of one base differ by a fifth of it (their
+# losses correlate by 0.98, see docs/winner.md); docs/decisions/0048 has measurements of copies.
 NEAR = 0.02
-MIN_SAMPLES = 32  # of a task; fewer tell little of a spread
+MIN_SAMPLES = 32  # per task; fewer do not show the spread
 
 
 @dataclass(frozen=True, slots=True)
 class _Losses:
-    """Of one entry, by task, in the order of scoring. Its spread is worked out once."""
+    """Losses of one entry by task, in the order of scoring, with cached spreads."""
 
     by_task: Mapping[str, Sequence[float]]
     spreads: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def spread(self, task: str, num: int) -> float:
-        """The sum of squared distances of the first ``num`` losses from their mean."""
+        """Return the sum of squared distances of the first ``num`` losses from their mean."""
         if (task, num) not in self.spreads:
             losses = self.by_task[task][:num]
             middle = exact_sum(losses) / num
@@ -38,12 +38,12 @@ class _Losses:
 
 
 def distance(earlier: Sequence[BlockLosses], later: Sequence[BlockLosses]) -> float:
-    """How far two entries' losses are apart, as a share of how far those of two texts are.
+    """Return the distance of two entries' losses, relative to the spread over texts.
 
-    The root of the mean squared difference over the standard deviation of the earlier entry's
-    losses, as float32 holds them, on the samples that both were scored on; of several tasks the
-    largest. Infinite when a task has fewer than 32 such samples, when a loss is no finite number,
-    or when all of a task's losses are the same.
+    It is the root of the mean squared difference over the standard deviation of the earlier
+    entry's losses, rounded to float32, on the samples that both were scored on; the largest of
+    all tasks. It is infinite if a task has fewer than 32 such samples, if a loss is not finite,
+    or if all of a task's losses are equal.
     """
     return _distance(_losses(earlier), _losses(later))
 
@@ -51,13 +51,13 @@ def distance(earlier: Sequence[BlockLosses], later: Sequence[BlockLosses]) -> fl
 def resembled(
     journal: Mapping[EntryKey, Sequence[BlockLosses]], order: Sequence[EntryKey]
 ) -> Mapping[EntryKey, EntryKey]:
-    """Of each entry that is nearly an earlier one's model, the earliest such.
+    """Return, for each entry that is nearly an earlier one's model, the earliest such one.
 
     Quadratic in the number of entries: 25 with 704 samples each take 15 ms.
 
     Args:
         journal: The losses of one round.
-        order: Its entries by precedence. Nothing is ever held against the earlier of two.
+        order: Its entries by precedence. The earlier of two is never flagged.
     """
     losses = {entry: _losses(journal.get(entry, ())) for entry in order}
     found: dict[EntryKey, EntryKey] = {}
@@ -91,7 +91,7 @@ def _task_distance(earlier: _Losses, task: str, theirs: Sequence[float]) -> floa
     spread = earlier.spread(task, num)
     apart = _squares(list(map(sub, ours, theirs)))
     if not (spread and math.isfinite(spread) and math.isfinite(apart)):
-        return math.inf  # a NaN or an infinite loss gives no sum
+        return math.inf  # there is a NaN or an infinite loss
     return math.sqrt(apart / spread)
 
 

@@ -1,6 +1,6 @@
-"""The winner rule of existing networks, kept for comparison.
+"""Winner rule of existing networks, kept for comparison.
 
-It forgets everything between rounds, so a copy of the winner needs one lucky round only:
+It keeps no evidence between rounds, so a copy of the winner needs only one lucky round.
 ``sn37 simulate`` shows how soon that happens.
 """
 
@@ -21,10 +21,10 @@ from sn37.domain.schedule.epsilon import Epsilon
 def count_wins(
     scores: Sequence[float], blocks: Sequence[Block], *, at: Block, epsilon: Epsilon
 ) -> tuple[int, ...]:
-    """For each model the number of others it beats in one round.
+    """Return, for each model, the number of others that it beats in one round.
 
-    The loss of the earlier of two is multiplied by (1 - epsilon) first; of two committed in
-    one block neither has the advantage. A score that is not finite wins nothing.
+    The loss of the earlier of two is multiplied by (1 - epsilon) first. Of two committed in
+    one block neither has the advantage. A non-finite score never wins.
     """
     keep = [1 - epsilon.at(committed=b, now=at) for b in blocks]
 
@@ -39,7 +39,7 @@ def count_wins(
 
 @dataclass(frozen=True, slots=True)
 class PairwiseWinRate:
-    """The highest win rate over all pairs of the round takes the crown, the earlier on ties."""
+    """Rule: the highest win rate over all pairs of the round wins; on ties the earlier one."""
 
     def decide(
         self,
@@ -50,7 +50,7 @@ class PairwiseWinRate:
         epsilon: Epsilon,
         origins: Origins,
     ) -> Decision:
-        """The winner of the round at ``at`` alone; who held the crown before plays no part."""
+        """Decide by the round at ``at`` alone; the previous holder of the crown does not matter."""
         queue = sorted(
             (c for c in contestants if c.is_finite and c.evidence.get(at)),
             key=lambda c: c.precedence,

@@ -1,6 +1,6 @@
-"""Losses too good to be a model's: an entry that has them never holds a crown.
+"""Plausibility: an entry with implausibly low losses never holds a crown.
 
-A champion whose losses are zero could not be beaten by any relative margin.
+No relative margin could beat a champion whose losses are zero.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sn37.domain.scoring.jobs import BlockLosses
 
 
 def implausibility(blocks: Sequence[BlockLosses], competition: Competition) -> str:
-    """Which task's mean loss lies below the competition's floor; empty if none does.
+    """Return which task's mean loss is below the competition's floor; empty if none is.
 
     Multiple choice and instructions have no floor: their losses may be 0.
     """

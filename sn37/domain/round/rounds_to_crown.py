@@ -1,12 +1,12 @@
-"""How many rounds a challenger needs for the crown, from the samples of one round or a few.
+"""Estimate of the rounds that a challenger needs for the crown, from one round or a few.
 
-What was measured is carried on: every coming round is taken to add ``num_samples`` samples with
-the same mean loss, mean gain and variance. The sums of N such samples are then
+It extrapolates: every coming round is assumed to add ``num_samples`` samples with the same mean
+loss, mean gain and variance. The sums of N such samples are then
 
     sum a = N mu        sum d = N gain        sum d^2 = N (variance + gain^2)
 
-and the rule itself says whether they take the crown. With the differences of docs/winner.md this
-gives its simulated medians; the true number of rounds scatters around it by about its root.
+and the rule decides whether they take the crown. With the differences of docs/winner.md this
+gives its simulated medians. The true number of rounds varies around it by about its square root.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from dataclasses import dataclass, replace
 from sn37.domain.round.evidence import Pooled
 from sn37.domain.round.winner import beats
 
-MAX_ROUNDS = 10_000  # 500 days at 20 rounds a day: beyond it, never
+MAX_ROUNDS = 10_000  # 500 days at 20 rounds a day; more counts as never
 
-# The margin that a challenger must clear in the given round, 1 for its first. It never grows.
+# Returns the margin in the given round; 1 is the challenger's first. It never grows.
 Margin = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What a round adds to the evidence of a challenger, on average."""
+    """Average contribution of a round to the evidence of a challenger."""
 
-    num_samples: int  # of a round
+    num_samples: int  # per round
     mean: float  # mu, the champion's mean loss, positive
-    gain: float  # mean of the champion's loss less the challenger's
+    gain: float  # mean of the champion's loss minus the challenger's
     variance: float  # of the gain over samples
     standard_error: float  # of the gain
-    clipped_shift: float = 0.0  # by how much the mean of clipped gains is larger
-    clipped_variance: float | None = None  # of clipped gains; None: nothing is clipped
+    clipped_shift: float = 0.0  # mean of clipped gains minus mean gain
+    clipped_variance: float | None = None  # of clipped gains; None: no gain is clipped
 
     @property
     def relative_gain(self) -> float:
-        """What epsilon is compared with: by which share of the champion's loss it is better."""
+        """Gain as a share of the champion's loss, which is compared with epsilon."""
         return self.gain / self.mean
 
     @property
     def relative_error(self) -> float:
-        """The standard error of ``relative_gain``, the champion's mean taken for exact."""
+        """Standard error of ``relative_gain``, with the champion's mean assumed exact."""
         return self.standard_error / self.mean
 
     def after(self, rounds: int) -> Pooled:
-        """The sums to expect after so many rounds."""
+        """Return the expected sums after a number of rounds."""
         n = rounds * self.num_samples
         clipped = self.gain + self.clipped_shift
         variance = self.variance if self.clipped_variance is None else self.clipped_variance
@@ -62,31 +62,31 @@ class Rate:
         )
 
     def shifted(self, errors: float) -> Rate:
-        """The same if the gain were so many standard errors larger."""
+        """Return the rate if the gain were larger by a number of standard errors."""
         return replace(self, gain=self.gain + errors * self.standard_error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """Rounds until the crown, the last of them included; ``None`` is never."""
+    """Rounds until the crown, including the last one; ``None`` is never."""
 
     rounds: int | None
     soonest: int | None  # if the gain is one standard error larger
-    latest: int | None  # or smaller
+    latest: int | None  # if the gain is one standard error smaller
 
 
 def rate_of(sums: Pooled, *, num_samples: int) -> Rate:
-    """The rate that the samples scored so far show.
+    """Return the rate from the samples scored so far.
 
     Args:
-        num_samples: Of each coming round.
+        num_samples: Number of samples of each coming round.
 
     Raises:
         ValueError: Fewer than two samples, a champion with no loss, or a loss not finite.
     """
     n = sums.num_samples
     if n < 2 or not sums.champion > 0 or not math.isfinite(sums.champion + sums.squares):
-        raise ValueError(f"{n} samples on which the champion has lost {sums.champion} give no rate")
+        raise ValueError(f"{n} samples with a champion's loss of {sums.champion} give no rate")
     gain = sums.gain / n
     variance = max(sums.squares - sums.gain * gain, 0.0) / (n - 1)
     clipped = sums.clipped_gain / n
@@ -102,12 +102,12 @@ def rate_of(sums: Pooled, *, num_samples: int) -> Rate:
 
 
 def constant(epsilon: float) -> Margin:
-    """The margin of an epsilon that does not change."""
+    """Return the margin of a constant epsilon."""
     return lambda _: epsilon
 
 
 def outlook(rate: Rate, margin: Margin) -> Outlook:
-    """When the crown would change hands, and how sure that is."""
+    """Return the expected rounds until the crown passes, with a range."""
     return Outlook(
         rounds=rounds_until_crown(rate, margin),
         soonest=rounds_until_crown(rate.shifted(1), margin),
@@ -116,10 +116,10 @@ def outlook(rate: Rate, margin: Margin) -> Outlook:
 
 
 def rounds_until_crown(rate: Rate, margin: Margin) -> int | None:
-    """The first round after which the expected sums take the crown; ``None`` is never.
+    """Return the first round after which the expected sums take the crown; ``None`` is never.
 
-    Sums that are proven stay proven, and a margin that was cleared stays cleared, so the round
-    is found by doubling and halving.
+    Once the sums take the crown they do so in every later round, so the first round is found by
+    doubling and bisection.
     """
 
     def is_crowned(rounds: int) -> bool:

@@ -1,4 +1,4 @@
-"""Who signed each sample of a round, so that its losses can be told apart by signer."""
+"""Signers of a round's samples, so that losses can be grouped by signer."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sn37.domain.data.batches import TaskBatch, interleave
 from sn37.domain.ids import Hotkey, TaskName
 from sn37.domain.schedule.competition import Competition
 
-# By task, in the order of its manifest; None for a sample that nobody signed.
+# By task, in the order of its manifest; None for an unsigned sample.
 SampleSigners: TypeAlias = Mapping[TaskName, tuple[Hotkey | None, ...]]
 
 
 def signers_of(batches: Iterable[TaskBatch]) -> SampleSigners:
-    """Who signed the samples of a round."""
+    """Return the signers of a round's samples."""
     return {b.task: tuple(s.provenance.signer for s in b.samples) for b in batches}
 
 
 def in_scoring_order(signers: SampleSigners, competition: Competition) -> tuple[Hotkey | None, ...]:
-    """The signers of a round's samples, one for each value that ``evidence.weigh`` returns.
+    """Return the signers of a round's samples, one for each value of ``evidence.weigh``.
 
     An entry that was stopped early has a prefix of these values.
 
@@ -33,10 +33,10 @@ def in_scoring_order(signers: SampleSigners, competition: Competition) -> tuple[
 
 
 def require_counts(signers: SampleSigners, counts: Mapping[TaskName, int]) -> None:
-    """Insist on a signer, or ``None``, for each of so many samples of each task.
+    """Check that each task has a signer, or ``None``, for each of its samples.
 
     Raises:
-        ValueError: Names the first task with another number, or the tasks.
+        ValueError: Names the first task with another number of samples, or the wrong tasks.
     """
     if set(signers) != set(counts):
         raise ValueError(
@@ -49,7 +49,7 @@ def require_counts(signers: SampleSigners, counts: Mapping[TaskName, int]) -> No
 
 
 def packed(signers: SampleSigners) -> dict[str, JsonValue]:
-    """As JSON that names each hotkey once; ``samples`` has its place in ``hotkeys``, or null."""
+    """Return JSON with each hotkey once; ``samples`` has indices into ``hotkeys``, or null."""
     hotkeys = sorted({h for row in signers.values() for h in row if h is not None})
     place = {hotkey: number for number, hotkey in enumerate(hotkeys)}
     return {
@@ -61,11 +61,11 @@ def packed(signers: SampleSigners) -> dict[str, JsonValue]:
 
 
 def unpacked(hotkeys: Iterable[str], samples: Mapping[str, Iterable[int | None]]) -> SampleSigners:
-    """What ``packed`` was made of.
+    """Return the signers from the output of ``packed``.
 
     Raises:
-        ValueError: It is not as ``packed`` writes it: a hotkey twice, unsorted or unused, or a
-            place that there is not.
+        ValueError: ``packed`` does not write such a value: a hotkey is repeated, unsorted or
+            unused, or an index is out of range.
     """
     known = [Hotkey(h) for h in hotkeys]
     rows = {TaskName(task): tuple(places) for task, places in samples.items()}

@@ -1,4 +1,4 @@
-"""What a validator remembers across restarts. Plain data, no behaviour."""
+"""State of a validator that survives restarts. Plain data, no behaviour."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from sn37.domain.weight_vector import WeightVector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserve:
-    """What may take the place of drawn rows that are odd for the competition's base model."""
+    """Rows that may replace drawn rows that are odd for the competition's base model."""
 
-    samples: tuple[Sample, ...]  # in the order in which they come next
-    cap: int  # most rows of one signer in the sample
+    samples: tuple[Sample, ...]  # in the order in which they are used
+    cap: int  # largest number of rows of one signer in the sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraw:
-    """Which rows of which pool a round uses for one task."""
+    """Draw of a round for one task: the rows, and the pool that they are from."""
 
     batch: TaskBatch
     pool_size: int
     pool_digest: Digest  # hex, see sampling.pool_digest
-    reserve: Reserve | None = None  # until the rows have been screened, if they are to be
+    reserve: Reserve | None = None  # until the rows are screened, if the task is screened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnRows:
-    """What is kept of a draw when its texts are gone."""
+    """Record of a draw after its texts were deleted."""
 
     task: TaskName
     method: str
@@ -59,27 +59,27 @@ class DrawnRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Premises:
-    """What a round's verdict rests on besides losses and commitments, since revision 2 of the rule.
+    """Premises of a round's verdict besides losses and commitments, since revision 2 of the rule.
 
-    Recorded with the plan, so that whoever derives the verdict again needs nothing but rounds.
+    Recorded with the plan, so that the verdict can be derived again from rounds alone.
     """
 
-    former: EntryKey | None = None  # who held the crown last; by it an heir is chosen
-    is_shielded: bool = False  # whether more than epsilon's end value protects the champion
-    num_judged: int = 0  # rounds of the competition that were judged before
-    # Entries without a place in this round that lead the champion, and are waited for.
+    former: EntryKey | None = None  # last holder of the crown; decides who is the heir
+    is_shielded: bool = False  # more than epsilon's end value protects the champion
+    num_judged: int = 0  # earlier rounds of the competition that were judged
+    # Entries without a place in this round that lead the champion; others wait for them.
     awaited: tuple[EntryKey, ...] = ()
-    # Where evidence and precedence of entries count from, if it is not their commitment.
+    # Blocks from which evidence and precedence of entries count, if not from the commitment.
     clocks: tuple[tuple[EntryKey, Block], ...] = ()
-    # Rounds of those before this one in which the champion failed while others were scored, within
-    # the window of ``sn37.domain.round.defences``. None: of a version that did not count them.
+    # Number of earlier rounds in which the champion failed while others were scored, within the
+    # window of ``sn37.domain.round.defences``. None: the plan's version did not count them.
     missed_defences: int | None = None
     # Who is scored whatever time it takes, besides the champion. None: of a version in which that
     # was everybody who had been scored before.
     contenders: tuple[EntryKey, ...] | None = None
 
     def clock_of(self, entry: EntryKey) -> Block:
-        """Where an entry's evidence counts from."""
+        """Return the block from which an entry's evidence counts."""
         return dict(self.clocks).get(entry, entry.block)
 
 
@@ -95,24 +95,24 @@ class RoundPlan:
     manifest_digest: Digest  # hex, see sampling.manifest_digest
     listed: tuple[EntryResult, ...] = ()  # entries that are not scored, with the reason
     unreadable: frozenset[EntryKey] = frozenset()  # repositories private at the sync block
-    unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were
-    # Of every sample of the draws; None where it was not recorded, as in rounds of older versions.
+    unprobed: frozenset[EntryKey] = frozenset()  # the host did not say whether they were private
+    # Signers of the draws' samples; None if not recorded, as in rounds of older versions.
     signers: SampleSigners | None = None
-    premises: Premises | None = None  # None: of a version with the first rule
-    # By task, what the base model's losses say of the rows that were drawn and of the reserve.
-    # None: there is no base model, or the round was scored again on another validator's rows.
+    premises: Premises | None = None  # None: the plan's version had the first rule
+    # By task, the base model's losses on drawn rows and reserve. None: the competition has no
+    # base model, or the round was scored again on another validator's rows.
     screenings: Mapping[TaskName, Screening] | None = None
 
     @property
     def is_screened(self) -> bool:
-        """Whether the samples are those that the round is scored on: nothing is left to replace."""
+        """True if the samples are final: no row is left to screen."""
         return all(draw.reserve is None for draw in self.draws)
 
     @property
     def holder(self) -> EntryKey | None:
-        """Who held the crown before, and may keep it without being scored.
+        """Holder of the crown before the round, which may keep it without being scored.
 
-        The heir of a vacant crown may not. In rounds of older versions it might.
+        The heir of a vacant crown may not, except in rounds of older versions.
         """
         if self.premises is None or self.premises.missed_defences is None:
             return self.champion
@@ -120,7 +120,7 @@ class RoundPlan:
 
     @property
     def heard(self) -> frozenset[EntryKey]:
-        """The entries whose evidence of earlier rounds the verdict rests on."""
+        """Entries whose evidence of earlier rounds decides the verdict."""
         if self.premises is None:
             return frozenset(self.entries)
         former = self.premises.former
@@ -129,7 +129,7 @@ class RoundPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryOutcome:
-    """How scoring one entry in one round ended; written once."""
+    """Outcome of scoring one entry in one round; written once."""
 
     key: EntryKey
     verdict: Verdict
@@ -158,18 +158,19 @@ class EntryResult:
     detail: str = ""
     score: float | None = None  # sum of the weighted task scores; None when not scored
     tasks: tuple[TaskScore, ...] = ()
-    num_samples: int = 0  # scored; fewer than the round's when raced out
+    num_samples: int = 0  # scored ones; fewer than the round's when raced out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredLater:
-    """A round that this validator missed, and scored later on the samples of another validator.
+    """Mark of a missed round that was scored later on the samples of another validator.
 
-    It has no verdict: it crowns, retires and blames nobody, and standings leave it out. Its losses
-    are evidence in the rounds after ``after``, which were opened once it had been recorded.
+    It has no verdict: it crowns and retires no entry, counts no failures, and does not count in
+    standings. Its losses are evidence in the rounds after ``after``, which were opened after it was
+    recorded.
     """
 
-    source: Hotkey  # who signed the manifest that names the samples
+    source: Hotkey  # signer of the manifest that names the samples
     after: Block  # sync block of the newest judged round when it was recorded
     at: Block  # the head at that time
 
@@ -184,16 +185,16 @@ class RoundResult:
     champion: EntryKey | None = None  # after the round
     entries: tuple[EntryResult, ...] = ()
     skipped: Reason | None = None
-    later: ScoredLater | None = None  # only of a round that was missed
-    # (later, earlier) entries with nearly the same losses; None where nobody looked, as in rounds
-    # of older versions.
+    later: ScoredLater | None = None  # only for a missed round
+    # (later, earlier) entries with nearly the same losses; None if not checked, as in rounds of
+    # older versions.
     near_duplicates: tuple[tuple[EntryKey, EntryKey], ...] | None = None
     # Entries of the plan for which no time was left; they come first in the next round.
     postponed: tuple[EntryKey, ...] = ()
-    is_shielded: bool = False  # whether more than epsilon's end value protects the champion now
+    is_shielded: bool = False  # more than epsilon's end value protects the champion now
     clocks: tuple[tuple[EntryKey, Block], ...] = ()  # of its entries, as in ``Premises``
-    # Wall clock, when what it rests on was removed: losses, outcomes and receipts, but for those
-    # of entries that rules may still ask for. ``entries`` are abridged then.
+    # Wall-clock time at which its losses, outcomes and receipts were removed, except for those of
+    # entries that rules may still need. ``entries`` are abridged then.
     forgotten_at: datetime | None = None
 
     @property
@@ -203,30 +204,30 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the recorded rounds of a competition say: who was tried, and who held the crown.
+    """Summary of a competition's recorded rounds: entries tried, and holders of the crown.
 
-    An entry whose clock restarted counts as tried and scored from there on only.
+    An entry whose clock restarted counts as tried and scored only from that block on.
     """
 
     entered: Mapping[EntryKey, Block] = field(default_factory=dict)  # first sync block tried
     scored: frozenset[EntryKey] = frozenset()  # in at least one round, raced out included
     last_tried: Mapping[EntryKey, Block] = field(default_factory=dict)  # newest sync block tried
-    clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # those that restarted
+    clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # restarted ones only
     num_judged: int = 0  # rounds that were not sat out
-    champion: EntryKey | None = None  # after the newest of them; None while the crown is vacant
-    is_shielded: bool = False  # the champion, by more than epsilon's end value
+    champion: EntryKey | None = None  # after the newest round; None while the crown is vacant
+    is_shielded: bool = False  # more than epsilon's end value protects the champion
     crowned_at: Block | None = None  # sync block since which it has been champion
-    # Of the last rounds of its reign, at most 23, whether it failed while others were scored.
+    # For the last rounds of its reign, at most 23: true if it failed while others were scored.
     defences: tuple[bool, ...] = ()
-    crowned: tuple[EntryKey, ...] = ()  # everybody who ever held it, by the last time they did
-    # Hotkeys whose newest entry was nearly an earlier one's model, as far as it is still known.
+    crowned: tuple[EntryKey, ...] = ()  # all holders of the crown, by the end of their last reign
+    # Hotkeys whose newest entry was nearly an earlier entry's model, as far as still known.
     copiers: frozenset[Hotkey] = frozenset()
-    # Rounds that ended so for an entry since it was last scored; none of either kind: not there.
+    # Number of such rounds since an entry was last scored; entries with none are left out.
     timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
     stalls: Mapping[EntryKey, int] = field(default_factory=dict)
-    hung: frozenset[Hotkey] = frozenset()  # whose last evaluation ran out of its time
-    unlucky: frozenset[EntryKey] = frozenset()  # whose last try our worker failed in
-    postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for want of time
+    hung: frozenset[Hotkey] = frozenset()  # whose last evaluation timed out
+    unlucky: frozenset[EntryKey] = frozenset()  # whose last try failed by our worker's fault
+    postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for lack of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 
     def __post_init__(self) -> None:
@@ -237,24 +238,25 @@ class History:
 
     @property
     def former(self) -> EntryKey | None:
-        """Who holds the crown, or held it last."""
+        """Current or last holder of the crown."""
         return self.crowned[-1] if self.crowned else None
 
     def is_scored(self, submission: Submission) -> bool:
-        """Whether an entry was scored since its clock began."""
+        """True if an entry was scored since its clock began."""
         key = submission.commitment.key
         return key in self.scored and self._is_of_clock(key, submission.clock_block)
 
     def previous_challenge(self, key: EntryKey, clock: Block | None = None) -> Block | None:
-        """When this hotkey last began a challenge, with another commitment or another clock.
+        """Return the block at which this hotkey last began another challenge.
 
-        ``None`` for an entry whose own challenge is under way: it is limited no more.
+        That is one with another commitment or another clock. ``None`` for an entry whose own
+        challenge has begun, because the limit does not apply to it any more.
         """
         is_under_way = key in self.entered and (clock is None or self._is_of_clock(key, clock))
         return None if is_under_way else self._challenges.get(key.hotkey)
 
     def last_challenge(self, hotkey: Hotkey) -> Block | None:
-        """When a hotkey last began any challenge."""
+        """Return the block at which a hotkey last began any challenge."""
         return self._challenges.get(hotkey)
 
     def _is_of_clock(self, key: EntryKey, clock: Block) -> bool:
@@ -266,14 +268,14 @@ NO_HISTORY = History()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRound:
-    """A round under way: its plan and what has been finished of it."""
+    """An open round: its plan and its finished parts."""
 
     plan: RoundPlan
     journal: Mapping[EntryKey, tuple[BlockLosses, ...]] = field(default_factory=dict)
     outcomes: Mapping[EntryKey, EntryOutcome] = field(default_factory=dict)
-    # What entries were scored with: device, dtype, versions; as receipts have it.
+    # Environments that entries were scored in: device, dtype, versions; as in receipts.
     environments: Mapping[EntryKey, Mapping[str, str]] = field(default_factory=dict)
-    opinions: Mapping[EntryKey, Opinion] = field(default_factory=dict)  # asked for at its end
+    opinions: Mapping[EntryKey, Opinion] = field(default_factory=dict)  # computed at its end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,28 +286,28 @@ class WeightsRecord:
     weights: WeightVector
     sent_at: Block  # head when they were sent
     extrinsic: str | None = None
-    # The newest finished round of each competition that they follow from.
+    # The newest finished round of each competition from which they follow.
     newest_rounds: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
 class ColdStart(StrEnum):
-    """What a validator with an empty state began with."""
+    """Way in which a validator with an empty state started."""
 
     RECEIPTS = "receipts"  # another validator's rounds, checked and adopted
-    MANIFESTS = "manifests"  # its rounds, scored again here on the same samples and judged anew
-    NOTHING = "nothing"  # it folds anew, while the weights on chain stay
-    FIRST = "first"  # nobody had set weights yet: there was nothing to begin with
+    MANIFESTS = "manifests"  # its rounds, scored again here on the same samples and judged again
+    NOTHING = "nothing"  # no rounds; the weights on chain stay during the warm-up
+    FIRST = "first"  # no validator had set weights yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """How the rounds of a state began; written once. A state older than that has none."""
+    """Beginning of a state; written once. States of older versions have none."""
 
     way: ColdStart
     block: Block  # the head at that time
-    source: Hotkey | None = None  # whose rounds it began with
-    num_rounds_rescored: int = 0  # scored again here, every entry of them
-    # Of rounds adopted before this sync block the crowns rest on the source's word.
+    source: Hotkey | None = None  # validator whose rounds it started with
+    num_rounds_rescored: int = 0  # rounds with all entries scored again here
+    # Crowns of adopted rounds before this sync block were not checked.
     follows_from: Mapping[CompetitionId, Block] = field(default_factory=dict)
 
 
@@ -313,8 +315,8 @@ class Beginning:
 class ValidatorState:
     """Everything recorded so far, except losses and texts of finished rounds.
 
-    A running validator does not hold its oldest rounds, but what they come to; whoever reads the
-    record has all of them in ``rounds``.
+    A running validator holds only a summary of its oldest rounds; a state read from the store has
+    all of them in ``rounds``.
     """
 
     submissions: Mapping[EntryKey, Submission] = field(default_factory=dict)
@@ -322,6 +324,6 @@ class ValidatorState:
     past: Mapping[CompetitionId, History] = field(default_factory=dict)  # before ``rounds``
     open_rounds: Mapping[RoundKey, OpenRound] = field(default_factory=dict)
     weights: tuple[WeightsRecord, ...] = ()  # by sync block, oldest first
-    # Seconds by the clock that newcomers, and others in their places, took in the newest rounds.
+    # Wall-clock seconds that entries with limited time took in the newest rounds.
     newcomers_s: Mapping[RoundKey, float] = field(default_factory=dict)
     beginning: Beginning | None = None

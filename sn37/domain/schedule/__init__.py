@@ -1,1 +1,1 @@
-"""Competitions, margins and their blocks."""
+"""Competitions, their limits and margins, and the blocks at which they apply."""

@@ -1,4 +1,4 @@
-"""A competition: what is asked of a model, on which data, and what winning takes."""
+"""Rules of a competition: model limits, data, and the margin that a winner needs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ParameterValue = bool | int | float | str | tuple["ParameterValue", ...]
 _COMMIT, _DIGEST = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
 
 MIN_DEVIATIONS = 4.0
-# Mean losses below these are not those of a model on text it has not seen. The best models have
-# 0.5 bits a byte and more; a token stands for four bytes, so 0.02 bits a byte are 0.055 nats.
+# Mean losses below these are implausible on text that a model has not seen. The best models have
+# 0.5 bits per byte and more. With four bytes per token, 0.02 bits per byte are 0.055 nats.
 FLOOR_BITS_PER_BYTE = 0.02
 FLOOR_NATS_PER_TOKEN = 0.05
 
 
 class Method(StrEnum):
-    """How a task turns a sample into one loss. Lower is better."""
+    """Method by which a task computes one loss from a sample. Lower is better."""
 
     REFERENCE_LOSS = "reference_loss"  # of the response, given the prompt
     TEXT_LOSS = "text_loss"  # of the whole text
@@ -33,32 +33,32 @@ class Method(StrEnum):
     INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
 
 
-# Whose losses are those of a text, so that a base model's say how ordinary it is.
+# Methods whose loss is the loss of a text, so that a base model's loss shows how usual the text is.
 SCREENED_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 
 
 class Freshness(StrEnum):
-    """Whether a source's rows are younger than the models they are scored on."""
+    """Age of a source's rows relative to the models that are scored on them."""
 
     LIVE = "live"
-    NONE = "none"  # static and generated sources; they rely on the later block hash
+    NONE = "none"  # static and generated sources; the later block hash makes them unpredictable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A data source as the schedule names it.
+    """A data source in a schedule.
 
-    ``parameters`` are the source's own; all else but its name is for live sources only.
+    ``parameters`` go to the source. The fields other than these and ``name`` are for live sources.
     """
 
     name: str  # entry point of the group "sn37.datasets"
     freshness: Freshness
-    max_age_s: int = 0  # oldest row, in seconds of chain time before the sync block
+    max_age_s: int = 0  # age of the oldest row, in seconds of chain time before the sync block
     signers_netuid: int | None = None  # subnet whose validators sign the rows
-    min_stake_tao: int = 0  # a signer needs more than this
-    signer_share: float = 1.0  # no signer gives more than this share of a sample
-    min_signers: int = 0  # with rows of fewer a round is postponed
-    # Rows this far above the pool's median length or repetition are set aside; None keeps all.
+    min_stake_tao: int = 0  # a signer needs more stake than this
+    signer_share: float = 1.0  # largest share of a sample's rows that one signer may give
+    min_signers: int = 0  # with fewer signers a round is postponed
+    # Rows so far above the pool's median length or repetition are left out; None keeps all.
     max_deviations: float | None = None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
 
@@ -66,9 +66,11 @@ class Source:
         if self.freshness is Freshness.LIVE and self.max_age_s <= 0:
             raise ValueError(f"source {self.name}: a live source needs max_age_s > 0")
         if self.freshness is Freshness.NONE and self.max_age_s:
-            raise ValueError(f"source {self.name}: max_age_s is for live sources")
+            raise ValueError(f"source {self.name}: max_age_s is for live sources; remove it")
         if not 0 < self.signer_share <= 1:
-            raise ValueError(f"source {self.name}: signer_share {self.signer_share} not in (0, 1]")
+            raise ValueError(
+                f"source {self.name}: signer_share {self.signer_share} must be in (0, 1]"
+            )
         if self.min_signers < 0:
             raise ValueError(
                 f"source {self.name}: min_signers {self.min_signers} must not be negative"
@@ -76,12 +78,12 @@ class Source:
         if self.min_signers and self.signers_netuid is None:
             raise ValueError(
                 f"source {self.name}: min_signers {self.min_signers} is for signed sources; "
-                "name signers_netuid or leave it out"
+                "set signers_netuid or remove min_signers"
             )
         if self.max_deviations is not None and self.max_deviations < MIN_DEVIATIONS:
             raise ValueError(
-                f"source {self.name}: max_deviations {self.max_deviations:g} is under "
-                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+                f"source {self.name}: max_deviations {self.max_deviations:g} must be at least "
+                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out"
             )
 
 
@@ -95,8 +97,8 @@ class Task:
     weight: float  # of the task in the score; a competition's weights sum to 1
     num_samples: int
     normalization: Normalization = field(default_factory=Identity)
-    # A mean loss that counts as 1 in the score, such as the champion's when the stage began: with
-    # levels weights are shares of the score. None takes the normalisation's scale.
+    # The mean loss that counts as 1 in the score, for example the champion's at the start of the
+    # stage. With levels, weights are shares of the score. None takes the normalisation's scale.
     level: float | None = None
 
     @property
@@ -123,23 +125,24 @@ class TokenizerRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModelRef:
-    """A model by whose losses odd rows are found: pinned, and known by its weights.
+    """A pinned model whose losses are used to find odd rows.
 
-    With a ``reserve`` of 1 as many more rows are drawn as the sample has, and scored with it: even
-    if all rows of two signers of nine are odd, others take their place. With 0.5 those of one do.
+    With a ``reserve`` of 1, as many more rows are drawn as the sample has, and scored with this
+    model. So even if all rows of two signers of nine are odd, others can replace them. With 0.5
+    the rows of one signer can be replaced.
     """
 
     repo: str
     revision: str  # 40-hex git commit
     # Hex BLAKE3 over the tensors, as ``sn37 check`` shows it. None: the commit alone pins it.
     tensor_digest: Digest | None = None
-    max_deviations: float = 6.0  # of a loss from those of the other signers' rows
+    max_deviations: float = 6.0  # of a loss from the losses of the other signers' rows
     reserve: float = 1.0  # rows that may replace odd ones, as a share of the sample
 
     def __post_init__(self) -> None:
         if not _COMMIT.fullmatch(self.revision):
             raise ValueError(
-                f"base_model: revision {self.revision!r} is not a commit: give its 40 hex digits"
+                f"base_model: revision {self.revision!r} is not a commit; give its 40 hex digits"
             )
         if self.tensor_digest is not None and not _DIGEST.fullmatch(self.tensor_digest):
             raise ValueError(
@@ -147,19 +150,19 @@ class BaseModelRef:
             )
         if not MIN_DEVIATIONS <= self.max_deviations < math.inf:
             raise ValueError(
-                f"base_model: max_deviations {self.max_deviations:g} is under "
-                f"{MIN_DEVIATIONS:g}, where ordinary rows begin"
+                f"base_model: max_deviations {self.max_deviations:g} must be at least "
+                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out"
             )
         if not 0 < self.reserve <= 1:
-            raise ValueError(f"base_model: reserve {self.reserve:g} is not in (0, 1]")
+            raise ValueError(f"base_model: reserve {self.reserve:g} must be in (0, 1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Competition:
     """The rules of one competition from some block on.
 
-    With a prescribed ``tokenizer`` losses are nats per token; without one each model
-    brings its own and losses are bits per byte of the text.
+    With a prescribed ``tokenizer`` losses are nats per token. Without one each model
+    uses its own, and losses are bits per byte of the text.
     """
 
     id: CompetitionId
@@ -169,19 +172,19 @@ class Competition:
     tasks: tuple[Task, ...]
     delay_blocks: int  # a commitment is scored when it is at least this old
     epsilon: Epsilon
-    timeout_s: float  # seconds to load and score one model, computing; see ``deadlines``
+    timeout_s: float  # computing time to load and score one model; see ``deadlines``
     tokenizer: TokenizerRef | None = None
     template: str | None = None  # jinja chat template; None takes the model's own
-    # A mean loss of a task of text below it is implausible: with 0.02, a model at 0.019 is out.
+    # A lower mean loss on a text task is implausible: with 0.02, a model at 0.019 is rejected.
     floor: float = FLOOR_BITS_PER_BYTE
-    # Rows whose loss under it lies far from the others' are set aside, see ``screening``.
+    # Rows whose loss under this model is far from the others' are left out, see ``screening``.
     base_model: BaseModelRef | None = None
 
     def screens(self, task: Task) -> bool:
-        """Whether rows of a task are held against the base model.
+        """True if the base model screens the rows of a task.
 
-        Only those that somebody signs: what nobody signs, nobody can steer. And only where the
-        loss is that of a text: a base that picks the wrong letter says nothing of the question.
+        It screens signed rows only, because no signer can steer unsigned ones. It screens text
+        losses only, because a wrong letter of a base model does not show that a question is odd.
         """
         return (
             self.base_model is not None
@@ -194,7 +197,7 @@ class Competition:
         if not (math.isfinite(self.floor) and self.floor > 0):
             raise ValueError(f"{where}: floor {self.floor} must be positive")
         if not 0 < self.reward_share <= 1:
-            raise ValueError(f"{where}: reward_share {self.reward_share} not in (0, 1]")
+            raise ValueError(f"{where}: reward_share {self.reward_share} must be in (0, 1]")
         if not self.tasks:
             raise ValueError(f"{where}: no tasks")
         names = [t.name for t in self.tasks]
@@ -223,6 +226,6 @@ class Competition:
             return
         if not any(self.screens(task) for task in self.tasks):
             raise ValueError(
-                f"competition {self.id}: base_model is for tasks of text from a signed source; "
-                "it has none, leave base_model out"
+                f"competition {self.id}: base_model is for text tasks from a signed source, and "
+                "there is none; remove base_model"
             )

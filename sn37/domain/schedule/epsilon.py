@@ -1,4 +1,4 @@
-"""The relative margin by which a challenger must be better than the champion."""
+"""Relative margin by which a challenger must beat the champion."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class Epsilon(Protocol):
 
     @property
     def end(self) -> float:
-        """The value for a champion of unlimited age: the smallest it ever takes."""
+        """Margin against a champion of unlimited age: the smallest one."""
         ...
 
     def at(self, *, committed: Block, now: Block) -> float:
-        """Relative margin, 0 <= value < 1, against a champion that committed at ``committed``."""
+        """Return the margin, 0 <= value < 1, against a champion that committed at ``committed``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FixedEpsilon:
-    """The same margin at every age."""
+    """Margin that is the same at every age."""
 
     value: float
 
@@ -40,7 +40,7 @@ class FixedEpsilon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearEpsilon:
-    """Linear from ``start`` to ``stop`` over ``decay_blocks``, then ``stop``.
+    """Margin that falls linearly from ``start`` to ``stop`` over ``decay_blocks``, then stays.
 
     A commitment in the future counts as age 0. Example: 0.05 to 0.01 over 7,200 blocks
     is 0.03 for a champion that committed 3,600 blocks ago.

@@ -1,4 +1,4 @@
-"""Bringing the raw scores of tasks to one scale. Lower is better before and after."""
+"""Normalisation of the raw scores of tasks to one scale. Lower is better on both."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol
 
 
 class Normalization(Protocol):
-    """A non-decreasing map of a task's mean loss."""
+    """A non-decreasing function of a task's mean loss."""
 
     @property
     def scale(self) -> float:
-        """Raw units per unit of the linear scale that evidence uses, > 0."""
+        """Number of raw units per unit of the linear scale that evidence uses, > 0."""
         ...
 
     def apply(self, raw: float) -> float:
-        """The normalised score, as existing networks show it."""
+        """Return the normalised score that existing networks show."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Leave the raw score as it is."""
+    """Normalisation that keeps the raw score."""
 
     @property
     def scale(self) -> float:
@@ -36,8 +36,8 @@ class Identity:
 class InverseExponential:
     """``(1 - exp(-s / c)) / (1 - exp(-1))`` below the ceiling ``c``, 1 from there on.
 
-    The formula of the existing networks (docs/protocol.md): steep for good
-    models, flat near the ceiling. Example: c = 20 maps 10 to 0.622 and 20 to 1.
+    The formula of the existing networks (docs/protocol.md): steep at low
+    losses, flat near the ceiling. Example: c = 20 maps 10 to 0.622 and 20 to 1.
     """
 
     ceiling: float
@@ -55,5 +55,5 @@ class InverseExponential:
             return 1.0
         try:
             return (1 - math.exp(-raw / self.ceiling)) / (1 - math.exp(-1))
-        except OverflowError:  # no loss of an honest worker is that negative
+        except OverflowError:  # no honest worker reports such a negative loss
             return -math.inf

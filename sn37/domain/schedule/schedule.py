@@ -1,4 +1,4 @@
-"""Which competitions run at which block, and when their rounds begin."""
+"""Schedule: the competitions at each block, and the timing of rounds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from sn37.domain.schedule.competition import Competition
 
 GENESIS = Block(3_138_611)  # a sync block of the existing network; rounds count from it
 WINDOW_ROUNDS = 24  # sync rounds that count: 28.8 hours at a cadence of 360 blocks
-# Rounds that a validator which began without the others' evidence judges before it sets weights:
-# by then it has proven by itself what they have, down to gains of about one epsilon.
+# A validator that starts without the evidence of others judges this many rounds before it sets
+# weights. Its own evidence then shows what theirs shows, for gains down to about one epsilon.
 COLD_ROUNDS = 20
 
 
 class CommitmentFormat(StrEnum):
-    """How the text was written; it decides how the model hash is computed."""
+    """Format of a commitment's text; it decides how the model hash is computed."""
 
     V1 = "v1"  # directory hash of existing tools
     V2 = "v2"  # content digest over (path, size, sha256)
@@ -27,7 +27,7 @@ class CommitmentFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundTiming:
-    """When a round's steps happen, in blocks around its sync block."""
+    """Timing of a round's steps, in blocks around its sync block."""
 
     genesis: Block = GENESIS
     cadence: int = 360  # blocks between two rounds: 72 minutes
@@ -45,11 +45,11 @@ class RoundTiming:
             raise ValueError(f"files_grace {self.files_grace} reaches into the next round's freeze")
 
     def sync_block(self, block: Block) -> Block:
-        """The newest sync block at or before ``block``."""
+        """Return the newest sync block at or before ``block``."""
         return Block((block - self.genesis) // self.cadence * self.cadence + self.genesis)
 
     def next_sync_block(self, block: Block) -> Block:
-        """The first sync block after ``block``."""
+        """Return the first sync block after ``block``."""
         return Block(self.sync_block(block) + self.cadence)
 
 
@@ -73,24 +73,24 @@ class Stage:
 
 
 class StandingsRule(StrEnum):
-    """How the crowns of the last rounds become shares of a competition."""
+    """Rule that turns the crowns of the last rounds into shares of a competition."""
 
-    WINDOW = "window"  # weighted mean of the last rounds: ours
-    MOVING_AVERAGE = "moving_average"  # what validators of the existing network compute
+    WINDOW = "window"  # weighted mean of the last rounds: our rule
+    MOVING_AVERAGE = "moving_average"  # rule of the existing network's validators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What all validators of a subnet must share. Data, never an operator's choice."""
+    """Rules that all validators of a subnet must share. Data, never an operator's choice."""
 
     netuid: Netuid
     stages: tuple[Stage, ...]
     timing: RoundTiming = field(default_factory=RoundTiming)
-    max_new_entries: int = 20  # of a round, besides the incumbents
-    warmup_rounds: int = 8  # with fewer, the weights already on chain are kept
+    max_new_entries: int = 20  # per round, besides the incumbents
+    warmup_rounds: int = 8  # with fewer judged rounds, the weights on chain stay unchanged
     burn: Hotkey | None = None  # gets the share of a competition without standings
-    # A network in transition, where existing validators run beside ours, chooses their rule and
-    # the text that they can read.
+    # On a network in transition, existing validators run beside ours. Its schedule chooses their
+    # rule and a commitment format that they can read.
     standings: StandingsRule = StandingsRule.WINDOW
     commitment_format: CommitmentFormat = CommitmentFormat.V2  # what miners write
 
@@ -104,10 +104,10 @@ class Schedule:
             raise ValueError("schedule: max_new_entries and warmup_rounds must be at least 1")
 
     def at(self, block: Block) -> tuple[Competition, ...]:
-        """The competitions that run at ``block``; none before the first stage."""
+        """Return the competitions that run at ``block``; none before the first stage."""
         index = bisect_right([s.from_block for s in self.stages], block) - 1
         return self.stages[index].competitions if index >= 0 else ()
 
     def competition(self, competition: CompetitionId, block: Block) -> Competition | None:
-        """The rules of one competition at ``block``, or ``None`` when it does not run then."""
+        """Return the rules of one competition at ``block``, or ``None`` if it does not run then."""
         return next((c for c in self.at(block) if c.id == competition), None)

@@ -1,1 +1,1 @@
-"""From samples to losses."""
+"""Scoring: jobs, losses, controls, deadlines and second opinions."""

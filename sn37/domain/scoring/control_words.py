@@ -1,8 +1,8 @@
-"""The words that controls draw from: 4,096 different ones, so that each is worth 12 bits.
+"""Word list for controls: 4,096 different words, so that a drawn word has 12 bits.
 
-Half are the English list of BIP 39 (MIT licence), half come from the manuals of free software.
-All are ordinary: three to eight small letters, which the tokenizers of published models keep
-whole or in two pieces. The list is part of the rules: another one makes other controls.
+Half are the English list of BIP 39 (MIT licence), half are from manuals of free software.
+All are usual words of three to eight lower-case letters; tokenizers of published models encode
+them in one or two tokens. The list is part of the rules: another list makes other controls.
 """
 
 from __future__ import annotations

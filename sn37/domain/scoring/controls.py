@@ -1,22 +1,23 @@
-"""Controls: texts between a round's samples whose entropy is known, so that no model beats them.
+"""Controls: texts of known entropy between a round's samples, which no sound model can beat.
 
-A control is one of N texts, each as likely as the others, chosen by the round's seed. A model is
-a distribution over texts given the context: the probabilities that it gives to the N sum to at
-most 1. So 2^(entropy - measured bits), with entropy = log2 N, is 1 on average at most, and for
-the draws of a round, which are independent, their product is too. By Markov's inequality the
-measured bits of a round's controls lie ``t`` bits or more under their entropy with probability
-2^-t at most, and by Ville's so does the lowest point after any number of them: it may be looked
-at after each block. Whoever computes -log p of anything but a distribution is found out.
+A control is one of N equally likely texts, chosen by the round's seed. A model is a distribution
+over texts given the context, so its probabilities of the N texts sum to at most 1. So the mean
+of 2^(entropy - measured bits), with entropy = log2 N, is at most 1. The draws of a round are
+independent, so the mean of their product is at most 1, too. By Markov's inequality the measured
+bits of a round's controls are ``t`` bits or more below their entropy with probability at most
+2^-t. By Ville's inequality the same holds for the lowest value after any number of controls, so
+it may be checked after each block. The check finds every model whose losses are not -log p of a
+distribution.
 
-Three kinds, one control per block of samples, in a fixed order that begins where the seed says:
-words of a response replaced by words of a list (12 bits each), a response with its words
-shuffled (log2 of the number of distinct orders), and random letters (log2 26 each).
+There are three kinds, with one control per block of samples, in a fixed order whose start the
+seed decides: words of a response replaced by words of a list (12 bits each), a response with its
+words shuffled (log2 of the number of distinct orders), and random letters (log2 26 each).
 
-A control begins with ``NUM_LEADING`` words that are not drawn, so that a first token which
-serves as context costs nothing, and ends with a full stop, which no other place has: no text is
-the beginning of another, and the probabilities of the N are those of different outcomes. All
-words consist of letters, which tokenizers keep; what one loses all the same is charged at eight
-bits a byte (``sn37.adapters``), far above what it is worth.
+A control begins with ``NUM_LEADING`` words that are not drawn, so that a first token that only
+serves as context costs nothing. It ends with the only full stop in it, so no text is the
+beginning of another and the N texts are different outcomes. All words consist of letters, which
+tokenizers keep. Any byte that a tokenizer loses is charged at eight bits (``sn37.adapters``), far
+more than its entropy.
 """
 
 from __future__ import annotations
@@ -49,21 +50,21 @@ KINDS = (
     ControlKind.SUBSTITUTED,
     ControlKind.SHUFFLED,
 )
-NUM_LEADING = 2  # words in front that are not drawn
-NUM_SUBSTITUTED = 8  # drawn words, among half as many that stay
+NUM_LEADING = 2  # words at the beginning that are not drawn
+NUM_SUBSTITUTED = 8  # drawn words, among NUM_KEPT unchanged ones
 NUM_KEPT = 4
 NUM_SHUFFLED = 14
 NUM_GROUPS, GROUP_LETTERS = 6, 4  # of random letters
 PROMPT_CHARS = 96  # a control's prompt is the beginning of a sample's
-FILLER = "the"  # where the responses of a block have too few words
+FILLER = "the"  # used where the responses of a block have too few words
 
 WORD_BITS = 12.0  # log2 of the list's length
 SUBSTITUTED_BITS = NUM_SUBSTITUTED * WORD_BITS
 LETTERS_BITS = NUM_GROUPS * GROUP_LETTERS * math.log2(26)
 MOST_SHUFFLED_BITS = math.log2(math.factorial(NUM_SHUFFLED))
 
-# An honest model is accused once in 10^9 rounds at most. Rounding gets a bit and a thousandth:
-# the losses of one position sum to 1 within float32's precision, of five hundred positions too.
+# An honest model is accused in at most one of 10^9 rounds. Rounding may cost one bit and 0.1 %:
+# the probabilities at one position sum to 1 within float32's precision, also over 500 positions.
 LUCK_BITS = math.log2(1e9)
 ROUNDING_BITS, ROUNDING_SHARE = 1.0, 0.001
 
@@ -75,7 +76,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A text to score like a sample's, and how many bits were drawn into it."""
+    """A text that is scored like a sample, and the entropy of its draw."""
 
     kind: ControlKind
     prompt: str
@@ -84,10 +85,10 @@ class Control:
 
 
 def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
-    """The controls of each block of a job, those to be skipped included.
+    """Return the controls of each block of a job, skipped blocks included.
 
-    They depend on the samples alone: equal for every model of a round, and for whoever scores
-    one of its receipts again. A second opinion has none.
+    They depend on the samples only, so they are equal for every model of a round and when a
+    receipt is scored again. A second opinion has none.
     """
     if job.implementation is not Implementation.OURS:
         return dict.fromkeys(job.blocks(), ())
@@ -100,17 +101,19 @@ def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
 
 
 def has_controls(method: Method | None) -> bool:
-    """Whether controls lie between the samples of a task."""
+    """True if a task of this method has controls between its samples."""
     return method in _METHODS
 
 
 def controls_in(
     blocks: Iterable[BlockLosses], methods: Mapping[TaskName, Method]
 ) -> tuple[ControlLoss, ...] | None:
-    """All controls in the order of scoring; ``None`` when a version without them scored a block.
+    """Return all controls in the order of scoring.
+
+    ``None`` if a version without controls scored a block.
 
     Args:
-        methods: Of every task.
+        methods: The method of every task.
     """
     found: list[ControlLoss] = []
     for block in blocks:
@@ -121,14 +124,14 @@ def controls_in(
 
 
 def due_kinds(number: int, method: Method | None, seed: Digest) -> Sequence[ControlKind]:
-    """The kinds of the controls of a round's block ``number``, in their order."""
+    """Return the kinds of the controls of a round's block ``number``, in their order."""
     if not has_controls(method):
         return ()
     return (KINDS[(_below(_stream(seed, "kind"), len(KINDS)) + number) % len(KINDS)],)
 
 
 def is_entropy(kind: ControlKind, bits: float) -> bool:
-    """Whether a control of this kind may have so many bits drawn into it."""
+    """True if a control of this kind may have this entropy."""
     match kind:
         case ControlKind.SUBSTITUTED:
             return bits == SUBSTITUTED_BITS
@@ -139,7 +142,10 @@ def is_entropy(kind: ControlKind, bits: float) -> bool:
 
 
 def missing_bits(controls: Iterable[ControlLoss]) -> float:
-    """How far the measured bits lie under what luck and rounding allow; 0 or less: not at all."""
+    """Return by how many bits the controls are below what luck and rounding allow.
+
+    0 or less means that they are not below.
+    """
     measured = list(controls)
     entropy = math.fsum(c.entropy_bits for c in measured)
     allowed = LUCK_BITS + ROUNDING_BITS + ROUNDING_SHARE * entropy
@@ -147,7 +153,7 @@ def missing_bits(controls: Iterable[ControlLoss]) -> float:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a control's text as they are compared: letters alone, in lower case."""
+    """Return the words of a control's text for comparison: letters only, in lower case."""
     return tuple(re.findall("[a-z]+", text.casefold()))
 
 
@@ -193,9 +199,9 @@ def _letters(samples: Sequence[Sample], bits: Iterator[int]) -> list[str]:
 
 
 def _shuffled(samples: Sequence[Sample], bits: Iterator[int]) -> tuple[list[str], float]:
-    """Words in another order, and log2 of how many orders there are.
+    """Return words in another order, and log2 of the number of distinct orders.
 
-    Words that differ in capitals alone count as one, because a tokenizer may not tell them apart.
+    Words that differ only in case count as equal, because a tokenizer may ignore case.
     """
     words = _words(samples, NUM_LEADING + NUM_SHUFFLED)
     mixed = words[NUM_LEADING:]
@@ -206,7 +212,7 @@ def _shuffled(samples: Sequence[Sample], bits: Iterator[int]) -> tuple[list[str]
 
 
 def _words(samples: Sequence[Sample], num_words: int) -> list[str]:
-    """The first words of the responses, sample after sample."""
+    """Return the first words of the responses, sample after sample."""
     found: list[str] = []
     for sample in samples:
         found += _WORD.findall(sample.reference[: 32 * num_words])
@@ -216,20 +222,20 @@ def _words(samples: Sequence[Sample], num_words: int) -> list[str]:
 
 
 def _shuffle(values: list[_Value], bits: Iterator[int]) -> None:
-    """Fisher and Yates's: every order is equally likely."""
+    """Shuffle by Fisher and Yates: every order is equally likely."""
     for last in range(len(values) - 1, 0, -1):
         other = _below(bits, last + 1)
         values[last], values[other] = values[other], values[last]
 
 
 def _below(numbers: Iterator[int], limit: int) -> int:
-    """A number in ``[0, limit)``, each equally likely: what would favour some is thrown away."""
+    """Return a number in ``[0, limit)``, all equally likely, by rejection sampling."""
     most = 2**32 // limit * limit
     return next(number for number in numbers if number < most) % limit
 
 
 def _stream(seed: Digest, what: str) -> Iterator[int]:
-    """Numbers of 32 bits that depend on the seed and the purpose."""
+    """Yield 32-bit numbers that depend on the seed and the purpose."""
     turn = 0
     while True:
         digest = sha256(f"sn37/controls/1|{seed}|{what}|{turn}".encode()).digest()

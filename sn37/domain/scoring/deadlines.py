@@ -1,7 +1,7 @@
-"""How long a model may compute, stage by stage. Every number that bounds its time is here.
+"""Deadlines: the computing time that a model may use in each stage. All such numbers are here.
 
-Seconds are those in which the model's worker used a processor, or the device. The clock on the
-wall only ends a worker that does neither, and whose fault that is, is for the scorer to find out.
+Seconds count while the model's worker uses a processor or the device. Wall-clock time only ends
+a worker that uses neither; the scorer decides whose fault that is.
 """
 
 from __future__ import annotations
@@ -12,35 +12,36 @@ from enum import StrEnum
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.scoring.jobs import ScoringJob
 
-PREPARING_S = 30.0  # configuration, tokenizer and template; honest ones take under one
-# Loading, by the size of the files: 15 GiB may take 50 s. Warm files load at gigabytes a second;
-# waiting for a disk uses no processor, see STILL_FACTOR.
+PREPARING_S = 30.0  # configuration, tokenizer and template; honest models need less than 1 s
+# Loading, by the size of the files: 15 GiB may take 50 s. Cached files load at gigabytes per
+# second. Waiting for a disk uses no processor, see STILL_FACTOR.
 LOADING_BASE_S = 20.0
 LOADING_BYTES_PER_S = 512 << 20
-# Where a job has hours, as on a miner's own machine, so much of them at least.
+# Smallest share of the job's time for loading; matters if a job may take hours, as on a miner's
+# own machine.
 LOADING_SHARE = 0.05
 CHECKING_SHARE = 0.06  # of the job's time, to probe the loaded model before it is scored
-# All texts are tokenised in that stage as well, and their length is nobody's fault. Measured over
-# published shapes: 0.5 to 2 MB/s, texts that spell markup twice. 300 samples of 2,000 bytes have a
-# second for it.
+# All texts are tokenised in that stage as well, and no model is at fault for their length. Measured
+# for published models: 0.5 to 2 MB/s; texts that spell special tokens are tokenised twice. 300
+# samples of 2,000 bytes get about a second.
 ENCODING_BYTES_PER_S = 500_000
-_BYTES_OF_A_TOKEN = 32  # of its window a text has so many tokenised: 8 characters
-# A block may take so much more than its share of the time for scoring: samples differ. With 300
-# samples in 900 s, a block of 16 has a share of 44 s and may take 55.
+_BYTES_OF_A_TOKEN = 32  # bytes tokenised per token of the model's window: 8 characters
+# A block may take this much more than its share of the scoring time, because samples differ. With
+# 300 samples in 900 s, a block of 16 has a share of 44 s and may take 55.
 SPREAD = 1.25
-LEAST_S = 10.0  # what each of these stages has at least
+LEAST_S = 10.0  # smallest deadline of each of these stages
 
-# A worker that uses no processor, and does not wait for one either, waits for a disk, or for
-# ever: after so many times its stage's seconds it is ended. For 15 GiB that is 100 MB/s.
+# A worker that neither uses a processor nor waits for one, waits for a disk, or for ever. It is
+# ended after this many times its stage's seconds. For 15 GiB that means 100 MB/s.
 STILL_FACTOR = 3.0
-# One that waits for a processor is ended after so many times its stage's seconds on the wall.
+# A worker that waits for a processor is ended after this many times its stage's seconds.
 WALL_FACTOR = 12.0
 
-_BYTES_PER_TOKEN = 4  # of English text, to tell how much of a sample its window holds
+_BYTES_PER_TOKEN = 4  # of English text, to estimate how much of a sample fits into the window
 
 
 class Stage(StrEnum):
-    """What a worker is at, in this order."""
+    """Stages of a worker, in this order."""
 
     PREPARING = "preparing"
     LOADING = "loading"
@@ -56,8 +57,8 @@ class Stage(StrEnum):
 class Deadlines:
     """Seconds that each stage of a job may compute, and all of them together.
 
-    ``blocks`` are those that are to be scored, without those that are skipped. No stage has more
-    than the whole job.
+    ``blocks`` are the blocks to score, without the skipped ones. No stage may take longer than
+    the whole job.
     """
 
     preparing_s: float
@@ -67,7 +68,7 @@ class Deadlines:
     total_s: float
 
     def of(self, stage: Stage, num_scored: int) -> float:
-        """What a stage may take; that of scoring is the next block's."""
+        """Return the seconds of a stage; for the scoring stage, those of the next block."""
         match stage:
             case Stage.PREPARING:
                 return self.preparing_s
@@ -80,12 +81,12 @@ class Deadlines:
 
     @property
     def longest_s(self) -> float:
-        """Of all stages: what a model that hangs once can take."""
+        """The longest of all stages: the time that a model can take by hanging once."""
         return max(self.preparing_s, self.loading_s, self.checking_s, *self.blocks_s)
 
 
 def deadlines_of(job: ScoringJob) -> Deadlines:
-    """The deadlines of a job: a function of its samples, its files' size and its ``timeout_s``."""
+    """Return a job's deadlines, from its samples, the size of its files and ``timeout_s``."""
     total = job.timeout_s
     size = job.artifact.size_bytes
     loading = max(LOADING_BASE_S + size / LOADING_BYTES_PER_S, LOADING_SHARE * total)
@@ -105,7 +106,7 @@ def deadlines_of(job: ScoringJob) -> Deadlines:
 
 
 def _encoding_s(job: ScoringJob) -> float:
-    """Seconds to tokenise the texts of all samples, as far as they are tokenised."""
+    """Return the seconds to tokenise the texts of all samples, as far as they are tokenised."""
     most = _BYTES_OF_A_TOKEN * job.constraints.max_tokens
     texts = (t for b in job.batches for s in b.samples for t in (s.prompt, s.reference))
     return (
@@ -114,7 +115,7 @@ def _encoding_s(job: ScoringJob) -> float:
 
 
 def _shares(job: ScoringJob, blocks: tuple[SampleBlock, ...]) -> list[float]:
-    """Each block's part of the work: half by its number of samples, half by their length."""
+    """Return each block's share of the work: half by its number of samples, half by length."""
     window = _BYTES_PER_TOKEN * job.constraints.max_tokens
     samples = {batch.task: batch.samples for batch in job.batches}
     counts, sizes = list[int](), list[int]()

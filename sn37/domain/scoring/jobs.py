@@ -14,14 +14,14 @@ from sn37.domain.submission.models import ModelArtifact
 
 
 class Implementation(StrEnum):
-    """Which of two independent programs computes the losses."""
+    """The two independent programs that compute losses."""
 
     OURS = "ours"
     PLAIN = "plain"  # the libraries' own model in float32, one sample at a time
 
 
 class ControlKind(StrEnum):
-    """What is drawn into a control, see ``sn37.domain.scoring.controls``."""
+    """Kind of a control, see ``sn37.domain.scoring.controls``."""
 
     SUBSTITUTED = "substituted"
     SHUFFLED = "shuffled"
@@ -30,7 +30,7 @@ class ControlKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ControlLoss:
-    """What a control cost a model, all tokens together, and what was drawn into it."""
+    """A model's loss on a control, over all tokens, and the control's entropy."""
 
     kind: ControlKind
     entropy_bits: float
@@ -41,23 +41,23 @@ class ControlLoss:
 class ScoringJob:
     """One model, and everything its losses depend on.
 
-    ``tokenizer`` is the folder of the prescribed tokenizer, or ``None`` to take the model's
+    ``tokenizer`` is the folder of the prescribed tokenizer, or ``None`` to use the model's
     own and give losses in bits per byte. ``template`` is jinja text, or ``None`` for the
-    model's own. ``skip_blocks`` blocks were scored before a restart and are not scored again.
-    Between its samples lie controls, see ``sn37.domain.scoring.controls``.
+    model's own. The first ``skip_blocks`` blocks were scored before a restart and are not scored
+    again. Controls are scored between the samples, see ``sn37.domain.scoring.controls``.
     """
 
     artifact: ModelArtifact
     constraints: ModelConstraints
     batches: tuple[TaskBatch, ...]
-    timeout_s: float  # seconds to load and score, computing; stage by stage: ``deadlines_of``
+    timeout_s: float  # computing time to load and score; for the stages see ``deadlines_of``
     tokenizer: PurePath | None = None
     template: str | None = None
     skip_blocks: int = 0
     implementation: Implementation = Implementation.OURS
 
     def blocks(self) -> tuple[SampleBlock, ...]:
-        """The blocks in the order they are scored, those to be skipped included."""
+        """Return the blocks in the order of scoring, skipped ones included."""
         return interleave(tuple((b.task, len(b.samples)) for b in self.batches))
 
 
@@ -66,15 +66,15 @@ class BlockLosses:
     """Losses of one block of samples, in sample order.
 
     Nats per token under a prescribed tokenizer, bits per byte otherwise, 0 or 1 for multiple
-    choice. A scorer's may be NaN or infinite; ``worst_loss`` says what that costs.
+    choice. A scorer may yield NaN or infinity; ``worst_loss`` says what these count for.
     """
 
     block: SampleBlock
     losses: tuple[float, ...]
-    tokens: int  # scored, over all samples of the block
-    seconds: float  # wall clock, for the operator's eyes only
-    # Those of the block, in order, kept out of every score. Blocks that a version without
-    # controls scored have none.
+    tokens: int  # scored tokens of all samples of the block
+    seconds: float  # wall-clock time, for the operator only
+    # Controls of the block, in order; they do not count in any score. Blocks that a version
+    # without controls scored have none.
     controls: tuple[ControlLoss, ...] = ()
 
     def __post_init__(self) -> None:
@@ -83,5 +83,5 @@ class BlockLosses:
 
 
 def as_float32(losses: Iterable[float]) -> Sequence[float]:
-    """Losses as float32 holds them: what every validator measures, stores and compares."""
+    """Round losses to float32: every validator measures, stores and compares these."""
     return array("f", losses)

@@ -1,8 +1,8 @@
-"""A second opinion: some of an entry's losses, computed by an independent program.
+"""Second opinion: some of an entry's losses, computed by an independent program.
 
-Before a crown passes, and once for a champion on a machine that has not checked it yet, eight of
-the round's samples are scored by the libraries' own model in float32, one sample at a time. What
-is wrong with our own arithmetic, and what a model was made to exploit in it, is not in that.
+Eight of the round's samples are scored by the libraries' own model in float32, one sample at a
+time. That happens before a crown passes, and once for a champion on a machine that has not
+checked it yet. Errors of our own arithmetic, and models made to exploit them, do not affect it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from sn37.domain.ids import Digest, EntryKey, TaskName
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
 
 NUM_SAMPLES = 8
-# Of the mean of the second losses, for one sample and for the mean of the samples. Over all
-# architectures of the tests honest models differ by 0.0008 and 0.00015 at most; a gain that
-# hides below the second is less than half of the smallest margin that wins a crown.
+# Shares of the mean of the second losses, for one sample and for the mean of the samples. Over all
+# architectures of the tests, honest models differ by at most 0.0008 and 0.00015. A gain that hides
+# below the second tolerance is less than half of the smallest margin that wins a crown.
 # docs/decisions/0052 has the measurements.
 SAMPLE_TOLERANCE = 0.01
 MEAN_TOLERANCE = 0.002
 
 NO_WORST: Mapping[TaskName, float] = MappingProxyType({})
 
-# What says how a host is closed off, and nothing about numbers.
+# Parts of the environment that describe the sandbox and do not affect numbers.
 NO_NUMBERS = frozenset({"sandbox"})
 
 
 class View(StrEnum):
-    """What came of asking."""
+    """Result of a second opinion."""
 
     AGREES = "agrees"
     DIFFERS = "differs"  # or the other program refuses the model: it is set aside
-    UNAVAILABLE = "unavailable"  # by our own fault: asked again in the next round
+    UNAVAILABLE = "unavailable"  # by the validator's own fault: repeated in the next round
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +51,22 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opinion:
-    """What another implementation says of one entry's losses in one round."""
+    """Opinion of another implementation on one entry's losses in one round."""
 
     key: EntryKey
     view: View
     samples: tuple[Compared, ...] = ()
     detail: str = ""
-    # What the entry was scored with, as its receipt has it: what was checked here.
+    # The environment in which the entry was scored, as in its receipt.
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def drawn_samples(
     sizes: Sequence[tuple[TaskName, int]], seed: Digest
 ) -> tuple[tuple[TaskName, int], ...]:
-    """The samples to compare, as (task, position): the lowest by a keyed hash, in task order.
+    """Return the samples to compare, as (task, position), in task order.
+
+    They are those with the lowest keyed hash.
 
     Args:
         sizes: Each task's number of samples that were scored, see ``scored_sizes``.
@@ -80,12 +82,12 @@ def drawn_samples(
 
 
 def scored_sizes(blocks: Sequence[BlockLosses]) -> tuple[tuple[TaskName, int], ...]:
-    """How many samples of each task were scored, in the order in which tasks came."""
+    """Return the number of scored samples of each task, in the order of the tasks' first blocks."""
     return tuple((task, len(losses)) for task, losses in _by_task(blocks).items())
 
 
 def second_job(job: ScoringJob, chosen: Sequence[tuple[TaskName, int]]) -> ScoringJob:
-    """The job of scoring the chosen samples by the other program."""
+    """Return the job that scores the chosen samples by the other program."""
     wanted = set(chosen)
     cut = (
         replace(
@@ -107,7 +109,7 @@ def compared(
     ours: Sequence[BlockLosses],
     theirs: Sequence[BlockLosses],
 ) -> tuple[Compared, ...]:
-    """The two losses of each chosen sample, as float32 holds them."""
+    """Return the two losses of each chosen sample, rounded to float32."""
     first, second = _by_task(ours), _by_task(theirs)
     turns = {task: iter(losses) for task, losses in second.items()}
     return tuple(
@@ -123,11 +125,12 @@ def judge(
     *,
     worst: Mapping[TaskName, float] = NO_WORST,
 ) -> Opinion:
-    """The opinion that the two losses of some samples come to.
+    """Return the opinion that follows from the two losses of some samples.
 
     Args:
-        worst: What a loss that is not finite counts for, see ``worst_losses``. A sample with it
-            has cost the entry the most already, and one sample convicts nobody: it is left out.
+        worst: The value that a non-finite loss counts for, see ``worst_losses``. A sample with
+            this loss is left out: it costs the entry enough already, and one sample convicts no
+            model.
     """
     detail = _disagreement([s for s in samples if s.ours != worst.get(s.task)])
     return Opinion(
@@ -140,7 +143,7 @@ def judge(
 
 
 def is_of_same_kind(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Whether two environments give the same numbers."""
+    """True if two environments give the same numbers."""
     return _numbers(one) == _numbers(other)
 
 
@@ -149,7 +152,7 @@ def _numbers(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _disagreement(samples: Sequence[Compared]) -> str:
-    """Where they differ by more than honest models do; empty if nowhere."""
+    """Return where the losses differ by more than honest models do; empty if nowhere."""
     for task in dict.fromkeys(s.task for s in samples):
         held = [s for s in samples if s.task == task]
         if not all(math.isfinite(s.ours) and math.isfinite(s.theirs) for s in held):

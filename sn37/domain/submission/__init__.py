@@ -1,1 +1,1 @@
-"""Commitments, models, and whether they may take part."""
+"""Commitments, models, and the rules for taking part."""

@@ -1,4 +1,4 @@
-"""The checks that a model goes through, from the cheapest on, and how far one came."""
+"""Admission checks of a model, from the cheapest on, and their result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sn37.domain.submission.models import ModelArtifact
 
 
 class AdmissionStep(StrEnum):
-    """One check, in the order in which they are made; the first that fails is the last."""
+    """The checks in the order in which they run; the first failure ends them."""
 
     REPOSITORY = "repository"
     FILES = "files"
@@ -24,7 +24,7 @@ class AdmissionStep(StrEnum):
 
     @property
     def what(self) -> str:
-        """What is looked at."""
+        """Description of the check."""
         return _WHAT[self]
 
 
@@ -42,9 +42,9 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """How far a model came. What follows the refused step was not looked at."""
+    """Result of the checks. Steps after the refused one did not run."""
 
     passed: tuple[AdmissionStep, ...]
-    refusal: Violation | None = None  # of the step after the last that was passed
+    refusal: Violation | None = None  # of the step after the last one that passed
     artifact: ModelArtifact | None = None  # once its weights are admitted
     hashes: ModelHashes | None = None  # likewise, of a local folder

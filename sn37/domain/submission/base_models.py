@@ -1,4 +1,4 @@
-"""Models of the pre-training subnet that a miner can start from, the best one first."""
+"""Ranking of the pre-training subnet's models, from which a miner can start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sn37.domain.submission.commitment import Commitment, CommitmentBook
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModel:
-    """A committed model, and what that subnet's validators think of it."""
+    """A committed model and the incentive that its subnet's validators give it."""
 
     commitment: Commitment
     incentive: float  # its hotkey's share of the miners' emission, 0..1
@@ -23,10 +23,10 @@ def rank_base_models(
     metagraph: Metagraph,
     competitions: Collection[CompetitionId] | None = None,
 ) -> tuple[BaseModel, ...]:
-    """Models by incentive, the highest first; of equals the one committed first.
+    """Return models by incentive, the highest first; of equals the earlier commitment first.
 
-    Those without incentive are left out: nobody has found them good. So are those of other
-    ``competitions`` than the given ones; ``None`` takes all.
+    Models without incentive are left out, because no validator rated them well. So are models of
+    other ``competitions`` than the given ones; ``None`` takes all.
     """
     ranked = [
         BaseModel(commitment=commitment, incentive=neuron.incentive)

@@ -1,7 +1,7 @@
-"""A miner's commitment: its text on chain, and the hash that binds a model to a hotkey.
+"""Miner's commitment: its text on chain, and the hash that binds a model to a hotkey.
 
-The formats are those of docs/protocol.md, "A miner's commitment on chain". A text is
-untrusted: whoever holds a registered hotkey may write any bytes there.
+The formats are described in docs/protocol.md, "A miner's commitment on chain". A text is
+untrusted: the owner of a registered hotkey may write any bytes there.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MAX_DETAIL_CHARS = 60  # of a quoted part in a fault's detail
 # "."; not "-" or "." at either end; neither "--" nor ".."; no ".git" at the end.
 _REPO_PART = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _REVISION = re.compile(r"[0-9a-f]{40}")
-# At most 9 digits, so that every reader's integer holds it; "007" and "7" must not be two
-# texts for one competition. "\\d" would admit the digits of every script.
+# At most 9 digits, so that it fits into every reader's integer. "007" and "7" must not be two
+# texts for one competition. "\\d" would accept the digits of every script.
 _COMPETITION = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -42,12 +42,12 @@ class CommitmentFault(StrEnum):
     REVISION = "revision"
     SECURE_HASH = "secure_hash"
     COMPETITION = "competition"
-    UNOPENED = "unopened"  # sealed, and never to be read
+    UNOPENED = "unopened"  # sealed, and can never be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commitment:
-    """One miner's claim: this model, in this competition, as of this block."""
+    """One miner's claim to a model, in one competition, from one block on."""
 
     hotkey: Hotkey
     block: Block  # of the commitment, or of the reveal of a sealed one
@@ -62,13 +62,13 @@ class Commitment:
 
     @property
     def precedence(self) -> tuple[int, int, str]:
-        """Total order among submissions: the smaller was first."""
+        """Sort key of a total order among submissions; the smaller one was first."""
         return (self.block, self.extrinsic_index, self.hotkey)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MalformedCommitment:
-    """A record on chain that is no commitment of ours."""
+    """A record on chain that is not a valid commitment."""
 
     hotkey: Hotkey
     block: Block
@@ -78,7 +78,7 @@ class MalformedCommitment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentBook:
-    """The newest opened record of every hotkey of a subnet at one block."""
+    """The newest revealed record of every hotkey of a subnet at one block."""
 
     well_formed: Mapping[Hotkey, Commitment] = field(default_factory=dict)
     malformed: Mapping[Hotkey, MalformedCommitment] = field(default_factory=dict)
@@ -86,32 +86,32 @@ class CommitmentBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingCommitment:
-    """The one record of a hotkey that its next commitment would replace."""
+    """The record of a hotkey that its next commitment would replace."""
 
     block: Block  # of the commitment, or of the reveal of a sealed one
     data: bytes | None  # its text; ``None`` while it is sealed
-    was_sealed: bool = False  # and is open now: the chain keeps it beside the next commitment
+    was_sealed: bool = False  # and is revealed now: the chain keeps it beside the next commitment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitmentQuote:
-    """What the chain would say to a commitment of a hotkey now, and what it would take."""
+    """The chain's answer to a commitment of a hotkey now, with its cost and first block."""
 
     head: Block  # the newest block, finalized or not
     registered: bool  # whether the hotkey is a member of the subnet
-    num_bytes: int  # stored: of the text, or of its seal
-    fee_rao: int | None  # 1e-9 TAO, of the hotkey; ``None`` where the chain does not say
-    due: Block  # the first block that would take it
-    why: str = ""  # what holds it back, where ``due`` is not the very next block
+    num_bytes: int  # stored size, of the text or of its seal
+    fee_rao: int | None  # 1e-9 TAO, paid by the hotkey; ``None`` where the chain does not say
+    due: Block  # the first block that would include it
+    why: str = ""  # reason for the wait, where ``due`` is not the next block
 
     @property
     def blocks_left(self) -> int:
-        """How many blocks have to pass before it can be sent; 0 for now."""
+        """Number of blocks to wait before it can be sent; 0 for now."""
         return max(0, self.due - self.head - 1)
 
 
 class _Malformed(ValueError):
-    """The text is no commitment; carries which part is wrong and a quote of it."""
+    """The text is not a commitment; carries the wrong part and a quote of it."""
 
     def __init__(self, fault: CommitmentFault, detail: str) -> None:
         super().__init__(detail)
@@ -122,9 +122,9 @@ class _Malformed(ValueError):
 def parse_commitment(
     raw: bytes | str, *, hotkey: Hotkey, block: Block, extrinsic_index: int = 0
 ) -> Commitment | MalformedCommitment:
-    """Read a v1 or v2 text; never raises, whatever ``raw`` holds.
+    """Parse a v1 or v2 text; never raises, for any ``raw``.
 
-    v1 is ``namespace:name:commit:secure_hash:competition_id``, v2 the same behind ``2:``.
+    v1 is ``namespace:name:commit:secure_hash:competition_id``, v2 the same after ``2:``.
     """
     return _parse(raw, hotkey, block, extrinsic_index, default=None)
 
@@ -137,9 +137,9 @@ def parse_legacy_commitment(
     default_competition: CompetitionId,
     extrinsic_index: int = 0,
 ) -> Commitment | MalformedCommitment:
-    """Read a text of subnet 9, whose oldest texts name no competition.
+    """Parse a text of subnet 9, whose oldest texts do not name a competition.
 
-    Four parts mean ``default_competition``; anything else is read as by ``parse_commitment``.
+    Four parts mean ``default_competition``; other texts are read as by ``parse_commitment``.
     """
     return _parse(raw, hotkey, block, extrinsic_index, default=default_competition)
 
@@ -149,7 +149,7 @@ def format_commitment(
     competition: CompetitionId,
     format: CommitmentFormat = CommitmentFormat.V2,  # noqa: A002 - the field's name
 ) -> str:
-    """The text that a miner writes on chain.
+    """Return the text that a miner writes on chain.
 
     Raises:
         ValueError: No reader would accept the text; the message says what to change.
@@ -173,14 +173,14 @@ def format_commitment(
 
 
 def is_repository(text: str) -> bool:
-    """Whether a commitment can name it: "namespace/name"."""
+    """True if a commitment can name this repository: "namespace/name"."""
     parts = text.split("/")
     named = len(parts) == 2 and all(map(_REPO_PART.fullmatch, parts))
     return named and not text.endswith(".git")
 
 
 def secure_hash(model_hash: Digest, hotkey: Hotkey) -> Digest:
-    """Base64 of sha256 over the ASCII of model hash and hotkey.
+    """Return the base64 of the sha256 over the ASCII of model hash and hotkey.
 
     Another hotkey has another hash for the same files, so a copied text fails (attack 1).
     ``model_hash`` is ``digests.content_digest`` for v2, ``digests.directory_hash`` for v1.
@@ -244,10 +244,10 @@ def _model_ref(parts: list[str]) -> ModelRef:
     namespace, name, revision, bound_hash = parts
     if not _REPO_PART.fullmatch(namespace):
         raise _Malformed(
-            CommitmentFault.NAMESPACE, f"no Hugging Face namespace: {_quote(namespace)}"
+            CommitmentFault.NAMESPACE, f"not a Hugging Face namespace: {_quote(namespace)}"
         )
     if not _REPO_PART.fullmatch(name) or name.endswith(".git"):
-        raise _Malformed(CommitmentFault.NAME, f"no Hugging Face name: {_quote(name)}")
+        raise _Malformed(CommitmentFault.NAME, f"not a Hugging Face name: {_quote(name)}")
     if not _REVISION.fullmatch(revision):
         # Attack 9: a branch or tag can be moved after the commitment.
         raise _Malformed(
@@ -262,21 +262,21 @@ def _model_ref(parts: list[str]) -> ModelRef:
 
 def _competition(part: str) -> CompetitionId:
     if not _COMPETITION.fullmatch(part):
-        raise _Malformed(CommitmentFault.COMPETITION, f"no competition id: {_quote(part)}")
+        raise _Malformed(CommitmentFault.COMPETITION, f"not a competition id: {_quote(part)}")
     return CompetitionId(int(part))
 
 
 def _is_sha256_base64(text: str) -> bool:
-    """Whether ``text`` is the one canonical base64 of 32 bytes."""
+    """True if ``text`` is the canonical base64 of 32 bytes."""
     try:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError):  # ValueError: not ASCII
         return False
-    # Base64 has spare bits at its end: without the second test one hash had four spellings.
+    # Base64 has spare bits at its end: without the second test one hash would have four spellings.
     return len(raw) == 32 and b64encode(raw).decode() == text
 
 
 def _quote(untrusted: bytes | str) -> str:
-    """A printable, short picture of bytes that a stranger chose."""
+    """Return a short, printable form of untrusted bytes."""
     quoted = ascii(untrusted)
     return quoted if len(quoted) <= MAX_DETAIL_CHARS else f"{quoted[:MAX_DETAIL_CHARS]}..."

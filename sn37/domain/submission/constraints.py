@@ -1,4 +1,4 @@
-"""Whether a model keeps a competition's limits, from facts that were measured, not claimed."""
+"""Check of a model against a competition's limits, from measured facts, not claimed ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IN_A_LAYER = re.compile(r"\.\d+\..*weight")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """What a repository's files show about a model before anything is loaded."""
+    """Facts about a model that its files show before anything is loaded."""
 
     architecture: str  # Transformers class name
     parameters: int  # counted from the safetensors headers, never from config.json
@@ -24,7 +24,7 @@ class ModelFacts:
 
     @classmethod
     def of(cls, artifact: ModelArtifact) -> ModelFacts:
-        """The facts that a verified artifact carries."""
+        """Return the facts of a verified artifact."""
         return cls(
             architecture=artifact.architecture,
             parameters=artifact.parameters,
@@ -34,21 +34,21 @@ class ModelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """One limit that a model breaks, with numbers a miner can act on."""
+    """A limit that a model breaks, with numbers for its miner."""
 
     reason: Reason
     detail: str
 
 
 def violations(facts: ModelFacts, constraints: ModelConstraints) -> tuple[Violation, ...]:
-    """Every limit that is broken, always in the same order; empty for an admissible model."""
+    """Return every broken limit, always in the same order; empty for an admissible model."""
     found = []
     if facts.architecture not in constraints.architectures:
         allowed = ", ".join(sorted(constraints.architectures))
         found.append(
             Violation(
                 reason=Reason.ARCHITECTURE,
-                # The class name is the miner's own text.
+                # The class name is untrusted text.
                 detail=f"{facts.architecture[:60]!a} is not one of {allowed}",
             )
         )
@@ -71,16 +71,16 @@ def violations(facts: ModelFacts, constraints: ModelConstraints) -> tuple[Violat
 
 
 def is_projection(tensor: str, num_dimensions: int) -> bool:
-    """Whether norm limits hold for a tensor: a matrix of a numbered layer.
+    """True if norm limits apply to a tensor: it is a matrix of a numbered layer.
 
-    By name and shape, so that it means the same for every architecture. Embeddings grow with
-    the vocabulary, and the scales and biases of trained models reach any size.
+    Name and shape decide, so the rule is the same for every architecture. Embeddings grow with
+    the vocabulary, and the scales and biases of trained models may have any size.
     """
     return num_dimensions >= 2 and _IN_A_LAYER.search(tensor) is not None
 
 
 def limit_of(tensor: str, num_dimensions: int, limits: NormLimits) -> float:
-    """The largest absolute value that a tensor may hold, by its name and shape."""
+    """Return the largest absolute value that a tensor may hold, by its name and shape."""
     if is_projection(tensor, num_dimensions):
         return limits.largest_matrix
     if num_dimensions >= 2:
@@ -91,7 +91,7 @@ def limit_of(tensor: str, num_dimensions: int, limits: NormLimits) -> float:
 def size_violation(
     tensor: str, num_dimensions: int, largest: float, limits: NormLimits
 ) -> Violation | None:
-    """The limit that a tensor breaks, from the largest absolute value in it."""
+    """Return the limit that a tensor breaks, if any, from its largest absolute value."""
     limit = limit_of(tensor, num_dimensions, limits)
     if largest <= limit:
         return None
@@ -103,7 +103,7 @@ def size_violation(
 
 
 def norm_violation(norms: Mapping[str, float], limits: NormLimits) -> Violation | None:
-    """The limit that a model's projections break, from the Frobenius norm of each."""
+    """Return the limit that a model's projections break, if any, from their Frobenius norms."""
     for name, norm in sorted(norms.items()):
         if norm > limits.hard:
             return Violation(

@@ -1,4 +1,4 @@
-"""Hashes over a repository's files: what a commitment binds to a hotkey."""
+"""Hashes over a repository's files, which a commitment binds to a hotkey."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class FileDigest:
-    """One admitted file: its path in the repository, its size, and what it holds."""
+    """One admitted file: its path in the repository, its size and the hash of its content."""
 
     path: str  # relative, "/" between folders
     size: int  # bytes
@@ -32,10 +32,10 @@ class FileDigest:
 
 
 def content_digest(files: Iterable[FileDigest]) -> Digest:
-    """The v2 model hash: base64 sha256 of canonical ``[[path, size, sha256], ...]``.
+    """Return the v2 model hash: base64 sha256 of canonical ``[[path, size, sha256], ...]``.
 
-    Sorted by path (by code point), so the order in which files arrive does not matter; it
-    binds names as well as bytes, and covers the admitted files only.
+    The list is sorted by path (by code point), so the order of the files does not matter. The
+    hash binds names as well as bytes, and covers the admitted files only.
 
     Raises:
         ValueError: A path occurs twice.
@@ -51,11 +51,11 @@ def content_digest(files: Iterable[FileDigest]) -> Digest:
 
 
 def directory_hash(sha256_by_path: Mapping[str, str]) -> Digest:
-    """The v1 model hash of existing tools, from the hex sha256 of each file.
+    """Return the v1 model hash of existing tools, from the hex sha256 of each file.
 
     One sha256 over the base64 digests of all files, in the order of a walk from the top: the
-    files of a directory sorted, then its subdirectories sorted. It binds no names and
-    depends on which files were downloaded (docs/protocol.md), hence v2.
+    sorted files of a directory, then its sorted subdirectories. It does not bind names and
+    depends on which files were downloaded (docs/protocol.md); v2 solves both.
 
     Raises:
         ValueError: A value is not a hex sha256.
@@ -70,18 +70,18 @@ def directory_hash(sha256_by_path: Mapping[str, str]) -> Digest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelHashes:
-    """What commitments to one set of admitted files bind, by the form of their text."""
+    """Model hashes of one set of admitted files, by the format of the commitment."""
 
     v1: Digest  # ``directory_hash``, without the documentation beside the files
     v2: Digest  # ``content_digest``
 
     def bound_by(self, format: CommitmentFormat) -> Digest:  # noqa: A002 - the field's name
-        """The one that a text of this form binds."""
+        """Return the hash that a text of this format binds."""
         return self.v1 if format is CommitmentFormat.V1 else self.v2
 
 
 def model_hashes(files: Collection[FileDigest]) -> ModelHashes:
-    """The model hashes of the admitted files.
+    """Return the model hashes of the admitted files.
 
     Raises:
         ValueError: A path occurs twice.
@@ -92,7 +92,7 @@ def model_hashes(files: Collection[FileDigest]) -> ModelHashes:
 
 
 def _walk_order(path: str) -> tuple[tuple[bool, str], ...]:
-    """Sort key: within a directory, files (False) come before subdirectories (True)."""
+    """Return the sort key: in a directory, files (False) come before subdirectories (True)."""
     *folders, name = path.split("/")
     return (*((True, folder) for folder in folders), (False, name))
 

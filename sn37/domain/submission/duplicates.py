@@ -1,4 +1,4 @@
-"""Whose model it is: the same tensors, and the same text, under several hotkeys."""
+"""Duplicates: the same tensors or the same hash under several hotkeys."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sn37.domain.submission.submission import Submission
 def duplicates_of(
     submissions: Iterable[Submission], *, entered: Collection[EntryKey]
 ) -> Mapping[EntryKey, EntryKey]:
-    """Each duplicate with the earlier commitment whose tensors it repeats.
+    """Return each duplicate with the earlier commitment whose tensors it repeats.
 
-    Within a competition the first commitment in precedence holds a tensor digest, whatever
-    became of it: replaced, beaten and retired ones count as well. It is never convicted
-    itself. The holder's own later commitments repeat the digest only once it has been in a
-    round: committing again before that, say after renaming the repository, is harmless,
-    while afterwards it would buy a fresh challenge or a fresh margin for an old model.
+    Within a competition, a tensor digest belongs to the first commitment in precedence, even if
+    that one was replaced, beaten or retired. The first is never a duplicate. A later commitment
+    of the same hotkey is a duplicate only once the first has been in a round. Before that it is
+    harmless, for example after renaming the repository. Afterwards it would give an old model a
+    new challenge or a new margin.
 
     Args:
-        submissions: All that are known, in any order, replaced ones included.
+        submissions: All known submissions in any order, replaced ones included.
         entered: Entries that have been in a round, see ``history.History.entered``.
     """
     groups: dict[tuple[CompetitionId, Digest], list[Commitment]] = {}
@@ -48,17 +48,17 @@ def duplicates_of(
 def mark_duplicates(
     submissions: Iterable[Submission], *, entered: Collection[EntryKey]
 ) -> tuple[Submission, ...]:
-    """The submissions with ``duplicate_of`` as ``duplicates_of`` has it, in the same order."""
+    """Return the submissions with ``duplicate_of`` set by ``duplicates_of``, in the same order."""
     known = tuple(submissions)
     found = duplicates_of(known, entered=entered)
     return tuple(replace(s, duplicate_of=found.get(s.commitment.key)) for s in known)
 
 
 def copied_from(commitment: Commitment, others: Iterable[Commitment]) -> EntryKey | None:
-    """The earliest commitment of another hotkey with the same secure hash, if there is one.
+    """Return the earliest commitment of another hotkey with the same secure hash, if any.
 
-    A secure hash holds for one hotkey only. Among commitments that were verified a match is
-    proof, before anything is downloaded; among all of them it explains a mismatch.
+    A secure hash is valid for one hotkey only. Among verified commitments a match proves the
+    copy before anything is downloaded. Among all commitments it explains a hash mismatch.
     """
     same = (
         other

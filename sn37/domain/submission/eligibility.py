@@ -1,7 +1,7 @@
-"""Whether a commitment takes part in a round: one pure function, one verdict, one reason.
+"""Eligibility of a commitment for a round: one pure function, one verdict, one reason.
 
-Everything here is a function of the chain at the sync block and of recorded facts; who asks,
-when, and in which order submissions became known make no difference.
+All results depend only on the chain at the sync block and on recorded facts. The caller, the
+time, and the order in which submissions became known make no difference.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from sn37.domain.submission.models import Availability
 from sn37.domain.submission.submission import Submission, Verdict
 
 MAX_FAILURES = 2  # the second evaluation that fails by the model's fault is the last
-# A champion is not ended by time before so many rounds of it in a row: 3.6 hours.
+# A champion is not removed for timeouts before this many in a row: 3.6 hours.
 MAX_CHAMPION_TIMEOUTS = 3
-# In so many rounds in a row it is ours that a worker stands still while the machine does not.
+# Up to this many rounds in a row, a worker that stalls on a running machine is the validator's
+# fault.
 MAX_STALLS = 2
-MAX_MISSED_ROUNDS = 2  # after so many unreadable rounds a clock restarts, a crown passes on
-CHALLENGE_BLOCKS = 7_200  # a day: one hotkey begins one challenge per competition in it
+MAX_MISSED_ROUNDS = 2  # after this many unreadable rounds a clock restarts, a crown passes on
+CHALLENGE_BLOCKS = 7_200  # a day: one hotkey starts one challenge per competition in this time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """``verdict`` is ``None`` for an eligible commitment, else why it is not."""
+    """Judgement on one commitment; ``verdict`` is ``None`` if it is eligible."""
 
     verdict: Verdict | None = None
     reason: Reason | None = None
@@ -53,11 +54,11 @@ def judge(
     champion: bool = False,
     held: bool = False,
 ) -> Judgement:
-    """Whether a commitment may be scored in the round of ``sync_block``.
+    """Judge whether a commitment may be scored in the round of ``sync_block``.
 
-    The lasting reasons come first, so that a miner is not told to wait for what will never
-    be. A model that is public but not yet downloaded is eligible: the entries of a round are
-    fixed by the chain, and the files may follow until ``RoundTiming.files_grace``.
+    Lasting reasons are checked first, so that no miner waits in vain. A model that is public
+    but not yet downloaded is eligible: the chain fixes the entries of a round, and the files may
+    follow until ``RoundTiming.files_grace``.
 
     Args:
         submission: Of the hotkey's newest commitment, with ``duplicate_of`` up to date.
@@ -65,11 +66,12 @@ def judge(
         previous_challenge: Sync block at which another commitment of the same hotkey began
             its challenge, see ``history.History.previous_challenge``.
         availability: Of the repository at ``sync_block``; ``None`` when it is not known.
-        champion: Its age and tickets were checked when it came, and it keeps the crown for
-            ``MAX_MISSED_ROUNDS`` rounds with an unreadable repository (attack 28).
-        held: It was scored since its clock began. Its files are here, so it is scored for as many
-            rounds whatever its repository shows: the draw is public before repositories are
-            asked for, and it must not choose its rounds (attack 55).
+        champion: The entry is the champion. Its age and challenges were checked when it entered,
+            and it keeps the crown for ``MAX_MISSED_ROUNDS`` rounds with an unreadable repository
+            (attack 28).
+        held: The entry was scored since its clock began, so its files are here. It is scored for
+            the same number of rounds even if its repository is unreadable. The draw is public
+            before repositories are checked, and a miner must not choose its rounds (attack 55).
     """
     competition = schedule.competition(submission.commitment.competition, sync_block)
     if competition is None:
@@ -92,8 +94,10 @@ def judge(
 def is_out(
     submission: Submission, *, sync_block: Block, schedule: Schedule, metagraph: Metagraph
 ) -> bool:
-    """Whether an entry cannot take part in the round of ``sync_block``, whatever its repository
-    shows then: for a lasting reason, or since it was unreadable for too long before."""
+    """True if an entry cannot take part in the round even if its repository is readable then.
+
+    It has a lasting reason, or its repository was unreadable for too many rounds before.
+    """
     competition = schedule.competition(submission.commitment.competition, sync_block)
     return (
         competition is None
@@ -121,10 +125,10 @@ def record_failure(
     num_timeouts: int = 0,
     champion: bool = False,
 ) -> Submission:
-    """The submission after an evaluation that failed. Our own failures leave no trace.
+    """Return the submission after a failed evaluation. The validator's own failures do not count.
 
-    One retry after a failure that was the model's; the second one is for good. See
-    ``failures_after``.
+    After a first failure by the model's fault there is one retry; the second failure is final.
+    See ``failures_after``.
     """
     failures = failures_after(
         submission.failures, reason, num_timeouts=num_timeouts, champion=champion
@@ -140,20 +144,19 @@ def record_failure(
 
 
 def forgive_failures(submission: Submission) -> Submission:
-    """The submission after a round in which it was scored."""
+    """Return the submission after a round in which it was scored."""
     return replace(submission, failures=0, detail="") if submission.failures else submission
 
 
 def failures_after(
     failures: int, reason: Reason, *, num_timeouts: int = 0, champion: bool = False
 ) -> int:
-    """Failures that count against an entry after an evaluation that failed.
+    """Return the failures that count against an entry after a failed evaluation.
 
     Args:
-        num_timeouts: Rounds since it was last scored that ended by ``timeout`` for it, without
-            this one.
-        champion: It held the crown before the round. It was scored well then, so time alone does
-            not end it before it has run out ``MAX_CHAMPION_TIMEOUTS`` times in a row.
+        num_timeouts: Number of earlier rounds since its last score that ended with ``timeout``.
+        champion: It held the crown before the round. It was scored well in the past, so timeouts
+            alone do not remove it before ``MAX_CHAMPION_TIMEOUTS`` of them in a row.
     """
     if reason.blame is not Blame.MINER:
         return failures
@@ -165,23 +168,23 @@ def failures_after(
 
 
 def missed_round(submission: Submission) -> Submission:
-    """The submission after a round in which its repository could not be read."""
+    """Return the submission after a round in which its repository could not be read."""
     return replace(submission, missed_rounds=submission.missed_rounds + 1)
 
 
 def attended_round(submission: Submission) -> Submission:
-    """The submission after a round at whose sync block its repository could be read."""
+    """Return the submission after a round at whose sync block its repository could be read."""
     return replace(submission, missed_rounds=0)
 
 
 def restart_clock(submission: Submission, seen_public: Block, *, held: bool = False) -> Submission:
-    """The submission whose repository is seen public at a block.
+    """Return the submission after its repository was seen public at a block.
 
-    After ``MAX_MISSED_ROUNDS`` its age counts from here, and with it its evidence: who publishes
-    when the samples suit him waits the whole delay again (attack 41). One that is held was scored
-    in those rounds all the same; it restarts after one more, from which it was left out. Before
-    that nothing changes; only ``attended_round`` forgives a missed round, not a glimpse between
-    two rounds.
+    After ``MAX_MISSED_ROUNDS`` missed rounds, its age and evidence count from this block: a miner
+    that publishes when the samples suit it waits the whole delay again (attack 41). A held
+    submission was scored in those rounds anyway; it restarts after one more missed round, in which
+    it was not scored. Before that nothing changes: only ``attended_round`` forgives a missed
+    round, not a repository that is public between two rounds.
     """
     if submission.missed_rounds < MAX_MISSED_ROUNDS + held:
         return submission
@@ -194,7 +197,7 @@ def _inactive(detail: str) -> Judgement:
 
 
 def _spent(submission: Submission) -> Judgement | None:
-    """Refused, failed or beaten for good."""
+    """Judge a submission that was refused, failed or beaten permanently."""
     if submission.failures >= MAX_FAILURES:
         return Judgement(
             verdict=Verdict.FAILED,
@@ -215,7 +218,7 @@ def _spent(submission: Submission) -> Judgement | None:
 
 
 def _outside(submission: Submission, schedule: Schedule, metagraph: Metagraph) -> Judgement | None:
-    """Committed for a competition that did not run, or by no member of the subnet."""
+    """Judge a commitment to a competition that did not run, or by a hotkey outside the subnet."""
     commitment = submission.commitment
     if schedule.competition(commitment.competition, commitment.block) is None:
         return _inactive(
@@ -249,7 +252,7 @@ def _repeats(submission: Submission) -> Judgement | None:
 
 
 def _breaks_limits(submission: Submission, competition: Competition) -> Judgement | None:
-    """The limits at the sync block, which may be others than when the model was fetched."""
+    """Judge the model by the limits at the sync block; they may have changed since its fetch."""
     if submission.artifact is None:
         return None
     broken = violations(ModelFacts.of(submission.artifact), competition.constraints)

@@ -1,8 +1,8 @@
-"""What a base model's licence means for a miner who publishes a model made from it.
+"""Meaning of a base model's licence for a miner that publishes a model made from it.
 
-A hint and no legal advice: identifiers are those of Hugging Face's model cards, written by
-whoever uploaded the model. A miner is paid for what he publishes, so a licence that keeps
-commerce out forbids it as one does that keeps changed copies out.
+This is a hint, not legal advice. The identifiers are from Hugging Face's model cards, written
+by the uploader of the model. Miners are paid for the models they publish. So a licence that
+excludes commercial use forbids it, and so does one that excludes modified copies.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-# https://huggingface.co/docs/hub/repositories-licenses, but for those that ask for care.
+# https://huggingface.co/docs/hub/repositories-licenses, except those with special terms.
 _OPEN = frozenset(
     {
         *("afl-3.0", "apache-2.0", "artistic-2.0", "bsd", "bsd-2-clause", "bsd-3-clause"),
@@ -20,7 +20,7 @@ _OPEN = frozenset(
         "zlib",
     }
 )
-# Creative Commons' "nc" and "nd" as parts of a name, and licences for research alone.
+# Creative Commons' "nc" and "nd" as parts of a name, and licences for research only.
 _FORBIDDING = re.compile(
     r"(?:^|-)(?:nc|nd)(?:-|$)|non-?commercial|no-?derivative|research"
     r"|^(?:apple-amlr|c-uda|deepfloyd-if-license|lgpl-lr)$",
@@ -29,15 +29,15 @@ _README_LICENCE = re.compile(r"""^license:\s*["']?([^\s"'#]+)""", re.MULTILINE)
 
 
 class Terms(StrEnum):
-    """What is known of a licence."""
+    """Class of a licence."""
 
-    OPEN = "open"  # changed copies may be published and sold
+    OPEN = "open"  # modified copies may be published and sold
     FORBIDDING = "forbidding"  # they may not
-    UNKNOWN = "unknown"  # none is named, or one with terms of its own
+    UNKNOWN = "unknown"  # no licence is named, or one with its own terms
 
 
 def terms_of(licence: str | None) -> Terms:
-    """What a model card's identifier means, whatever its case."""
+    """Return the class of a model card's licence identifier; its case does not matter."""
     name = (licence or "").strip().lower()
     if name in _OPEN:
         return Terms.OPEN
@@ -45,7 +45,7 @@ def terms_of(licence: str | None) -> Terms:
 
 
 def licence_in_readme(text: str) -> str | None:
-    """The identifier in the header of a model card, between two lines of dashes."""
+    """Return the identifier in the header of a model card, between two lines of dashes."""
     if not text.startswith("---"):
         return None
     header, _, _ = text.removeprefix("---").partition("\n---")

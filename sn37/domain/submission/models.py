@@ -1,4 +1,4 @@
-"""Models as the subnet knows them: a pointer with a hash, and verified files on disk."""
+"""Models: a pointer with a hash, and verified files on disk."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArtifact:
-    """A model on local disk whose files have been checked against its commitment."""
+    """A model on local disk whose files were checked against its commitment."""
 
     ref: ModelRef
-    path: PurePath  # folder that holds the admitted files and nothing else
+    path: PurePath  # folder with the admitted files only
     size_bytes: int
     parameters: int
     architecture: str
     content_digest: Digest  # the model hash that the commitment binds, base64 sha256
-    tensor_digest: Digest  # hex BLAKE3 over the tensors, whatever the files are called
+    tensor_digest: Digest  # hex BLAKE3 over the tensors; file names do not matter
 
 
 class Availability(StrEnum):
-    """Whether the public can read a repository at the committed revision."""
+    """Public access to a repository at the committed revision."""
 
     PUBLIC = "public"
-    PRIVATE = "private"  # hosts do not tell a private repository from a missing one
+    PRIVATE = "private"  # or missing: hosts give the same answer for both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A model on disk. Until it is complete it counts with what has come so far."""
+    """A model on disk. Until it is complete, its size is that of the files so far."""
 
     size_bytes: int
     complete: bool
@@ -49,7 +49,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What a store's cache holds, and the room that is left."""
+    """Content of a store's cache, and the free space."""
 
     held: Mapping[ModelRef, Held]
     other_bytes: int  # of models that were not asked about

@@ -1,4 +1,4 @@
-"""What is known of a commitment, and what became of it in a round."""
+"""State of a commitment, and its verdict in a round."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from sn37.domain.submission.models import ModelArtifact
 
 
 class Verdict(StrEnum):
-    """What became of an entry in a round."""
+    """Verdict on an entry in a round."""
 
     SCORED = "scored"  # on all samples, or raced out
     DUPLICATE = "duplicate"
-    REJECTED = "rejected"  # breaks a rule, or has lost for good
+    REJECTED = "rejected"  # breaks a rule, or has lost permanently
     WAITING = "waiting"  # may be scored in a later round
-    FAILED = "failed"  # could not be scored, by its own fault or ours
+    FAILED = "failed"  # could not be scored, by its own or the validator's fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One commitment and what is known of its model, independent of rounds."""
+    """One commitment and the facts about its model, independent of rounds."""
 
     commitment: Commitment
-    clock_block: Block  # its age counts from here: its block, or where it was first seen public
+    clock_block: Block  # its age counts from here: its own block, or when first seen public
     artifact: ModelArtifact | None = None  # once fetched and verified
-    rejection: Reason | None = None  # for good
-    detail: str = ""  # what exactly, for the miner
+    rejection: Reason | None = None  # permanent
+    detail: str = ""  # what exactly is wrong, for the miner
     duplicate_of: EntryKey | None = None
     failures: int = 0  # evaluations that failed by the model's fault, since it was last scored
     missed_rounds: int = 0  # rounds missed because its repository could not be read

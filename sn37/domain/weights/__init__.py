@@ -1,1 +1,1 @@
-"""From winners to shares of the emission."""
+"""Standings and shares of the emission."""

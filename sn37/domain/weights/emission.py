@@ -1,4 +1,4 @@
-"""Splitting the subnet's emission between competitions and their winners."""
+"""Split of the subnet's emission between competitions and their winners."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def split_emission(
     *,
     burn: Hotkey | None = None,
 ) -> WeightVector:
-    """Each competition's share of the emission times its standings, summed by hotkey.
+    """Return each competition's share of the emission times its standings, summed by hotkey.
 
     Example: shares 0.7 and 0.3, A holds the first competition, A and B half of the second
-    each: A gets 0.85, B 0.15. A competition without standings gives its share to ``burn``,
-    or without one to the other competitions in proportion. Standings are scaled to sum 1.
+    each: A gets 0.85, B 0.15. A competition without standings gives its share to ``burn``, or
+    if that is not set, to the other competitions in proportion. Standings are scaled to sum 1.
     Sums are exactly rounded, so the order of the mappings does not matter.
 
     Raises:
-        ValueError: Nobody can be paid: no competition with a share has standings and nothing
-            is to be burned; or a number is negative or not finite.
+        ValueError: No hotkey can be paid, because no competition with a share has standings and
+            ``burn`` is not set; or a number is negative or not finite.
     """
     for number in (*shares.values(), *(w for s in standings.values() for w in s.values())):
         if not (math.isfinite(number) and number >= 0):
@@ -44,6 +44,6 @@ def split_emission(
 
 
 def _scaled(standing: Mapping[Hotkey, float]) -> Mapping[Hotkey, float]:
-    """The standing scaled to sum 1; empty when it has no weight at all."""
+    """Return the standing scaled to sum 1; empty if it has no weight at all."""
     mass = math.fsum(standing.values())
     return {hotkey: weight / mass for hotkey, weight in standing.items()} if mass > 0 else {}

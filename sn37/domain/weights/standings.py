@@ -1,4 +1,4 @@
-"""Standings: who holds a competition, over the last rounds. A pure function of records."""
+"""Standings: each hotkey's share of a competition over the last rounds, a pure function."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, RoundTiming, StandingsRule
 
-# 0.9 to the power of the age, and 0.18, as exact numbers: pow() differs in its last bit
-# between machines, and validators with the same rounds must agree exactly.
+# Exact numbers: pow() differs in its last bit between machines, and validators with the same
+# rounds must agree exactly. A round weighs DECAY to the power of its age.
 DECAY = Fraction(9, 10)  # a round five rounds old weighs 0.59 of the newest
 THRESHOLD = Fraction(18, 100)  # smaller shares are dropped: one lucky round is 0.11
 
@@ -22,10 +22,10 @@ def standings(
     timing: RoundTiming,
     rule: StandingsRule = StandingsRule.WINDOW,
 ) -> Mapping[Hotkey, float]:
-    """Each hotkey's share of one competition; they sum to 1, or there are none.
+    """Return each hotkey's share of one competition; the shares sum to 1, or there are none.
 
-    Only the last ``WINDOW_ROUNDS`` sync rounds count, whatever the rule, so that validators
-    which started at different times agree. Rounds sat out are left out. When nobody reaches
+    Under every rule only the last ``WINDOW_ROUNDS`` sync rounds count, so that validators
+    which started at different times agree. Rounds sat out do not count. If no share reaches
     the threshold, the largest shares stay.
 
     Raises:
@@ -42,8 +42,10 @@ def standings(
 
 
 def _weighted_mean(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
-    """A round weighs ``DECAY`` to the power of its age in sync rounds, so a gap is a gap for
-    everyone; one without a champion weighs nothing."""
+    """Weigh each round by ``DECAY`` to the power of its age in sync rounds.
+
+    So a gap has the same effect for all validators. A round without a champion has no weight.
+    """
     weights: dict[Hotkey, Fraction] = {}
     for round_, age in judged:
         if round_.winner is not None:
@@ -52,10 +54,10 @@ def _weighted_mean(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fr
 
 
 def _moving_average(judged: Sequence[tuple[RoundResult, int]]) -> dict[Hotkey, Fraction]:
-    """0.9 of the average so far and 0.1 of each further round, the first one taken whole.
+    """Average as existing validators do, by uid (docs/protocol.md).
 
-    As existing validators keep it by uid (docs/protocol.md): ages do not count, and a round
-    without a champion leaves 0.9 of every weight.
+    The first round counts fully. Each further round takes 0.9 of the average so far and 0.1 of
+    the round. Ages do not count, and a round without a champion leaves 0.9 of every weight.
     """
     weights: dict[Hotkey, Fraction] = {}
     for number, (round_, _) in enumerate(sorted(judged, key=lambda r: r[0].key.sync_block)):
@@ -80,16 +82,16 @@ def warm_up_left(
     is_cold: bool = False,
     num_before: int = 0,
 ) -> int:
-    """How many more rounds must be judged before weights are set on their ground.
+    """Return how many more rounds must be judged before weights are set from them.
 
-    Until then the weights already on chain are kept. A validator that was away for longer
-    than the window warms up again. One that was there and sat rounds out for want of data does
-    not, so that nobody keeps old weights on chain by withholding rows: its competition may have
-    no standings then, see ``emission.split_emission``.
+    Until then the weights on chain stay. A validator that was away for longer than the window
+    warms up again. A validator that was running and sat rounds out because of missing data does
+    not. Otherwise anyone could keep old weights on chain by withholding rows. Its competition may
+    have no standings then, see ``emission.split_emission``.
 
     Args:
-        is_cold: It began without the others' evidence, in a competition that ran already.
-        num_before: Judged rounds before these, all of them older than the window.
+        is_cold: It started without the others' evidence, in a competition that was running.
+        num_before: Number of judged rounds before ``rounds``, all older than the window.
 
     Raises:
         ValueError: As ``standings``.
@@ -108,7 +110,7 @@ def warm_up_left(
 def _window(
     rounds: Sequence[RoundResult], timing: RoundTiming
 ) -> tuple[tuple[RoundResult, int], ...]:
-    """The rounds young enough to count, with their age in sync rounds."""
+    """Return the rounds that are young enough to count, with their age in sync rounds."""
     keys = {r.key for r in rounds}
     if len(keys) != len(rounds) or len({k.competition for k in keys}) > 1:
         raise ValueError("standings need distinct rounds of one competition")

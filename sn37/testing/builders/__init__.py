@@ -1,4 +1,4 @@
-"""Valid values of the domain with one call; every argument has a default."""
+"""Builders of valid domain values; every argument has a default."""
 
 from sn37.testing.builders.competitions import (
     a_block_ref,

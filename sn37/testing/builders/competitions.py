@@ -24,7 +24,7 @@ from sn37.testing.builders.models import a_revision, some_constraints
 
 
 def a_block_ref(number: int = 1000) -> BlockRef:
-    """The block as ``FakeChain`` has it: its hash depends on its number only."""
+    """Return a block of ``FakeChain``; its hash depends on its number only."""
     return BlockRef(Block(number), "0x" + sha256(f"block {number}".encode()).hexdigest())
 
 
@@ -50,7 +50,7 @@ def a_neuron(
 
 
 def a_metagraph(*hotkeys: str, at: int = 1000) -> Metagraph:
-    """Plain neurons with these hotkeys, at uids 0, 1, ..."""
+    """Return a metagraph of plain neurons with these hotkeys, at uids 0, 1, ..."""
     return Metagraph(
         at=a_block_ref(at), neurons=tuple(a_neuron(h, uid=uid) for uid, h in enumerate(hotkeys))
     )

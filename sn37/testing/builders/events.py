@@ -50,7 +50,7 @@ from sn37.testing.builders.rounds import (
 
 
 def every_event() -> tuple[Event, ...]:
-    """One event of each class, in the order of a round that goes well, then the rest."""
+    """Return one event of each class: first those of a normal round in order, then the rest."""
     key, round_, task = an_entry_key(), a_round_key(), TaskName("text")
     return (
         SetUpAdvanced(what="base model", done=1, total=3),

@@ -23,17 +23,17 @@ ARCHITECTURE = "LlamaForCausalLM"
 
 
 def hex_digest(text: str) -> Digest:
-    """Hex sha256 of ``text``, where a value needs some digest."""
+    """Return the hex sha256 of ``text``, for values that need any digest."""
     return Digest(sha256(text.encode()).hexdigest())
 
 
 def base64_digest(text: str) -> Digest:
-    """Base64 sha256 of ``text``: 44 characters."""
+    """Return the base64 sha256 of ``text``: 44 characters."""
     return Digest(b64encode(sha256(text.encode()).digest()).decode())
 
 
 def a_revision(text: str = "first") -> str:
-    """40 hex characters that depend on ``text`` only."""
+    """Return 40 hex characters that depend on ``text`` only."""
     return sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -60,7 +60,7 @@ def a_commitment(
     model: ModelRef | None = None,
     format: CommitmentFormat = CommitmentFormat.V2,  # noqa: A002 - the field's name
 ) -> Commitment:
-    """By default of a repository named after the hotkey, at a revision of its own."""
+    """Return a commitment, by default to a repository named after the hotkey."""
     if model is None:
         model = a_model_ref(
             repo=f"{hotkey}/model",
@@ -124,7 +124,7 @@ def an_artifact(
     content_digest: str | None = None,
     tensor_digest: str | None = None,
 ) -> ModelArtifact:
-    """By default with tensors that no other revision has."""
+    """Return a model, by default with tensors that no other revision has."""
     if ref is None:
         ref = (commitment or a_commitment()).model
     return ModelArtifact(
@@ -154,7 +154,7 @@ def a_submission(
     missed_rounds: int = 0,
     retired: bool = False,
 ) -> Submission:
-    """Seen and not yet fetched, unless an artifact is given."""
+    """Return a submission that is not fetched yet, unless an artifact is given."""
     commitment = a_commitment() if commitment is None else commitment
     return Submission(
         commitment=commitment,

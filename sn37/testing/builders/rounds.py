@@ -1,4 +1,4 @@
-"""Builders: scoring jobs, rounds, receipts and what a validator remembers."""
+"""Builders: scoring jobs, rounds, receipts and recorded state."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def losses(
     tokens: int | None = None,
     seconds: float = 0.5,
 ) -> BlockLosses:
-    """A block of losses; sixteen times 1.0 when no value is given."""
+    """Return a block of losses; sixteen times 1.0 when no value is given."""
     values = values or (1.0,) * 16
     return BlockLosses(
         block=SampleBlock(_TaskName(task), first, first + len(values)),
@@ -114,7 +114,7 @@ def a_round_plan(
     listed: tuple[EntryResult, ...] = (),
     premises: Premises | None = None,
 ) -> RoundPlan:
-    """By default one entry, one task, no champion yet."""
+    """Return a plan, by default with one entry, one task and no champion yet."""
     key = key or a_round_key()
     if entries is None:
         entries = (champion or an_entry_key(),)
@@ -158,7 +158,7 @@ def an_entry_result(
     score: float | None = 1.0,
     num_samples: int = 32,
 ) -> EntryResult:
-    """Scored, with one task that makes up the whole score; other verdicts have no score."""
+    """Return a result scored on one task; results with other verdicts have no score."""
     key = key or an_entry_key()
     scored = score is not None and verdict is Verdict.SCORED
     return EntryResult(
@@ -182,7 +182,7 @@ def a_round_result(
     entries: tuple[EntryResult, ...] | None = None,
     skipped: Reason | None = None,
 ) -> RoundResult:
-    """Won by its only entry; a skipped round has neither entries nor a manifest."""
+    """Return a round that its only entry won, or a skipped one without entries or manifest."""
     key = key or a_round_key()
     sync = sync or a_block_ref(key.sync_block)
     if skipped is not None:
@@ -206,7 +206,7 @@ def a_receipt(
     manifest: Mapping[_TaskName, tuple[tuple[str, Digest], ...]] | None = None,
     losses: Mapping[_TaskName, tuple[float, ...]] | None = None,
 ) -> Receipt:
-    """Of two samples of one task by default, scored on some device."""
+    """Return a receipt, by default of two samples of one task."""
     key = key or a_round_key()
     text = _TaskName("text")
     manifest = manifest or {
@@ -229,7 +229,7 @@ def a_receipt(
 
 
 def a_signed_receipt(text: str = "first", *, hotkey: str = "validator") -> SignedReceipt:
-    """Some document under a signature of the right length, which verifies nowhere."""
+    """Return a document with a signature of the right length that never verifies."""
     return SignedReceipt(
         document=canonical_json({"version": 1, "text": text}),
         hotkey=Hotkey(hotkey),
@@ -238,7 +238,7 @@ def a_signed_receipt(text: str = "first", *, hotkey: str = "validator") -> Signe
 
 
 def some_weights(shares: Mapping[str, float] | None = None) -> WeightVector:
-    """All to alice by default."""
+    """Return weights, by default all for alice."""
     return WeightVector({Hotkey(h): s for h, s in (shares or {"alice": 1.0}).items()})
 
 
@@ -271,7 +271,7 @@ def a_beginning(
 
 
 def a_round_record(key: RoundKey | None = None) -> RoundRecord:
-    """A finished round with one scored entry, as another validator published it."""
+    """Return a finished round with one scored entry, as another validator published it."""
     key = key or a_round_key()
     entry = an_entry_key()
     plan = a_round_plan(key, champion=entry, draws=())

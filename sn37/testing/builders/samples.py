@@ -1,4 +1,4 @@
-"""Builders: samples, pools and the requests for them."""
+"""Builders: samples, pools and requests for pools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SECONDS = 12  # between two blocks
 
 
 def time_of(block: int) -> datetime:
-    """Chain time of a block on ``FakeChain``."""
+    """Return the chain time of a block on ``FakeChain``."""
     return CHAIN_START + timedelta(seconds=_SECONDS * Block(block))
 
 
@@ -48,7 +48,7 @@ def some_samples(
     every_s: float = 1.0,
     signers: tuple[str, ...] = (),
 ) -> tuple[Sample, ...]:
-    """Distinct samples ordered by row id; with ``since``, one every ``every_s`` seconds."""
+    """Return distinct samples ordered by row id; with ``since``, one every ``every_s`` seconds."""
     return tuple(
         a_sample(
             f"{prefix}-{n:05d}",
@@ -60,12 +60,12 @@ def some_samples(
 
 
 def a_pool(*samples: Sample, count: int = 32) -> Pool:
-    """These samples, or ``count`` of them."""
+    """Return a pool of these samples, or of ``count`` samples if none are given."""
     return Pool(samples or some_samples(count))
 
 
 def a_window(*, since: datetime = CHAIN_START, until: datetime | None = None) -> TimeWindow:
-    """One hour by default."""
+    """Return a window, by default of one hour."""
     return TimeWindow(since=since, until=until or since + timedelta(hours=1))
 
 

@@ -1,4 +1,4 @@
-"""In-memory ports for tests. Each one passes the contract of the port it stands in for."""
+"""In-memory ports for tests. Each one passes the contract of its port."""
 
 from sn37.testing.fakes.chain import FakeChain, FakeSigner, fake_signature
 from sn37.testing.fakes.clock import FakeClock

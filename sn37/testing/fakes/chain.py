@@ -1,4 +1,4 @@
-"""A chain in memory whose head is moved by hand, and a key that signs for tests."""
+"""Chain in memory whose head the test moves, and a signer for tests."""
 
 from __future__ import annotations
 
@@ -30,54 +30,54 @@ MAX_COMMITMENT_BYTES = 128
 
 @dataclass(slots=True)
 class FakeChain:
-    """Blocks with members, commitments and weights; older blocks stay readable.
+    """Chain with members, commitments and weights; older blocks stay readable.
 
-    ``blocks`` yields the head and then each later one as ``advance`` makes it; with
-    ``waits=False``, or after ``stop``, it ends when it has caught up.
+    ``blocks`` yields the head and then each later block as ``advance`` makes it. With
+    ``waits=False``, or after ``stop``, it ends once it has yielded the head.
     """
 
     number: Block = field(default_factory=lambda: Block(1000))
     netuid: Netuid = field(default_factory=lambda: Netuid(37))
-    hotkey: Hotkey = field(default_factory=lambda: Hotkey("validator"))  # that signs
+    hotkey: Hotkey = field(default_factory=lambda: Hotkey("validator"))  # the signer's
     waits: bool = True
     failures: list[Exception] = field(default_factory=list)  # raised once each
     records: list[Commitment | MalformedCommitment] = field(default_factory=list)
     submitted: list[WeightVector] = field(default_factory=list)  # as they took effect
     expected: list[str] = field(default_factory=list)  # extrinsics taken over
     texts: list[tuple[BlockRef, str]] = field(default_factory=list)  # written by ``commit``
-    seals: list[datetime | None] = field(default_factory=list)  # of ``texts``, one each
+    seals: list[datetime | None] = field(default_factory=list)  # reveal times of ``texts``
     rate_limit_blocks: int = 1  # between two commitments
-    registered: bool = True  # whether ``quote`` says so of ``hotkey``
-    weights_version: int = 0  # least version key that the subnet takes
+    registered: bool = True  # what ``quote`` reports for ``hotkey``
+    weights_version: int = 0  # lowest version key that the subnet accepts
     _members: dict[Netuid, list[tuple[Block, tuple[Neuron, ...]]]] = field(default_factory=dict)
     _sent: list[tuple[Block, str]] = field(default_factory=list)  # block and id of weights
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def advance(self, num_blocks: int = 1) -> None:
-        """Move the head by so many blocks and wake whoever waits for one."""
+        """Move the head by ``num_blocks`` blocks and wake all iterators that wait for one."""
         self.number = Block(self.number + num_blocks)
         self._wake()
 
     def stop(self) -> None:
-        """Let every ``blocks`` end once it has caught up."""
+        """Make every ``blocks`` iterator end once it has yielded the head."""
         self.waits = False
         self._wake()
 
     def set_members(self, *neurons: Neuron, since: int = 0, netuid: int | None = None) -> None:
-        """The subnet's neurons from a block on, until the next call for a later block."""
+        """Set the subnet's neurons from block ``since`` on, until a call for a later block."""
         history = self._members.setdefault(Netuid(self.netuid if netuid is None else netuid), [])
         history.append((Block(since), tuple(sorted(neurons, key=lambda n: n.uid))))
         history.sort(key=lambda change: change[0])
 
     def add(self, *records: Commitment | MalformedCommitment) -> None:
-        """Put records on chain at their own block; unknown hotkeys are registered at block 0."""
+        """Put records on chain at their own blocks; register unknown hotkeys at block 0."""
         for record in records:
             self.records.append(record)
             self._register(record.hotkey)
 
     @property
     def has_members(self) -> bool:
-        """Whether anybody was ever registered on this subnet."""
+        """True if any hotkey was ever registered on this subnet."""
         return bool(self._members.get(self.netuid))
 
     async def head(self) -> BlockRef:
@@ -160,7 +160,7 @@ class FakeChain:
                 return
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """Include ``text`` in the next block; ``texts`` keeps it, ``seals`` when it opens."""
+        """Include ``text`` in the next block; record it in ``texts`` and ``seals``."""
         quote = await self.quote(text, reveal_at=reveal_at)
         if quote.blocks_left:
             raise CommitmentRefused(f"not before block {quote.due}", code="RateLimited")
@@ -222,7 +222,7 @@ class FakeChain:
 
 @dataclass(slots=True)
 class FakeSigner:
-    """Signs with a hash that only ``verifies`` accepts; no key is involved."""
+    """Signer without a key: its signature is a hash, see ``fake_signature``."""
 
     hotkey: Hotkey = field(default_factory=lambda: Hotkey("validator"))
     signed: list[bytes] = field(default_factory=list)
@@ -233,7 +233,7 @@ class FakeSigner:
 
 
 def fake_signature(hotkey: Hotkey, message: bytes) -> bytes:
-    """What ``FakeSigner`` of ``hotkey`` signs ``message`` with: 64 bytes."""
+    """Return the 64-byte signature of ``FakeSigner`` with ``hotkey`` for ``message``."""
     return sha512(hotkey.encode() + b"\0" + message).digest()
 
 

@@ -1,4 +1,4 @@
-"""A clock that jumps instead of sleeping."""
+"""Clock that jumps instead of sleeping."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FakeClock:
-    """Time that passes only by sleeping, in the order of the sleepers' deadlines.
+    """Clock whose time passes only by sleeping, in the order of the sleepers' deadlines.
 
-    Of several concurrent sleepers the one that is due first wakes first, at its time, as on
-    a real clock; nobody waits for real.
+    Of several concurrent sleepers the one with the earliest deadline wakes first, at its
+    deadline, as with a real clock. No real time passes.
     """
 
     elapsed: float = 0.0  # seconds since the start; tests may set it
@@ -44,7 +44,7 @@ class FakeClock:
         heapq.heappush(self._due, mine)
         try:
             while True:
-                await asyncio.sleep(0)  # whoever runs now may ask for an earlier time
+                await asyncio.sleep(0)  # another task may now sleep until an earlier time
                 if self._due[0] == mine:
                     break
             self.elapsed = max(self.elapsed, mine[0])

@@ -1,4 +1,4 @@
-"""Sources of samples in memory."""
+"""Sources of samples and a plug-in, all in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FakeLiveDataset:
-    """Rows that tests add; one a minute from ``CHAIN_START`` on by default."""
+    """Live source of rows that tests add; by default one a minute from ``CHAIN_START`` on."""
 
     rows: list[Sample] = field(
         default_factory=lambda: list(some_samples(100, since=CHAIN_START, every_s=60))
@@ -43,7 +43,7 @@ class FakeLiveDataset:
 
 @dataclass(slots=True)
 class FakeStaticDataset:
-    """Rows of which a seed draws some, each by its keyed hash."""
+    """Static source; a draw ranks its rows by a hash keyed with the seed."""
 
     rows: tuple[Sample, ...] = field(default_factory=lambda: some_samples(1000))
     failures: list[Exception] = field(default_factory=list)  # raised once each
@@ -64,7 +64,7 @@ class FakeStaticDataset:
 
 @dataclass(slots=True)
 class FakePlugin:
-    """Opens one given source; takes the parameters in ``known`` only."""
+    """Plug-in that opens one given source; accepts only the parameters in ``known``."""
 
     source: FakeLiveDataset | FakeStaticDataset = field(default_factory=FakeStaticDataset)
     known: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What a state store in memory holds, and its tests change."""
+"""Content of a state store in memory, which tests may change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sn37.domain.submission.submission import Submission
 
 @dataclass(slots=True)
 class Memory:
-    """What outlives a ``FakeStateStore``."""
+    """State that survives a restart of a ``FakeStateStore``."""
 
     submissions: dict[EntryKey, Submission] = field(default_factory=dict)
     pools: dict[RoundKey, dict[TaskName, Pool]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A model host in memory, for validators and for miners."""
+"""Model host in memory, for validators and for miners."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ ALLOWED_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja
 
 @dataclass(slots=True)
 class FakeModelStore:
-    """Revisions that tests publish; what is private or unknown is not public.
+    """Store of revisions that tests publish; private and unknown ones are not public.
 
-    ``rejections`` gives a revision the fault that a look at its files would show.
+    ``rejections`` sets the fault that an inspection of a revision's files finds.
     """
 
     failures: list[Exception] = field(default_factory=list)  # raised once each
-    outages: dict[str, int] = field(default_factory=dict)  # by repository: fetches not answered
+    outages: dict[str, int] = field(default_factory=dict)  # by repository: fetches that fail
     rejections: dict[str, Reason] = field(default_factory=dict)  # by revision
     private: set[str] = field(default_factory=set)  # repositories
     cached: dict[tuple[Hotkey, ModelRef], ModelArtifact] = field(default_factory=dict)
     downloads: list[ModelRef] = field(default_factory=list)  # each fetch that asked the host
-    max_models: int | None = None  # that the disk has room for
+    max_models: int | None = None  # number of models that fit on disk
     quota_bytes: int | None = None
     slow: set[str] = field(default_factory=set)  # repositories whose transfer never ends
-    bases: dict[str, ModelArtifact] = field(default_factory=dict)  # here, by repository
+    bases: dict[str, ModelArtifact] = field(default_factory=dict)  # on disk, by repository
     base_failures: list[Exception] = field(default_factory=list)  # raised once each
-    most_bytes: int = 0  # that were cached at one time
+    most_bytes: int = 0  # peak size of the cache
     _published: dict[tuple[str, str], tuple[Hotkey, ModelArtifact]] = field(default_factory=dict)
 
     def publish(
@@ -155,10 +155,10 @@ def _digest(folder: PurePath, max_bytes: int) -> str:
 
 @dataclass(slots=True)
 class FakePublisher:
-    """Repositories that remember the last upload and whether they are public."""
+    """Publisher that remembers each repository's last upload and whether it is public."""
 
     failures: list[Exception] = field(default_factory=list)  # raised once each
-    uploads: dict[str, tuple[str, ModelHashes]] = field(default_factory=dict)  # and revision
+    uploads: dict[str, tuple[str, ModelHashes]] = field(default_factory=dict)  # by repository
     public: set[str] = field(default_factory=set)
 
     async def upload(

@@ -1,4 +1,4 @@
-"""A scorer whose losses are a function that the test chooses."""
+"""Scorer whose losses are a function that the test chooses."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ ControlFunction = Callable[[ModelArtifact, Control], float]  # bits
 
 
 def hashed_loss(artifact: ModelArtifact, sample: Sample) -> float:
-    """A loss in [1, 3) that differs by model and sample, without meaning."""
+    """Return an arbitrary loss in [1, 3) that depends on model and sample only."""
     text = f"{artifact.tensor_digest} {sample.content_hash}"
     return 1 + 2 * int.from_bytes(sha256(text.encode()).digest()[:6]) / 2**48
 
 
 def honest_bits(artifact: ModelArtifact, control: Control) -> float:
-    """What a control costs a model that has learned a language: a quarter more than was drawn."""
+    """Return the loss on a control of an honest model: a quarter more bits than its entropy."""
     return 1.25 * control.entropy_bits + 8
 
 
 @dataclass(slots=True)
 class FakeScorer:
-    """Yields ``loss(model, sample)`` for every block of the job.
+    """Scorer that yields ``loss(model, sample)`` for every block of the job.
 
-    A failure is raised instead of block number ``fail_after`` (counted in each run from 0).
-    A model whose repository is in ``slow`` yields so many blocks and then nothing until the next
-    block's time is up; one in ``hangs`` uses up a stage before the first. With a ``gate``, every
-    block waits until the test has released it.
+    Failures are raised in place of block number ``fail_after`` (counted in each run from 0).
+    A model whose repository is in ``slow`` yields that many blocks and then times out. A model
+    in ``hangs`` times out in that stage, before the first block. With a ``gate``, every block
+    waits until the test releases it.
     """
 
     loss: LossFunction = hashed_loss
@@ -58,10 +58,10 @@ class FakeScorer:
     hangs: dict[str, Stage] = field(default_factory=dict)  # by repository
     seconds: dict[str, float] = field(default_factory=dict)  # by repository, of each block
     gate: asyncio.Semaphore | None = None
-    jobs: list[ScoringJob] = field(default_factory=list)  # in the order they were begun
+    jobs: list[ScoringJob] = field(default_factory=list)  # in the order of their start
     scored: list[tuple[str, BlockLosses]] = field(default_factory=list)  # repository, block
     opinions: list[ScoringJob] = field(default_factory=list)  # jobs of the second implementation
-    hints: list[ModelArtifact] = field(default_factory=list)  # what to read ahead
+    hints: list[ModelArtifact] = field(default_factory=list)  # models to read ahead
     num_running: int = 0
 
     async def score(self, job: ScoringJob) -> AsyncGenerator[BlockLosses, None]:
@@ -117,7 +117,7 @@ class FakeScorer:
         repo = job.artifact.ref.repo
         if self.gate is not None:
             await self.gate.acquire()
-        await asyncio.sleep(0)  # others get a turn between two blocks, as with a real device
+        await asyncio.sleep(0)  # other tasks run between two blocks, as with a real device
         if position == self.fail_after:
             if self.failures:
                 raise self.failures.pop(0)

@@ -1,4 +1,4 @@
-"""A state store in memory. Make another over the same ``memory`` to play a restart."""
+"""State store in memory. To simulate a restart, make another over the same ``memory``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FakeStateStore:
-    """Keeps everything in ``memory``; a failure leaves it as it was."""
+    """Store that keeps everything in ``memory``; a failure leaves it unchanged."""
 
     memory: Memory = field(default_factory=Memory)
     failures: list[Exception] = field(default_factory=list)  # raised once each
@@ -69,7 +69,7 @@ class FakeStateStore:
     async def freeze_pools(self, round_: RoundKey, pools: Mapping[TaskName, Pool]) -> None:
         self._check()
         if round_ in self.memory.plans or round_ in self.memory.results:
-            raise ValueError(f"{round_} was opened already, its pools are fixed")
+            raise ValueError(f"{round_} is already open or finished; its pools cannot change")
         self.memory.pools[round_] = dict(pools)
 
     async def pools(self, round_: RoundKey) -> Mapping[TaskName, Pool]:
@@ -228,7 +228,7 @@ class FakeStateStore:
         self._check()
         m = self.memory
         if m.beginning is not None or m.plans or m.results:
-            raise ValueError("there are rounds already, or a beginning")
+            raise ValueError("the state already has rounds or a beginning")
         for record in rounds:
             self._take_over(record)
         self._save(submissions)

@@ -1,4 +1,4 @@
-"""A sink that keeps what it is told."""
+"""Event sink that keeps all events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _E = TypeVar("_E", bound=Event)
 
 @dataclass(slots=True)
 class RecordingSink:
-    """Keeps every event in the order of arrival."""
+    """Sink that keeps every event in the order of arrival."""
 
     events: list[Event] = field(default_factory=list)
 
@@ -23,7 +23,7 @@ class RecordingSink:
         self.events.append(event)
 
     def of(self, kind: type[_E]) -> list[_E]:
-        """The events of one class, in the order of arrival."""
+        """Return the events of one class, in the order of arrival."""
         return [e for e in self.events if isinstance(e, kind)]
 
 

@@ -199,7 +199,7 @@ class TestWeights:
         world.chain.failures = [ChainUnavailable("state discarded")]
         await world.at(380)
         (caution,) = world.sink.of(Cautioned)
-        assert "of block 360 count is not known: state discarded" in caution.advice
+        assert "unknown whether those of block 360 count: state discarded" in caution.advice
 
     async def test_weights_that_did_not_land_are_sent_after_a_restart(self) -> None:
         world = Submission(finished(360))

@@ -314,10 +314,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "another version": (edited(lambda d: d.update(version=3)), "as this version writes them"),
     "the first rule": (edited(lambda d: d.update(version=1)), "as this version writes them"),
     "a round twice": (repeat, "its statement is of competition 1, round"),
-    "a round left out": (leave_out, "is missing or has been exchanged"),
+    "a round left out": (leave_out, "is missing or was replaced"),
     "a crown for another": (
         edited(crown("better")),
-        "passed to better; derived: nobody checked it",
+        "passed to better; derived: it was not checked",
     ),
     "no crown": (edited(lambda d: d.update(winner=None)), "does not follow from the losses"),
     "a stranger's crown": (
@@ -326,7 +326,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "an older rule": (
         edited(lambda d: (d.pop("premises"), d.pop("opinions"), d.update(version=1))),
-        "older rule than the round before",
+        "older rule than the previous round",
     ),
     "another former champion": (
         edited(lambda d: d["premises"].update(former={"hotkey": "thief", "block": 1})),
@@ -334,7 +334,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "rounds that were not judged": (
         edited(lambda d: d["premises"].update(num_judged=99)),
-        "counts the rounds before it wrongly",
+        "counts the earlier rounds wrongly",
     ),
     "a clock that restarted for nothing": (
         edited(lambda d: d["premises"].update(clocks=[[d["entries"][-1], d["sync"]["number"]]])),
@@ -342,7 +342,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a shield for nothing": (
         edited(lambda d: d["premises"].update(is_shielded=True)),
-        "protected otherwise than it was",
+        "protected differently than before",
     ),
     "retired without cause": (
         edited(lambda d: [s.update(retired=True) for s in d["submissions"]]),
@@ -354,11 +354,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "an entry from the future": (
         edited(lambda d: d["submissions"][0]["commitment"].update(block=10**6)),
-        "it does not tell of every entry once",
+        "it does not list every entry exactly once",
     ),
     "a clock in the future": (
         edited(lambda d: d["submissions"][0].update(clock_block=10**6)),
-        "or one that it tells of",
+        "or one that it mentions",
     ),
     "a clock before the commitment": (
         edited(lambda d: d["submissions"][0].update(clock_block=1)),
@@ -379,7 +379,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "losses of its own": (invent_losses, "scored again"),
     "other signers": (
         partial(name_signer, of=("first", "better", "worse", "broken")),
-        "others signed its samples",
+        "its samples have other signers",
     ),
     "signers that differ": (
         partial(name_signer, of=("better",)),
@@ -473,7 +473,7 @@ def test_samples_that_nobody_has_any_more_cannot_be_checked(published: Path) -> 
     world.dataset.rows.clear()
     assert not world.begin().rounds
     (line,) = cautions(world)
-    assert "a receipt that a crown rests on cannot be scored again" in line
+    assert "a receipt that decides a crown cannot be scored again" in line
     assert "cannot be read again" in line
 
 
@@ -507,7 +507,7 @@ def test_a_source_that_never_answers_is_given_up_after_a_quarter_of_an_hour(
     assert (state.beginning and state.beginning.way) is ColdStart.NOTHING
     assert 600 < world.clock.monotonic() - began < 1_200
     (line,) = cautions(world)
-    assert "a receipt that a crown rests on cannot be scored again" in line
+    assert "a receipt that decides a crown cannot be scored again" in line
 
 
 # Without anything to begin with

@@ -321,7 +321,7 @@ def test_without_a_permit_nobody_has_others_score_for_him(signer: str, published
     world = doubting(published)
     assert began(world.begin()).way is ColdStart.NOTHING
     assert cautions(world)[-1] == (
-        f"the samples of {published} are not used either: {signer}, who signed it, has no "
+        f"the samples of {published} are not used either: its signer {signer} has no "
         "validator permit"
     )
 
@@ -493,7 +493,7 @@ def test_rounds_in_which_nobody_could_take_part_do_not_count(tmp_path: Path) -> 
     world.models.private.add("first/model")
     assert began(world.begin()).way is ColdStart.NOTHING
     assert "8 of its last 20 rounds" in cautions(world)[-1]
-    assert "nobody who is named could take part" in cautions(world)[-1]
+    assert "none of the named entries could take part" in cautions(world)[-1]
 
 
 # Outages and kills
@@ -517,7 +517,7 @@ def test_a_device_that_scores_nobody_is_waited_for(published: Path) -> None:
     told = [(e.what, e.error) for e in world.sink.events if isinstance(e, Degraded)]
     assert told[:-1] == [("scorer", "the device is lost")] * 2 * DEVICE_ATTEMPTS
     where = f"the past round of block {OLDEST.sync_block}"
-    assert told[-1] == ("cold start", f"nobody could be scored in {where}: the device is lost")
+    assert told[-1] == ("cold start", f"no entry could be scored in {where}: the device is lost")
 
 
 def test_a_device_that_fails_for_one_entry_costs_it_that_round_as_in_any_round(

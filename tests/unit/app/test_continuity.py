@@ -64,9 +64,9 @@ def test_another_simulated_chain_is_refused(head: int, is_open: bool) -> None:
     with pytest.raises(CommandError) as caught:
         asyncio.run(start.run())
     assert str(caught.value) == (
-        f"simnet's chain in state ends at block {head}, and the state beside it holds a round of "
-        "block 2160: it is another chain; put the file of the old one back, or remove the folder "
-        "to begin anew"
+        f"simnet's chain in state ends at block {head}, but the state beside it has a round of "
+        "block 2160: it is another chain; restore the file of the old chain, or remove the folder "
+        "to start again"
     )
 
 

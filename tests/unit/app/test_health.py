@@ -59,7 +59,7 @@ class TestBoard:
         clock.elapsed += MAX_HEAD_AGE_S
         assert board.not_ready() == ""
         clock.elapsed += 1
-        assert board.not_ready() == "the newest block came 601 s ago"
+        assert board.not_ready() == "the newest block arrived 601 s ago"
 
     def test_an_outage_lasts_from_its_first_report_until_it_is_over(self) -> None:
         clock = FakeClock()
@@ -210,7 +210,7 @@ class TestPulse:
         assert patient.watch.beats == 21
         stuck = (
             "stuck since 2026-01-01 00:00 UTC: setting weights; after 20 s "
-            "the process ends itself, to be started again"
+            "the process ends itself so that it is started again"
         )
         assert patient.sink.events == [Cautioned(what="weights", advice=stuck)]
         assert patient.ended == [f"weights is {stuck}"]

@@ -266,12 +266,12 @@ def test_a_crown_does_not_follow_without_the_round_that_was_scored_later(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda d: d["later"].update(after=2_100), "after a round that is not there"),
-        (lambda d: d["later"].update(after=1_440), "it counts in a round before it"),
+        (lambda d: d["later"].update(after=2_100), "after a round that does not exist"),
+        (lambda d: d["later"].update(after=1_440), "it counts in an earlier round"),
         (lambda d: d["later"].update(after=2_520), "does not follow from the losses"),
         (lambda d: d.update(later=None), "as this version writes them"),
         (lambda d: d.update(version=2), "as this version writes them"),
-        (lambda d: d.update(winner=d["entries"][0]), "crowns somebody"),
+        (lambda d: d.update(winner=d["entries"][0]), "crowns an entry"),
         (lambda d: d["premises"].update(num_judged=3), "premises of a verdict"),
         (lambda d: d["outcomes"][0].update(reason="raced_out"), "stops an entry early"),
     ],
@@ -347,7 +347,7 @@ def test_without_a_permit_nobody_has_it_score_anything(signer: str, folder: Path
         sign_again(file, lambda document: None, hotkey=signer)
     world = caught_up(folder)
     assert missed(world.keeper_state) is None
-    assert f"{signer}, who signed it, has no validator permit" in cautions(world)[0]
+    assert f"its signer {signer} has no validator permit" in cautions(world)[0]
 
 
 @pytest.mark.parametrize("spoiled", ["statement", "receipts", "another round's", "no files"])

@@ -147,7 +147,7 @@ def test_without_a_second_opinion_the_crown_waits_and_it_is_asked_again_in_the_n
     state = world.run(rounds=3)
     waited, passed = state.rounds[ONE][1:3]
     assert rows(waited)["better"] == (Verdict.FAILED, Reason.DEVICE)
-    assert "no second opinion could be had" in rows_by_name(waited)["better"].detail
+    assert "no second opinion is available" in rows_by_name(waited)["better"].detail
     assert (waited.winner, passed.winner) == ("champion", "better")
     assert {s.failures for s in state.submissions.values()} == {0}
 

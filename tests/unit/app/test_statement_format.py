@@ -128,8 +128,8 @@ def test_a_statement_of_any_version_is_read(version: int) -> None:
     [
         (None, "not a statement as this version writes them"),
         (replace(PREMISES, awaited=(DAVE.key, DAVE.key)), "waits for an entry twice"),
-        (replace(PREMISES, awaited=(ALICE.key,)), "for one that took part"),
-        (replace(PREMISES, awaited=(CAROL.key,)), "does not tell of every entry"),
+        (replace(PREMISES, awaited=(ALICE.key,)), "for an entry that took part"),
+        (replace(PREMISES, awaited=(CAROL.key,)), "does not list every entry"),
         (replace(PREMISES, clocks=((BOB.key, Block(99)),)), "a clock began before"),
         (replace(PREMISES, clocks=((BOB.key, Block(10**6)),)), "or after the round"),
         (replace(PREMISES, num_judged=-1), "a clock began before"),

@@ -90,5 +90,5 @@ def test_a_whole_schedule_has_a_fingerprint_that_sees_every_number() -> None:
 
 
 def test_what_is_no_value_of_the_domain_has_no_json_form() -> None:
-    with pytest.raises(TypeError, match="object has no place in JSON"):
+    with pytest.raises(TypeError, match="cannot convert object to JSON"):
         as_json([object()])

@@ -8,7 +8,7 @@ from sn37.domain.check_line import Check, Grade
 
 
 def test_what_is_ok_needs_no_remedy() -> None:
-    with pytest.raises(ValueError, match="clock is ok, and yet: set it"):
+    with pytest.raises(ValueError, match="clock is ok and must not have a remedy: set it"):
         Check(name="clock", grade=Grade.OK, detail="0.1 s off", remedy="set it")
 
 

@@ -71,7 +71,7 @@ def test_t42_a_row_that_was_not_asked_for_breaks_the_contract(sample: Sample, wh
 
 @pytest.mark.parametrize(
     ("signer", "why"),
-    [(None, "row 'r' is unsigned"), ("v2", "row 'r' is signed by 'v2', who is not trusted")],
+    [(None, "row 'r' is unsigned"), ("v2", "row 'r' is signed by 'v2', which is not trusted")],
 )
 def test_t17_a_row_without_a_trusted_signer_breaks_the_contract(
     signer: str | None, why: str

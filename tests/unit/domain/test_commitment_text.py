@@ -288,7 +288,7 @@ def test_38_characters_of_repository_fill_a_version_1_text() -> None:
         (a_model_ref(revision="main"), "revision: not a commit"),
         (a_model_ref(secure_hash="x"), "secure_hash: not the base64"),
         (a_model_ref(repo="a/b/c"), "parts: 7 parts"),
-        (a_model_ref(repo="-a/b"), "namespace: no Hugging Face namespace"),
+        (a_model_ref(repo="-a/b"), "namespace: not a Hugging Face namespace"),
     ],
 )
 def test_no_text_is_written_that_no_reader_accepts(model: ModelRef, message: str) -> None:

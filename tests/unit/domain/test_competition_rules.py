@@ -85,7 +85,7 @@ def test_a_signer_gives_some_share_of_a_sample(share: float) -> None:
 def test_only_signed_rows_can_be_of_too_few_signers() -> None:
     signed = a_source(freshness=Freshness.LIVE, max_age_s=60, signers_netuid=18, min_signers=5)
     assert signed.min_signers == 5
-    with pytest.raises(ValueError, match="min_signers 5 is for signed sources; name signers_netu"):
+    with pytest.raises(ValueError, match="min_signers 5 is for signed sources; set signers_netu"):
         a_source(min_signers=5)
     with pytest.raises(ValueError, match="min_signers -1"):
         a_source(freshness=Freshness.LIVE, max_age_s=60, signers_netuid=18, min_signers=-1)
@@ -93,7 +93,7 @@ def test_only_signed_rows_can_be_of_too_few_signers() -> None:
 
 def test_a_quarantine_that_would_take_ordinary_rows_is_refused() -> None:
     assert a_source(max_deviations=4.0).max_deviations == 4.0
-    with pytest.raises(ValueError, match=r"max_deviations 3\.9 is under 4, where ordinary"):
+    with pytest.raises(ValueError, match=r"max_deviations 3\.9 must be at least 4, or ord"):
         a_source(max_deviations=3.9)
 
 
@@ -127,7 +127,7 @@ def test_only_texts_that_somebody_signs_are_held_against_a_base_model(
 
 
 def test_a_base_model_with_nothing_to_screen_is_refused() -> None:
-    with pytest.raises(ValueError, match="base_model is for tasks of text from a signed source"):
+    with pytest.raises(ValueError, match="base_model is for text tasks from a signed source"):
         replace(a_competition(), base_model=BASE)
 
 
@@ -139,10 +139,10 @@ BASE = BaseModelRef(repo="base/model", revision="a" * 40)
     [
         ({"revision": "main"}, "base_model: revision 'main' is not a commit"),
         ({"tensor_digest": "12"}, "base_model: tensor_digest '12' is not 64 hex digits"),
-        ({"max_deviations": 3.9}, "base_model: max_deviations 3.9 is under 4"),
-        ({"max_deviations": math.nan}, "base_model: max_deviations nan is under 4"),
-        ({"reserve": 0.0}, r"base_model: reserve 0 is not in \(0, 1\]"),
-        ({"reserve": 1.5}, r"base_model: reserve 1.5 is not in \(0, 1\]"),
+        ({"max_deviations": 3.9}, "base_model: max_deviations 3.9 must be at least 4"),
+        ({"max_deviations": math.nan}, "base_model: max_deviations nan must be at least 4"),
+        ({"reserve": 0.0}, r"base_model: reserve 0 must be in \(0, 1\]"),
+        ({"reserve": 1.5}, r"base_model: reserve 1.5 must be in \(0, 1\]"),
     ],
 )
 def test_a_base_model_is_pinned_and_its_limits_are_sensible(

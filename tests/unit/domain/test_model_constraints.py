@@ -133,7 +133,7 @@ def test_t10_few_norms_may_be_large_and_none_may_be_huge(
 
 @pytest.mark.parametrize("changes", [{"soft": 0.0}, {"soft": 1001.0}, {"soft_share": 1.1}])
 def test_norm_limits_must_make_sense(changes: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="are no limits"):
+    with pytest.raises(ValueError, match="are not limits"):
         NormLimits(**changes)
 
 

@@ -44,12 +44,16 @@ def test_a_newer_release_within_its_time_is_taken() -> None:
     ("release", "here", "why"),
     [
         (a_release(), {"now": NOON + timedelta(days=90)}, "has expired on 2027-02-21"),
-        (a_release(), {"now": NOON - timedelta(seconds=1)}, "is this machine's clock right"),
-        (a_release("0.1.0"), {}, "is what runs already"),
+        (a_release(), {"now": NOON - timedelta(seconds=1)}, "or check this machine's clock"),
+        (a_release("0.1.0"), {}, "is already running"),
         (a_release("0.0.9"), {}, "older than 0.1.0, which is known here"),
         (a_release(), {"newest": "0.3.0"}, "older than 0.3.0, which is known here"),
-        (a_release(), {"schema": 3}, "reads states up to version 2, the one here has 3"),
-        (a_release(oldest_schema=2), {"schema": 1}, "from version 2 on, the one here has 1"),
+        (a_release(), {"schema": 3}, "reads states up to version 2, the state here has version 3"),
+        (
+            a_release(oldest_schema=2),
+            {"schema": 1},
+            "from version 2 on, the state here has version 1",
+        ),
     ],
 )
 def test_any_other_is_refused_with_its_reason(
@@ -89,7 +93,7 @@ def test_a_file_name_that_leads_elsewhere_is_none(name: str) -> None:
     [
         ({"sha256": "A" * 64}, "sha256"),
         ({"size_bytes": 0}, "0 bytes"),
-        ({"size_bytes": MAX_FILE_BYTES + 1}, "bytes, 1 to"),
+        ({"size_bytes": MAX_FILE_BYTES + 1}, "bytes; 1 to"),
     ],
 )
 def test_a_file_has_a_hash_and_a_size_within_bounds(changes: dict[str, object], why: str) -> None:

@@ -33,7 +33,7 @@ def test_choices_are_two_or_more_different_ones_and_hold_the_reference(
 
 
 def test_times_are_timezone_aware() -> None:
-    with pytest.raises(ValueError, match="row a: its time must be timezone-aware"):
+    with pytest.raises(ValueError, match="row a: produced_at must be timezone-aware"):
         Provenance(row_id="a", produced_at=NAIVE)
     with pytest.raises(ValueError, match="timezone-aware"):
         TimeWindow(since=NAIVE, until=time_of(1))

@@ -210,5 +210,5 @@ def test_a_screening_that_contradicts_itself_is_refused() -> None:
         replace(told, losses=told.losses[:2])
     with pytest.raises(ValueError, match="a row was screened twice"):
         replace(told, rows=(*told.rows[:2], (told.rows[0][0], Digest("0" * 64))))
-    with pytest.raises(ValueError, match="3 rows were screened, 4 are drawn"):
+    with pytest.raises(ValueError, match="3 rows were screened, 4 are needed"):
         kept_rows(told, 4, DEVIATIONS)

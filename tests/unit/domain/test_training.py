@@ -46,7 +46,7 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
 
 
 def test_without_samples_there_is_no_order() -> None:
-    with pytest.raises(ValueError, match="no sample to learn from"):
+    with pytest.raises(ValueError, match="no sample to train on"):
         Order(count=0, seed=0)
 
 

@@ -27,6 +27,6 @@ def test_a_key_names_the_version_that_it_belongs_to(major: int, minor: int, patc
 def test_only_a_version_below_the_one_asked_for_is_outdated() -> None:
     assert outdated(0, "0.1.0") == outdated(1_000, "0.1.0") == outdated(1_000, "0.1.1") == ""
     assert outdated(1_002_003, "1.2.2") == (
-        "the subnet takes weights of version 1002003 or more, this program's are 1002002: "
+        "the subnet requires weights of version 1002003 or more, this program sends 1002002; "
         "upgrade sn37 to at least 1.2.3"
     )

@@ -159,7 +159,7 @@ class TestBackup:
     def test_a_file_of_that_name_is_never_overwritten(self, path: Path, tmp_path: Path) -> None:
         copy = tmp_path / "copy.sqlite"
         copy.write_text("precious")
-        with pytest.raises(StateUnavailable, match="there already"):
+        with pytest.raises(StateUnavailable, match="already exists"):
             maintenance.backup(path, copy)
         assert copy.read_text() == "precious"
 
@@ -299,9 +299,7 @@ class TestCommands:
     def test_no_state_is_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         args = ["state", "verify", "--state-dir", str(tmp_path)]
         assert run(main.app, args, prog_name="sn37") == 1
-        assert capsys.readouterr().err == (
-            f"error: there is no state database at {tmp_path}/state.sqlite\n"
-        )
+        assert capsys.readouterr().err == (f"error: no state database at {tmp_path}/state.sqlite\n")
 
 
 def test_a_database_is_in_use_while_a_validator_has_it_open(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def a_loop(path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (a_folder, "is a folder, and no database"),
-        (a_pipe, "is no ordinary file, and no database"),
+        (a_folder, "is a folder; move it away"),
+        (a_pipe, "is not an ordinary file; move it away"),
         (a_loop, ": Too many levels of symbolic links"),
     ],
 )

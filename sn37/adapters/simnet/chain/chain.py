@@ -43,7 +43,7 @@ class SimnetChain(ChainBuilder):
     """One subnet of a chain in a file, seen by one hotkey.
 
     The asynchronous methods are the ports ``Chain`` and ``CommitmentWriter``; the synchronous
-    ones of ``ChainBuilder`` are for whoever fills the world.
+    ones of ``ChainBuilder`` are for code that builds the world.
 
     Args:
         path: The file that ``create`` made.
@@ -177,7 +177,7 @@ class SimnetChain(ChainBuilder):
         """See the port. Weights are in force at once here, so nothing is left to come."""
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
-        """See the port. Every block comes, whoever made it; none is skipped."""
+        """See the port. Yields every block of every maker; skips none."""
         at = await self.head()
         while True:
             asked = self._clock.monotonic() if self._clock else 0.0
@@ -258,7 +258,7 @@ class SimnetChain(ChainBuilder):
         return self._signer
 
     def _state_at(self, at: BlockRef, netuid: Netuid) -> tuple[int, Block | None]:
-        """What the subnet's state at ``at`` depends on: equal values, equal states.
+        """Return a key of the subnet's state at ``at``: equal keys mean equal states.
 
         Raises:
             ChainUnavailable: This chain has no such block.

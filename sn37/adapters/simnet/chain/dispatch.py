@@ -1,4 +1,4 @@
-"""What a block of the simnet chain does with each call: check it, then apply it.
+"""Dispatch of calls in a block of the simnet chain: check a call, then apply it.
 
 Every function works inside the caller's transaction.
 """
@@ -138,7 +138,7 @@ def _too_soon(
     hotkey: Hotkey,
     block: Block,
 ) -> bool:
-    """Whether this hotkey wrote to ``table`` less than the rate limit before ``block``.
+    """True if this hotkey wrote to ``table`` within the rate limit before ``block``.
 
     A later block counts as well: history is written in order.
     """

@@ -26,7 +26,7 @@ _NONCE_BYTES = 12  # of AES-GCM; a round's key seals a hotkey's block once
 
 
 class Call(StrEnum):
-    """What an extrinsic asks for, by the name of the pallet's call."""
+    """Kinds of extrinsics, by the name of the pallet's call."""
 
     COMMIT = "Commitments.set_commitment"
     SEAL = "Commitments.set_commitment/TimelockEncrypted"
@@ -46,7 +46,7 @@ class Refusal(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What happened and what to do about it, for people."""
+        """Description of the problem and its remedy, for people."""
         return _ADVICE[self]
 
 
@@ -75,7 +75,7 @@ class Extrinsic:
 
     @property
     def payload(self) -> bytes:
-        """What is signed."""
+        """The signed bytes."""
         return canonical_json(
             {
                 "chain": self.chain_id,
@@ -89,7 +89,7 @@ class Extrinsic:
 
     @property
     def is_genuine(self) -> bool:
-        """Whether its hotkey signed exactly this call."""
+        """True if its hotkey signed exactly this call."""
         return verified(self.payload, self.signature, self.hotkey)
 
 

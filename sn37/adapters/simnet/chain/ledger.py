@@ -24,7 +24,7 @@ FIRST_POSITION = 1  # extrinsic 0 of a block is the chain's own: it sets the tim
 
 @dataclass(frozen=True, slots=True)
 class ExtrinsicStatus:
-    """What became of an extrinsic: included somewhere, refused, or neither yet."""
+    """Status of an extrinsic: included somewhere, refused, or pending."""
 
     place: tuple[Block, int] | None = None  # block, and position within it
     refusal: Refusal | None = None
@@ -177,7 +177,7 @@ class Ledger:
         return number
 
     def status(self, extrinsic: int) -> ExtrinsicStatus:
-        """What became of the extrinsic with this id."""
+        """Return the status of the extrinsic with this id."""
         block, position, refusal = self.connection.execute(
             "SELECT block, position, refusal FROM extrinsics WHERE id = ?", (extrinsic,)
         ).fetchone()

@@ -109,7 +109,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     """A connection to an existing chain, in autocommit: see ``transaction``.
 
     Raises:
-        sqlite3.Error: The file is missing, is no database, or holds no chain of this version.
+        sqlite3.Error: The file is missing, not a database, or not a chain of this version.
     """
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
     try:

@@ -72,7 +72,7 @@ def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> M
 def _incentives(
     connection: sqlite3.Connection, netuid: Netuid, block: Block, stakes: Mapping[Hotkey, int]
 ) -> dict[Hotkey, float]:
-    """What the validators' newest weights give each hotkey; sums to 1, or nobody has any."""
+    """Return each hotkey's share by the validators' newest weights; sums to 1, or is empty."""
     found: dict[Hotkey, float] = {}
     for validator, stake_rao in stakes.items():
         for miner, share in weight_shares(connection, netuid, block, validator).items():

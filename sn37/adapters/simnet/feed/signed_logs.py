@@ -1,8 +1,8 @@
-"""What the validators of simnet's subnet 18 log: signed runs of rows, as wandb keeps them.
+"""Logs of the validators of simnet's subnet 18: signed runs of rows, as wandb stores them.
 
 A row is a pure function of (seed, run, step), so nothing is stored and every reader sees the
-same. Row times follow chain time. Some senders and some rows are bad on purpose: reading them
-is only half the work of ``feed``.
+same. Row times follow chain time. Some senders and some rows are bad on purpose, and ``feed``
+must reject them.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class SimnetRuns:
         return row
 
     def _pair(self, sender: int, when: float, cell: int) -> Pair:
-        """What the sender asks next: his share of the pairs, in a circle."""
+        """Return the sender's next question: its share of the pairs, in a cycle."""
         if SENDERS[sender].conduct is Conduct.REPLAYS:
             elapsed = when - (self._genesis + _REPLAY_AFTER).timestamp()
             sender, cell = _REPLAYED, floor(elapsed / _ROW_S * SENDERS[_REPLAYED].share) * CELLS

@@ -1,4 +1,4 @@
-"""What a killed process has left half-written in simnet's folders, and how the next one knows."""
+"""Partial files that a killed process left in simnet's folders, and their detection."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class FolderRepositories:
         """Change who may read ``repo``; repeating it changes nothing.
 
         Raises:
-            FileNotFoundError: There is no such repository.
+            FileNotFoundError: The repository does not exist.
         """
         if self.visibility(repo) is None:
             raise FileNotFoundError(f"no repository {repo}")

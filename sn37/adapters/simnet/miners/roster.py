@@ -47,7 +47,7 @@ REGISTERED = Block(10)
 
 
 class Trick(StrEnum):
-    """What a miner does besides, or instead of, training."""
+    """Trick that a miner uses besides, or instead of, training."""
 
     NONE = "none"
     COPY = "copy"  # commits a rival's very text under its own hotkey

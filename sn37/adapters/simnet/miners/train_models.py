@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    """What one child is to do. ``tokenizer`` is made first if its folder is missing."""
+    """Work of one child process. ``tokenizer`` is made first if its folder is missing."""
 
     seed: int
     shape: Shape
