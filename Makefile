@@ -68,6 +68,7 @@ lint: venv
 	$(BIN)/mypy --strict $(wildcard examples/*.py)
 	MYPYPATH=$(EXAMPLE) $(BIN)/mypy --strict $(wildcard $(EXAMPLE)/*.py)
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.prose
 
 unit: venv ## unit tests with branch coverage of the domain, in seconds
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered \

@@ -229,7 +229,7 @@ def _contradiction(statement: RoundStatement) -> str | None:
 
 
 def _unlike_contenders(statement: RoundStatement, contenders: tuple[EntryKey, ...]) -> str | None:
-    """What is wrong with those whose time is not limited."""
+    """Return a fault of the contenders that a statement names, if any."""
     named = {*contenders}
     if len(named) != len(contenders) or len(named) > MAX_CONTENDERS:
         return f"it names {len(contenders)} contenders, or one twice"

@@ -153,5 +153,5 @@ def _to_probe(plan: EntryPlan, submissions: Mapping[EntryKey, Submission]) -> se
 
 
 def submissions_of(book: CommitmentBook) -> tuple[Submission, ...]:
-    """What is known of each commitment when it is first read."""
+    """Return one submission for each commitment, with what is known when it is first read."""
     return tuple(Submission(commitment=c, clock_block=c.block) for c in book.well_formed.values())

@@ -28,9 +28,9 @@ class NewcomersTime:
         self._clock = clock
 
     def is_limited(self, plan: RoundPlan, entry: EntryKey) -> bool:
-        """Whether it is scored only while there is time: neither champion nor contender.
+        """True if an entry is scored only while there is time: neither champion nor contender.
 
-        In rounds of older versions whoever was never scored.
+        In rounds of older versions: an entry that was never scored.
         """
         contenders = None if plan.premises is None else plan.premises.contenders
         if contenders is None:
@@ -38,7 +38,7 @@ class NewcomersTime:
         return entry != plan.champion and entry not in contenders
 
     def is_new(self, plan: RoundPlan, entry: EntryKey) -> bool:
-        """Whether it was never scored since the clock began by which the round was planned."""
+        """True if it was not scored since the clock began by which the round was planned."""
         submission = self._keeper.state.submissions[entry]
         if plan.premises is not None:
             submission = replace(submission, clock_block=plan.premises.clock_of(entry))
@@ -59,7 +59,7 @@ class NewcomersTime:
         )
 
     def is_over(self, key: RoundKey) -> bool:
-        """Whether the round has used up its part of the sync block's time."""
+        """True if the round has used up its limited time."""
         taken, rounds = self._keeper.state.newcomers_s, self._keeper.state.rounds
         running = [c.id for c in self._schedule.at(key.sync_block)]
         open_now = [

@@ -309,7 +309,7 @@ def is_waited_for(outcome: EntryOutcome) -> bool:
 
 
 def is_our_failure(outcome: EntryOutcome) -> bool:
-    """Whether an outage of ours kept an entry from being scored."""
+    """True if an outage of the validator prevented scoring."""
     reason = outcome.reason
     return outcome.verdict is Verdict.FAILED and reason is not None and reason.blame is Blame.OURS
 

@@ -1,4 +1,4 @@
-"""What is recorded with a round's plan, so that its verdict can be derived again from rounds."""
+"""Premises recorded with a round's plan, so that its verdict can be derived from rounds alone."""
 
 from __future__ import annotations
 

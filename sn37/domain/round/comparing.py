@@ -36,7 +36,7 @@ from sn37.domain.round.origins import (
 # nearly as much room as ``STAYING_LEAD`` does.
 EVEN_LEAD = -3.0
 
-# In an entry's own spread: a lead that is no further below zero is behind by luck alone.
+# In an entry's own spread: an entry whose lead is not further below zero is behind by luck alone.
 STAYING_LEAD = -2.0
 # Part of the root mean square of a copy's differences from its original that is the margin itself.
 # With a margin of 0.5 % these are below 5 % of a loss; two fine-tunes differ by about 9 %.
@@ -64,7 +64,7 @@ class Contestant:
 
     @property
     def is_finite(self) -> bool:
-        """Whether it may hold the crown or be compared: no evidence is NaN or infinite."""
+        """True if no evidence is NaN or infinite: it may hold the crown and be compared."""
         return all(math.isfinite(v) for values in self.evidence.values() for v in values)
 
 
@@ -85,7 +85,7 @@ class Measured:
 
     @property
     def rests_on_few(self) -> bool:
-        """Whether it is a minority of the signers that the challenger is not far behind by."""
+        """True if only a minority of the signers keeps the challenger from being far behind."""
         return self.even_lead < EVEN_LEAD <= self.lead
 
     @property
@@ -94,7 +94,7 @@ class Measured:
         return self.even_loss / self.sums.champion if self.sums.champion else math.nan
 
     def clears_evenly(self, margin: float) -> bool:
-        """Whether the challenger leads by ``margin`` with even signers as well."""
+        """True if the challenger leads by ``margin`` with even signers as well."""
         return self.even_loss < self.sums.champion * (1 - margin)
 
 
@@ -112,7 +112,7 @@ class Trio:
 
     @property
     def is_copy(self) -> bool:
-        """Whether the challenger is surely not better than the rival by epsilon's end value, and
+        """True if the challenger is surely not better than the rival by epsilon's end value, and
         hardly differs from it.
 
         A copy of little noise is one after its first block of samples. A fine-tune of its own is
@@ -121,7 +121,7 @@ class Trio:
         return self.lead < min(STAYING_LEAD, -COPIED * math.sqrt(self.num_samples))
 
     def clears_evenly(self, margin: float) -> bool:
-        """Whether the rival leads the champion by ``margin`` with even signers."""
+        """True if the rival leads the champion by ``margin`` with even signers."""
         return self.even_rival < self.champion * (1 - margin)
 
 
@@ -295,7 +295,7 @@ def counted(
 
 
 def _are_most(odd: Collection[Origin], of: Sequence[Origin]) -> bool:
-    """Whether more than half of the signers with rows enough to be judged alone are odd.
+    """True if more than half of the signers with enough rows to be judged alone are odd.
 
     Two that flood a draw have most of its rows, and then the others look odd beside them.
     """
@@ -306,7 +306,7 @@ def _are_most(odd: Collection[Origin], of: Sequence[Origin]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerCase:
-    """What one signer's rows of a task do to the case of a challenger against a champion.
+    """Effect of one signer's rows of a task on the comparison of challenger and champion.
 
     Attributes:
         better: Share of the champion's pooled loss by which the challenger is better without these

@@ -21,7 +21,7 @@ from sn37.domain.submission.submission import Submission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Entries that were scored and may take part, besides whoever held the crown last."""
+    """Entries that were scored and may take part, besides the last holder of the crown."""
 
     former: Submission
     current: tuple[Submission, ...]
@@ -46,7 +46,7 @@ def candidates_of(
     """Who may be heard again in the round of ``sync_block``; ``None`` before the first champion.
 
     An entry whose hotkey left for another competition, where it may win another crown, is let go,
-    and so is a replaced one for which there was no place in the window of the standings.
+    and so is a replaced one that got no place in the window of the standings.
     """
     if history.former is None:
         return None
@@ -81,7 +81,7 @@ def contention_of(
 
     A replaced entry stays while it leads the champion by the margin, but for its luck, else a copy
     of it would be crowned while it is gone (attack 56). At a lead of zero one that is truly better
-    drops out with the first unlucky round, for good, since nobody scores it again: of 10 such
+    drops out with the first unlucky round, permanently, since nobody scores it again: of 10 such
     entries one was robbed by a clone, at ``STAYING_LEAD`` none of 20.
     """
     king = _contestant(found.former, evidence)

@@ -25,7 +25,7 @@ MOST_DEFENCES = WINDOW_ROUNDS - 1  # that are remembered, beside the present rou
 def missed_defence(
     champion: EntryKey | None, outcomes: Iterable[EntryOutcome | EntryResult]
 ) -> bool:
-    """Whether a champion failed in a round in which another entry was scored.
+    """True if a champion failed in a round in which another entry was scored.
 
     By the model's fault, or by one of ours that a model can bring about. Where nobody was scored
     the fault is ours, and so it is where files were missing.
@@ -51,7 +51,7 @@ def defences_after(
 
 
 def after_defence(opened: OpenRound) -> OpenRound:
-    """The round as it ends: a champion that failed once too often is out for good.
+    """The round as it ends: a champion that failed once too often is out permanently.
 
     Rounds whose premises do not count defences are of older versions, and stay as they are.
     """

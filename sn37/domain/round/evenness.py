@@ -24,7 +24,7 @@ class Share:
 
     @property
     def beyond(self) -> float:
-        """What is taken off: never below zero."""
+        """The part that is taken off, never below zero."""
         return max(0.0, self.gain - self.median)
 
 
@@ -52,7 +52,7 @@ def evened(
 def shares_of(
     champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
 ) -> Mapping[Origin, Share]:
-    """Of each signer on whose rows the champion has a loss."""
+    """Return the gain of each signer on whose rows the champion has a loss."""
     sums: dict[Origin, list[float]] = {}
     for a, gain, origin in zip(champion, gains, origins, strict=True):
         of_origin = sums.setdefault(origin, [0.0, 0.0])

@@ -70,7 +70,7 @@ def turns_of(
     """Sort candidates into groups; within each the order of ``candidates`` stays.
 
     A failure of our device or worker uses up no challenge, so an entry may fail so for ever. Behind
-    the others it takes no place that they want, whoever brought the failure about.
+    the others it takes no place that they want, no matter what caused the failure.
     """
     late = [s for s in candidates if s.commitment.hotkey in hung]
     in_time = [s for s in candidates if s.commitment.hotkey not in hung]

@@ -57,7 +57,7 @@ class Race:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether to stop the challenger and retire it. Never for losses that are not finite."""
+        """True if the challenger is to be stopped and retired; never for non-finite losses."""
         deficit = math.fsum(self.deficit)
         if self.num_samples < MIN_SAMPLES or not deficit > 0:
             return False
@@ -92,7 +92,7 @@ def is_hopeless(
     since: Block = ALL_ROUNDS,
     origins: Origins = NO_ORIGINS,
 ) -> bool:
-    """Whether pooled evidence shows that the challenger will not win; see ``Race``.
+    """True if pooled evidence shows that the challenger will not win; see ``Race``.
 
     Also without what the signers that speak loudest against it have beyond the median signer.
     """

@@ -211,7 +211,7 @@ def admitted(
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:
-    """Whether an entry that is neither champion nor contender is to be evaluated.
+    """True if an entry that is neither champion nor contender is to be evaluated.
 
     Never scored: yes, also after failures of ours, and once more after one of the model's.
     Scored: only as a contender, since every evaluation beyond is a ticket in a lottery.

@@ -61,7 +61,7 @@ def contenders(
     The heir is the first of them, or the hopeful earlier entry that this one is a copy of.
 
     Args:
-        former: Whoever held the crown last.
+        former: The last holder of the crown.
         others: Scored, not retired, eligible.
         is_current: Not so in rounds of older versions, in which it did not matter that a lead rests
             on a few signers, and the heir was the first by rank.
@@ -95,7 +95,7 @@ def _heir(
     follows: Mapping[EntryKey, Follows | None],
     comparer: Comparer,
 ) -> Contestant:
-    """Of a vacant crown: the first by rank, or the earliest entry that it is a copy of.
+    """Return the heir of a vacant crown: the first by rank, or its earliest original.
 
     While nobody leads by the margin nobody follows anybody, and the luckiest of many copies is the
     first by rank. So it gives way to the earliest hopeful entry that it is a copy of, and so on: an
@@ -130,7 +130,7 @@ def distinct_first(
     noise it has, and is last: a crowd of copies takes no place from an original, of theirs or not.
 
     Args:
-        former: Whoever held the crown last.
+        former: The last holder of the crown.
         others: By precedence.
     """
     ahead = {}

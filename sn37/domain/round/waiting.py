@@ -67,8 +67,8 @@ def waits_for(
     ``margin`` with even signers as well, on its own samples or on the shared ones; in rounds of
     older versions, which are not ``is_current``, that was not asked.
 
-    One with less evidence leads by luck more often than not: whoever waited for it would wait for
-    each lucky round of each earlier entry.
+    One with less evidence leads by luck more often than not: an entry that waited for it would wait
+    for each lucky round of each earlier entry.
     """
     left = list(others)
     while follows := followed_by(champion, challenger, left, margin=margin, comparer=comparer):

@@ -29,13 +29,13 @@ from sn37.domain.round.slots import contenders
 from sn37.domain.round.waiting import waits_for
 from sn37.domain.schedule.epsilon import Epsilon
 
-# Whoever is crowned in the first judged rounds has beaten nobody but the first comer, and is
+# An entry that is crowned in the first judged rounds has beaten nobody but the first comer, and is
 # protected by epsilon's end value only. 24 rounds are the window of the standings.
 UNSHIELDED_ROUNDS = 24
 
 
 class Hurdle(StrEnum):
-    """What kept a challenger from the crown: the first of these, in this order."""
+    """Condition that kept a challenger from the crown: the first of these, in this order."""
 
     NON_FINITE = "non_finite"  # a loss was NaN or infinite
     UNPAIRED = "unpaired"  # no sample in common with the champion yet
@@ -69,7 +69,7 @@ class Comparison:
 
     @property
     def taken(self) -> bool:
-        """Whether the challenger took the crown."""
+        """True if the challenger took the crown."""
         return self.hurdle is None
 
 
@@ -91,7 +91,7 @@ class Decision:
 class Crown:
     """The crown before a round.
 
-    ``holder`` is the champion, or the heir of a vacant crown. ``former`` is whoever held it last,
+    ``holder`` is the champion, or the heir of a vacant crown. ``former`` is the last holder,
     by whom an heir is chosen should the holder not take part; by default the holder.
     """
 
@@ -119,7 +119,7 @@ class WinnerRule(Protocol):
         """Who holds the crown after the round of sync block ``at``.
 
         When the crown's holder is ``None``, or no contestant any more, or has a loss that is not
-        finite, the crown is vacant and all are heard anew.
+        finite, the crown is vacant and all are compared again.
         """
         ...
 

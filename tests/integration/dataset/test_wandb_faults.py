@@ -95,7 +95,9 @@ async def test_passing_faults_are_waited_for(wandb_host: WandbHost) -> None:
 )
 @pytest.mark.fault("wandb rows", "down")
 @pytest.mark.fault("wandb rows", "wrong")
-async def test_a_lasting_fault_is_no_answer(wandb_host: WandbHost, fault: Fault, told: str) -> None:
+async def test_a_lasting_fault_is_not_an_answer(
+    wandb_host: WandbHost, fault: Fault, told: str
+) -> None:
     fill(wandb_host)
     wandb_host.faults.append(replace(fault, times=None))
     with pytest.raises(DatasetUnavailable, match=r"^wandb e/p: ") as caught:
@@ -152,7 +154,7 @@ async def test_a_run_that_disappears_while_it_is_read_is_no_answer(wandb_host: W
 
 
 @pytest.mark.fault("wandb rows", "wrong")
-async def test_a_page_of_which_rows_are_missing_only_once_is_no_answer(
+async def test_a_page_of_which_rows_are_missing_only_once_is_not_an_answer(
     wandb_host: WandbHost,
 ) -> None:
     fill(wandb_host)
@@ -162,7 +164,7 @@ async def test_a_page_of_which_rows_are_missing_only_once_is_no_answer(
 
 
 @pytest.mark.fault("wandb rows", "wrong")
-async def test_a_listing_that_is_too_short_is_no_answer(wandb_host: WandbHost) -> None:
+async def test_a_listing_that_is_too_short_is_not_an_answer(wandb_host: WandbHost) -> None:
     fill(wandb_host)
     listed: JsonValue = {"runCount": 5, "runs": {"edges": [], "pageInfo": {"hasNextPage": False}}}
     wandb_host.faults.append(Fault(operation=LISTING, data={"project": listed}))

@@ -107,7 +107,7 @@ async def test_a_cancelled_read_leaves_nothing(wandb_host: WandbHost) -> None:
 
 @pytest.mark.parametrize("which", [0, 1, 2], ids=["guard", "worker", "native process"])
 @pytest.mark.fault("wandb reader", "out of memory")
-async def test_a_reader_that_is_killed_is_no_answer_and_leaves_nothing(
+async def test_a_reader_that_is_killed_gives_no_answer_and_leaves_nothing(
     wandb_host: WandbHost, which: int
 ) -> None:
     reached = Reached(wandb_host)

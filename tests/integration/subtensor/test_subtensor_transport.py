@@ -141,7 +141,7 @@ class TestFailures:
 
     @pytest.mark.parametrize("status", [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.FORBIDDEN])
     @pytest.mark.fault("chain", "down")
-    async def test_a_refusal_at_the_handshake_is_told_and_honoured(
+    async def test_a_refusal_at_the_handshake_is_reported_and_honoured(
         self, status: HTTPStatus
     ) -> None:
         async with a_network(a_chain()) as network:
@@ -158,7 +158,7 @@ class TestFailures:
             assert (await network.reader.head()).number == 1002
 
     @pytest.mark.fault("chain", "flapping")
-    async def test_a_drop_in_the_middle_of_a_read_is_mended_unseen(self) -> None:
+    async def test_a_drop_in_the_middle_of_a_read_is_repaired_silently(self) -> None:
         async with a_network(a_chain()) as network:
             head = await network.reader.head()
             network.nodes[0].manners.drops["state_queryStorageAt"] = 1

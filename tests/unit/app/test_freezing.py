@@ -142,7 +142,9 @@ def test_t42_a_read_that_ends_when_the_sync_block_exists_is_thrown_away() -> Non
     [KeyError("rows"), RuntimeError("a\nb"), DatasetExhausted(requested=300, available=2)],
 )
 @pytest.mark.fault("data plug-in", "flapping")
-def test_a_plugin_with_a_defect_is_told_and_read_again_at_the_next_block(error: Exception) -> None:
+def test_a_plugin_with_a_defect_is_reported_and_read_again_at_the_next_block(
+    error: Exception,
+) -> None:
     validator = a_validator()
     validator.feed.failures.append(error)
     sync = validator.sync()

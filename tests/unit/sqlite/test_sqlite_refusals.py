@@ -102,7 +102,7 @@ def test_the_database_of_another_program_is_refused_and_left_alone(path: Path) -
 
 
 @pytest.mark.fault("state disk", "wrong")
-def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(path: Path) -> None:
     path.write_bytes(b"dear diary, " * 1000)
     before = path.read_bytes()
     with pytest.raises(StateUnreadable, match="damaged") as caught:
