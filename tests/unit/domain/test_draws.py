@@ -391,6 +391,33 @@ def test_copying_rows_of_a_signer_does_not_make_it_none() -> None:
     assert len(draw(pool, task=TASK, count=300, seed=SEED, min_signers=5)) == 300
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=12), min_size=2, max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 6),
+)
+def test_t52_signers_that_are_added_never_make_others_too_few(
+    parties: list[list[int]], num_added: int, min_signers: int
+) -> None:
+    """Whatever texts they copy: a text may change its signer, the count of signers does not."""
+
+    def is_enough(some: list[list[int]]) -> bool:
+        pool = Pool(
+            tuple(
+                a_sample(f"v{v}-{n}", prompt=str(text), signer=f"v{v}")
+                for v, theirs in enumerate(some)
+                for n, text in enumerate(theirs)
+            )
+        )
+        try:
+            draw(pool, task=TASK, count=1, seed=SEED, min_signers=min_signers)
+        except TooFewSigners:
+            return False
+        return True
+
+    assert is_enough(parties) or not is_enough(parties[:-num_added])
+
+
 def test_too_few_rows_are_said_with_numbers() -> None:
     with pytest.raises(NotEnoughRows, match="asked for 3 samples, 2 qualify"):
         drawn([a_sample("a"), a_sample("b")], 3, 1.0)

@@ -276,21 +276,3 @@ def test_t52_whatever_one_signer_adds_the_pool_keeps_every_text_of_the_others(
         assert now == sample.provenance.signer or (
             now == "adder" and own <= counts[str(sample.provenance.signer)]
         )
-
-
-@given(st.lists(texts, min_size=2, max_size=5), st.integers(1, 3))
-@settings(max_examples=150)
-def test_t52_signers_that_are_added_never_leave_fewer_signers_with_rows(
-    parties: list[list[int]], num_added: int
-) -> None:
-    known = [prose(40, n) for n in range(12)]
-
-    def signers(some: Sequence[list[int]]) -> set[str | None]:
-        rows = [
-            row(f"{v}-{n}", known[t], f"v{v}", prompt=str(t))
-            for v, theirs in enumerate(some)
-            for n, t in enumerate(theirs)
-        ]
-        return {s.provenance.signer for s in left(rows)}
-
-    assert len(signers(parties)) >= len(signers(parties[:-num_added]))
