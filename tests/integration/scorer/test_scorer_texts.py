@@ -324,7 +324,7 @@ def test_t48_a_tokenizer_is_judged_by_the_whole_round_wherever_scoring_goes_on(
     )
     refusal = verdict(warm_scorer, job_of(folder, many, skip_blocks=skip_blocks))
     assert refusal.reason is Reason.TOKENIZER
-    assert "4 of 64 samples" in str(refusal)
+    assert "4 or more of 64 samples" in str(refusal)
 
 
 @pytest.mark.parametrize("family", ["bart"])
