@@ -157,7 +157,8 @@ class RoundReader:
             raise OfferRefused("it was scored by another schedule; compare sn37 versions")
         head = (await self._chain.head()).number
         clocks = (s.clock_block for s in statement.submissions)  # may restart after the round
-        if max([key.sync_block, *clocks]) > head:
+        later = () if statement.later is None else (statement.later.at, statement.later.after)
+        if max([key.sync_block, *clocks, *later]) > head:
             raise OfferRefused("its block, or one that it mentions, does not exist yet")
         if statement.sync != await self._chain.block(key.sync_block):
             raise OfferRefused("its block is not on this chain; it is of another network")

@@ -213,6 +213,8 @@ def _contradiction(statement: RoundStatement) -> str | None:
         fault := _unlike_contenders(statement, premises.contenders)
     ):
         return fault
+    if any(s.failures < 0 or s.missed_rounds < 0 for s in statement.submissions):
+        return "a count of failures or missed rounds is negative"
     if len(set(known)) != len(known) or not entries | awaited <= set(known):
         return "it does not list every entry exactly once"
     asked = [o.key for o in statement.opinions]

@@ -9,7 +9,7 @@ from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.weight_vector import WeightVector
 from sn37.domain.weights.emission import split_emission
-from sn37.domain.weights.standings import standings, warm_up_left
+from sn37.domain.weights.standings import sat_out_a_window, standings, warm_up_left
 
 # Ways to start without the pools of others. Rounds that were scored again count like rounds that
 # were judged when they were new, because they are equally good evidence.
@@ -19,7 +19,9 @@ COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
     """Return the competitions that warm up, with the number of rounds still to be judged.
 
-    A competition that started after the validator did needs no cold start.
+    A competition that started after the validator did needs no cold start. One without a share of
+    the emission, or one whose rows were missing for a whole window while another competition is
+    warm, holds up no weights: it is treated like a competition without standings.
     """
     beginning = state.beginning
     cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
@@ -32,8 +34,16 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
             num_before=state.past.get(c.id, NO_HISTORY).num_judged,
         )
         for c in schedule.at(block)
+        if c.reward_share > 0
     }
-    return {competition: rounds for competition, rounds in left.items() if rounds}
+    cold = {competition: rounds for competition, rounds in left.items() if rounds}
+    if len(cold) == len(left):
+        return cold
+    return {
+        competition: num_left
+        for competition, num_left in cold.items()
+        if not sat_out_a_window(state.rounds.get(competition, ()), timing=schedule.timing)
+    }
 
 
 def weights_after(

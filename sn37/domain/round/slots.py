@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from sn37.domain.ids import EntryKey
-from sn37.domain.round.comparing import EVEN_LEAD, STAYING_LEAD, Comparer, Contestant
+from sn37.domain.round.comparing import COPIED, EVEN_LEAD, STAYING_LEAD, Comparer, Contestant
 from sn37.domain.round.waiting import Follows, followed_by
 
 MAX_CONTENDERS = 4  # kept from round to round besides the champion
@@ -126,18 +126,26 @@ def distinct_first(
 ) -> tuple[Contestant, ...]:
     """Entries by how far each is ahead of the earlier one that it is least ahead of.
 
-    A copy is surely not better by epsilon's end value than what it was made from, however little
-    noise it has, and is last: a crowd of copies takes no place from an original, of theirs or not.
+    A copy is surely not better by epsilon's end value than its original, however little noise it
+    has, and is last: a crowd of copies takes no place from an original, of theirs or not. Leads are
+    per sample, that is over the square root of their number: an old entry, whose leads are known
+    better, would come after young copies otherwise. An entry that shares no sample with an earlier
+    one comes after those that are known to differ, and before copies.
 
     Args:
         former: The last holder of the crown.
         others: By precedence.
     """
-    ahead = {}
-    for place, entry in enumerate(others):
+
+    def ahead(place: int, entry: Contestant) -> float:
+        if not place:
+            return math.inf
         shared = (comparer.of_three(former, earlier, entry) for earlier in others[:place])
-        ahead[entry.key] = min((trio.lead for trio in shared if trio), default=math.inf)
-    return tuple(sorted(others, key=lambda entry: (-ahead[entry.key], entry.precedence)))
+        leads = (trio.lead / math.sqrt(trio.num_samples) for trio in shared if trio)
+        return min(leads, default=-COPIED)
+
+    order = {entry.key: ahead(place, entry) for place, entry in enumerate(others)}
+    return tuple(sorted(others, key=lambda entry: (-order[entry.key], entry.precedence)))
 
 
 def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:

@@ -107,6 +107,21 @@ def warm_up_left(
     return max(left, 0)
 
 
+def sat_out_a_window(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> bool:
+    """True if a validator recorded every round of the window, and data was missing in most.
+
+    That is no lack of experience: a signer that withholds its rows from a new competition would
+    otherwise keep every validator in the warm-up.
+
+    Raises:
+        ValueError: As ``standings``.
+    """
+    window = [round_ for round_, _ in _window(rounds, timing)]
+    num_missing = sum(r.skipped is Reason.DATA_UNAVAILABLE for r in window)
+    num_known = sum(r.skipped is None for r in window)
+    return num_known + num_missing == WINDOW_ROUNDS and num_missing > num_known
+
+
 def _window(
     rounds: Sequence[RoundResult], timing: RoundTiming
 ) -> tuple[tuple[RoundResult, int], ...]:

@@ -139,6 +139,22 @@ class TestWeights:
         assert weights is not None
         assert weights.shares == pytest.approx({"alice": 0.7, "burn": 0.3})
 
+    def test_a_competition_that_never_had_rows_does_not_hold_up_the_others(self) -> None:
+        won = [a_result(1, 360 * n, "alice") for n in range(1, 26)]
+        missing = [
+            a_round_result(a_round_key(2, 360 * n), skipped=Reason.DATA_UNAVAILABLE)
+            for n in range(1, 26)
+        ]
+        block = Block(360 * 25 + 10)
+        for num_missing, is_due in ((23, False), (25, True)):
+            state = ValidatorState(rounds={ONE: tuple(won), TWO: tuple(missing[:num_missing])})
+            weights = weights_after(state, TWO_COMPETITIONS, block)
+            assert (weights is not None) is is_due
+        assert weights is not None
+        assert weights.shares == {"alice": 1.0}
+        alone = ValidatorState(rounds={TWO: tuple(missing)})
+        assert weights_after(alone, TWO_COMPETITIONS, block) is None
+
     async def test_where_nobody_can_be_paid_the_weights_before_are_sent_again(self) -> None:
         world = Submission(finished(360))
         await world.at(370)

@@ -268,6 +268,7 @@ def test_a_crown_does_not_follow_without_the_round_that_was_scored_later(
     [
         (lambda d: d["later"].update(after=2_100), "after a round that does not exist"),
         (lambda d: d["later"].update(after=1_440), "it counts in an earlier round"),
+        (lambda d: d["later"].update(at=2**60), "does not exist yet"),
         (lambda d: d["later"].update(after=2_520), "does not follow from the losses"),
         (lambda d: d.update(later=None), "as this version writes them"),
         (lambda d: d.update(version=2), "as this version writes them"),

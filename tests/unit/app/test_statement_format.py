@@ -142,6 +142,15 @@ def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, 
         read(replace(a_statement(VERSION), premises=premises).document())
 
 
+@pytest.mark.parametrize("field", ["failures", "missed_rounds"])
+def test_a_submission_that_failed_less_than_never_is_refused(field: str) -> None:
+    statement = a_statement(VERSION)
+    first, *others = statement.submissions
+    forged = (replace(first, **{field: -1000}), *others)
+    with pytest.raises(UnreadableStatement, match="failures or missed rounds is negative"):
+        read(replace(statement, submissions=forged).document())
+
+
 @pytest.mark.parametrize("num_missed", [-1, 24])
 def test_a_champion_cannot_have_missed_more_rounds_than_are_counted(num_missed: int) -> None:
     premises = replace(FIFTH, missed_defences=num_missed)

@@ -15,7 +15,7 @@ from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
-from sn37.domain.weights.standings import standings, warm_up_left
+from sn37.domain.weights.standings import sat_out_a_window, standings, warm_up_left
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
 TIMING = a_timing()
@@ -249,6 +249,18 @@ def test_who_never_judged_or_was_away_warms_up_whatever_it_sat_out() -> None:
     assert warm_up_left(with_gap, timing=TIMING, warmup_rounds=8) == 8
     late = [replace(r, skipped=Reason.OVERRUN) for r in sat]
     assert warm_up_left([*eight, *late], timing=TIMING, warmup_rounds=8) == 8
+
+
+def test_a_window_is_sat_out_when_all_of_it_is_recorded_and_most_rows_are_missing() -> None:
+    sat = [sat_out(n) for n in range(60)]
+    assert sat_out_a_window(sat, timing=TIMING)
+    assert not sat_out_a_window(sat[:23], timing=TIMING)
+    assert not sat_out_a_window([*sat[:40], *sat[41:]], timing=TIMING)
+    late = [*sat[:-1], replace(sat[-1], skipped=Reason.OVERRUN)]
+    assert not sat_out_a_window(late, timing=TIMING)
+    for num_judged, is_so in ((11, True), (12, False)):
+        some = [*sat[: 60 - num_judged], *(won("alice", n) for n in range(60 - num_judged, 60))]
+        assert sat_out_a_window(some, timing=TIMING) is is_so
 
 
 def test_rounds_that_are_no_longer_held_count_for_a_cold_validator() -> None:
