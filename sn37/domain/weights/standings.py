@@ -110,7 +110,7 @@ def warm_up_left(
 def sat_out_a_window(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> bool:
     """True if a validator recorded every round of the window, and data was missing in most.
 
-    That is no lack of experience: a signer that withholds its rows from a new competition would
+    This is not a lack of experience: a signer that withholds its rows from a new competition would
     otherwise keep every validator in the warm-up.
 
     Raises:
