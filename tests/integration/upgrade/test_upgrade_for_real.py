@@ -148,7 +148,7 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     assert (operator.page()["version"], operator.schema()) == ("0.1.0", VERSION)
     assert sorted(p.name for p in operator.state_file.parent.glob("upgrade-*")) == []
 
-    for moment in ("0.1.0: stopping", "state copied", "0.2.0: starting", "0.2.0: well"):
+    for moment in ("0.1.0: stopping", "state copied", "0.2.0: starting", "0.2.0: healthy"):
         with operator.call(*operator.switching("0.2.0")) as process:
             assert process.stdout is not None
             for line in process.stdout:
