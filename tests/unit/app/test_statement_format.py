@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, told
 from sn37.domain.round.state import OpenRound, Premises
 from sn37.domain.scoring.opinion import Compared, Opinion, View
-from sn37.domain.submission.submission import Verdict
+from sn37.domain.submission.submission import Submission, Verdict
 from sn37.testing.builders import (
     a_commitment,
     a_round_plan,
@@ -142,13 +143,19 @@ def test_premises_that_no_round_can_have_are_refused(premises: Premises | None, 
         read(replace(a_statement(VERSION), premises=premises).document())
 
 
-@pytest.mark.parametrize("field", ["failures", "missed_rounds"])
-def test_a_submission_that_failed_less_than_never_is_refused(field: str) -> None:
+@pytest.mark.parametrize(
+    "forge",
+    [lambda s: replace(s, failures=-1000), lambda s: replace(s, missed_rounds=-1000)],
+    ids=["failures", "missed_rounds"],
+)
+def test_a_submission_that_failed_less_than_never_is_refused(
+    forge: Callable[[Submission], Submission],
+) -> None:
     statement = a_statement(VERSION)
     first, *others = statement.submissions
-    forged = (replace(first, **{field: -1000}), *others)
+    forged = replace(statement, submissions=(forge(first), *others))
     with pytest.raises(UnreadableStatement, match="failures or missed rounds is negative"):
-        read(replace(statement, submissions=forged).document())
+        read(forged.document())
 
 
 @pytest.mark.parametrize("num_missed", [-1, 24])
