@@ -7,6 +7,23 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from sn37.durable import rename_whole
+
+PARTIAL = ".partial-"  # beginning of the names of folders until they are complete
+
+
+def appear(partial: Path, target: Path) -> None:
+    """Give a finished folder its name, unless another process has finished the same one.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    try:
+        rename_whole(partial, target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
 
 def own(prefix: str) -> str:
     """``prefix`` with this process's mark, for the names of what it has not finished yet."""

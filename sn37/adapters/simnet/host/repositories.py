@@ -15,7 +15,7 @@ from enum import StrEnum
 from hashlib import sha1, sha256
 from pathlib import Path
 
-from sn37.adapters.simnet.host.half_written import own, sweep
+from sn37.adapters.simnet.host.half_written import appear, own, sweep
 from sn37.domain.canonical import JsonValue, canonical_json
 from sn37.domain.submission.models import ModelRef
 from sn37.durable import rename_whole
@@ -68,11 +68,7 @@ class FolderRepositories:
                 copy = Path(partial, "files")
                 # Links are copied as links: a reader must refuse them, not the host resolve them.
                 shutil.copytree(folder, copy, symlinks=True)
-                try:
-                    rename_whole(copy, target)
-                except OSError:
-                    if not target.is_dir():  # otherwise somebody pushed the same meanwhile
-                        raise
+                appear(copy, target)
         if not (home / META).exists():
             self._write(home, Visibility.PRIVATE)
         return revision

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own, sweep
 from sn37.adapters.simnet.miners.attackers import forge
 from sn37.adapters.simnet.miners.roster import (
     BASE,
@@ -29,7 +30,7 @@ from sn37.adapters.simnet.miners.train_models import Job, TrainingPlan
 from sn37.adapters.simnet.miners.training_processes import train_all
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import CompetitionId
-from sn37.durable import rename_whole, write_whole
+from sn37.durable import write_whole
 from sn37.ports.telemetry import EventSink
 
 MARKER = "complete.json"
@@ -76,8 +77,8 @@ def prepare(
     )
     if (root / MARKER).exists():
         return population
-    for leftover in root.glob("**/.partial-*"):  # of a child that was killed
-        shutil.rmtree(leftover)
+    for folder in (root, root / "miners"):  # children of a killed process may live a little longer
+        sweep(folder, PARTIAL)
     _train(root, seed, population, emit, keep_going)
     forged = [miner for miner in recipe.miners if not miner.steps]
     for done, miner in enumerate(forged, start=1):
@@ -165,10 +166,10 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
         return
     source = population.base if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
     try:
         forge(miner, source, partial)
         partial.chmod(0o755)
-        rename_whole(partial, target)
+        appear(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

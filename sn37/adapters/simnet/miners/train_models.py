@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sn37.adapters.simnet.feed.corpus import Pair, split, standard_library_pairs
+from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own
 from sn37.adapters.simnet.miners.roster import Shape, Training
-from sn37.durable import rename_whole
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -127,11 +127,11 @@ def _seed(seed: int, purpose: str) -> int:
 def _complete(target: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a folder that appears as ``target`` only when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
     try:
         write(partial)
         partial.chmod(0o755)
-        rename_whole(partial, target)
+        appear(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
