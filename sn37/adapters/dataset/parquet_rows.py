@@ -21,6 +21,7 @@ from sn37.adapters.dataset.parquet_cells import (
     is_of,
     require_known,
 )
+from sn37.domain.printable import one_line
 
 MAX_ROWS = 100_000  # of a file
 MAX_UNPACKED_BYTES = 512 << 20  # of a file, as stated in it
@@ -60,7 +61,7 @@ def parquet_rows(
             "unpacking exceeds the memory limit of the reading process"
         ) from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UnreadableParquet(str(error).partition("\n")[0][:200]) from error
+        raise UnreadableParquet(one_line(str(error).partition("\n")[0], 200)) from error
 
 
 def _check(

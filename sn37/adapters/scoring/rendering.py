@@ -15,9 +15,11 @@ import sys
 from importlib.util import find_spec
 
 from sn37.adapters.child_process.running import child_environment, running
+from sn37.domain.printable import one_line
 from sn37.domain.scoring.deadlines import PREPARING_S
 
 _ENGINE = "jinja2"
+LONGEST = 200  # characters of an error of the template
 _MEMORY_BYTES = 1 << 30
 # For the special tokens that a tokenizer would name.
 _STAND_INS = {
@@ -74,14 +76,14 @@ def _problem(template: str) -> str | None:
     except ModelFault as fault:
         return str(fault)
     except TemplateSyntaxError as error:
-        return f"line {error.lineno} of the template: {_first_line(error)}"
+        return f"line {error.lineno} of the template: {_said(error)}"
     except Exception as error:  # noqa: BLE001  # a template is a program: it may raise anything
-        return f"{type(error).__name__}: {_first_line(error)}"
+        return f"{type(error).__name__}: {_said(error)}"
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+def _said(error: Exception) -> str:
+    return one_line(str(error).partition("\n")[0], LONGEST)
 
 
 if __name__ == "__main__":

@@ -63,10 +63,11 @@ def weights_after(
     """
     if warm_up(state, schedule, block):
         return None
-    shares = {c.id: c.reward_share for c in schedule.at(block)}
-    if pays_nobody(state, schedule, block):
+    placed = _placed(state, schedule, block)
+    if schedule.burn is None and not any(placed.values()):
         return before
-    return split_emission(shares, _placed(state, schedule, block), burn=schedule.burn)
+    shares = {c.id: c.reward_share for c in schedule.at(block)}
+    return split_emission(shares, placed, burn=schedule.burn)
 
 
 def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:
