@@ -1,6 +1,7 @@
 """A service manager of one service: ``small_manager.py start|stop|reset-failed FOLDER``.
 
-The folder holds its pid, a lock that it has while it lives, and the command that starts it.
+The folder holds its pid, a lock that it has while it lives, and the command that starts it. As
+systemd does, it does one job after the other: who asked for a job may be killed before it ends.
 """
 
 from __future__ import annotations
@@ -44,5 +45,7 @@ def stop(folder: Path) -> int:
 
 if __name__ == "__main__":
     verbs = {"start": start, "stop": stop}
-    verb, where = sys.argv[1:]
-    sys.exit(verbs[verb](Path(where)) if verb in verbs else 1)
+    verb, where = sys.argv[1], Path(sys.argv[2])
+    with (where / "job").open("w") as job:
+        fcntl.flock(job, fcntl.LOCK_EX)
+        sys.exit(verbs[verb](where) if verb in verbs else 1)

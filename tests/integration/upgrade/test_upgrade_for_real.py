@@ -151,12 +151,14 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     for moment in ("0.1.0: stopping", "state copied", "0.2.0: starting", "0.2.0: healthy"):
         with operator.call(*operator.switching("0.2.0")) as process:
             assert process.stdout is not None
+            said = ""
             for line in process.stdout:
+                said += line
                 if line.startswith(moment):
                     process.kill()
                     break
             else:
-                pytest.fail(f"it never said {moment}")
+                pytest.fail(f"it never said {moment}, but: {said}")
         switch = operator.installation.switch()
         assert switch is not None
         assert not switch.phase.is_over
