@@ -79,7 +79,7 @@ integration: venv
 	  --fault-record build/faults/integration.json tests/integration
 
 faults: ## the tests of the fault matrix passed in the runs before
-	$(BIN)/python -m tests.fault_matrix --ran build/faults/unit.json build/faults/integration.json
+	$(BIN)/python -m tests.support.fault_matrix --ran build/faults/unit.json build/faults/integration.json
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix

@@ -22,7 +22,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
-from tests import generated_tables
+from tests.support import generated_tables
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -211,7 +211,7 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
 
 def test_the_tables_of_reasons_and_checks_are_the_program_s() -> None:
     text = read(generated_tables.DOCUMENT)
-    assert text == generated_tables.generated(text), "run python -m tests.generated_tables"
+    assert text == generated_tables.generated(text), "run python -m tests.support.generated_tables"
 
 
 def table(first: str) -> list[list[str]]:

@@ -41,7 +41,7 @@ from sn37.testing.builders import (
 )
 from sn37.testing.fakes import FakeClock, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE, World, is_signed_by_fake, one_competition
+from tests.support.fake_world import ONE, World, is_signed_by_fake, one_competition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NUM_ROUNDS = 4

@@ -39,8 +39,8 @@ from sn37.testing.builders import (
     losses,
 )
 from sn37.testing.fakes import FakeClock
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import (
+from tests.support.auditing import audit
+from tests.support.fake_world import (
     ONE,
     World,
     by_quality,
@@ -50,7 +50,7 @@ from tests.unit.app.fake_world import (
     rows,
     rows_by_name,
 )
-from tests.unit.app.published_rounds import NEW, OLD, Subnet, cautions, crowns, export
+from tests.support.published_rounds import NEW, OLD, Subnet, cautions, crowns, export
 
 SCHEDULE = replace(one_competition(num_samples=80), max_new_entries=24)
 NUM_BLOCKS = 5

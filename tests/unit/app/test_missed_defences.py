@@ -21,8 +21,8 @@ from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import some_samples, time_of
 from sn37.testing.fakes import FakeLiveDataset
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import (
+from tests.support.auditing import audit
+from tests.support.fake_world import (
     ONE,
     World,
     by_quality,

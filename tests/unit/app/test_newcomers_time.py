@@ -20,7 +20,7 @@ from sn37.domain.submission.eligibility import MAX_CHAMPION_TIMEOUTS, MAX_STALLS
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_commitment, a_schedule, a_stage
-from tests.unit.app.fake_world import ONE, World, last, one_competition, rows, rows_by_name
+from tests.support.fake_world import ONE, World, last, one_competition, rows, rows_by_name
 
 TIMEOUT = (Verdict.FAILED, Reason.TIMEOUT)
 STALLED = (Verdict.FAILED, Reason.STALLED)
