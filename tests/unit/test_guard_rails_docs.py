@@ -134,6 +134,7 @@ def test_every_command_of_a_block_works(
             | "check"
             | "models"
             | "receipts"
+            | "release"
             | "replay"
             | "state"
             | "upgrade",

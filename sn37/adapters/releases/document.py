@@ -1,4 +1,4 @@
-"""JSON document of a release, which is signed."""
+"""JSON document of a release, whose hash is signed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sn37.domain.release.release import Release, ReleaseFile
 from sn37.ports.errors import ReleaseRefused
 
 FORMAT = 1
+MAX_BYTES = 16 << 10
 
 _Text = Annotated[str, Field(max_length=200)]
 _Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 53)]
@@ -57,7 +58,7 @@ class _Document(_Table):
 
 
 def read_release(document: bytes) -> Release:
-    """Return the release that an unsealed document describes.
+    """Return the release that a document describes.
 
     Raises:
         ReleaseRefused: The document has a later format, or a mistake of its signer.
@@ -78,6 +79,11 @@ def read_release(document: bytes) -> Release:
         raise ReleaseRefused(f"release document, {place[:80]!a}: {problem['msg']}") from error
     except ValueError as error:
         raise ReleaseRefused(f"release document: {error}") from error
+
+
+def document_name(version: str) -> str:
+    """Return the name of the file that a document is published and signed under."""
+    return f"sn37-{version}.release"
 
 
 def write_release(release: Release) -> bytes:

@@ -33,7 +33,6 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
-    PublicKeys,
     UserPath,
     UserPaths,
     expanded,
@@ -110,7 +109,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Used by ``sn37 upgrade`` only.
-    release_key: PublicKeys = ()  # a release needs a signature by one of them
+    release_root: UserPath | None = None  # the maintainers' keys, as the operator trusts them
     install_dir: UserPath = Path("/opt/sn37")  # holds the releases
 
     @property
