@@ -33,7 +33,9 @@ class _File(_Table):
         return ReleaseFile(name=self.name, sha256=Digest(self.sha256), size_bytes=self.size_bytes)
 
 
-class _Document(_Table):
+class ReleaseDocument(_Table):
+    """The fields of a release, and no others."""
+
     format: Literal[1]
     version: _Text
     version_key: _Count
@@ -70,7 +72,7 @@ def read_release(document: bytes) -> Release:
                 f"the release document has format {str(given.get('format'))[:20]!a}, but this "
                 f"program reads {FORMAT}; upgrade by hand, or first to a release in between"
             )
-        return _Document.model_validate(given).value()
+        return ReleaseDocument.model_validate(given).value()
     except StrictJsonError as error:
         raise ReleaseRefused(f"release document: {error}") from error
     except ValidationError as error:

@@ -145,7 +145,9 @@ class _Document(BaseModel):
         return read
 
 
-class _Published(BaseModel):
+class PublishedReceipt(BaseModel):
+    """The file of a signed receipt."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
     document: _Document
@@ -161,7 +163,7 @@ class _Signed(BaseModel):
     signature: str = Field(pattern="^[0-9a-f]{128}$")
 
 
-_Shape = TypeVar("_Shape", _Document, _Published, _Signed)
+_Shape = TypeVar("_Shape", _Document, PublishedReceipt, _Signed)
 
 
 def publish(signed: SignedReceipt) -> bytes:
@@ -191,7 +193,7 @@ def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
         raise UnreadableReceipt(f"not JSON: {one_line(str(error))}") from error
     if not (isinstance(parsed, dict) and "document" in parsed):
         return _checked(_Document, data).receipt(), None
-    published = _checked(_Published, data)
+    published = _checked(PublishedReceipt, data)
     try:
         document = canonical_json(parsed["document"])
     except ValueError as error:  # a NaN, or half a surrogate pair
