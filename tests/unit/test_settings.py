@@ -74,17 +74,16 @@ def test_a_home_folder_is_spelled_out() -> None:
             {},
             "--network: expected finney, test, local, simnet or a ws:// address, not 'mainnet'",
         ),
-        ({"rounds": 0}, {}, "--rounds: input should be greater than or equal to 1, not 0"),
+        ({"rounds": 0}, {}, "--rounds: expected at least 1, not 0"),
         (
             {"device": "tpu"},
             {},
-            "--device: input should be 'auto', 'cpu' or 'cuda', not 'tpu'",
+            "--device: expected 'auto', 'cpu' or 'cuda', not 'tpu'",
         ),
         (
             {},
             {"SN37_NETUID": "x"},
-            "environment variable SN37_NETUID: input should be a valid integer, "
-            "unable to parse string as an integer, not 'x'",
+            "environment variable SN37_NETUID: expected a whole number, not 'x'",
         ),
         (
             {},
@@ -139,7 +138,7 @@ def test_a_mistake_is_told_with_its_place_and_the_fix(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("\nnetuid = 70000\n", ", line 2: netuid: input should be less than or equal to 65535"),
+        ("\nnetuid = 70000\n", ", line 2: netuid: expected at most 65535"),
         ("walet = 'x'\n", ", line 1: walet: unknown setting; did you mean wallet?"),
         (
             "# of this machine\nconfig = 'x'\n",

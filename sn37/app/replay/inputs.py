@@ -25,6 +25,7 @@ from sn37.domain.schedule.competition import Competition, Freshness, Task
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ModelRejected
+from sn37.wrong_values import reason
 
 Kept = Callable[[], Mapping[TaskName, Iterable[Sample]]]
 
@@ -117,7 +118,8 @@ def texts_of(file: Path) -> tuple[Sample, ...]:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
-        raise CommandError(f"--texts {file}: row {where}: {problem['msg']}") from error
+        row = f"row {where}: " if where else ""
+        raise CommandError(f"--texts {file}: {row}{reason(problem)}") from error
     except (KeyError, ValueError, RecursionError) as error:
         raise CommandError(
             f"--texts {file}: no rows of samples: {error}; expected the form of sn37 data sample "

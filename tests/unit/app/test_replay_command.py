@@ -119,8 +119,8 @@ def test_samples_are_read_from_what_data_sample_prints(tmp_path: Path) -> None:
     [
         ("", "no rows of samples"),
         ("{}", "no rows of samples"),
-        ("3", "row : Input should be a valid array"),
-        ('[{"row_id": "a"}]', "row 0.prompt: Field required"),
+        ("3", "expected a list"),
+        ('[{"row_id": "a"}]', "row 0.prompt: missing"),
         ('[{"row_id": "a", "prompt": "", "reference": "b", "choices": ["b"]}]', "fewer than two"),
     ],
 )
