@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,24 @@ def test_without_any_home_it_has_to_be_set(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UsageError, match="no home folder for the state; give --state-dir, or"):
         load_settings({})
     assert load_settings({"state_dir": "/s"}).wallet_path == Path("~/.bittensor/wallets")
+
+
+JARGON = re.compile(
+    r"\b(?:input|valid|parse|class|pydantic|tuple|integer|boolean|literal)\b", re.IGNORECASE
+)
+WRONG = ("3.5", '""', '"\\u0000"', "[3]", "[[]]", "{a = 1}", "nan", "2026-01-02", "-1")
+
+
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"config"}))
+def test_a_wrong_value_of_any_setting_is_refused_in_plain_words(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "sn37.toml"
+    first = "" if name == "network" else "network = 'simnet'"
+    refused = []
+    for value in WRONG:
+        file.write_text(f"{first}\n{name} = {value}\n")
+        try:
+            load_settings({"config": file})
+        except UsageError as error:
+            refused.append(str(error).removeprefix(f"{file}, line 2: {name}: "))
+    assert len(refused) > 2
+    assert [r for r in refused if str(file) in r or JARGON.search(r) or "\n" in r] == []

@@ -71,11 +71,14 @@ def check(
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.check_target import check_named  # slow to import
-    from sn37.app.schedule.lookup import competition_of, rules_of_network
+    from sn37.app.schedule.lookup import competition_of, ending, rules_of_network
     from sn37.app.wiring.machine import Machine
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
-    rules = competition_of(rules_of_network(settings), competition, at=at)
+    loaded = rules_of_network(settings)
+    rules = competition_of(loaded, competition, at=at)
+    if at is None and (note := ending(loaded, competition)) is not None:
+        typer.echo(f"warning: {note}", err=True)
     if tokenizer is not None and not is_folder(tokenizer, "--tokenizer"):
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
     found = check_named(

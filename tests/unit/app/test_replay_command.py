@@ -64,9 +64,24 @@ def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
             "follows schedule 0000000000000000, but preset simnet is",
         ),
         (
+            {"schedule_fingerprint": Digest("0" * 64)},
+            ("--network", "simnet"),
+            "give the receipt's schedule with --schedule FILE, it came with sn37",
+        ),
+        (
             {},
             ("--network", "finney"),
-            "give the receipt's schedule with --schedule FILE, it came with sn37",
+            "that is preset simnet: give --network simnet",
+        ),
+        (
+            {},
+            ("--network", "simnet", "--schedule", "finney"),
+            "that is preset simnet: leave out --schedule\n",
+        ),
+        (
+            {},
+            ("--network", "finney", "--schedule", "finney"),
+            "that is preset simnet: leave out --schedule and give --network simnet\n",
         ),
         ({"round": a_round_key(9, 1800)}, ("--network", "simnet"), "has no competition 9 at"),
         (
