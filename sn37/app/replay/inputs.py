@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sn37.app.data_tools.requests import Target, request_at
 from sn37.app.errors import CommandError
+from sn37.app.replay.replay_tools import ReplayTools
 from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.replay.rescored import Rescored
-from sn37.app.replay.tools import ReplayTools
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import LoadedSchedule
 from sn37.domain.data.batches import TaskBatch

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sn37.durable import rename_whole
 
-PARTIAL = ".partial-"  # beginning of the names of folders until they are complete
+PARTIAL_PREFIX = ".partial-"  # beginning of the names of folders until they are complete
 
 
 def appear(partial: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own, sweep
+from sn37.adapters.simnet.host.half_written import PARTIAL_PREFIX, appear, own, sweep
 from sn37.adapters.simnet.miners.attackers import forge
 from sn37.adapters.simnet.miners.roster import (
     BASE,
@@ -78,7 +78,7 @@ def prepare(
     if (root / MARKER).exists():
         return population
     for folder in (root, root / "miners"):  # children of a killed process may live a little longer
-        sweep(folder, PARTIAL)
+        sweep(folder, PARTIAL_PREFIX)
     _train(root, seed, population, emit, keep_going)
     forged = [miner for miner in recipe.miners if not miner.steps]
     for done, miner in enumerate(forged, start=1):
@@ -166,7 +166,7 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
         return
     source = population.base if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL_PREFIX), dir=target.parent))
     try:
         forge(miner, source, partial)
         partial.chmod(0o755)

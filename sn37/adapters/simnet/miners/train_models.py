@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sn37.adapters.simnet.feed.corpus import Pair, split, standard_library_pairs
-from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own
+from sn37.adapters.simnet.host.half_written import PARTIAL_PREFIX, appear, own
 from sn37.adapters.simnet.miners.roster import Shape, Training
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _seed(seed: int, purpose: str) -> int:
 def _complete(target: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a folder that appears as ``target`` only when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL_PREFIX), dir=target.parent))
     try:
         write(partial)
         partial.chmod(0o755)
