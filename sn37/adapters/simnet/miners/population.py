@@ -1,8 +1,8 @@
-"""The population: models that were really trained, and the attackers made from them.
+"""Population of simnet: models that are really trained, and attackers made from them.
 
-``prepare`` makes one folder per miner below a root, once. Each appears by one rename when it
-is complete, and a marker is written when all are, so a preparation that was killed goes on
-with the first unfinished miner.
+``prepare`` creates one folder for each miner below a root, once. A rename makes each appear when it
+is complete, and a marker is written when all are. A preparation that was killed therefore
+continues with the first unfinished miner.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FORGING = "simnet's other miners"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """Where the files are. ``folders`` has every miner of the recipe, by name."""
+    """Paths of the files. ``folders`` has every miner of the recipe, by name."""
 
     recipe: Recipe
     tokenizer: Path
@@ -56,10 +56,10 @@ def prepare(
     recipe: Recipe = RECIPE,
     keep_going: Callable[[], None] = lambda: None,
 ) -> Population:
-    """Train and forge what is missing below ``root``; the same seed gives the same bytes.
+    """Train and forge the models that are missing below ``root``.
 
-    Takes about a minute on two cores the first time, nothing later. Blocks; the training
-    runs in child processes, which end with this call however it ends. ``keep_going`` is called
+    The same seed gives the same bytes. The first call takes about a minute on two cores. It
+    blocks; training runs in child processes, which never outlive the call. ``keep_going`` is called
     several times a second and ends the call by raising.
 
     Raises:
@@ -90,7 +90,11 @@ def prepare(
 
 
 def _claim(root: Path, seed: int, recipe: Recipe) -> None:
-    """Make ``root`` the folder of this seed and recipe, or refuse."""
+    """Mark ``root`` as the folder of this seed and recipe.
+
+    Raises:
+        ValueError: It belongs to another seed or recipe.
+    """
     claim = {"seed": seed, "recipe": recipe.fingerprint}
     path = root / "population.json"
     if not path.exists():
@@ -148,7 +152,7 @@ def _train(
         done[name] = step
         emit.emit(SetUpAdvanced(what=_TRAINING, done=sum(done.values()), total=total))
 
-    # One process per competition: which core finishes first changes no model.
+    # One process for each competition; no model depends on which finishes first.
     for stage in ([(base,)], later):
         missing: list[TrainingPlan] = []
         for jobs in stage:
