@@ -40,9 +40,9 @@ class FolderModelStore:
     """``ModelStore`` over a folder of repositories and a cache folder.
 
     ``<cache>/models/<key>/`` has ``files/`` and ``facts.json``. A rename makes it appear once
-    everything has been checked, so a kill leaves nothing that looks complete. Files are copied and hashed
-    in a thread: they are small and local, and a cancelled caller waits for at most one of them.
-    All complete models together have at most ``quota_bytes``.
+    everything has been checked, so a kill leaves nothing that looks complete. Files are copied
+    and hashed in a thread: they are small and local, and a cancelled caller waits for at most one
+    of them. All complete models together have at most ``quota_bytes``.
     """
 
     def __init__(self, repos: Path, cache: Path, *, quota_bytes: int = QUOTA_BYTES) -> None:
