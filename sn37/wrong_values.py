@@ -66,7 +66,13 @@ def reason(problem: Mapping[str, object]) -> str:
 
 def shown(value: object) -> str:
     """Return a value as people type it, cut when it is long."""
-    text = str(value) if isinstance(value, date) else repr(value)
-    if isinstance(value, Path):
-        text = repr(str(value))
+    match value:
+        case bool():
+            text = str(value).lower()
+        case date():
+            text = str(value)
+        case Path():
+            text = repr(str(value))
+        case _:
+            text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."

@@ -35,6 +35,7 @@ def test_a_finding_becomes_one_clause(problem: dict[str, object], said: str) -> 
         ("x", "'x'"),
         (Path("/a"), "'/a'"),
         (date(2026, 1, 2), "2026-01-02"),
+        (True, "true"),
         ("y" * 99, f"'{'y' * 56}..."),
     ],
 )
