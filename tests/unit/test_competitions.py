@@ -172,7 +172,7 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "max_tokens = 64",
             'max_tokens = "64"',
             "rules.toml, line 16: competitions.words.constraints.max_tokens: "
-            "input should be a valid integer, not '64'",
+            "expected a whole number, not '64'",
         ),
         (
             "max_tokens = 64",
@@ -190,12 +190,12 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "weight = 1.0",
             "weight = nan",
             "rules.toml, line 23: competitions.words.tasks.0.weight: "
-            "input should be a finite number, not nan",
+            "expected a finite number, not nan",
         ),
         (
             'method = "reference_loss"',
             'method = "luck"',
-            "rules.toml, line 22: competitions.words.tasks.0.method: input should be "
+            "rules.toml, line 22: competitions.words.tasks.0.method: expected "
             "'reference_loss', 'text_loss', 'multiple_choice' or 'instruction_rules', not 'luck'",
         ),
         (
@@ -218,13 +218,12 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
         (
             "[sources.feed]",
             'standings = "average"\n[sources.feed]',
-            "rules.toml, line 1: standings: input should be 'window' or 'moving_average', "
-            "not 'average'",
+            "rules.toml, line 1: standings: expected 'window' or 'moving_average', not 'average'",
         ),
         (
             "[sources.feed]",
             "commitment_format = 1\n[sources.feed]",
-            "rules.toml, line 1: commitment_format: input should be 'v1' or 'v2', not 1",
+            "rules.toml, line 1: commitment_format: expected 'v1' or 'v2', not 1",
         ),
         (
             "max_age_s = 14400",

@@ -188,6 +188,12 @@ def test_the_measurements_of_the_winner_rule_can_be_repeated() -> None:
         parse(["sn37", "simulate", *words])
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=document)
+def test_the_title_of_a_document_says_for_whom_it_is(path: Path) -> None:
+    title = read(path).partition("\n")[0]
+    assert re.match(r"# For (miners|validators|contributors)( and contributors)?: [a-z]", title)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document)
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     broken = [target for target in LINK.findall(read(path)) if not (path.parent / target).exists()]

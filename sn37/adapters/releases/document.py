@@ -12,6 +12,7 @@ from sn37.domain.canonical import as_json, canonical_json
 from sn37.domain.ids import Digest
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.ports.errors import ReleaseRefused
+from sn37.wrong_values import reason
 
 FORMAT = 1
 MAX_BYTES = 16 << 10
@@ -78,7 +79,7 @@ def read_release(document: bytes) -> Release:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
-        raise ReleaseRefused(f"release document, {place[:80]!a}: {problem['msg']}") from error
+        raise ReleaseRefused(f"release document, {place[:80]!a}: {reason(problem)}") from error
     except ValueError as error:
         raise ReleaseRefused(f"release document: {error}") from error
 

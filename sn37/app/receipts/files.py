@@ -20,6 +20,7 @@ from sn37.domain.round.signers import SampleSigners, require_counts, unpacked
 from sn37.domain.scoring.jobs import ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.commitment import Commitment, MalformedCommitment, parse_commitment
+from sn37.wrong_values import reason
 
 MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
 
@@ -227,4 +228,4 @@ def _checked(shape: type[_Shape], data: bytes) -> _Shape:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = one_line(".".join(map(str, problem["loc"])))[:80]
-        raise UnreadableReceipt(f"not a receipt: {where}: {problem['msg']}") from error
+        raise UnreadableReceipt(f"not a receipt: {where}: {reason(problem)}") from error

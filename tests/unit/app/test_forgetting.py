@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.app.actors.pruner import Forgetter, require_enough_history
+from sn37.app.actors.pruner import Pruner, require_enough_history
 from sn37.app.audit.auditor import Auditor, AuditResult
 from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
@@ -250,7 +250,7 @@ def forgetter_of(store: FakeStateStore, *, days: int) -> Callable[[int], None]:
     async def go(num_heads: int) -> None:
         keeper, heads = StateKeeper(store), Heads()
         await keeper.load()
-        actor = Forgetter(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
+        actor = Pruner(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
         task = asyncio.create_task(actor.run())
         for number in range(num_heads):
             heads.publish(BlockRef(Block(1_000_000 + number), "0x"))
