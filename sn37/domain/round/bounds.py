@@ -61,7 +61,7 @@ _Columns: TypeAlias = Mapping[Block, _Column]
 
 
 class _Shared(NamedTuple):
-    """What champion and rival share of one round."""
+    """The part of one round that champion and rival share."""
 
     whole: tuple[_Column, _Column, _Column]  # champion, rival, and the rival less the margin
     length: int  # rows that both have
