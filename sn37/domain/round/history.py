@@ -28,7 +28,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
     for round_ in judged:
         of_round = dict(round_.clocks)
         for entry in round_.entries:
-            time.add(entry)
+            time.add(entry, round_.key.sync_block)
         for entry in filter(_was_tried, round_.entries):
             key, sync = entry.key, round_.key.sync_block
             clock = of_round.get(key, key.block)
@@ -56,7 +56,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         timeouts=time.timeouts,
         stalls=time.stalls,
         hung=frozenset(time.hung),
-        unlucky=frozenset(time.unlucky),
+        unlucky=time.unlucky,
         postponed=frozenset(newest.postponed) if newest else past.postponed,
     )
 
@@ -95,15 +95,15 @@ class _Time:
         self.timeouts = dict(past.timeouts)
         self.stalls = dict(past.stalls)
         self.hung = set(past.hung)
-        self.unlucky = set(past.unlucky)
+        self.unlucky = dict(past.unlucky)
 
-    def add(self, entry: EntryResult) -> None:
+    def add(self, entry: EntryResult, sync_block: Block) -> None:
         """Add one row of the next round. The validator's own outages change no count."""
         key = entry.key
         if _was_tried(entry):
-            self.unlucky.discard(key)
+            self.unlucky.pop(key, None)
         elif entry.verdict is Verdict.FAILED and entry.reason in OF_THE_WORKER:
-            self.unlucky.add(key)
+            self.unlucky[key] = sync_block
         if entry.verdict is Verdict.SCORED:
             self.timeouts.pop(key, None)
             self.stalls.pop(key, None)

@@ -226,7 +226,8 @@ class History:
     timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
     stalls: Mapping[EntryKey, int] = field(default_factory=dict)
     hung: frozenset[Hotkey] = frozenset()  # whose last evaluation timed out
-    unlucky: frozenset[EntryKey] = frozenset()  # whose last try failed by our worker's fault
+    # Entries whose last try failed by our worker's fault, with the sync block of that round.
+    unlucky: Mapping[EntryKey, Block] = field(default_factory=dict)
     postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for lack of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 
