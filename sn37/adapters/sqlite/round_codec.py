@@ -240,6 +240,7 @@ def from_result(result: RoundResult) -> JsonValue:
         else [[from_key(key) for key in pair] for pair in result.near_duplicates],
         "is_shielded": result.is_shielded,
         "clocks": from_clocks(result.clocks),
+        "missed_defences": result.missed_defences,
         "postponed": [from_key(key) for key in result.postponed],
         "forgotten_at": None if result.forgotten_at is None else result.forgotten_at.isoformat(),
     }
@@ -261,6 +262,7 @@ def to_result(value: JsonValue) -> RoundResult:
         postponed=tuple(to_key(key) for key in to_list(fields.get("postponed", []))),
         is_shielded=to_bool(fields.get("is_shielded", fields["champion"] is not None)),
         clocks=to_clocks(fields.get("clocks", [])),
+        missed_defences=optional(to_int, fields.get("missed_defences")),
         forgotten_at=optional(_to_moment, fields.get("forgotten_at")),
     )
 

@@ -358,6 +358,39 @@ def missed_rounds(
     )
 
 
+@app.command("withheld-rows")
+def withheld_rows(
+    paths: Paths = 40,
+    rounds: Rounds = 400,
+    samples: Samples = 300,
+    seed: Seed = 0,
+    epsilon: Margin = 0.005,
+    correlation: Correlation = 0.98,
+    gain: Annotated[float, typer.Option("--gain", help="True gain of the challenger.")] = 0.02,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", min=0, max=1, help="Share of withheld rounds; repeatable."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a champion earns, and how long it reigns, if rows are withheld.
+
+    A challenger that is truly better gathers evidence in the rounds that are judged.
+    """
+    model = _model("normal", correlation)
+    from sn37.app.simulate import withheld
+    from sn37.app.simulate.play import Setting
+
+    setting = Setting(samples=samples, epsilon=epsilon, rounds=rounds, gain=gain, model=model)
+    rates = rate or [0.0, 0.25, 0.5, 0.75, 0.9, 0.96]
+    _measure(
+        lambda progress: withheld.figures(
+            setting, rates, paths=paths, seed=seed, progress=progress
+        ),
+        as_json=as_json,
+    )
+
+
 def _model(shape: str, correlation: float) -> LossModel:
     """Return the loss model; checks for numpy before anything imports it.
 
