@@ -83,9 +83,9 @@ def paid_share(
     """Return the part of a competition's share that its standings are paid, 0 to 1.
 
     It is 1 while at most half of the window was sat out for missing data, each recorded round
-    weighing ``DECAY`` to the power of its age, and falls in proportion beyond that. So whoever
-    withholds rows cannot keep a champion paid that hardly defends the crown. Rounds without a
-    record, or missed for another reason, do not count.
+    weighing ``DECAY`` to the power of its age, and falls in proportion beyond that. So a champion
+    that hardly defends the crown is not paid in full, whatever rows are withheld. Rounds without
+    a record, or missed for another reason, do not count.
 
     It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
     whose plan is of a version that did not count missed defences.
