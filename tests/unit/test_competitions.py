@@ -317,6 +317,22 @@ def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
     assert not any("rendered" in line for line in warnings(schedule))
 
 
+def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Path) -> None:
+    signed = SMALL.replace("max_age_s = 14400", "max_age_s = 14400\nsigners_netuid = 18")
+    burning = f'burn = "5burn"\n{signed}'
+    unsigned = '[sources.more]\nfreshness = "none"\n\n[competitions.words]'
+    both = signed.replace("[competitions.words]", unsigned, 1).replace(
+        "[competitions.other]",
+        '[[competitions.words.tasks]]\nname = "more"\nsource = "more"\nweight = 0.5\n'
+        'method = "reference_loss"\nnum_samples = 32\n\n[competitions.other]',
+    )
+    both = both.replace("weight = 1.0", "weight = 0.5")
+    for text, is_told in ((SMALL, False), (signed, True), (burning, False), (both, False)):
+        file.write_text(text)
+        told = warnings(load_schedule(file, known_sources={"feed", "more"}).schedule)
+        assert any(line.startswith("from block 100, burn is not set") for line in told) is is_told
+
+
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="No such file or directory; presets: finney, simnet"):
         load_schedule(tmp_path / "absent.toml", known_sources=None)

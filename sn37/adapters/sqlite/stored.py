@@ -249,6 +249,7 @@ _LATER: Mapping[type, Mapping[str, Any]] = {
         # The first rule shielded every champion.
         "is_shielded": lambda read: read["champion"] is not None,
         "clocks": (),
+        "missed_defences": None,
         "forgotten_at": None,
     },
     WeightsRecord: {"newest_rounds": lambda read: {}},

@@ -371,6 +371,32 @@ def _missed_rounds(
     )
 
 
+@_command("withheld-rows", paths=40, rounds=400, samples=300, epsilon=0.005, correlation=0.98)
+def _withheld_rows(
+    of: Shared,
+    gain: Gain = 0.02,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", min=0, max=1, help="Share of withheld rounds; repeatable."),
+    ] = None,
+) -> None:
+    """Measure what a champion earns, and how long it reigns, if rows are withheld.
+
+    A challenger that is truly better gathers evidence in the rounds that are judged.
+    """
+    model = of.model()
+    from sn37.app.simulate import withheld
+    from sn37.app.simulate.play import Setting
+
+    setting = Setting(
+        samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
+    )
+    rates = rate or [0.0, 0.25, 0.5, 0.75, 0.9, 0.96]
+    _measure(
+        of, lambda p: withheld.figures(setting, rates, paths=of.paths, seed=of.seed, progress=p)
+    )
+
+
 def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
     with _bar(visible=not of.as_json) as progress:
         figures = simulate(progress)

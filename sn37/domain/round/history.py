@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
-from sn37.domain.round.defences import defences_after
+from sn37.domain.round.defences import defences_after, first_defences
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History, RoundResult, ValidatorState
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
 
 
@@ -47,6 +48,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         last_tried=last_tried,
         clocks=clocks,
         num_judged=past.num_judged + len(judged),
+        judged=(*past.judged, *(r.key.sync_block for r in judged))[-WINDOW_ROUNDS:],
         champion=newest.champion if newest else past.champion,
         is_shielded=newest.is_shielded if newest else past.is_shielded,
         crowned_at=_crowned_at(judged, past),
@@ -72,8 +74,8 @@ def _crowned_at(judged: Sequence[RoundResult], past: History) -> Block | None:
 
 def _defences(judged: Sequence[RoundResult], past: History) -> tuple[bool, ...]:
     champion, missed = past.champion, past.defences
-    for round_ in judged:
-        missed = defences_after(missed, champion, round_)
+    for number, round_ in enumerate(judged, start=past.num_judged):
+        missed = defences_after(missed, champion, round_) if number else first_defences(round_)
         champion = round_.champion
     return missed
 
@@ -113,6 +115,16 @@ class _Time:
             self.hung.add(key.hotkey)
         elif entry.verdict is Verdict.FAILED and entry.reason is Reason.STALLED:
             self.stalls[key] = self.stalls.get(key, 0) + 1
+
+
+def had_a_place(history: History, entry: EntryKey) -> bool:
+    """True if an entry was tried since the last ``WINDOW_ROUNDS`` judged rounds began.
+
+    A replaced entry is let go otherwise. Rounds that were sat out do not count: nobody had a place
+    in them.
+    """
+    is_long = len(history.judged) == WINDOW_ROUNDS
+    return not is_long or history.last_tried.get(entry, entry.block) > history.judged[0]
 
 
 def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:

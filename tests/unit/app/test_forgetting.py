@@ -233,6 +233,25 @@ def test_a_commitment_is_remembered_until_a_round_in_which_another_had_replaced_
         assert remembered(state, ONE, Block(10**6)) == {c.key for c in expected} | {CHAMPION}
 
 
+def test_a_replaced_entry_is_remembered_for_as_many_judged_rounds_as_it_may_come_back_in() -> None:
+    """Whatever was sat out since: else its evidence would be gone when it is scored again."""
+    old, new = a_commitment("alice", 100), a_commitment("alice", 800)
+    rows = tuple(an_entry_result(key) for key in (CHAMPION, old.key))
+    first = a_round_result(a_round_key(1, 720), champion=CHAMPION, entries=rows)
+    for skipped in (Reason.DATA_UNAVAILABLE, None):
+        later = (
+            a_round_result(a_round_key(1, 360 * n), champion=CHAMPION, skipped=skipped)
+            for n in range(3, 40)
+        )
+        state = ValidatorState(
+            submissions={c.key: a_submission(c) for c in (old, new)}, rounds={ONE: (first, *later)}
+        )
+        kept = remembered(state, ONE, Block(360 * 39))
+        assert (old.key in kept) is (skipped is not None)
+        gone = {key: replace(s, retired=True) for key, s in state.submissions.items()}
+        assert remembered(replace(state, submissions=gone), ONE, Block(360 * 39)) == {CHAMPION}
+
+
 @pytest.mark.parametrize(
     ("days", "cadence", "enough"), [(1, 360, 2), (1, 180, 1), (9, 3_600, 12), (11, 3_600, 12)]
 )

@@ -182,6 +182,7 @@ results = st.builds(
     is_shielded=st.booleans(),
     clocks=clocks,
     later=st.none() | st.builds(ScoredLater, source=hotkeys, after=blocks, at=blocks),
+    missed_defences=st.none() | numbers,
     forgotten_at=st.none() | moments,
 )
 weights = st.builds(
