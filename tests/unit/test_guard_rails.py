@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,44 @@ PACKAGE = Path(sn37.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_MODULE_LINES = 500  # beyond, a module does more than one thing
 MAX_FUNCTION_LINES = 60
+
+# Modules that start processes. All but the first say why ``child_process.guard`` does not hold
+# what they start.
+STARTERS = {
+    "adapters/child_process/guard.py": "the guard itself",
+    "adapters/child_process/running.py": "starts the guard",
+    "adapters/simnet/miners/training_processes.py": "starts the guard, from a thread",
+    "adapters/releases/installer.py": "pip, which dies with this process; it may take minutes",
+    "adapters/releases/service.py": "the service manager, whose services outlive this process",
+    "adapters/scoring/launcher.py": "the warm parent, which ends its workers when this one dies",
+    "adapters/scoring/sandbox/probe.py": "our own code, which forks once and exits",
+    "adapters/scoring/warm_parent.py": "forks workers, each with all it starts in a namespace",
+    "testing/reproducibility.py": "for tests of plug-ins, which may not import adapters",
+}
+PROCESS_MODULES = {"subprocess", "multiprocessing", "pty"}
+PROCESS_CALLS = re.compile(
+    r"create_subprocess_(exec|shell)|ProcessPoolExecutor|fork|forkpty|posix_spawnp?|popen|system"
+    r"|subprocess_(exec|shell)|(exec|spawn)[lv]p?e?"
+)
+
+
+def starts_processes(module: Path) -> bool:
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names) if PROCESS_MODULES & {n.name.split(".")[0] for n in names}:
+                return True
+            case ast.ImportFrom(module=str(source), names=names) if source.split(".")[
+                0
+            ] in PROCESS_MODULES or (
+                (source in {"os", "asyncio", "concurrent.futures"})
+                and any(PROCESS_CALLS.fullmatch(n.name) for n in names)
+            ):
+                return True
+            case ast.Attribute(value=ast.Name(id="os" | "asyncio" | "futures"), attr=called) if (
+                PROCESS_CALLS.fullmatch(called)
+            ):
+                return True
+    return False
 
 
 def name(module: Path) -> str:
@@ -67,3 +106,24 @@ def test_nothing_is_left_for_later() -> None:
 def test_the_types_and_the_schedules_are_in_the_package() -> None:
     assert (PACKAGE / "py.typed").is_file()
     assert {p.stem for p in (PACKAGE / "app" / "schedules").iterdir()} == {"finney", "simnet"}
+
+
+def test_what_starts_a_process_is_under_the_guard_or_says_why_not() -> None:
+    assert {name(m) for m in MODULES if starts_processes(m)} == set(STARTERS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import subprocess",
+        "from multiprocessing.pool import Pool",
+        "from os import fork",
+        "from concurrent.futures import ProcessPoolExecutor",
+        "os.execvpe('a', [], {})",
+        "await_ = asyncio.create_subprocess_exec('a')",
+    ],
+)
+def test_a_start_of_a_process_is_found(line: str, tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(line)
+    assert starts_processes(module)

@@ -1,9 +1,9 @@
 """Training the population's models, in a child process of its own.
 
-``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as JSON from
-standard input, trains its jobs one after another on one thread, and prints ``<name> <step>`` on the
-way. A job's folder appears by one rename when it is finished, and a finished one is not
-trained again. When the parent is gone the next line cannot be printed, and the child ends.
+``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as a line of JSON
+from standard input, trains its jobs one after another on one thread, and prints ``<name> <step>``
+on the way. A job's folder appears by one rename when it is finished, and a finished one is not
+trained again. It runs under a guard (``child_process``), which ends it with its parent.
 """
 
 from __future__ import annotations
@@ -142,4 +142,4 @@ def _print(name: str, step: int) -> None:
 
 
 if __name__ == "__main__":
-    run(TrainingPlan.from_json(sys.stdin.read()), _print)
+    run(TrainingPlan.from_json(sys.stdin.readline()), _print)
