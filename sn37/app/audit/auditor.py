@@ -149,11 +149,13 @@ class Auditor:
             fingerprint=self._fingerprint,
             verify=self._verify,
         )
-        if result.later is not None:
+        if (later := result.later) is not None:
             if result.forgotten_at is None:
-                found += await self._missed_round(where, state, opened, result, receipts, rules)
-                found += _when_it_counts(where, result, result.later, state)
-            past.add_later(opened, result.later, rules)
+                found += await self._missed_round(
+                    where, state, opened, result, later, receipts, rules
+                )
+                found += _when_it_counts(where, result, later, state)
+            past.add_later(opened, later, rules)
             return found
         if result.forgotten_at is None:
             found += await self._whole_round(where, state, opened, result, past, receipts, rules)
@@ -211,14 +213,12 @@ class Auditor:
         state: ValidatorState,
         opened: OpenRound,
         result: RoundResult,
+        later: ScoredLater,
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
     ) -> list[Difference]:
         """Audit a missed round that was scored later, which has evidence but no verdict."""
-        assert result.later is not None
-        due = later_result(
-            opened, rules, state.submissions, skipped=result.skipped, later=result.later
-        )
+        due = later_result(opened, rules, state.submissions, skipped=result.skipped, later=later)
         found = list(compare(where, as_json(_without_words(result)), as_json(_without_words(due))))
         entries = as_json(sorted(opened.outcomes)), as_json(sorted(opened.plan.entries))
         found += compare(f"{where}, entries", *entries)
