@@ -57,11 +57,6 @@ Correlation = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``simulate`` to ``sn37``."""
-    parent.add_typer(app)
-
-
 @app.command("false-crown")
 def false_crown(
     paths: Paths = 600_000,
