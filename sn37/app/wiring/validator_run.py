@@ -97,7 +97,7 @@ async def _follow(container: Container) -> None:
         await container.supervisor().run({"chain": container.continuity().run})
         # Before the actors: simnet's chain waits for its subscribers, and must reach the state
         # first.
-        actors = {**container.actors(), "lookout": container.lookout().run}
+        actors = dict(container.actors())
         if settings.rounds is not None:
             actors["goal"] = container.goal(rounds=settings.rounds).run
         # A separate run, so that the memory of the start is freed when it ends.
