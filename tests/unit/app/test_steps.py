@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 
-from sn37.app.supervision.deadlines import BUSY_S, Steps, begin, step
+from sn37.app.supervision.deadlines import BUSY_S, Steps, step
 from sn37.app.supervision.heads import Heads
 from sn37.app.supervision.supervisor import LONGEST_WAIT_S, PAUSES_S, Supervisor
 from sn37.domain.events import Degraded, Recovered
@@ -80,8 +81,7 @@ class TestTime:
             with step(name):
                 await go_on.wait()
 
-        with steps.of("models"):
-            begin("block 7")
+        with steps.of("models"), step("block 7"):
             tasks = [asyncio.create_task(transfer(name)) for name in ("a", "b")]
             await asyncio.sleep(0)
             steps.tick(5)
@@ -102,6 +102,16 @@ class TestTime:
         with step("anything") as alone:
             alone.move_on("something else")
         assert alone.doing == "something else"
+
+    async def test_a_step_that_outlives_its_actor_ends_without_a_trace(self) -> None:
+        steps, held = Steps(FakeClock()), ExitStack()
+        with steps.of("models"):
+            held.enter_context(step("block 7"))
+        with steps.of("models"), step("block 8"):
+            held.close()
+            assert names(steps) == [("models", "block 8", 0)]
+            with step("inside"):
+                assert names(steps) == [("models", "inside", 0)]
 
 
 class TestHeads:
@@ -161,11 +171,11 @@ class TestSupervisor:
         assert [e.retry_in_s for e in sink.of(Degraded)] == [waited_s]
 
     async def test_what_an_actor_was_doing_is_forgotten_when_it_starts_again(self) -> None:
-        steps, clock = Steps(FakeClock()), FakeClock()
+        steps, clock, held = Steps(FakeClock()), FakeClock(), ExitStack()
         tries = iter([False, True])
 
         async def actor() -> None:
-            begin("block 1")
+            held.enter_context(step("block 1"))  # and never left
             if not next(tries):
                 raise ChainUnavailable("down")
             assert [s.doing for s in steps.running()] == ["block 1"]
