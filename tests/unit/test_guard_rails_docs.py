@@ -15,8 +15,7 @@ from typer.main import get_command
 import sn37
 from sn37.app.cli import root as main
 from sn37.app.cli import validator
-from sn37.app.cli.late_commands import LateCommand
-from sn37.app.cli.run import run
+from sn37.app.cli.run import LateCommand, run
 from sn37.app.config.settings import FLAGS, Settings, load_settings
 from sn37.app.rounds.report import report
 from sn37.domain.canonical import JsonValue

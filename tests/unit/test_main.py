@@ -17,9 +17,8 @@ from typer.main import get_command
 
 import sn37
 from sn37.app.cli import miner, root
-from sn37.app.cli.late_commands import LateCommand
 from sn37.app.cli.root import main
-from sn37.app.cli.run import run
+from sn37.app.cli.run import LateCommand, run
 from sn37.app.errors import CommandError
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.ports.errors import ChainUnavailable
@@ -73,7 +72,7 @@ def test_a_start_imports_only_the_command_that_is_called(
         "print(*(m for m in sys.modules if m.startswith('sn37.app.cli.')))"
     )
     assert done.returncode == 0, done.stderr
-    shared = {"late_commands", "options", "root", "run"}
+    shared = {"options", "root", "run"}
     last = done.stdout.splitlines()[-1]
     imported = {name.removeprefix("sn37.app.cli.") for name in last.split()}
     assert imported - shared == commands

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from sn37.app.cli.late_commands import add_commands
-from sn37.app.cli.run import run
+from sn37.app.cli.run import add_commands, run
 
 COMMANDS = {
     "competitions": (

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 import sn37
-from sn37.app.cli.late_commands import add_commands
-from sn37.app.cli.run import run
+from sn37.app.cli.run import add_commands, run
 from sn37.app.interrupts import leave
 
 COMMANDS = {
