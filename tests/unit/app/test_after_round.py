@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,12 +79,12 @@ REFUSED = {"rejection": Reason.TIMEOUT, "detail": "slow"}
 def test_a_submission_is_left_as_the_table_says(
     plan: RoundPlan,
     outcome: EntryOutcome | None,
-    before: Mapping[str, object],
-    round_: Mapping[str, object],
-    after: Mapping[str, object],
+    before: Mapping[str, Any],
+    round_: Mapping[str, Any],
+    after: Mapping[str, Any],
 ) -> None:
     submission = replace(a_submission(), **before)
-    left = after_round(submission, plan=plan, outcome=outcome, **round_)  # type: ignore[arg-type]
+    left = after_round(submission, plan=plan, outcome=outcome, **round_)
     assert left == replace(submission, **after)
 
 
