@@ -32,11 +32,6 @@ _SETTINGS = (
 )
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``check`` to ``sn37``."""
-    parent.command()(check)
-
-
 def check(
     target: Annotated[
         str,
