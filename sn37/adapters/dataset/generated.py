@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from sn37.dataset_plugin import Parameters, StaticPlugin
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
-from sn37.domain.tasks import arithmetic, brackets, list_reasoning, word_sorting
+from sn37.domain.tasks import arithmetic, brackets, instructions, list_reasoning, word_sorting
 from sn37.domain.tasks.questions import Make, Question, draw_questions
 
 if TYPE_CHECKING:
@@ -75,6 +75,13 @@ class ListReasoningParameters(Difficulty):
     most_steps: int = Field(default=7, ge=1, le=30)
 
 
+class InstructionParameters(Difficulty):
+    """Number of rules that an answer must follow."""
+
+    least_rules: int = Field(default=3, ge=instructions.LEAST_RULES, le=10)
+    most_rules: int = Field(default=7, ge=instructions.LEAST_RULES, le=10)
+
+
 def word_sorting_plugin() -> DatasetPlugin:
     """Return the plug-in of the source ``word_sorting``."""
     return _plugin("word_sorting", WordSortingParameters, word_sorting.word_sorting)
@@ -93,6 +100,11 @@ def arithmetic_plugin() -> DatasetPlugin:
 def list_reasoning_plugin() -> DatasetPlugin:
     """Return the plug-in of the source ``list_reasoning``."""
     return _plugin("list_reasoning", ListReasoningParameters, list_reasoning.list_reasoning)
+
+
+def if_eval_plugin() -> DatasetPlugin:
+    """Return the plug-in of the source ``if_eval``."""
+    return _plugin("if_eval", InstructionParameters, instructions.instructions)
 
 
 def _plugin(

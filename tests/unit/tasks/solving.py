@@ -9,10 +9,15 @@ from functools import partial
 from sn37.domain.data.samples import Sample
 from sn37.domain.tasks.arithmetic import arithmetic
 from sn37.domain.tasks.brackets import bracket_completion
+from sn37.domain.tasks.chance import Chance
+from sn37.domain.tasks.instruction_task import InstructionTask
+from sn37.domain.tasks.instructions import instructions
 from sn37.domain.tasks.list_reasoning import list_reasoning
-from sn37.domain.tasks.questions import Make, is_right
+from sn37.domain.tasks.questions import Make, Question, is_right
+from sn37.domain.tasks.rules import Rule
 from sn37.domain.tasks.word_list import WORDS
 from sn37.domain.tasks.word_sorting import word_sorting
+from tests.unit.tasks.breaking import broken
 
 MAKERS: dict[str, Make] = {
     "word_sorting": partial(word_sorting, least_words=6, most_words=30),
@@ -137,3 +142,14 @@ def mutations(right: list[str]) -> list[str]:
 def parts(reference: str) -> list[str]:
     """Return what commas and white space separate."""
     return reference.replace(",", " ").split()
+
+
+def instruction_questions(chance: Chance) -> tuple[Question, ...]:
+    """Return questions with rules, of the source's own difficulty."""
+    return instructions(chance, least_rules=3, most_rules=7)
+
+
+def broken_answers(task: InstructionTask) -> Iterable[tuple[Rule, str]]:
+    """Yield each rule with a changed answer that does not follow it."""
+    for rule in task.rules:
+        yield rule, broken(rule, task.answer)

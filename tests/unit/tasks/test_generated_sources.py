@@ -25,6 +25,7 @@ PINNED = {  # a changed generator needs another name for its source
     "brackets": "9dc25aab981ca44a619c31783206df2aad5eb1e219fe99e0d9205cf989f6a556",
     "arithmetic": "6d7318867c6e8285a1ec1a45b8b48798483f01fad30c260db9c16de1a6e1a45b",
     "list_reasoning": "096e085082899c10575029feed108af89cfadd2eae6b53ee7d52832f3edcaaa9",
+    "if_eval": "ef4bf383af8aeeedde41ba84585fb04d0a290a7e8a29cf6029cb901385371afe",
 }
 ROOT = Path(__file__).parents[3]
 
@@ -102,6 +103,13 @@ class TestListReasoning(GeneratedContract):
 
     def ranges(self) -> Mapping[str, tuple[int, int]]:
         return {"items": (6, 50), "steps": (1, 30)}
+
+
+class TestInstructions(GeneratedContract):
+    plugin = staticmethod(generated.if_eval_plugin)
+
+    def ranges(self) -> Mapping[str, tuple[int, int]]:
+        return {"rules": (3, 10)}
 
 
 @pytest.mark.parametrize("name", PINNED)
