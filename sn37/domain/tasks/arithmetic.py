@@ -8,7 +8,9 @@ from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.questions import Question
 from sn37.domain.tasks.wording import assemble
 
-LEAST_NUMBERS = 4  # the smallest form, a * b + c * d, has 2 * 98**4 problems; in all there are 8e12
+LEAST_NUMBERS = (
+    4  # the smallest form, a * b + c * d, has 2 * 98**4 problems; in all there are more than 7e12
+)
 LARGEST_NUMBER = 999  # that is not in a product
 LARGEST_FACTOR = 99
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
+from sn37.domain.tasks.arithmetic import LARGEST_NUMBER, LEAST_NUMBERS
 from sn37.domain.tasks.brackets import CLOSING, LEAST_BRACKETS, LEAST_OPEN
 from sn37.domain.tasks.chance import Chance
-from sn37.domain.tasks.list_reasoning import FEWEST_LEFT, STEPS
+from sn37.domain.tasks.list_reasoning import FEWEST_LEFT, LEAST_ITEMS, STEPS
 from sn37.domain.tasks.questions import Question, draw_questions, is_right
 from sn37.domain.tasks.word_list import WORDS
 from sn37.domain.tasks.word_sorting import LEAST_WORDS
@@ -120,7 +121,8 @@ def test_first_letters_do_not_decide_the_order() -> None:
 def test_problems_are_as_many_as_is_said_at_the_least_difficulty() -> None:
     assert perm(len(WORDS), LEAST_WORDS) > 4e14
     assert num_walks(LEAST_BRACKETS, LEAST_OPEN + 1) > 1e11
-    assert perm(98, 6) > 7e11
+    assert perm(98, LEAST_ITEMS) > 7e11
+    assert (LARGEST_NUMBER - 1) ** LEAST_NUMBERS * 2 ** (LEAST_NUMBERS - 1) > 7e12  # sums alone
 
 
 def num_walks(length: int, num_open: int) -> int:
