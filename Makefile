@@ -24,11 +24,13 @@ help: ## list the targets
 venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out of date
 
 # torch first and by its exact version: a resolver free to choose takes gigabytes of a build
-# for another device.
+# for another device. if-verifiable without what it requires: its checks need three small packages,
+# which are in the extra "dev"; its readers of benchmarks, which nobody needs here, a lot more.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
+	$(BIN)/python -m pip install --quiet --no-deps if-verifiable==0.1.2
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition
