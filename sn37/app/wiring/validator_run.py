@@ -18,15 +18,14 @@ from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
-from sn37.app.schedule.advice import unpinned_tokenizers
 from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
+from sn37.app.schedule.pins import require_pinned
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.networks import open_network
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.round.state import ValidatorState
-from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import PortError
 
@@ -85,13 +84,14 @@ async def _follow(container: Container) -> None:
     settings = container.settings()
     await container.keeper().load()  # first: it also locks the folder against a second validator
     _require_same_schedule(container)
+    require_pinned(container.loaded().schedule, container.loaded().origin)
     _require_methods(container)
     sandbox = await container.scorer().sandbox()
     container.sink().emit(WorkersConfined(sandbox=sandbox.label, missing=sandbox.missing))
     network = await open_network(container)
     container.network.override(providers.Object(network))
     _require_sources(container)
-    for caution in cautions(settings, container.loaded().schedule):
+    for caution in cautions(settings):
         container.sink().emit(caution)
     try:
         await container.supervisor().run({"chain": container.continuity().run})
@@ -107,12 +107,10 @@ async def _follow(container: Container) -> None:
         await network.close()
 
 
-def cautions(settings: Settings, schedule: Schedule) -> Iterator[Cautioned]:
+def cautions(settings: Settings) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
     if settings.offline:
         yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
-    for advice in unpinned_tokenizers(schedule):
-        yield Cautioned(what="tokenizer", advice=advice)
 
 
 @contextmanager

@@ -57,9 +57,8 @@ def _holds(cell: Cell, filter_: Filter) -> bool:
 
 def _sign(cell: Cell, value: bool | int | float | str) -> int | None:
     """Return -1, 0 or 1 for a smaller, equal or larger cell; ``None`` if it has no order."""
-    if isinstance(cell, bool) or isinstance(value, bool):  # true is not the number 1
-        is_alike = isinstance(cell, bool) and isinstance(value, bool)
-        return int(cell != value) if is_alike else None
+    if isinstance(cell, bool) is not isinstance(value, bool):  # true is not the number 1
+        return None
     if isinstance(cell, str) and isinstance(value, str):
         return (cell > value) - (cell < value)
     if isinstance(cell, (int, float)) and isinstance(value, (int, float)) and not isnan(cell):
