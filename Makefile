@@ -56,6 +56,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python -m bench.data --rows 20000
+	$(BIN)/python -m bench.static --shards 10 --groups 100
 	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration faults ## lint, types, layers and all tests

@@ -89,6 +89,17 @@ def test_a_manifest_is_made_despite_what_passes(hub: Hub, tmp_path: Path, fault:
     assert pin(hub, tmp_path / "stormy") == calm
 
 
+def test_a_manifest_that_was_interrupted_goes_on_with_the_files_that_are_missing(
+    hub: Hub, tmp_path: Path
+) -> None:
+    calm = pin(hub, tmp_path / "calm")
+    hub.faults.append(Fault(RESOLVE, status=403, skip=2))
+    assert "the hub answers 403" in refused(hub, tmp_path)
+    hub.served.clear()
+    assert pin(hub, tmp_path) == calm
+    assert reads(hub) == 2
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
@@ -104,7 +115,7 @@ def test_a_manifest_is_made_despite_what_passes(hub: Hub, tmp_path: Path, fault:
 )
 @pytest.mark.fault("hub tables", "down")
 @pytest.mark.fault("hub tables", "wrong")
-def test_a_read_that_fails_for_good_is_reported_and_nothing_else_is_drawn(
+def test_a_read_that_always_fails_is_reported_and_nothing_else_is_drawn(
     hub: Hub, tmp_path: Path, fault: Fault, message: str
 ) -> None:
     chosen = pinned_parameters(hub, tmp_path)

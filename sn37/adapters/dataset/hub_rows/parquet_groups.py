@@ -109,6 +109,8 @@ class Footer:
         return lambda row: _row(table, row)
 
     def _check(self, schema: pa.Schema) -> None:
+        if min(self.num_rows, default=0) < 0:
+            raise UnreadableParquet("a row group states a negative number of rows")
         for name, wanted in self._columns.items():
             if (places := schema.names.count(name)) != 1:
                 missing = "is missing" if places == 0 else "is there twice"
