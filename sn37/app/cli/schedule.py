@@ -115,14 +115,12 @@ def pin(
         raise CommandError(f"{target}: {error.strerror or error}") from error
     fingerprint = _load(str(target), None).fingerprint
     if as_json:
-        pinned = [
-            {"where": p.where, "old": p.old, "new": dict(p.new), "about": p.told} for p in found
-        ]
+        pinned = as_json_value(found)
         _print_json({"schedule": str(target), "fingerprint": fingerprint, "pinned": pinned})
         return
-    for pinned_ in found:
-        told = f"; {pinned_.told}" if pinned_.told else ""
-        typer.echo(f"{pinned_.where}: {pinned_.old} -> {pinned_.new['revision']}{told}")
+    for change in found:
+        told = f"; {change.told}" if change.told else ""
+        typer.echo(f"{change.where}: {change.old} -> {change.new['revision']}{told}")
     typer.echo(f"{target}: {len(found)} revisions pinned, fingerprint {fingerprint}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,12 @@ from sn37.adapters.dataset.hub_rows import table as tables
 from sn37.adapters.dataset.hub_rows.disk_cache import DiskCache
 from sn37.adapters.dataset.hub_rows.parameters import HubRowsParameters
 from sn37.adapters.dataset.hub_rows.source import HubRows, HubRowsPlugin, build, build_fineweb
+from sn37.app.cli import root
+from sn37.app.cli.run import run
+from sn37.app.data_tools import sample
+from sn37.app.samples import plugins
 from sn37.app.samples.sources import Sources
+from sn37.app.schedule.load import read_schedule
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
@@ -405,3 +411,36 @@ def test_an_older_commit_may_be_pinned(hub: Hub, tmp_path: Path) -> None:
     publish(hub, {path(0): parquet(pages(0)[:GROUP_ROWS])})
     assert pin(hub, tmp_path) != old
     assert pin_at(old.revision, hub, tmp_path) == old
+
+
+def test_a_schedule_is_pinned_by_the_command_and_then_drawn_from(
+    hub: Hub,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(plugins, "dataset_plugin", lambda _: build())
+    monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"hub_rows"}))
+    text = read_schedule("simnet")[1]
+    table = re.search(r"(?s)\[sources\.simnet\].*?\n\n", text)
+    assert table is not None
+    source = (
+        f'[sources.hub_rows]\nfreshness = "none"\nparameters = {{ repo = "{REPO}", text = "text", '
+        f'files = ["data/*.parquet"], endpoint = "{hub.url}", revision = "main" }}\n\n'
+    )
+    schedule = tmp_path / "schedule.toml"
+    text = text.replace(table[0], source).replace('source = "simnet"', 'source = "hub_rows"')
+    schedule.write_text(re.sub(r"(?m)^base_model = .*$", "", text))
+    assert run(root.app, ["schedule", "check", str(schedule)], prog_name="sn37") == 1
+    assert "source hub_rows at 'main'" in capsys.readouterr().err
+    assert run(root.app, ["schedule", "pin", str(schedule)], prog_name="sn37") == 0
+    said = capsys.readouterr().out
+    assert f"sources.hub_rows: main -> {hub.repositories[REPO].head}; 4 files with 480 rows" in said
+    assert run(root.app, ["schedule", "check", str(schedule)], prog_name="sn37") == 0
+    asked = ["data", "sample", "hub_rows", "--schedule", str(schedule), "--count", "5", "--json"]
+    monkeypatch.setattr(sample, "dataset_plugin", lambda _: build())
+    capsys.readouterr()
+    assert run(root.app, [*asked, "--network", "simnet"], prog_name="sn37") == 0
+    drawn = json.loads(capsys.readouterr().out)["samples"]
+    assert len({row["row_id"] for row in drawn}) == 5
