@@ -183,6 +183,18 @@ def test_a_manifest_that_is_not_the_schedules_is_refused(hub: Hub, tmp_path: Pat
         draw(parameters(hub), tmp_path)
 
 
+@pytest.mark.parametrize("change", [{"files": (path(0),)}, {"revision": "another"}])
+def test_a_kept_manifest_is_used_for_its_own_table_alone(
+    hub: Hub, tmp_path: Path, change: dict[str, object]
+) -> None:
+    table = pinned_parameters(hub, tmp_path)
+    if "revision" in change:
+        more = {path(n): parquet(pages(n)) for n in range(NUM_SHARDS)}
+        change = {"revision": publish(hub, {**more, "data/more.parquet": parquet(pages(0))})}
+    with pytest.raises(DatasetUnavailable, match="the manifest of revision"):
+        draw(table.model_copy(update=change), tmp_path)
+
+
 def test_the_revision_is_read_whatever_the_branch_has_since(hub: Hub, tmp_path: Path) -> None:
     table = pinned_parameters(hub, tmp_path)
     before = draw(table, tmp_path)

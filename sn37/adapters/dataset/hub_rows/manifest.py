@@ -1,7 +1,7 @@
 """Manifest of a table: its files at one revision, and the sizes of their row groups.
 
-It is canonical JSON, so equal files have equal digests:
-``{"format", "repo", "revision", "files": [{"path", "size", "hash", "footer", "rows": [...]}]}``.
+It is canonical JSON, so equal files have equal digests: ``{"format", "repo", "revision",
+"patterns", "files": [{"path", "size", "hash", "footer", "rows": [...]}]}``.
 ``hash`` is the file's on the hub, ``footer`` the sha256 of the footer's bytes. Places of columns
 in a file are in its footer.
 """
@@ -44,6 +44,7 @@ class Manifest:
 
     repo: str
     revision: str  # commit
+    patterns: tuple[str, ...]  # that the paths match
     files: tuple[ManifestFile, ...]
 
     @property
@@ -70,7 +71,12 @@ def decode(content: bytes) -> Manifest:
     """Return what ``encode`` encoded; a digest has shown that it did."""
     table = json.loads(content)
     files = (ManifestFile(**{**file, "rows": tuple(file["rows"])}) for file in table["files"])
-    return Manifest(repo=table["repo"], revision=table["revision"], files=tuple(files))
+    return Manifest(
+        repo=table["repo"],
+        revision=table["revision"],
+        patterns=tuple(table["patterns"]),
+        files=tuple(files),
+    )
 
 
 def matching(listed: Sequence[RemoteFile], patterns: Sequence[str], repo: str) -> list[RemoteFile]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -97,7 +98,9 @@ class Table:
         wanted = self._parameters.manifest
         kept = self._facts.get("manifest", wanted)
         if kept is not None and sha256(kept).hexdigest() == wanted:
-            return manifests.decode(kept)
+            manifest = manifests.decode(kept)
+            if self._describes(manifest):
+                return manifest
         made = self.make()
         if made.digest != wanted:
             for file in made.manifest.files:  # perhaps they were damaged when they were kept
@@ -139,11 +142,21 @@ class Table:
                     rows=rows,
                 )
             )
-        made = Manifest(repo=repo, revision=revision, files=tuple(files))
+        patterns = self._parameters.files
+        made = Manifest(repo=repo, revision=revision, patterns=patterns, files=tuple(files))
         encoded = manifests.encode(made)
         digest = Digest(sha256(encoded).hexdigest())
         self._facts.put(encoded, "manifest", digest)
         return Made(manifest=made, digest=digest, largest_bytes=largest_bytes)
+
+    def _describes(self, manifest: Manifest) -> bool:
+        """True if a manifest is of the parameters' table, so that it would be made for it."""
+        given = self._parameters
+        return (manifest.repo, manifest.revision, manifest.patterns) == (
+            given.repo,
+            given.revision,
+            given.files,
+        )
 
     def _sample(
         self, read: Callable[[int], Row], row: int, row_id: str, seen: set[Digest]
@@ -167,7 +180,8 @@ class Table:
         key = (*self._key(file.path), file.hash, str(span.start), str(span.stop))
         kept = self._groups.get(*key)
         if kept is not None:
-            return footer.group(number, span.start, kept)
+            with suppress(UnreadableParquet):
+                return footer.group(number, span.start, kept)
         for tries_left in (1, 0):
             content = self._part(remote, span)
             try:
