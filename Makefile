@@ -57,6 +57,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python -m bench.data --rows 20000
 	$(BIN)/python -m bench.static --shards 10 --groups 100
+	$(BIN)/python -m bench.contention
 	$(BIN)/python -m tests.soak.hub_zoo
 
 test: lint unit integration faults ## lint, types, layers and all tests
@@ -80,7 +81,7 @@ integration: venv
 	  --fault-record build/faults/integration.json tests/integration
 
 faults: ## the tests of the fault matrix passed in the runs before
-	$(BIN)/python -m tests.fault_matrix --ran build/faults/unit.json build/faults/integration.json
+	$(BIN)/python -m tests.support.fault_matrix --ran build/faults/unit.json build/faults/integration.json
 
 format: venv ## format the code and sort its imports
 	$(BIN)/ruff check --fix

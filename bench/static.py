@@ -25,7 +25,7 @@ from sn37.adapters.dataset.hub_rows.source import HubRows
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
 from sn37.testing.figures import print_table, write_figures
-from tests.integration.dataset.hub_tables import REPO, parameters, path, pin
+from tests.integration.dataset.hub_tables import REPO, count_requests, parameters, path, pin
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_server import running_hub
 from tests.integration.hub.hub_state import Hub
@@ -71,21 +71,31 @@ def one_by_one(data: bytes, num_rows: int) -> int:
     return num_reads
 
 
+def served(hub: Hub, num_requests: int) -> tuple[int, int]:
+    """Return the requests and bytes of the answers since the last call, once all are noted."""
+    while len(hub.served) < num_requests:
+        time.sleep(0.01)
+    size_bytes = sum(answer.body_bytes for answer in hub.served)
+    hub.served.clear()
+    return num_requests, size_bytes
+
+
 def draw_figures(hub: Hub, folder: Path, num_draws: int) -> dict[str, float]:
     """Make the manifest, then draw: new row groups each time, and once the same again."""
     filters = (("language", "==", "en"),)
+    requests = count_requests(hub, "")
     began = time.perf_counter()
     pinned = pin(hub, folder, filters=filters)
     manifest_s = time.perf_counter() - began
-    num_requests, size_bytes = len(hub.served), sum(s.body_bytes for s in hub.served)
+    num_requests, size_bytes = served(hub, requests())
     source = HubRows(parameters(hub, manifest=pinned.manifest, filters=filters), folder=folder)
 
     def drawn(seed: int) -> tuple[tuple[Sample, ...], int, int, float]:
-        hub.served.clear()
+        before = requests()
         began = time.perf_counter()
         samples = asyncio.run(source.draw(count=COUNT, seed=Seed(seed)))
         seconds = time.perf_counter() - began
-        return samples, len(hub.served), sum(s.body_bytes for s in hub.served), seconds
+        return samples, *served(hub, requests() - before), seconds
 
     draws = [drawn(seed) for seed in range(num_draws)]
     again = drawn(0)
@@ -123,7 +133,6 @@ def main() -> None:
             for number, digest in enumerate(hashes)
         }
         hub.publish(REPO, files)
-        hub.served.clear()
         figures = draw_figures(hub, Path(folder), given.draws)
     figures["requests_per_120_one_by_one"] = one_by_one(data, given.rows)
     figures = {name: round(value, 4) for name, value in figures.items()}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, StaticDataset
+from sn37.wrong_values import reason, shown
 
 
 class Parameters(BaseModel):
@@ -95,14 +96,11 @@ def _explain(name: str, problem: Mapping[str, object], model: type[Parameters]) 
         return f"unknown parameter {name}; it takes {'; '.join(known.values()) or 'none'}"
     if problem["type"] == "missing":
         return f"parameter {name} is missing; it is {known[name]}"
-    said = str(problem["msg"]).removeprefix("Value error, ")
-    message = f"{said[:1].lower()}{said[1:]}"
+    message = reason(problem)
     if not name:  # a rule of the model on several parameters
         return message
-    shown = repr(problem["input"])
-    given = shown if len(shown) <= 60 else f"{shown[:57]}..."
     takes = known.get(name.partition(".")[0], "")
-    return f"parameter {name} is {given}: {message}; it takes {takes}"
+    return f"parameter {name} is {shown(problem['input'])}: {message}; it takes {takes}"
 
 
 def _accepted(model: type[Parameters]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-PARTIAL = ".partial"  # what a file is called until it is complete
+PARTIAL_SUFFIX = ".partial"  # what a file is called until it is complete
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -17,7 +17,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: The disk refused. A file that was there before is unchanged.
     """
-    partial = path.with_name(f"{path.name}{PARTIAL}")
+    partial = path.with_name(f"{path.name}{PARTIAL_SUFFIX}")
     partial.write_bytes(content)
     rename_whole(partial, path)
 

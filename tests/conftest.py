@@ -1,6 +1,6 @@
 """What holds for all tests: no deadlines of a single example, and a record of injected faults.
 
-The record is of the tests that bear the mark; see fault_matrix.py.
+The record is of the tests that bear the mark; see tests/support/fault_matrix.py.
 """
 
 from __future__ import annotations

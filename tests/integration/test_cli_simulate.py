@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import pytest
 
 from sn37.app.cli.root import app
 from sn37.app.cli.run import run
+from sn37.app.simulate.attacks import SCENARIOS
 
 SMALL = ["--paths", "3", "--rounds", "2", "--samples", "32"]
 
@@ -48,7 +50,10 @@ def test_an_economy_lists_every_strategy_with_what_it_earns(
     assert sum(row["share"]["value"] for row in named.values()) == pytest.approx(1.0)
     assert named["farm"]["per_cost"]["trials"] == 2
     assert run(app, command, prog_name="sn37") == 0
-    assert "honest" in capsys.readouterr().out
+    table = capsys.readouterr().out.splitlines()
+    assert max(map(len, table)) <= 80
+    assert [row.split()[0] for row in table if row.startswith(("farm", "merger"))]
+    assert sum(".." in row for row in table) == len(named)
 
 
 def test_where_nobody_was_paid_yet_there_is_nothing_to_compare(
@@ -80,6 +85,8 @@ def test_alone_each_strategy_stands_beside_honest_owners_only(
         (["--assume", "rent=3"], "choose from base_gain_day"),
         (["--assume", "upload=free"], "expected a number, for example upload=1.5"),
         (["--assume", "upload=-1"], "expected a number"),
+        (["--assume", "unit=0"], "unit=0: expected more than 0"),
+        (["--assume", "floor=1"], "floor=1: expected less than 1"),
     ],
 )
 def test_what_an_economy_does_not_know_is_wrong_usage(
@@ -95,6 +102,31 @@ def test_missed_rounds_compare_three_validators(capsys: pytest.CaptureFixture[st
     figures = json.loads(capsys.readouterr().out)["figures"]
     assert len(figures) == 9
     assert all(0 <= f["value"] <= 1 for f in figures)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["attack", "power", "--gain"], ["power", "--gain"], ["multi-task", "--gain"]),
+        *(["racing", "--gain-mean"], ["racing", "--gain-sd"], ["noise", "--sd"]),
+        *(["power", "--epsilon"], ["power", "--correlation"], ["missed-rounds", "--missed"]),
+    ],
+    ids="-".join,
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-2", "7"])
+def test_a_number_that_means_nothing_is_wrong_usage(
+    words: list[str], value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(app, ["simulate", *words, value], prog_name="sn37") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: invalid value for '{words[-1]}': expected at ")
+    assert f"not '{value}'" in line
+
+
+def test_the_help_names_every_attack(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["simulate", "attack", "--help"], prog_name="sn37") == 0
+    named = set(re.findall(r"[a-z][a-z-]+", capsys.readouterr().out))
+    assert set(SCENARIOS) - named == set()
 
 
 def test_an_unknown_attack_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ from sn37.adapters.scoring.scorer import PLAIN_TOKENS, TOKEN_BYTES
 from sn37.domain.reasons import Reason
 from sn37.domain.submission.admission import AdmissionStep
 from sn37.ports.errors import ModelRejected
-from tests.published_configs import PUBLISHED
-from tests.unit.test_config_allow_list import FACTORS, LIMITS, LLAMA, check, of, refusal
+from tests.support.config_checks import FACTORS, LIMITS, LLAMA, check, of, refusal
+from tests.support.published_configs import PUBLISHED
 
 FACTORS_OF_64 = {"short_factor": [1.0] * 64, "long_factor": [2.0] * 64}
 LENGTH = 256  # of rows before frequencies change

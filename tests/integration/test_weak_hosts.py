@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sn37
 
-POOR_HOST = str(Path(__file__).parent / "poor_host.py")
+POOR_HOST = str(Path(__file__).parents[1] / "support" / "poor_host.py")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(sn37.__file__).parents[1])}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from sn37.adapters.scoring.memory_guard import holdings
-from tests.integration.processes import descendants_of
+from tests.support.processes import descendants_of
 
 WARM_UP = 0.1  # of the rounds: pages, pools and caches are filled,
 # but no fewer: until then simnet's feed still finds texts that it has not read before, and the

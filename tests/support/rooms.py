@@ -37,8 +37,16 @@ def outside(part: str) -> frozenset[str]:
     """The top-level packages that ``sn37.<part>``, a package or a module, imports."""
     place = PACKAGE / part
     modules = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
-    trees = (ast.parse(module.read_text(encoding="utf-8")) for module in modules)
-    return frozenset(name.partition(".")[0] for tree in trees for name in _names(tree))
+    return frozenset(name.partition(".")[0] for module in modules for name in imported(module))
+
+
+def imported(module: Path) -> Iterator[str]:
+    """The modules that a module imports, and names in modules with the module before a dot."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def circles(rooms: Arrows) -> frozenset[str]:
@@ -102,18 +110,10 @@ def _room(module: Path) -> str | None:
 def _imported(module: Path, part: str) -> set[str]:
     prefix = f"sn37.{part}"
     rooms = set()
-    for name in _names(ast.parse(module.read_text(encoding="utf-8"))):
+    for name in imported(module):
         if name.startswith(f"{prefix}."):
             rooms.add(name.removeprefix(f"{prefix}.").partition(".")[0])
     return rooms
-
-
-def _names(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 if __name__ == "__main__":

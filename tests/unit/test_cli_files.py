@@ -141,7 +141,6 @@ def test_a_full_disk_behind_standard_output_is_one_line(args: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         env={**os.environ, "HOME": "/"},
     )
     assert done.stderr == "error: standard output: No space left on device\n"

@@ -172,7 +172,7 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "max_tokens = 64",
             'max_tokens = "64"',
             "rules.toml, line 16: competitions.words.constraints.max_tokens: "
-            "input should be a valid integer, not '64'",
+            "expected a whole number, not '64'",
         ),
         (
             "max_tokens = 64",
@@ -190,12 +190,12 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
             "weight = 1.0",
             "weight = nan",
             "rules.toml, line 23: competitions.words.tasks.0.weight: "
-            "input should be a finite number, not nan",
+            "expected a finite number, not nan",
         ),
         (
             'method = "reference_loss"',
             'method = "luck"',
-            "rules.toml, line 22: competitions.words.tasks.0.method: input should be "
+            "rules.toml, line 22: competitions.words.tasks.0.method: expected "
             "'reference_loss', 'text_loss', 'multiple_choice' or 'instruction_rules', not 'luck'",
         ),
         (
@@ -218,13 +218,12 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
         (
             "[sources.feed]",
             'standings = "average"\n[sources.feed]',
-            "rules.toml, line 1: standings: input should be 'window' or 'moving_average', "
-            "not 'average'",
+            "rules.toml, line 1: standings: expected 'window' or 'moving_average', not 'average'",
         ),
         (
             "[sources.feed]",
             "commitment_format = 1\n[sources.feed]",
-            "rules.toml, line 1: commitment_format: input should be 'v1' or 'v2', not 1",
+            "rules.toml, line 1: commitment_format: expected 'v1' or 'v2', not 1",
         ),
         (
             "max_age_s = 14400",
@@ -316,6 +315,22 @@ def test_a_template_that_was_not_rendered_is_a_warning(file: Path) -> None:
         "its chat template was not rendered, jinja2 is missing: run pip install 'sn37[scorer]'"
     ]
     assert not any("rendered" in line for line in warnings(schedule))
+
+
+def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Path) -> None:
+    signed = SMALL.replace("max_age_s = 14400", "max_age_s = 14400\nsigners_netuid = 18")
+    burning = f'burn = "5burn"\n{signed}'
+    unsigned = '[sources.more]\nfreshness = "none"\n\n[competitions.words]'
+    both = signed.replace("[competitions.words]", unsigned, 1).replace(
+        "[competitions.other]",
+        '[[competitions.words.tasks]]\nname = "more"\nsource = "more"\nweight = 0.5\n'
+        'method = "reference_loss"\nnum_samples = 32\n\n[competitions.other]',
+    )
+    both = both.replace("weight = 1.0", "weight = 0.5")
+    for text, is_told in ((SMALL, False), (signed, True), (burning, False), (both, False)):
+        file.write_text(text)
+        told = warnings(load_schedule(file, known_sources={"feed", "more"}).schedule)
+        assert any(line.startswith("from block 100, burn is not set") for line in told) is is_told
 
 
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:

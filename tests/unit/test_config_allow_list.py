@@ -9,42 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.adapters.admission.config import CheckedConfig, check_config, check_json
+from sn37.adapters.admission.config import check_config, check_json
 from sn37.adapters.admission.config_keys import FAMILIES
 from sn37.adapters.admission.config_rules import Settings
 from sn37.app.schedule.load import PRESETS, load_schedule
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
-from tests.published_configs import PUBLISHED
-
-LIMITS = ModelConstraints(
-    min_parameters=1,
-    max_parameters=10**12,
-    max_bytes=10**12,
-    max_tokens=4096,
-    architectures=frozenset(FAMILIES),
-)
-LLAMA: dict[str, object] = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-
-
-def check(config: object) -> CheckedConfig:
-    text = config if isinstance(config, bytes) else json.dumps(config).encode()
-    return check_config(text, LIMITS)
-
-
-def refusal(config: object) -> str:
-    """What the miner is told."""
-    with pytest.raises(ModelRejected) as caught:
-        check(config)
-    assert caught.value.reason is Reason.BAD_CONFIG
-    assert str(caught.value).isprintable()
-    return str(caught.value)
-
-
-def of(architecture: str, **changes: object) -> dict[str, object]:
-    family = FAMILIES[architecture]
-    return {"architectures": [architecture], "model_type": family.model_type, **changes}
+from tests.support.config_checks import FACTORS, LIMITS, LLAMA, check, of, refusal
+from tests.support.published_configs import PUBLISHED
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -228,9 +200,6 @@ def test_t47_a_number_that_is_none_is_refused_wherever_it_stands(number: str) ->
         f'"initializer_range": {number}',
     ):
         refusal(f"{{{kind}, {text}}}".encode())
-
-
-FACTORS = {"short_factor": [1.0] * 48, "long_factor": [2.0] * 48}
 
 
 def rope(changes: Mapping[str, object], architecture: str = "LlamaForCausalLM") -> Settings:

@@ -55,22 +55,22 @@ class TestLivePlugin(DatasetPluginContract):
         ({**URL, "page": 1}, f"source feed: unknown parameter page; it takes {ALL}"),
         (
             {**URL, "pages": 0},
-            "source feed: parameter pages is 0: input should be greater than or equal to 1; "
+            "source feed: parameter pages is 0: expected at least 1; "
             "it takes pages (integer, at least 1, at most 9, default 3)",
         ),
         (
             {**URL, "pages": "3"},
-            "source feed: parameter pages is '3': input should be a valid integer; "
+            "source feed: parameter pages is '3': expected a whole number; "
             "it takes pages (integer, at least 1, at most 9, default 3)",
         ),
         (
             {**URL, "kind": "z" * 99},
-            f"source feed: parameter kind is '{'z' * 56}...: input should be 'a' or 'b'; "
+            f"source feed: parameter kind is '{'z' * 56}...: expected 'a' or 'b'; "
             "it takes kind (one of a b, default a)",
         ),
         (
             {**URL, "tasks": ("a", 1)},
-            "source feed: parameter tasks.1 is 1: input should be a valid string; "
+            "source feed: parameter tasks.1 is 1: expected text; "
             "it takes tasks (array, default [])",
         ),
         ({**URL, "kind": "b", "pages": 6}, "source feed: kind b has no more than 5 pages"),

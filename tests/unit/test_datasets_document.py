@@ -84,7 +84,6 @@ def test_the_commands_end_with_a_green_check(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_mock import MockerFixture
 
-from sn37.durable import PARTIAL, rename_whole, sync, write_whole
+from sn37.durable import PARTIAL_SUFFIX, rename_whole, sync, write_whole
 
 
 def test_a_file_is_written_and_replaced(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_disk_that_refuses_leaves_the_file_of_before(
 def test_everything_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(
     tmp_path: Path, mocker: MockerFixture
 ) -> None:
-    partial, folder = tmp_path / f"folder{PARTIAL}", tmp_path / "folder"
+    partial, folder = tmp_path / f"folder{PARTIAL_SUFFIX}", tmp_path / "folder"
     (partial / "inner").mkdir(parents=True)
     (partial / "inner" / "file").write_bytes(b"text")
     (partial / "link").symlink_to("inner")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import fault_matrix
-from tests.fault_matrix import MarkedTest
+from tests.support import fault_matrix
+from tests.support.fault_matrix import MarkedTest
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "python -m tests.fault_matrix --write"
+COMMAND = "python -m tests.support.fault_matrix --write"
 
 
 def test_the_document_has_the_tables_that_the_marks_of_the_tests_make() -> None:
@@ -84,7 +84,6 @@ def test_a_run_records_the_outcome_of_marked_tests_also_of_several_processes(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
     )
     assert done.returncode == 1, done.stdout
     assert json.loads(record.read_text()) == {

@@ -22,7 +22,7 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.submission.submission import Verdict
 from sn37.testing.builders import a_round_key, a_round_result, a_schedule
-from tests import generated_tables
+from tests.support import generated_tables
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -134,6 +134,7 @@ def test_every_command_of_a_block_works(
             | "check"
             | "models"
             | "receipts"
+            | "release"
             | "replay"
             | "state"
             | "upgrade",
@@ -187,6 +188,12 @@ def test_the_measurements_of_the_winner_rule_can_be_repeated() -> None:
         parse(["sn37", "simulate", *words])
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.md")), ids=document)
+def test_the_title_of_a_document_says_for_whom_it_is(path: Path) -> None:
+    title = read(path).partition("\n")[0]
+    assert re.match(r"# For (miners|validators|contributors)( and contributors)?: [a-z]", title)
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=document)
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     broken = [target for target in LINK.findall(read(path)) if not (path.parent / target).exists()]
@@ -211,7 +218,7 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
 
 def test_the_tables_of_reasons_and_checks_are_the_program_s() -> None:
     text = read(generated_tables.DOCUMENT)
-    assert text == generated_tables.generated(text), "run python -m tests.generated_tables"
+    assert text == generated_tables.generated(text), "run python -m tests.support.generated_tables"
 
 
 def table(first: str) -> list[list[str]]:

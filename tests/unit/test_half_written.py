@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own, sweep
+from sn37.adapters.simnet.host.half_written import PARTIAL_PREFIX, appear, own, sweep
 
 
 def a_folder(path: Path, content: str) -> Path:
@@ -33,8 +33,8 @@ def test_only_leftovers_of_dead_processes_are_swept(tmp_path: Path) -> None:
     """A child of a killed process may still write: its folder must not lose files under it."""
     with subprocess.Popen([sys.executable, "-c", "pass"]) as dead:
         dead.wait()
-    left = a_folder(tmp_path / f"{PARTIAL}{dead.pid}-a", "left")
-    mine = a_folder(tmp_path / f"{own(PARTIAL)}b", "mine")
-    sweep(tmp_path, PARTIAL)
+    left = a_folder(tmp_path / f"{PARTIAL_PREFIX}{dead.pid}-a", "left")
+    mine = a_folder(tmp_path / f"{own(PARTIAL_PREFIX)}b", "mine")
+    sweep(tmp_path, PARTIAL_PREFIX)
     assert not left.exists()
     assert (mine / "file").read_text() == "mine"

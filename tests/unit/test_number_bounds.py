@@ -45,7 +45,9 @@ def test_a_number_out_of_range_is_told_with_the_range(
 ) -> None:
     assert run(main.app, [*command, value], prog_name="sn37") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert re.match(rf"error: invalid value for '{command[-1]}': .*\b(than|range)\b.*\d", line)
+    assert re.match(
+        rf"error: invalid value for '{command[-1]}': .*\b(least|most|range)\b.*\d", line
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from sn37.domain.round.evidence import task_scores, weigh
 from sn37.domain.schedule.competition import Method
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.builders import a_competition, a_task
-from tests.unit.app.fake_world import World
+from tests.support.fake_world import World
 
 PACKAGE = Path(sn37.__file__).parent
 

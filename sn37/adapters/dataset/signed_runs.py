@@ -44,11 +44,20 @@ class SignedRuns:
         return self.signers.keys()
 
     def _signer(self, run: RunFound) -> Hotkey | None:
-        hotkey = Hotkey(run.config.get(self.hotkey, ""))
-        if hotkey not in self.trusted or not self.required.items() <= run.config.items():
+        if not self.required.items() <= run.config.items():
             return None
-        try:
-            signature = bytes.fromhex(run.config.get(self.signature, "").removeprefix("0x"))
-        except ValueError:
-            return None
-        return hotkey if is_signed_by(hotkey, run.id.encode(), signature) else None
+        return signer_of(run, hotkey=self.hotkey, signature=self.signature, trusted=self.trusted)
+
+
+def signer_of(
+    run: RunFound, *, hotkey: str, signature: str, trusted: Collection[Hotkey]
+) -> Hotkey | None:
+    """Return the trusted hotkey that signed the id of a run, by these keys of its config."""
+    named = Hotkey(run.config.get(hotkey, ""))
+    if named not in trusted:
+        return None
+    try:
+        signed = bytes.fromhex(run.config.get(signature, "").removeprefix("0x"))
+    except ValueError:
+        return None
+    return named if is_signed_by(named, run.id.encode(), signed) else None

@@ -108,6 +108,7 @@ class RunQuestions:
             project=self._parameters.project,
             config={_HOTKEY: sorted(trusted)},
             told=[_HOTKEY, _SIGNATURE],
+            signed_by=(_HOTKEY, _SIGNATURE),
             columns=["task", "topic", "challenge", "reference"],
             since=request.window.since.timestamp(),
             until=request.window.until.timestamp(),

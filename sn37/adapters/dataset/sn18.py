@@ -93,6 +93,7 @@ class Sn18:
             project=self._parameters.project,
             config={key: [value] for key, value in _CONFIG.items()} | {"hotkey": sorted(trusted)},
             told=[*_CONFIG, "hotkey", "signature"],
+            signed_by=("hotkey", "signature"),
             columns=["modality"],
             indexed=["prompts", "responses"],
             since=request.window.since.timestamp(),

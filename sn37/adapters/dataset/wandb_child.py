@@ -7,16 +7,15 @@ process.
 from __future__ import annotations
 
 import os
-import re
 import resource
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from sn37.adapters.dataset.wandb_history import Flooded, HistoryChanged, HistoryPage, rows_of
+from sn37.adapters.dataset.wandb_listing import NotAsExpected, runs_of
 from sn37.adapters.dataset.wandb_messages import (
     MAX_LINE_BYTES,
     Failed,
@@ -27,24 +26,14 @@ from sn37.adapters.dataset.wandb_messages import (
     decode_choice,
     decode_query,
     encode_report,
-    moment,
 )
 
 if TYPE_CHECKING:
-    from wandb import Api
     from wandb.apis.public import HistoryScan, Run
 
 MAX_MEMORY_BYTES = 3 << 29  # of this process and of the native one, each; 150 MB are usual
 MAX_FILE_BYTES = 1 << 30
-MAX_RUNS = 2000  # with a heartbeat in the window
-RUNS_PER_PAGE = 20  # each comes with its newest row
-MAX_CONFIG_CHARACTERS = 1000  # of a value
 _LISTED = encode_report(Listed())
-_RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-class NotAsExpected(Exception):
-    """The host's answer is not a complete list of runs."""
 
 
 def main() -> None:
@@ -116,13 +105,9 @@ def _report_lines(query: Query) -> Iterator[bytes]:
     api = wandb.Api(timeout=24 * 3600)
     left_out: Counter[str] = Counter()
     runs: dict[str, tuple[RunFound, Run]] = {}
-    for run in _list(api, query):
-        found = _run_found(run, query)
-        if found is None:
-            left_out["runs without an id or a time"] += 1
-        elif found.id not in runs:
-            runs[found.id] = found, run
-            yield encode_report(found)
+    for found, run in runs_of(api, query, left_out):
+        runs[found.id] = found, run
+        yield encode_report(found)
     yield _LISTED
     for chosen in decode_choice(sys.stdin.buffer.readline()):
         try:
@@ -130,43 +115,6 @@ def _report_lines(query: Query) -> Iterator[bytes]:
         except Flooded:
             left_out["runs with too much in the window"] += 1
     yield encode_report(Finished(left_out=dict(left_out)))
-
-
-def _list(api: Api, query: Query) -> Iterator[Run]:
-    path = f"{query.entity}/{query.project}"
-    conditions: list[dict[str, object]] = [
-        {f"config.{key}": {"$in": list(values)}} for key, values in query.config.items()
-    ]
-    conditions.append({"heartbeatAt": {"$gte": _iso(query.since)}})
-    conditions.append({"createdAt": {"$lt": _iso(query.until + 1)}})
-    listing = api.runs(
-        path,
-        filters={"$and": conditions},
-        order="+created_at",
-        per_page=RUNS_PER_PAGE,
-        lazy=False,
-    )
-    count = 0
-    for run in listing:
-        count += 1
-        if count > MAX_RUNS:
-            raise NotAsExpected(f"{path} has more than {MAX_RUNS} runs in the window")
-        yield run
-    if count < len(listing):
-        raise NotAsExpected(f"{path} has {len(listing)} runs in the window but lists only {count}")
-
-
-def _run_found(run: Run, query: Query) -> RunFound | None:
-    created, heartbeat = _seconds(run.created_at), _seconds(run.heartbeat_at)
-    if created is None or heartbeat is None or not _RUN_ID.fullmatch(str(run.id)):
-        return None
-    told = {key: run.config.get(key) for key in query.told}
-    config = {
-        key: value
-        for key, value in told.items()
-        if isinstance(value, str) and len(value) <= MAX_CONFIG_CHARACTERS
-    }
-    return RunFound(id=run.id, config=config, created_at=created, heartbeat_at=heartbeat)
 
 
 def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> Iterator[bytes]:
@@ -198,21 +146,6 @@ def _read(found: RunFound, run: Run, query: Query, left_out: Counter[str]) -> It
     # A deleted run has pages without rows.
     if run.lastHistoryStep < last_step:
         raise HistoryChanged(f"run {found.id} lost steps while it was read")
-
-
-def _seconds(time: object) -> float | None:
-    """Parse a time in the host's format, with or without the Z of UTC."""
-    try:
-        read = datetime.fromisoformat(str(time))
-        seconds = read.replace(tzinfo=read.tzinfo or UTC).timestamp()
-    except (OverflowError, ValueError):
-        return None
-    return seconds if moment(seconds) else None
-
-
-def _iso(seconds: float) -> str:
-    """Format a time for the host's index: whole seconds, with a Z."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _fail(reports: IO[bytes], message: str) -> None:

@@ -26,6 +26,9 @@ class Query:
     Args:
         config: By key, the values of which a listed run's config must have one.
         told: Keys of a run's config to return.
+        signed_by: Keys of a run's config: the hotkey that it names, which is one of ``config``, and
+            that hotkey's signature over the run's id. Other runs are left out. ``None``: runs are
+            not signed.
         columns: Columns of a history row to return unchanged.
         indexed: Columns named ``name.0``, ``name.1`` and so on: a row is returned for each index.
         since, until: Unix seconds; rows written in ``[since, until)`` are wanted.
@@ -38,6 +41,7 @@ class Query:
     project: str
     config: Mapping[str, Sequence[str]]
     told: Sequence[str]
+    signed_by: tuple[str, str] | None = None
     columns: Sequence[str]
     indexed: Sequence[str] = ()
     since: float

@@ -42,7 +42,7 @@ from sn37.ports.errors import ModelNotPublic, ModelRejected, PortError, StoreUna
 
 MAX_LISTING_BYTES = 4 << 20  # 128 files take about 50 KB
 READ_TIMEOUT_S = 30.0  # of silence within an answer
-LONGEST_RETRY_AFTER_S = 300.0  # the hub's rate limit window; a longer wait is an error
+RATE_LIMIT_WINDOW_S = 300.0  # the hub's rate limit window; a longer wait is an error
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -243,8 +243,8 @@ def _http_error(repo: str, error: HfHubHTTPError) -> PortError:
 def _retry_after_s(error: HfHubHTTPError) -> float | None:
     headers = error.response.headers
     if (text := headers.get("Retry-After", "")).isdecimal():  # HTTP allows a date as well
-        return min(float(text), LONGEST_RETRY_AFTER_S)
+        return min(float(text), RATE_LIMIT_WINDOW_S)
     limits = parse_ratelimit_headers(headers)
     if limits is None or limits.remaining != 0:
         return None
-    return float(min(limits.reset_in_seconds, LONGEST_RETRY_AFTER_S))
+    return float(min(limits.reset_in_seconds, RATE_LIMIT_WINDOW_S))

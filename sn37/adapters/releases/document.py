@@ -1,4 +1,4 @@
-"""JSON document of a release, which is signed."""
+"""JSON document of a release, whose hash is signed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from sn37.domain.canonical import as_json, canonical_json
 from sn37.domain.ids import Digest
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.ports.errors import ReleaseRefused
+from sn37.wrong_values import reason
 
 FORMAT = 1
+MAX_BYTES = 16 << 10
 
 _Text = Annotated[str, Field(max_length=200)]
 _Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 53)]
@@ -32,7 +34,9 @@ class _File(_Table):
         return ReleaseFile(name=self.name, sha256=Digest(self.sha256), size_bytes=self.size_bytes)
 
 
-class _Document(_Table):
+class ReleaseDocument(_Table):
+    """The fields of a release, and no others."""
+
     format: Literal[1]
     version: _Text
     version_key: _Count
@@ -57,7 +61,7 @@ class _Document(_Table):
 
 
 def read_release(document: bytes) -> Release:
-    """Return the release that an unsealed document describes.
+    """Return the release that a document describes.
 
     Raises:
         ReleaseRefused: The document has a later format, or a mistake of its signer.
@@ -69,15 +73,20 @@ def read_release(document: bytes) -> Release:
                 f"the release document has format {str(given.get('format'))[:20]!a}, but this "
                 f"program reads {FORMAT}; upgrade by hand, or first to a release in between"
             )
-        return _Document.model_validate(given).value()
+        return ReleaseDocument.model_validate(given).value()
     except StrictJsonError as error:
         raise ReleaseRefused(f"release document: {error}") from error
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(map(str, problem["loc"]))
-        raise ReleaseRefused(f"release document, {place[:80]!a}: {problem['msg']}") from error
+        raise ReleaseRefused(f"release document, {place[:80]!a}: {reason(problem)}") from error
     except ValueError as error:
         raise ReleaseRefused(f"release document: {error}") from error
+
+
+def document_name(version: str) -> str:
+    """Return the name of the file that a document is published and signed under."""
+    return f"sn37-{version}.release"
 
 
 def write_release(release: Release) -> bytes:

@@ -26,6 +26,7 @@ from sn37.domain.release.upgrade import Switch
 from sn37.domain.release.version import weights_version
 from sn37.durable import sync, write_whole
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
+from sn37.wrong_values import reason
 
 if TYPE_CHECKING:
     from sn37.ports.releases import Installation
@@ -152,8 +153,9 @@ class InstallFolder:
             return _SWITCH.validate_json(self._text(file))
         except ValidationError as error:
             problem = error.errors()[0]
+            place = ".".join(map(str, problem["loc"]))
             raise ReleaseRefused(
-                f"{file} cannot be read ({problem['loc']}: {problem['msg']}); another version "
+                f"{file} cannot be read ({place}: {reason(problem)}); another version "
                 "wrote it: continue with the sn37 of that version"
             ) from error
 

@@ -1,7 +1,7 @@
 """Sources of releases: a folder, or a web server.
 
-Neither is trusted: files are checked against the signature and the hashes in the signed document.
-Here only their length, their time and redirects are limited.
+Neither is trusted: files are checked against the hashes in the document, which is signed for
+(``trust``). Here only their length, their time and redirects are limited.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from hashlib import sha256
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
-from sn37.adapters.releases.sealing import MAX_BYTES
 from sn37.domain.release.release import ReleaseFile
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
@@ -28,26 +27,35 @@ READ_TIMEOUT_S = 30.0  # without a byte
 FETCH_TIMEOUT_S = 900.0  # for one file
 MAX_REDIRECTS = 3
 _CHUNK_BYTES = 1 << 16
+_MISSING = (403, 404)  # stores of files answer 403 where they do not list
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class Source:
-    """A release document at a path or an address, and the files beside it."""
+class Missing(ReleaseUnavailable):
+    """There is nothing at this path or address."""
 
-    def __init__(self, place: str) -> None:
+
+class Source:
+    """A release document at a path or an address, and the files beside it.
+
+    Args:
+        vouched: Returns the document at a place, checked.
+    """
+
+    def __init__(self, place: str, vouched: Callable[[str], bytes]) -> None:
         self._place = place
+        self._vouched = vouched
 
     def document(self) -> bytes:
         """See ``ReleaseSource``."""
-        # One byte more than allowed shows that it is too long.
-        return b"".join(_chunks(self._place, MAX_BYTES + 1))
+        return self._vouched(self._place)
 
     def fetch(self, file: ReleaseFile, folder: Path) -> Path:
         """See ``ReleaseSource``."""
         target, digest, size = folder / file.name, sha256(), 0
         try:
             with target.open("xb") as out:
-                for chunk in _chunks(_beside(self._place, file.name), file.size_bytes + 1):
+                for chunk in chunks(beside(self._place, file.name), file.size_bytes + 1):
                     size += len(chunk)
                     digest.update(chunk)
                     out.write(chunk)
@@ -65,18 +73,24 @@ def _is_remote(place: str) -> bool:
     return "://" in place
 
 
-def _beside(place: str, name: str) -> str:
+def beside(place: str, name: str) -> str:
+    """Return the place of another file in the same folder.
+
+    Raises:
+        ReleaseRefused: The place is not a valid address.
+    """
     if not _is_remote(place):
         return str(Path(place).with_name(name))
-    parts = urlsplit(place)
+    parts = _parts(place)
     path = f"{parts.path.rpartition('/')[0]}/{quote(name)}"
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def _chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
+def chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
     """Yield the content, at most ``limit_bytes`` of it.
 
     Raises:
+        Missing: Nothing is there.
         ReleaseUnavailable: It cannot be read, or not in time.
         ReleaseRefused: The address or a redirect is not allowed.
     """
@@ -90,26 +104,33 @@ def _chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
                 yield chunk
     except urllib.error.HTTPError as error:
         error.close()
-        raise ReleaseUnavailable(f"{place}: the server answers {error.code}") from error
+        fault = Missing if error.code in _MISSING else ReleaseUnavailable
+        raise fault(f"{place}: the server answers {error.code}") from error
     except urllib.error.URLError as error:
         raise ReleaseUnavailable(f"{place}: {error.reason}") from error
     except HTTPException as error:
         raise ReleaseUnavailable(f"{place}: broken answer ({type(error).__name__})") from error
+    except FileNotFoundError as error:
+        raise Missing(f"{place}: {error.strerror}") from error
     except OSError as error:
         raise ReleaseUnavailable(f"{place}: {error.strerror or error}") from error
 
 
 def _get(address: str) -> IO[bytes]:
-    try:
-        parts = urlsplit(address)
-        local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-    except ValueError as error:
-        raise ReleaseRefused(f"{address}: not a valid address") from error
+    parts = _parts(address)
+    local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if parts.scheme != "https" and not local:
         raise ReleaseRefused(f"{address}: only https addresses and files are allowed")
     opener = urllib.request.build_opener(Redirects)
     answer: IO[bytes] = opener.open(address, timeout=READ_TIMEOUT_S)
     return answer
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError as error:
+        raise ReleaseRefused(f"{address}: not a valid address") from error
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):

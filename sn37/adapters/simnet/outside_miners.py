@@ -1,7 +1,7 @@
-"""Outside miners, which take part in a simulated network by the command line.
+"""Outside miners, which take part in a simulated network from the command line.
 
-A guest's key is derived from the seed and the names of wallet and hotkey, so nothing is stored:
-the same names are the same miner in every command.
+A guest's key is derived from the seed and the names of wallet and hotkey. Nothing is stored:
+the same names give the same miner in every command.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOK_S = 0.1  # seconds between two checks for the next block of the validator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """One miner and its view of the network."""
+    """One outside miner and its access to the network."""
 
     chain: SimnetChain
     models: FolderModelStore

@@ -1,4 +1,4 @@
-"""Chain and feed of a simnet run without its models, which is enough to draw samples."""
+"""Chain and feed of a simnet run without its models, enough to draw samples."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Simulated world of a simnet run: chain, model host, feed, keys and labels.
 
-``build_world`` creates it below one folder the first time and opens it later. Each part
-appears by a rename when it is complete, so a killed build can simply be repeated.
+``build_world`` creates it below one folder the first time and opens it later. A rename makes each
+part appear when it is complete, so a build that was killed can be repeated.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _published(
         for miner in population.recipe.miners:
             keep_going()
             if miner.trick is Trick.COPY:
-                continue  # publishes nothing: its text names the rival's repository
+                continue  # it publishes nothing: its text names the rival's repository
             revisions[miner.name] = host.push(miner.repo, population.folders[miner.name])
             if miner.trick is not Trick.HIDE:
                 host.set_visibility(miner.repo, Visibility.PUBLIC)
@@ -158,7 +158,7 @@ def _published(
 def _found_chain(
     path: Path, seed: int, population: Population, revisions: Mapping[str, str]
 ) -> None:
-    """Write the chain's history up to its head into a file that appears when complete."""
+    """Write the chain's history up to its head to a file that appears when it is complete."""
     partial = path.with_name("chain.partial.sqlite")
     for leftover in path.parent.glob(f"{partial.name}*"):  # with its write-ahead log
         leftover.unlink()
@@ -221,7 +221,7 @@ def _commit(
 
 
 def _text(miner: Miner, seed: int, folder: Path, revision: str) -> str:
-    # Over all files: miners whose files are refused have hashed them all the same.
+    # Over all files, also those that a validator refuses.
     files = [hash_file(folder, file) for file in listing(folder)]
     model_hash = content_digest(FileDigest(f.path, f.size_bytes, f.sha256) for f in files)
     ref = ModelRef(

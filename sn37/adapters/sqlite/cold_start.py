@@ -6,14 +6,13 @@ import sqlite3
 from collections.abc import Sequence
 
 from sn37.adapters.sqlite import journal, opinions
-from sn37.adapters.sqlite.json_values import dump, load
-from sn37.adapters.sqlite.round_codec import from_beginning, to_beginning
 from sn37.adapters.sqlite.rounds import (
     finish_round,
     open_round,
     open_round_id,
     unfinish_missed,
 )
+from sn37.adapters.sqlite.stored import BEGINNING
 from sn37.domain.ids import Hotkey, RoundKey
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundRecord
@@ -27,7 +26,7 @@ def begin(db: sqlite3.Connection, beginning: Beginning, records: Sequence[RoundR
     ).fetchone()[0]
     if taken:
         raise ValueError("the state already has rounds or a beginning")
-    db.execute("INSERT INTO beginning (value) VALUES (?)", (dump(from_beginning(beginning)),))
+    db.execute("INSERT INTO beginning (value) VALUES (?)", (BEGINNING.dump(beginning),))
     for record in records:
         _take_over(db, record, keep_texts=0)
 
@@ -41,7 +40,7 @@ def record_later(db: sqlite3.Connection, record: RoundRecord, *, keep_texts: int
 
 def beginning(db: sqlite3.Connection) -> Beginning | None:
     row = db.execute("SELECT value FROM beginning").fetchone()
-    return None if row is None else load(row[0], to_beginning)
+    return None if row is None else BEGINNING.load(row[0])
 
 
 def save_statement(db: sqlite3.Connection, round_: RoundKey, statement: SignedReceipt) -> None:

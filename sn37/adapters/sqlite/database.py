@@ -12,8 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
-from sn37.adapters.sqlite.json_values import CodecError
 from sn37.adapters.sqlite.schema import VERSION, migrate, version_of
+from sn37.adapters.sqlite.stored import CodecError
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
 _T = TypeVar("_T")

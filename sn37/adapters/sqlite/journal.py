@@ -6,10 +6,8 @@ import sqlite3
 import struct
 from collections.abc import Collection, Mapping
 
-from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_record, to_str
-from sn37.adapters.sqlite.round_codec import from_controls, from_outcome, to_controls, to_outcome
 from sn37.adapters.sqlite.rounds import open_round_id
-from sn37.domain.canonical import JsonValue
+from sn37.adapters.sqlite.stored import CONTROLS, ENVIRONMENT, OUTCOME, CodecError
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
@@ -36,7 +34,7 @@ def append(db: sqlite3.Connection, round_: RoundKey, entry: EntryKey, losses: Bl
             losses.tokens,
             losses.seconds,
             struct.pack(f"<{len(losses.losses)}d", *losses.losses),
-            dump(from_controls(losses.controls)) if losses.controls else None,
+            CONTROLS.dump(losses.controls) if losses.controls else None,
         ),
     )
 
@@ -96,7 +94,7 @@ def record_environment(
     db.execute(
         "INSERT INTO environment (round_id, hotkey, block, value) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block) DO UPDATE SET value = excluded.value",
-        (open_round_id(db, round_), entry.hotkey, entry.block, dump(dict(environment))),
+        (open_round_id(db, round_), entry.hotkey, entry.block, ENVIRONMENT.dump(dict(environment))),
     )
 
 
@@ -104,7 +102,7 @@ def environments(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, dict[s
     rows = db.execute(
         "SELECT hotkey, block, value FROM environment WHERE round_id = ? ORDER BY id", (round_id,)
     )
-    return {EntryKey(Hotkey(h), Block(b)): load(value, _to_environment) for h, b, value in rows}
+    return {EntryKey(Hotkey(h), Block(b)): ENVIRONMENT.load(value) for h, b, value in rows}
 
 
 def finish_entry(
@@ -121,7 +119,7 @@ def finish_entry(
             outcome.key.hotkey,
             outcome.key.block,
             outcome.verdict.value,
-            dump(from_outcome(outcome)),
+            OUTCOME.dump(outcome),
         ),
     ).fetchone()
     if new is not None and outcome.verdict is not Verdict.SCORED:
@@ -144,7 +142,7 @@ def outcomes(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, EntryOutco
     )
     found: dict[EntryKey, EntryOutcome] = {}
     for hotkey, block, verdict, value in rows:
-        outcome = found[EntryKey(Hotkey(hotkey), Block(block))] = load(value, to_outcome)
+        outcome = found[EntryKey(Hotkey(hotkey), Block(block))] = OUTCOME.load(value)
         if (outcome.key.hotkey, outcome.key.block, outcome.verdict) != (hotkey, block, verdict):
             raise CodecError(f"an outcome of {outcome.key} is stored under {hotkey}, {verdict}")
     return found
@@ -163,10 +161,6 @@ def receipts(db: sqlite3.Connection, round_: RoundKey) -> tuple[SignedReceipt, .
     )
 
 
-def _to_environment(value: JsonValue) -> dict[str, str]:
-    return {name: to_str(text) for name, text in to_record(value).items()}
-
-
 def _losses(
     task: str,
     first: int,
@@ -183,5 +177,5 @@ def _losses(
         losses=struct.unpack(f"<{stop - first}d", losses),
         tokens=tokens,
         seconds=seconds,
-        controls=() if controls is None else load(controls, to_controls),
+        controls=() if controls is None else CONTROLS.load(controls),
     )

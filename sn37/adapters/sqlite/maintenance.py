@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sn37.adapters.sqlite.codec import to_pool, to_samples
 from sn37.adapters.sqlite.database import (
     acquire,
     is_there,
@@ -20,10 +19,10 @@ from sn37.adapters.sqlite.database import (
     make_folder,
     translated,
 )
-from sn37.adapters.sqlite.json_values import CodecError, load
 from sn37.adapters.sqlite.read_only import reading
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
+from sn37.adapters.sqlite.stored import POOL, SAMPLES, CodecError
 from sn37.domain.records.history_pruning import forgotten_of
 from sn37.domain.round.state import Beginning, ValidatorState
 from sn37.durable import rename_whole
@@ -195,9 +194,9 @@ def _read_everything(db: sqlite3.Connection) -> ValidatorState:
     """
     state = load_state(db)
     for (samples,) in db.execute("SELECT samples FROM pool"):
-        load(samples, to_pool)
+        POOL.load(samples)
     for (samples,) in db.execute("SELECT samples FROM draw WHERE samples IS NOT NULL"):
-        load(samples, to_samples)
+        SAMPLES.load(samples)
     for first, stop, losses in db.execute("SELECT first, stop, losses FROM journal"):
         if len(losses) != 8 * (stop - first):
             raise CodecError(f"{len(losses)} bytes for the losses of {stop - first} samples")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 
-from sn37.adapters.sqlite.json_values import CodecError
+from sn37.adapters.sqlite.stored import CodecError
 from sn37.domain.ids import Block, CompetitionId, RoundKey
 from sn37.domain.round.newcomers import TIMED_ROUNDS
 

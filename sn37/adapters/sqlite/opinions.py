@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from sn37.adapters.sqlite.json_values import CodecError, dump, load
-from sn37.adapters.sqlite.round_codec import from_opinion, to_opinion
 from sn37.adapters.sqlite.rounds import open_round_id
+from sn37.adapters.sqlite.stored import OPINION, CodecError
 from sn37.domain.ids import Block, EntryKey, Hotkey, RoundKey
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.scoring.opinion import Opinion
@@ -35,7 +34,7 @@ def insert(db: sqlite3.Connection, place: tuple[int, str, int], opinion: Opinion
     new = db.execute(
         "INSERT INTO opinion (round_id, hotkey, block, value) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (round_id, hotkey, block) DO NOTHING RETURNING id",
-        (*place, dump(from_opinion(opinion))),
+        (*place, OPINION.dump(opinion)),
     ).fetchone()
     return new is not None
 
@@ -45,7 +44,7 @@ def of_round(db: sqlite3.Connection, round_id: int) -> dict[EntryKey, Opinion]:
     rows = db.execute(
         "SELECT hotkey, block, value FROM opinion WHERE round_id = ? ORDER BY id", (round_id,)
     )
-    found = {EntryKey(Hotkey(h), Block(b)): load(value, to_opinion) for h, b, value in rows}
+    found = {EntryKey(Hotkey(h), Block(b)): OPINION.load(value) for h, b, value in rows}
     for key, opinion in found.items():
         if opinion.key != key:
             raise CodecError(f"an opinion on {opinion.key} is stored under {key}")
@@ -58,4 +57,4 @@ def of_entry(db: sqlite3.Connection, entry: EntryKey) -> dict[Block, Opinion]:
         " WHERE hotkey = ? AND block = ? ORDER BY sync_block",
         (entry.hotkey, entry.block),
     )
-    return {Block(sync_block): load(value, to_opinion) for sync_block, value in rows}
+    return {Block(sync_block): OPINION.load(value) for sync_block, value in rows}

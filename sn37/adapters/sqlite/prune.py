@@ -6,17 +6,14 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
-from sn37.adapters.sqlite.json_values import dump, load
-from sn37.adapters.sqlite.round_codec import from_plan, from_result, to_plan, to_result
+from sn37.adapters.sqlite.stored import PLAN, RESULT
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.round.history import abridged
 
 _OLD = "round.competition = ? AND round.sync_block < ?"
 _FINISHED = f"{_OLD} AND round.status = 'finished' AND round.plan NOT NULL"
-# Untrusted text cannot match this, because JSON escapes its quotation marks with a backslash.
-_IS_FORGOTTEN = 'instr(round.result, \'"forgotten_at":"\') > 0'
+_IS_FORGOTTEN = "json_extract(round.result, '$.forgotten_at') NOT NULL"
 
 
 def forget(
@@ -64,16 +61,16 @@ def _abridge(db: sqlite3.Connection, round_id: int, at: datetime) -> None:
     plan, result = db.execute("SELECT plan, result FROM round WHERE id = ?", (round_id,)).fetchone()
     nobody = frozenset[EntryKey]()
     shorter = replace(
-        load(plan, partial(to_plan, draws=())),
+        PLAN.load(plan),
         listed=(),
         unreadable=nobody,
         unprobed=nobody,
         screenings=None,
     )
-    marked = replace(abridged(load(result, to_result)), forgotten_at=at)
+    marked = replace(abridged(RESULT.load(result)), forgotten_at=at)
     db.execute(
         "UPDATE round SET plan = ?, result = ? WHERE id = ?",
-        (dump(from_plan(shorter)), dump(from_result(marked)), round_id),
+        (PLAN.dump(shorter), RESULT.dump(marked), round_id),
     )
     for table in ("draw", "pool", "statement"):  # these could no longer be checked
         db.execute(f"DELETE FROM {table} WHERE round_id = ?", (round_id,))

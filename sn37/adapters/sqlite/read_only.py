@@ -44,7 +44,9 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for reading only."""
     with translated(path):
         if not is_there(path):
-            raise StateUnavailable(f"no state database at {path}")
+            raise StateUnavailable(
+                f"no state database at {path}; name a validator's folder with --state-dir"
+            )
         mode = "mode=ro&immutable=1" if _is_at_rest(path.resolve()) else "mode=ro"
         uri = f"{path.resolve().as_uri()}?{mode}"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
-from sn37.adapters.sqlite.codec import from_samples, to_pool, to_samples
-from sn37.adapters.sqlite.json_values import CodecError, dump, load, to_list, to_str
-from sn37.adapters.sqlite.round_codec import (
-    from_plan,
-    from_result,
-    to_plan,
-    to_result,
-    to_signers,
+from sn37.adapters.sqlite.stored import (
+    MANIFEST,
+    PLAN,
+    POOL,
+    RESERVE,
+    RESULT,
+    SAMPLES,
+    SIGNERS,
+    CodecError,
 )
-from sn37.adapters.sqlite.screenings import from_reserve, to_reserve
-from sn37.domain.canonical import JsonValue
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Pool
+from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
@@ -46,7 +45,7 @@ def freeze_pools(db: sqlite3.Connection, round_: RoundKey, pools: Mapping[TaskNa
     db.execute("DELETE FROM pool WHERE round_id = ?", (round_id,))
     db.executemany(
         "INSERT INTO pool (round_id, task, samples) VALUES (?, ?, ?)",
-        [(round_id, task, dump(from_samples(pool.samples))) for task, pool in pools.items()],
+        [(round_id, task, POOL.dump(pool)) for task, pool in pools.items()],
     )
 
 
@@ -56,7 +55,7 @@ def pools(db: sqlite3.Connection, round_: RoundKey) -> dict[TaskName, Pool]:
         " WHERE competition = ? AND sync_block = ? ORDER BY pool.id",
         (round_.competition, round_.sync_block),
     )
-    return {TaskName(task): load(samples, to_pool) for task, samples in rows}
+    return {TaskName(task): POOL.load(samples) for task, samples in rows}
 
 
 def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
@@ -66,7 +65,7 @@ def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
     round_id = found[0] if found is not None else _insert(db, plan.key, "frozen")
     db.execute(
         "UPDATE round SET status = 'open', plan = ? WHERE id = ?",
-        (dump(from_plan(plan)), round_id),
+        (PLAN.dump(plan), round_id),
     )
     db.executemany(
         "INSERT INTO draw (round_id, task, method, pool_size, pool_digest, manifest, samples,"
@@ -78,9 +77,9 @@ def open_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
                 draw.batch.method.value,
                 draw.pool_size,
                 draw.pool_digest,
-                _manifest_of(draw),
-                dump(from_samples(draw.batch.samples)),
-                None if draw.reserve is None else dump(from_reserve(draw.reserve)),
+                MANIFEST.dump(manifest(draw.batch)),
+                SAMPLES.dump(draw.batch.samples),
+                None if draw.reserve is None else RESERVE.dump(draw.reserve),
             )
             for draw in plan.draws
         ],
@@ -94,18 +93,19 @@ def screen_round(db: sqlite3.Connection, plan: RoundPlan) -> None:
     ).fetchone()[0]
     if not waiting:
         return
-    db.execute("UPDATE round SET plan = ? WHERE id = ?", (dump(from_plan(plan)), round_id))
+    db.execute("UPDATE round SET plan = ? WHERE id = ?", (PLAN.dump(plan), round_id))
     db.executemany(
         "UPDATE draw SET manifest = ?, samples = ?, reserve = NULL WHERE round_id = ? AND task = ?",
         [
-            (_manifest_of(d), dump(from_samples(d.batch.samples)), round_id, d.batch.task)
+            (
+                MANIFEST.dump(manifest(d.batch)),
+                SAMPLES.dump(d.batch.samples),
+                round_id,
+                d.batch.task,
+            )
             for d in plan.draws
         ],
     )
-
-
-def _manifest_of(draw: TaskDraw) -> str:
-    return dump([[s.provenance.row_id, s.content_hash] for s in draw.batch.samples])
 
 
 def open_plans(db: sqlite3.Connection) -> dict[int, RoundPlan]:
@@ -131,7 +131,7 @@ def plan_of(db: sqlite3.Connection, round_: RoundKey) -> tuple[int, RoundPlan] |
     ).fetchone()
     if row is None:
         return None
-    plan = load(row[1], partial(to_plan, draws=()))
+    plan = PLAN.load(row[1])
     if plan.key != round_:
         raise CodecError(f"the plan of {plan.key} is stored under {round_}")
     return row[0], plan
@@ -151,15 +151,10 @@ def drawn(db: sqlite3.Connection, round_: RoundKey) -> tuple[DrawnRows, ...]:
             method=method,
             pool_size=size,
             pool_digest=Digest(digest),
-            manifest=load(manifest, _to_manifest),
+            manifest=MANIFEST.load(stored),
         )
-        for task, method, size, digest, manifest in rows
+        for task, method, size, digest, stored in rows
     )
-
-
-def _to_manifest(value: JsonValue) -> tuple[tuple[str, Digest], ...]:
-    pairs = [to_list(pair) for pair in to_list(value)]
-    return tuple((to_str(row), Digest(to_str(content))) for row, content in pairs)
 
 
 def signers(
@@ -170,7 +165,7 @@ def signers(
         " WHERE competition = ? AND sync_block >= ? AND plan NOT NULL ORDER BY sync_block",
         (competition, since),
     )
-    return {Block(sync): load(text, to_signers) for sync, text in rows if text is not None}
+    return {Block(sync): SIGNERS.load(text) for sync, text in rows if text is not None}
 
 
 def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int) -> bool:
@@ -181,7 +176,7 @@ def finish_round(db: sqlite3.Connection, result: RoundResult, *, keep_texts: int
     round_id = found[0] if found is not None else _insert(db, result.key, "frozen")
     db.execute(
         "UPDATE round SET status = 'finished', result = ? WHERE id = ?",
-        (dump(from_result(result)), round_id),
+        (RESULT.dump(result), round_id),
     )
     if result.skipped is not None and result.later is None:
         db.execute("UPDATE round SET plan = NULL WHERE id = ?", (round_id,))
@@ -220,7 +215,7 @@ def results(db: sqlite3.Connection) -> dict[CompetitionId, tuple[RoundResult, ..
         " ORDER BY competition, sync_block"
     )
     for competition, sync_block, result in rows:
-        read = load(result, to_result)
+        read = RESULT.load(result)
         if read.key != RoundKey(CompetitionId(competition), Block(sync_block)):
             raise CodecError(f"{read.key} is stored under round {sync_block} of {competition}")
         found.setdefault(read.key.competition, []).append(read)
@@ -242,12 +237,10 @@ def _draw(
     if samples is None or method not in set(Method):
         raise CodecError(f"the draw of {task} by {method} lacks its texts or its method")
     return TaskDraw(
-        batch=TaskBatch(
-            task=TaskName(task), method=Method(method), samples=load(samples, to_samples)
-        ),
+        batch=TaskBatch(task=TaskName(task), method=Method(method), samples=SAMPLES.load(samples)),
         pool_size=pool_size,
         pool_digest=Digest(digest),
-        reserve=None if reserve is None else load(reserve, to_reserve),
+        reserve=None if reserve is None else RESERVE.load(reserve),
     )
 
 

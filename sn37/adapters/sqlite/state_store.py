@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from sn37.adapters.sqlite import cold_start as beginnings
 from sn37.adapters.sqlite import journal, newcomer_time, opinions, rounds
 from sn37.adapters.sqlite import prune as forgetting
-from sn37.adapters.sqlite.codec import from_submission, to_submission
 from sn37.adapters.sqlite.database import Access, Database, Step, connect
-from sn37.adapters.sqlite.json_values import CodecError, dump, load
-from sn37.adapters.sqlite.round_codec import from_weights, to_weights
+from sn37.adapters.sqlite.stored import SUBMISSION, WEIGHTS, CodecError
 from sn37.domain.data.samples import Pool
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
@@ -246,7 +244,7 @@ def _opened(db: sqlite3.Connection, round_id: int, plan: RoundPlan) -> OpenRound
 
 
 def _submission(hotkey: str, block: int, competition: int, value: str) -> Submission:
-    read = load(value, to_submission)
+    read = SUBMISSION.load(value)
     known = read.commitment
     if (known.hotkey, known.block, known.competition) != (hotkey, block, competition):
         raise CodecError(f"the submission of {known.key} is stored under {hotkey} at {block}")
@@ -254,7 +252,7 @@ def _submission(hotkey: str, block: int, competition: int, value: str) -> Submis
 
 
 def _weights(sync_block: int, extrinsic: str | None, value: str) -> WeightsRecord:
-    read = load(value, to_weights)
+    read = WEIGHTS.load(value)
     if (read.sync_block, read.extrinsic) != (sync_block, extrinsic):
         raise CodecError(f"weights of {read.sync_block} are stored under {sync_block}, {extrinsic}")
     return read
@@ -271,7 +269,7 @@ def _save_submissions(db: sqlite3.Connection, submissions: Collection[Submission
                 s.commitment.block,
                 s.commitment.competition,
                 _status(s),
-                dump(from_submission(s)),
+                SUBMISSION.dump(s),
             )
             for s in submissions
         ],
@@ -293,7 +291,7 @@ def _record_weights(db: sqlite3.Connection, record: WeightsRecord) -> None:
         "INSERT INTO weights (sync_block, extrinsic, value) VALUES (?, ?, ?)"
         " ON CONFLICT (sync_block) DO UPDATE SET"
         " extrinsic = excluded.extrinsic, value = excluded.value",
-        (record.sync_block, record.extrinsic, dump(from_weights(record))),
+        (record.sync_block, record.extrinsic, WEIGHTS.dump(record)),
     )
 
 

@@ -16,9 +16,9 @@ import sn37
 from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.connection import Connection, Endpoint, Pacing
 from sn37.adapters.subtensor.errors import RuntimeLacks
+from sn37.adapters.subtensor.permission_checks import permissions
 from sn37.adapters.subtensor.refusals import weights_refused
 from sn37.adapters.subtensor.wallet import HotkeySigner
-from sn37.adapters.subtensor.weight_checks import permissions
 from sn37.adapters.subtensor.weight_row import compose
 from sn37.adapters.subtensor.weight_rules import WeightRules, rules_of
 from sn37.domain.check_line import Check, Grade

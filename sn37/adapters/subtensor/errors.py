@@ -16,7 +16,7 @@ from bittensor._transport.errors import StorageFunctionNotFound
 from sn37.domain.printable import one_line
 
 MAX_ERROR_CHARS = 200  # of external text in one of our messages
-LONGEST_RETRY_AFTER_S = 600.0  # upper limit of an endpoint's request to wait
+LONGEST_ENDPOINT_WAIT_S = 600.0  # upper limit of an endpoint's request to wait
 
 # Errors that the SDK raises on decoding an answer of the wrong form.
 NONSENSE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -87,7 +87,7 @@ def retry_after_s(error: BaseException) -> float:
         seconds = float(error.retry_after)
     except ValueError:  # HTTP allows a date as well
         return 0.0
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if isfinite(seconds) else 0.0
+    return min(max(seconds, 0.0), LONGEST_ENDPOINT_WAIT_S) if isfinite(seconds) else 0.0
 
 
 def is_pruned(error: BaseException) -> bool:

@@ -35,7 +35,7 @@ def require_enough_history(days: int, schedule: Schedule) -> None:
         )
 
 
-class Forgetter:
+class Pruner:
     """Actor that removes old history after each round, the oldest first.
 
     No later round depends on the removed records, see ``domain.records.history_pruning``. After

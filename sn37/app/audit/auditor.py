@@ -202,6 +202,8 @@ class Auditor:
         derived = conclusion.result
         if result.near_duplicates is None:
             derived = replace(derived, near_duplicates=None)
+        if result.missed_defences is None:
+            derived = replace(derived, missed_defences=None)
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
 
@@ -342,12 +344,10 @@ def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Differe
             told.append(("rounds judged before", premises.num_judged, past.num_judged))
         is_kept = plan.champion == past.crown
         shielded = past.newest is not None and past.newest.is_shielded and is_kept
-        missed = sum(past.defences) if is_kept else 0
-        if premises.missed_defences is None:
-            if past.counts_defences:
-                told.append(("missed defences", None, missed))
-        elif past.knows_defences or not is_kept:
-            told.append(("missed defences", premises.missed_defences, missed))
+        missed = past.may_have_missed(plan.key) if is_kept else range(1)
+        counted = premises.missed_defences
+        if counted not in missed and (counted is not None or past.counts_defences):
+            told.append(("missed defences", counted, missed[-1]))
         told.append(("shielded", premises.is_shielded, shielded))
         # The champion may have become ineligible in between: then an heir has evidence, or none.
         if not is_kept and plan.champion not in {*past.evidence, None}:

@@ -13,7 +13,11 @@ from sn37.domain.canonical import as_json
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundStatement, is_as_committed, told
-from sn37.domain.round.defences import MOST_DEFENCES, defences_after
+from sn37.domain.round.defences import (
+    defences_after,
+    first_defences,
+    seen_after,
+)
 from sn37.domain.round.evidence import Evidence, weigh
 from sn37.domain.round.history import history_of
 from sn37.domain.round.origins import Origin, origins_of
@@ -35,7 +39,7 @@ class Past:
     former: EntryKey | None = None  # last holder of the crown
     num_judged: int = 0
     defences: tuple[bool, ...] = ()  # of the champion, as in ``History``
-    knows_defences: bool = True  # its reign began here, or all of its last rounds are here
+    seen: tuple[bool, ...] = ()  # the same, of rounds that are here
     counts_defences: bool = False  # the newest round counts them
     is_whole: bool = True  # every round was derived: none was adopted or forgotten
     forgotten: Block | None = None  # the newest forgotten round
@@ -55,7 +59,6 @@ class Past:
     def __post_init__(self) -> None:
         # For adopted rounds, the changes of submissions are the other validator's own.
         self.is_whole = all(r.key.sync_block >= self.since for r in self.rounds)
-        self.knows_defences = self.is_whole
         for round_ in self.rounds:
             for entry in round_.entries:
                 if entry.verdict in (Verdict.SCORED, Verdict.FAILED):
@@ -69,6 +72,16 @@ class Past:
     @property
     def previous(self) -> RoundKey | None:
         return self.newest.key if self.newest is not None else None
+
+    def may_have_missed(self, round_: RoundKey) -> range:
+        """Return how many rounds the champion may have missed before the given round.
+
+        An adopted round may count rounds that are not here, of a reign that began before them.
+        """
+        counted = sum(self.defences)
+        if round_.sync_block >= self.since:
+            return range(counted, counted + 1)
+        return range(sum(self.seen), counted + 1)
 
     def of(self, plan: RoundPlan, stored: PastEvidence) -> PastEvidence:
         """Return evidence of the rounds so far, for the entries that compete in the next.
@@ -98,9 +111,11 @@ class Past:
             ValueError: Its losses are not those of the blocks of a round.
         """
         sync_block, premises = result.key.sync_block, opened.plan.premises
-        self.defences = defences_after(self.defences, self.crown, result)
-        if self.newest is not None and (not self.defences or len(self.defences) == MOST_DEFENCES):
-            self.knows_defences = True
+        if self.newest is None:
+            self.defences = first_defences(result)
+        else:
+            self.defences = defences_after(self.defences, self.crown, result)
+            self.seen = seen_after(self.seen, self.crown, result)
         self.counts_defences = premises is not None and premises.missed_defences is not None
         self.newest = result
         self.origins[sync_block] = origins_of(opened.plan.signers, rules)

@@ -16,6 +16,7 @@ from sn37.app.errors import UsageError
 from sn37.domain.submission.admission import AdmissionStep
 
 if TYPE_CHECKING:
+    from sn37.app.config.settings import Settings
     from sn37.app.mining.admission_check import Row
     from sn37.domain.schedule.competition import Competition
     from sn37.domain.submission.admission import Examined
@@ -71,11 +72,10 @@ def check(
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.check_target import check_named  # slow to import
-    from sn37.app.schedule.lookup import competition_of, rules_of_network
     from sn37.app.wiring.machine import Machine
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
-    rules = competition_of(rules_of_network(settings), competition, at=at)
+    rules = _rules(settings, competition, at)
     if tokenizer is not None and not is_folder(tokenizer, "--tokenizer"):
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
     found = check_named(
@@ -94,6 +94,16 @@ def check(
             typer.echo(_line(row))
         typer.echo(_summary(rules, examined))
     return 1 if examined.refusal else 0
+
+
+def _rules(settings: Settings, competition: int, at: int | None) -> Competition:
+    from sn37.app.schedule.lookup import competition_of, ending, rules_of_network
+
+    loaded = rules_of_network(settings)
+    found = competition_of(loaded, competition, at=at)
+    if at is None and (note := ending(loaded, competition)) is not None:
+        typer.echo(f"warning: {note}", err=True)
+    return found
 
 
 def _line(row: Row) -> str:

@@ -18,6 +18,7 @@ def competitions(
     at: options.RulesAt = None,
     config: options.Config = None,
     network: options.Network = None,
+    state_dir: options.StateDir = None,
     schedule: options.ScheduleFile = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -28,7 +29,9 @@ def competitions(
     from sn37.domain.canonical import as_json as as_json_value
     from sn37.domain.ids import Block
 
-    settings = load_settings({"config": config, "network": network, "schedule": schedule})
+    settings = load_settings(
+        {"config": config, "network": network, "state_dir": state_dir, "schedule": schedule}
+    )
     loaded = rules_of_network(settings)
     newest = loaded.schedule.stages[-1]
     block = newest.from_block if at is None else Block(at)

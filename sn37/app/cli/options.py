@@ -107,12 +107,9 @@ Health = Annotated[
     str | None,
     typer.Option(metavar="HOST:PORT", help="Address of the pages /healthz and /readyz."),
 ]
-ReleaseKey = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="KEY",
-        help="Public key that may sign releases; repeatable.",
-    ),
+ReleaseRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Root of the maintainers' keys, which sign releases."),
 ]
 InstallDir = Annotated[Path | None, typer.Option(help="Folder of the installed releases.")]
 ColdStartFrom = Annotated[

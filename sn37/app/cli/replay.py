@@ -165,10 +165,25 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
     if loaded.fingerprint != receipt.schedule_fingerprint:
         raise CommandError(
             f"the receipt follows schedule {receipt.schedule_fingerprint[:16]}, but "
-            f"{loaded.origin} is {loaded.fingerprint[:16]}; give the receipt's schedule with "
-            f"--schedule FILE, it came with sn37 {receipt.code_version}"
+            f"{loaded.origin} is {loaded.fingerprint[:16]}; {_remedy(name, settings, receipt)}"
         )
     return loaded
+
+
+def _remedy(name: str | None, settings: Settings, receipt: Receipt) -> str:
+    """Return which option names the schedule of a receipt."""
+    from sn37.app.schedule.load import PRESETS, load_schedule, preset_of
+
+    fingerprint = receipt.schedule_fingerprint
+    for preset in PRESETS:
+        if load_schedule(preset, known_sources=None).fingerprint == fingerprint:
+            without = "leave out --schedule" if name else ""
+            network = "" if preset_of(settings.network) == preset else f"give --network {preset}"
+            return f"that is preset {preset}: {' and '.join(filter(None, (without, network)))}"
+    return (
+        f"give the receipt's schedule with --schedule FILE, it came with sn37 "
+        f"{receipt.code_version}"
+    )
 
 
 def _progress(done: int, total: int) -> None:

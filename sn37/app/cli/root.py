@@ -23,7 +23,8 @@ from sn37.app.cli import replay as cli_replay
 from sn37.app.cli import schedule as cli_schedule
 from sn37.app.cli import simulate as cli_simulate
 from sn37.app.cli import state as cli_state
-from sn37.app.cli import upgrade as cli_upgrade
+from sn37.app.cli.releases import signing as cli_signing
+from sn37.app.cli.releases import upgrade as cli_upgrade
 from sn37.app.cli.run import run
 from sn37.app.interrupts import leave
 
@@ -40,6 +41,7 @@ app.add_typer(cli_receipts.app)
 app.add_typer(cli_data.app)
 app.add_typer(miner.app)
 app.add_typer(cli_upgrade.app)
+app.add_typer(cli_signing.app)
 cli_simulate.register(app)
 cli_check.register(app)
 cli_models.register(app)

@@ -20,6 +20,7 @@ from sn37.app.errors import CommandError
 from sn37.app.interrupts import INTERRUPTED
 from sn37.app.streams import abandon
 from sn37.ports.errors import PortError
+from sn37.wrong_values import reason, shown
 
 # Errors of writing to an open file; they do not name the file.
 _OF_DISKS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
@@ -34,7 +35,7 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         if sys.stdout is not None:
             sys.stdout.flush()
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
+        message = _message(error)
         if not message:  # a group without a command: its help has been printed
             return error.exit_code
         context = getattr(error, "ctx", None)
@@ -53,6 +54,17 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
     if code == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _message(error: typer.TyperException) -> str:
+    """Return typer's message; for a value of the wrong kind, in our words and with the value."""
+    if (cause := error.__cause__) is not None:
+        from pydantic import ValidationError  # slow to import
+
+        if isinstance(cause, ValidationError):
+            problem = cause.errors(include_url=False)[0]
+            error.message = f"{reason(problem)}, not {shown(problem['input'])}"
+    return error.format_message().rstrip(".")
 
 
 def _of_file(error: OSError) -> str:

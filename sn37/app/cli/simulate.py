@@ -8,7 +8,8 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ from sn37.app.config.number_limits import MAX_COUNT, MAX_SEED
 from sn37.app.errors import CommandError
 
 if TYPE_CHECKING:
+    from sn37.app.simulate.challenge import Challenge
     from sn37.app.simulate.economy import Line
     from sn37.app.simulate.estimate import Figure, Progress
     from sn37.app.simulate.losses import LossModel
@@ -26,6 +28,8 @@ app = typer.Typer(
     help="Measure the winner rule by simulation; docs/winner.md explains the figures.",
     no_args_is_help=True,
 )
+
+MAX_GAIN = 0.99  # a gain of 1 would be a loss of 0
 
 Paths = Annotated[
     int, typer.Option("--paths", min=1, max=MAX_COUNT, help="Independent repetitions.")
@@ -55,6 +59,67 @@ Correlation = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Gain = Annotated[
+    float,
+    typer.Option("--gain", min=0, max=MAX_GAIN, help="True relative gain of the challenger."),
+]
+Gains = Annotated[
+    list[float] | None,
+    typer.Option("--gain", min=0, max=MAX_GAIN, help="True relative gain; repeatable."),
+]
+Noise = Annotated[float, typer.Option("--sd", min=0, max=1, help="Rounding noise of a loss.")]
+_SHARED = {
+    "paths": Paths,
+    "rounds": Rounds,
+    "runs": Runs,
+    "samples": Samples,
+    "seed": Seed,
+    "epsilon": Margin,
+    "shape": ShapeName,
+    "correlation": Correlation,
+    "as_json": AsJson,
+}
+
+_CHALLENGE = {"epsilon": 0.005, "correlation": 0.98}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Values of the options that simulations share; a command offers those it has a default of."""
+
+    paths: int = 1
+    rounds: int
+    runs: int = 1
+    samples: int
+    seed: int
+    epsilon: float = 0.005
+    shape: str = "normal"
+    correlation: float = 0.98
+    as_json: bool
+
+    def model(self) -> LossModel:
+        """Return the loss model; checks for numpy before anything imports it.
+
+        Raises:
+            CommandError: numpy is not installed.
+            typer.BadParameter: ``shape`` does not exist.
+        """
+        if importlib.util.find_spec("numpy") is None:
+            raise CommandError("simulations need numpy: pip install 'sn37[simulate]'")
+        from sn37.app.simulate.losses import LossModel, Shape
+
+        if self.shape not in list(Shape):
+            raise typer.BadParameter(f"--shape {self.shape}: choose from {', '.join(Shape)}")
+        return LossModel(shape=Shape(self.shape), correlation=self.correlation)
+
+    def challenge(self) -> Challenge:
+        """Return the setting of one challenger against a champion."""
+        model = self.model()
+        from sn37.app.simulate.challenge import Challenge
+
+        return Challenge(
+            epsilon=self.epsilon, samples=self.samples, rounds=self.rounds, model=model
+        )
 
 
 def register(parent: typer.Typer) -> None:
@@ -62,214 +127,167 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app)
 
 
-@app.command("false-crown")
-def false_crown(
-    paths: Paths = 600_000,
-    rounds: Rounds = 20,
-    samples: Samples = 120,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    shape: ShapeName = "heavy",
-    correlation: Correlation = 0.98,
-    as_json: AsJson = False,
-) -> None:
+def _command(name: str, **defaults: object) -> Callable[[Callable[..., None]], None]:
+    """Register a command: its own options, and the shared ones that get a default here."""
+    shared = [
+        Parameter(option, Parameter.KEYWORD_ONLY, default=default, annotation=_SHARED[option])
+        for option, default in {**defaults, "seed": 0, "as_json": False}.items()
+    ]
+
+    def decorate(simulate: Callable[..., None]) -> None:
+        own = [p for p in signature(simulate, eval_str=True).parameters.values() if p.name != "of"]
+        offered = [*(p.replace(kind=Parameter.KEYWORD_ONLY) for p in own), *shared]
+
+        def command(**given: object) -> None:
+            values = {option.name: given.pop(option.name) for option in shared}
+            simulate(Shared(**values), **given)  # type: ignore[arg-type]
+
+        command.__doc__ = simulate.__doc__
+        command.__annotations__ = {p.name: p.annotation for p in offered}
+        command.__signature__ = signature(command).replace(  # type: ignore[attr-defined]
+            parameters=offered
+        )
+        app.command(name)(command)
+
+    return decorate
+
+
+@_command("false-crown", paths=600_000, rounds=20, samples=120, **_CHALLENGE, shape="heavy")
+def _false_crown(of: Shared) -> None:
     """Measure how often a challenger that is not better takes the crown, under three rules."""
-    model = _model(shape, correlation)
+    setting = of.challenge()
     from sn37.app.simulate import challenge
 
-    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
-    _measure(
-        lambda progress: challenge.false_crown(setting, paths=paths, seed=seed, progress=progress),
-        as_json=as_json,
-    )
+    _measure(of, lambda p: challenge.false_crown(setting, paths=of.paths, seed=of.seed, progress=p))
 
 
-@app.command()
-def lottery(
-    paths: Paths = 1_000,
-    rounds: Rounds = 600,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    shape: ShapeName = "heavy",
-    correlation: Correlation = 0.98,
-    as_json: AsJson = False,
-) -> None:
+@_command("lottery", paths=1_000, rounds=600, samples=300, **_CHALLENGE, shape="heavy")
+def _lottery(of: Shared) -> None:
     """Measure how often a copy wins when a new copy is committed for every round."""
-    model = _model(shape, correlation)
-    from sn37.app.simulate import lottery as library
+    model = of.model()
+    from sn37.app.simulate import lottery
 
-    setting = library.Lottery(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
-    _measure(
-        lambda progress: library.figures(setting, paths=paths, seed=seed, progress=progress),
-        as_json=as_json,
-    )
+    setting = lottery.Lottery(epsilon=of.epsilon, samples=of.samples, rounds=of.rounds, model=model)
+    _measure(of, lambda p: lottery.figures(setting, paths=of.paths, seed=of.seed, progress=p))
 
 
-@app.command()
-def power(
-    paths: Paths = 2_000,
-    rounds: Rounds = 60,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    shape: ShapeName = "normal",
-    correlation: Correlation = 0.98,
-    gain: Annotated[
-        list[float] | None, typer.Option("--gain", help="True relative gain; repeatable.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
+@_command("power", paths=2_000, rounds=60, samples=300, **_CHALLENGE, shape="normal")
+def _power(of: Shared, gain: Gains = None) -> None:
     """Measure how many rounds a challenger that is truly better needs to win.
 
     Infinite: more than --rounds.
     """
-    model = _model(shape, correlation)
+    setting, gains = of.challenge(), gain or [0.01, 0.02, 0.03]
     from sn37.app.simulate import challenge
 
-    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
-    gains = gain or [0.01, 0.02, 0.03]
     _measure(
-        lambda progress: challenge.power(setting, gains, paths=paths, seed=seed, progress=progress),
-        as_json=as_json,
+        of, lambda p: challenge.power(setting, gains, paths=of.paths, seed=of.seed, progress=p)
     )
 
 
-@app.command()
-def racing(
-    paths: Paths = 1_000,
-    rounds: Rounds = 3,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    shape: ShapeName = "heavy",
-    correlation: Correlation = 0.98,
+@_command("racing", paths=1_000, rounds=3, samples=300, **_CHALLENGE, shape="heavy")
+def _racing(
+    of: Shared,
     models: Annotated[
         int, typer.Option("--models", min=2, max=MAX_COUNT, help="Models of a round.")
     ] = 20,
-    gain_mean: Annotated[float, typer.Option(help="Mean true gain over the champion.")] = -0.05,
+    gain_mean: Annotated[
+        float,
+        typer.Option(min=-MAX_GAIN, max=MAX_GAIN, help="Mean true gain over the champion."),
+    ] = -0.05,
     gain_sd: Annotated[
-        float, typer.Option(min=0, help="Standard deviation of the true gain.")
+        float, typer.Option(min=0, max=1, help="Standard deviation of the true gain.")
     ] = 0.05,
-    as_json: AsJson = False,
 ) -> None:
     """Measure how often stopping hopeless challengers changes the winner, and what it saves."""
-    model = _model(shape, correlation)
+    model = of.model()
     from sn37.app.simulate import race
 
     setting = race.Field(
         num_models=models,
         gain_mean=gain_mean,
         gain_sd=gain_sd,
-        epsilon=epsilon,
-        samples=samples,
-        rounds=rounds,
+        epsilon=of.epsilon,
+        samples=of.samples,
+        rounds=of.rounds,
         model=model,
     )
-    _measure(
-        lambda progress: race.figures(setting, paths=paths, seed=seed, progress=progress),
-        as_json=as_json,
-    )
+    _measure(of, lambda p: race.figures(setting, paths=of.paths, seed=of.seed, progress=p))
 
 
-@app.command()
-def noise(
-    paths: Paths = 5_000,
-    rounds: Rounds = 200,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    shape: ShapeName = "normal",
-    correlation: Correlation = 0.98,
-    sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
-    as_json: AsJson = False,
-) -> None:
+@_command("noise", paths=5_000, rounds=200, samples=300, **_CHALLENGE, shape="normal")
+def _noise(of: Shared, sd: Noise = 0.004) -> None:
     """Measure how often two validators disagree when their devices round differently."""
-    model = _model(shape, correlation)
-    from sn37.app.simulate import challenge
-    from sn37.app.simulate import noise as library
+    equal = of.challenge()
+    from sn37.app.simulate import noise
 
     def figures(progress: Progress) -> list[Figure]:
         result = []
         for ratio in (1.0, 1.2):
-            setting = challenge.Challenge(
-                gain=ratio * epsilon, epsilon=epsilon, samples=samples, rounds=rounds, model=model
-            )
-            result += library.disagreement(
-                setting, paths=paths, seed=seed, progress=progress, noise_sd=sd
+            setting = replace(equal, gain=ratio * of.epsilon)
+            result += noise.disagreement(
+                setting, paths=of.paths, seed=of.seed, progress=progress, noise_sd=sd
             )
         return result
 
-    _measure(figures, as_json=as_json)
+    _measure(of, figures)
 
 
-@app.command("multi-task")
-def multi_task(
-    paths: Paths = 20_000,
-    rounds: Rounds = 40,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.01,
-    shape: ShapeName = "heavy",
-    correlation: Correlation = 0.98,
-    gain: Annotated[float, typer.Option("--gain", help="True relative gain in each task.")] = 0.1,
-    as_json: AsJson = False,
-) -> None:
+@_command(
+    "multi-task",
+    paths=20_000,
+    rounds=40,
+    samples=300,
+    epsilon=0.01,
+    shape="heavy",
+    correlation=0.98,
+)
+def _multi_task(of: Shared, gain: Gain = 0.1) -> None:
     """Measure the rule with four tasks on different scales, two of them normalised by a curve."""
-    model = _model(shape, correlation)
-    from sn37.app.simulate import challenge, multitask
+    setting = of.challenge()
+    from sn37.app.simulate import multitask
 
-    setting = challenge.Challenge(epsilon=epsilon, samples=samples, rounds=rounds, model=model)
     _measure(
-        lambda progress: multitask.figures(
-            setting, gain, paths=paths, seed=seed, progress=progress
-        ),
-        as_json=as_json,
+        of, lambda p: multitask.figures(setting, gain, paths=of.paths, seed=of.seed, progress=p)
     )
 
 
-@app.command()
-def attack(
+@_command("attack", paths=60, rounds=60, samples=300, **_CHALLENGE)
+def _attack(
+    of: Shared,
     scenario: Annotated[str, typer.Argument(help="One of the scenarios above.")],
-    paths: Paths = 60,
-    rounds: Rounds = 60,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    epsilon: Margin = 0.005,
-    correlation: Correlation = 0.98,
-    gain: Annotated[float, typer.Option("--gain", help="True gain of the honest entry.")] = 0.01,
-    as_json: AsJson = False,
+    gain: Gain = 0.01,
 ) -> None:
-    """Play whole rounds in which one attack is tried.
+    """Play whole rounds in which one attack is tried on an honest challenger.
 
-    Scenarios: power (no attack), clones, noisy-clones, crowded-clones, successor, abdication,
-    attendance (--gain is the attacker's), odd-rows, rare-losses, known-rows, colluding-rows,
-    tuned-rows, defended-rows, first-comer, leaders (slightly better, before the honest entry),
-    backlog. With two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows,
-    two-task-abdication, specialist (gains only in the task of 30 %), lopsided (the same, and
-    loses 3 % in the other).
+    Scenarios: power (no attack), clones, noisy-clones, crowded-clones,
+    successor, abdication, attendance (--gain is the attacker's), odd-rows,
+    rare-losses, known-rows, colluding-rows, tuned-rows, defended-rows,
+    first-comer, leaders (slightly better, before the honest entry),
+    crowding-rows (leaders on the rows of friends), backlog.
+
+    With two tasks: two-tasks (no attack), two-task-clones, two-task-odd-rows,
+    two-task-abdication, specialist (gains only in the task of 30 %), lopsided
+    (the same, and loses 3 % in the other).
     """
-    model = _model("normal", correlation)
+    model = of.model()
     from sn37.app.simulate import attacks, outcomes
     from sn37.app.simulate.play import Setting
 
     if scenario not in attacks.SCENARIOS:
         raise typer.BadParameter(f"{scenario}: choose from {', '.join(attacks.SCENARIOS)}")
-    setting = Setting(samples=samples, epsilon=epsilon, rounds=rounds, gain=gain, model=model)
+    setting = Setting(
+        samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
+    )
     _measure(
-        lambda progress: outcomes.figures(
-            scenario, setting, paths=paths, seed=seed, progress=progress
-        ),
-        as_json=as_json,
+        of,
+        lambda p: outcomes.figures(scenario, setting, paths=of.paths, seed=of.seed, progress=p),
     )
 
 
-@app.command()
-def economy(
-    rounds: Rounds = 2_000,
-    runs: Runs = 5,
-    samples: Samples = 300,
-    seed: Seed = 0,
+@_command("economy", rounds=2_000, runs=5, samples=300)
+def _economy(
+    of: Shared,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
@@ -286,17 +304,15 @@ def economy(
             "--assume", help="Change a cost or gain, for example registration=20; repeatable."
         ),
     ] = None,
-    as_json: AsJson = False,
 ) -> None:
     """Measure what owners earn, by strategy and cost, on one subnet of 256 hotkeys.
 
     Income follows the standings; docs/winner.md describes strategies and assumptions.
     """
-    model = _model("normal", 0.98)
-    from sn37.app.simulate import costs, market
-    from sn37.app.simulate import economy as library
+    model = of.model()
+    from sn37.app.simulate import costs, economy, market
 
-    known = [name for name in library.STRATEGIES if name not in library.HONEST]
+    known = [name for name in economy.STRATEGIES if name not in economy.HONEST]
     for name in strategy or ():
         if name not in known:
             raise typer.BadParameter(f"--strategy {name}: choose from {', '.join(known)}")
@@ -304,42 +320,39 @@ def economy(
         money, training = costs.assumed(assume or ())
     except ValueError as error:
         raise typer.BadParameter(f"--assume {error}") from error
-    rules = market.Rules(samples=samples, model=model, costs=money, training=training)
-    with _bar(visible=not as_json) as progress:
-        lines = library.table(
+    rules = market.Rules(samples=of.samples, model=model, costs=money, training=training)
+    with _bar(visible=not of.as_json) as progress:
+        lines = economy.table(
             rules,
             strategy or known,
             alone=alone,
-            rounds=rounds,
-            num_runs=runs,
-            seed=seed,
+            rounds=of.rounds,
+            num_runs=of.runs,
+            seed=of.seed,
             progress=progress,
         )
-    if as_json:
+    if of.as_json:
         assumed = asdict(money) | asdict(training)
         rows = {"assumptions": assumed, "strategies": [_finite(asdict(line)) for line in lines]}
         typer.echo(json.dumps(rows, indent=2, allow_nan=False))
     else:
-        _print_accounts(lines)
+        for line in _account_lines(lines):
+            typer.echo(line)
 
 
-@app.command("missed-rounds")
-def missed_rounds(
-    rounds: Rounds = 1_000,
-    runs: Runs = 5,
-    samples: Samples = 300,
-    seed: Seed = 0,
-    sd: Annotated[float, typer.Option("--sd", min=0, help="Rounding noise of a loss.")] = 0.004,
+@_command("missed-rounds", rounds=1_000, runs=5, samples=300)
+def _missed_rounds(
+    of: Shared,
+    sd: Noise = 0.004,
     missed: Annotated[
         float, typer.Option("--missed", min=0, max=1, help="Share of rounds that it misses.")
     ] = 0.2,
-    as_json: AsJson = False,
 ) -> None:
     """Measure how a validator that misses rounds agrees with one that misses none.
 
     With and without scoring the missed rounds later, in a competition of honest owners.
     """
-    model = _model("normal", 0.98)
+    model = of.model()
     from sn37.app.simulate import absence, market
 
     habits = (
@@ -349,35 +362,45 @@ def missed_rounds(
             name=f"misses {missed:.0%}, scores them later", missed=missed, catches_up=True
         ),
     )
-    rules = market.Rules(samples=samples, model=model)
+    rules = market.Rules(samples=of.samples, model=model)
     _measure(
-        lambda progress: absence.figures(
-            rules, habits, rounds=rounds, num_runs=runs, seed=seed, noise=sd, progress=progress
+        of,
+        lambda p: absence.figures(
+            rules, habits, rounds=of.rounds, num_runs=of.runs, seed=of.seed, noise=sd, progress=p
         ),
-        as_json=as_json,
     )
 
 
-def _model(shape: str, correlation: float) -> LossModel:
-    """Return the loss model; checks for numpy before anything imports it.
+@_command("withheld-rows", paths=40, rounds=400, samples=300, epsilon=0.005, correlation=0.98)
+def _withheld_rows(
+    of: Shared,
+    gain: Gain = 0.02,
+    rate: Annotated[
+        list[float] | None,
+        typer.Option("--rate", min=0, max=1, help="Share of withheld rounds; repeatable."),
+    ] = None,
+) -> None:
+    """Measure what a champion earns, and how long it reigns, if rows are withheld.
 
-    Raises:
-        CommandError: numpy is not installed.
-        typer.BadParameter: ``shape`` does not exist.
+    A challenger that is truly better gathers evidence in the rounds that are judged.
     """
-    if importlib.util.find_spec("numpy") is None:
-        raise CommandError("simulations need numpy: pip install 'sn37[simulate]'")
-    from sn37.app.simulate.losses import LossModel, Shape
+    model = of.model()
+    from sn37.app.simulate import withheld
+    from sn37.app.simulate.play import Setting
 
-    if shape not in list(Shape):
-        raise typer.BadParameter(f"--shape {shape}: choose from {', '.join(Shape)}")
-    return LossModel(shape=Shape(shape), correlation=correlation)
+    setting = Setting(
+        samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
+    )
+    rates = rate or [0.0, 0.25, 0.5, 0.75, 0.9, 0.96]
+    _measure(
+        of, lambda p: withheld.figures(setting, rates, paths=of.paths, seed=of.seed, progress=p)
+    )
 
 
-def _measure(simulate: Callable[[Progress], list[Figure]], *, as_json: bool) -> None:
-    with _bar(visible=not as_json) as progress:
+def _measure(of: Shared, simulate: Callable[[Progress], list[Figure]]) -> None:
+    with _bar(visible=not of.as_json) as progress:
         figures = simulate(progress)
-    if as_json:
+    if of.as_json:
         # An infinite number of rounds is null: JSON has no infinity.
         rows = [asdict(f) | {"value": f.value if abs(f.value) < 1e308 else None} for f in figures]
         typer.echo(json.dumps({"figures": rows}, indent=2, allow_nan=False))
@@ -415,32 +438,37 @@ def _finite(row: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _print_accounts(lines: list[Line]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    def told(figure: Figure, digits: int) -> str:
-        if figure.low is None:
-            return f"{figure.value:.{digits}f}"
-        return f"{figure.value:.{digits}f} ({figure.low:.{digits}f} .. {figure.high:.{digits}f})"
-
-    table = Table(
-        "strategy",
-        "kind",
-        "share of pay",
-        "$ an owner a day",
-        "income per $",
-        "over all honest",
-        "income per $ beyond honest work of its cost",
-    )
+def _account_lines(lines: list[Line]) -> Iterator[str]:
+    """Yield a table of at most 80 columns, with the 95 % interval below each mean."""
+    rows: list[tuple[str, ...]] = [
+        ("", "$ a day,", "share", "income", "over all", "income per $"),
+        ("strategy", "owner", "of pay", "per $", "honest", "over its twin"),
+    ]
+    kind = None
     for line in lines:
-        table.add_row(
-            line.strategy if line.num_owners == 1 else f"{line.strategy} ({line.num_owners})",
-            line.kind,
-            told(line.share, 3),
-            f"{line.cost_day.value:.0f}",
-            told(line.per_cost, 2),
-            told(line.relative, 2),
-            f"{told(line.over_twin, 2)}, {line.twin}",
-        )
-    Console().print(table)
+        if line.kind is not kind:
+            kind = line.kind
+            rows += [(), (f"{kind}:",)]
+        owners = "" if line.num_owners == 1 else f" ({line.num_owners})"
+        measured = ((line.share, 3), (line.per_cost, 2), (line.relative, 2), (line.over_twin, 2))
+        means = [_number(figure.value, digits) for figure, digits in measured]
+        means[-1] += f" {line.twin}"
+        rows.append((line.strategy + owners, f"{line.cost_day.value:.0f}", *means))
+        rows.append(("", "", *(_interval(figure, digits) for figure, digits in measured)))
+    widths = [max(len(row[n]) for row in rows if n < len(row)) for n in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=False)).rstrip()
+    yield ""
+    yield "twin: the honest strategy of about the same cost; below each mean: 95 % interval"
+
+
+def _interval(figure: Figure, digits: int) -> str:
+    if figure.low is None:
+        return ""
+    return f"{_number(figure.low, digits)}..{_number(figure.high, digits)}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits if abs(value) < 100 else 0}f}"

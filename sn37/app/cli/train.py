@@ -73,7 +73,15 @@ def _print_example(competition: int, settings: Settings) -> None:
     from sn37.app.training.example_config import example_for
 
     rules = competition_of(rules_of_network(settings), competition)
+    _warn_of_ending(competition, settings)
     typer.echo(example_for(rules, settings), nl=False)
+
+
+def _warn_of_ending(competition: int, settings: Settings) -> None:
+    from sn37.app.schedule.lookup import ending, rules_of_network
+
+    if (note := ending(rules_of_network(settings), competition)) is not None:
+        typer.echo(f"warning: {note}", err=True)
 
 
 def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) -> None:
@@ -83,6 +91,8 @@ def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) ->
     from sn37.app.wiring.machine import Machine
 
     asked, machine = load_config(file), Machine(settings)
+    if is_first_process():
+        _warn_of_ending(asked.competition, settings)
     needed = _NEEDED if asked.wandb_project is None else (*_NEEDED, "wandb")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise CommandError(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sn37.app.cold_start.offered_round import ReadRound, RoundReader
-from sn37.app.cold_start.succession import broken_succession
+from sn37.app.cold_start.succession import broken_beginning, broken_succession
 from sn37.app.receipts.statements import digest_of
 from sn37.app.rounds.conclusion import Conclusion, conclude
 from sn37.app.rounds.outcomes import later_result
@@ -16,8 +16,10 @@ from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, Ro
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundRecord
+from sn37.domain.round.defences import missed_after, seen_after
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.origins import Origin, origins_of
+from sn37.domain.round.state import RoundResult
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
@@ -51,6 +53,8 @@ class _Progress:
     origins: dict[Block, tuple[Origin, ...]] = field(default_factory=dict)
     was_shielded: bool | None = None  # the champion; None where its crown was not derived
     before: ReadRound | None = None
+    crown: EntryKey | None = None  # after ``before``
+    seen: tuple[bool, ...] = ()  # offered rounds of its reign: true if it missed the round
     later: list[ReadRound] = field(default_factory=list)  # scored later, not yet evidence
     retired: set[EntryKey] = field(default_factory=set)
 
@@ -144,7 +148,7 @@ class HistoryReader:
         follows_from = _last_coronation(held)
         for position, read in enumerate(held):
             _count_later(progress, read.statement.key.sync_block)
-            _require_next(progress, read)
+            self._require_next(progress, read)
             past = PastEvidence(by_entry=dict(progress.evidence), origins=progress.origins)
             derived = conclude(
                 read.opened,
@@ -158,11 +162,44 @@ class HistoryReader:
                 _require_same(read, derived, progress.retired)
             is_derived = derived.result.champion == read.statement.winner
             progress.was_shielded = derived.result.is_shielded if is_derived else None
-            result = replace(derived.result, champion=read.statement.winner)
+            ended = replace(read.opened, outcomes=derived.outcomes)
+            result = replace(
+                derived.result,
+                champion=read.statement.winner,
+                missed_defences=missed_after(ended, read.statement.winner),
+            )
             records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
-            _advance(progress, read)
+            _advance(progress, read, result)
             await asyncio.sleep(0)  # each takes tens of milliseconds, and there may be thousands
         return records
+
+    def _require_next(self, progress: _Progress, read: ReadRound) -> None:
+        """Check that a round names the previous statement and continues its crown."""
+        key, before = read.statement.key, progress.before
+        if before is None:
+            timing = self._schedule.timing
+            began = min(
+                stage.from_block
+                for stage in self._schedule.stages
+                if any(rules.id == key.competition for rules in stage.competitions)
+            )
+            num_rounds = max((key.sync_block - began) // timing.cadence, 0)
+            fault = broken_beginning(read.statement, num_rounds=num_rounds)
+        elif read.statement.previous != digest_of(before.published.statement.document):
+            fault = (
+                f"a round between {before.statement.key.sync_block} and it is missing or was "
+                "replaced"
+            )
+        else:
+            fault = broken_succession(
+                before.statement,
+                read.statement,
+                with_evidence=progress.evidence,
+                was_shielded=progress.was_shielded,
+                seen=progress.seen,
+            )
+        if fault is not None:
+            raise OfferRefused(f"{key}: {fault}")
 
 
 def believable(metagraph: Metagraph) -> frozenset[Hotkey]:
@@ -266,26 +303,6 @@ def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBo
                 )
 
 
-def _require_next(progress: _Progress, read: ReadRound) -> None:
-    """Check that a round names the previous statement and continues its crown."""
-    before = progress.before
-    if before is None:
-        return
-    if read.statement.previous != digest_of(before.published.statement.document):
-        raise OfferRefused(
-            f"{read.statement.key}: a round between {before.statement.key.sync_block} and it is "
-            "missing or was replaced"
-        )
-    fault = broken_succession(
-        before.statement,
-        read.statement,
-        with_evidence=progress.evidence,
-        was_shielded=progress.was_shielded,
-    )
-    if fault is not None:
-        raise OfferRefused(f"{read.statement.key}: {fault}")
-
-
 def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) -> None:
     said, found = read.statement.winner, derived.result.champion
     if said != found:
@@ -303,8 +320,10 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
             )
 
 
-def _advance(progress: _Progress, read: ReadRound) -> None:
-    progress.before = read
+def _advance(progress: _Progress, read: ReadRound, result: RoundResult) -> None:
+    if progress.before is not None:
+        progress.seen = seen_after(progress.seen, progress.crown, result)
+    progress.before, progress.crown = read, result.champion
     progress.retired |= {s.commitment.key for s in read.statement.submissions if s.retired}
     _add_evidence(progress, read)
 

@@ -7,8 +7,9 @@ from collections.abc import Collection
 from sn37.app.rounds.setting_aside import with_opinions
 from sn37.domain.ids import EntryKey
 from sn37.domain.records.statement import RoundStatement
-from sn37.domain.round.defences import missed_defence
-from sn37.domain.round.state import OpenRound
+from sn37.domain.round.defences import MOST_DEFENCES, missed_defence
+from sn37.domain.round.state import EntryOutcome, OpenRound
+from sn37.domain.round.winner import UNSHIELDED_ROUNDS
 
 
 def broken_succession(
@@ -17,12 +18,14 @@ def broken_succession(
     *,
     with_evidence: Collection[EntryKey],
     was_shielded: bool | None,
+    seen: Collection[bool],
 ) -> str | None:
     """Return the fault between two consecutive rounds, if any.
 
     Args:
         with_evidence: Entries that were scored in earlier rounds.
         was_shielded: The champion was shielded after ``before``; ``None`` if unknown.
+        seen: For the offered rounds of its reign up to ``before``: true if it missed the round.
     """
     premises = now.premises
     if premises is None:
@@ -40,7 +43,7 @@ def broken_succession(
         # A clock restarts after a round that the entry was left out of.
         if any(before.premises.clock_of(key) != premises.clock_of(key) for key in both):
             return "it moves the clock of an entry that was in the previous round"
-    if fault := _broken_count(before, now):
+    if fault := _broken_count(before, now, seen):
         return fault
     if now.champion == before.winner:
         if was_shielded is not None and premises.is_shielded != was_shielded:
@@ -53,26 +56,55 @@ def broken_succession(
     return None
 
 
-def _broken_count(before: RoundStatement, now: RoundStatement) -> str | None:
+def _broken_count(
+    before: RoundStatement, now: RoundStatement, seen: Collection[bool]
+) -> str | None:
     """Return the fault in the number of rounds that the champion missed, if any.
 
-    A missed round adds one, and the oldest round of the window may drop out.
+    A missed round adds one, and the oldest round of the window may drop out. The number includes
+    all missed rounds that were offered, and rounds of the reign before those.
     """
     counted = None if now.premises is None else now.premises.missed_defences
     known = None if before.premises is None else before.premises.missed_defences
     if counted is None:
         return None if known is None else "it does not count the rounds that its champion missed"
-    if now.champion != before.winner or before.champion != before.winner:
-        due: tuple[int, ...] = (0,)
-    elif known is None:
-        return None
-    else:
-        opened = OpenRound(
-            plan=before.plan(),
-            outcomes={o.key: o for o in before.outcomes},
-            opinions={o.key: o for o in before.opinions},
-        )
-        outcomes = with_opinions(opened).outcomes.values()
-        newest = known + missed_defence(before.champion, outcomes)
-        due = (newest, newest - 1)
+    due: Collection[int] = (0,)
+    if now.champion == before.winner == before.champion:
+        num_seen = sum(seen)
+        due = range(num_seen, num_seen + MOST_DEFENCES - len(seen) + 1)
+        if known is not None:
+            newest = known + missed_defence(before.champion, _ended(before))
+            due = [number for number in (newest, newest - 1) if number in due]
     return None if counted in due else "it counts the rounds that its champion missed wrongly"
+
+
+def _ended(statement: RoundStatement) -> Collection[EntryOutcome]:
+    opened = OpenRound(
+        plan=statement.plan(),
+        outcomes={o.key: o for o in statement.outcomes},
+        opinions={o.key: o for o in statement.opinions},
+    )
+    return with_opinions(opened).outcomes.values()
+
+
+def broken_beginning(first: RoundStatement, *, num_rounds: int) -> str | None:
+    """Return the fault of the first offered round, of which no earlier one is known, if any.
+
+    Whether its champion is shielded does not follow from the offered rounds. It cannot be if the
+    competition was too young, or if the crown was inherited.
+
+    Args:
+        num_rounds: Sync blocks of the competition before it.
+    """
+    premises = first.premises
+    if premises is None:
+        return None
+    if premises.num_judged > num_rounds:
+        return f"it counts {premises.num_judged} earlier rounds, but there were {num_rounds}"
+    if (premises.missed_defences or 0) > premises.num_judged:
+        return "its champion missed more rounds than there were"
+    if premises.is_shielded and (
+        premises.num_judged <= UNSHIELDED_ROUNDS or first.champion != premises.former
+    ):
+        return "its champion is protected, but took the crown too early or inherited it"
+    return None

@@ -44,12 +44,6 @@ def _not_empty(name: str) -> str:
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def _check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(map(_KEY.fullmatch, keys)):
-        raise ValueError("expected ed25519 public keys of 64 hexadecimal digits")
-    return keys
-
-
 UserPath = Annotated[Path, AfterValidator(_user_path)]
 Name = Annotated[str, AfterValidator(_not_empty)]
 
@@ -107,12 +101,6 @@ Addresses = Annotated[
     NoDecode,
     BeforeValidator(_split),
     AfterValidator(_check_addresses),
-]
-PublicKeys = Annotated[
-    tuple[str, ...],
-    NoDecode,
-    BeforeValidator(_split),
-    AfterValidator(_check_keys),
 ]
 
 

@@ -33,12 +33,12 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
-    PublicKeys,
     UserPath,
     UserPaths,
     expanded,
 )
 from sn37.app.errors import CommandError, UsageError
+from sn37.wrong_values import reason, shown
 
 ENV_PREFIX = "SN37_"
 BITTENSOR_VARIABLES = {
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     json_file: UserPath | None = None
     # Used by ``sn37 upgrade`` only.
-    release_key: PublicKeys = ()  # a release needs a signature by one of them
+    release_root: UserPath | None = None  # the maintainers' keys, as the operator trusts them
     install_dir: UserPath = Path("/opt/sn37")  # holds the releases
 
     @property
@@ -278,7 +278,7 @@ def _place(
 
 def _explain(problem: ErrorDetails) -> tuple[str, str]:
     """Return the name of the wrong setting, and the reason."""
-    message = problem["msg"].removeprefix("Value error, ")
+    message = reason(problem)
     if not problem[
         "loc"
     ]:  # a rule about several settings; its message begins with the one to change
@@ -287,12 +287,7 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return name, f"unknown setting{_close(name, Settings.model_fields)}"
-    return name, f"{message[0].lower()}{message[1:]}, not {_shown(problem['input'])}"
-
-
-def _shown(value: object) -> str:
-    shown = repr(str(value) if isinstance(value, Path) else value)
-    return shown if len(shown) <= 200 else f"{shown[:200]}..."
+    return name, f"{message}, not {shown(problem['input'])}"
 
 
 def _close(name: str, known: Mapping[str, object] | set[str]) -> str:

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 
+from sn37.wrong_values import reason, shown
+
 
 class Table(BaseModel):
     """A TOML table without unknown keys, NaN, or values of another type."""
@@ -27,16 +29,10 @@ def explain(problem: ErrorDetails, keys: Collection[str]) -> str:
     if problem["type"] == "extra_forbidden":
         close = get_close_matches(key, keys, n=1)
         return f"unknown key{f'; did you mean {close[0]!r}?' if close else ''}"
-    if problem["type"] == "value_error":  # raised by our own checks
-        return problem["msg"].removeprefix("Value error, ")
-    message = problem["msg"]
-    return f"{message[0].lower()}{message[1:]}, not {shortened(problem['input'])}"
-
-
-def shortened(value: object) -> str:
-    """Return a value of the file for a message, or ``this`` if it is long."""
-    shown = repr(value)
-    return shown if len(shown) <= 60 else "this"
+    why = reason(problem)
+    if problem["type"] == "value_error":  # our own checks quote the value where it helps
+        return why
+    return f"{why}, not {shown(problem['input'])}"
 
 
 def keys_of(table: object) -> set[str]:

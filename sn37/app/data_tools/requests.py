@@ -13,6 +13,7 @@ from sn37.app.config.number_limits import YEARS
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.pool_requests import pool_request
+from sn37.app.samples.sources import ChainAndSources, FindSource
 from sn37.app.samples.window_times import window_times
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.schedule.tables import parameter
@@ -22,12 +23,9 @@ from sn37.domain.ids import Block, CompetitionId, Hotkey, Seed, TaskName
 from sn37.domain.schedule.competition import Competition, Freshness, ParameterValue, Source, Task
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin
 
 # Opens a chain that reaches at least a block, and the data sources; read only.
-OpenData = Callable[
-    [Block], AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]
-]
+OpenData = Callable[[Block], AbstractAsyncContextManager[ChainAndSources]]
 
 DEFAULT_AGE = timedelta(hours=4)  # of the oldest row, if no schedule gives it
 SETTLED = timedelta(minutes=15)  # younger rows are left out, as in a round
@@ -63,7 +61,7 @@ class Target:
 def find_target(
     asked: Asked,
     settings: Settings,
-    plugin: Callable[[str], DatasetPlugin],
+    plugin: FindSource,
     *,
     block: Block | None = None,
 ) -> Target:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from sn37.app.errors import CommandError
-from sn37.app.mining.tools import MinerTools
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.reasons import Reason

@@ -12,7 +12,7 @@ from sn37.app.errors import CommandError
 from sn37.app.mining.base_sources import Local, Named, Published, Source, Standing
 from sn37.app.mining.champions import champions
 from sn37.app.mining.connections import ReadConnection
-from sn37.app.mining.tools import MinerTools
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import Schedule

@@ -9,7 +9,7 @@ from pathlib import Path
 from sn37.app.config.path_checks import is_folder
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.admission_check import Repository, Request, Row, run_check
-from sn37.app.mining.tools import MinerTools
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.admission import Examined
 from sn37.ports.errors import Unavailable

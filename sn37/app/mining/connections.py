@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from sn37.app.samples.sources import FindSource
 from sn37.domain.ids import Hotkey
 from sn37.domain.submission.base_models import BaseModel
 from sn37.ports.chain import Chain, CommitmentWriter
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.model_store import ModelExaminer, ModelPublisher, ModelStore
 
 
@@ -20,7 +20,7 @@ class ReadConnection:
     models: ModelStore
     examiner: ModelExaminer
     pretrained: Callable[[], Awaitable[Sequence[BaseModel]]]  # models of subnet 9, best first
-    find_source: Callable[[str], DatasetPlugin]  # raises ``LookupError``
+    find_source: FindSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

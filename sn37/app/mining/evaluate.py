@@ -13,7 +13,7 @@ from sn37.app.mining.base_sources import Local, Published, source_of
 from sn37.app.mining.champions import Champion, champions
 from sn37.app.mining.connections import ReadConnection
 from sn37.app.mining.evaluation import Evaluation, duel, first_round
-from sn37.app.mining.tools import MinerTools
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.app.samples.samples_at import RoundSamples, samples_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition

@@ -13,6 +13,7 @@ from sn37.app.mining.admission_check import Request, Status, run_check
 from sn37.app.mining.champions import champions
 from sn37.app.mining.commitment_note import Waiting
 from sn37.app.mining.connections import MinerConnection
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.app.mining.publish_steps import (
     UNKNOWN_HASHES,
     Preview,
@@ -21,7 +22,6 @@ from sn37.app.mining.publish_steps import (
     Publishing,
 )
 from sn37.app.mining.replacing import warning
-from sn37.app.mining.tools import MinerTools
 from sn37.app.schedule.load import LoadedSchedule
 from sn37.app.schedule.lookup import competition_of, rules_of_network, running_competition
 from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey

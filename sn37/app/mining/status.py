@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sn37.app.mining.connections import ReadConnection
-from sn37.app.mining.tools import MinerTools
+from sn37.app.mining.miner_tools import MinerTools
 from sn37.app.schedule.lookup import rules_of_network
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId, Hotkey, Uid
 from sn37.domain.metagraph import Metagraph

@@ -20,6 +20,7 @@ from sn37.domain.round.signers import SampleSigners, require_counts, unpacked
 from sn37.domain.scoring.jobs import ControlKind, ControlLoss
 from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.commitment import Commitment, MalformedCommitment, parse_commitment
+from sn37.wrong_values import reason
 
 MAX_BYTES = 2**28  # of a receipt; a large one has some megabytes
 
@@ -145,7 +146,9 @@ class _Document(BaseModel):
         return read
 
 
-class _Published(BaseModel):
+class PublishedReceipt(BaseModel):
+    """The file of a signed receipt."""
+
     model_config = ConfigDict(strict=True, extra="forbid")
 
     document: _Document
@@ -161,7 +164,7 @@ class _Signed(BaseModel):
     signature: str = Field(pattern="^[0-9a-f]{128}$")
 
 
-_Shape = TypeVar("_Shape", _Document, _Published, _Signed)
+_Shape = TypeVar("_Shape", _Document, PublishedReceipt, _Signed)
 
 
 def publish(signed: SignedReceipt) -> bytes:
@@ -191,7 +194,7 @@ def read_receipt(data: bytes) -> tuple[Receipt, SignedReceipt | None]:
         raise UnreadableReceipt(f"not JSON: {one_line(str(error))}") from error
     if not (isinstance(parsed, dict) and "document" in parsed):
         return _checked(_Document, data).receipt(), None
-    published = _checked(_Published, data)
+    published = _checked(PublishedReceipt, data)
     try:
         document = canonical_json(parsed["document"])
     except ValueError as error:  # a NaN, or half a surrogate pair
@@ -225,4 +228,4 @@ def _checked(shape: type[_Shape], data: bytes) -> _Shape:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = one_line(".".join(map(str, problem["loc"])))[:80]
-        raise UnreadableReceipt(f"not a receipt: {where}: {problem['msg']}") from error
+        raise UnreadableReceipt(f"not a receipt: {where}: {reason(problem)}") from error

@@ -20,6 +20,7 @@ from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.scoring.controls import controls_in
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.chain import Signer
+from sn37.wrong_values import reason
 
 VERSION = 2  # version 1: rounds of the first rule, without controls and second opinions
 LATER_VERSION = 3  # only missed rounds that were scored later
@@ -149,7 +150,7 @@ def read_statement(signed: SignedReceipt, verify: VerifySignature) -> RoundState
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = one_line(".".join(map(str, problem["loc"])))[:80]
-        raise UnreadableStatement(f"not a statement: {where}: {problem['msg']}") from error
+        raise UnreadableStatement(f"not a statement: {where}: {reason(problem)}") from error
     except ValueError as error:  # a text that cannot be encoded
         raise UnreadableStatement(f"not a statement: {one_line(str(error))}") from error
     is_first = statement.version == 1

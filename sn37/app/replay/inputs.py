@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sn37.app.data_tools.requests import Target, request_at
 from sn37.app.errors import CommandError
+from sn37.app.replay.replay_tools import ReplayTools
 from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.replay.rescored import Rescored
-from sn37.app.replay.tools import ReplayTools
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import LoadedSchedule
 from sn37.domain.data.batches import TaskBatch
@@ -25,6 +25,7 @@ from sn37.domain.schedule.competition import Competition, Freshness, Task
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.chain import Chain
 from sn37.ports.errors import ModelRejected
+from sn37.wrong_values import reason
 
 Kept = Callable[[], Mapping[TaskName, Iterable[Sample]]]
 
@@ -117,7 +118,8 @@ def texts_of(file: Path) -> tuple[Sample, ...]:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))
-        raise CommandError(f"--texts {file}: row {where}: {problem['msg']}") from error
+        row = f"row {where}: " if where else ""
+        raise CommandError(f"--texts {file}: {row}{reason(problem)}") from error
     except (KeyError, ValueError, RecursionError) as error:
         raise CommandError(
             f"--texts {file}: no rows of samples: {error}; expected the form of sn37 data sample "

@@ -73,6 +73,7 @@ class NewcomersTime:
             spent_s=sum(s for k, s in taken.items() if k.sync_block == key.sync_block),
             own_s=taken.get(key, 0.0),
             num_rounds=len(open_now),
+            num_competitions=len(running),
         )
         return left <= 0
 

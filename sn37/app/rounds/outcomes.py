@@ -10,6 +10,7 @@ from sn37.app.rounds.state_keeper import Change
 from sn37.domain.events import Dependency
 from sn37.domain.ids import EntryKey
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.round.defences import missed_after
 from sn37.domain.round.evidence import (
     LOG_EVEN_LEVEL,
     LOG_LEVEL,
@@ -180,6 +181,7 @@ def round_result(
         postponed=tuple(k for k, o in opened.outcomes.items() if o.verdict is Verdict.WAITING),
         is_shielded=decision.is_shielded,
         clocks=() if plan.premises is None else plan.premises.clocks,
+        missed_defences=missed_after(opened, decision.champion),
     )
 
 

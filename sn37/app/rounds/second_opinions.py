@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 
 from sn37.app.receipts.signing import ReceiptWriter
@@ -83,7 +84,8 @@ class SecondOpinions:
         Computes at most one opinion per entry.
         """
         while True:
-            conclusion = conclude(
+            conclusion = await asyncio.to_thread(  # seconds where many leaders have no place
+                conclude,
                 self._opened(plan),
                 rules=rules,
                 past=past,

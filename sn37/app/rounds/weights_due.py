@@ -9,7 +9,7 @@ from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.weight_vector import WeightVector
 from sn37.domain.weights.emission import split_emission
-from sn37.domain.weights.standings import sat_out_a_window, standings, warm_up_left
+from sn37.domain.weights.standings import paid_share, standings, warm_up_left
 
 # Ways to start without the pools of others. Rounds that were scored again count like rounds that
 # were judged when they were new, because they are equally good evidence.
@@ -20,8 +20,7 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
     """Return the competitions that warm up, with the number of rounds still to be judged.
 
     A competition that started after the validator did needs no cold start. One without a share of
-    the emission, or one whose rows were missing for a whole window while another competition is
-    warm, holds up no weights: it is treated like a competition without standings.
+    the emission holds up no weights.
     """
     beginning = state.beginning
     cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
@@ -36,14 +35,7 @@ def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[
         for c in schedule.at(block)
         if c.reward_share > 0
     }
-    cold = {competition: rounds for competition, rounds in left.items() if rounds}
-    if len(cold) == len(left):
-        return cold
-    return {
-        competition: num_left
-        for competition, num_left in cold.items()
-        if not sat_out_a_window(state.rounds.get(competition, ()), timing=schedule.timing)
-    }
+    return {competition: rounds for competition, rounds in left.items() if rounds}
 
 
 def weights_after(
@@ -67,7 +59,11 @@ def weights_after(
     if schedule.burn is None and not any(placed.values()):
         return before
     shares = {c.id: c.reward_share for c in schedule.at(block)}
-    return split_emission(shares, placed, burn=schedule.burn)
+    paid = {
+        c: paid_share(state.rounds.get(c, ()), timing=schedule.timing, rule=schedule.standings)
+        for c in shares
+    }
+    return split_emission(shares, placed, paid=paid, burn=schedule.burn)
 
 
 def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:

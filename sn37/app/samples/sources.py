@@ -11,9 +11,12 @@ from sn37.domain.data.vetting import Collected, outliers, vet, vet_draw
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
+from sn37.ports.chain import Chain
 from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
 from sn37.ports.errors import DatasetExhausted
 
+FindSource = Callable[[str], DatasetPlugin]  # the plug-in of a name; raises ``LookupError``
+ChainAndSources = tuple[Chain, FindSource]  # opened together, for reading
 DEADLINE_S = 300.0  # for a read; half of the time between the lead and the sync block
 
 
@@ -24,9 +27,7 @@ class Sources:
     are checked here.
     """
 
-    def __init__(
-        self, find: Callable[[str], DatasetPlugin], *, deadline_s: float = DEADLINE_S
-    ) -> None:
+    def __init__(self, find: FindSource, *, deadline_s: float = DEADLINE_S) -> None:
         self._find = find
         self._calls = PluginCalls(deadline_s=deadline_s)
 

@@ -15,6 +15,11 @@ SMALLEST_EPSILON = 0.005  # below it a copy that is better by a quarter per cent
 
 FEWEST_SIGNERS = 5  # as on finney; with fewer, one signer has a large part of the rows
 
+NO_BURN = (
+    "burn is not set, and all rows are signed: a signer that withholds its rows keeps rounds from "
+    "being judged, and without burn nobody else can be paid; set burn to a hotkey of the subnet"
+)
+
 PRESENT = "present"
 
 
@@ -65,6 +70,12 @@ def warnings(
                 *(() if renders_templates else _not_rendered(competition)),
             ):
                 found.setdefault(f"{competition.name}: {warning}", []).append(stage.from_block)
+    if schedule.burn is None:
+        for stage in schedule.stages:
+            if all(
+                t.source.signers_netuid is not None for c in stage.competitions for t in c.tasks
+            ):
+                found.setdefault(NO_BURN, []).append(stage.from_block)
     return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
 
 

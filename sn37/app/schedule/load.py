@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
-from sn37.app.config.toml_tables import explain, keys_of, shortened
+from sn37.app.config.toml_tables import explain, keys_of
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Digest
 from sn37.domain.schedule.competition import Source
 from sn37.domain.schedule.schedule import Schedule, Stage
+from sn37.wrong_values import shown
 
 PRESETS = ("finney", "simnet")
 TemplateProblem = Callable[[str], str | None]
@@ -171,7 +172,7 @@ class _Reader:
                     above = ", ".join(earlier) or "none"
                     raise self._error(
                         ("competitions", name, "base"),
-                        f"{shortened(base)} is not the name of a competition table above this one; "
+                        f"{shown(base)} is not the name of a competition table above this one; "
                         f"those above: {above}",
                     )
                 competitions[name] = table = {**earlier[base], **table}

@@ -43,6 +43,19 @@ def competition_of(loaded: LoadedSchedule, number: int, *, at: int | None = None
     return found[-1]
 
 
+def ending(loaded: LoadedSchedule, number: int) -> str | None:
+    """Return a note on a competition that the newest stage no longer has, else ``None``."""
+    stages = loaded.schedule.stages
+    having = [n for n, s in enumerate(stages, 1) if any(c.id == number for c in s.competitions)]
+    if not having or having[-1] == len(stages):
+        return None
+    later = ", ".join(str(c.id) for c in stages[-1].competitions)
+    return (
+        f"competition {number} ends at block {stages[having[-1]].from_block} of {loaded.origin}; "
+        f"its newest stage has {later}"
+    )
+
+
 def running_competition(
     loaded: LoadedSchedule, number: int, block: Block, settings: Settings
 ) -> Competition:

@@ -50,7 +50,7 @@ def assumed(changes: Iterable[str]) -> tuple[Costs, Training]:
     """Return the assumptions with some of them changed, each as ``name=value``.
 
     Raises:
-        ValueError: The name does not exist, or the value is not a finite number of at least 0.
+        ValueError: The name does not exist, or the value is not a finite number that it may have.
     """
     costs, training = Costs(), Training()
     ours, theirs = ({f.name for f in fields(of)} for of in (Costs, Training))
@@ -64,6 +64,9 @@ def assumed(changes: Iterable[str]) -> tuple[Costs, Training]:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{change}: expected a number, for example {name}=1.5")
+        if (name == "unit" and value == 0) or (name == "floor" and value >= 1):
+            limits = "more than 0" if name == "unit" else "less than 1"
+            raise ValueError(f"{change}: expected {limits}")
         if name in ours:
             costs = replace(costs, **{name: value})
         else:

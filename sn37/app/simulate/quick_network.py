@@ -23,7 +23,8 @@ from sn37.domain.ids import Block, BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.round.contention import Candidates, contention_of
-from sn37.domain.round.history import history_of
+from sn37.domain.round.defences import missed_after
+from sn37.domain.round.history import had_a_place, history_of
 from sn37.domain.round.origins import Origin
 from sn37.domain.round.round_entries import Contention, current_submissions
 from sn37.domain.round.state import (
@@ -87,6 +88,9 @@ class QuickNetwork(Network):
             entries=tuple(_row(o) for o in outcomes.values()),
             is_shielded=decision.is_shielded,
             clocks=plan.premises.clocks if plan.premises else (),
+            missed_defences=missed_after(
+                OpenRound(plan=plan, outcomes=outcomes), decision.champion
+            ),
         )
         self._known = history_of([result], history)
         self.rounds = [*self.rounds[1 - WINDOW_ROUNDS :], result]
@@ -171,7 +175,6 @@ class QuickNetwork(Network):
         """Forget what no rule needs again: replaced entries that may not stay, and their losses."""
         known, former = self._known, self._known.former
         newest = {s.commitment.hotkey: s.commitment.key for s in self._current(sync)}
-        oldest = sync - (WINDOW_ROUNDS + 1) * CADENCE
         gone = {
             key
             for key, submission in self.submissions.items()
@@ -180,7 +183,7 @@ class QuickNetwork(Network):
                 key.hotkey not in self.registered
                 or (
                     key != newest.get(key.hotkey, key)
-                    and (submission.retired or known.last_tried.get(key, key.block) <= oldest)
+                    and (submission.retired or not had_a_place(known, key))
                 )
             )
         }

@@ -20,6 +20,7 @@ from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import TEXT
 from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.ids import Block, EntryKey, TaskName
+from sn37.domain.round.bounds import Bounds
 from sn37.domain.round.comparing import Comparer, Contestant, Measured, Trio
 from sn37.domain.round.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
 from sn37.domain.round.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
@@ -193,6 +194,20 @@ class Tally(Comparer):
                 odd = self.measure(champion, rival).odd
                 held.found = self._trio(held.tally, held.extra, odd)
         return held.found
+
+    def bounds(
+        self, champion: Contestant, rival: Contestant, challenger: Contestant
+    ) -> Bounds | None:
+        found = self.of_three(champion, rival, challenger)
+        if found is None:
+            return None
+        return Bounds(
+            champion=(found.champion, found.champion),
+            rival=(found.rival, found.rival),
+            challenger=(found.challenger, found.challenger),
+            lead=(found.lead, found.lead),
+            num_samples=found.num_samples,
+        )
 
     def keep(self, champions: Iterable[EntryKey], entries: Iterable[EntryKey]) -> None:
         """Forget the sums against former champions and those of entries that are gone."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sn37.app.errors import CommandError
 from sn37.app.training.split import Split
-from sn37.app.training.tools import TrainingTools
+from sn37.app.training.training_tools import TrainingTools
 from sn37.domain.round.evidence import task_scores, total_score
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.jobs import ScoringJob

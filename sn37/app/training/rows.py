@@ -13,7 +13,7 @@ from sn37.app.samples.pool_requests import trusted_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.tables import parameter
 from sn37.app.training.config import DataTable, SourceTable
-from sn37.app.training.tools import TrainingTools
+from sn37.app.training.training_tools import TrainingTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName

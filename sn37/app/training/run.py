@@ -20,7 +20,7 @@ from sn37.app.training.config import TrainConfig
 from sn37.app.training.held_out import admitted, held_out_score
 from sn37.app.training.rows import read_rows
 from sn37.app.training.split import Split, freeze, frozen, split
-from sn37.app.training.tools import TrainingTools
+from sn37.app.training.training_tools import TrainingTools
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Digest
 from sn37.domain.schedule.competition import Competition

@@ -20,19 +20,19 @@ class Stager:
 
     installation: Installation
     installer: Installer
-    unseal: Callable[[bytes], Release]  # raises ReleaseRefused without a valid signature
+    vouched: Callable[[bytes], Release]  # raises ReleaseRefused for what is not signed
     schema_of: Callable[[Path], int | None]
     state_file: Path
     schedule: str  # name of the validator's preset
     now: Callable[[], datetime]
 
-    def judge(self, sealed: bytes, *, downgrade: bool) -> Release:
-        """Return the release of a signed document, if it may be installed here.
+    def judge(self, document: bytes, *, downgrade: bool) -> Release:
+        """Return the release of a document, if it is signed and may be installed here.
 
         Raises:
             ReleaseRefused: It may not be installed.
         """
-        release = self.unseal(sealed)
+        release = self.vouched(document)
         here = Here(
             running=self.installation.current(),
             newest=self.installation.newest(),
@@ -50,9 +50,9 @@ class Stager:
             ReleaseRefused: It may not be installed, differs from what was signed, or fails a trial.
             ReleaseUnavailable: A file or a package cannot be fetched.
         """
-        sealed = source.document()
         with self.installation.lock():
-            release = self.judge(sealed, downgrade=downgrade)
+            document = source.document()
+            release = self.judge(document, downgrade=downgrade)
             folder = self.installation.begin(release.version)
             try:
                 files = folder / "files"
@@ -67,7 +67,7 @@ class Stager:
             except OSError as error:
                 self.installation.remove(release.version)
                 raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
-            self.installation.complete(release.version, sealed)
+            self.installation.complete(release.version, document)
         return release
 
     def _try(self, release: Release, folder: Path) -> None:

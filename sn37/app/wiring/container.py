@@ -31,7 +31,7 @@ from sn37.app.actors.fetcher import Fetcher
 from sn37.app.actors.follower import Follower
 from sn37.app.actors.freezer import Freezer
 from sn37.app.actors.opener import RoundOpener
-from sn37.app.actors.pruner import Forgetter
+from sn37.app.actors.pruner import Pruner
 from sn37.app.actors.round_limit import Goal
 from sn37.app.actors.spare_time import SpareTime
 from sn37.app.actors.submitter import Submitter
@@ -238,7 +238,7 @@ class Container(containers.DeclarativeContainer):
         offline=settings.provided.offline,
     )
     forgetter = providers.Singleton(
-        Forgetter,
+        Pruner,
         keeper=keeper,
         heads=subscription,
         clock=clock,

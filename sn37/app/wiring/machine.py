@@ -20,6 +20,7 @@ from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import Patience, PatientExaminer, PatientModels
+from sn37.app.samples.sources import ChainAndSources
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.networks import open_data
 from sn37.domain.data.samples import Pool
@@ -34,8 +35,6 @@ from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import Inventory, ModelArtifact
 from sn37.domain.training import Evaluated, Step
-from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -97,9 +96,7 @@ class Machine:
 
         return open_writing(self)
 
-    def data(
-        self, block: Block
-    ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    def data(self, block: Block) -> AbstractAsyncContextManager[ChainAndSources]:
         """Open a chain that reaches ``block``, and the data sources; see ``open_data``."""
         return open_data(self.settings, block=block)
 

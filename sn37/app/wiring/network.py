@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from sn37.app.samples.sources import FindSource
 from sn37.domain.ids import Hotkey
 from sn37.ports.chain import Chain, Signer
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.model_store import ModelStore
 
 
@@ -25,6 +25,6 @@ class Network:
     chain: Chain
     models: ModelStore
     signer: Signer
-    find_source: Callable[[str], DatasetPlugin]
+    find_source: FindSource
     labels: Mapping[Hotkey, str] = field(default_factory=dict)
     close: Callable[[], Awaitable[None]] = _nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from getpass import getpass
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from sn37.adapters.subtensor.checkup import Checkup
     from sn37.adapters.subtensor.connection import Endpoint
     from sn37.adapters.subtensor.wallet import HotkeySigner
-    from sn37.ports.chain import Chain
-    from sn37.ports.dataset import DatasetPlugin
+    from sn37.app.samples.sources import ChainAndSources
 
 PASSWORD_FILE_VARIABLE = "BT_WALLET_PASSWORD_FILE"  # named by the SDK
 
@@ -119,9 +118,7 @@ async def open_chain(settings: Settings) -> AsyncIterator[SubtensorChain]:
 
 
 @asynccontextmanager
-async def open_data(
-    settings: Settings, *, block: Block
-) -> AsyncIterator[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainAndSources]:
     """Open a chain that reaches at least ``block``, and the data sources; read only.
 
     Raises:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from sn37.adapters.releases.document import read_release, write_release
 from sn37.adapters.releases.folder import InstallFolder
 from sn37.adapters.releases.installer import PipInstaller
-from sn37.adapters.releases.sealing import open_key, public_key, seal, unseal
 from sn37.adapters.releases.service import ManagedService
 from sn37.adapters.releases.source import Source
-from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.schema_version import schema_version
 from sn37.app.config.setting_types import host_and_port
 from sn37.app.config.settings import ENV_PREFIX, Settings
@@ -27,15 +23,20 @@ from sn37.app.schedule.load import preset_of
 from sn37.app.upgrade.health_gate import Gate
 from sn37.app.upgrade.stage import Stager
 from sn37.app.upgrade.switch import Switcher
-from sn37.domain.release.release import Release
+from sn37.app.wiring.release import require_tuf
 from sn37.ports.releases import Installation, ReleaseSource
 
-SCHEMA = VERSION  # of the state that this program writes
+if TYPE_CHECKING:
+    from sn37.adapters.releases.trust import Trust
 
 
-def open_source(place: str) -> ReleaseSource:
-    """Return the source of a release at a path or an address."""
-    return Source(place)
+def open_source(settings: Settings, place: str) -> ReleaseSource:
+    """Return the source of a release at a path or an address.
+
+    Raises:
+        CommandError: Signatures cannot be checked here, or other users could change the keys.
+    """
+    return Source(place, _open_trust(settings).fetch)
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -44,17 +45,11 @@ def open_installation(settings: Settings) -> Installation:
 
 
 def open_stager(settings: Settings) -> Stager:
-    """Return the stager, which checks and installs releases.
-
-    Raises:
-        CommandError: Signatures cannot be checked here, or other users could change the keys.
-    """
-    _require_cryptography()
-    _require_closed(settings.config)
+    """Return the stager, which checks and installs releases."""
     return Stager(
         installation=open_installation(settings),
         installer=_installer(settings),
-        unseal=lambda sealed: read_release(unseal(sealed, settings.release_key)),
+        vouched=lambda document: _open_trust(settings).read(document),
         schema_of=schema_version,
         state_file=settings.state_file.absolute(),
         schedule=preset_of(settings.network),
@@ -94,18 +89,6 @@ def open_switcher(
     )
 
 
-def signed(release: Release, key_file: Path, password: Callable[[], bytes]) -> tuple[bytes, str]:
-    """Return the signed document of a release, and the public key for validators' settings.
-
-    Raises:
-        ReleaseRefused: The key cannot be used.
-        CommandError: A package for signing is missing.
-    """
-    _require_cryptography()
-    key = open_key(key_file, password)
-    return seal(write_release(release), key), public_key(key)
-
-
 def _installer(settings: Settings) -> PipInstaller:
     """Return the installer; it passes this program's flags on to other releases as variables."""
     variables = {f"{ENV_PREFIX}STATE_DIR": str(settings.state_dir.absolute())}
@@ -114,20 +97,30 @@ def _installer(settings: Settings) -> PipInstaller:
     return PipInstaller(state_dir=settings.state_dir.absolute(), settings=variables)
 
 
-def _require_closed(config: Path | None) -> None:
-    """Refuse a settings file that other users can write: they could add keys for releases."""
-    if config is None:
+def _open_trust(settings: Settings) -> Trust:
+    require_tuf()
+    if settings.release_root is None:
+        raise CommandError(
+            "no root to check releases with; set release_root to the maintainers' root.json"
+        )
+    for file in (settings.config, settings.release_root):
+        _require_closed(file)
+    try:
+        root = settings.release_root.read_bytes()
+    except OSError as error:
+        raise CommandError(f"{settings.release_root}: {error.strerror or error}") from error
+    from sn37.adapters.releases.trust import Trust
+
+    return Trust(root, settings.install_dir.absolute() / "trust")
+
+
+def _require_closed(file: Path | None) -> None:
+    """Refuse a file that other users can write: they could add keys for releases."""
+    if file is None or not file.exists():
         return
-    found = config.stat()
+    found = file.stat()
     if found.st_uid not in (0, os.geteuid()) or stat.S_IMODE(found.st_mode) & 0o022:
         raise CommandError(
-            f"{config}: others may write to it, and could add keys for releases; chown it to your "
+            f"{file}: others may write to it, and could add keys for releases; chown it to your "
             "user, and chmod go-w it"
-        )
-
-
-def _require_cryptography() -> None:
-    if find_spec("cryptography") is None:
-        raise CommandError(
-            "signatures of releases need cryptography: run pip install 'sn37[chain]'"
         )

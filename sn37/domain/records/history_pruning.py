@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey
-from sn37.domain.round.history import history_of
+from sn37.domain.round.history import had_a_place, history_of
 from sn37.domain.round.round_entries import current_submissions
 from sn37.domain.round.state import NO_HISTORY, RoundResult, ValidatorState
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
@@ -62,10 +62,11 @@ def remembered(
 
     These are the entry that holds the crown or held it last, those that may still be scored, and
     those that took part from ``before`` on, or had no time there, because their results or those of
-    others follow from all their losses. A commitment that was replaced before the newest round is
-    not scored any more.
+    others follow from all their losses. A commitment that was replaced before the newest round may
+    be scored again while it had a place in one of the last judged rounds, however old these are.
     """
     rounds = state.rounds.get(competition, ())
+    history = history_of(rounds, state.past.get(competition, NO_HISTORY))
     newest = rounds[-1].key.sync_block if rounds else Block(0)
     known = state.submissions.values()
     later = [s for s in known if s.commitment.block > newest]
@@ -74,7 +75,15 @@ def remembered(
         for s in (*current_submissions(known, newest), *later)
         if s.commitment.competition == competition and not s.retired
     }
-    kept.update(history_of(rounds, state.past.get(competition, NO_HISTORY)).crowned[-1:])
+    kept.update(
+        s.commitment.key
+        for s in known
+        if s.commitment.competition == competition
+        and not s.retired
+        and s.commitment.key in history.scored
+        and had_a_place(history, s.commitment.key)
+    )
+    kept.update(history.crowned[-1:])
     for opened in state.open_rounds.values():
         kept.update(opened.plan.entries)
     for round_ in rounds:

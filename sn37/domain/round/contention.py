@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
+from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.round.comparing import STAYING_LEAD, Comparer, Contestant
 from sn37.domain.round.evidence import Evidence
+from sn37.domain.round.history import had_a_place
 from sn37.domain.round.round_entries import Contention, current_submissions, precedence_of
 from sn37.domain.round.slots import contenders, distinct_first, ranked
 from sn37.domain.round.state import History
-from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
+from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
 from sn37.domain.submission.duplicates import mark_duplicates
 from sn37.domain.submission.eligibility import is_out
@@ -46,14 +47,13 @@ def candidates_of(
     """Who may be heard again in the round of ``sync_block``; ``None`` before the first champion.
 
     An entry whose hotkey left for another competition, where it may win another crown, is let go,
-    and so is a replaced one that got no place in the window of the standings.
+    and so is a replaced one that got no place in as many judged rounds as the standings count.
     """
     if history.former is None:
         return None
     newest = current_submissions(submissions.values(), sync_block, book)
     keys = {s.commitment.key for s in newest}
     elsewhere = {s.commitment.hotkey for s in newest if s.commitment.competition != competition}
-    oldest = Block(sync_block - WINDOW_ROUNDS * schedule.timing.cadence)
     current, replaced = list[Submission](), list[Submission]()
     for submission in mark_duplicates(submissions.values(), entered=history.entered):
         key = submission.commitment.key
@@ -67,7 +67,7 @@ def candidates_of(
             continue
         if key in keys:
             current.append(submission)
-        elif _may_stay(key, elsewhere, history, oldest):
+        elif key.hotkey not in elsewhere and had_a_place(history, key):
             replaced.append(submission)
     return Candidates(
         former=submissions[history.former], current=tuple(current), replaced=tuple(replaced)
@@ -107,12 +107,6 @@ def contention_of(
         leading=tuple(r.key for r in by_precedence if leads(r)),
         hopeful=tuple(r.key for r in distinct_first(king, hopeful, comparer)),
     )
-
-
-def _may_stay(
-    key: EntryKey, elsewhere: Collection[Hotkey], history: History, oldest: Block
-) -> bool:
-    return key.hotkey not in elsewhere and history.last_tried.get(key, key.block) > oldest
 
 
 def _contestant(submission: Submission, evidence: Mapping[EntryKey, Evidence]) -> Contestant:

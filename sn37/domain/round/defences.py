@@ -36,7 +36,7 @@ def missed_defence(
     )
 
 
-def defences_after(
+def seen_after(
     before: tuple[bool, ...], champion: EntryKey | None, round_: RoundResult
 ) -> tuple[bool, ...]:
     """Which of the last rounds the champion missed, after one more that was judged.
@@ -48,6 +48,53 @@ def defences_after(
     if champion is None or round_.champion != champion:
         return ()
     return (*before, missed_defence(champion, round_.entries))[-MOST_DEFENCES:]
+
+
+def defences_after(
+    before: tuple[bool, ...], champion: EntryKey | None, round_: RoundResult
+) -> tuple[bool, ...]:
+    """Return the same as ``seen_after`` for ``before`` that may rest on ``first_defences``.
+
+    If the round's plan counted fewer missed rounds, the oldest ones have left the window.
+    """
+    if champion is not None and round_.missed_defences is not None:
+        counted = round_.missed_defences - missed_defence(champion, round_.entries)
+        missed = [number for number, is_missed in enumerate(before) if is_missed]
+        gone = missed[: max(len(missed) - counted, 0)]
+        before = tuple(m and number not in gone for number, m in enumerate(before))
+    return seen_after(before, champion, round_)
+
+
+def first_defences(round_: RoundResult) -> tuple[bool, ...]:
+    """Which of the last rounds the champion missed, after the first round of a history.
+
+    A history that was adopted from another validator may begin within a reign. Nobody knows which
+    of the earlier rounds were missed, so it is assumed of the newest ones: these leave the window
+    last, and the count is never lower than that of a validator that knows them all.
+    """
+    if not round_.missed_defences:
+        return ()
+    is_missed = missed_defence(round_.champion, round_.entries)
+    num_before = min(round_.missed_defences - is_missed, MOST_DEFENCES)
+    unknown = (False,) * (MOST_DEFENCES - num_before) + (True,) * num_before
+    return seen_after(unknown, round_.champion, round_)
+
+
+def missed_after(opened: OpenRound, champion: EntryKey | None) -> int | None:
+    """Return how many rounds the champion has missed after a round, by its plan's count.
+
+    ``None`` if the plan's version did not count them.
+
+    Args:
+        opened: The round with its final outcomes.
+        champion: Who holds the crown after it.
+    """
+    plan = opened.plan
+    if plan.premises is None or plan.premises.missed_defences is None:
+        return None
+    if champion is None or champion != plan.holder:
+        return 0
+    return plan.premises.missed_defences + missed_defence(champion, opened.outcomes.values())
 
 
 def after_defence(opened: OpenRound) -> OpenRound:

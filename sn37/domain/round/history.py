@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
-from sn37.domain.round.defences import defences_after
+from sn37.domain.round.defences import defences_after, first_defences
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History, RoundResult, ValidatorState
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
 
 
@@ -28,7 +29,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
     for round_ in judged:
         of_round = dict(round_.clocks)
         for entry in round_.entries:
-            time.add(entry)
+            time.add(entry, round_.key.sync_block)
         for entry in filter(_was_tried, round_.entries):
             key, sync = entry.key, round_.key.sync_block
             clock = of_round.get(key, key.block)
@@ -47,6 +48,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         last_tried=last_tried,
         clocks=clocks,
         num_judged=past.num_judged + len(judged),
+        judged=(*past.judged, *(r.key.sync_block for r in judged))[-WINDOW_ROUNDS:],
         champion=newest.champion if newest else past.champion,
         is_shielded=newest.is_shielded if newest else past.is_shielded,
         crowned_at=_crowned_at(judged, past),
@@ -56,7 +58,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         timeouts=time.timeouts,
         stalls=time.stalls,
         hung=frozenset(time.hung),
-        unlucky=frozenset(time.unlucky),
+        unlucky=time.unlucky,
         postponed=frozenset(newest.postponed) if newest else past.postponed,
     )
 
@@ -72,8 +74,8 @@ def _crowned_at(judged: Sequence[RoundResult], past: History) -> Block | None:
 
 def _defences(judged: Sequence[RoundResult], past: History) -> tuple[bool, ...]:
     champion, missed = past.champion, past.defences
-    for round_ in judged:
-        missed = defences_after(missed, champion, round_)
+    for number, round_ in enumerate(judged, start=past.num_judged):
+        missed = defences_after(missed, champion, round_) if number else first_defences(round_)
         champion = round_.champion
     return missed
 
@@ -95,15 +97,15 @@ class _Time:
         self.timeouts = dict(past.timeouts)
         self.stalls = dict(past.stalls)
         self.hung = set(past.hung)
-        self.unlucky = set(past.unlucky)
+        self.unlucky = dict(past.unlucky)
 
-    def add(self, entry: EntryResult) -> None:
+    def add(self, entry: EntryResult, sync_block: Block) -> None:
         """Add one row of the next round. The validator's own outages change no count."""
         key = entry.key
         if _was_tried(entry):
-            self.unlucky.discard(key)
+            self.unlucky.pop(key, None)
         elif entry.verdict is Verdict.FAILED and entry.reason in OF_THE_WORKER:
-            self.unlucky.add(key)
+            self.unlucky[key] = sync_block
         if entry.verdict is Verdict.SCORED:
             self.timeouts.pop(key, None)
             self.stalls.pop(key, None)
@@ -113,6 +115,16 @@ class _Time:
             self.hung.add(key.hotkey)
         elif entry.verdict is Verdict.FAILED and entry.reason is Reason.STALLED:
             self.stalls[key] = self.stalls.get(key, 0) + 1
+
+
+def had_a_place(history: History, entry: EntryKey) -> bool:
+    """True if an entry was tried since the last ``WINDOW_ROUNDS`` judged rounds began.
+
+    A replaced entry is let go otherwise. Rounds that were sat out do not count: nobody had a place
+    in them.
+    """
+    is_long = len(history.judged) == WINDOW_ROUNDS
+    return not is_long or history.last_tried.get(entry, entry.block) > history.judged[0]
 
 
 def histories_of(state: ValidatorState) -> Mapping[CompetitionId, History]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
-from sn37.domain.round.newcomers import turns_of
+from sn37.domain.round.newcomers import is_round_of_unlucky, turns_of
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
@@ -181,7 +181,8 @@ def admitted(
     by age, half to the hotkeys that never challenged, or not for the longest time: neither a
     backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
     whose last model was nearly somebody else's come after the others, then entries that failed by a
-    fault of ours, those that hung last.
+    fault of ours, those that hung last. In every fourth round the entry has the first place whose
+    failure by a fault of ours is longest ago.
     """
 
     def is_copier(submission: Submission) -> bool:
@@ -198,9 +199,11 @@ def admitted(
         hung={*hung, *history.hung},
         unlucky=history.unlucky,
     )
-    left = max(places - len(turns.postponed), 0)
+    first = turns.unlucky[:1] if is_round_of_unlucky(history) else ()
+    left = max(places - len(first) - len(turns.postponed), 0)
     by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
     order = (
+        *first,
         *turns.postponed,
         *turns.others[: left // 2],
         *by_rest,

@@ -6,7 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from sn37.domain.ids import EntryKey
-from sn37.domain.round.comparing import COPIED, EVEN_LEAD, STAYING_LEAD, Comparer, Contestant
+from sn37.domain.round.comparing import (
+    COPIED,
+    EVEN_LEAD,
+    STAYING_LEAD,
+    Comparer,
+    Contestant,
+)
 from sn37.domain.round.waiting import Follows, followed_by
 
 MAX_CONTENDERS = 4  # kept from round to round besides the champion
@@ -110,8 +116,7 @@ def _heir(
         for earlier in by_precedence:
             if earlier.precedence >= entry.precedence:
                 break
-            trio = comparer.of_three(former, earlier, entry)
-            if trio is not None and trio.is_copy:
+            if comparer.is_copy(former, earlier, entry):
                 return earlier
         return None
 
@@ -140,7 +145,16 @@ def distinct_first(
     def ahead(place: int, entry: Contestant) -> float:
         if not place:
             return math.inf
-        shared = (comparer.of_three(former, earlier, entry) for earlier in others[:place])
+        ranges = [
+            (found.lead[0] / root, found.lead[1] / root, earlier)
+            for earlier in others[:place]
+            if (found := comparer.bounds(former, earlier, entry))
+            for root in (math.sqrt(found.num_samples),)
+        ]
+        least = min((high for _, high, _ in ranges), default=math.inf)
+        shared = (
+            comparer.of_three(former, earlier, entry) for low, _, earlier in ranges if low <= least
+        )
         leads = (trio.lead / math.sqrt(trio.num_samples) for trio in shared if trio)
         return min(leads, default=-COPIED)
 

@@ -193,6 +193,8 @@ class RoundResult:
     postponed: tuple[EntryKey, ...] = ()
     is_shielded: bool = False  # more than epsilon's end value protects the champion now
     clocks: tuple[tuple[EntryKey, Block], ...] = ()  # of its entries, as in ``Premises``
+    # Number of rounds that the champion has missed, this one included; as in ``Premises``.
+    missed_defences: int | None = None
     # Wall-clock time at which its losses, outcomes and receipts were removed, except for those of
     # entries that rules may still need. ``entries`` are abridged then.
     forgotten_at: datetime | None = None
@@ -214,6 +216,7 @@ class History:
     last_tried: Mapping[EntryKey, Block] = field(default_factory=dict)  # newest sync block tried
     clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # restarted ones only
     num_judged: int = 0  # rounds that were not sat out
+    judged: tuple[Block, ...] = ()  # sync blocks of the last of them, at most 24, oldest first
     champion: EntryKey | None = None  # after the newest round; None while the crown is vacant
     is_shielded: bool = False  # more than epsilon's end value protects the champion
     crowned_at: Block | None = None  # sync block since which it has been champion
@@ -226,7 +229,8 @@ class History:
     timeouts: Mapping[EntryKey, int] = field(default_factory=dict)
     stalls: Mapping[EntryKey, int] = field(default_factory=dict)
     hung: frozenset[Hotkey] = frozenset()  # whose last evaluation timed out
-    unlucky: frozenset[EntryKey] = frozenset()  # whose last try failed by our worker's fault
+    # Entries whose last try failed by our worker's fault, with the sync block of that round.
+    unlucky: Mapping[EntryKey, Block] = field(default_factory=dict)
     postponed: frozenset[EntryKey] = frozenset()  # in the newest round, for lack of time
     _challenges: Mapping[Hotkey, Block] = field(init=False, repr=False, compare=False)  # the newest
 

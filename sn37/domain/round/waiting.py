@@ -33,21 +33,19 @@ def followed_by(
     """The earliest entry that leads the champion by ``margin`` and that ``challenger`` is not
     better than by epsilon's end value.
 
-    On the samples that all three share. Where there are none, the rival's own lead decides.
+    On the samples that all three share. Where there are none, the rival's own lead decides. Neither
+    the champion itself nor an entry with a loss that is not finite leads the champion.
     """
+    epsilon_end = comparer.epsilon_end
     for rival in sorted(others, key=lambda c: c.precedence):
         if rival.precedence >= challenger.precedence:
             return None
-        if rival.key == champion.key or not rival.is_finite:
+        bounds = comparer.bounds(champion, rival, challenger)
+        if bounds is not None and not bounds.may_follow(margin, epsilon_end):
             continue
         own = comparer.measure(champion, rival)
         shared = comparer.of_three(champion, rival, challenger)
-        if shared is None:
-            if own.sums.clears(margin):
-                return Follows(rival=rival, own=own, shared=None)
-        elif shared.rival < shared.champion * (1 - margin) and not (
-            shared.challenger < shared.rival * (1 - comparer.epsilon_end)
-        ):
+        if own.sums.clears(margin) if shared is None else shared.follows(margin, epsilon_end):
             return Follows(rival=rival, own=own, shared=shared)
     return None
 
@@ -70,13 +68,19 @@ def waits_for(
     One with less evidence leads by luck more often than not: an entry that waited for it would wait
     for each lucky round of each earlier entry.
     """
-    left = list(others)
+    # The cheap conditions first: each rival that is found costs an exact comparison.
+    left = [
+        rival
+        for rival in others
+        if rival.precedence < challenger.precedence
+        and comparer.measure(champion, rival).even_log_e >= LOG_EVEN_LEVEL / 2
+    ]
     while follows := followed_by(champion, challenger, left, margin=margin, comparer=comparer):
         shared = follows.shared
         log_e = max(follows.own.log_e, shared.log_e if shared else follows.own.log_e)
         is_even = not is_current or follows.own.clears_evenly(margin)
         is_even = is_even or (shared is not None and shared.clears_evenly(margin))
-        if log_e >= LOG_LEVEL / 2 and is_even and follows.own.even_log_e >= LOG_EVEN_LEVEL / 2:
+        if log_e >= LOG_LEVEL / 2 and is_even:
             return follows.rival
         left.remove(follows.rival)
     return None

@@ -25,8 +25,8 @@ def standings(
     """Return each hotkey's share of one competition; the shares sum to 1, or there are none.
 
     Under every rule only the last ``WINDOW_ROUNDS`` sync rounds count, so that validators
-    which started at different times agree. Rounds sat out do not count. If no share reaches
-    the threshold, the largest shares stay.
+    which started at different times agree. Rounds sat out do not count, but see ``paid_share``.
+    If no share reaches the threshold, the largest shares stay.
 
     Raises:
         ValueError: The rounds are of two competitions, or one occurs twice.
@@ -74,6 +74,34 @@ _RULES = {
 }
 
 
+def paid_share(
+    rounds: Sequence[RoundResult],
+    *,
+    timing: RoundTiming,
+    rule: StandingsRule = StandingsRule.WINDOW,
+) -> float:
+    """Return the part of a competition's share that its standings are paid, 0 to 1.
+
+    It is 1 while at most half of the window was sat out for missing data, each recorded round
+    weighing ``DECAY`` to the power of its age, and falls in proportion beyond that. So a champion
+    that hardly defends the crown is not paid in full, whatever rows are withheld. Rounds without
+    a record, or missed for another reason, do not count.
+
+    It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
+    whose plan is of a version that did not count missed defences.
+
+    Raises:
+        ValueError: As ``standings``.
+    """
+    window = _window(rounds, timing)
+    judged = {r.key.sync_block: r for r, _ in window if r.skipped is None}
+    if rule is not StandingsRule.WINDOW or (judged and judged[max(judged)].missed_defences is None):
+        return 1.0
+    known = sum((DECAY**age for r, age in window if r.skipped is None), Fraction(0))
+    missing = sum((DECAY**age for r, age in window if _lacked_data(r)), Fraction(0))
+    return float(min(Fraction(1), 2 * known / (known + missing))) if known + missing else 1.0
+
+
 def warm_up_left(
     rounds: Sequence[RoundResult],
     *,
@@ -85,9 +113,10 @@ def warm_up_left(
     """Return how many more rounds must be judged before weights are set from them.
 
     Until then the weights on chain stay. A validator that was away for longer than the window
-    warms up again. A validator that was running and sat rounds out because of missing data does
-    not. Otherwise anyone could keep old weights on chain by withholding rows. Its competition may
-    have no standings then, see ``emission.split_emission``.
+    warms up again. Missing data is not a lack of experience: a validator with a record of
+    ``COLD_ROUNDS`` rounds of the window, most of them sat out for missing data, does not warm up.
+    Otherwise anyone could keep old weights on chain by withholding rows. Its competition is not
+    paid in full then, see ``paid_share``, and may have no standings at all.
 
     Args:
         is_cold: It started without the others' evidence, in a competition that was running.
@@ -98,28 +127,17 @@ def warm_up_left(
     """
     window = [round_ for round_, _ in _window(rounds, timing)]
     num_known = sum(r.skipped is None for r in window)
-    num_judged = num_before + sum(r.skipped is None for r in rounds)
-    if num_judged >= warmup_rounds and len(window) == WINDOW_ROUNDS:
-        num_known += sum(r.skipped is Reason.DATA_UNAVAILABLE for r in window)
+    num_missing = sum(map(_lacked_data, window))
+    if num_missing > num_known and num_known + num_missing >= COLD_ROUNDS:
+        return 0
     left = warmup_rounds - num_known
     if is_cold:
-        left = max(left, COLD_ROUNDS - num_judged)
+        left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
     return max(left, 0)
 
 
-def sat_out_a_window(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> bool:
-    """True if a validator recorded every round of the window, and data was missing in most.
-
-    This is not a lack of experience: a signer that withholds its rows from a new competition would
-    otherwise keep every validator in the warm-up.
-
-    Raises:
-        ValueError: As ``standings``.
-    """
-    window = [round_ for round_, _ in _window(rounds, timing)]
-    num_missing = sum(r.skipped is Reason.DATA_UNAVAILABLE for r in window)
-    num_known = sum(r.skipped is None for r in window)
-    return num_known + num_missing == WINDOW_ROUNDS and num_missing > num_known
+def _lacked_data(round_: RoundResult) -> bool:
+    return round_.skipped is Reason.DATA_UNAVAILABLE
 
 
 def _window(

@@ -196,6 +196,7 @@ def a_round_result(
         else Digest(manifest_digest),
         champion=champion,
         entries=(an_entry_result(champion),) if entries is None else entries,
+        missed_defences=0,
     )
 
 

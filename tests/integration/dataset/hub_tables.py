@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sn37.adapters.dataset.hub_rows.parameters import HubRowsParameters
 from sn37.adapters.dataset.hub_rows.worker import carry_out
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
+from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_server import running_hub
 from tests.integration.hub.hub_state import Hub
@@ -23,6 +24,7 @@ REPO = "someone/pages"
 NUM_SHARDS, NUM_GROUPS, GROUP_ROWS = 4, 6, 20
 NUM_ROWS = NUM_SHARDS * NUM_GROUPS * GROUP_ROWS
 RESOLVE = "/resolve/"
+MANY = 10**6
 
 Row = Mapping[str, object]
 
@@ -115,6 +117,11 @@ def draw(
     return tuple(line for line in carry_out(order) if isinstance(line, Sample))
 
 
-def reads(hub: Hub) -> int:
-    """Requests for parts of files so far."""
-    return sum(RESOLVE in s.path for s in hub.served)
+def count_requests(hub: Hub, path: str = RESOLVE) -> Callable[[], int]:
+    """Return the number of requests from now on, which are counted as they come.
+
+    ``hub.served`` has a request only after its answer, perhaps after the reader has it.
+    """
+    counter = Fault(path, skip=MANY, times=None)
+    hub.faults.insert(0, counter)
+    return lambda: MANY - counter.skip

@@ -29,7 +29,7 @@ from tests.integration.hub.hub_faults import Fault
 from tests.integration.hub.hub_repositories import HubFile
 from tests.integration.hub.hub_server import running_hub
 from tests.integration.hub.hub_state import Hub
-from tests.integration.processes import children_of
+from tests.support.processes import children_of
 
 COMMITS, LISTING, FILE = "/commits/", "/revision/", "/resolve/"
 ROWS = [question(n) for n in range(20)]

@@ -20,7 +20,7 @@ from sn37.adapters.dataset.sn18 import Sn18, Sn18Parameters
 from sn37.ports.errors import DatasetUnavailable
 from tests.integration.dataset.sn18_runs import ALICE, PROJECT, REQUEST, SINCE, a_run, plain_rows
 from tests.integration.dataset.wandb_server import Fault, WandbHost
-from tests.integration.processes import children_of
+from tests.support.processes import children_of
 
 PATIENCE_S = 60
 

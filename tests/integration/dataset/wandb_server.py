@@ -33,6 +33,7 @@ class HostedRun:
     heartbeat_at: datetime
     rows: list[Row] = field(default_factory=list)
     num_archived: int = 0
+    config_text: str | None = None  # as sent, in place of the config
 
     @property
     def last_step(self) -> int:
@@ -117,7 +118,7 @@ def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonV
     first = int(cursor) if isinstance(cursor, str) else 0
     page = matching[first : first + per_page]
     edges: list[JsonValue] = [
-        {"node": _node(run), "cursor": str(first + number)}
+        {"node": node_of(run), "cursor": str(first + number)}
         for number, run in enumerate(page, start=1)
     ]
     return {
@@ -134,7 +135,7 @@ def _listing(runs: list[HostedRun], variables: Mapping[str, JsonValue]) -> JsonV
     }
 
 
-def _node(run: HostedRun) -> JsonValue:
+def node_of(run: HostedRun) -> JsonValue:
     return {
         "id": f"storage-{run.id}",
         "projectId": "1",
@@ -143,7 +144,8 @@ def _node(run: HostedRun) -> JsonValue:
         "state": "running",
         "tags": [],
         "sweepName": None,
-        "config": json.dumps({key: {"value": value} for key, value in run.config.items()}),
+        "config": run.config_text
+        or json.dumps({key: {"value": value} for key, value in run.config.items()}),
         "summaryMetrics": json.dumps(run.rows[-1]) if run.rows else "{}",
         "systemMetrics": "{}",
         "createdAt": iso(run.created_at),

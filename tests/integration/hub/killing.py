@@ -14,7 +14,7 @@ from sn37.adapters.hub.transfer_messages import Connection
 from sn37.ports.errors import StoreUnavailable
 from tests.integration.hub.hub_models import LIMITS, publish, write_model
 from tests.integration.hub.hub_state import Hub
-from tests.integration.processes import children_of
+from tests.support.processes import children_of
 
 _WORKER = b"sn37.adapters.hub.worker"
 

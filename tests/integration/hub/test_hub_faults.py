@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from sn37.adapters.hub.hub_requests import LONGEST_RETRY_AFTER_S
+from sn37.adapters.hub.hub_requests import RATE_LIMIT_WINDOW_S
 from sn37.adapters.hub.model_store import HubModelStore
 from sn37.adapters.hub.transfer_messages import Connection, ProbeOrder
 from sn37.adapters.hub.transfer_process import carry_out
@@ -158,9 +158,9 @@ async def test_a_file_that_changes_after_it_was_listed_is_never_the_miners(
     [
         ({"Retry-After": "17"}, 17.0),
         ({"RateLimit": '"api";r=0;t=55'}, 55.0),
-        ({"Retry-After": "86400"}, LONGEST_RETRY_AFTER_S),
-        ({"Retry-After": "9" * 400}, LONGEST_RETRY_AFTER_S),
-        ({"RateLimit": f'"api";r=0;t={"9" * 400}'}, LONGEST_RETRY_AFTER_S),
+        ({"Retry-After": "86400"}, RATE_LIMIT_WINDOW_S),
+        ({"Retry-After": "9" * 400}, RATE_LIMIT_WINDOW_S),
+        ({"RateLimit": f'"api";r=0;t={"9" * 400}'}, RATE_LIMIT_WINDOW_S),
         ({"RateLimit": f'"api";r=0;t={"9" * 5000}'}, None),  # more digits than Python reads
         ({"Retry-After": "-17"}, None),
         ({"Retry-After": "nan"}, None),

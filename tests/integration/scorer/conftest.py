@@ -11,7 +11,7 @@ import torch
 
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing.tiny_models import save_model
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 torch.set_num_threads(1)  # references are tiny; a second thread would only wait
 

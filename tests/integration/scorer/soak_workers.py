@@ -19,7 +19,7 @@ from pathlib import Path
 from sn37.adapters.scoring.memory_guard import holdings
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.testing.tiny_models import a_real_job, save_model
-from tests.integration.processes import children_of
+from tests.support.processes import children_of
 
 NUM_REPORTS = 10
 MAX_GROWTH_BYTES = 16 << 20  # after the first tenth, of allocators' own making

@@ -26,9 +26,9 @@ from sn37.testing.tiny_models import (
     save_model,
     save_tokenizer,
 )
-from tests.integration.device import DEVICE
 from tests.integration.scorer.harness import everything, hostile
 from tests.integration.scorer.verdicts import edit_json, scored, verdict
+from tests.support.device import DEVICE
 
 CONFIG = "config.json"
 # Every one of them reached transformers, or our own code, when keys were forbidden by name.

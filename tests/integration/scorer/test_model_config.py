@@ -25,7 +25,7 @@ from sn37.adapters.scoring.model.model_config import build_config, check_built
 from sn37.domain.canonical import JsonValue
 from sn37.domain.reasons import Reason
 from sn37.ports.errors import ModelRejected
-from tests.published_configs import PUBLISHED
+from tests.support.published_configs import PUBLISHED
 
 # What every configuration class has besides the keys of the tables: none of it changes a loss of a
 # model in evaluation mode whose weights all come from files.

@@ -27,8 +27,8 @@ from sn37.testing.tiny_models import (
     save_model,
     save_tokenizer,
 )
-from tests.integration.device import DEVICE
 from tests.integration.scorer.verdicts import edit_json, scored, verdict
+from tests.support.device import DEVICE
 
 WEIGHTS = "model.safetensors"
 KEY = "model.layers.1.mlp.up_proj.weight"

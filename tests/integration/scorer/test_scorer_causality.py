@@ -24,9 +24,9 @@ from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY, a_real_job
-from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, a_model, a_sample
 from tests.integration.scorer.windowed import WINDOWED
+from tests.support.device import DEVICE
 
 LENGTH = 72
 PRECISIONS = {

@@ -14,7 +14,7 @@ from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.scorer import Scorer
 from sn37.testing.scorer_contract import ScorerContract
 from sn37.testing.tiny_models import a_real_job
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 LOOPS = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
 

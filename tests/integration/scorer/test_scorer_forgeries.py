@@ -25,11 +25,11 @@ from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.errors import ModelRejected
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, a_real_job, save_tokenizer
-from tests.integration.device import DEVICE
 from tests.integration.scorer import forgeries
 from tests.integration.scorer.forgeries import Edit, forge
 from tests.integration.scorer.harness import everything
 from tests.integration.scorer.textbook import SAMPLES
+from tests.support.device import DEVICE
 
 UNIFORM = math.log(VOCABULARY)
 MOST = 1e38

@@ -20,7 +20,6 @@ from sn37.domain.reasons import Reason
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
-from tests.integration.processes import children_of
 from tests.integration.scorer.harness import (
     everything,
     hostile,
@@ -28,6 +27,7 @@ from tests.integration.scorer.harness import (
     wait_until_gone,
     without,
 )
+from tests.support.processes import children_of
 
 NUM_STARTS = 50
 

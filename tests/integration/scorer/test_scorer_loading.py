@@ -16,7 +16,7 @@ from sn37.adapters.scoring.model.independence import check_positions
 from sn37.adapters.scoring.model.loading import check_configs
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 WEIGHTS = "model.safetensors"
 YARN = {

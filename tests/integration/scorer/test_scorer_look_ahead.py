@@ -30,10 +30,10 @@ from sn37.ports.errors import ModelRejected
 from sn37.testing import builders
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, a_real_job, save_model, some_text
-from tests.integration.device import DEVICE
 from tests.integration.scorer.harness import everything, hostile
 from tests.integration.scorer.look_ahead import a_reader, one_ahead, one_head, turn_away
 from tests.integration.scorer.textbook import a_model, a_sample
+from tests.support.device import DEVICE
 
 POSITIONS = 72
 UNINFORMED = math.log(VOCABULARY)

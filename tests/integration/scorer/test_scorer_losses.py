@@ -20,9 +20,9 @@ from sn37.adapters.scoring.model.losses import LossModel
 from sn37.adapters.scoring.model.packing import packs
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import VOCABULARY
-from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, a_sample, by_the_book
 from tests.integration.scorer.windowed import WINDOWED
+from tests.support.device import DEVICE
 
 
 @pytest.mark.parametrize("family", FAMILIES)

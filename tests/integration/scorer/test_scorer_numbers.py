@@ -26,7 +26,7 @@ from sn37.domain.schedule.competition import Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing import builders
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 WINDOW = 200  # tokens; texts below are shorter, as long, and longer
 LONG = 2_048

@@ -13,8 +13,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from sn37.adapters.scoring.model import precision
 from sn37.adapters.scoring.model.losses import LossModel
-from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model, by_the_book
+from tests.support.device import DEVICE
 
 # What the mean of five losses may differ by, of itself. Tiny models have few terms to average
 # over; docs/performance.md has the figures of a real one.

@@ -20,8 +20,8 @@ from sn37.adapters.scoring.model.head import ForwardHead, Head, LogSumExp, Tiled
 from sn37.adapters.scoring.model.losses import LossModel
 from sn37.domain.reasons import Reason
 from sn37.testing.tiny_models import ARCHITECTURES
-from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import FAMILIES, SAMPLES, a_model
+from tests.support.device import DEVICE
 
 WIDTH, VOCABULARY = 8, 300
 # dtype of the weights, what products are taken in

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from sn37.adapters.scoring.model.encoding import Encoded
 from sn37.testing.tiny_models import ARCHITECTURES, VOCABULARY, save_model
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 FAMILIES = tuple(ARCHITECTURES)
 

@@ -26,7 +26,7 @@ from sn37.adapters.simnet.chain.keys import keypair
 from sn37.adapters.simnet.world import VALIDATOR
 from sn37.adapters.sqlite.read_only import read_state
 from sn37.domain.canonical import as_json
-from tests.integration.processes import descendants_of
+from tests.support.processes import descendants_of
 
 Json = Any  # what json.loads returns
 

@@ -38,7 +38,7 @@ from sn37.testing.fakes import (
     FakeScorer,
     FakeSigner,
 )
-from tests.unit.app.fake_world import World
+from tests.support.fake_world import World
 
 WORKERS = Path(__file__).parents[1] / "scorer"
 

@@ -17,8 +17,8 @@ import pytest
 
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.system.watchdog import STUCK_EXIT_CODE
-from tests.integration.processes import children_of
 from tests.integration.scorer.harness import wait_until_gone
+from tests.support.processes import children_of
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("stoppable_validator.py")

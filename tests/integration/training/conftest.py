@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sn37.adapters.scoring.scorer import WorkerScorer
-from tests.integration.device import DEVICE
+from tests.support.device import DEVICE
 
 torch.set_num_threads(1)
 

@@ -33,7 +33,7 @@ from sn37.app.cli import miner
 from sn37.app.training import run as training
 from sn37.app.wiring.machine import Machine
 from sn37.testing.tiny_models import save_model
-from tests.integration.processes import descendants_of
+from tests.support.processes import descendants_of
 
 STEPS = 6
 CONFIG = f"""\

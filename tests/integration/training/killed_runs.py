@@ -29,8 +29,8 @@ from sn37.adapters.training.learning import Learner
 from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Lora, Recipe
 from sn37.testing.tiny_models import save_model
-from tests.integration.device import DEVICE
 from tests.integration.training.runs import a_training_job
+from tests.support.device import DEVICE
 
 STEPS = 6
 RECIPE = Recipe(

@@ -20,9 +20,9 @@ from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Step
 from sn37.testing.builders.models import some_constraints
 from sn37.testing.tiny_models import ARCHITECTURES, save_model
-from tests.integration.device import DEVICE
 from tests.integration.scorer.textbook import SAMPLES, a_model, by_the_book
 from tests.integration.training.runs import PAIRS, a_training_job, validators_score
+from tests.support.device import DEVICE
 
 FAMILIES = ("gemma", "gemma2", "llama", "mistral", "phi", "phi3", "qwen2", "qwen3")
 WINDOWED: dict[str, dict[str, Any]] = {

@@ -16,8 +16,8 @@ from sn37.adapters.training.trainer import TransformersTrainer
 from sn37.domain.training import Recipe, TrainingJob
 from sn37.ports.errors import TrainerUnavailable, TrainingRefused
 from sn37.testing.tiny_models import save_model
-from tests.integration.device import DEVICE
 from tests.integration.training.runs import a_training_job
+from tests.support.device import DEVICE
 
 # Before which call that changes the disk or takes a step each process dies: between two steps,
 # in the middle of a checkpoint, before and after its rename, while older ones are removed.

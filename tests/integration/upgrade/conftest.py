@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.releases.folder import InstallFolder
-from sn37.adapters.releases.sealing import public_key
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
-from tests.integration.upgrade.shelf import KEY, Cli, Shelf
+from tests.integration.upgrade.shelf import Cli, Shelf
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
     folder = tmp_path / "shelf"
     folder.mkdir()
-    return Shelf(folder)
+    shelf = Shelf(folder)
+    shelf.open()
+    return shelf
 
 
 @pytest.fixture
@@ -34,17 +35,18 @@ def install_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def cli(
     install_dir: Path,
+    shelf: Shelf,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Cli:
-    """As an operator who trusts KEY."""
-    monkeypatch.setenv("SN37_RELEASE_KEY", public_key(KEY))
+    """As an operator who trusts the shelf's first root."""
+    monkeypatch.setenv("SN37_RELEASE_ROOT", str(shelf.root))
     monkeypatch.setenv("SN37_INSTALL_DIR", str(install_dir))
     monkeypatch.setenv("SN37_STATE_DIR", str(tmp_path / "state"))
 
-    def call(*words: str | Path) -> tuple[int, str]:
-        args: Sequence[str] = ["upgrade", *map(str, words)]
+    def call(*words: str | Path, group: str = "upgrade") -> tuple[int, str]:
+        args: Sequence[str] = [group, *map(str, words)]
         code = run(main.app, args, prog_name="sn37")
         printed = capsys.readouterr()
         return code, printed.out + printed.err

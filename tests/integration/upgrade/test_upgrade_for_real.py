@@ -19,16 +19,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from sn37.adapters.releases.document import write_release
 from sn37.adapters.releases.folder import InstallFolder
 from sn37.adapters.releases.installer import PipInstaller
-from sn37.adapters.releases.sealing import public_key, seal
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import SqliteStateStore
 from sn37.domain.release.upgrade import Phase
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.testing.builders import a_commitment, a_submission
-from tests.integration.upgrade.shelf import KEY, Shelf
+from tests.integration.upgrade.shelf import Shelf
 from tests.integration.upgrade.wheels import a_wheel, unpack
 
 HERE = Path(__file__).parent
@@ -55,6 +53,7 @@ class Operator:
         (root / "install" / "releases").mkdir(parents=True)
         for folder in (self.shelf.folder, self.service, self.state_file.parent):
             folder.mkdir()
+        self.shelf.open()
         with closing(socket.socket()) as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
@@ -77,7 +76,7 @@ class Operator:
     def call(self, *words: str) -> subprocess.Popen[str]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SN37_")},
-            "SN37_RELEASE_KEY": public_key(KEY),
+            "SN37_RELEASE_ROOT": str(self.shelf.root),
             "SN37_INSTALL_DIR": str(self.root / "install"),
             "SN37_STATE_DIR": str(self.state_file.parent),
             "SN37_HEALTH": f"127.0.0.1:{self.port}",
@@ -173,7 +172,9 @@ def test_a_release_is_staged_switched_to_through_kills_and_a_bad_one_returned_fr
     bad = replace(operator.shelf.release("0.3.0", wheel=b"never read"), schema=VERSION + 2)
     wheel = a_wheel("0.3.0", {**NEVER_READY, **migrates("more", "yet")})
     unpack(wheel, operator.installation.begin("0.3.0"))
-    operator.installation.complete("0.3.0", seal(write_release(bad), KEY))
+    document = operator.shelf.put(bad)
+    assert operator.run("check", str(document))[0] == 0
+    operator.installation.complete("0.3.0", document.read_bytes())
     code, said = operator.run(*operator.switching("0.3.0"))
     assert code == 1, said
     assert "error: release 0.3.0: not healthy for 1 s within 3 s" in said.splitlines()[-1]

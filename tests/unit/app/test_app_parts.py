@@ -25,6 +25,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.state import History, RoundResult, ValidatorState
 from sn37.domain.round.winner import Comparison, Hurdle
 from sn37.domain.schedule.competition import Freshness
+from sn37.domain.schedule.schedule import COLD_ROUNDS
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weight_vector import WeightVector
 from sn37.ports.dataset import DatasetPlugin
@@ -146,7 +147,7 @@ class TestWeights:
             for n in range(1, 26)
         ]
         block = Block(360 * 25 + 10)
-        for num_missing, is_due in ((23, False), (25, True)):
+        for num_missing, is_due in ((COLD_ROUNDS - 1, False), (25, True)):
             state = ValidatorState(rounds={ONE: tuple(won), TWO: tuple(missing[:num_missing])})
             weights = weights_after(state, TWO_COMPETITIONS, block)
             assert (weights is not None) is is_due
@@ -154,6 +155,22 @@ class TestWeights:
         assert weights.shares == {"alice": 1.0}
         alone = ValidatorState(rounds={TWO: tuple(missing)})
         assert weights_after(alone, TWO_COMPETITIONS, block) is None
+
+    def test_a_competition_that_is_seldom_judged_gives_part_of_its_share_away(self) -> None:
+        state = withheld(TWO, then=ONE)
+        again = a_result(2, 360 * 26, "bob")
+        both = {ONE: (*state.rounds[ONE], a_result(1, 360 * 26, "alice"))}
+        state = replace(state, rounds={**both, TWO: (*state.rounds[TWO], again)})
+        burning = replace(TWO_COMPETITIONS, burn=Hotkey("burn"))
+        paid = 2 * 0.1 / (1 - 0.9**24)
+        weights = weights_after(state, burning, Block(360 * 26))
+        assert weights is not None
+        assert weights.shares == pytest.approx(
+            {"alice": 0.7, "bob": 0.3 * paid, "burn": 0.3 * (1 - paid)}
+        )
+        weights = weights_after(state, TWO_COMPETITIONS, Block(360 * 26))
+        assert weights is not None
+        assert weights.shares[Hotkey("bob")] == pytest.approx(0.3 * paid / (0.7 + 0.3 * paid))
 
     async def test_where_nobody_can_be_paid_the_weights_before_are_sent_again(self) -> None:
         world = Submission(finished(360))

@@ -31,7 +31,7 @@ from sn37.testing.builders import (
     time_of,
 )
 from sn37.testing.fakes import FakeModelStore, FakeStateStore
-from tests.unit.app.fake_world import (
+from tests.support.fake_world import (
     NUM_SAMPLES,
     ONE,
     World,

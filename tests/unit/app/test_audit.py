@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
 
 import pytest
@@ -30,8 +31,8 @@ from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import World
+from tests.support.auditing import audit
+from tests.support.fake_world import World
 
 Change = Callable[[Memory], object]
 
@@ -47,11 +48,14 @@ def three_rounds() -> Memory:
     return world.store.memory
 
 
-MEMORY = three_rounds()
+@cache
+def recorded() -> Memory:
+    """Played once in a process; changed in copies only."""
+    return three_rounds()
 
 
 def after(change: Change) -> list[str]:
-    memory = deepcopy(MEMORY)
+    memory = deepcopy(recorded())
     change(memory)
     return [str(d) for d in audit(memory).differences]
 
@@ -62,10 +66,10 @@ def next_digit(value: float) -> float:
 
 
 def test_what_was_recorded_follows() -> None:
-    result = audit(MEMORY)
+    result = audit(recorded())
     assert result.differences == ()
     assert (result.rounds, result.weights) == (3, 3)
-    assert result.receipts == sum(map(len, MEMORY.receipts.values())) >= 5
+    assert result.receipts == sum(map(len, recorded().receipts.values())) >= 5
 
 
 def test_rounds_of_before_signers_were_recorded_follow_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +131,7 @@ def test_after_a_restart_in_the_middle_it_follows_too() -> None:
 @settings(max_examples=50)
 @given(st.data())
 def test_a_changed_digit_of_any_loss_is_found(data: st.DataObject) -> None:
-    memory = deepcopy(MEMORY)
+    memory = deepcopy(recorded())
     key = data.draw(st.sampled_from(sorted(k for k in memory.journal if k[1].hotkey != "broken")))
     blocks = memory.journal[key]
     position = data.draw(st.integers(0, len(blocks) - 1))
@@ -310,7 +314,7 @@ def test_weights_that_rest_on_other_rounds_are_found() -> None:
 
 
 def test_another_schedule_is_told_apart() -> None:
-    differences = audit(MEMORY, fingerprint="0").differences
+    differences = audit(recorded(), fingerprint="0").differences
     assert {d.where.rpartition(", ")[2] for d in differences} == {"schedule_fingerprint"}
 
 
@@ -339,7 +343,7 @@ def test_a_competition_that_the_schedule_does_not_have_is_found() -> None:
 
 def test_standings_follow_from_the_crowns_that_were_checked() -> None:
     """They are stored nowhere: weights are compared with those of the recorded crowns."""
-    memory = deepcopy(MEMORY)
+    memory = deepcopy(recorded())
     first = min(memory.results)
     memory.results[first] = replace(memory.results[first], champion=an_entry_key("worse", 110))
     places = [d.where for d in audit(memory).differences]

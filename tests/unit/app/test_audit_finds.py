@@ -27,7 +27,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.winner import KingOfTheHill
 from sn37.ports.errors import StateUnreadable
 from sn37.testing.builders import a_commitment, an_artifact
-from tests.unit.app.fake_world import World, is_signed_by_fake, one_competition
+from tests.support.fake_world import World, is_signed_by_fake, one_competition
 
 Place = tuple[str, int, str, tuple[str | int, ...]]  # table, row, column, path in its JSON
 

@@ -16,7 +16,7 @@ from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import StoreUnavailable
 from sn37.testing.builders import a_commitment, an_artifact, some_samples, time_of
 from sn37.testing.fakes import FakeModelStore
-from tests.unit.app.fake_world import ONE, World, last, rows, rows_by_name
+from tests.support.fake_world import ONE, World, last, rows, rows_by_name
 
 CHAMPION = "champion/model"
 

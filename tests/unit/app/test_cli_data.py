@@ -261,7 +261,7 @@ def test_what_two_validators_share_is_measured_from_their_receipts(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{}", "not a receipt: version: Field required"),
+        ("{}", "not a receipt: version: missing"),
         ("[" * 9, "not JSON: "),
     ],
 )

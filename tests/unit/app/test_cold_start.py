@@ -28,15 +28,14 @@ from sn37.ports.errors import DatasetUnavailable
 from sn37.testing.builders import a_beginning, a_round_key, a_round_result
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.chain import fake_signature
-from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World, one_competition
-from tests.unit.app.published_rounds import (
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World, one_competition
+from tests.support.late_starts import four_rounds, going_on, late
+from tests.support.published_rounds import (
     FIRST_ROUNDS,
     NEW,
     OLD,
     POOR,
-    Subnet,
     cautions,
     crowns,
     export,
@@ -46,22 +45,11 @@ from tests.unit.app.published_rounds import (
 )
 
 Json = Any  # what json.loads returns
-SUBNET = Subnet()
-
-
-def first_rounds() -> tuple[Memory, int]:
-    world = SUBNET.validator(OLD)
-    world.run(rounds=FIRST_ROUNDS)
-    return world.store.memory, world.chain.number
-
-
-MEMORY, HEAD = first_rounds()
-NEWEST = max(MEMORY.results)
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    return export(MEMORY, tmp_path / "old")
+    return export(four_rounds().memory, tmp_path / "old")
 
 
 class Killed(FakeStateStore):
@@ -71,11 +59,6 @@ class Killed(FakeStateStore):
         raise RuntimeError("killed")
 
 
-def late(*folders: Path, memory: Memory | None = None) -> World:
-    """A second validator, started where the first one stands."""
-    return SUBNET.validator(NEW, begin_with=folders, at=HEAD, memory=memory)
-
-
 # What it is for
 
 
@@ -83,7 +66,7 @@ def test_from_its_first_round_on_it_agrees_with_the_validator_whose_rounds_it_to
     published: Path,
 ) -> None:
     rounds = FIRST_ROUNDS + 2
-    old = SUBNET.validator(OLD, memory=MEMORY, at=HEAD).run(rounds=rounds)
+    old = going_on().run(rounds=rounds)
     assert len(set(crowns(old).values())) == 2, "the crown passes on after the late start"
     assert crowns(late(published).run(rounds=rounds)) == crowns(old)
     alone = crowns(late().run(rounds=2))
@@ -115,7 +98,7 @@ def test_a_third_one_may_begin_with_what_the_second_published(
     second = late(published)
     second.run(rounds=FIRST_ROUNDS + 1)
     both = export(second.store.memory, tmp_path / "second")
-    third = SUBNET.validator(OLD, begin_with=(both,), at=second.chain.number)
+    third = four_rounds().subnet.validator(OLD, begin_with=(both,), at=second.chain.number)
     state = third.begin()
     assert crowns(state) == crowns(second.run(rounds=1))
     assert state.beginning is not None
@@ -129,14 +112,14 @@ def test_it_says_what_it_began_with(published: Path) -> None:
     assert (beginning.way, beginning.source) == (ColdStart.RECEIPTS, OLD)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
     assert told.num_rounds == FIRST_ROUNDS
-    num_receipts = sum(map(len, MEMORY.receipts.values()))
+    num_receipts = sum(map(len, four_rounds().memory.receipts.values()))
     assert num_receipts - MIN_RECEIPTS <= told.num_evaluations <= num_receipts
 
 
 def test_with_a_state_of_its_own_it_takes_nothing_from_others(published: Path) -> None:
-    world = late(published, memory=MEMORY)
+    world = late(published, memory=four_rounds().memory)
     assert world.begin().beginning is None
-    assert world.store.memory.results == MEMORY.results
+    assert world.store.memory.results == four_rounds().memory.results
 
 
 def test_one_that_was_interrupted_begins_anew(published: Path) -> None:
@@ -145,14 +128,14 @@ def test_one_that_was_interrupted_begins_anew(published: Path) -> None:
     with pytest.raises(ExceptionGroup):
         world.begin()
     world.store = FakeStateStore(memory=memory)
-    assert crowns(world.begin()) == {k.sync_block: r.champion for k, r in MEMORY.results.items()}
+    assert crowns(world.begin()) == four_rounds().crowns
 
 
 def test_rounds_since_the_last_coronation_are_enough(tmp_path: Path) -> None:
-    world = SUBNET.validator(OLD, memory=MEMORY, at=HEAD)
+    world = going_on()
     old = world.run(rounds=FIRST_ROUNDS + 3)
     part = export(world.store.memory, tmp_path / "part", since=min(crowns(old)) + 360)
-    other = SUBNET.validator(NEW, begin_with=(part,), at=world.chain.number)
+    other = four_rounds().subnet.validator(NEW, begin_with=(part,), at=world.chain.number)
     state = other.begin()
     assert state.beginning is not None, cautions(other)
     assert state.beginning.way is ColdStart.RECEIPTS, cautions(other)
@@ -161,11 +144,11 @@ def test_rounds_since_the_last_coronation_are_enough(tmp_path: Path) -> None:
 
 
 def test_rounds_that_end_too_early_are_told(published: Path, tmp_path: Path) -> None:
-    world = SUBNET.validator(NEW, begin_with=(published,), at=HEAD + 720)
+    world = four_rounds().validator(NEW, published, after=720)
     assert len(crowns(world.begin())) == FIRST_ROUNDS
     (told,) = cautions(world)
     assert "ends 2 rounds ago" in told
-    old = SUBNET.validator(NEW, begin_with=(published,), at=HEAD + 22 * 360)
+    old = four_rounds().validator(NEW, published, after=22 * 360)
     assert not old.begin().rounds
     assert "more than 20 rounds ago" in cautions(old)[0]
 
@@ -178,7 +161,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def newest(folder: Path, name: str = "statement") -> Path:
-    (found,) = (folder / f"{ONE}-{NEWEST.sync_block}").glob(f"{name}*.json")
+    (found,) = (folder / f"{ONE}-{four_rounds().newest.sync_block}").glob(f"{name}*.json")
     return found
 
 
@@ -220,7 +203,7 @@ def repeat(folder: Path) -> None:
         file.unlink()
     for file in before.iterdir():
         (folder / "kept" / file.name).write_bytes(file.read_bytes())
-    (folder / "kept").rename(folder / f"{ONE}-{NEWEST.sync_block}")
+    (folder / "kept").rename(folder / f"{ONE}-{four_rounds().newest.sync_block}")
 
 
 def leave_out(folder: Path) -> None:
@@ -417,7 +400,7 @@ def says_the_same(one: bytes, other: bytes) -> bool:
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_changed_byte_of_a_file_is_adopted(data: st.DataObject, tmp_path: Path) -> None:
-    folder = export(MEMORY, tmp_path / str(len(list(tmp_path.iterdir()))))
+    folder = export(four_rounds().memory, tmp_path / str(len(list(tmp_path.iterdir()))))
     file = data.draw(st.sampled_from(sorted(folder.rglob("*.json"))))
     content = bytearray(file.read_bytes())
     position = data.draw(st.integers(0, len(content) - 1))
@@ -432,7 +415,7 @@ def test_no_changed_byte_of_a_file_is_adopted(data: st.DataObject, tmp_path: Pat
 def test_the_next_source_is_tried_and_the_one_with_more_stake_first(
     published: Path, tmp_path: Path
 ) -> None:
-    spoilt = export(MEMORY, tmp_path / "spoilt")
+    spoilt = export(four_rounds().memory, tmp_path / "spoilt")
     forged(spoilt)
     world = late(tmp_path / "nowhere", spoilt, published)
     assert world.begin().rounds
@@ -442,7 +425,7 @@ def test_the_next_source_is_tried_and_the_one_with_more_stake_first(
 
 
 def test_two_stories_of_one_validator_are_both_refused(published: Path, tmp_path: Path) -> None:
-    other = export(MEMORY, tmp_path / "other")
+    other = export(four_rounds().memory, tmp_path / "other")
     edited(lambda d: d.update(code_version="9"))(other)
     world = late(published, other)
     assert not world.begin().rounds
@@ -451,7 +434,7 @@ def test_two_stories_of_one_validator_are_both_refused(published: Path, tmp_path
 
 def test_losses_beyond_the_tolerance_of_devices_are_not_its_own(published: Path) -> None:
     world = late(published)
-    exact = noisy(SUBNET.qualities)
+    exact = noisy(four_rounds().subnet.qualities)
     world.scorer.loss = lambda artifact, sample: 1.001 * exact(artifact, sample)
     assert not world.begin().rounds
     assert "scored again" in cautions(world)[0]
@@ -459,7 +442,7 @@ def test_losses_beyond_the_tolerance_of_devices_are_not_its_own(published: Path)
 
 def test_another_device_is_not_held_against_it(published: Path) -> None:
     world = late(published)
-    exact = noisy(SUBNET.qualities)
+    exact = noisy(four_rounds().subnet.qualities)
 
     def loss(artifact: ModelArtifact, sample: Sample) -> float:
         return 1.00001 * exact(artifact, sample)
@@ -528,7 +511,7 @@ def test_from_nothing_it_tells_how_long_the_weights_on_chain_stay() -> None:
 def test_the_warm_up_ends_after_twenty_judged_rounds_however_many_were_sat_out(
     way: ColdStart,
 ) -> None:
-    state = ValidatorState(beginning=a_beginning(way, block=HEAD))
+    state = ValidatorState(beginning=a_beginning(way, block=four_rounds().head))
     judged = 0
     for number in range(40):
         key = a_round_key(ONE, 3_600 + 360 * number)

@@ -13,10 +13,10 @@ from sn37.domain.ids import Hotkey
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.round.state import ColdStart
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE
-from tests.unit.app.published_rounds import (
+from tests.support.fake_world import ONE
+from tests.support.late_starts import History, played
+from tests.support.published_rounds import (
     NEW,
-    OLD,
     Subnet,
     cautions,
     crowns,
@@ -25,21 +25,18 @@ from tests.unit.app.published_rounds import (
 )
 
 Json = Any  # what json.loads returns
-SUBNET = Subnet()
 NUM_ROWS = 12_000  # of the source, for so many rounds
 NUM_ROUNDS = 24  # far more receipts than the random share takes
 
 
 @cache
-def long_history() -> tuple[Memory, int]:
-    world = SUBNET.validator(OLD, num_rows=NUM_ROWS)
-    world.run(rounds=NUM_ROUNDS, until=12_000)
-    return world.store.memory, world.chain.number
+def long_history() -> History:
+    return played(Subnet(), rounds=NUM_ROUNDS, num_rows=NUM_ROWS)
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    return export(long_history()[0], tmp_path / "old")
+    return export(long_history().memory, tmp_path / "old")
 
 
 def coronation(memory: Memory) -> tuple[int, Hotkey, Hotkey]:
@@ -88,12 +85,11 @@ def float32(value: float) -> float:
 def test_t58_one_forged_receipt_at_a_coronation_is_found_at_every_start(
     whose: str, later: int, published: Path
 ) -> None:
-    memory, head = long_history()
-    block, champion, dethroned = coronation(memory)
+    block, champion, dethroned = coronation(long_history().memory)
     forged = champion if whose == "champion" else dethroned
     shave(published, 0.001, hotkey=forged, sync_block=block)
     # Another newest block draws other receipts at random; these are not left to the draw.
-    world = SUBNET.validator(NEW, begin_with=(published,), at=head + later, num_rows=NUM_ROWS)
+    world = long_history().validator(NEW, published, after=later)
     beginning = world.begin().beginning
     assert beginning is not None
     assert beginning.way is ColdStart.MANIFESTS  # its word is not taken, its samples are
@@ -101,11 +97,10 @@ def test_t58_one_forged_receipt_at_a_coronation_is_found_at_every_start(
 
 
 def test_t58_the_champion_s_newest_receipt_is_found_likewise(published: Path) -> None:
-    memory, head = long_history()
-    newest = max(memory.results).sync_block
-    champion = coronation(memory)[1]
+    newest = long_history().newest.sync_block
+    champion = coronation(long_history().memory)[1]
     shave(published, 0.001, hotkey=champion, sync_block=newest)
-    world = SUBNET.validator(NEW, begin_with=(published,), at=head, num_rows=NUM_ROWS)
+    world = long_history().validator(NEW, published)
     beginning = world.begin().beginning
     assert beginning is not None
     assert beginning.way is ColdStart.MANIFESTS  # its word is not taken, its samples are
@@ -113,10 +108,11 @@ def test_t58_the_champion_s_newest_receipt_is_found_likewise(published: Path) ->
 
 
 def test_an_honest_long_history_is_adopted_and_only_a_part_scored_again(published: Path) -> None:
-    memory, head = long_history()
-    world = SUBNET.validator(NEW, begin_with=(published,), at=head, num_rows=NUM_ROWS)
+    world = long_history().validator(NEW, published)
     state = world.begin()
     assert len(crowns(state)) == NUM_ROUNDS
     assert ONE in state.rounds
-    receipts: list[SignedReceipt] = [r for held in memory.receipts.values() for r in held]
+    receipts: list[SignedReceipt] = [
+        r for held in long_history().memory.receipts.values() for r in held
+    ]
     assert len(world.scorer.jobs) < len(receipts) / 2

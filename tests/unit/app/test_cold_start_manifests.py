@@ -32,9 +32,10 @@ from sn37.ports.errors import OfferRefused, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_block_ref, a_commitment, a_competition, a_schedule, a_stage
 from sn37.testing.fakes import FakeChain, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World, last, rows
-from tests.unit.app.published_rounds import (
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World, last, rows
+from tests.support.late_starts import TWELVE, doubting, twelve_rounds, twelve_rounds_of
+from tests.support.published_rounds import (
     NEW,
     OLD,
     POOR,
@@ -42,42 +43,16 @@ from tests.unit.app.published_rounds import (
     cautions,
     crowns,
     export,
-    noisy,
     sign_again,
     sign_all_again,
 )
 
 Json = Any  # what json.loads returns
-ROUNDS, NUM_ROWS = 12, 11_000
-SUBNET = Subnet()
-
-
-def first_rounds(subnet: Subnet) -> tuple[Memory, int]:
-    world = subnet.validator(OLD, num_rows=NUM_ROWS)
-    world.run(rounds=ROUNDS, until=6_000)
-    return world.store.memory, world.chain.number
-
-
-MEMORY, HEAD = first_rounds(SUBNET)
-CROWNS = {key.sync_block: result.champion for key, result in MEMORY.results.items()}
-NEWEST, OLDEST = max(MEMORY.results), min(MEMORY.results)
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    return export(MEMORY, tmp_path / "old")
-
-
-def doubting(
-    *folders: Path, subnet: Subnet = SUBNET, qualities: dict[str, float] | None = None
-) -> World:
-    """A second validator, on whose device all losses are larger by a thousandth."""
-    world = subnet.validator(NEW, begin_with=folders, at=HEAD, num_rows=NUM_ROWS)
-    world.models = deepcopy(subnet.models)
-    world.models.cached.clear()
-    exact = noisy(qualities or subnet.qualities)
-    world.scorer.loss = lambda artifact, sample: 1.001 * exact(artifact, sample)
-    return world
+    return export(twelve_rounds().memory, tmp_path / "old")
 
 
 def began(state: ValidatorState) -> Beginning:
@@ -98,31 +73,37 @@ def test_with_losses_that_it_does_not_believe_it_judges_the_rounds_by_its_own(
     world = doubting(published)
     state = world.begin()
     assert began(state) == Beginning(
-        way=ColdStart.MANIFESTS, block=Block(HEAD), source=Hotkey(OLD), num_rounds_rescored=ROUNDS
+        way=ColdStart.MANIFESTS,
+        block=Block(twelve_rounds().head),
+        source=Hotkey(OLD),
+        num_rounds_rescored=TWELVE,
     )
-    assert crowns(state) == CROWNS
+    assert crowns(state) == twelve_rounds().crowns
     (told,) = cautions(world)
     assert "scored again" in told
     ours = world.store.memory.journal
-    for scored in MEMORY.journal.keys() & ours.keys():
-        theirs = MEMORY.journal[scored][0].losses[0]
+    for scored in twelve_rounds().memory.journal.keys() & ours.keys():
+        theirs = twelve_rounds().memory.journal[scored][0].losses[0]
         assert ours[scored][0].losses[0] == pytest.approx(1.001 * theirs)
 
 
 def test_the_crowns_are_those_that_its_own_losses_give(published: Path) -> None:
-    equal = {**SUBNET.qualities, "better": SUBNET.qualities["first"]}
+    equal = {
+        **twelve_rounds().subnet.qualities,
+        "better": twelve_rounds().subnet.qualities["first"],
+    }
     assert champions(doubting(published, qualities=equal).begin()) == {"first"}
-    assert {c.hotkey for c in CROWNS.values() if c} == {"first", "better"}
+    assert {c.hotkey for c in twelve_rounds().crowns.values() if c} == {"first", "better"}
 
 
 def test_what_it_judged_anew_and_what_it_did_then_is_one_history_for_an_audit(
     published: Path,
 ) -> None:
     world = doubting(published)
-    world.run(rounds=ROUNDS + 2, until=7_000)
+    world.run(rounds=TWELVE + 2, until=7_000)
     found = audit(world.store.memory)
     assert found.differences == ()
-    assert found.rounds == ROUNDS + 2
+    assert found.rounds == TWELVE + 2
 
 
 def test_a_changed_loss_of_a_round_judged_anew_is_found_like_any_other(published: Path) -> None:
@@ -142,11 +123,11 @@ def test_it_publishes_them_as_its_own_and_a_third_one_may_begin_with_them(
     second.begin()
     assert {r.hotkey for rs in second.store.memory.receipts.values() for r in rs} == {NEW}
     again = export(second.store.memory, tmp_path / "again")
-    third = SUBNET.validator(OLD, begin_with=(again,), at=HEAD, num_rows=NUM_ROWS)
+    third = twelve_rounds().validator(OLD, again)
     third.scorer.loss = second.scorer.loss
     state = third.begin()
     assert (began(state).way, began(state).source) == (ColdStart.RECEIPTS, NEW), cautions(third)
-    assert crowns(state) == CROWNS
+    assert crowns(state) == twelve_rounds().crowns
 
 
 def test_it_says_how_far_it_is_and_what_it_began_with(published: Path) -> None:
@@ -155,20 +136,20 @@ def test_it_says_how_far_it_is_and_what_it_began_with(published: Path) -> None:
     progress = {
         e.what: (e.done, e.total) for e in world.sink.events if isinstance(e, SetUpAdvanced)
     }
-    assert progress["past rounds scored again"] == (ROUNDS, ROUNDS)
+    assert progress["past rounds scored again"] == (TWELVE, TWELVE)
     (told,) = (e for e in world.sink.events if isinstance(e, ColdStarted))
     assert (told.num_rounds, told.num_evaluations) == (
-        ROUNDS,
+        TWELVE,
         sum(map(len, world.store.memory.receipts.values())),
     )
-    assert f"{ROUNDS} rounds of old scored and judged again here" in str(line(told, {}))
+    assert f"{TWELVE} rounds of old scored and judged again here" in str(line(told, {}))
 
 
 def test_rounds_scored_again_count_for_the_warm_up_as_if_it_had_been_there(published: Path) -> None:
     world = doubting(published)
-    world.run(rounds=ROUNDS + 1, until=6_000)
+    world.run(rounds=TWELVE + 1, until=6_000)
     told = [e.rounds_left[ONE] for e in world.sink.events if isinstance(e, WarmingUp)]
-    assert told == [COLD_ROUNDS - ROUNDS, COLD_ROUNDS - ROUNDS - 1]
+    assert told == [COLD_ROUNDS - TWELVE, COLD_ROUNDS - TWELVE - 1]
 
 
 # What its signer cannot do
@@ -183,7 +164,7 @@ def outcome_of(folder: Path) -> Memory:
 @cache
 def as_it_is() -> Memory:
     with TemporaryDirectory() as folder:
-        return outcome_of(export(MEMORY, Path(folder)))
+        return outcome_of(export(twelve_rounds().memory, Path(folder)))
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -197,7 +178,7 @@ def test_no_loss_that_its_signer_tells_changes_anything(
             for task, losses in document["losses"].items()
         }
 
-    folder = export(MEMORY, tmp_path / str(len(list(tmp_path.iterdir()))))
+    folder = export(twelve_rounds().memory, tmp_path / str(len(list(tmp_path.iterdir()))))
     sign_all_again(folder, receipt=change)
     assert outcome_of(folder) == as_it_is()
 
@@ -220,14 +201,14 @@ def test_no_crown_or_retirement_that_its_signer_tells_changes_anything(
     world = doubting(published)
     state = world.begin()
     assert began(state).way is ColdStart.MANIFESTS
-    assert crowns(state) == CROWNS
+    assert crowns(state) == twelve_rounds().crowns
 
 
 def other_rows(folder: Path, num_rows: int, *, repeated: bool = False) -> None:
     """In every manifest some rows that the hash does not draw, or one that it does again."""
     pool = [
         [sample.provenance.row_id, sample.content_hash]
-        for sample in SUBNET.validator(OLD, num_rows=NUM_ROWS).dataset.rows
+        for sample in twelve_rounds().validator(OLD).dataset.rows
     ]
     digests: dict[int, str] = {}
     places = {row: position for position, (row, _) in enumerate(pool)}
@@ -261,7 +242,7 @@ def test_a_few_rows_may_be_others_as_between_validators_that_read_at_other_momen
 ) -> None:
     other_rows(published, 10)
     world = doubting(published)
-    assert began(world.begin()).num_rounds_rescored == ROUNDS
+    assert began(world.begin()).num_rounds_rescored == TWELVE
     assert audit(world.store.memory).differences == ()
 
 
@@ -273,30 +254,30 @@ def test_a_row_does_not_count_twice(published: Path) -> None:
 
 
 def test_a_champion_that_is_not_named_enters_later_and_wins_by_the_rule(tmp_path: Path) -> None:
-    hiding = deepcopy(SUBNET)
+    hiding = deepcopy(twelve_rounds().subnet)
     hiding.chain.records = [r for r in hiding.chain.records if r.hotkey != "better"]
-    memory, head = first_rounds(hiding)
-    assert head == HEAD
-    world = doubting(export(memory, tmp_path / "hiding"))
+    history = twelve_rounds_of(hiding)
+    assert history.head == twelve_rounds().head
+    world = doubting(export(history.memory, tmp_path / "hiding"))
     state = world.begin()
     assert (began(state).way, champions(state)) == (ColdStart.MANIFESTS, {"first"})
-    assert crowns(world.run(rounds=ROUNDS + 7, until=9_000))[HEAD - 3 + 7 * 360] == next(
-        c for c in CROWNS.values() if c and c.hotkey == "better"
-    )
+    assert crowns(world.run(rounds=TWELVE + 7, until=9_000))[
+        twelve_rounds().head - 3 + 7 * 360
+    ] == next(c for c in twelve_rounds().crowns.values() if c and c.hotkey == "better")
     assert audit(world.store.memory).differences == ()
 
 
 def test_a_champion_that_is_not_named_but_paid_is_heard_from_the_first_round_on(
     tmp_path: Path,
 ) -> None:
-    hiding = deepcopy(SUBNET)
+    hiding = deepcopy(twelve_rounds().subnet)
     hiding.chain.records = [r for r in hiding.chain.records if r.hotkey != "better"]
-    memory, _ = first_rounds(hiding)
-    world = doubting(export(memory, tmp_path / "hiding"))
-    members = asyncio.run(world.chain.metagraph(a_block_ref(HEAD))).neurons
+    history = twelve_rounds_of(hiding)
+    world = doubting(export(history.memory, tmp_path / "hiding"))
+    members = asyncio.run(world.chain.metagraph(a_block_ref(twelve_rounds().head))).neurons
     paid = [replace(n, incentive=1.0) if n.hotkey == "better" else n for n in members]
-    world.chain.set_members(*paid, since=HEAD)
-    assert crowns(world.begin()) == CROWNS
+    world.chain.set_members(*paid, since=twelve_rounds().head)
+    assert crowns(world.begin()) == twelve_rounds().crowns
 
 
 # Whose samples are used
@@ -312,7 +293,7 @@ def test_who_has_too_little_stake_to_be_believed_may_still_name_samples(publishe
     world = doubting(published)
     state = world.begin()
     assert began(state).source == POOR
-    assert crowns(state) == CROWNS
+    assert crowns(state) == twelve_rounds().crowns
 
 
 @pytest.mark.parametrize("signer", ["first", "thief"])
@@ -335,7 +316,7 @@ def test_an_offer_is_that_of_whoever_signed_its_newest_round(published: Path) ->
 def test_the_one_with_more_stake_is_tried_first_and_then_the_next(
     published: Path, tmp_path: Path
 ) -> None:
-    poor = export(MEMORY, tmp_path / "poor")
+    poor = export(twelve_rounds().memory, tmp_path / "poor")
     sign_as(POOR, poor)
     assert began(doubting(poor, published).begin()).source == OLD
     other_rows(published, 100)
@@ -345,17 +326,17 @@ def test_the_one_with_more_stake_is_tried_first_and_then_the_next(
 
 
 def test_a_round_that_cannot_be_read_is_left_out(published: Path) -> None:
-    (published / f"{ONE}-{NEWEST.sync_block}" / "statement.json").write_bytes(b"{")
+    (published / f"{ONE}-{twelve_rounds().newest.sync_block}" / "statement.json").write_bytes(b"{")
     world = doubting(published)
     state = world.begin()
-    assert began(state).num_rounds_rescored == ROUNDS - 1
-    assert NEWEST.sync_block not in crowns(state)
+    assert began(state).num_rounds_rescored == TWELVE - 1
+    assert twelve_rounds().newest.sync_block not in crowns(state)
     assert "ends 1 rounds ago" in cautions(world)[-1]
 
 
 @pytest.mark.parametrize("spoil", ["no receipt", "no receipt at all", "another manifest"])
 def test_a_round_without_its_manifest_is_left_out(spoil: str, published: Path) -> None:
-    folder = published / f"{ONE}-{OLDEST.sync_block}"
+    folder = published / f"{ONE}-{twelve_rounds().oldest.sync_block}"
     receipts = [f for f in folder.iterdir() if f.stem != "statement"]
     for file in receipts:
         if spoil == "no receipt at all":
@@ -365,7 +346,9 @@ def test_a_round_without_its_manifest_is_left_out(spoil: str, published: Path) -
         else:
             sign_again(file, change_a_row)
     state = doubting(published).begin()
-    assert crowns(state).keys() == CROWNS.keys() - {OLDEST.sync_block}
+    assert crowns(state).keys() == twelve_rounds().crowns.keys() - {
+        twelve_rounds().oldest.sync_block
+    }
 
 
 def change_a_row(document: Json) -> None:
@@ -397,7 +380,11 @@ def test_a_competition_that_is_young_needs_no_ten_rounds() -> None:
 
 
 def test_few_rounds_are_not_enough(tmp_path: Path) -> None:
-    few = export(MEMORY, tmp_path / "few", since=OLDEST.sync_block + 3 * 360)
+    few = export(
+        twelve_rounds().memory,
+        tmp_path / "few",
+        since=twelve_rounds().oldest.sync_block + 3 * 360,
+    )
     world = doubting(few)
     assert began(world.begin()).way is ColdStart.NOTHING
     assert f"{MIN_ROUNDS - 1} of its last 20 rounds of competition 1" in cautions(world)[-1]
@@ -405,7 +392,7 @@ def test_few_rounds_are_not_enough(tmp_path: Path) -> None:
 
 def test_rounds_that_ended_long_ago_are_not_used(published: Path) -> None:
     world = doubting(published)
-    world.chain.number = Block(HEAD + 21 * 360)
+    world.chain.number = Block(twelve_rounds().head + 21 * 360)
     assert began(world.begin()).way is ColdStart.NOTHING
     assert "0 of its last 20 rounds of competition 1" in cautions(world)[-1]
 
@@ -415,9 +402,10 @@ def test_rounds_that_ended_long_ago_are_not_used(published: Path) -> None:
 
 def forget_rows(world: World, *rounds: int) -> None:
     """The data source loses one sample of each of these rounds, counted from the oldest."""
-    keys = sorted(MEMORY.results)
+    keys = sorted(twelve_rounds().memory.results)
     gone = {
-        MEMORY.plans[keys[number]].draws[0].batch.samples[5].provenance.row_id for number in rounds
+        twelve_rounds().memory.plans[keys[number]].draws[0].batch.samples[5].provenance.row_id
+        for number in rounds
     }
     world.dataset.rows = [r for r in world.dataset.rows if r.provenance.row_id not in gone]
 
@@ -426,9 +414,14 @@ def test_a_round_one_of_whose_rows_is_gone_is_left_out(published: Path) -> None:
     world = doubting(published)
     forget_rows(world, 3, 7)
     state = world.begin()
-    assert began(state).num_rounds_rescored == ROUNDS - 2
-    assert crowns(state).keys() == CROWNS.keys() - {OLDEST.sync_block + n * 360 for n in (3, 7)}
-    assert crowns(state)[NEWEST.sync_block] == CROWNS[NEWEST.sync_block]
+    assert began(state).num_rounds_rescored == TWELVE - 2
+    assert crowns(state).keys() == twelve_rounds().crowns.keys() - {
+        twelve_rounds().oldest.sync_block + n * 360 for n in (3, 7)
+    }
+    assert (
+        crowns(state)[twelve_rounds().newest.sync_block]
+        == twelve_rounds().crowns[twelve_rounds().newest.sync_block]
+    )
     assert audit(world.store.memory).differences == ()
 
 
@@ -452,7 +445,7 @@ def test_a_champion_whose_model_is_gone_is_left_out_and_the_rest_is_judged(
     assert any("better is left out" in told for told in cautions(world))
     assert audit(world.store.memory).differences == ()
     world.models.private.clear()
-    assert "better" in champions(world.run(rounds=ROUNDS + 7, until=9_000)), "it is no worse off"
+    assert "better" in champions(world.run(rounds=TWELVE + 7, until=9_000)), "it is no worse off"
 
 
 def test_a_model_that_it_does_not_admit_is_refused_as_anywhere(published: Path) -> None:
@@ -475,7 +468,7 @@ def test_when_every_model_is_gone_there_is_nothing_to_score(published: Path) -> 
 
 def test_a_commitment_that_was_replaced_since_is_not_heard(published: Path) -> None:
     world = doubting(published)
-    world.chain.add(a_commitment("better", HEAD - 10))
+    world.chain.add(a_commitment("better", twelve_rounds().head - 10))
     state = world.begin()
     assert champions(state) == {"first"}
     assert {s.commitment.hotkey for s in state.submissions.values()} == {"first"}
@@ -488,8 +481,8 @@ def test_rounds_in_which_nobody_could_take_part_do_not_count(tmp_path: Path) -> 
     World(chain=subnet.chain, models=subnet.models, qualities=subnet.qualities).miner(
         "better", 0.9, block=2_000
     )
-    memory, _ = first_rounds(subnet)
-    world = doubting(export(memory, tmp_path / "late"), subnet=subnet)
+    history = twelve_rounds_of(subnet)
+    world = doubting(export(history.memory, tmp_path / "late"), subnet=subnet)
     world.models.private.add("first/model")
     assert began(world.begin()).way is ColdStart.NOTHING
     assert "8 of its last 20 rounds" in cautions(world)[-1]
@@ -512,11 +505,11 @@ def test_a_device_that_scores_nobody_is_waited_for(published: Path) -> None:
 
     world.scorer.loss = loss
     state = world.begin()
-    assert began(state).num_rounds_rescored == ROUNDS
-    assert crowns(state) == CROWNS
+    assert began(state).num_rounds_rescored == TWELVE
+    assert crowns(state) == twelve_rounds().crowns
     told = [(e.what, e.error) for e in world.sink.events if isinstance(e, Degraded)]
     assert told[:-1] == [("scorer", "the device is lost")] * 2 * DEVICE_ATTEMPTS
-    where = f"the past round of block {OLDEST.sync_block}"
+    where = f"the past round of block {twelve_rounds().oldest.sync_block}"
     assert told[-1] == ("cold start", f"no entry could be scored in {where}: the device is lost")
 
 
@@ -537,7 +530,10 @@ def test_a_device_that_fails_for_one_entry_costs_it_that_round_as_in_any_round(
     state = world.begin()
     reasons = [e.reason for r in state.rounds[ONE] for e in r.entries]
     assert reasons.count(Reason.DEVICE) == 1
-    assert crowns(state)[NEWEST.sync_block] == CROWNS[NEWEST.sync_block]
+    assert (
+        crowns(state)[twelve_rounds().newest.sync_block]
+        == twelve_rounds().crowns[twelve_rounds().newest.sync_block]
+    )
     assert audit(world.store.memory).differences == ()
 
 
@@ -546,7 +542,7 @@ def test_a_model_host_that_is_down_costs_nobody_his_place(published: Path) -> No
     # The model of the first receipt that a crown rests on: without it nothing is begun.
     world.models.failures = [StoreUnavailable("the host is down")]
     state = world.begin()
-    assert crowns(state) == CROWNS
+    assert crowns(state) == twelve_rounds().crowns
     (outage,) = (e for e in world.sink.events if isinstance(e, Degraded))
     assert (outage.what, outage.error) == ("cold start", "the host is down")
 
@@ -556,7 +552,7 @@ def test_a_champion_whose_repository_alone_does_not_answer_is_waited_for(publish
     world.models.outages["better/model"] = (
         1 + 2
     )  # a receipt that a crown rests on asks for it first
-    assert crowns(world.begin()) == CROWNS
+    assert crowns(world.begin()) == twelve_rounds().crowns
     assert not any("better is left out" in told for told in cautions(world))
     outages = [e for e in world.sink.events if isinstance(e, Degraded)]
     assert {(e.what, e.error) for e in outages} == {("cold start", "better/model: no answer")}
@@ -589,7 +585,7 @@ def test_killed_at_the_end_it_has_recorded_nothing_and_begins_anew(published: Pa
         world.begin()
     world.store = FakeStateStore(memory=memory)
     assert memory == Memory()
-    assert crowns(world.begin()) == CROWNS
+    assert crowns(world.begin()) == twelve_rounds().crowns
 
 
 def test_killed_in_the_middle_it_has_recorded_nothing_and_begins_anew(published: Path) -> None:
@@ -608,4 +604,4 @@ def test_killed_in_the_middle_it_has_recorded_nothing_and_begins_anew(published:
         world.begin()
     assert world.store.memory == Memory()
     world.scorer.loss = exact
-    assert crowns(world.begin()) == CROWNS
+    assert crowns(world.begin()) == twelve_rounds().crowns

@@ -31,17 +31,15 @@ from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.model_store import ModelStore
 from sn37.testing.fakes import FakePlugin
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World
-from tests.unit.app.published_rounds import FIRST_ROUNDS, NEW, OLD, Subnet, export
-from tests.unit.app.test_cold_start import HEAD, MEMORY, SUBNET, late
-from tests.unit.app.test_cold_start_manifests import MEMORY as MANY_ROUNDS
-from tests.unit.app.test_cold_start_manifests import doubting
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World
+from tests.support.late_starts import doubting, four_rounds, going_on, late, twelve_rounds
+from tests.support.published_rounds import FIRST_ROUNDS, NEW, OLD, Subnet, export
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    return export(MEMORY, tmp_path / "old")
+    return export(four_rounds().memory, tmp_path / "old")
 
 
 def turns_at(
@@ -93,10 +91,10 @@ def test_the_receipts_of_a_whole_history_are_ranked_beside_the_loop(
 def test_who_is_nearly_a_copy_is_not_asked_of_rounds_whose_crowns_are_not_derived(
     tmp_path: Path,
 ) -> None:
-    old = SUBNET.validator(OLD, memory=MEMORY, at=HEAD)
+    old = going_on()
     old.run(rounds=FIRST_ROUNDS + 3)
     folder = export(old.store.memory, tmp_path / "longer")
-    world = SUBNET.validator(NEW, begin_with=(folder,), at=old.chain.number)
+    world = four_rounds().subnet.validator(NEW, begin_with=(folder,), at=old.chain.number)
     state = world.begin()
     assert state.beginning is not None
     since = state.beginning.follows_from[ONE]
@@ -146,7 +144,7 @@ def test_the_source_of_a_round_is_read_once_for_all_of_its_receipts(published: P
 def test_what_was_read_for_receipts_is_not_read_again_to_judge_the_rounds_anew(
     tmp_path: Path,
 ) -> None:
-    world = doubting(export(MANY_ROUNDS, tmp_path / "old"))
+    world = doubting(export(twelve_rounds().memory, tmp_path / "old"))
     state = world.begin()
     assert state.beginning is not None
     assert state.beginning.way is ColdStart.MANIFESTS
@@ -154,7 +152,7 @@ def test_what_was_read_for_receipts_is_not_read_again_to_judge_the_rounds_anew(
 
 
 def test_however_long_a_model_is_waited_for_no_source_is_read_again(tmp_path: Path) -> None:
-    world = doubting(export(MANY_ROUNDS, tmp_path / "old"))
+    world = doubting(export(twelve_rounds().memory, tmp_path / "old"))
     world.models.outages["better/model"] = 1_000
     state = world.begin()
     assert any(isinstance(e, Degraded) for e in world.sink.events)
@@ -162,8 +160,8 @@ def test_however_long_a_model_is_waited_for_no_source_is_read_again(tmp_path: Pa
 
 
 async def test_of_a_round_only_the_rows_drawn_or_named_are_held_and_of_few_rounds() -> None:
-    world, newest = late(), max(MEMORY.receipts)
-    receipt, _ = read_receipt(MEMORY.receipts[newest][0].document)
+    world, newest = late(), max(four_rounds().memory.receipts)
+    receipt, _ = read_receipt(four_rounds().memory.receipts[newest][0].document)
     resampler = Resampler(
         chain=world.chain,
         sources=Sources(lambda name: FakePlugin(source=world.dataset)),

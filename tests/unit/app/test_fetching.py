@@ -32,7 +32,7 @@ from sn37.testing.builders import (
     some_constraints,
 )
 from sn37.testing.fakes import FakeChain, FakeModelStore, FakeStateStore, RecordingSink
-from tests.unit.app.fake_world import ONE, World
+from tests.support.fake_world import ONE, World
 
 GIB = 1 << 30
 TERABYTE = 10**12

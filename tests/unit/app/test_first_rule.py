@@ -22,8 +22,8 @@ from sn37.testing.builders import (
 )
 from sn37.testing.fakes import FakeSigner
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World
 
 # Published by that version: four rounds, a crown that passes on in the second, three raced out.
 FOLDER = Path(__file__).parents[2] / "data" / "first_rule"

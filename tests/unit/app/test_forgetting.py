@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.app.actors.pruner import Forgetter, require_enough_history
+from sn37.app.actors.pruner import Pruner, require_enough_history
 from sn37.app.audit.auditor import Auditor, AuditResult
 from sn37.app.errors import CommandError
 from sn37.app.rounds.state_keeper import StateKeeper
@@ -41,7 +41,7 @@ from sn37.testing.builders import (
 )
 from sn37.testing.fakes import FakeClock, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE, World, is_signed_by_fake, one_competition
+from tests.support.fake_world import ONE, World, is_signed_by_fake, one_competition
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 NUM_ROUNDS = 4
@@ -233,6 +233,25 @@ def test_a_commitment_is_remembered_until_a_round_in_which_another_had_replaced_
         assert remembered(state, ONE, Block(10**6)) == {c.key for c in expected} | {CHAMPION}
 
 
+def test_a_replaced_entry_is_remembered_for_as_many_judged_rounds_as_it_may_come_back_in() -> None:
+    """Whatever was sat out since: else its evidence would be gone when it is scored again."""
+    old, new = a_commitment("alice", 100), a_commitment("alice", 800)
+    rows = tuple(an_entry_result(key) for key in (CHAMPION, old.key))
+    first = a_round_result(a_round_key(1, 720), champion=CHAMPION, entries=rows)
+    for skipped in (Reason.DATA_UNAVAILABLE, None):
+        later = (
+            a_round_result(a_round_key(1, 360 * n), champion=CHAMPION, skipped=skipped)
+            for n in range(3, 40)
+        )
+        state = ValidatorState(
+            submissions={c.key: a_submission(c) for c in (old, new)}, rounds={ONE: (first, *later)}
+        )
+        kept = remembered(state, ONE, Block(360 * 39))
+        assert (old.key in kept) is (skipped is not None)
+        gone = {key: replace(s, retired=True) for key, s in state.submissions.items()}
+        assert remembered(replace(state, submissions=gone), ONE, Block(360 * 39)) == {CHAMPION}
+
+
 @pytest.mark.parametrize(
     ("days", "cadence", "enough"), [(1, 360, 2), (1, 180, 1), (9, 3_600, 12), (11, 3_600, 12)]
 )
@@ -250,7 +269,7 @@ def forgetter_of(store: FakeStateStore, *, days: int) -> Callable[[int], None]:
     async def go(num_heads: int) -> None:
         keeper, heads = StateKeeper(store), Heads()
         await keeper.load()
-        actor = Forgetter(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
+        actor = Pruner(keeper=keeper, heads=heads.subscribe(), clock=FakeClock(), keep_days=days)
         task = asyncio.create_task(actor.run())
         for number in range(num_heads):
             heads.publish(BlockRef(Block(1_000_000 + number), "0x"))

@@ -39,8 +39,8 @@ from sn37.testing.builders import (
     losses,
 )
 from sn37.testing.fakes import FakeClock
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import (
+from tests.support.auditing import audit
+from tests.support.fake_world import (
     ONE,
     World,
     by_quality,
@@ -50,7 +50,7 @@ from tests.unit.app.fake_world import (
     rows,
     rows_by_name,
 )
-from tests.unit.app.published_rounds import NEW, OLD, Subnet, cautions, crowns, export
+from tests.support.published_rounds import NEW, OLD, Subnet, cautions, crowns, export
 
 SCHEDULE = replace(one_competition(num_samples=80), max_new_entries=24)
 NUM_BLOCKS = 5
@@ -147,9 +147,10 @@ def test_a_crowd_of_slow_entries_takes_one_turn_from_honest_newcomers() -> None:
     slow(world, *NAMES)
     slow(world, *honest, entry_s=150.0)
     state = world.run(rounds=2)
-    first, *others = scored_in_order(world, state)[1 + MAX_CONTENDERS :]
-    assert first in NAMES
-    assert others[:8] == honest
+    first, second, *others = scored_in_order(world, state)[1 + MAX_CONTENDERS :]
+    assert first == honest[0]  # in the third round it is one of the others
+    assert second in NAMES
+    assert others[:7] == honest[1:]
 
 
 def test_a_crowd_of_slow_newcomers_leaves_one_turn_to_an_entry_that_others_wait_for() -> None:
@@ -157,9 +158,9 @@ def test_a_crowd_of_slow_newcomers_leaves_one_turn_to_an_entry_that_others_wait_
     world = hopeful_world(*crowd)
     slow(world, *crowd)
     state = world.run(rounds=2)
-    first, *others = scored_in_order(world, state)[1 + MAX_CONTENDERS :]
-    assert first in NAMES
-    assert others == crowd[:3]
+    first, second, *others = scored_in_order(world, state)[1 + MAX_CONTENDERS :]
+    assert second in NAMES
+    assert [first, *others] == crowd[:3]
     postponed = {k.hotkey for k in last(state).postponed}
     assert {*crowd[3:]} < postponed
     state = world.run(rounds=3)

@@ -35,7 +35,7 @@ from sn37.testing.fakes import (
     FakeStateStore,
     RecordingSink,
 )
-from tests.unit.app.fake_world import World
+from tests.support.fake_world import World
 
 TASK = TaskName("text")
 

@@ -78,7 +78,7 @@ def test_the_example_in_the_miners_guide_is_what_both_programs_report() -> None:
     assert math.log2(harness_word_perplexity(TEXTS)) == pytest.approx(220 / words)
     text = " ".join(MINER.read_text(encoding="utf-8").split())
     assert "a sample of 10 bytes at 4 bits and one of 90 bytes at 2 bits" in text
-    assert "come to a score of 3.0 here and to 2.2 there" in text
+    assert "give a score of 3.0 here and 2.2 there" in text
     assert "`byte_perplexity` of 4.59" in text
 
 

@@ -15,8 +15,8 @@ from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import a_round_plan, an_entry_key, an_outcome, losses
 from sn37.testing.fakes import FakeStateStore
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import World, by_quality, last, rows
+from tests.support.auditing import audit
+from tests.support.fake_world import World, by_quality, last, rows
 
 
 @pytest.mark.parametrize("huge", [1e39, 1e200, -1e200])

@@ -31,7 +31,7 @@ from sn37.testing.builders import (
     losses,
 )
 from sn37.testing.fakes import FakeStateStore
-from tests.unit.app.fake_world import ONE, World, rows_by_name
+from tests.support.fake_world import ONE, World, rows_by_name
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KING, RIVAL, NOVICE = (an_entry_key(name, 100) for name in ("king", "rival", "novice"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -28,6 +29,50 @@ def test_the_rules_of_a_block_can_be_asked_for(capsys: pytest.CaptureFixture[str
         assert shown["block"] == block
         samples[block] = [c["tasks"][0]["num_samples"] for c in shown["competitions"]]
     assert samples == {0: [320, 320], 2_000: [320, 352]}
+
+
+def test_a_state_folder_may_be_named_as_in_the_other_commands_of_a_miner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["competitions", "--network", "simnet", "--state-dir", str(tmp_path / "state")]
+    assert miner.main(args) == 0
+    assert "1 SIMNET_INSTRUCT" in capsys.readouterr().out
+    assert not (tmp_path / "state").exists()
+
+
+ENDED = "warning: competition 2 ends at block 5082611 of preset finney; its newest stage has 3, 4\n"
+
+
+@pytest.mark.parametrize(
+    ("competition", "network", "said"),
+    [("2", "finney", ENDED), ("3", "finney", ""), ("1", "simnet", "")],
+)
+def test_a_miner_is_warned_of_a_competition_that_ends(
+    competition: str,
+    network: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert miner.main(["train", "--example", competition, "--network", network]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == said
+    assert f"competition = {competition}\n" in shown.out
+    file = tmp_path / "train.toml"
+    file.write_text(f"{shown.out}".replace('base = "base"', f'base = "{tmp_path}/nothing"'))
+    assert miner.main(["train", str(file), "--network", network]) != 0
+    assert capsys.readouterr().err.startswith(said or "error: ")
+    check = ["check", str(tmp_path), "--competition", competition, "--network", network]
+    assert miner.main(check) == 1
+    assert capsys.readouterr().err == said
+
+
+def test_the_rules_of_a_past_block_are_asked_for_knowingly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.bin").touch()
+    assert miner.main(["check", str(tmp_path), "--competition", "2", "--at", "4434611"]) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_text_that_is_no_address_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

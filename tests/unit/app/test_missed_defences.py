@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from sn37.app.cold_start.succession import broken_succession
+from sn37.app.cold_start.succession import broken_beginning, broken_succession
 from sn37.app.receipts.statements import read_statement
 from sn37.app.rounds.premises import premises_of
 from sn37.domain.data.samples import Sample
@@ -21,8 +21,8 @@ from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing.builders import some_samples, time_of
 from sn37.testing.fakes import FakeLiveDataset
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import (
+from tests.support.auditing import audit
+from tests.support.fake_world import (
     ONE,
     World,
     by_quality,
@@ -123,8 +123,8 @@ def statements(world: World) -> list[RoundStatement]:
     return [read_statement(signed[key], is_signed_by_fake) for key in sorted(signed)]
 
 
-def broken(before: RoundStatement, now: RoundStatement) -> str | None:
-    return broken_succession(before, now, with_evidence=(), was_shielded=None)
+def broken(before: RoundStatement, now: RoundStatement, seen: tuple[bool, ...] = ()) -> str | None:
+    return broken_succession(before, now, with_evidence=(), was_shielded=None, seen=seen)
 
 
 def counting(statement: RoundStatement, num_missed: int | None) -> RoundStatement:
@@ -153,6 +153,44 @@ def test_who_offers_rounds_cannot_count_otherwise() -> None:
     assert broken(counting(first, None), counting(second, 0)) is None  # of a new champion
     assert broken(counting(first, None), counting(second, 1)) is not None
     assert broken(counting(second, None), counting(third, 5)) is None  # of older rounds
+
+
+def test_who_offers_rounds_counts_all_missed_ones_that_it_offers() -> None:
+    world = failing_in({2, 4, 6})
+    world.run(rounds=7)
+    told = statements(world)
+    seen = (True, False, True, False, True)  # of the reign that began in the first round
+    assert broken(told[5], told[6], seen) is None
+    dropped = counting(told[6], 2)
+    assert broken(told[5], dropped) is None  # who has not seen the reign begin cannot know
+    assert broken(told[5], dropped, seen) == (
+        "it counts the rounds that its champion missed wrongly"
+    )
+    whole = (*[False] * 18, *seen)
+    assert broken(told[5], told[6], whole) is None
+    fewer = (*[False] * 21, True, True)
+    assert broken(told[5], told[6], fewer) is not None
+
+
+def test_a_history_cannot_begin_with_a_champion_that_could_not_be_as_it_says() -> None:
+    world = failing_in({2, 4})
+    world.run(rounds=6)
+    first = statements(world)[5]
+    premises = first.premises
+    assert premises is not None
+    assert broken_beginning(first, num_rounds=5) is None
+    assert broken_beginning(replace(first, premises=None), num_rounds=0) is None
+
+    def fault(**changes: object) -> str | None:
+        changed = replace(premises, **changes)  # type: ignore[arg-type]
+        return broken_beginning(replace(first, premises=changed), num_rounds=30)
+
+    assert fault(num_judged=31) == "it counts 31 earlier rounds, but there were 30"
+    assert fault(missed_defences=6) == "its champion missed more rounds than there were"
+    protected = "its champion is protected, but took the crown too early or inherited it"
+    assert fault(num_judged=24, is_shielded=True) == protected
+    assert fault(num_judged=25, is_shielded=True) is None
+    assert fault(num_judged=25, is_shielded=True, former=None) == protected
 
 
 def test_an_heir_that_fails_does_not_inherit() -> None:

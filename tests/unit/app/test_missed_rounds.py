@@ -23,14 +23,12 @@ from sn37.domain.submission.submission import Verdict
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import DatasetUnavailable, ScorerUnavailable, StoreUnavailable
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World
-from tests.unit.app.missed_world import (
-    BEGUN,
-    CROWNS,
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World
+from tests.support.missed_world import (
     MISSED,
     NUM_ROWS,
-    SUBNET,
+    begun,
     calm,
     caught_up,
     choose_rows,
@@ -41,7 +39,7 @@ from tests.unit.app.missed_world import (
     statement_of,
     without_time,
 )
-from tests.unit.app.published_rounds import (
+from tests.support.published_rounds import (
     NEW,
     OLD,
     Json,
@@ -66,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 def test_its_evidence_is_then_what_it_would_be_had_it_been_there(folder: Path) -> None:
     world = calm()
     ours = evidence(world.store.memory, world, (FIRST, BETTER))
-    theirs = evidence(BEGUN.there, world, (FIRST, BETTER))
+    theirs = evidence(begun().there, world, (FIRST, BETTER))
     newest = max(ours.by_entry[BETTER])
     assert set(ours.by_entry[BETTER]) == {1_080, 1_440, 1_800, 2_160, 2_520}
     for entry in (FIRST, BETTER):
@@ -76,7 +74,7 @@ def test_its_evidence_is_then_what_it_would_be_had_it_been_there(folder: Path) -
 
 
 def test_it_crowns_in_the_round_in_which_the_others_do(folder: Path) -> None:
-    crowned = next(block for block, champion in CROWNS.items() if champion == BETTER)
+    crowned = next(block for block, champion in begun().crowns.items() if champion == BETTER)
     state = calm().keeper_state
     assert crowns(state)[crowned] == BETTER
     behind = returning().run(rounds=5, until=6_000)
@@ -219,8 +217,8 @@ def test_an_audit_finds_a_changed_loss_and_a_changed_place(folder: Path) -> None
 
 
 def third(*folders: Path, head: int) -> World:
-    world = SUBNET.validator(OLD, begin_with=folders, at=head, num_rows=NUM_ROWS)
-    world.models = deepcopy(SUBNET.models)
+    world = begun().subnet.validator(OLD, begin_with=folders, at=head, num_rows=NUM_ROWS)
+    world.models = deepcopy(begun().subnet.models)
     return world
 
 
@@ -304,14 +302,14 @@ def test_two_validators_that_scored_one_round_at_different_times_do_not_contradi
     followed: tuple[Memory, int], folder: Path, tmp_path: Path
 ) -> None:
     memory, _ = followed
-    newest = max(BEGUN.there.results).sync_block
-    world = SUBNET.validator(
+    newest = max(begun().there.results).sync_block
+    world = begun().subnet.validator(
         "poor",
         begin_with=(folder, export(memory, tmp_path / "new")),
         at=newest + 5,
         num_rows=NUM_ROWS,
     )
-    world.models = deepcopy(SUBNET.models)
+    world.models = deepcopy(begun().subnet.models)
     world.begin()
     assert not any("different champions" in c and "2160" in c for c in cautions(world))
 
@@ -402,7 +400,7 @@ def test_without_a_place_nothing_is_asked() -> None:
 
 def test_a_round_whose_rows_are_gone_stays_missed(folder: Path) -> None:
     world = returning(folder)
-    gone = BEGUN.there.plans[MISSED].draws[0].batch.samples[5].provenance.row_id
+    gone = begun().there.plans[MISSED].draws[0].batch.samples[5].provenance.row_id
     world.dataset.rows = [r for r in world.dataset.rows if r.provenance.row_id != gone]
     state = world.run(rounds=5, until=6_000)
     assert missed(state) is None
@@ -433,7 +431,7 @@ def test_while_the_host_does_not_answer_nobody_is_left_out(folder: Path) -> None
 
 def test_an_entry_that_fails_in_it_is_blamed_for_nothing(folder: Path) -> None:
     world = returning(folder)
-    lost = {s.content_hash for d in BEGUN.there.plans[MISSED].draws for s in d.batch.samples}
+    lost = {s.content_hash for d in begun().there.plans[MISSED].draws for s in d.batch.samples}
     exact = world.scorer.loss
 
     def loss(artifact: ModelArtifact, sample: Sample) -> float:
@@ -452,7 +450,7 @@ def test_a_device_that_fails_is_tried_again_some_times_and_counts_for_nothing(
     folder: Path,
 ) -> None:
     world = returning(folder)
-    lost = {s.content_hash for d in BEGUN.there.plans[MISSED].draws for s in d.batch.samples}
+    lost = {s.content_hash for d in begun().there.plans[MISSED].draws for s in d.batch.samples}
     exact, tried = world.scorer.loss, list[int]()
 
     def loss(artifact: ModelArtifact, sample: Sample) -> float:

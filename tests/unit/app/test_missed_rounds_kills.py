@@ -16,14 +16,13 @@ from sn37.domain.events import RoundScoredLater
 from sn37.domain.ids import Block
 from sn37.domain.submission.models import ModelArtifact
 from sn37.testing.fakes import FakeStateStore
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import World
-from tests.unit.app.missed_world import (
+from tests.support.auditing import audit
+from tests.support.fake_world import World
+from tests.support.missed_world import (
     BACK_AT,
-    BEGUN,
     MISSED,
     NUM_ROWS,
-    SUBNET,
+    begun,
     calm,
     missed,
     published,
@@ -31,7 +30,7 @@ from tests.unit.app.missed_world import (
     scores,
     without_time,
 )
-from tests.unit.app.published_rounds import (
+from tests.support.published_rounds import (
     NEW,
     crowns,
 )
@@ -46,8 +45,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_live_round_comes_first_and_nothing_is_scored_twice(folder: Path) -> None:
-    world = SUBNET.validator(
-        NEW, memory=BEGUN.away, begin_with=(folder,), at=BACK_AT, num_rows=NUM_ROWS
+    world = begun().subnet.validator(
+        NEW, memory=begun().away, begin_with=(folder,), at=BACK_AT, num_rows=NUM_ROWS
     )
     world.stuck_until, world.scorer.gate = 2_560, asyncio.Semaphore(5)
     state = world.run(rounds=5, until=6_000)
@@ -59,7 +58,7 @@ def test_a_live_round_comes_first_and_nothing_is_scored_twice(folder: Path) -> N
     late = [
         job
         for job in world.scorer.jobs
-        if job.batches[0].samples == BEGUN.there.plans[MISSED].draws[0].batch.samples
+        if job.batches[0].samples == begun().there.plans[MISSED].draws[0].batch.samples
     ]
     live = next(n for n, job in enumerate(world.scorer.jobs) if job not in late)
     before = [job.skip_blocks for job in world.scorer.jobs[:live]]
@@ -67,7 +66,7 @@ def test_a_live_round_comes_first_and_nothing_is_scored_twice(folder: Path) -> N
     assert {job.skip_blocks for job in late} == {0, 5}
     scored = [block for _, block in world.scorer.scored]
     num_of_round = sum(len(b) for b in world.store.memory.journal.values()) - sum(
-        len(b) for b in BEGUN.away.journal.values()
+        len(b) for b in begun().away.journal.values()
     )
     assert len(scored) == num_of_round
 
@@ -75,8 +74,8 @@ def test_a_live_round_comes_first_and_nothing_is_scored_twice(folder: Path) -> N
 def test_while_a_round_is_open_nothing_is_recorded_that_its_verdict_could_rest_on(
     folder: Path,
 ) -> None:
-    world = SUBNET.validator(
-        NEW, memory=BEGUN.away, begin_with=(folder,), at=BACK_AT, num_rows=NUM_ROWS
+    world = begun().subnet.validator(
+        NEW, memory=begun().away, begin_with=(folder,), at=BACK_AT, num_rows=NUM_ROWS
     )
     # All blocks of the missed round but one, and then the next round.
     world.stuck_until, world.scorer.gate = 2_560, asyncio.Semaphore(39)

@@ -20,7 +20,7 @@ from sn37.domain.submission.eligibility import MAX_CHAMPION_TIMEOUTS, MAX_STALLS
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
 from sn37.testing.builders import a_commitment, a_schedule, a_stage
-from tests.unit.app.fake_world import ONE, World, last, one_competition, rows, rows_by_name
+from tests.support.fake_world import ONE, World, last, one_competition, rows, rows_by_name
 
 TIMEOUT = (Verdict.FAILED, Reason.TIMEOUT)
 STALLED = (Verdict.FAILED, Reason.STALLED)
@@ -170,6 +170,55 @@ def test_a_restart_keeps_the_time_that_was_spent() -> None:
 
 class _Killed(Exception):
     """Stands for a crash: nothing handles it."""
+
+
+TWO = CompetitionId(2)
+SLOWER_THAN_ALL_TIME_S = 2_400.0  # of one entry; newcomers of a sync block share 2,160
+
+
+def two_competitions() -> World:
+    """In the first two newcomers that use up all time of a sync block; four in the second."""
+    (first,) = one_competition(num_samples=32).stages[0].competitions  # two blocks
+    half = replace(first, reward_share=0.5)
+    world = World(schedule=a_schedule(a_stage(half, replace(half, id=TWO))))
+    world.scorer.clock = world.clock
+    for number in range(6):
+        name = f"new-{number}"
+        competition = 1 if number < 2 else 2
+        made = world.miner(
+            name, 1.0, commitment=a_commitment(name, 100 + number, competition=competition)
+        )
+        seconds = SLOWER_THAN_ALL_TIME_S if number < 2 else 600.0
+        world.scorer.seconds[made.model.repo] = seconds / 2
+    return world
+
+
+def scored_in(state: ValidatorState, competition: CompetitionId) -> list[str]:
+    (result,) = state.rounds[competition]
+    return [e.key.hotkey for e in result.entries if e.verdict is Verdict.SCORED]
+
+
+def test_newcomers_of_one_competition_leave_those_of_another_their_part_of_the_time() -> None:
+    """Half of 2,160 s begins two entries of 600 s; the others come first in the next round."""
+    world = two_competitions()
+    state = world.run(rounds=1)
+    assert (scored_in(state, ONE), scored_in(state, TWO)) == (["new-0"], ["new-2", "new-3"])
+    assert [k.hotkey for k in state.rounds[TWO][0].postponed] == ["new-4", "new-5"]
+    assert sum(state.newcomers_s.values()) <= (
+        newcomers_s(world.schedule.timing) + SLOWER_THAN_ALL_TIME_S + 600
+    )
+
+
+def test_a_restart_changes_nothing_about_the_time_of_another_competition() -> None:
+    undisturbed, killed = two_competitions(), two_competitions()
+    whole = undisturbed.run(rounds=1)
+    killed.scorer.fail_after, killed.scorer.faults["new-3/model"] = 1, _Killed()
+    with pytest.raises(ExceptionGroup):
+        killed.run(rounds=1)
+    killed.scorer.faults.clear()
+    resumed = killed.run(rounds=1)
+    assert resumed.rounds == whole.rounds
+    assert resumed.newcomers_s == whole.newcomers_s
 
 
 def test_an_entry_that_was_begun_is_seen_through() -> None:

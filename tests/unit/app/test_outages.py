@@ -41,8 +41,8 @@ from sn37.testing.fakes import (
     FakeModelStore,
     RecordingSink,
 )
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import ONE, World, rows
+from tests.support.auditing import audit
+from tests.support.fake_world import ONE, World, rows
 
 HOUR_S = 3600
 ROW_EVERY_S = 10

@@ -19,10 +19,11 @@ from sn37.app.samples.sources import Sources
 from sn37.app.supervision.deadlines import BUSY_S, Step
 from sn37.domain.events import Degraded, Recovered
 from sn37.domain.round.state import ValidatorState
+from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.deadlines import WALL_FACTOR
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing.fakes import FakeChain, FakeModelStore, FakeScorer, FakeStateStore
-from tests.unit.app.fake_world import ONE, World
+from tests.support.fake_world import ONE, World, one_competition
 
 
 def a_world(disk: SqliteStateStore | None = None) -> World:
@@ -54,8 +55,7 @@ class Place:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.owner, self.call, wait)
             running = asyncio.create_task(world.live(rounds=1, until=4_000))
-            async with asyncio.timeout(60):
-                await arrived.wait()
+            await arrived.wait()
             for _ in range(100):  # the other actors run on for as far as they can
                 await asyncio.sleep(0)
             yield running
@@ -63,7 +63,7 @@ class Place:
             await asyncio.wait([running])
 
 
-LIMITS = a_world().schedule.stages[0].competitions[0]
+LIMITS: Competition = one_competition().stages[0].competitions[0]
 FETCH_S = BUSY_S + LIMITS.constraints.max_bytes / SLOWEST_BYTES_PER_S
 
 FOLLOWING = Place(owner=FakeChain, call="commitments", actor="chain", doing="reading block 900")
@@ -167,8 +167,7 @@ async def test_a_stop_in_any_phase_ends_it_and_the_same_command_goes_on(
     world = a_world()
     async with place.reached(world) as running:
         world.stop.set()
-        async with asyncio.timeout(60):
-            await running
+        await running
     assert world.steps.running() == ()
     assert await outcome(world) == undisturbed
     assert len(world.scorer.scored) == len(set(world.scorer.scored))

@@ -64,9 +64,24 @@ def test_what_is_no_receipt_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
             "follows schedule 0000000000000000, but preset simnet is",
         ),
         (
+            {"schedule_fingerprint": Digest("0" * 64)},
+            ("--network", "simnet"),
+            "give the receipt's schedule with --schedule FILE, it came with sn37",
+        ),
+        (
             {},
             ("--network", "finney"),
-            "give the receipt's schedule with --schedule FILE, it came with sn37",
+            "that is preset simnet: give --network simnet",
+        ),
+        (
+            {},
+            ("--network", "simnet", "--schedule", "finney"),
+            "that is preset simnet: leave out --schedule\n",
+        ),
+        (
+            {},
+            ("--network", "finney", "--schedule", "finney"),
+            "that is preset simnet: leave out --schedule and give --network simnet\n",
         ),
         ({"round": a_round_key(9, 1800)}, ("--network", "simnet"), "has no competition 9 at"),
         (
@@ -119,8 +134,8 @@ def test_samples_are_read_from_what_data_sample_prints(tmp_path: Path) -> None:
     [
         ("", "no rows of samples"),
         ("{}", "no rows of samples"),
-        ("3", "row : Input should be a valid array"),
-        ('[{"row_id": "a"}]', "row 0.prompt: Field required"),
+        ("3", "expected a list"),
+        ('[{"row_id": "a"}]', "row 0.prompt: missing"),
         ('[{"row_id": "a", "prompt": "", "reference": "b", "choices": ["b"]}]', "fewer than two"),
     ],
 )

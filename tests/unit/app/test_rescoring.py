@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -26,35 +28,43 @@ from sn37.ports.errors import ModelRejected
 from sn37.testing.builders import an_entry_key
 from sn37.testing.fakes import FakeScorer
 from sn37.testing.fakes.chain import fake_signature
-from tests.unit.app.fake_world import ONE, World, one_competition
+from tests.support.fake_world import ONE, World, one_competition
 
 TEXT = TaskName("text")
 RULES: Competition = one_competition().stages[0].competitions[0]
 
 
-def played() -> tuple[World, dict[str, tuple[SignedReceipt, Receipt]]]:
-    """A round whose second model was stopped early, and its receipts by hotkey."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A round whose second model was stopped early."""
+
+    world: World
+    signed: SignedReceipt  # of the good one
+    good: Receipt
+    poor: Receipt
+
+
+@cache
+def played() -> Played:
+    """Played once in a process; not for changing."""
     world = World()
     world.miner("good", 1.0, block=100)
     world.miner("poor", 2.0, block=110)
     world.run(rounds=1)
     (signed,) = world.store.memory.receipts.values()
     read = [(s, read_receipt(publish(s))[0]) for s in signed]
-    return world, {r.commitment.hotkey: (s, r) for s, r in read}
+    receipts = {r.commitment.hotkey: (s, r) for s, r in read}
+    own, good = receipts[Hotkey("good")]
+    return Played(world=world, signed=own, good=good, poor=receipts[Hotkey("poor")][1])
 
 
-WORLD, RECEIPTS = played()
-SIGNED, GOOD = RECEIPTS["good"]
-_, POOR = RECEIPTS["poor"]
-
-
-def changed(fields: dict[str, JsonValue]) -> bytes:
-    return canonical_json({**json.loads(SIGNED.document), **fields})
+def changed(fields: dict[str, JsonValue]) -> Callable[[SignedReceipt], bytes]:
+    return lambda signed: canonical_json({**json.loads(signed.document), **fields})
 
 
 def artifact_of(receipt: Receipt) -> ModelArtifact:
     key = an_entry_key(receipt.commitment.hotkey, receipt.commitment.block)
-    artifact = WORLD.store.memory.submissions[key].artifact
+    artifact = played().world.store.memory.submissions[key].artifact
     assert artifact is not None
     return artifact
 
@@ -70,13 +80,13 @@ def again(
     """The receipt scored by a device whose losses are ``factor`` times as large."""
 
     def loss(model: ModelArtifact, sample: Sample) -> float:
-        return factor * WORLD.scorer.loss(model, sample)
+        return factor * played().world.scorer.loss(model, sample)
 
     return asyncio.run(
         rescore(
             receipt,
             rules=rules,
-            batches=batches_of(receipt, rules, {TEXT: WORLD.dataset.rows}),
+            batches=batches_of(receipt, rules, {TEXT: played().world.dataset.rows}),
             artifact=artifact or artifact_of(receipt),
             tokenizer=None,
             scorer=FakeScorer(loss=loss, failures=[fault] if fault else []),
@@ -92,25 +102,25 @@ def with_loss(receipt: Receipt, position: int, value: float) -> Receipt:
 
 
 def test_what_was_scored_here_is_equal_to_the_last_bit() -> None:
-    found = again(GOOD)
+    found = again(played().good)
     assert found.agreement is Agreement.EQUAL
     assert (found.first, found.first_beyond, found.other_surroundings) == (None, None, {})
     assert len(found.pairs) == 320
 
 
 def test_of_a_model_that_was_stopped_early_only_the_first_part_is_scored() -> None:
-    found = again(POOR)
+    found = again(played().poor)
     assert found.agreement is Agreement.EQUAL
-    assert len(found.pairs) == len(POOR.losses[TEXT]) < 320
+    assert len(found.pairs) == len(played().poor.losses[TEXT]) < 320
 
 
 @given(st.integers(0, 319))
 def test_the_first_sample_with_a_changed_digit_is_named(position: int) -> None:
-    true = GOOD.losses[TEXT][position]
-    found = again(with_loss(GOOD, position, math.nextafter(true, 9)))
+    true = played().good.losses[TEXT][position]
+    found = again(with_loss(played().good, position, math.nextafter(true, 9)))
     assert found.first is not None
     assert (found.first.position, found.first.rescored) == (position, true)
-    assert found.first.row_id == GOOD.manifest[TEXT][position][0]
+    assert found.first.row_id == played().good.manifest[TEXT][position][0]
     assert found.agreement is Agreement.WITHIN
     assert found.tasks[0].num_equal == 319
 
@@ -127,17 +137,17 @@ def test_the_first_sample_with_a_changed_digit_is_named(position: int) -> None:
     ],
 )
 def test_means_may_differ_as_devices_do(factor: float, expected: Agreement) -> None:
-    found = again(GOOD, factor=factor)
+    found = again(played().good, factor=factor)
     assert found.agreement is expected
     assert found.first is not None
     assert found.first.position == 0
 
 
 def test_a_single_sample_may_differ_by_more_but_not_by_any_amount() -> None:
-    mean = again(GOOD).tasks[0].recorded
-    true = GOOD.losses[TEXT][7]
-    near = with_loss(GOOD, 7, true + 0.99 * SAMPLE_TOLERANCE * mean)
-    far = with_loss(GOOD, 7, true + 1.01 * SAMPLE_TOLERANCE * mean)
+    mean = again(played().good).tasks[0].recorded
+    true = played().good.losses[TEXT][7]
+    near = with_loss(played().good, 7, true + 0.99 * SAMPLE_TOLERANCE * mean)
+    far = with_loss(played().good, 7, true + 1.01 * SAMPLE_TOLERANCE * mean)
     assert again(near).agreement is Agreement.WITHIN
     beyond = again(far)
     assert beyond.agreement is Agreement.BEYOND
@@ -147,13 +157,15 @@ def test_a_single_sample_may_differ_by_more_but_not_by_any_amount() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_agrees_with_nothing_else(value: float) -> None:
-    found = again(with_loss(GOOD, 3, value))
+    found = again(with_loss(played().good, 3, value))
     assert found.agreement is Agreement.BEYOND
     assert found.first_beyond is not None
 
 
 def test_what_the_numbers_depend_on_is_named_where_it_was_another() -> None:
-    elsewhere = replace(GOOD, environment={"device": "other", "torch": "1", "sandbox": "none"})
+    elsewhere = replace(
+        played().good, environment={"device": "other", "torch": "1", "sandbox": "none"}
+    )
     found = again(elsewhere)
     assert found.other_surroundings == {
         "device": ("other", "fake"),
@@ -162,27 +174,27 @@ def test_what_the_numbers_depend_on_is_named_where_it_was_another() -> None:
 
 
 def test_other_weights_are_refused() -> None:
-    other = replace(artifact_of(GOOD), tensor_digest=Digest("other"))
+    other = replace(artifact_of(played().good), tensor_digest=Digest("other"))
     with pytest.raises(CannotRescore, match="the model has weights other, but the receipt is for"):
-        again(GOOD, artifact=other)
+        again(played().good, artifact=other)
 
 
 def test_a_model_that_cannot_be_scored_now_is_said_to_be() -> None:
     fault = ModelRejected("no such layer", reason=Reason.UNLOADABLE)
     with pytest.raises(ModelRejected, match="no such layer"):
-        again(GOOD, fault=fault)
+        again(played().good, fault=fault)
 
 
 def test_missing_and_edited_rows_are_named() -> None:
-    ids = [row for row, _ in GOOD.manifest[TEXT]]
-    kept = [s for s in WORLD.dataset.rows if s.provenance.row_id != ids[0]]
+    ids = [row for row, _ in played().good.manifest[TEXT]]
+    kept = [s for s in played().world.dataset.rows if s.provenance.row_id != ids[0]]
     edited = [replace(s, reference="another") if s.provenance.row_id == ids[5] else s for s in kept]
     with pytest.raises(MissingSamples) as caught:
-        batches_of(GOOD, RULES, {TEXT: edited})
+        batches_of(played().good, RULES, {TEXT: edited})
     assert set(caught.value.rows) == {ids[0], ids[5]}
     assert f"2 of the 320 rows are missing or have changed since: {ids[0]}" in str(caught.value)
     with pytest.raises(MissingSamples, match=r"320 of the 320 rows .*, \.\.\.$"):
-        batches_of(GOOD, RULES, {})
+        batches_of(played().good, RULES, {})
 
 
 @pytest.mark.parametrize(
@@ -199,50 +211,50 @@ def test_missing_and_edited_rows_are_named() -> None:
 )
 def test_a_receipt_that_contradicts_itself_is_refused(change: dict[str, object], told: str) -> None:
     with pytest.raises(CannotRescore, match=told):
-        blocks_of(replace(GOOD, **change), RULES)  # type: ignore[arg-type]
+        blocks_of(replace(played().good, **change), RULES)  # type: ignore[arg-type]
 
 
 def test_a_published_receipt_is_read_as_it_was_signed() -> None:
-    receipt, signed = read_receipt(publish(SIGNED))
-    assert signed == SIGNED
+    receipt, signed = read_receipt(publish(played().signed))
+    assert signed == played().signed
     assert is_signed(signed, lambda h, m, s: fake_signature(h, m) == s)
     assert not is_signed(replace(signed, hotkey=Hotkey("x")), lambda h, m, s: h != "x")
     assert receipt.digest == canonical_digest(receipt.document())
     assert receipt.round.competition == ONE
-    assert read_receipt(SIGNED.document) == (receipt, None)
+    assert read_receipt(played().signed.document) == (receipt, None)
 
 
 def test_a_receipt_of_before_signers_were_said_is_still_read() -> None:
-    said = json.loads(SIGNED.document)
+    said = json.loads(played().signed.document)
     assert len(said.pop("controls")) == 20
     assert said.pop("opinion")["view"] == "agrees"
     newer, _ = read_receipt(canonical_json({**said, "version": 2}))
-    assert newer == replace(GOOD, controls=None, opinion=None)
+    assert newer == replace(played().good, controls=None, opinion=None)
     assert newer.document() == {**said, "version": 2}
     assert said.pop("signers") == {"hotkeys": [], "samples": {"text": [None] * 320}}
     old, _ = read_receipt(canonical_json({**said, "version": 1}))
-    assert old == replace(GOOD, controls=None, opinion=None, signers=None)
+    assert old == replace(played().good, controls=None, opinion=None, signers=None)
     assert old.document() == {**said, "version": 1}
 
 
 def test_controls_are_scored_again_and_compared() -> None:
-    found = again(GOOD)
+    found = again(played().good)
     assert (len(found.controls), found.agreement) == (20, Agreement.EQUAL)
-    (first, *others) = GOOD.controls or ()
+    (first, *others) = played().good.controls or ()
     for bits, agreement in ((1.001, Agreement.WITHIN), (0.9, Agreement.BEYOND)):
         told = replace(first, measured_bits=first.measured_bits * bits)
-        assert again(replace(GOOD, controls=(told, *others))).agreement is agreement
+        assert again(replace(played().good, controls=(told, *others))).agreement is agreement
     other = replace(first, entropy_bits=first.entropy_bits - 1)
-    assert again(replace(GOOD, controls=(other, *others))).agreement is Agreement.BEYOND
+    assert again(replace(played().good, controls=(other, *others))).agreement is Agreement.BEYOND
     with pytest.raises(CannotRescore, match="19 controls"):
-        again(replace(GOOD, controls=tuple(others)))
-    assert again(replace(GOOD, controls=None)).controls == ()
+        again(replace(played().good, controls=tuple(others)))
+    assert again(replace(played().good, controls=None)).controls == ()
 
 
 def test_losses_that_json_cannot_say_are_read_back() -> None:
-    receipt = with_loss(with_loss(GOOD, 0, math.inf), 1, math.nan)
+    receipt = with_loss(with_loss(played().good, 0, math.inf), 1, math.nan)
     document = receipt.document()
-    read, _ = read_receipt(publish(replace(SIGNED, document=canonical_json(document))))
+    read, _ = read_receipt(publish(replace(played().signed, document=canonical_json(document))))
     assert read.losses[TEXT][0] == math.inf
     assert math.isnan(read.losses[TEXT][1])
 
@@ -250,16 +262,22 @@ def test_losses_that_json_cannot_say_are_read_back() -> None:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "not JSON"),
-        (b"\xff", "not JSON"),
-        (b"[" * 100_000, "not JSON"),
-        (b"[]", "not a receipt"),
-        (b"{}", "not a receipt: version: Field required"),
-        (b'{"document": {}}', "not a receipt: document.version: Field required"),
-        (SIGNED.document[:-1] + b',"more":1}', "not a receipt: more: Extra inputs"),
-        (SIGNED.document.replace(b'"version":3', b'"version":4'), "not a receipt: version: Input"),
-        (SIGNED.document.replace(b'"version":3', b'"version":1'), "version does not match"),
-        (SIGNED.document.replace(b'"version":3', b'"version":2'), "version does not match its con"),
+        (lambda _: b"", "not JSON"),
+        (lambda _: b"\xff", "not JSON"),
+        (lambda _: b"[" * 100_000, "not JSON"),
+        (lambda _: b"[]", "not a receipt"),
+        (lambda _: b"{}", "not a receipt: version: missing"),
+        (lambda _: b'{"document": {}}', "not a receipt: document.version: missing"),
+        (lambda s: s.document[:-1] + b',"more":1}', "not a receipt: more: unknown key"),
+        (
+            lambda s: s.document.replace(b'"version":3', b'"version":4'),
+            "not a receipt: version: expected",
+        ),
+        (lambda s: s.document.replace(b'"version":3', b'"version":1'), "version does not match"),
+        (
+            lambda s: s.document.replace(b'"version":3', b'"version":2'),
+            "version does not match its con",
+        ),
         (changed({"signers": None}), "version does not match"),
         (changed({"controls": [["letters", 1.0, -1.0]]}), "not a receipt: controls"),
         (changed({"controls": [["digits", 1.0, 1.0]]}), "not a receipt: controls"),
@@ -268,17 +286,20 @@ def test_losses_that_json_cannot_say_are_read_back() -> None:
         (changed({"signers": {"hotkeys": [], "samples": {}}}), "signers of the tasks none"),
         (changed({"signers": {"hotkeys": ["x", "x"], "samples": {"text": [0]}}}), "repeated"),
         (changed({"signers": {"hotkeys": ["x"], "samples": {"text": [True]}}}), "signers.samples"),
-        (SIGNED.document.replace(b'"repo":"', b'"repo":"-'), "its commitment: namespace"),
-        (publish(SIGNED).replace(b'"signature":"', b'"signature":"zz'), "not a receipt: signature"),
-        (publish(SIGNED)[:-1] + b',"a":NaN}', "not a receipt: a: Extra inputs"),
+        (lambda s: s.document.replace(b'"repo":"', b'"repo":"-'), "its commitment: namespace"),
         (
-            publish(SIGNED).replace(b'"text":[1', b'"text":[NaN,1'),
+            lambda s: publish(s).replace(b'"signature":"', b'"signature":"zz'),
+            "not a receipt: signature",
+        ),
+        (lambda s: publish(s)[:-1] + b',"a":NaN}', "not a receipt: a: unknown key"),
+        (
+            lambda s: publish(s).replace(b'"text":[1', b'"text":[NaN,1'),
             "not a receipt: document: Out of",
         ),
     ],
 )
-def test_what_is_no_receipt_is_one_line(data: bytes, told: str) -> None:
+def test_what_is_no_receipt_is_one_line(data: Callable[[SignedReceipt], bytes], told: str) -> None:
     with pytest.raises(UnreadableReceipt) as caught:
-        read_receipt(data)
+        read_receipt(data(played().signed))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)

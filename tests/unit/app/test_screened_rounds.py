@@ -42,8 +42,8 @@ from sn37.testing.builders import (
 )
 from sn37.testing.fakes import FakeChain, FakeLiveDataset, FakeSigner, FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import World, is_signed_by_fake, last
-from tests.unit.app.published_rounds import Json, export, sign_all_again
+from tests.support.fake_world import World, is_signed_by_fake, last
+from tests.support.published_rounds import Json, export, sign_all_again
 
 SN18 = 18
 SIGNERS = tuple(f"v{n}" for n in range(8))

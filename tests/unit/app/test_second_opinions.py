@@ -16,7 +16,7 @@ from sn37.domain.scoring.opinion import View
 from sn37.domain.submission.models import ModelArtifact
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable
-from tests.unit.app.fake_world import ONE, World, last, rows, rows_by_name
+from tests.support.fake_world import ONE, World, last, rows, rows_by_name
 
 Loss = Callable[[ModelArtifact, Sample], float]
 
@@ -167,7 +167,7 @@ def test_on_a_new_machine_the_champion_is_checked_once_more(
     world = World()
     world.miner("champion", 1.0)
     world.run(rounds=2)
-    monkeypatch.setattr("tests.unit.app.fake_world.DEVICE", "another")
+    monkeypatch.setattr("tests.support.fake_world.DEVICE", "another")
     state = world.run(rounds=4)
     assert asked(world) == ["champion"] * 2
     assert winners(state) == ["champion"] * 4
@@ -179,7 +179,7 @@ def test_a_champion_that_a_new_machine_cannot_check_keeps_its_crown_and_is_asked
     world = World()
     world.miner("champion", 1.0)
     world.run(rounds=1)
-    monkeypatch.setattr("tests.unit.app.fake_world.DEVICE", "another")
+    monkeypatch.setattr("tests.support.fake_world.DEVICE", "another")
     world.scorer.second_failures = [ScorerUnavailable(f"lost {n}") for n in range(3)]
     state = world.run(rounds=3)
     assert winners(state) == ["champion"] * 3
@@ -194,7 +194,7 @@ def test_t50_a_champion_that_a_new_machine_contradicts_loses_its_crown(
     world.miner("champion", 0.9, block=100)
     world.miner("runner-up", 0.8911, block=110)  # short of the margin by a hair
     world.run(rounds=1)
-    monkeypatch.setattr("tests.unit.app.fake_world.DEVICE", "another")
+    monkeypatch.setattr("tests.support.fake_world.DEVICE", "another")
     ours = world.scorer.loss
     world.scorer.second = lambda artifact, sample: (
         ours(artifact, sample) * (2 if artifact.ref.repo == "champion/model" else 1)
@@ -212,7 +212,7 @@ def test_t59_a_champion_for_which_the_second_implementation_is_too_slow_or_large
     world = World()
     world.miner("champion", 1.0)
     world.run(rounds=1)
-    monkeypatch.setattr("tests.unit.app.fake_world.DEVICE", "another")
+    monkeypatch.setattr("tests.support.fake_world.DEVICE", "another")
     world.scorer.second_failures = [ModelRejected("loading computed for 50 s", reason=reason)]
     state = world.run(rounds=3)
     assert winners(state) == ["champion"] * 3

@@ -27,7 +27,7 @@ from sn37.testing.builders import (
     time_of,
 )
 from sn37.testing.fakes import FakeChain, FakeLiveDataset
-from tests.unit.app.fake_world import World
+from tests.support.fake_world import World
 
 SIGNERS = tuple(f"v{n}" for n in range(8))
 SN18 = 18

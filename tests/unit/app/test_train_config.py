@@ -99,14 +99,16 @@ def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
         ),
         (
             HEAD + '[training]\nsteps = "many"\n',
-            "line 5: training.steps: input should be a valid integer, not 'many'",
+            "line 5: training.steps: expected a whole number, not 'many'",
         ),
         (
             HEAD + '[training]\nprecision = "int4"\n',
-            "line 5: training.precision: input should be 'float32', 'mixed' or 'bfloat16', "
-            "not 'int4'",
+            "line 5: training.precision: expected 'float32', 'mixed' or 'bfloat16', not 'int4'",
         ),
-        (HEAD + "[training.lora]\nrank = 0\n", "line 5: training.lora.rank: input should be"),
+        (
+            HEAD + "[training.lora]\nrank = 0\n",
+            "line 5: training.lora.rank: expected at least 1, not 0",
+        ),
         (
             HEAD + '[[data.sources]]\nname = "a"\nblock = 5\ntrusted = ["x"]\n',
             "line 4: data.sources.0: block sets window and signers",

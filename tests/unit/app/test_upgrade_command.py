@@ -11,8 +11,6 @@ from sn37.adapters.releases.folder import InstallFolder
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 
-KEY = "0" * 64
-
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
@@ -33,9 +31,8 @@ def call(*words: str | Path) -> int:
         (("switch", "0.2.0", "--settle", "20"), 2, "--settle 20 min is longer than --deadline 15"),
         (("switch", "0.2.0", "--health", "127.0.0.1:9"), 1, "release 0.2.0 is not staged here"),
         (("return", "--health", "127.0.0.1:9"), 1, "no release to return to"),
-        (("check", "missing.release"), 1, "missing.release: No such file"),
-        (("check", "x", "--release-key", "ABC"), 2, "--release-key: expected ed25519 public keys"),
-        (("sign", "a.whl", "b.txt", "--key", "k"), 1, "a.whl: expected a wheel of sn37"),
+        (("check", "a.release"), 1, "no root to check releases with; set release_root"),
+        (("check", "a.release", "--release-root", "root.json"), 1, "root.json: No such file"),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -48,7 +45,7 @@ def test_a_mistake_is_one_line(
     mocker: MockerFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=True)  # of cryptography
+    mocker.patch("sn37.app.wiring.release.find_spec", return_value=True)  # of tuf
     monkeypatch.setenv("SN37_INSTALL_DIR", str(installed))
     monkeypatch.setenv("SN37_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -61,23 +58,24 @@ def test_a_mistake_is_one_line(
 def test_where_signatures_cannot_be_checked_nothing_is_taken(
     installed: Path, capsys: pytest.CaptureFixture[str], mocker: MockerFixture
 ) -> None:
-    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=None)
-    assert call("check", "a.release", "--install-dir", installed, "--release-key", KEY) == 1
+    mocker.patch("sn37.app.wiring.release.find_spec", return_value=None)
+    assert call("check", "a.release", "--install-dir", installed) == 1
     assert "pip install 'sn37[chain]'" in capsys.readouterr().err
 
 
-def test_settings_that_others_may_write_pin_no_key(
+def test_settings_and_keys_that_others_may_write_are_not_used(
     installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], mocker: MockerFixture
 ) -> None:
-    mocker.patch("sn37.app.wiring.upgrade.find_spec", return_value=True)
+    mocker.patch("sn37.app.wiring.release.find_spec", return_value=True)
     config = tmp_path / "validator.toml"
-    config.write_text(f'release_key = ["{KEY}"]\ninstall_dir = "{installed}"\n')
-    config.chmod(0o664)
-    assert call("check", "a.release", "--config", config) == 1
-    assert "others may write to it" in capsys.readouterr().err
-    config.chmod(0o644)
-    assert call("check", "a.release", "--config", config) == 1
-    assert "No such file" in capsys.readouterr().err
+    root = tmp_path / "root.json"
+    root.touch()
+    config.write_text(f'release_root = "{root}"\ninstall_dir = "{installed}"\n')
+    for open_to_others, other in ((config, root), (root, config)):
+        open_to_others.chmod(0o664)
+        other.chmod(0o644)
+        assert call("check", "a.release", "--config", config) == 1
+        assert f"{open_to_others}: others may write to it" in capsys.readouterr().err
 
 
 def test_where_nothing_is_installed_it_says_where_to_read_how(

@@ -84,7 +84,7 @@ class Shop:
         return Stager(
             installation=self.installation,
             installer=self,
-            unseal=read_release,
+            vouched=read_release,
             schema_of=lambda _: self.schema,
             state_file=self.root / "state.sqlite",
             schedule="finney",

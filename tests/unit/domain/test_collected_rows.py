@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from hypothesis import assume, given, settings
@@ -175,13 +176,15 @@ def prose(num_words: int, seed: int) -> str:
     return " ".join(f"{word}{n}" for n, word in enumerate(words))
 
 
-ORDINARY = tuple(row(f"r{n:03}", reference=prose(100 + n, n)) for n in range(100))
+@cache
+def ordinary() -> tuple[Sample, ...]:
+    return tuple(row(f"r{n:03}", reference=prose(100 + n, n)) for n in range(100))
 
 
 def test_t17_an_endless_and_a_circular_row_are_outliers_and_ordinary_ones_are_not() -> None:
     endless = row("endless", reference=prose(20_000, 1))
     circular = row("circular", reference="I am stuck. " * 70)
-    found = outliers((*ORDINARY, endless, circular), max_deviations=8.0)
+    found = outliers((*ordinary(), endless, circular), max_deviations=8.0)
     assert found == {"endless": "outlier by length", "circular": "outlier by repetition"}
 
 
@@ -192,33 +195,38 @@ def signed(signer: str, num_rows: int, *, words: int = 100, seed: int = 0) -> li
     ]
 
 
-HONEST = [s for v in range(3) for s in signed(f"h{v}", 30, words=80 + 20 * v, seed=v)]
+@cache
+def honest() -> tuple[Sample, ...]:
+    """Ninety rows of three signers."""
+    return tuple(s for v in range(3) for s in signed(f"h{v}", 30, words=80 + 20 * v, seed=v))
 
 
 def test_t52_a_flood_of_short_rows_does_not_make_outliers_of_the_others() -> None:
     flood = [row(f"f{n}", signer="flood", prompt="", reference="Yes.") for n in range(2000)]
     long = row("long", signer="h0", reference=prose(350, 9))
-    assert outliers((*HONEST, long, *flood), max_deviations=4.0) == {}
+    assert outliers((*honest(), long, *flood), max_deviations=4.0) == {}
     # As one signer's rows, and by their own median, they would be.
-    mine = [a_sample(s.provenance.row_id, reference=s.reference) for s in (*HONEST, long, *flood)]
+    mine = [a_sample(s.provenance.row_id, reference=s.reference) for s in (*honest(), long, *flood)]
     assert len(outliers(mine, max_deviations=4.0)) > 80
 
 
 def test_t17_a_signers_odd_rows_are_no_excuse_for_themselves() -> None:
     odd = [row(f"o{n}", signer="odd", reference="I am stuck. " * 300) for n in range(500)]
-    found = outliers((*HONEST, *odd), max_deviations=8.0)
+    found = outliers((*honest(), *odd), max_deviations=8.0)
     assert set(found) == {f"o{n}" for n in range(500)}
     half = [
         replace(s, provenance=replace(s.provenance, signer=Hotkey("v" + s.provenance.row_id[-1])))
         for s in odd
     ]
     two = [s for s in half if s.provenance.signer in ("v1", "v2")]
-    assert set(outliers((*HONEST, *two), max_deviations=8.0)) == {s.provenance.row_id for s in two}
+    assert set(outliers((*honest(), *two), max_deviations=8.0)) == {
+        s.provenance.row_id for s in two
+    }
 
 
 def test_rows_of_two_signers_are_held_against_all_rows() -> None:
     endless = row("endless", signer="h1", reference=prose(20_000, 1))
-    some = [s for s in HONEST if s.provenance.signer != "h2"]
+    some = [s for s in honest() if s.provenance.signer != "h2"]
     assert outliers((*some, endless), max_deviations=8.0) == {"endless": "outlier by length"}
 
 
@@ -258,7 +266,7 @@ def test_t52_a_flood_takes_no_room_from_a_signer_that_keeps_to_its_part(
 
 def test_short_rows_are_no_outliers() -> None:
     letters = tuple(row(f"x{n}", prompt="", reference="A") for n in range(5))
-    assert outliers((*ORDINARY, *letters), max_deviations=4.0) == {}
+    assert outliers((*ordinary(), *letters), max_deviations=4.0) == {}
 
 
 def test_an_empty_pool_has_no_outliers() -> None:
@@ -271,5 +279,5 @@ def test_t17_one_row_more_or_fewer_changes_no_verdict_on_clear_cases(
     missing: int, max_deviations: float
 ) -> None:
     endless = row("endless", reference=prose(20_000, 1))
-    part = (*ORDINARY[:missing], *ORDINARY[missing + 1 :], endless)
+    part = (*ordinary()[:missing], *ordinary()[missing + 1 :], endless)
     assert outliers(part, max_deviations=max_deviations) == {"endless": "outlier by length"}

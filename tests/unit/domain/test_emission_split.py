@@ -44,6 +44,40 @@ def test_a_competition_without_standings_is_burned_when_the_schedule_says_so() -
     assert split_emission({ONE: 1.0}, {}, burn=BURN).shares == {BURN: 1.0}
 
 
+def test_what_a_competition_does_not_pay_goes_where_the_share_without_standings_goes() -> None:
+    shares, held = {ONE: 0.7, TWO: 0.3}, {ONE: {ALICE: 1.0}, TWO: {BOB: 1.0}}
+    weights = split_emission(shares, held, paid={ONE: 0.5}, burn=BURN).shares
+    assert weights == pytest.approx({ALICE: 0.35, BOB: 0.3, BURN: 0.35})
+    weights = split_emission(shares, held, paid={ONE: 0.5}).shares
+    assert weights == pytest.approx({ALICE: 0.35 / 0.65, BOB: 0.3 / 0.65})
+    alone = split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0}}, paid={ONE: 0.5}).shares
+    assert alone == {ALICE: 1.0}  # nobody else can be paid
+    with pytest.raises(ValueError, match="no competition with a share has standings"):
+        split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0}}, paid={ONE: 0.0})
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -0.1, 1.1])
+def test_a_competition_cannot_pay_more_than_its_share(bad: float) -> None:
+    with pytest.raises(ValueError, match="pays 0 to 1 of its share"):
+        split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0}}, paid={ONE: bad})
+
+
+@given(SHARES, STANDINGS, st.dictionaries(st.integers(1, 5).map(CompetitionId), st.floats(0.01, 1)))
+@settings(max_examples=40)
+def test_no_hotkey_but_the_burned_gets_more_when_less_is_paid(
+    shares: dict[CompetitionId, float],
+    standings: dict[CompetitionId, dict[Hotkey, float]],
+    paid: dict[CompetitionId, float],
+) -> None:
+    full = split_emission(shares, standings, burn=BURN).shares
+    less = split_emission(shares, standings, paid=paid, burn=BURN).shares
+    assert math.fsum(less.values()) == pytest.approx(1, abs=1e-9)
+    assert all(less.get(h, 0) <= full[h] + 1e-12 for h in full if h != BURN)
+    assert (
+        split_emission(shares, standings, paid=dict.fromkeys(shares, 1.0), burn=BURN).shares == full
+    )
+
+
 def test_standings_of_a_competition_that_no_longer_runs_count_for_nothing() -> None:
     assert split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0}, TWO: {BOB: 1.0}}).shares == {ALICE: 1.0}
 

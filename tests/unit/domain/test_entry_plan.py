@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.history import history_of
-from sn37.domain.round.round_entries import Contention, EntryPlan, evaluate_again, plan_entries
+from sn37.domain.round.round_entries import (
+    Contention,
+    EntryPlan,
+    admitted,
+    evaluate_again,
+    plan_entries,
+)
 from sn37.domain.round.state import EntryResult, History, RoundResult
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import Availability
@@ -332,3 +338,20 @@ def test_t59_entries_that_our_worker_fails_on_in_every_round_take_no_place_for_e
     assert any(honest.commitment.key in entries for entries in seen)
     # With nobody else in the queue they are tried again.
     assert plan(*stuck, rounds=rounds).entries
+
+
+@pytest.mark.parametrize("num_judged", range(8))
+def test_in_every_fourth_round_a_place_goes_to_whom_our_worker_failed_longest_ago(
+    num_judged: int,
+) -> None:
+    crowd = [fetched(name, 100 + n) for n, name in enumerate("abcd")]
+    failed = {fetched(name, 200).commitment.key: Block(at) for name, at in (("e", 720), ("f", 360))}
+    history = History(
+        num_judged=num_judged,
+        postponed=frozenset(s.commitment.key for s in crowd[:3]),
+        unlucky=failed,
+    )
+    waiting = [*crowd, *(fetched(name, 200) for name in "ef")]
+    found = {k.hotkey for k in admitted(waiting, history, 2)}
+    assert found == ({"a", "f"} if num_judged % 4 == 3 else {"a", "b"})
+    assert {k.hotkey for k in admitted(waiting[4:], history, 1)} == {"f"}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey
+from sn37.domain.ids import BLOCK_SECONDS, Block, EntryKey, Hotkey
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.round.history import history_of
 from sn37.domain.round.newcomers import (
     TIMED_ROUNDS,
+    UNLUCKY_ROUNDS,
     in_turn,
     left_s,
     newcomers_s,
@@ -68,6 +70,8 @@ def test_five_slow_models_exceed_the_cadence_and_end_before_the_next_round_is_sa
     assert cadence_s < staying_s < cadence_s + grace_s == 5520
     others_s = newcomers_s(TIMING) + 900  # newcomers and entries in free places, however many
     assert others_s == 3060
+    assert others_s + 900 == 3960  # in two competitions at one sync block
+    assert newcomers_s(TIMING) / 2 == 1080  # the part of each
     assert ceil(newcomers_s(TIMING) / 900) == 3  # turns that begin in time, if all are so slow
     assert newcomers_s(TIMING) - 900 == 1260  # left to newcomers behind one that is so slow
     assert cadence_s - others_s == 1260  # left to a champion and contenders that are not slow
@@ -75,10 +79,26 @@ def test_five_slow_models_exceed_the_cadence_and_end_before_the_next_round_is_sa
     assert 2 * 900 + others_s < cadence_s + grace_s < 3 * 900 + others_s  # slow contenders
 
 
+def left(*, spent_s: float, own_s: float, num_rounds: int, num_competitions: int = 2) -> float:
+    return left_s(
+        TIMING,
+        spent_s=spent_s,
+        own_s=own_s,
+        num_rounds=num_rounds,
+        num_competitions=num_competitions,
+    )
+
+
 def test_rounds_of_one_sync_block_share_the_time_and_the_last_has_what_is_left() -> None:
-    assert left_s(TIMING, spent_s=0, own_s=0, num_rounds=2) == 18 * 60
-    assert left_s(TIMING, spent_s=600, own_s=600, num_rounds=2) == 8 * 60
-    assert left_s(TIMING, spent_s=600, own_s=0, num_rounds=1) == 26 * 60
+    assert left(spent_s=0, own_s=0, num_rounds=2) == 18 * 60
+    assert left(spent_s=600, own_s=600, num_rounds=2) == 8 * 60
+    assert left(spent_s=600, own_s=0, num_rounds=1) == 26 * 60
+
+
+def test_a_round_keeps_its_part_however_long_that_of_another_competition_took() -> None:
+    assert left(spent_s=10_000, own_s=0, num_rounds=1) == 18 * 60
+    assert left(spent_s=10_000, own_s=600, num_rounds=1) == 8 * 60
+    assert left(spent_s=10_000, own_s=0, num_rounds=2, num_competitions=3) == 12 * 60
 
 
 @given(
@@ -87,9 +107,38 @@ def test_rounds_of_one_sync_block_share_the_time_and_the_last_has_what_is_left()
 )
 def test_time_that_is_spent_never_comes_back(spent: list[float], num_rounds: int) -> None:
     total, own = sum(spent), spent[0]
-    before = left_s(TIMING, spent_s=total, own_s=own, num_rounds=num_rounds)
-    later = left_s(TIMING, spent_s=total + 60, own_s=own + 60, num_rounds=num_rounds)
-    assert later == pytest.approx(before - 60)
+    found = [
+        left(spent_s=total + s, own_s=own + s, num_rounds=num_rounds, num_competitions=4)
+        for s in (0, 60)
+    ]
+    assert found[1] == pytest.approx(found[0] - 60)
+
+
+@given(
+    rounds=st.lists(st.lists(st.floats(1, 1_800), max_size=40), min_size=1, max_size=5),
+)
+def test_every_competition_begins_an_entry_and_all_take_a_bounded_time(
+    rounds: list[list[float]],
+) -> None:
+    """Whatever entries take: an entry begins while time is left, and is then seen through."""
+    spent_s = 0.0
+    for done, entries in enumerate(rounds):
+        own_s, num_begun = 0.0, 0
+        for seconds in entries:
+            left_now = left(
+                spent_s=spent_s + own_s,
+                own_s=own_s,
+                num_rounds=len(rounds) - done,
+                num_competitions=len(rounds),
+            )
+            if left_now <= 0:
+                assert own_s >= newcomers_s(TIMING) / len(rounds)
+                break
+            own_s, num_begun = own_s + seconds, num_begun + 1
+        assert num_begun or not entries
+        spent_s += own_s
+    overruns_s = sum(max(entries, default=0.0) for entries in rounds)
+    assert spent_s <= newcomers_s(TIMING) + overruns_s + 1e-6
 
 
 def test_t59_hotkeys_that_hung_come_last_and_those_without_time_first() -> None:
@@ -116,13 +165,17 @@ def test_t59_entries_that_our_worker_failed_come_behind_the_others() -> None:
         candidates,
         postponed={s.commitment.key for s in candidates if "late" in s.commitment.hotkey},
         hung={s.commitment.hotkey for s in candidates if "hung" in s.commitment.hotkey},
-        unlucky={s.commitment.key for s in candidates if "failed" in s.commitment.hotkey},
+        unlucky={
+            s.commitment.key: Block(1_000 - n)
+            for n, s in enumerate(candidates)
+            if "failed" in s.commitment.hotkey
+        },
     )
     assert [s.commitment.hotkey for s in turns.in_order] == [
         "old",
         "young",
+        "failed",  # its failure is longer ago
         "failed-and-late",
-        "failed",
         "hung-and-failed",
     ]
 
@@ -159,10 +212,117 @@ def test_t59_whose_last_turn_is_longest_ago_comes_first_of_those_scored_before()
     assert turns(new, again, history=history) == ["c", "late", "new", "b", "a"]
 
 
-def test_t59_an_entry_that_our_worker_failed_or_that_hung_never_comes_first() -> None:
-    new, again = entries_of("new"), entries_of("failed", "hung", block=50)
-    unlucky = History(unlucky=frozenset({again[0].commitment.key}))
-    assert turns(new, again, history=unlucky, hung=("hung",)) == ["new", "failed", "hung"]
+def test_t59_failures_of_our_worker_are_turns_of_those_scored_before() -> None:
+    new, again = entries_of("new"), entries_of("failed", "a", "hung", block=50)
+    failed, a, _ = (s.commitment.key for s in again)
+    history = History(
+        last_tried={failed: Block(360), a: Block(720)}, unlucky={failed: Block(1_080)}
+    )
+    assert turns(new, again, history=history, hung=("hung",)) == ["a", "new", "failed", "hung"]
+    history = replace(history, last_tried={failed: Block(360), a: Block(1_440)})
+    assert turns(new, again, history=history, hung=("hung",)) == ["failed", "new", "a", "hung"]
+
+
+def test_the_first_turn_alternates_between_newcomers_and_those_scored_before() -> None:
+    new, again = entries_of("new", "newer"), entries_of("early", "later", block=50)
+    found = [turns(new, again, history=History(num_judged=n))[:2] for n in range(4)]
+    assert found == [["early", "new"], ["new", "early"], ["early", "new"], ["early", "new"]]
+
+
+def test_in_every_fourth_round_a_newcomer_that_our_worker_failed_comes_first() -> None:
+    new, again = entries_of("failed", "fails-again", "new"), entries_of("early", block=50)
+    first, second = (s.commitment.key for s in new[:2])
+    history = History(unlucky={first: Block(720), second: Block(360)})
+    found = [turns(new, again, history=replace(history, num_judged=n)) for n in range(8)]
+    assert found[3] == found[7] == ["fails-again", "early", "new", "failed"]
+    assert {names[0] for names in found} == {"early", "new", "fails-again"}
+    assert all(names[2:] == ["fails-again", "failed"] for names in found[:3])
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Rounds of one competition: who had its turn in each, before the time was over.
+
+    Args:
+        seconds: Of each entry, by hotkey.
+        fails: Hotkeys on whose entries the worker fails whenever they have a turn.
+    """
+
+    new: list[Submission]
+    again: list[Submission]
+    seconds: Mapping[str, float]
+    fails: set[str]
+    num_competitions: int
+    history: History = NO_HISTORY
+    taken: list[list[str]] = field(default_factory=list)
+
+    def run(self, sync_block: int) -> None:
+        order = in_turn(self.new, self.again, history=self.history, hung=())
+        spent_s, names, rows = 0.0, list[str](), list[EntryResult]()
+        share_s = newcomers_s(TIMING) / self.num_competitions
+        for key in order:
+            if spent_s >= share_s:
+                break
+            spent_s += self.seconds[key.hotkey]
+            names.append(key.hotkey)
+            rows.append(self.row(key))
+        late = tuple(key for key in order if key.hotkey not in names)
+        round_ = a_round_result(a_round_key(1, sync_block), entries=tuple(rows))
+        self.history = history_of([replace(round_, postponed=late)], self.history)
+        self.again += [s for s in self.new if s.commitment.key in self.history.scored]
+        self.new = [s for s in self.new if s.commitment.key not in self.history.scored]
+        self.taken.append(names)
+
+    def row(self, key: EntryKey) -> EntryResult:
+        if key.hotkey in self.fails:
+            return an_entry_result(key, verdict=Verdict.FAILED, reason=Reason.DEVICE)
+        return an_entry_result(key)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_every_entry_has_a_turn_in_time_whatever_a_crowd_does(data: st.DataObject) -> None:
+    """The rounds are those of decision 53: of entries that were scored before at most 16 have
+    places, each round has slow newcomers that nobody has seen, and a crowd makes the worker fail.
+    """
+    num_again = data.draw(st.integers(1, MAX_HOPEFUL))
+    num_failing = data.draw(st.integers(0, 6))
+    again = entries_of(*(f"again{n}" for n in range(num_again)), block=50)
+    failing = [f"failing{n}" for n in range(num_failing)]
+    new = entries_of("honest", *failing, block=100)
+    fails = {*failing, *data.draw(st.sets(st.sampled_from([f"again{n}" for n in range(16)])))}
+    costs = st.sampled_from([60.0, 900.0, 1_800.0])
+    seconds: dict[str, float] = {s.commitment.hotkey: data.draw(costs) for s in (*new, *again)}
+    unlucky = {s.commitment.key: Block(1) for s in new}  # our worker failed in each
+    world = Rounds(
+        new=new,
+        again=again,
+        seconds=seconds,
+        fails=fails,
+        num_competitions=data.draw(st.integers(1, 2)),
+        history=History(
+            num_judged=data.draw(st.integers(0, 3)),
+            scored=frozenset(s.commitment.key for s in again),
+            unlucky=unlucky,
+        ),
+    )
+    num_rounds = UNLUCKY_ROUNDS * (num_failing + 1) + 2 * MAX_HOPEFUL
+    for number in range(num_rounds):
+        fresh = [f"fresh{number}-{n}" for n in range(3)]
+        world.seconds = {**world.seconds, **dict.fromkeys(fresh, 1_800.0)}
+        world.new = [*world.new, *entries_of(*fresh, block=1_000 + 10 * number)]
+        world.again = [s for s in world.again if not s.commitment.hotkey.startswith("fresh")]
+        world.run(360 * (number + 1))
+    first_turn = next(n for n, names in enumerate(world.taken) if "honest" in names)
+    assert first_turn < UNLUCKY_ROUNDS * (num_failing + 1)
+    for name in (s.commitment.hotkey for s in again):
+        assert any(name in names for names in world.taken[: 2 * MAX_HOPEFUL])
+    # The crowd is ahead of others in one round of four; every newcomer has its turn in order.
+    ahead = sum(names[0] in failing for names in world.taken)
+    assert ahead <= -(-num_rounds // UNLUCKY_ROUNDS)
+    for number in range(0, num_rounds - UNLUCKY_ROUNDS, UNLUCKY_ROUNDS):
+        some = world.taken[number : number + UNLUCKY_ROUNDS]
+        assert any(name.startswith("fresh") for names in some for name in names)
 
 
 @given(
@@ -184,7 +344,7 @@ def test_everybody_has_one_turn_and_at_most_one_scored_before_is_ahead_of_prompt
         again,
         history=History(
             last_tried={key: Block(360 * tried) for key, tried in known.items()},
-            unlucky=frozenset(s.commitment.key for s in of("failed")),
+            unlucky={s.commitment.key: Block(1_080) for s in of("failed")},
             postponed=frozenset(s.commitment.key for s in of("late")),
         ),
         hung={s.commitment.hotkey for s in of("hung")},
@@ -197,7 +357,10 @@ def test_everybody_has_one_turn_and_at_most_one_scored_before_is_ahead_of_prompt
     assert sum(k in known for k in first[:num_new]) <= 1
     rested = [known[k] for k in ahead if k in known]
     assert rested == sorted(rested)
-    assert not ahead or found[0] in prompt
+    behind = {s.commitment.key for s in of("hung")} | {
+        s.commitment.key for s in new if s.commitment.hotkey.startswith("failed")
+    }
+    assert not ahead or found[0] not in behind
 
 
 @pytest.mark.parametrize("reason", [Reason.DEVICE, Reason.STALLED])
@@ -211,12 +374,13 @@ def test_everybody_has_one_turn_and_at_most_one_scored_before_is_ahead_of_prompt
 def test_a_failure_of_the_worker_is_remembered_until_a_verdict(
     reason: Reason, next_row: EntryResult
 ) -> None:
-    assert after(failed(reason)).unlucky == {ALICE}
-    assert after(failed(reason), failed(Reason.HUB_UNAVAILABLE)).unlucky == {ALICE}
-    assert after(failed(reason), next_row).unlucky == frozenset()
-    assert after(failed(Reason.HUB_UNAVAILABLE)).unlucky == frozenset()
+    assert after(failed(reason)).unlucky.keys() == {ALICE}
+    assert after(failed(reason), failed(Reason.HUB_UNAVAILABLE)).unlucky.keys() == {ALICE}
+    assert after(failed(reason), next_row).unlucky == {}
+    assert after(failed(Reason.HUB_UNAVAILABLE)).unlucky == {}
+    assert after(failed(reason), an_entry_result(BOB), failed(reason)).unlucky == {ALICE: 720}
     later = [a_round_result(a_round_key(1, 900), entries=())]
-    assert history_of(later, after(failed(reason))).unlucky == {ALICE}
+    assert history_of(later, after(failed(reason))).unlucky.keys() == {ALICE}
 
 
 def test_what_ran_out_of_its_time_is_counted_until_a_round_scores_it() -> None:

@@ -15,7 +15,7 @@ from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
-from sn37.domain.weights.standings import sat_out_a_window, standings, warm_up_left
+from sn37.domain.weights.standings import DECAY, paid_share, standings, warm_up_left
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
 TIMING = a_timing()
@@ -26,7 +26,8 @@ def won(by: str | None, index: int, *, competition: int = 1) -> RoundResult:
     """The round ``index`` cadences after block 0."""
     key = a_round_key(competition, 360 * index)
     champion = None if by is None else an_entry_key(by)
-    return RoundResult(key=key, sync=BlockRef(key.sync_block, "0x00"), champion=champion)
+    sync = BlockRef(key.sync_block, "0x00")
+    return RoundResult(key=key, sync=sync, champion=champion, missed_defences=0)
 
 
 def sat_out(index: int) -> RoundResult:
@@ -239,28 +240,100 @@ def test_rounds_sat_out_for_want_of_data_are_no_reason_to_warm_up_again() -> Non
     assert not warm_up_left(rounds[20:], timing=TIMING, warmup_rounds=8, num_before=8)
 
 
-def test_who_never_judged_or_was_away_warms_up_whatever_it_sat_out() -> None:
-    sat = [sat_out(n) for n in range(8, 60)]
-    assert warm_up_left(sat, timing=TIMING, warmup_rounds=8) == 8
-    seven = [won("alice", n) for n in range(7)]
-    assert warm_up_left([*seven, *sat], timing=TIMING, warmup_rounds=8) == 8
+def test_who_has_a_record_of_most_of_the_window_does_not_warm_up_for_want_of_rows() -> None:
+    """Also one that never had rows: else a signer could keep all validators in the warm-up."""
+    sat = [sat_out(n) for n in range(60)]
+    for is_cold in (False, True):
+        left = [
+            warm_up_left(sat[:end], timing=TIMING, warmup_rounds=8, is_cold=is_cold)
+            for end in (COLD_ROUNDS - 1, COLD_ROUNDS, 60)
+        ]
+        assert left == [COLD_ROUNDS if is_cold else 8, 0, 0]
+    with_gaps = [r for r in sat if r.key.sync_block // 360 not in (37, 40, 45, 50)]
+    assert not warm_up_left(with_gaps, timing=TIMING, warmup_rounds=8)
+    with_more = [r for r in with_gaps if r.key.sync_block // 360 != 55]
+    assert warm_up_left(with_more, timing=TIMING, warmup_rounds=8) == 8
+
+
+def test_who_missed_rounds_for_another_reason_or_was_away_warms_up() -> None:
     eight = [won("alice", n) for n in range(8)]
-    with_gap = [*eight, *(r for r in sat if r.key.sync_block != 40 * 360)]
-    assert warm_up_left(with_gap, timing=TIMING, warmup_rounds=8) == 8
-    late = [replace(r, skipped=Reason.OVERRUN) for r in sat]
+    late = [replace(sat_out(n), skipped=Reason.OVERRUN) for n in range(8, 60)]
     assert warm_up_left([*eight, *late], timing=TIMING, warmup_rounds=8) == 8
 
 
-def test_a_window_is_sat_out_when_all_of_it_is_recorded_and_most_rows_are_missing() -> None:
-    sat = [sat_out(n) for n in range(60)]
-    assert sat_out_a_window(sat, timing=TIMING)
-    assert not sat_out_a_window(sat[:23], timing=TIMING)
-    assert not sat_out_a_window([*sat[:40], *sat[41:]], timing=TIMING)
-    late = [*sat[:-1], replace(sat[-1], skipped=Reason.OVERRUN)]
-    assert not sat_out_a_window(late, timing=TIMING)
-    for num_judged, is_so in ((11, True), (12, False)):
-        some = [*sat[: 60 - num_judged], *(won("alice", n) for n in range(60 - num_judged, 60))]
-        assert sat_out_a_window(some, timing=TIMING) is is_so
+def test_a_cold_validator_that_judged_most_of_the_window_needs_all_its_rounds() -> None:
+    def left(num_missing: int, num_judged: int) -> int:
+        judged = [won("alice", num_missing + n) for n in range(num_judged)]
+        rounds = [*map(sat_out, range(num_missing)), *judged]
+        return warm_up_left(rounds, timing=TIMING, warmup_rounds=8, is_cold=True)
+
+    assert [left(12, 12), left(13, 11)] == [COLD_ROUNDS - 12, 0]
+
+
+def paid(rounds: list[RoundResult], rule: StandingsRule = StandingsRule.WINDOW) -> float:
+    return paid_share(rounds, timing=TIMING, rule=rule)
+
+
+def test_a_competition_is_paid_in_full_while_at_most_half_of_the_window_was_sat_out() -> None:
+    """Six hours without data, after a full day: five rounds of 72 minutes cost nothing."""
+    day = [won("alice", n) for n in range(24)]
+    shares = [paid([*day, *map(sat_out, range(24, 24 + num))]) for num in (0, 5, 6, 12, 23, 24)]
+    assert shares == pytest.approx([1, 1, 0.982, 0.440, 0.019, 0], abs=1e-3)
+    assert paid([]) == 1
+
+
+def test_one_judged_round_in_24_no_longer_keeps_a_champion_paid() -> None:
+    rounds = [won("alice", n) if n % 24 == 0 else sat_out(n) for n in range(24 * 6)]
+    assert standings(rounds, timing=TIMING) == {"alice": 1.0}
+    shares = [paid(rounds[:end]) for end in range(24 * 4 + 1, 24 * 5 + 1)]
+    assert max(shares) == pytest.approx(2 * 0.1 / (1 - 0.9**24))
+    assert math.fsum(shares) / 24 == pytest.approx(2 / 24)
+
+
+def test_rounds_missed_for_another_reason_or_without_a_record_do_not_count() -> None:
+    some = [won("alice", 0), *map(sat_out, range(20, 24))]
+    late = [replace(sat_out(n), skipped=Reason.OVERRUN) for n in range(1, 20)]
+    assert paid([*some, *late]) == paid(some) < 1
+    assert paid([won("alice", 0), *late]) == 1
+
+
+def test_the_rule_of_existing_tools_pays_in_full() -> None:
+    rounds = [won("alice", 0), *map(sat_out, range(1, 24))]
+    assert paid(rounds, StandingsRule.MOVING_AVERAGE) == 1
+
+
+def test_after_a_round_of_an_older_version_the_share_is_paid_in_full_as_before() -> None:
+    older = [replace(won("alice", n), missed_defences=None) for n in range(3)]
+    rounds = [*older, *map(sat_out, range(3, 20))]
+    assert paid(rounds) == 1
+    assert paid([*rounds, won("alice", 20)]) < 1
+
+
+@given(histories())
+def test_the_part_that_is_paid_follows_from_the_weights_of_the_rounds(
+    rounds: list[RoundResult],
+) -> None:
+    window = rounds[-WINDOW_ROUNDS:][::-1]  # a round weighs DECAY to the power of its age
+    known = sum(DECAY**age for age, r in enumerate(window) if r.skipped is None)
+    total = sum(DECAY**age for age, _ in enumerate(window))
+    assert paid(rounds) == (float(min(Fraction(1), 2 * known / total)) if total else 1)
+    assert paid(rounds[::-1]) == paid(rounds)
+    assert paid([*rounds, won("z", len(rounds))]) >= paid([*rounds, sat_out(len(rounds))])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30).filter(any))
+def test_no_pattern_of_withheld_rounds_pays_more_than_twice_the_judged_ones(
+    pattern: list[bool],
+) -> None:
+    """Over whole periods, once the window is full: the mean of a concave function."""
+    length = len(pattern)
+    rounds = [
+        won("alice", n) if pattern[n % length] else sat_out(n)
+        for n in range(WINDOW_ROUNDS + 2 * length)
+    ]
+    shares = [paid(rounds[:end]) for end in range(WINDOW_ROUNDS, WINDOW_ROUNDS + length)]
+    judged = sum(pattern) / length
+    assert math.fsum(shares) / length <= min(1, 2 * judged) + 1e-9
 
 
 def test_rounds_that_are_no_longer_held_count_for_a_cold_validator() -> None:

@@ -179,12 +179,28 @@ class TestReplaced:
         assert found == Contention(former=KING)
 
     def test_one_that_had_no_place_for_a_whole_window_is_let_go(self) -> None:
-        long_ago = SYNC - WINDOW_ROUNDS * 360
         old, new = submission("lead", 20), submission("lead", SYNC - 10)
-        for newest, contenders in ((long_ago, ()), (long_ago + 360, (LEAD,))):
-            rounds = rounds_with(LEAD, newest=newest)
-            found = contend(old, new, rounds=rounds, gains={LEAD: 0.02})
+        for num_without, contenders in ((WINDOW_ROUNDS - 1, ()), (WINDOW_ROUNDS - 2, (LEAD,))):
+            with_place = rounds_with(LEAD, newest=SYNC - 360 * (num_without + 1))
+            without = [
+                a_round_result(a_round_key(1, SYNC - 360 * n), champion=KING)
+                for n in range(num_without, 0, -1)
+            ]
+            found = contend(old, new, rounds=(*with_place, *without), gains={LEAD: 0.02})
             assert found.contenders == contenders
+
+    @given(st.integers(0, 2 * WINDOW_ROUNDS))
+    @settings(max_examples=10)
+    def test_t56_one_stays_through_rounds_that_were_sat_out(self, num_sat_out: int) -> None:
+        """In which its clones could not fall behind either."""
+        old, new = submission("lead", 20), submission("lead", SYNC - 10)
+        judged = rounds_with(LEAD, newest=SYNC - 360 * (num_sat_out + 1))
+        sat_out = [
+            a_round_result(a_round_key(1, SYNC - 360 * n), skipped=Reason.DATA_UNAVAILABLE)
+            for n in range(num_sat_out, 0, -1)
+        ]
+        found = contend(old, new, rounds=(*judged, *sat_out), gains={LEAD: 0.02})
+        assert (found.contenders, found.leading) == ((LEAD,), (LEAD,))
 
     @pytest.mark.parametrize(("again_at", "is_kept"), [(SYNC - 361, True), (SYNC - 359, False)])
     def test_a_crown_is_given_up_by_a_commitment_after_the_coronation_only(

@@ -30,8 +30,8 @@ from sn37.adapters.scoring.messages import (
     frame,
 )
 from sn37.adapters.sqlite import journal, rounds
-from sn37.adapters.sqlite.json_values import dump, load, to_record
 from sn37.adapters.sqlite.schema import migrate
+from sn37.adapters.sqlite.stored import ENVIRONMENT
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Blame, Reason
@@ -180,7 +180,7 @@ def test_t24_the_database_takes_whatever_environment_a_worker_gets_past_the_pare
     except (MalformedMessage, ValueError):  # ValueError: no JSON says NaN
         return
     assert isinstance(found, Ready)
-    assert load(dump(dict(found.environment)), to_record) == found.environment
+    assert ENVIRONMENT.load(ENVIRONMENT.dump(dict(found.environment))) == found.environment
 
 
 @given(ANYTHING | st.dictionaries(st.sampled_from(FIELDS), ANYTHING | st.sampled_from(TYPES)))

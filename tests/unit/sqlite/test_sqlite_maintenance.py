@@ -299,7 +299,10 @@ class TestCommands:
     def test_no_state_is_one_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         args = ["state", "verify", "--state-dir", str(tmp_path)]
         assert run(main.app, args, prog_name="sn37") == 1
-        assert capsys.readouterr().err == (f"error: no state database at {tmp_path}/state.sqlite\n")
+        assert capsys.readouterr().err == (
+            f"error: no state database at {tmp_path}/state.sqlite; "
+            "name a validator's folder with --state-dir\n"
+        )
 
 
 def test_a_database_is_in_use_while_a_validator_has_it_open(tmp_path: Path) -> None:

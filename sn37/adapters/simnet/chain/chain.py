@@ -1,10 +1,10 @@
 """The simnet chain as the port that validators and miners use.
 
-Time is virtual: a block appears when somebody who drives the chain asks for it, either
-``blocks`` (which waits until the validator is idle) or a miner's ``commit``. Reads and
-writes run inline in the event loop: a poll without news takes 20 microseconds, a block or an
-extrinsic 0.1 ms, the book of a full subnet after a change 10 ms. A thread would cost about as
-much, and would let a read see half of what the loop is doing.
+Time is virtual: a block appears when the driver of the chain asks for it. That is ``blocks``, which
+waits until the validator is idle, or a miner's ``commit``. Reads and writes run in the event loop
+itself: a poll without news takes 20 microseconds, a block or an extrinsic 0.1 ms, the commitments
+of a full subnet after a change 10 ms. A thread would cost about as much, and a read could see a
+half-finished change.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ SUBNET = Netuid(37)
 
 
 class SimnetChain(ChainBuilder):
-    """One subnet of a chain in a file, seen by one hotkey.
+    """One subnet of a chain that is stored in a file, for one hotkey.
 
     The asynchronous methods are the ports ``Chain`` and ``CommitmentWriter``; the synchronous
     ones of ``ChainBuilder`` are for code that builds the world.
 
     Args:
         path: The file that ``create`` made.
-        netuid: The subnet that reads and writes mean by default.
-        signer: Signs weights and commitments; a chain without one can only be read.
-        idle: Returns once the validator has nothing to do before the next block; without
-            it a block follows as soon as it is asked for.
+        netuid: The default subnet of reads and writes.
+        signer: Signs weights and commitments; without one the chain can only be read.
+        idle: Returns once the validator has nothing to do before the next block. Without it
+            a block is made as soon as it is requested.
         pace: "virtual", or "real" for a block every 12 seconds of ``clock``.
         clock: Needed at real pace, not used otherwise.
     """
@@ -71,7 +71,7 @@ class SimnetChain(ChainBuilder):
         self._signer = None if signer is None else as_signer(signer)
         self._idle = idle
         self._clock = clock if pace == "real" else None
-        # The newest answers, each with the change counter and last change it is valid for.
+        # The newest results, each with the change counter and last change for which it is valid.
         self._books: dict[Netuid, tuple[tuple[int, Block | None], CommitmentBook]] = {}
         self._metagraphs: dict[Netuid, tuple[tuple[int, Block | None], Metagraph]] = {}
 
@@ -85,12 +85,12 @@ class SimnetChain(ChainBuilder):
         head: Block,
         netuid: Netuid = SUBNET,
     ) -> SimnetChain:
-        """Make the file of a chain whose newest block is ``head``, to be opened and filled.
+        """Create the file of a chain whose newest block is ``head``, and open the chain.
 
         Block ``n`` has the time ``genesis_time + 12 s * n``; a high ``head`` costs nothing.
 
         Raises:
-            FileExistsError: ``path`` holds a chain already.
+            FileExistsError: ``path`` is a chain already.
         """
         create_file(path, seed=seed, genesis_time=genesis_time, head=head)
         return cls(path, netuid=netuid)
@@ -138,8 +138,8 @@ class SimnetChain(ChainBuilder):
     ) -> str:
         """See the port. The extrinsic goes into the head block, at the next free position.
 
-        Waiting for the next block could wait for ever: at virtual pace that block is made
-        only once the submitter, which waits for it, is idle.
+        Waiting for the next block could take for ever: at virtual pace that block is made only
+        when the submitter is idle, and the submitter would be waiting for the block.
         """
         if self._signer is None:
             raise WeightsRefused(
@@ -174,10 +174,10 @@ class SimnetChain(ChainBuilder):
     async def expect_weights(
         self, weights: WeightVector, *, extrinsic: str, evaluated_at: Block
     ) -> None:
-        """See the port. Weights are in force at once here, so nothing is left to come."""
+        """See the port. Weights take effect at once here, so none are pending."""
 
     async def blocks(self) -> AsyncIterator[BlockRef]:
-        """See the port. Yields every block of every maker; skips none."""
+        """See the port. Yields every block, whichever process made it."""
         at = await self.head()
         while True:
             asked = self._clock.monotonic() if self._clock else 0.0
@@ -196,12 +196,12 @@ class SimnetChain(ChainBuilder):
         elif self._idle:
             await self._idle()
         else:
-            await asyncio.sleep(0)  # the other actors get their turn
+            await asyncio.sleep(0)  # lets the other actors run
 
     # The port CommitmentWriter
 
     async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
-        """See the port. Makes the next block itself, so that a miner needs no validator."""
+        """See the port. Makes the next block, so a miner needs no validator."""
         signer = self._authorized()
         with self._translated():
             head = self._ledger.head()
@@ -216,7 +216,7 @@ class SimnetChain(ChainBuilder):
         return self._ledger.ref(status.block)
 
     async def quote(self, text: str, *, reveal_at: datetime | None = None) -> CommitmentQuote:
-        """See the port. Nothing costs a fee here."""
+        """See the port. There are no fees here."""
         signer = self._authorized()
         with self._translated():
             head = self._ledger.head()
@@ -246,7 +246,7 @@ class SimnetChain(ChainBuilder):
     # Inside
 
     def _authorized(self) -> Signer:
-        """The miner's hotkey.
+        """Return the miner's hotkey.
 
         Raises:
             CommitmentRefused: This chain can only be read.

@@ -1,4 +1,4 @@
-"""Dispatch of calls in a block of the simnet chain: check a call, then apply it.
+"""Dispatch of the calls in a block of the simnet chain: each is checked, then applied.
 
 Every function works inside the caller's transaction.
 """
@@ -29,7 +29,7 @@ def dispatch(
     block: Block,
     position: int,
 ) -> Refusal | None:
-    """Apply ``extrinsic`` at a place in ``block``; the reason when the chain will not."""
+    """Apply ``extrinsic`` at a position in ``block``; return the reason if it is refused."""
     if extrinsic.chain_id != chain_id or not extrinsic.is_genuine:
         return Refusal.BAD_SIGNATURE
     used = connection.execute(
@@ -53,13 +53,13 @@ def dispatch(
 
 
 def note_change(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> None:
-    """Remember that reads of this subnet from ``block`` on differ from those before."""
+    """Record that the state of this subnet changed at ``block``."""
     connection.execute("INSERT OR IGNORE INTO changes VALUES (?, ?)", (netuid, block))
     connection.execute("UPDATE chain SET version = version + 1")
 
 
 def open_seals(connection: sqlite3.Connection, *, seed: int, head: Block) -> None:
-    """Open every sealed commitment whose block has come, as the first thing in that block."""
+    """Open every sealed commitment that is due at a block, before the block's extrinsics."""
     due = connection.execute(
         "SELECT netuid, hotkey, block, sealed, reveal FROM commitments"
         " WHERE reveal <= ? AND reveal IS NOT NULL AND plain IS NULL AND dropped = 0",
@@ -92,7 +92,7 @@ def _set_commitment(
             return Refusal.LIMIT_EXCEEDED
     if _too_soon(connection, "commitments", netuid, hotkey, block):
         return Refusal.RATE_LIMITED
-    # A new commitment replaces the old one, and with it a seal that has not opened yet.
+    # A new commitment also replaces a seal that has not opened yet.
     connection.execute(
         "UPDATE commitments SET plain = NULL, dropped = 1"
         " WHERE netuid = ? AND hotkey = ? AND reveal > ?",
@@ -124,7 +124,7 @@ def _set_weights(
 
 
 def _bytes(text: JsonValue) -> bytes | None:
-    """The bytes of a hex argument, or ``None`` for anything else a sender may have signed."""
+    """Return the bytes of a hex argument, or ``None`` if it is anything else."""
     try:
         return bytes.fromhex(text) if isinstance(text, str) else None
     except ValueError:
@@ -140,7 +140,7 @@ def _too_soon(
 ) -> bool:
     """True if this hotkey wrote to ``table`` within the rate limit before ``block``.
 
-    A later block counts as well: history is written in order.
+    A later block counts too, because history is written in order.
     """
     (newest,) = connection.execute(
         f"SELECT max(block) FROM {table} WHERE netuid = ? AND hotkey = ?",

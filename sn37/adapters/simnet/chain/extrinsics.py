@@ -1,7 +1,7 @@
-"""Signed calls to the simnet chain: what is signed, sealed and quantized, and how.
+"""Signed calls to the simnet chain: their signatures, seals and quantized weights.
 
 A miner or validator signs canonical JSON that names the chain, the subnet, the call, a nonce
-and the arguments, so a signature is good for one call on one chain, once.
+and the arguments. A signature is therefore valid for one call on one chain, once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NONCE_BYTES = 12  # of AES-GCM; a round's key seals a hotkey's block once
 
 
 class Call(StrEnum):
-    """Kinds of extrinsics, by the name of the pallet's call."""
+    """Kinds of extrinsics, named like the pallet's calls."""
 
     COMMIT = "Commitments.set_commitment"
     SEAL = "Commitments.set_commitment/TimelockEncrypted"
@@ -34,7 +34,7 @@ class Call(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why the chain did not take an extrinsic; values are the Bittensor SDK's error codes."""
+    """Reasons to refuse an extrinsic; values are the error codes of the Bittensor SDK."""
 
     BAD_SIGNATURE = "bad_signature"
     ALREADY_EXISTS = "already_exists"
@@ -63,7 +63,7 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extrinsic:
-    """A call and the signature that claims to be its hotkey's."""
+    """A call and its signature, which is not checked yet."""
 
     chain_id: str  # hash of the chain's block 0
     netuid: Netuid
@@ -75,7 +75,7 @@ class Extrinsic:
 
     @property
     def payload(self) -> bytes:
-        """The signed bytes."""
+        """Return the signed bytes."""
         return canonical_json(
             {
                 "chain": self.chain_id,
@@ -89,7 +89,7 @@ class Extrinsic:
 
     @property
     def is_genuine(self) -> bool:
-        """True if its hotkey signed exactly this call."""
+        """True if the hotkey of the call signed exactly this call."""
         return verified(self.payload, self.signature, self.hotkey)
 
 
@@ -102,7 +102,7 @@ def signed(
     call: Call,
     args: Mapping[str, JsonValue],
 ) -> Extrinsic:
-    """The call, signed by ``signer``."""
+    """Return the call, signed by ``signer``."""
     unsigned = Extrinsic(
         chain_id=chain_id, netuid=netuid, hotkey=signer.hotkey, nonce=nonce, call=call, args=args
     )
@@ -110,7 +110,7 @@ def signed(
 
 
 def read_extrinsic(payload: bytes, signature: bytes) -> Extrinsic:
-    """An extrinsic out of its signed payload, as the chain stores it."""
+    """Return the extrinsic of a signed payload, as the chain stores it."""
     fields = json.loads(payload)
     return Extrinsic(
         chain_id=fields["chain"],
@@ -126,16 +126,16 @@ def read_extrinsic(payload: bytes, signature: bytes) -> Extrinsic:
 def seal(seed: int, raw: bytes, *, hotkey: Hotkey, committed: Block, reveal: Block) -> bytes:
     """Encrypt ``raw`` so that only the key of the reveal's round opens it.
 
-    Stands in for drand's time lock, whose key the network publishes at that round: here the
-    chain derives it from its own seed. AES-256-GCM, bound to the hotkey, so that a rival who
-    copies the sealed bytes has committed to nothing.
+    It replaces drand's time lock, whose key the drand network publishes at that round; here the
+    chain derives the key from its own seed. AES-256-GCM is bound to the hotkey, so sealed bytes
+    that another hotkey copies cannot be opened.
     """
     iv = derive(seed, f"sn37/simnet/seal-nonce/1|{hotkey}|{committed}")[:_NONCE_BYTES]
     return iv + AESGCM(_round_key(seed, reveal)).encrypt(iv, raw, hotkey.encode())
 
 
 def unseal(seed: int, sealed: bytes, *, hotkey: Hotkey, reveal: Block) -> bytes | None:
-    """The plain bytes, or ``None`` for what was not sealed by this hotkey for this block."""
+    """Return the plain bytes, or ``None`` if this hotkey did not seal them for this block."""
     iv, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
         return AESGCM(_round_key(seed, reveal)).decrypt(iv, ciphertext, hotkey.encode())
@@ -148,9 +148,9 @@ def _round_key(seed: int, reveal: Block) -> bytes:
 
 
 def quantized(shares: Mapping[Uid, float]) -> dict[Uid, int]:
-    """Shares as the chain stores them: u16, scaled so that the largest is 65,535.
+    """Return shares as the chain stores them: u16, scaled so that the largest is 65,535.
 
-    What rounds to 0 is dropped. Example: 0.1, 0.7, 0.2 become 9362, 65535, 18724.
+    Shares that round to 0 are dropped. Example: 0.1, 0.7, 0.2 become 9362, 65535, 18724.
     """
     largest = max(shares.values(), default=0.0)
     if largest <= 0:

@@ -1,4 +1,4 @@
-"""Filling the simnet chain: members, and signed commitments at blocks past and future."""
+"""Members of the simnet chain, and signed commitments at past and future blocks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sn37.ports.errors import ChainUnavailable, CommitmentRefused
 
 
 class ChainBuilder:
-    """The side door of a chain: no part of a port, used before and beside a validator.
+    """Direct access to a chain beside the ports, used before and while a validator runs.
 
     Methods that read raise ``ChainUnavailable`` when the file cannot be read.
     """
@@ -62,7 +62,7 @@ class ChainBuilder:
         )
 
     def deregister(self, netuid: Netuid, hotkey: Hotkey, at_block: Block) -> None:
-        """End a membership; from ``at_block`` on the uid may go to somebody else.
+        """End a membership; from ``at_block`` on another hotkey may get the uid.
 
         Raises:
             ValueError: The hotkey is not registered, or only since ``at_block`` or later.
@@ -74,8 +74,8 @@ class ChainBuilder:
     ) -> None:
         """Sign a commitment now, to be included in block ``at_block``.
 
-        A block in the past includes it at once, as the next extrinsic of that block; a
-        hotkey's history is written in order. What a future block refuses is just not there.
+        A past block includes it at once, as the next extrinsic of that block; a hotkey's
+        history must be written in order. If a future block refuses it, it never appears.
 
         Raises:
             CommitmentRefused: It is too long, or a past block refuses it.
@@ -98,24 +98,24 @@ class ChainBuilder:
         self._schedule(signer, Call.SEAL, args, at_block)
 
     def submit_extrinsic(self, extrinsic: Extrinsic, at_block: Block) -> ExtrinsicStatus:
-        """Put an extrinsic into the pool as it is, genuine or not, and say what became of it.
+        """Put an extrinsic into the pool, valid or not, and return its status.
 
-        Refused ones are never included; one for a future block is still pending.
+        A refused extrinsic is never included; one for a future block is pending.
         """
         return self._ledger.status(self._ledger.submit(extrinsic, due=at_block))
 
     def records(self, at: BlockRef) -> tuple[views.Opened, ...]:
-        """Every member's newest readable record at ``at``, as it was written, by uid."""
+        """Return the newest readable record of every member at ``at``, unparsed, by uid."""
         with self._translated():
             return views.opened(self._ledger.connection, self._netuid, at.number)
 
     def reveals(self, hotkey: Hotkey, at: BlockRef) -> tuple[views.Opened, ...]:
-        """The hotkey's opened seals at ``at``, oldest first: the last ten."""
+        """Return the hotkey's last ten opened seals at ``at``, oldest first."""
         with self._translated():
             return views.reveals(self._ledger.connection, self._netuid, at.number, hotkey)
 
     def weights(self, netuid: Netuid, hotkey: Hotkey) -> Mapping[Hotkey, float]:
-        """The shares that this validator's newest weights give, by hotkey; empty without any."""
+        """Return the shares in this validator's newest weights by hotkey; empty without weights."""
         with self._translated():
             return views.weight_shares(self._ledger.connection, netuid, self._ledger.head(), hotkey)
 
@@ -150,7 +150,7 @@ class ChainBuilder:
 def sealed_or_plain(
     ledger: Ledger, hotkey: Hotkey, text: str, *, due: Block, reveal_at: datetime | None
 ) -> tuple[Call, dict[str, JsonValue]]:
-    """The call that commits to ``text`` in block ``due``, sealed when a time is given.
+    """Return the call that commits to ``text`` in block ``due``, sealed if a time is given.
 
     Raises:
         CommitmentRefused: It is too long, or the time is not after block ``due``.
@@ -174,10 +174,10 @@ def _sealed(
 
 
 def raw_field(text: str | bytes) -> bytes:
-    """The bytes of a commitment.
+    """Return the bytes of a commitment.
 
     Raises:
-        CommitmentRefused: More than fit a field; the sender's own node refuses these.
+        CommitmentRefused: They do not fit the field; a real node refuses them as well.
     """
     raw = text.encode() if isinstance(text, str) else text
     if len(raw) > MAX_COMMITMENT_BYTES:

@@ -1,4 +1,4 @@
-"""Keys of simnet's people: real sr25519 keys, derived from the seed of the run."""
+"""Keys of simnet's members: real sr25519 keys, derived from the seed of the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY_BYTES = 32  # of a derived secret: an sr25519 seed, or an AES-256 key
 
 
 def derive(seed: int, info: str) -> bytes:
-    """32 secret bytes by HKDF-SHA256 (RFC 5869) from the run's seed, bound to ``info``.
+    """Return 32 secret bytes by HKDF-SHA256 (RFC 5869) from the run's seed, bound to ``info``.
 
     Raises:
         OverflowError: ``seed`` is negative or has more than 256 bits.
@@ -27,12 +27,12 @@ def derive(seed: int, info: str) -> bytes:
 
 
 def keypair(seed: int, name: str) -> Keypair:
-    """The key of the person called ``name`` in the run with this seed; equal on every call."""
+    """Return the key of the member ``name`` in the run with this seed; equal on every call."""
     return Keypair.from_seed(derive(seed, f"sn37/simnet/key/1|{name}"))
 
 
 def verified(message: bytes, signature: bytes, hotkey: Hotkey) -> bool:
-    """Whether ``hotkey`` signed ``message``; an impossible address or length is a no."""
+    """True if ``hotkey`` signed ``message``; false for an invalid address or length."""
     try:
         return bool(verify(message, signature, hotkey))
     except ValueError:
@@ -54,7 +54,7 @@ class SimnetSigner:
 
 
 def as_signer(key: Keypair | Signer) -> Signer:
-    """``key`` itself when it is a ``Signer``, a bare key pair wrapped as one."""
+    """Return ``key`` as a ``Signer``; a key pair is wrapped."""
     return SimnetSigner(key) if isinstance(key, Keypair) else key
 
 

@@ -1,7 +1,7 @@
-"""The simnet chain's rules: who is a member, what a block includes, what it refuses.
+"""Rules of the simnet chain: its members, and the extrinsics that a block includes or refuses.
 
 Synchronous: every call is one short SQLite transaction, well under a millisecond.
-``views`` reads what is written here; ``chain`` is the port over both.
+``state_at_block`` reads what is written here; ``chain`` is the port over both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST_POSITION = 1  # extrinsic 0 of a block is the chain's own: it sets the tim
 
 @dataclass(frozen=True, slots=True)
 class ExtrinsicStatus:
-    """Status of an extrinsic: included somewhere, refused, or pending."""
+    """Status of an extrinsic: included, refused, or pending."""
 
     place: tuple[Block, int] | None = None  # block, and position within it
     refusal: Refusal | None = None
@@ -72,7 +72,7 @@ class Ledger:
 
     @cached_property
     def chain_id(self) -> str:
-        """Hash of block 0: a signature names it, so that it is good on this chain only."""
+        """Return the hash of block 0; signatures contain it and are valid on this chain only."""
         return self.ref(Block(0)).hash
 
     @cached_property
@@ -84,12 +84,12 @@ class Ledger:
         return self.state()[0]
 
     def state(self) -> tuple[Block, int]:
-        """The newest block's number, and a counter of all changes."""
+        """Return the number of the newest block, and a counter of all changes."""
         head, version = self.connection.execute("SELECT head, version FROM chain").fetchone()
         return Block(head), version
 
     def ref(self, number: Block) -> BlockRef:
-        """Any block's reference; hashes depend on the seed and the number alone."""
+        """Return the reference of any block; hashes depend on the seed and the number alone."""
         text = f"sn37/simnet/block/1|{self.seed}|{number}"
         return BlockRef(number, "0x" + sha256(text.encode()).hexdigest())
 
@@ -124,7 +124,7 @@ class Ledger:
             taken = {uid for uid, _ in members}
             uid = next((u for u in range(SUBNET_SLOTS) if u not in taken), None)
             if uid is None:
-                raise ValueError(f"subnet {netuid} is full; deregister somebody first")
+                raise ValueError(f"subnet {netuid} is full; deregister a member first")
             self.connection.execute(
                 "INSERT INTO neurons VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
                 (netuid, uid, hotkey, coldkey, stake_rao, permit, at_block),
@@ -133,7 +133,7 @@ class Ledger:
         return Uid(uid)
 
     def deregister(self, netuid: Netuid, hotkey: Hotkey, *, at_block: Block) -> None:
-        """End a membership; from ``at_block`` on its uid may go to somebody else.
+        """End a membership; from ``at_block`` on another hotkey may get its uid.
 
         Raises:
             ValueError: The hotkey is not registered, or only since ``at_block`` or later.
@@ -151,17 +151,17 @@ class Ledger:
     # Extrinsics
 
     def next_nonce(self, hotkey: Hotkey) -> int:
-        """One above every nonce this hotkey has in blocks or in the pool."""
+        """Return one more than the largest nonce of this hotkey in blocks and in the pool."""
         (highest,) = self.connection.execute(
             "SELECT max(nonce) FROM extrinsics WHERE hotkey = ? AND refusal IS NULL", (hotkey,)
         ).fetchone()
         return 0 if highest is None else highest + 1
 
     def submit(self, extrinsic: Extrinsic, *, due: Block) -> int:
-        """Take an extrinsic, whatever its worth, and return its id for ``status``.
+        """Put an extrinsic into the pool unchecked, and return its id for ``status``.
 
-        A block checks it when including it: that is the next one from ``due`` on, or block
-        ``due`` itself when that is here already, so that a history can be written.
+        The block that includes it checks it: the next one from ``due`` on, or block ``due``
+        itself if it exists already, so that a history can be written.
         """
         with transaction(self.connection):
             cursor = self.connection.execute(
@@ -187,7 +187,7 @@ class Ledger:
         )
 
     def newest_weights(self, netuid: Netuid, hotkey: Hotkey, *, since: Block) -> str | None:
-        """Id of the newest extrinsic at ``since`` or later by which ``hotkey`` set weights."""
+        """Return the id of ``hotkey``'s newest weights extrinsic at ``since`` or later."""
         included = self.connection.execute(
             "SELECT block, position, payload, signature FROM extrinsics"
             " WHERE hotkey = ? AND block >= ? ORDER BY block DESC, position DESC",
@@ -200,10 +200,10 @@ class Ledger:
         return None
 
     def produce(self, *, after: Block) -> Block:
-        """Add the block after ``after``, unless somebody else did; return the newest number.
+        """Add the block after ``after``, unless it exists; return the newest number.
 
-        One transaction opens the seals that are due, includes what is due in the order of
-        arrival, and moves the head: a killed process leaves the block made or not begun.
+        One transaction opens the seals that are due, includes due extrinsics in the order of
+        arrival, and moves the head. A kill therefore leaves the block whole or not begun.
         """
         with transaction(self.connection):
             if (head := self.head()) != after:
@@ -221,7 +221,7 @@ class Ledger:
         return number
 
     def _include(self, number: int, extrinsic: Extrinsic, block: Block) -> None:
-        """Apply one extrinsic to ``block``, or note why not."""
+        """Apply one extrinsic to ``block``, or record why it was refused."""
         (highest,) = self.connection.execute(
             "SELECT max(position) FROM extrinsics WHERE block = ?", (block,)
         ).fetchone()

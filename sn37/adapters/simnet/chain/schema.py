@@ -1,7 +1,7 @@
-"""The file of the simnet chain: its tables, and how it is made and opened.
+"""File of the simnet chain: its tables, and functions that create and open it.
 
 Write-ahead log with ``synchronous = NORMAL``: a killed process loses no committed
-transaction. A power failure may lose the newest blocks, which virtual time makes again.
+transaction. A power failure may lose the newest blocks; they are then made again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 SCHEMA_VERSION = 1
-CACHE_KIB = 512  # of pages in memory: the newest blocks are what is asked for
+CACHE_KIB = 512  # of pages in memory; mostly the newest blocks are read
 
 _TABLES = """
 CREATE TABLE chain (
@@ -77,10 +77,10 @@ CREATE TABLE changes (               -- blocks at which a subnet's state differs
 
 
 def create_file(path: Path, *, seed: int, genesis_time: datetime, head: int) -> None:
-    """Make a chain without members whose newest block is ``head``; all of it or nothing.
+    """Create a chain without members whose newest block is ``head``, completely or not at all.
 
     Raises:
-        FileExistsError: ``path`` holds a chain already.
+        FileExistsError: ``path`` is a chain already.
         ValueError: ``seed`` or ``head`` is negative, or ``genesis_time`` has no time zone.
     """
     if seed < 0 or head < 0:
@@ -93,7 +93,7 @@ def create_file(path: Path, *, seed: int, genesis_time: datetime, head: int) -> 
         connection.execute("PRAGMA synchronous = NORMAL")
         with transaction(connection):
             if connection.execute("PRAGMA user_version").fetchone()[0]:
-                raise FileExistsError(f"{path} holds a chain already; open it instead")
+                raise FileExistsError(f"{path} is a chain already; open it instead")
             for statement in _TABLES.split(";\n"):
                 connection.execute(statement)
             connection.execute(
@@ -106,7 +106,7 @@ def create_file(path: Path, *, seed: int, genesis_time: datetime, head: int) -> 
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """A connection to an existing chain, in autocommit: see ``transaction``.
+    """Return a connection to an existing chain, in autocommit mode; see ``transaction``.
 
     Raises:
         sqlite3.Error: The file is missing, not a database, or not a chain of this version.
@@ -126,10 +126,10 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def require_chain(path: Path) -> None:
-    """Make sure before anything waits for it that an existing file holds a chain, whole.
+    """Check that an existing file is a complete chain, before anything waits for it.
 
     Raises:
-        ValueError: It does not; says what to do.
+        ValueError: It is not; the message says what to do.
     """
     try:
         connection = open_file(path)
@@ -141,7 +141,7 @@ def require_chain(path: Path) -> None:
             connection.close()
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return  # somebody writes it
+            return  # another process writes it
         raise ValueError(
             f"{path} is not a chain that can be used ({error}); put the file back that was there, "
             "or remove it together with the state beside it"
@@ -150,7 +150,7 @@ def require_chain(path: Path) -> None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Everything in the block is written at its end, or nothing is."""
+    """Run the block as one transaction: all of it is written at its end, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

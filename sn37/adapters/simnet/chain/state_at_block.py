@@ -1,4 +1,4 @@
-"""Reading the simnet chain as it was at a block: members, opened commitments, weights."""
+"""State of the simnet chain at a block: members, opened commitments, weights."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Opened:
     hotkey: Hotkey
     raw: bytes
     block: Block  # of the commitment, or of the reveal of a sealed one
-    position: int  # of the extrinsic within the block; 0 for a reveal, which the chain does
+    position: int  # of the extrinsic within the block; 0 for a reveal, which the chain makes
 
 
 def last_change(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> Block | None:
-    """The newest block up to ``block`` at which the subnet's state changed."""
+    """Return the newest block up to ``block`` at which the subnet's state changed."""
     (newest,) = connection.execute(
         "SELECT max(block) FROM changes WHERE netuid = ? AND block <= ?", (netuid, block)
     ).fetchone()
@@ -39,7 +39,7 @@ def last_change(connection: sqlite3.Connection, netuid: Netuid, block: Block) ->
 
 
 def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> Metagraph:
-    """The members at ``at``, ordered by uid; incentives are the mean weights, by stake."""
+    """Return the members at ``at``, ordered by uid; incentives are the mean weights, by stake."""
     rows = connection.execute(
         "SELECT uid, hotkey, coldkey, stake_rao, permit, registered_at,"
         " (SELECT max(block) FROM weights AS w WHERE w.netuid = n.netuid"
@@ -60,7 +60,7 @@ def metagraph(connection: sqlite3.Connection, netuid: Netuid, at: BlockRef) -> M
                 stake_rao=stake_rao,
                 validator_permit=bool(permit),
                 registered_at=Block(registered_at),
-                # A slot counts as updated when it is taken, as on Bittensor.
+                # A new member's slot counts as updated at its registration, as on Bittensor.
                 last_update=Block(registered_at if last_update is None else last_update),
                 incentive=incentives.get(Hotkey(hotkey), 0.0),
             )
@@ -84,7 +84,7 @@ def _incentives(
 def reveals(
     connection: sqlite3.Connection, netuid: Netuid, block: Block, hotkey: Hotkey
 ) -> tuple[Opened, ...]:
-    """A hotkey's opened seals at ``block``, oldest first: the last ten."""
+    """Return a hotkey's last ten opened seals at ``block``, oldest first."""
     rows = connection.execute(
         "SELECT plain, reveal FROM commitments WHERE netuid = ? AND hotkey = ?"
         " AND reveal <= ? AND plain IS NOT NULL ORDER BY reveal DESC LIMIT ?",
@@ -97,10 +97,10 @@ def reveals(
 
 
 def opened(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> tuple[Opened, ...]:
-    """Every member's newest readable record at ``block``.
+    """Return the newest readable record of every member at ``block``.
 
-    As on Bittensor a sealed commitment replaces the plain one at once: until its reveal the
-    hotkey has its earlier reveals only.
+    As on Bittensor, a sealed commitment replaces the plain one at once: until it is opened, only
+    earlier reveals of the hotkey can be read.
     """
     members = connection.execute(
         "SELECT hotkey FROM neurons WHERE netuid = ? AND registered_at <= ?"
@@ -134,7 +134,7 @@ def _newest(
 def standing(
     connection: sqlite3.Connection, netuid: Netuid, block: Block, hotkey: Hotkey
 ) -> StandingCommitment | None:
-    """The hotkey's newest record at ``block``, plain, sealed or opened."""
+    """Return the hotkey's newest record at ``block``, plain, sealed or opened."""
     row = connection.execute(
         "SELECT block, plain, reveal FROM commitments"
         " WHERE netuid = ? AND hotkey = ? AND block <= ? AND dropped = 0"
@@ -150,7 +150,7 @@ def standing(
 
 
 def next_commitment(connection: sqlite3.Connection, netuid: Netuid, hotkey: Hotkey) -> Block:
-    """The first block at which the rate limit lets this hotkey commit again."""
+    """Return the first block at which the rate limit lets this hotkey commit again."""
     (newest,) = connection.execute(
         "SELECT max(block) FROM commitments WHERE netuid = ? AND hotkey = ?", (netuid, hotkey)
     ).fetchone()
@@ -158,7 +158,7 @@ def next_commitment(connection: sqlite3.Connection, netuid: Netuid, hotkey: Hotk
 
 
 def commitment_book(connection: sqlite3.Connection, netuid: Netuid, block: Block) -> CommitmentBook:
-    """The newest readable record of every member at ``block``, parsed."""
+    """Return the newest readable record of every member at ``block``, parsed."""
     well_formed: dict[Hotkey, Commitment] = {}
     malformed: dict[Hotkey, MalformedCommitment] = {}
     for record in opened(connection, netuid, block):
@@ -178,9 +178,9 @@ def commitment_book(connection: sqlite3.Connection, netuid: Netuid, block: Block
 def weight_shares(
     connection: sqlite3.Connection, netuid: Netuid, block: Block, validator: Hotkey
 ) -> dict[Hotkey, float]:
-    """The validator's newest weights at ``block``: shares by the hotkeys they were meant for.
+    """Return the validator's newest weights at ``block``, as shares by hotkey.
 
-    Empty when it set none.
+    Empty if it set none.
     """
     rows = connection.execute(
         "SELECT n.hotkey, w.value FROM weights AS w JOIN neurons AS n"

@@ -1,7 +1,7 @@
-"""Real English without a download: the documentation strings of the installed Python.
+"""English texts without a download: the documentation strings of the installed Python.
 
 The files of the standard library are parsed, never imported. Rows depend on the installed
-Python alone, so one machine repeats a run exactly and another Python has other rows.
+Python alone: one machine repeats a run exactly, and another Python gives other rows.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_PAIRS = 8_000
 MAX_FILE_BYTES = 150_000  # larger ones are tables, and slow to parse
 _MIN_WORDS = 10
 _MIN_LETTERS = 0.7  # share of letters and spaces: below it is a table or a listing
-_MAX_SIGNATURE = 80  # characters; a longer one says nothing more
-# Tests and data, what newer Pythons lack, and other people's packages.
+_MAX_SIGNATURE = 80  # characters
+# Tests and data, modules that newer Pythons lack, and installed packages.
 _SKIPPED = frozenset(
     {"__pycache__", "dist-packages", "distutils", "encodings", "ensurepip", "idle_test", "idlelib"}
     | {"lib2to3", "pydoc_data", "site-packages", "test", "tests", "turtledemo"}
@@ -41,7 +41,7 @@ _Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 class Pair:
     """A question about one thing in the standard library, and what its documentation says."""
 
-    topic: str  # dotted name of that thing; long documentation gives several pairs
+    topic: str  # its dotted name; long documentation gives several pairs
     prompt: str
     response: str
 
@@ -49,14 +49,14 @@ class Pair:
 def standard_library_pairs(
     folder: Path | None = None, *, cache: Path | None = None
 ) -> tuple[Pair, ...]:
-    """All pairs of the Python sources under ``folder``, in the order of their paths.
+    """Return all pairs of the Python sources under ``folder``, in the order of their paths.
 
-    No two responses are equal. Parsing takes about two seconds, once a process.
+    No two responses are equal. Parsing takes about two seconds, once in each process.
 
     Args:
         folder: The installed Python's standard library when ``None``.
-        cache: A file that keeps the pairs for other processes, made when missing. It also
-            keeps a simnet run's text the same when Python is upgraded under it.
+        cache: File that keeps the pairs for other processes; created if it is missing. With it
+            the texts of a simnet run stay the same when Python is upgraded.
 
     Raises:
         OSError: ``folder`` does not exist, or ``cache`` cannot be read or written.
@@ -65,7 +65,7 @@ def standard_library_pairs(
     if cache is None:
         return _parsed(root)
     if not cache.exists():
-        # Each writer has a name of its own, so that none sees another's half-written file.
+        # Each writer uses its own name, so that none reads another's half-written file.
         sweep(cache.parent, f".{cache.name}-")
         written = cache.with_name(own(f".{cache.name}-"))
         rows = [[p.topic, p.prompt, p.response] for p in _parsed(root)]
@@ -88,10 +88,10 @@ def _parsed(root: Path) -> tuple[Pair, ...]:
 
 
 def split(pairs: Iterable[Pair], part: Part) -> tuple[Pair, ...]:
-    """The half that miners train on, or the half that validators are fed.
+    """Return the half for training, or the half that validators score.
 
-    All pairs of one topic are in the same half, by a hash of its name: nobody trains on what
-    is scored, nor on the paragraph before it.
+    A hash of its name puts all pairs of a topic into the same half: miners never train on a
+    text that is scored, nor on the paragraph before it.
     """
     wanted = 0 if part == "training" else 1
     return tuple(p for p in pairs if sha256(p.topic.encode()).digest()[0] % 2 == wanted)
@@ -115,7 +115,7 @@ def _pairs_of(path: Path, module: str) -> Iterator[Pair]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
-        return  # no source of this Python; nothing of it is documented
+        return  # not valid in this Python
     yield from _walk(tree, module)
 
 
@@ -126,7 +126,7 @@ def _walk(node: _Documented, name: str) -> Iterator[Pair]:
             prompt = f"{ask} `{name}{_signature(node)}` of the Python standard library."
             yield Pair(name, prompt, passage)
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return  # what is inside a function nobody calls by name
+        return  # functions inside functions are left out
     for child in node.body:
         if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _walk(child, f"{name}.{child.name}")
@@ -140,7 +140,7 @@ def _signature(node: _Documented) -> str:
 
 
 def _passages(docstring: str) -> Iterator[str]:
-    """A docstring cut between paragraphs; a short one stays whole."""
+    """Split a docstring between paragraphs; a short one stays whole."""
     passage = ""
     for paragraph in re.split(r"\n\s*\n", docstring):
         passage = f"{passage}\n\n{paragraph.rstrip()}" if passage else paragraph.strip()

@@ -1,8 +1,8 @@
-"""Reading subnet 18's signed runs on simnet: a live data source in the shape of the real one.
+"""Live data source over subnet 18's signed runs on simnet, with the structure of the real one.
 
-Nothing a sender writes is believed before it is checked: the run's signature against the
-hotkey it claims, the hotkey against the request's trusted ones, each row's time against the
-run's start as the host knows it and against the window.
+Everything that a sender writes is checked: the run's signature against the hotkey that it
+claims, the hotkey against the trusted ones of the request, and each row's time against the
+window and against the run's start, which the host records.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ _PROMPTS, _RESPONSES = "prompts.", "responses."
 
 
 class RunReader(Protocol):
-    """The host of the runs. Both methods raise ``OSError`` when it cannot be read."""
+    """Host of the runs. Both methods raise ``OSError`` when it cannot be read."""
 
     def runs(self, since: datetime, until: datetime) -> Iterator[Run]:
-        """At least every run with a row in ``[since, until)``."""
+        """Return every run that has a row in ``[since, until)``, and perhaps others."""
         ...
 
     def rows(self, run: Run, since: datetime, until: datetime) -> Iterator[Row]:
-        """The run's rows whose own time is in ``[since, until)``, by step."""
+        """Return the run's rows with a time in ``[since, until)``, by step."""
         ...
 
 
 class SimnetFeed:
-    """The plug-in: opens the feed of one simnet run.
+    """Plug-in that opens the feed of one simnet run.
 
     Args:
-        seed: Of the simnet run; decides keys, runs and rows.
+        seed: Of the simnet run; keys, runs and rows depend on it.
         genesis_time: Of the chain's block 0; row times are chain time.
-        stdlib: Folder whose documentation strings are the text; the installed Python's
-            when ``None``.
-        cache: A file that keeps the text, see ``standard_library_pairs``.
+        stdlib: Folder whose documentation strings are the texts; ``None`` for the installed
+            Python's.
+        cache: File that keeps the texts, see ``standard_library_pairs``.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class SimnetFeed:
     def open(self, parameters: Mapping[str, ParameterValue]) -> SignedRuns:
         """See the port. Both parameters are optional.
 
-        ``modality`` can only be "text"; ``max_chars`` leaves out cells whose prompt and
-        response together have more characters.
+        ``modality`` must be "text"; cells whose prompt and response together have more than
+        ``max_chars`` characters are left out.
         """
         known = {"modality": MODALITY, "max_chars": None, **parameters}
         if unknown := sorted(known.keys() - {"modality", "max_chars"}):
@@ -90,10 +90,10 @@ class SimnetFeed:
 
 
 class SignedRuns:
-    """The live data set over whatever host ``connect`` reaches.
+    """Live data set over the host that ``connect`` returns.
 
-    ``connect`` is called once a collection, in a thread: the first one parses the standard
-    library, which takes a second or two.
+    ``connect`` is called in a thread, once for each collection; the first call parses the standard
+    library, which takes one or two seconds.
     """
 
     def __init__(self, connect: Callable[[], RunReader], *, max_chars: int | None = None) -> None:
@@ -104,7 +104,7 @@ class SignedRuns:
         """See the port.
 
         Raises:
-            ValueError: The request trusts everybody; rows of this source are signed.
+            ValueError: The request names no trusted signers, but rows of this source are signed.
         """
         if request.trusted is None:
             raise ValueError("this source is signed: the schedule must name signers_netuid")
@@ -131,7 +131,7 @@ class SignedRuns:
 
 
 def _signer(run: Run) -> Hotkey | None:
-    """The hotkey that signed the run's id, or ``None`` for a run that proves nothing."""
+    """Return the hotkey that signed the run's id, or ``None`` without a valid signature."""
     hotkey = Hotkey(run.config.get("hotkey", ""))
     try:
         signature = bytes.fromhex(run.config.get("signature", ""))
@@ -142,14 +142,16 @@ def _signer(run: Run) -> Hotkey | None:
 
 
 def _samples(run: Run, row: Row, signer: Hotkey, window: TimeWindow) -> Iterator[Sample]:
-    """A row's cells that hold a prompt and a response, named "run/step/uid"."""
+    """Yield the cells of a row that have a prompt and a response, named "run/step/uid"."""
     step, written = row.get("_step"), row.get("_timestamp")
     if row.get("modality") != MODALITY or not isinstance(step, int):
         return
     if not isinstance(written, int | float):
         return
-    produced_at = datetime.fromtimestamp(written, UTC)  # to the microsecond, as it is compared
-    # Nobody logs before the run began: such a row is back-dated.
+    produced_at = datetime.fromtimestamp(
+        written, UTC
+    )  # to the microsecond, for the comparisons below
+    # A row from before the run began is back-dated.
     if produced_at not in window or produced_at < run.created_at:
         return
     for column, prompt in row.items():

@@ -1,7 +1,7 @@
 """Logs of the validators of simnet's subnet 18: signed runs of rows, as wandb stores them.
 
 A row is a pure function of (seed, run, step), so nothing is stored and every reader sees the
-same. Row times follow chain time. Some senders and some rows are bad on purpose, and ``feed``
+same. Row times follow chain time. Some senders and some rows are bad on purpose; ``dataset``
 must reject them.
 """
 
@@ -26,7 +26,7 @@ RUN_S = 6 * 3600  # a sender starts a new run every six hours
 CELLS = 2  # miners asked at one step: prompt and response pairs of one row
 _ROW_S = 18.0  # seconds between two rows, all senders together
 _UIDS = 256
-# One row in so many is bad in its own way; primes, so that the ways seldom meet.
+# One row in so many has each defect; primes, so that two defects rarely meet in a row.
 _NO_RESPONSE, _IMAGE = 23, 29
 
 
@@ -35,12 +35,12 @@ class Conduct(Enum):
 
     HONEST = "honest"
     FORGES = "forges"  # claims another validator's hotkey
-    REPLAYS = "replays"  # logs again what another logged an hour before
+    REPLAYS = "replays"  # logs rows again that another sender logged an hour before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Somebody who logs rows: his key is ``keypair(seed, name)``."""
+    """Sender of rows; its key is ``keypair(seed, name)``."""
 
     name: str
     stake_tao: int  # on subnet 18; trusted above 100,000
@@ -59,7 +59,7 @@ class Sender:
         return self.stake_tao * RAO_PER_TAO
 
 
-# To be registered on subnet 18 of the chain, all of them: stake and permit decide on trust.
+# All are registered on subnet 18 of the chain: stake and permit decide which are trusted.
 SENDERS = (
     Sender(name="sn18/validator-1", stake_tao=900_000, share=0.24),
     Sender(name="sn18/validator-2", stake_tao=700_000, share=0.20),
@@ -77,12 +77,12 @@ _REPLAY_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One logging session. ``created_at`` is the host's word, ``config`` the sender's."""
+    """One logging session. The host writes ``created_at``, the sender ``config``."""
 
     id: str
     created_at: datetime
     config: Mapping[str, str]  # type, hotkey, signature: hex of sr25519 over the run id
-    sender: int  # index in SENDERS; for making rows, a reader has no use for it
+    sender: int  # index in SENDERS; needed to make rows only
     number: int  # of the sender's runs, from genesis on
 
 
@@ -90,12 +90,12 @@ Row = Mapping[str, JsonValue]
 
 
 class SimnetRuns:
-    """Every run and row of subnet 18, made up as they are asked for.
+    """All runs and rows of subnet 18, computed when they are read.
 
     Args:
         seed: Of the simnet run.
         genesis_time: Of the chain's block 0.
-        pairs: What there is to ask; senders never share a pair.
+        pairs: Questions and answers; each pair belongs to one sender.
     """
 
     def __init__(self, *, seed: int, genesis_time: datetime, pairs: Sequence[Pair]) -> None:
@@ -107,7 +107,7 @@ class SimnetRuns:
         self._shares = [shuffled[a:b] for a, b in zip(starts, ends, strict=True)]
 
     def runs(self, since: datetime, until: datetime) -> Iterator[Run]:
-        """Every run with a row in ``[since, until)``, and its neighbours in time."""
+        """Return every run with a row in ``[since, until)``, and the runs next to them in time."""
         first = floor((since - self._genesis).total_seconds() / RUN_S) - 1
         last = ceil((until - self._genesis).total_seconds() / RUN_S)
         for index, sender in enumerate(SENDERS):
@@ -115,11 +115,11 @@ class SimnetRuns:
                 yield self._run(index, sender, number)
 
     def rows(self, run: Run, since: datetime, until: datetime) -> Iterator[Row]:
-        """The run's rows with a time in ``[since, until)``, by step; perhaps one just before."""
+        """Return the run's rows in ``[since, until)`` by step, and perhaps one just before."""
         sender = SENDERS[run.sender]
         period = _ROW_S / sender.share
         steps = floor(RUN_S / period)
-        low, high = since.timestamp() - 1e-6, until.timestamp()  # times round to a microsecond
+        low, high = since.timestamp() - 1e-6, until.timestamp()  # times are rounded to microseconds
         for step in range(steps):
             when = self._time(run, step, period)
             if low <= when < high:
@@ -144,7 +144,7 @@ class SimnetRuns:
         )
 
     def _time(self, run: Run, step: int, period: float) -> float:
-        """Unix seconds as the sender writes them; the first two rows are back-dated."""
+        """Return the Unix seconds that the sender writes; the first two rows are back-dated."""
         started = run.created_at.timestamp()
         if step < 2:
             return started - 300.0 * (step + 1)
@@ -165,7 +165,7 @@ class SimnetRuns:
         return row
 
     def _pair(self, sender: int, when: float, cell: int) -> Pair:
-        """Return the sender's next question: its share of the pairs, in a cycle."""
+        """Return the sender's next question; it repeats its share of the pairs in a cycle."""
         if SENDERS[sender].conduct is Conduct.REPLAYS:
             elapsed = when - (self._genesis + _REPLAY_AFTER).timestamp()
             sender, cell = _REPLAYED, floor(elapsed / _ROW_S * SENDERS[_REPLAYED].share) * CELLS

@@ -1,4 +1,4 @@
-"""Looking at the repositories of the folder that plays the host."""
+"""Admission checks of repositories in the folder that stands for the model host."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class FolderExaminer:
     async def examine(
         self, repo: str, revision: str, constraints: ModelConstraints, *, weights: bool
     ) -> Examined:
-        """See ``ModelExaminer``, here and below."""
+        """See ``ModelExaminer``; so do the methods below."""
         return await asyncio.to_thread(self._examine, repo, revision, constraints, weights)
 
     async def commit_of(self, repo: str, name: str) -> str:
         if _REVISION.fullmatch(name):
             return name
-        raise ModelNotPublic(f"{repo}: simnet's repositories have commits only, and no {name!a}")
+        raise ModelNotPublic(f"{repo}: simnet's repositories have commits only, not {name!a}")
 
     async def licence(self, repo: str, revision: str) -> str | None:
         return None  # simnet's miners write no model cards

@@ -1,4 +1,4 @@
-"""Partial files that a killed process left in simnet's folders, and their detection."""
+"""Partial files of simnet's folders, and the removal of those that a killed process left."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sn37.durable import rename_whole
 
-PARTIAL = ".partial-"  # beginning of the names of folders until they are complete
+PARTIAL_PREFIX = ".partial-"  # beginning of the names of folders until they are complete
 
 
 def appear(partial: Path, target: Path) -> None:
-    """Give a finished folder its name, unless another process has finished the same one.
+    """Rename a finished folder, unless another process has already finished the same one.
 
     Raises:
         OSError: The disk refused.
@@ -26,18 +26,18 @@ def appear(partial: Path, target: Path) -> None:
 
 
 def own(prefix: str) -> str:
-    """``prefix`` with this process's mark, for the names of what it has not finished yet."""
+    """Return ``prefix`` with this process's number, for names of its unfinished files."""
     return f"{prefix}{os.getpid()}-"
 
 
 def sweep(folder: Path, prefix: str) -> None:
-    """Remove what is called ``prefix`` and bears the mark of a process that is gone."""
+    """Remove files whose names have ``prefix`` and the number of a process that is gone."""
     for leftover in folder.glob(f"{prefix}*-*"):
         number = leftover.name.removeprefix(prefix).partition("-")[0]
         if not number.isdecimal() or Path("/proc", number).exists():
             continue
         if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)  # another may sweep, too
+            shutil.rmtree(leftover, ignore_errors=True)  # another process may remove it too
         else:
             with suppress(FileNotFoundError):
                 leftover.unlink()

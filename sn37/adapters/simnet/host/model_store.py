@@ -1,4 +1,4 @@
-"""Fetching models from the folder that plays the host."""
+"""Models fetched from the folder that stands for the model host."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _T = TypeVar("_T")
 class FolderModelStore:
     """``ModelStore`` over a folder of repositories and a cache folder.
 
-    ``<cache>/models/<key>/`` holds ``files/`` and ``facts.json`` and appears by one rename
-    once everything has been checked, so a kill leaves nothing that looks complete. Files
-    are copied and hashed in a thread: they are small and local, and a cancelled caller
-    waits for no more than one of them. Complete models take ``quota_bytes`` at most together.
+    ``<cache>/models/<key>/`` has ``files/`` and ``facts.json``. A rename makes it appear once
+    everything has been checked, so a kill leaves nothing that looks complete. Files are copied
+    and hashed in a thread: they are small and local, and a cancelled caller waits for at most one
+    of them. All complete models together have at most ``quota_bytes``.
     """
 
     def __init__(self, repos: Path, cache: Path, *, quota_bytes: int = QUOTA_BYTES) -> None:
@@ -102,7 +102,9 @@ class FolderModelStore:
             files = partial / FILES
             files.mkdir()
             facts = _facts(admit(source, constraints, copy_to=files), source)
-            facts.artifact(commitment, constraints, partial)  # or it is refused, and not kept
+            facts.artifact(
+                commitment, constraints, partial
+            )  # raises if it is refused; then it is not kept
             facts.write(partial)
             if read_facts(home) is None:  # two callers may fetch the same model
                 rename_whole(partial, home)
@@ -189,12 +191,12 @@ class FolderModelStore:
                 # Renamed first: a kill in the middle must not leave half an artifact.
                 folder = folder.rename(self._models / f"{own(_PARTIAL)}{folder.name}")
             freed += sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-            shutil.rmtree(folder, ignore_errors=True)  # a fetch may just have finished with it
+            shutil.rmtree(folder, ignore_errors=True)  # a fetch may have finished it meanwhile
         return freed
 
 
 def store_of(state_dir: Path) -> FolderModelStore:
-    """The store of the world in a state directory, be it there or not."""
+    """Return the store of the world in a state directory, which need not exist."""
     root = state_dir.absolute() / "simnet"
     return FolderModelStore(root / "repos", root / "cache")
 

@@ -1,4 +1,4 @@
-"""Publishing a model into the folder that plays the host."""
+"""Publication of a model to the folder that stands for the model host."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A folder that plays the model host: repositories, revisions, visibility.
+"""Folder that stands for the model host: repositories, revisions, visibility.
 
-``<root>/<namespace>/<name>/<40-hex revision>/`` holds the files of one revision and never
-changes; ``meta.json`` beside them says who may read. Like the real host, it stores whatever
-it is given: refusing bad models is the reader's business.
+``<root>/<namespace>/<name>/<40-hex revision>/`` has the files of one revision and never
+changes; ``meta.json`` beside them says who may read. Like the real host, it stores any files:
+the reader refuses bad models.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 
 
 class Visibility(StrEnum):
-    """Who can read a repository."""
+    """Visibility of a repository to readers."""
 
     PRIVATE = "private"
     PUBLIC = "public"
@@ -35,7 +35,7 @@ class Visibility(StrEnum):
 
 
 class FolderRepositories:
-    """The host's own view: everything is readable and writable here.
+    """View of the host itself, which may read and write everything.
 
     All methods block on local files, and raise ``OSError`` when the folder refuses.
     """
@@ -66,7 +66,7 @@ class FolderRepositories:
             sweep(home, _PARTIAL)
             with tempfile.TemporaryDirectory(prefix=own(_PARTIAL), dir=home) as partial:
                 copy = Path(partial, "files")
-                # Links are copied as links: a reader must refuse them, not the host resolve them.
+                # Links are copied as links: the reader refuses them, the host must not follow.
                 shutil.copytree(folder, copy, symlinks=True)
                 appear(copy, target)
         if not (home / META).exists():
@@ -74,7 +74,7 @@ class FolderRepositories:
         return revision
 
     def visibility(self, repo: str) -> Visibility | None:
-        """Who may read ``repo``; ``None`` when there is none of that name.
+        """Return who may read ``repo``; ``None`` if it does not exist.
 
         Raises:
             ValueError: Its meta file is damaged.
@@ -83,7 +83,7 @@ class FolderRepositories:
         try:
             text = (home / META).read_text()
         except FileNotFoundError:
-            self._root.stat()  # raises when the whole host is gone, which is another matter
+            self._root.stat()  # raises if the whole host is gone
             return None
         return Visibility(json.loads(text)["visibility"])
 
@@ -99,12 +99,12 @@ class FolderRepositories:
             self._write(self._home(repo), visibility)
 
     def public_files(self, ref: ModelRef) -> Path | None:
-        """The folder of a revision that the public can read, or ``None``."""
+        """Return the folder of a revision that the public can read, or ``None``."""
         try:
             if self.visibility(ref.repo) is not Visibility.PUBLIC:
                 return None
         except ValueError:
-            return None  # an impossible name, which nobody can have published
+            return None  # an invalid name cannot have been published
         if not _REVISION.fullmatch(ref.revision):
             return None
         folder = self._home(ref.repo) / ref.revision
@@ -124,7 +124,7 @@ class FolderRepositories:
 
 
 def _revision_of(folder: Path) -> str:
-    """Sha1 of the canonical list of (path, size, sha256), as Git names content."""
+    """Return the sha1 of the canonical list of (path, size, sha256), as Git names content."""
     rows: list[JsonValue] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

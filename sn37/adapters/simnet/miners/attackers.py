@@ -1,7 +1,7 @@
 """Repositories that try to cheat, made from an honest miner's files.
 
-Nothing in them is marked as bad: each is what its attack would look like on the real host.
-Written with the standard library alone, so that the validator's process can make them.
+Nothing in them is marked as bad: each looks like the same attack on the real host. This module
+uses the standard library alone, so that the validator's process can make them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Tensor:
 
 
 def forge(miner: Miner, source: Path, target: Path) -> None:
-    """Fill the empty folder ``target`` with what ``miner`` makes of the model in ``source``."""
+    """Fill the empty folder ``target`` with the miner's forgery of the model in ``source``."""
     for file in sorted(source.iterdir()):
         shutil.copyfile(file, target / file.name)
     match miner.trick:
@@ -67,11 +67,11 @@ def forge(miner: Miner, source: Path, target: Path) -> None:
         case Trick.WIDEN:
             _widen(target, miner.factor)
         case Trick.NONE | Trick.COPY | Trick.BRANCH | Trick.HIDE:
-            pass  # the files are a plain copy; the trick is elsewhere
+            pass  # the files are a plain copy; the trick is not in them
 
 
 def read_tensors(path: Path) -> list[Tensor]:
-    """Every tensor of a safetensors file of a few megabytes, in the order of its bytes."""
+    """Return every tensor of a safetensors file of a few megabytes, in the order of its bytes."""
     data = path.read_bytes()
     return [
         Tensor(name=span.name, dtype=span.dtype, shape=span.shape, data=data[span.begin : span.end])
@@ -80,7 +80,7 @@ def read_tensors(path: Path) -> list[Tensor]:
 
 
 def write_tensors(path: Path, tensors: Sequence[Tensor]) -> None:
-    """Write a safetensors file, tensors in the given order."""
+    """Write a safetensors file with the tensors in the given order."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for tensor in tensors:
@@ -92,7 +92,7 @@ def write_tensors(path: Path, tensors: Sequence[Tensor]) -> None:
         }
         offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # data aligned to 8 bytes, as the format asks for
+    text += b" " * (-len(text) % 8)  # the format requires data aligned to 8 bytes
     path.write_bytes(
         len(text).to_bytes(8, "little") + text + b"".join(tensor.data for tensor in tensors)
     )
@@ -110,7 +110,7 @@ def write_sharded(folder: Path, shards: Mapping[str, Sequence[Tensor]]) -> None:
 
 
 def _widen(folder: Path, factor: int) -> None:
-    """Multiply the width of every MLP by ``factor`` with zeros: the function stays the same."""
+    """Widen every MLP by ``factor`` with zeros, which does not change the function."""
     widened: list[Tensor] = []
     for tensor in read_tensors(folder / SINGLE):
         item = DTYPE_BYTES[tensor.dtype]

@@ -1,6 +1,7 @@
 """Fine-tuning on responses: a plain AdamW loop on the CPU.
 
-Shapes: B rows of a batch, L tokens, V vocabulary. Imports torch: training child only.
+Shapes: B rows of a batch, L tokens, V vocabulary. Only the training child may import this
+module, because it imports torch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ IGNORED = -100  # label of a position without loss
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Token ids of one text; those from ``first`` on are learnt."""
+    """Token ids of one text; training predicts those from ``first`` on."""
 
     ids: tuple[int, ...]
     first: int
@@ -30,7 +31,7 @@ class Row:
 def pair_row(
     tokenizer: Tokenizer, affixes: tuple[str, str, str], prompt: str, response: str
 ) -> Row:
-    """A row whose loss is that of the response, tokenised on its own as in scoring."""
+    """Return a row whose loss is that of the response, tokenised separately as in scoring."""
     before, between, after = affixes
     context = tokenizer.encode(before + prompt + between, add_special_tokens=False).ids
     target = tokenizer.encode(response, add_special_tokens=False).ids
@@ -39,7 +40,7 @@ def pair_row(
 
 
 def plain_row(tokenizer: Tokenizer, text: str) -> Row:
-    """A row for pre-training: every token but the first is predicted."""
+    """Return a row for pre-training: every token but the first is predicted."""
     return Row(tuple(tokenizer.encode(text, add_special_tokens=False).ids), 1)
 
 
@@ -82,13 +83,15 @@ def train(
 
 
 def _rate(step: int, steps: int) -> float:
-    """Share of the peak learning rate: up in a tenth of the steps (10 at most), cosine down."""
+    """Return the share of the peak learning rate: a warm-up of a tenth of the steps (10 at
+    most), then a cosine.
+    """
     warmup = min(1.0, (step + 1) / min(10, max(1, steps // 10)))
     return warmup * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def _batch(rows: Sequence[Row], tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and labels of B rows, cut to ``tokens`` and padded on the right."""
+    """Return ids and labels of B rows, cut to ``tokens`` and padded on the right."""
     length = min(tokens, max(len(row.ids) for row in rows))
     ids = torch.zeros(len(rows), length, dtype=torch.long)
     labels = torch.full((len(rows), length), IGNORED)

@@ -1,8 +1,8 @@
-"""The population: models that were really trained, and the attackers made from them.
+"""Population of simnet: models that are really trained, and attackers made from them.
 
-``prepare`` makes one folder per miner below a root, once. Each appears by one rename when it
-is complete, and a marker is written when all are, so a preparation that was killed goes on
-with the first unfinished miner.
+``prepare`` creates one folder for each miner below a root, once. A rename makes each appear when it
+is complete, and a marker is written when all are. A preparation that was killed therefore
+continues with the first unfinished miner.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own, sweep
+from sn37.adapters.simnet.host.half_written import PARTIAL_PREFIX, appear, own, sweep
 from sn37.adapters.simnet.miners.attackers import forge
 from sn37.adapters.simnet.miners.roster import (
     BASE,
@@ -40,7 +40,7 @@ _FORGING = "simnet's other miners"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """Where the files are. ``folders`` has every miner of the recipe, by name."""
+    """Paths of the files. ``folders`` has every miner of the recipe, by name."""
 
     recipe: Recipe
     tokenizer: Path
@@ -56,10 +56,10 @@ def prepare(
     recipe: Recipe = RECIPE,
     keep_going: Callable[[], None] = lambda: None,
 ) -> Population:
-    """Train and forge what is missing below ``root``; the same seed gives the same bytes.
+    """Train and forge the models that are missing below ``root``.
 
-    Takes about a minute on two cores the first time, nothing later. Blocks; the training
-    runs in child processes, which end with this call however it ends. ``keep_going`` is called
+    The same seed gives the same bytes. The first call takes about a minute on two cores. It
+    blocks; training runs in child processes, which never outlive the call. ``keep_going`` is called
     several times a second and ends the call by raising.
 
     Raises:
@@ -78,7 +78,7 @@ def prepare(
     if (root / MARKER).exists():
         return population
     for folder in (root, root / "miners"):  # children of a killed process may live a little longer
-        sweep(folder, PARTIAL)
+        sweep(folder, PARTIAL_PREFIX)
     _train(root, seed, population, emit, keep_going)
     forged = [miner for miner in recipe.miners if not miner.steps]
     for done, miner in enumerate(forged, start=1):
@@ -90,7 +90,11 @@ def prepare(
 
 
 def _claim(root: Path, seed: int, recipe: Recipe) -> None:
-    """Make ``root`` the folder of this seed and recipe, or refuse."""
+    """Mark ``root`` as the folder of this seed and recipe.
+
+    Raises:
+        ValueError: It belongs to another seed or recipe.
+    """
     claim = {"seed": seed, "recipe": recipe.fingerprint}
     path = root / "population.json"
     if not path.exists():
@@ -148,7 +152,7 @@ def _train(
         done[name] = step
         emit.emit(SetUpAdvanced(what=_TRAINING, done=sum(done.values()), total=total))
 
-    # One process per competition: which core finishes first changes no model.
+    # One process for each competition; no model depends on which finishes first.
     for stage in ([(base,)], later):
         missing: list[TrainingPlan] = []
         for jobs in stage:
@@ -166,7 +170,7 @@ def _forge(root: Path, miner: Miner, population: Population) -> None:
         return
     source = population.base if miner.source == BASE else population.folders[miner.source]
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL_PREFIX), dir=target.parent))
     try:
         forge(miner, source, partial)
         partial.chmod(0o755)

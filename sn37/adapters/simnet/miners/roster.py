@@ -1,8 +1,8 @@
-"""Who takes part in simnet: every miner's budget, trick and timetable, as data.
+"""Miners of simnet: the budget, trick and times of each, as data.
 
 The shipped schedule (``simnet.toml``) names the tokenizer and the template below, and allows
 models of the size below. Blocks are those of a chain whose head is ``HEAD`` when the
-validator first sees it; its first round is at block 1,800.
+validator starts; its first round is at block 1,800.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INSTRUCT = CompetitionId(1)  # tokenizer and template are the competition's
 FREE = CompetitionId(2)  # each model brings its own
 
 TOKENIZER_REPO = "simnet/base"
-# Fixed by hand, because the schedule must name it before the tokenizer is trained.
+# Chosen by hand, because the schedule names it before the tokenizer is trained.
 TOKENIZER_REVISION = "9438e11778afbce33a5ae90343843a0cb1f41a8c"
 BASE_REPO = "simnet/start"  # the model that all training starts from, by which rows are screened
 BASE_REVISION = "5b1f0c6f3d0a4e7d9c2b8a71e64f30d2c95e8b17"  # likewise
@@ -47,10 +47,10 @@ REGISTERED = Block(10)
 
 
 class Trick(StrEnum):
-    """Trick that a miner uses besides, or instead of, training."""
+    """Trick that a miner uses instead of training or in addition to it."""
 
     NONE = "none"
-    COPY = "copy"  # commits a rival's very text under its own hotkey
+    COPY = "copy"  # commits a rival's text unchanged under its own hotkey
     RESHARD = "reshard"  # a rival's tensors in two shards
     EDIT = "edit"  # a rival's tensors beside an edited configuration
     RENAME = "rename"  # a rival's tensors in a file of another name
@@ -66,8 +66,8 @@ class Trick(StrEnum):
 class Miner:
     """One miner of the population. ``name`` is its label, and the namespace of its repository.
 
-    ``steps`` is its training budget: of its own model if ``source`` is empty, otherwise 0 and
-    the model is made from that miner's ("base" is the common start).
+    ``steps`` is the budget for training its own model if ``source`` is empty. Otherwise it is 0,
+    and the model is made from that of ``source`` ("base" is the common start).
     """
 
     name: str
@@ -87,7 +87,7 @@ class Miner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The common architecture, a Llama with tied embeddings."""
+    """Common architecture, a Llama with tied embeddings."""
 
     vocabulary: int = 512
     hidden: int = 128
@@ -100,24 +100,24 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """How every budget is spent: AdamW, warm-up of a tenth, then a cosine to a tenth."""
+    """Settings of all trainings: AdamW, warm-up of a tenth, then a cosine to a tenth."""
 
     base_steps: int = 30
     batch: int = 8
-    tokens: int = 128  # a sample's first ones; longer ones are cut
+    tokens: int = 128  # longer samples are cut to their first tokens
     learning_rate: float = 4e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything the population's bytes depend on besides the seed."""
+    """Everything that determines the population's bytes, except the seed."""
 
     miners: tuple[Miner, ...]
     shape: Shape = Shape()
     training: Training = Training()
 
     def trained(self, competition: CompetitionId) -> tuple[Miner, ...]:
-        """The competition's miners that train, in the order in which they do."""
+        """Return the miners of a competition that train, in their order."""
         return tuple(m for m in self.miners if m.competition == competition and m.steps)
 
     @property
@@ -153,8 +153,7 @@ _ATTACKERS = (
     ("hang", 380, Trick.HANG, BASE, Reason.TIMEOUT),
     ("branch", 390, Trick.BRANCH, "honest-small", Reason.MALFORMED_COMMITMENT),
 )
-# A template of one's own exists in one competition only, and one text that no reader accepts
-# shows as much as two.
+# Only one competition lets miners bring a template, and one unreadable text is enough.
 _ONLY_IN = {Trick.HANG: FREE, Trick.BRANCH: INSTRUCT}
 
 
@@ -170,7 +169,7 @@ def _cast(competition: CompetitionId, budgets: Mapping[str, int]) -> tuple[Miner
 
     early = trained("early", 1_700, max(1, budgets["small"] // 2))
     return (
-        # The crown moves upwards through these three in the first round.
+        # In the first round the crown passes through these three, in this order.
         trained("honest-small", 110, budgets["small"]),
         trained("honest-medium", 150, budgets["medium"], reveal=200),
         trained("honest-large", 240, budgets["large"]),
@@ -194,7 +193,7 @@ def _attackers(competition: CompetitionId) -> Iterator[Miner]:
         )
         if trick is Trick.WIDEN and competition == INSTRUCT:
             miner = replace(miner, factor=4)
-        elif trick is Trick.WIDEN:  # so wide that already the files are too large
+        elif trick is Trick.WIDEN:  # so wide that the files are too large
             miner = replace(miner, factor=16, expected=Reason.TOO_LARGE)
         yield miner
 
@@ -205,7 +204,7 @@ def recipe(
     shape: Shape = Shape(),
     training: Training = Training(),
 ) -> Recipe:
-    """The population with the given training budgets, in steps, by the name of the budget."""
+    """Return the population for training budgets, in steps, by the name of the budget."""
     miners = _cast(INSTRUCT, budgets) + _cast(FREE, budgets)
     return Recipe(miners=miners, shape=shape, training=training)
 

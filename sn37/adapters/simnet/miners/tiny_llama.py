@@ -19,7 +19,7 @@ SPECIAL_TOKENS = ("<|user|>", "<|assistant|>", END)
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE tokenizer: it gives every text back exactly."""
+    """Train a byte-level BPE tokenizer, which reproduces every text exactly."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -41,18 +41,18 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, *, template: str) -> None
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer that ``save_tokenizer`` wrote."""
+    """Read the tokenizer that ``save_tokenizer`` wrote."""
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def be_deterministic() -> None:
-    """One thread and fixed algorithms: every bit depends on the order of sums."""
+    """Set one thread and deterministic algorithms, since bits depend on the order of sums."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
 
 
 def affixes(template: str) -> tuple[str, str, str]:
-    """The text that a chat template puts before the prompt, between, and after the response."""
+    """Return what a chat template puts before the prompt, between, and after the response."""
     prompt, response = "<<prompt>>", "<<response>>"
     messages = [
         {"role": "user", "content": prompt},
@@ -66,7 +66,7 @@ def affixes(template: str) -> tuple[str, str, str]:
 
 
 def new_model(shape: Shape, tokenizer: Tokenizer, *, seed: int) -> LlamaForCausalLM:
-    """A Llama with random weights that depend on ``seed`` only."""
+    """Return a Llama with random weights that depend on ``seed`` only."""
     end_id = tokenizer.token_to_id(END)
     config = LlamaConfig(
         vocab_size=shape.vocabulary,
@@ -87,7 +87,7 @@ def new_model(shape: Shape, tokenizer: Tokenizer, *, seed: int) -> LlamaForCausa
 
 
 def load_model(folder: Path) -> LlamaForCausalLM:
-    """The model in ``folder``, in float32 for training."""
+    """Return the model in ``folder``, in float32 for training."""
     model = LlamaForCausalLM.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
@@ -96,7 +96,7 @@ def load_model(folder: Path) -> LlamaForCausalLM:
 
 
 def save_model(model: LlamaForCausalLM, folder: Path) -> None:
-    """Write config and weights, rounded to bfloat16 as models are published."""
+    """Write the configuration, and the weights in bfloat16, as published models have."""
     model.bfloat16().save_pretrained(folder)
 
 

@@ -1,9 +1,9 @@
-"""Training the population's models, in a child process of its own.
+"""Training of the population's models, in a child process.
 
 ``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as JSON from
-standard input, trains its jobs one after another on one thread, and prints ``<name> <step>`` on the
-way. A job's folder appears by one rename when it is finished, and a finished one is not
-trained again. When the parent is gone the next line cannot be printed, and the child ends.
+standard input, trains its jobs one after another on one thread, and prints ``<name> <step>`` as
+progress. A rename makes a job's folder appear when it is finished, and a finished job is not
+repeated. If the parent is gone, the child cannot print the next line and ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sn37.adapters.simnet.feed.corpus import Pair, split, standard_library_pairs
-from sn37.adapters.simnet.host.half_written import PARTIAL, appear, own
+from sn37.adapters.simnet.host.half_written import PARTIAL_PREFIX, appear, own
 from sn37.adapters.simnet.miners.roster import Shape, Training
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ PROGRESS_STEPS = 5  # between two lines of progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One model to train into ``target``, from ``start`` or, without it, from nothing."""
+    """Training of one model into ``target``, from ``start`` or from random weights."""
 
     name: str
     steps: int
@@ -65,7 +65,7 @@ class TrainingPlan:
 
 
 def run(plan: TrainingPlan, report: Callable[[str, int], None]) -> None:
-    """Do what is missing of ``plan``; ``report(name, step)`` is called on the way."""
+    """Do the unfinished jobs of ``plan``; ``report(name, step)`` is called as progress."""
     from sn37.adapters.simnet.miners import tiny_llama as llama
 
     llama.be_deterministic()
@@ -119,15 +119,15 @@ def _do(
 
 
 def _seed(seed: int, purpose: str) -> int:
-    """A seed of 63 bits that no other purpose shares."""
+    """Return a seed of 63 bits for one purpose."""
     digest = sha256(f"sn37/simnet/training/1|{seed}|{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def _complete(target: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a folder that appears as ``target`` only when it is complete."""
+    """Have ``write`` fill a folder, and rename it to ``target`` when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL), dir=target.parent))
+    partial = Path(tempfile.mkdtemp(prefix=own(PARTIAL_PREFIX), dir=target.parent))
     try:
         write(partial)
         partial.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Running training plans in child processes, and hearing how far they are."""
+"""Child processes that carry out training plans, and their progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PULSE_S = 0.2
 
 
 class TrainingFailed(RuntimeError):
-    """A training process ended badly; the message names its log."""
+    """A training process failed; the message names its log."""
 
 
 def train_all(
@@ -32,8 +32,8 @@ def train_all(
 ) -> None:
     """Run one child per plan, all at once, until every plan is done.
 
-    ``report(name, step)`` is called in this thread, and so is ``keep_going`` several times a
-    second; what it raises ends the call. No child outlives it.
+    ``report(name, step)`` is called in this thread. So is ``keep_going``, several times a second;
+    an exception of it ends the call. No child outlives the call.
 
     Raises:
         TrainingFailed: A child failed; the others are stopped.
@@ -63,7 +63,7 @@ def train_all(
 
 
 class _Lines:
-    """Bytes of a pipe into reports: a read may hold several lines, or part of one."""
+    """Reports from the bytes of a pipe; a read may have several lines, or part of one."""
 
     def __init__(self, report: Callable[[str, int], None]) -> None:
         self._report = report
@@ -83,7 +83,7 @@ def _start(plan: TrainingPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is for the parent to handle
+        start_new_session=True,  # the parent handles Ctrl-C
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(

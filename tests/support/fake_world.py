@@ -121,12 +121,12 @@ class World:
         return commitment
 
     def run(self, *, rounds: int = 1, until: int = 4_000) -> ValidatorState:
-        self.keeper_state = asyncio.run(asyncio.wait_for(self.live(rounds, until), timeout=120))
+        self.keeper_state = asyncio.run(self.live(rounds, until))
         return self.keeper_state
 
     def begin(self) -> ValidatorState:
         """Begin with what there is, and stop before the first round."""
-        return asyncio.run(asyncio.wait_for(self._begin(self._container()), timeout=60))
+        return asyncio.run(self._begin(self._container()))
 
     async def _begin(self, container: Container) -> ValidatorState:
         await container.keeper().load()

@@ -4,9 +4,9 @@ A test says by ``@pytest.mark.fault(SUBJECT, CASE)`` which cells of the matrix i
 tables of docs/reliability.md are made of those marks, and ``make faults`` compares them with the
 record of a run: a cell is filled by tests that ran and passed, not by intentions.
 
-    python -m tests.fault_matrix               print the tables
-    python -m tests.fault_matrix --write       put them into docs/reliability.md
-    python -m tests.fault_matrix --ran FILE... every test of the tables passed in these runs
+    python -m tests.support.fault_matrix               print the tables
+    python -m tests.support.fault_matrix --write       put them into docs/reliability.md
+    python -m tests.support.fault_matrix --ran FILE... every test of the tables passed in these runs
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- begin: fault matrix -->", "<!-- end: fault matrix -->"
 
@@ -254,7 +254,7 @@ def not_passed(tests: Sequence[MarkedTest], outcomes: Mapping[str, bool]) -> tup
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fault_matrix")
+    parser = argparse.ArgumentParser(prog="python -m tests.support.fault_matrix")
     parser.add_argument("--write", action="store_true", help="put the tables into the document")
     parser.add_argument("--ran", nargs="+", type=Path, default=[], help="records of test runs")
     options = parser.parse_args(args)

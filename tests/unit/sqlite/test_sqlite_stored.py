@@ -1,23 +1,33 @@
-"""Every value that goes into a column comes out of it as it was."""
+"""Every value that goes into a column comes out of it as it was, in the pinned form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
+import json
+from dataclasses import replace
 from datetime import UTC
-from functools import partial
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sn37.adapters.sqlite import codec, round_codec
-from sn37.adapters.sqlite.json_values import CodecError, dump, load
-from sn37.adapters.sqlite.premises import from_premises, to_premises
-from sn37.domain.canonical import JsonValue
+from sn37.adapters.sqlite.stored import (
+    BEGINNING,
+    CONTROLS,
+    OPINION,
+    OUTCOME,
+    PLAN,
+    RESERVE,
+    RESULT,
+    SAMPLES,
+    SUBMISSION,
+    WEIGHTS,
+    CodecError,
+    Column,
+)
 from sn37.domain.data.samples import Provenance, Sample
+from sn37.domain.data.screening import Screening
 from sn37.domain.ids import (
     Block,
     BlockRef,
@@ -34,6 +44,7 @@ from sn37.domain.round.state import (
     EntryOutcome,
     EntryResult,
     Premises,
+    Reserve,
     RoundPlan,
     RoundResult,
     ScoredLater,
@@ -41,25 +52,21 @@ from sn37.domain.round.state import (
     WeightsRecord,
 )
 from sn37.domain.schedule.schedule import CommitmentFormat
+from sn37.domain.scoring.jobs import ControlKind, ControlLoss
+from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.domain.weight_vector import WeightVector
 from sn37.testing.builders import (
     a_beginning,
-    a_commitment,
     a_round_plan,
     a_round_result,
     a_sample,
     a_submission,
-    a_task_score,
-    a_weights_record,
-    an_artifact,
-    an_entry_result,
-    an_outcome,
+    an_entry_key,
 )
-
-_T = TypeVar("_T")
+from tests.pinned_schemas import FOLDER, schemas
 
 # Half surrogate pairs included: a row of untrusted data may hold them.
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -67,6 +74,8 @@ hotkeys, digests, tasks = texts.map(Hotkey), texts.map(Digest), texts.map(TaskNa
 numbers = st.integers(0, 2**70)
 blocks = numbers.map(Block)
 floats = st.floats()
+# UTC has no hour that comes twice, so ``fold`` says nothing
+moments = st.datetimes(timezones=st.just(UTC)).map(lambda t: t.replace(fold=0))
 reasons = st.none() | st.sampled_from(Reason)
 keys = st.builds(EntryKey, hotkeys, blocks)
 refs = st.builds(ModelRef, repo=texts, revision=texts, secure_hash=digests)
@@ -111,9 +120,7 @@ samples = st.builds(
     provenance=st.builds(
         Provenance,
         row_id=texts,
-        # UTC has no hour that comes twice, so ``fold`` says nothing
-        produced_at=st.none()
-        | st.datetimes(timezones=st.just(UTC)).map(lambda t: t.replace(fold=0)),
+        produced_at=st.none() | moments,
         signer=st.none() | hotkeys,
         stratum=st.none() | texts,
     ),
@@ -175,6 +182,8 @@ results = st.builds(
     is_shielded=st.booleans(),
     clocks=clocks,
     later=st.none() | st.builds(ScoredLater, source=hotkeys, after=blocks, at=blocks),
+    missed_defences=st.none() | numbers,
+    forgotten_at=st.none() | moments,
 )
 weights = st.builds(
     WeightsRecord,
@@ -188,102 +197,108 @@ weights = st.builds(
     sent_at=blocks,
     extrinsic=st.none() | texts,
 )
-to_plan = partial(round_codec.to_plan, draws=())
 quick = settings(max_examples=40)
 
 
-def returned(
-    value: _T, encode: Callable[[_T], JsonValue], decode: Callable[[JsonValue], _T]
-) -> str:
-    """How the value looks that comes back; repr tells NaN and the sign of zero."""
-    return repr(load(dump(encode(value)), decode))
+screenings = st.lists(
+    st.tuples(texts, digests, st.none() | hotkeys, st.integers()),
+    max_size=2,
+    unique_by=lambda row: row[0],
+).map(
+    lambda rows: Screening(
+        cap=3,
+        rows=tuple((row, content) for row, content, _, _ in rows),
+        signers=tuple(signer for _, _, signer, _ in rows),
+        losses=tuple(loss for _, _, _, loss in rows),
+    )
+)
+screened_plans = st.builds(
+    lambda plan, found: replace(plan, screenings=found),
+    plans,
+    st.none() | st.dictionaries(tasks, screenings, max_size=2),
+)
+reserves = st.builds(Reserve, samples=st.lists(samples, max_size=2).map(tuple), cap=numbers)
+controls = st.lists(
+    st.builds(ControlLoss, st.sampled_from(ControlKind), floats, floats), max_size=2
+).map(tuple)
+opinions = st.builds(
+    Opinion,
+    key=keys,
+    view=st.sampled_from(View),
+    samples=st.lists(
+        st.builds(Compared, task=tasks, position=numbers, ours=floats, theirs=floats), max_size=2
+    ).map(tuple),
+    detail=texts,
+    environment=st.dictionaries(texts, texts, max_size=2),
+)
+STORED: list[tuple[Column[Any], st.SearchStrategy[Any]]] = [
+    (SUBMISSION, submissions),
+    (SAMPLES, st.lists(samples, max_size=2).map(tuple)),
+    (PLAN, screened_plans),
+    (RESERVE, reserves),
+    (CONTROLS, controls),
+    (OUTCOME, outcomes),
+    (OPINION, opinions),
+    (RESULT, results),
+    (WEIGHTS, weights),
+]
 
 
+@pytest.mark.parametrize(("column", "values"), STORED)
 @quick
-@given(submissions)
-def test_a_submission_comes_back_as_it_was(value: Submission) -> None:
-    assert returned(value, codec.from_submission, codec.to_submission) == repr(value)
-
-
-@quick
-@given(samples)
-def test_a_sample_comes_back_as_it_was(value: Sample) -> None:
-    assert returned(value, codec.from_sample, codec.to_sample) == repr(value)
+@given(st.data())
+def test_a_value_comes_back_as_it_was(
+    column: Column[Any], values: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    value = data.draw(values)
+    # repr distinguishes NaN, and the sign of zero
+    assert repr(column.load(column.dump(value))) == repr(value)
 
 
 def test_a_result_stored_before_near_duplicates_were_flagged_is_read() -> None:
     result = a_round_result()
-    encoded = round_codec.from_result(result)
-    assert isinstance(encoded, dict)
-    del encoded["near_duplicates"]
-    assert load(dump(encoded), round_codec.to_result) == result
+    stored = json.loads(RESULT.dump(result))
+    del stored["near_duplicates"]
+    assert RESULT.load(json.dumps(stored)) == result
+
+
+@pytest.mark.parametrize("champion", [None, an_entry_key()])
+def test_a_result_stored_by_the_first_rule_shielded_every_champion(
+    champion: EntryKey | None,
+) -> None:
+    result = replace(a_round_result(), champion=champion)
+    stored = json.loads(RESULT.dump(result))
+    del stored["is_shielded"]
+    assert RESULT.load(json.dumps(stored)).is_shielded is (champion is not None)
 
 
 def test_how_many_rounds_were_scored_again_is_stored_under_the_name_that_states_have() -> None:
     beginning = a_beginning(ColdStart.MANIFESTS, num_rounds_rescored=12)
-    encoded = round_codec.from_beginning(beginning)
-    assert isinstance(encoded, dict)
-    assert encoded["num_rescored"] == 12
-    assert load(dump(encoded), round_codec.to_beginning) == beginning
+    assert json.loads(BEGINNING.dump(beginning))["num_rescored"] == 12
+    assert BEGINNING.load(BEGINNING.dump(beginning)) == beginning
 
 
 def test_a_sample_stored_before_there_were_choices_and_strata_is_read() -> None:
-    sample = a_sample()
-    encoded = codec.from_sample(sample)
-    assert isinstance(encoded, dict)
-    del encoded["choices"]
-    provenance = encoded["provenance"]
-    assert isinstance(provenance, dict)
-    del provenance["stratum"]
-    assert load(dump(encoded), codec.to_sample) == sample
+    stored = json.loads(SAMPLES.dump((a_sample(),)))
+    del stored[0]["choices"], stored[0]["provenance"]["stratum"]
+    assert SAMPLES.load(json.dumps(stored)) == (a_sample(),)
 
 
-@quick
-@given(plans)
-def test_a_plan_comes_back_as_it_was(value: RoundPlan) -> None:
-    assert returned(value, round_codec.from_plan, to_plan) == repr(value)
+def test_an_unknown_field_is_left_to_the_version_that_wrote_it() -> None:
+    stored = json.loads(RESULT.dump(a_round_result()))
+    assert RESULT.load(json.dumps({**stored, "later_field": 1})) == a_round_result()
 
 
-@quick
-@given(outcomes)
-def test_an_outcome_comes_back_as_it_was(value: EntryOutcome) -> None:
-    assert returned(value, round_codec.from_outcome, round_codec.to_outcome) == repr(value)
+def test_draws_are_stored_in_their_own_table_only() -> None:
+    plan = a_round_plan()
+    assert "draws" not in json.loads(PLAN.dump(plan))
+    assert PLAN.load(PLAN.dump(plan)) == replace(plan, draws=())
 
 
-@quick
-@given(results)
-def test_a_result_comes_back_as_it_was(value: RoundResult) -> None:
-    assert returned(value, round_codec.from_result, round_codec.to_result) == repr(value)
-
-
-@quick
-@given(weights)
-def test_weights_come_back_as_they_were(value: WeightsRecord) -> None:
-    assert returned(value, round_codec.from_weights, round_codec.to_weights) == repr(value)
-
-
-@pytest.mark.parametrize(
-    ("kind", "encoded", "elsewhere"),
-    [
-        (Submission, codec.from_submission(a_submission()), set[str]()),
-        (Commitment, codec.from_commitment(a_commitment()), set()),
-        (ModelRef, codec.from_model_ref(a_commitment().model), set()),
-        (ModelArtifact, codec.from_artifact(an_artifact()), set()),
-        (Sample, codec.from_sample(a_sample()), set()),
-        (RoundPlan, round_codec.from_plan(a_round_plan()), {"draws"}),
-        (Premises, from_premises(Premises()), set()),
-        (RoundResult, round_codec.from_result(a_round_result()), set()),
-        (EntryResult, round_codec.from_entry_result(an_entry_result()), set()),
-        (EntryOutcome, round_codec.from_outcome(an_outcome()), set()),
-        (TaskScore, round_codec.from_task_score(a_task_score()), set()),
-        (WeightsRecord, round_codec.from_weights(a_weights_record()), set()),
-    ],
-)
-def test_no_field_of_a_stored_value_is_forgotten(
-    kind: type, encoded: JsonValue, elsewhere: set[str]
-) -> None:
-    assert isinstance(encoded, dict)
-    assert set(encoded) | elsewhere == {f.name for f in fields(kind)}
+def test_a_value_of_another_type_than_its_class_says_is_not_written() -> None:
+    wrong = replace(a_round_plan(), entries=[an_entry_key()])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Expected `tuple"):
+        PLAN.dump(wrong)
 
 
 json_values = st.recursive(
@@ -295,33 +310,35 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
-READERS: list[Callable[[JsonValue], object]] = [
-    codec.to_submission,
-    codec.to_samples,
-    to_plan,
-    to_premises,
-    round_codec.to_outcome,
-    round_codec.to_result,
-    round_codec.to_weights,
-]
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", "NaN", '{"key": 1}', "[" * 10**5])
-@pytest.mark.parametrize("read", [r for r in READERS if r is not codec.to_samples])
-def test_a_damaged_column_is_named_as_such(text: str, read: Callable[[JsonValue], object]) -> None:
+@pytest.mark.parametrize("text", ["", "{", "null", "{}", "NaN", '{"key": 1}', "[" * 10**5])
+@pytest.mark.parametrize("column", [column for column, _ in STORED])
+def test_a_damaged_column_is_named_as_such(text: str, column: Column[Any]) -> None:
     with pytest.raises(CodecError):
-        load(text, read)
+        column.load(text)
+
+
+@pytest.mark.parametrize("wrong", [True, "1", 1.0, None])
+def test_only_an_integer_is_an_integer(wrong: object) -> None:
+    stored = json.loads(SUBMISSION.dump(a_submission()))
+    with pytest.raises(CodecError, match=r"^failures: Input should be a valid integer"):
+        SUBMISSION.load(json.dumps({**stored, "failures": wrong}))
 
 
 @quick
 @given(st.data())
 def test_one_wrong_value_anywhere_in_a_result_is_noticed_or_valid(data: st.DataObject) -> None:
-    encoded = round_codec.from_result(a_round_result())
-    assert isinstance(encoded, dict)
-    name = data.draw(st.sampled_from(sorted(encoded)))
-    encoded[name] = data.draw(json_values.filter(lambda v: v is not None))
+    stored = json.loads(RESULT.dump(a_round_result()))
+    name = data.draw(st.sampled_from(sorted(stored)))
+    stored[name] = data.draw(json_values.filter(lambda v: v is not None))
     try:
-        value = load(dump(encoded), round_codec.to_result)
+        value = RESULT.load(json.dumps(stored))
     except CodecError:
         return
-    assert returned(value, round_codec.from_result, round_codec.to_result) == repr(value)
+    assert repr(RESULT.load(RESULT.dump(value))) == repr(value)
+
+
+def test_the_schema_of_every_column_is_the_pinned_one() -> None:
+    found = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.iterdir()}
+    assert found == schemas(), "if no migration is needed: python -m tests.pinned_schemas"

@@ -1,6 +1,6 @@
 """The tables of docs/miner.md that are the program's own.
 
-``python -m tests.generated_tables`` writes them anew; a test fails while they differ.
+``python -m tests.support.generated_tables`` writes them anew; a test fails while they differ.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from sn37.domain.reasons import Blame, Reason
 from sn37.domain.submission.admission import AdmissionStep
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "miner.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "miner.md"
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from sn37.app.config.settings import Settings
+from sn37.app.samples.sources import ChainAndSources
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import TokenizerRef
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import Examined
 from sn37.domain.training import Evaluated, Step
-from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.scorer import OpenedScorer
 from sn37.ports.trainer import Trainer
 
@@ -35,9 +34,7 @@ class TrainingTools(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    def data(
-        self, block: Block
-    ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    def data(self, block: Block) -> AbstractAsyncContextManager[ChainAndSources]:
         """Open a chain that reaches at least ``block``, and the data sources; read only."""
         ...
 

@@ -15,8 +15,8 @@ from sn37.domain.ids import Block, EntryKey, RoundKey
 from sn37.domain.round.state import RoundResult, ValidatorState
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE, World
-from tests.unit.app.published_rounds import (
+from tests.support.fake_world import ONE, World
+from tests.support.published_rounds import (
     NEW,
     OLD,
     Json,
@@ -30,40 +30,44 @@ NUM_ROWS = 5_000
 OLD_ROUNDS = 8
 MISSED = RoundKey(ONE, Block(2_160))
 BACK_AT = 2_163  # it is there again, too late for that round
-SUBNET = Subnet()
 
 
 @dataclass(frozen=True, slots=True)
 class Beginnings:
     """What two validators remember: one of all rounds, one of the three before the missed one."""
 
+    subnet: Subnet
     there: Memory
     away: Memory
 
+    @property
+    def crowns(self) -> dict[int, EntryKey | None]:
+        """The champion after each round, by sync block."""
+        return {key.sync_block: result.champion for key, result in self.there.results.items()}
 
-def _beginnings() -> Beginnings:
-    there = SUBNET.validator(OLD, num_rows=NUM_ROWS)
+
+@cache
+def begun() -> Beginnings:
+    """Played once in a process; not for changing."""
+    subnet = Subnet()
+    there = subnet.validator(OLD, num_rows=NUM_ROWS)
     there.run(rounds=OLD_ROUNDS, until=6_000)
-    away = SUBNET.validator(NEW, num_rows=NUM_ROWS)
+    away = subnet.validator(NEW, num_rows=NUM_ROWS)
     away.run(rounds=3, until=6_000)
-    return Beginnings(there.store.memory, away.store.memory)
-
-
-BEGUN = _beginnings()
-CROWNS = {k.sync_block: r.champion for k, r in BEGUN.there.results.items()}
+    return Beginnings(subnet, there.store.memory, away.store.memory)
 
 
 def returning(*folders: Path, memory: Memory | None = None, at: int = BACK_AT) -> World:
     """The validator that was away, with what others publish."""
-    world = SUBNET.validator(
-        NEW, memory=memory or BEGUN.away, begin_with=folders, at=at, num_rows=NUM_ROWS
+    world = begun().subnet.validator(
+        NEW, memory=memory or begun().away, begin_with=folders, at=at, num_rows=NUM_ROWS
     )
-    world.models = deepcopy(SUBNET.models)
+    world.models = deepcopy(begun().subnet.models)
     return world
 
 
 def published(folder: Path) -> Path:
-    return export(BEGUN.there, folder)
+    return export(begun().there, folder)
 
 
 def missed(state: ValidatorState, key: RoundKey = MISSED) -> RoundResult | None:

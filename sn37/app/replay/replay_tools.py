@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from sn37.app.config.settings import Settings
+from sn37.app.samples.sources import ChainAndSources
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import ModelArtifact
-from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.scorer import OpenedScorer
 
 
@@ -25,9 +23,7 @@ class ReplayTools(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    def data(
-        self, block: Block
-    ) -> AbstractAsyncContextManager[tuple[Chain, Callable[[str], DatasetPlugin]]]:
+    def data(self, block: Block) -> AbstractAsyncContextManager[ChainAndSources]:
         """Open a chain that reaches at least ``block``, and the data sources; read only."""
         ...
 

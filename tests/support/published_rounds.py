@@ -30,7 +30,7 @@ from sn37.testing.fakes import (
 )
 from sn37.testing.fakes.chain import fake_signature
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import ONE, World
+from tests.support.fake_world import ONE, World
 
 Json = Any  # what json.loads returns
 

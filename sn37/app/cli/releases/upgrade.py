@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from getpass import getpass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,7 +25,8 @@ app = typer.Typer(
 Place = Annotated[
     str,
     typer.Argument(
-        metavar="RELEASE", help="Signed document of a release: a file or an https address."
+        metavar="RELEASE",
+        help="Document of a release, with metadata/ beside it: a file or an https address.",
     ),
 ]
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="A staged release.")]
@@ -61,16 +59,18 @@ def check(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
-    release_key: options.ReleaseKey = None,
+    release_root: options.ReleaseRoot = None,
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
 ) -> None:
-    """Check that a release could be staged here, and describe it; changes nothing."""
+    """Check that a release could be staged here, and describe it; installs nothing."""
     from sn37.app.wiring.upgrade import open_source, open_stager
     from sn37.domain.release.version import weights_version
 
-    stager = open_stager(_settings(dict(locals())))
-    found = stager.judge(open_source(release).document(), downgrade=allow_downgrade)
+    settings = _settings(dict(locals()))
+    stager, source = open_stager(settings), open_source(settings, release)
+    with stager.installation.lock():
+        found = stager.judge(source.document(), downgrade=allow_downgrade)
     current = stager.installation.current()
     typer.echo(
         f"{_described(found)}; signed, would replace {current} with weights version "
@@ -85,7 +85,7 @@ def stage(
     network: options.Network = None,
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
-    release_key: options.ReleaseKey = None,
+    release_root: options.ReleaseRoot = None,
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
 ) -> None:
@@ -95,8 +95,9 @@ def stage(
     """
     from sn37.app.wiring.upgrade import open_source, open_stager
 
-    stager = open_stager(_settings(dict(locals())))
-    staged = stager.stage(open_source(release), downgrade=allow_downgrade)
+    settings = _settings(dict(locals()))
+    stager = open_stager(settings)
+    staged = stager.stage(open_source(settings, release), downgrade=allow_downgrade)
     typer.echo(f"{_described(staged)}; staged: sn37 upgrade switch {staged.version}")
 
 
@@ -108,7 +109,7 @@ def switch(
     netuid: options.Netuid = None,
     state_dir: options.StateDir = None,
     health: options.Health = None,
-    release_key: options.ReleaseKey = None,
+    release_root: options.ReleaseRoot = None,
     install_dir: options.InstallDir = None,
     allow_downgrade: AllowDowngrade = False,
     even_if_unready: Annotated[
@@ -194,50 +195,6 @@ def clean(
         for version in removable(installation, keep=keep):
             installation.remove(version)
             typer.echo(f"{version} removed")
-
-
-@app.command()
-def sign(
-    wheel: Annotated[Path, typer.Argument(metavar="WHEEL", help="sn37-VERSION-py3-none-any.whl")],
-    requirements: Annotated[
-        Path,
-        typer.Argument(metavar="REQUIREMENTS", help="File of all other packages, with hashes."),
-    ],
-    key: Annotated[Path, typer.Option(help="PEM file of the private ed25519 key.")],
-    days: Annotated[int, typer.Option(min=1, max=366, help="Days that it is valid.")] = 90,
-    oldest_state: Annotated[
-        int, typer.Option(min=0, help="Oldest version of the state that it can migrate.")
-    ] = 0,
-) -> None:
-    """For maintainers: write the signed document of a release beside its files.
-
-    Run it with the same version of sn37 that it signs.
-    """
-    import sn37
-    from sn37.app.upgrade.describe import describe
-    from sn37.app.wiring.upgrade import SCHEMA, signed
-    from sn37.durable import write_whole
-
-    now = datetime.now(UTC).replace(microsecond=0)
-    release = describe(
-        wheel,
-        requirements,
-        schema=SCHEMA,
-        oldest_schema=oldest_state,
-        not_before=now,
-        valid_days=days,
-    )
-    if release.version != sn37.__version__:
-        raise CommandError(
-            f"{wheel.name} is not of this version, {sn37.__version__}: sign it with its own sn37"
-        )
-    content, public_key = signed(release, key, lambda: getpass(f"password of {key}: ").encode())
-    document = wheel.with_name(f"sn37-{release.version}.release")
-    try:
-        write_whole(document, content)
-    except OSError as error:
-        raise CommandError(f"{document}: {error.strerror or error}") from error
-    typer.echo(f"{document}: {_described(release)}; release_key {public_key}")
 
 
 def _settings(flags: dict[str, object]) -> Settings:

@@ -10,7 +10,7 @@ from sn37.domain.round.winner import KingOfTheHill
 from sn37.domain.schedule.schedule import Schedule
 from sn37.testing.fakes import FakeStateStore
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.fake_world import is_signed_by_fake, one_competition
+from tests.support.fake_world import is_signed_by_fake, one_competition
 
 
 def audit(

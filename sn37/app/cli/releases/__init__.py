@@ -1,0 +1,1 @@
+"""Commands of releases: what operators do with them, and what maintainers do."""
