@@ -15,6 +15,7 @@ import sn37
 from sn37.app.cli.root import main
 from sn37.app.cli.run import run
 from sn37.app.errors import CommandError
+from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
 from sn37.ports.errors import ChainUnavailable
@@ -123,7 +124,10 @@ def test_a_bug_keeps_its_traceback() -> None:
         run(broken, ["--"], prog_name="fail")
 
 
-def test_check_says_which_data_set_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_which_data_set_is_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"sn1", "sn18"}))
     assert sn37_command("schedule", "check", "finney") == 1
     said = capsys.readouterr().err
     assert re.match(r"error: preset finney, line \d+: sources\.(\w+): data set '\1' is not", said)
