@@ -55,6 +55,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/train.py --shape tiny --steps 3 --runs 1
 	$(BIN)/python -m bench.chain
 	$(BIN)/python bench/store.py --mib 512
+	$(BIN)/python bench/state.py --rounds 50 --runs 2
 	$(BIN)/python -m bench.data --rows 20000
 	$(BIN)/python -m bench.static --shards 10 --groups 100
 	$(BIN)/python -m bench.contention

@@ -32,6 +32,13 @@ def canonical_digest(value: JsonValue) -> Digest:
     return Digest(sha256(canonical_json(value)).hexdigest())
 
 
+def fields_as_json(value: object) -> dict[str, JsonValue]:
+    """Return the fields of a dataclass as JSON, by name; see ``as_json``."""
+    if not is_dataclass(value):
+        raise TypeError(f"a {type(value).__name__} has no fields")
+    return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+
+
 def as_json(value: object) -> JsonValue:
     """Return a domain value as JSON: fields by name, sets sorted, enums by their value.
 
@@ -57,5 +64,5 @@ def as_json(value: object) -> JsonValue:
     if isinstance(value, PurePath):
         return str(value)
     if is_dataclass(value):
-        return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
+        return fields_as_json(value)
     raise TypeError(f"cannot convert {type(value).__name__} to JSON")

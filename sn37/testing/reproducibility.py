@@ -55,8 +55,13 @@ class ReproducibilityContract(ABC):
             )
             for number, environment in enumerate(ENVIRONMENTS, start=1)
         ]
-        here = self.digest(Random(0))
-        elsewhere = [process.communicate(timeout=TIMEOUT_S)[0].strip() for process in processes]
+        try:
+            here = self.digest(Random(0))
+            elsewhere = [process.communicate(timeout=TIMEOUT_S)[0].strip() for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
         assert elsewhere == [here] * len(processes)
 
 

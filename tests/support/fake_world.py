@@ -186,6 +186,8 @@ class World:
         return container.keeper().state
 
     async def _drive(self, container: Container, until: int) -> None:
+        while container.heads().newest is None:  # noqa: ASYNC110 - the chain begins at its head
+            await asyncio.sleep(0)
         while self.chain.number < until:
             if self.chain.number < self.stuck_until:
                 # Until everyone but the stuck scorer is done, whose beginning wakes nobody.

@@ -18,6 +18,7 @@ from types import FrameType
 from tests.support.rooms import PACKAGE, imported
 
 TESTS = Path(__file__).parents[1]
+MAX_CALLS = 10_000  # to build what tests are parametrized with; a round takes over 40,000
 OURS = (f"{TESTS}/", f"{PACKAGE}/")
 
 

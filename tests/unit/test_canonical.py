@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sn37.domain.canonical import as_json, canonical_digest, canonical_json
+from sn37.domain.canonical import as_json, canonical_digest, canonical_json, fields_as_json
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.reasons import Reason
 
@@ -71,3 +71,10 @@ def test_a_digest_is_the_sha256_of_the_text() -> None:
     assert canonical_digest({}) == (
         "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )
+
+
+def test_only_a_dataclass_has_fields() -> None:
+    sack = Sack(frozenset({"a"}), PurePosixPath("b"))
+    assert fields_as_json(sack) == as_json(sack)
+    with pytest.raises(TypeError, match="a dict has no fields"):
+        fields_as_json({})

@@ -177,8 +177,32 @@ def test_a_competition_takes_what_it_does_not_give_from_its_base(file: Path) -> 
         (
             "max_tokens = 64",
             "max_tokens = 1",
-            "rules.toml, line 15: competitions.words.constraints.max_bytes: "
+            "rules.toml, line 16: competitions.words.constraints.max_tokens: "
             "max_bytes 4000 or max_tokens 1 too small",
+        ),
+        (
+            "max_bytes = 4000",
+            "max_bytes = 0",
+            "rules.toml, line 15: competitions.words.constraints.max_bytes: "
+            "max_bytes 0 or max_tokens 64 too small",
+        ),
+        (
+            "max_parameters = 1000",
+            "max_parameters = -1",
+            "rules.toml, line 14: competitions.words.constraints.max_parameters: "
+            "parameters: 0 .. -1 is not a range",
+        ),
+        (
+            "epsilon = 0.01",
+            "epsilon = 1.0",
+            "rules.toml, line 11: competitions.words.epsilon: "
+            "epsilon must be at least 0 and below 1, not 1.0",
+        ),
+        (
+            'name = "pairs"',
+            'name = "weight"\nlevel = -1.0',
+            "rules.toml, line 21: competitions.words.tasks.0.level: "
+            "task weight: level -1.0 must be positive",
         ),
         (
             "weight = 1.0",

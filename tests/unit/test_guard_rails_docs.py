@@ -15,7 +15,7 @@ from typer.main import get_command
 import sn37
 from sn37.app.cli import root as main
 from sn37.app.cli import validator
-from sn37.app.cli.run import run
+from sn37.app.cli.run import LateCommand, run
 from sn37.app.config.settings import FLAGS, Settings, load_settings
 from sn37.app.rounds.report import report
 from sn37.domain.canonical import JsonValue
@@ -81,13 +81,17 @@ def find(words: list[str]) -> tuple[TyperCommand | TyperGroup, list[str]]:
     rest = words[1:]
     while isinstance(found, TyperGroup) and rest and not rest[0].startswith("-"):
         assert rest[0] in found.commands, words
-        inner = found.commands[rest[0]]
-        assert isinstance(inner, TyperCommand | TyperGroup)
-        found, rest = inner, rest[1:]
+        found, rest = loaded(found.commands[rest[0]]), rest[1:]
     if found.name == "validator":
         found = get_command(validator.app)
     assert isinstance(found, TyperCommand | TyperGroup)
     return found, rest
+
+
+def loaded(command: object) -> TyperCommand | TyperGroup:
+    found = command.loaded() if isinstance(command, LateCommand) else command
+    assert isinstance(found, TyperCommand | TyperGroup)
+    return found
 
 
 def parse(words: list[str]) -> dict[str, object]:
@@ -179,7 +183,7 @@ def test_every_command_in_a_sentence_exists(path: Path) -> None:
 def test_the_measurements_of_the_winner_rule_can_be_repeated() -> None:
     group = get_command(main.app)
     assert isinstance(group, TyperGroup)
-    simulate = group.commands["simulate"]
+    simulate = loaded(group.commands["simulate"])
     assert isinstance(simulate, TyperGroup)
     spans = re.findall(r"`([a-z][^`\n]+)`", read(ROOT / "docs" / "winner.md"))
     measured = [shlex.split(span) for span in spans if span.split()[0] in simulate.commands]

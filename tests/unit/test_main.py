@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import sn37
+from sn37.app.cli import miner, root
 from sn37.app.cli.root import main
-from sn37.app.cli.run import run
+from sn37.app.cli.run import LateCommand, run
 from sn37.app.errors import CommandError
 from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
 from sn37.app.schedule.load import read_schedule
 from sn37.ports.errors import ChainUnavailable
+
+HELP_S = 0.5
+TRIES = 5
 
 
 def sn37_command(*args: str) -> int:
@@ -43,6 +51,66 @@ def test_starting_imports_nothing_heavy(door: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "Usage: sn37" in done.stdout
     assert done.stdout.endswith("found: []\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "commands"),
+    [
+        (["--help"], set()),
+        (["--version"], set()),
+        (["doctor", "--help"], {"doctor"}),
+        (["miner", "--help"], {"miner"}),
+        (["miner", "train", "--help"], {"miner", "train"}),
+    ],
+)
+def test_a_start_imports_only_the_command_that_is_called(
+    args: list[str], commands: set[str]
+) -> None:
+    done = python(
+        f"import sys; from sn37.app.cli.root import app; from sn37.app.cli.run import run\n"
+        f"run(app, {args}, prog_name='sn37')\n"
+        "print(*(m for m in sys.modules if m.startswith('sn37.app.cli.')))"
+    )
+    assert done.returncode == 0, done.stderr
+    shared = {"options", "root", "run"}
+    last = done.stdout.splitlines()[-1]
+    imported = {name.removeprefix("sn37.app.cli.") for name in last.split()}
+    assert imported - shared == commands
+
+
+@pytest.mark.parametrize(
+    ("door", "name"),
+    [(door, name) for door in (root, miner) for name in door.COMMANDS],
+    ids=lambda value: value if isinstance(value, str) else value.__name__.rpartition(".")[2],
+)
+def test_the_table_of_commands_says_what_each_command_says(door: ModuleType, name: str) -> None:
+    group = get_command(door.app)
+    assert isinstance(group, TyperGroup)
+    late = group.commands[name]
+    assert isinstance(late, LateCommand)
+    command = late.loaded()
+    assert command.name == name
+    said = (command.help or "").partition("\n\n")[0].replace("\n", " ")
+    assert said == door.COMMANDS[name][1]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--help"], *([name, "--help"] for name in root.COMMANDS), ["miner", "train", "--help"]],
+    ids=" ".join,
+)
+def test_the_help_of_each_command_takes_less_than_half_a_second(args: list[str]) -> None:
+    """Of a processor, in the best of some tries, since other work may keep it busy."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "sn37.app.main", *args], stdout=subprocess.DEVNULL, check=True
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    assert any(seconds() < HELP_S for _ in range(TRIES))
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:

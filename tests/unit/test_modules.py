@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tests.support.fake_world import World
-from tests.support.modules import TESTS, calls_in, calls_when_imported, imports_of_tests
-
-MAX_CALLS = 10_000  # to build what tests are parametrized with; a round takes over 40,000
+from tests.support.modules import MAX_CALLS, TESTS, calls_in, calls_when_imported, imports_of_tests
 
 
 def test_no_module_imports_a_module_of_tests() -> None:

@@ -6,9 +6,7 @@ import sys
 
 import pytest
 
-from tests.support.rooms import DOCUMENT, DRAWN, PACKAGE, arrows, circles, outside, with_drawings
-
-MAX_MODULES = 25  # beyond, a folder is two
+from tests.support.rooms import DOCUMENT, DRAWN, arrows, circles, outside, with_drawings
 
 # What a use case is: it is handed what it uses, and neither opens adapters nor talks to people.
 OUTER = frozenset({"wiring", "cli", "api", "main", "validator", "miner"})
@@ -32,12 +30,6 @@ def test_the_drawings_are_up_to_date() -> None:
 def test_use_cases_import_neither_wiring_nor_the_command_line() -> None:
     rooms = arrows("app")
     assert {room for room in rooms.keys() - OUTER if rooms[room] & OUTER} == set()
-
-
-def test_no_folder_has_too_many_modules() -> None:
-    folders = {module.parent for module in PACKAGE.rglob("*.py")}
-    counts = {str(f.relative_to(PACKAGE)): len(list(f.glob("*.py"))) - 1 for f in folders}
-    assert {name: count for name, count in counts.items() if count > MAX_MODULES} == {}
 
 
 @pytest.mark.parametrize("part", ["domain", "ports", "durable"])

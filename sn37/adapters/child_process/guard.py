@@ -6,7 +6,7 @@ The guard forks before any large import. The worker runs MODULE on the same stan
 guard only watches. It acts when the worker ends or the other end of standard input is closed,
 on purpose or by the death of the process that holds it. Then it kills the rest of the worker and
 all processes that it started, in whatever sessions, and removes the folder SCRATCH. If the guard
-itself is killed, the worker dies with it.
+itself is killed, the worker dies with it. Its exit code is that of a worker that ended by itself.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _wait(worker)
+    code = _exit_code(worker)
     _kill_descendants()
     shutil.rmtree(scratch, ignore_errors=True)
+    sys.exit(code)
 
 
 def _work(module: str, guard: int) -> None:
@@ -57,6 +59,13 @@ def _wait(worker: int) -> None:
     poll.register(sys.stdin.fileno(), 0)  # a hang-up is always reported
     poll.register(os.pidfd_open(worker), select.POLLIN)
     poll.poll()
+
+
+def _exit_code(worker: int) -> int:
+    """Return the code of a worker that has ended, as shells have it; 0 if it is still running."""
+    ended, status = os.waitpid(worker, os.WNOHANG)
+    code = os.waitstatus_to_exitcode(status) if ended else 0
+    return code if code >= 0 else 128 - code
 
 
 def _kill_descendants() -> None:

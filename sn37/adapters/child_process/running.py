@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import IO
 
+from sn37.domain.known_facts import known
+
+PIPED = "the streams of a child are pipes"
 _GUARD = "sn37.adapters.child_process.guard"
 _GRACE_S = 10.0  # for a guard to kill its worker; milliseconds are usual
 _INHERITED = frozenset(
@@ -43,8 +46,8 @@ class Child:
 
     def send(self, order: bytes) -> None:
         """Write a short order, with its line break, to the process's standard input."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(order)  # stays open: closing it ends the process
+        stdin = known(self._process.stdin, PIPED)
+        stdin.write(order)  # stays open: closing it ends the process
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield the lines of its output, until it closes its standard output.
@@ -52,9 +55,8 @@ class Child:
         Raises:
             ChildError: A line is longer than allowed.
         """
-        assert self._process.stdout is not None
         try:
-            async for line in self._process.stdout:
+            async for line in known(self._process.stdout, PIPED):
                 yield line
         except ValueError as error:
             raise ChildError("sent a line that is too long") from error
@@ -88,7 +90,7 @@ async def running(
     ):
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-s", "-m", _GUARD, scratch, module),
+                *guarded_command(module, scratch),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -102,6 +104,46 @@ async def running(
             yield Child(process, log)
         finally:
             await _end(process)
+
+
+async def ask(
+    module: str,
+    order: bytes,
+    environment: Mapping[str, str],
+    *,
+    timeout_s: float,
+    max_line_bytes: int = 1 << 20,
+) -> tuple[bytes, ...]:
+    """Run ``python -m module`` under a guard, give it one line, and return the lines it answers.
+
+    Args:
+        environment: All variables of the process; ``child_environment`` makes them.
+        timeout_s: Wall-clock time, including the start of the process.
+
+    Raises:
+        ChildError: It cannot be started, answers nothing, or does not end in time.
+    """
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            running(module, environment, max_line_bytes=max_line_bytes) as child,
+        ):
+            child.send(order + b"\n")
+            lines = tuple([line async for line in child.lines()])
+            if lines:
+                return lines
+            raise child.death()
+    except TimeoutError as error:
+        raise ChildError(f"did not answer within {timeout_s:g} s; it was ended") from error
+
+
+def guarded_command(module: str, scratch: str) -> tuple[str, ...]:
+    """Return the command that runs ``module`` under a guard, which removes the folder ``scratch``.
+
+    Closing its standard input ends it.
+    """
+    # -P keeps the working directory out of the import path, -s the user's packages.
+    return (sys.executable, "-P", "-s", "-m", _GUARD, scratch, module)
 
 
 def child_environment(
@@ -123,8 +165,7 @@ def child_environment(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
+    known(process.stdin, PIPED).close()
     try:
         async with asyncio.timeout(_GRACE_S):
             await process.communicate()

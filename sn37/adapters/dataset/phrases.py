@@ -14,6 +14,8 @@ from importlib.resources import files
 
 import hyperscan
 
+from sn37.domain.known_facts import checked
+
 LIST = "data/undesirable_phrases.txt"
 MIN_CHARACTERS = 3  # nearly every text contains a shorter one
 TYPOGRAPHIC_APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"
@@ -78,8 +80,8 @@ class PhraseFilter:
 
     def _disqualifies(self, number: int, start: int, end: int, flags: int, raw: object) -> bool:
         """True if a phrase counts in the case in which it was found; this ends the search."""
-        assert isinstance(raw, bytes)
-        return any(p.any_case or p.text.encode() in raw for p in self._spelled[number])
+        text = checked(raw, bytes, "the context of a search is its text")
+        return any(p.any_case or p.text.encode() in text for p in self._spelled[number])
 
 
 class _WorkSpace(threading.local):

@@ -15,6 +15,7 @@ from itertools import chain
 from sn37.adapters.dataset.wandb_messages import Query, RowFound, RunFound, moment
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import TimeWindow
+from sn37.domain.known_facts import checked, known
 
 # A validator logs at most one step every few seconds; in four hours, this is one in two.
 MAX_STEPS = 8192
@@ -131,7 +132,8 @@ def _rows(
 ) -> Iterator[RowFound]:
     newest = 0.0
     for row in history:
-        step, written = row["_step"], row.get("_timestamp")
+        step = checked(row["_step"], int, "a page has a step in each row")
+        written = row.get("_timestamp")
         time = moment(written)
         if time is None or not isinstance(written, int | float):
             left_out["rows without a time"] += 1
@@ -145,7 +147,6 @@ def _rows(
         elif not in_order:
             left_out["rows older than the row before"] += 1
         else:
-            assert isinstance(step, int)  # checked by _page
             for index, values in _indices(row, query):
                 yield RowFound(run=run.id, step=step, index=index, written=written, values=values)
 
@@ -178,6 +179,4 @@ def _is_index(digits: str) -> bool:
 
 
 def _moment(seconds: float) -> datetime:
-    time = moment(seconds)
-    assert time is not None
-    return time
+    return known(moment(seconds), "a query's window has two times")

@@ -18,6 +18,7 @@ from sn37.adapters.dataset.signed_runs import MAX_RUNS_OF_A_SIGNER, signer_of
 from sn37.adapters.dataset.wandb_messages import Query, RunFound, moment
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Hotkey
+from sn37.domain.known_facts import known
 
 if TYPE_CHECKING:
     from wandb import Api
@@ -89,9 +90,9 @@ def _nodes(api: Api, query: Query) -> Iterator[Node]:
             return [edge["node"] for edge in project["runs"]["edges"]]
 
         def _update_response(self) -> None:
-            assert self.QUERY is not None  # set by the client's constructor
+            query = known(self.QUERY, "the client's constructor sets the query")
             self.last_response = self._service_api.execute_graphql(
-                self.QUERY, self.variables, omit_fields=_UNUSED
+                query, self.variables, omit_fields=_UNUSED
             )
 
     path = f"{query.entity}/{query.project}"

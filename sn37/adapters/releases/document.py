@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from sn37.adapters.admission.strict_json import StrictJsonError, parse_object
-from sn37.domain.canonical import as_json, canonical_json
+from sn37.domain.canonical import canonical_json, fields_as_json
 from sn37.domain.ids import Digest
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.ports.errors import ReleaseRefused
@@ -91,6 +91,4 @@ def document_name(version: str) -> str:
 
 def write_release(release: Release) -> bytes:
     """Return the document of a release, in one line."""
-    fields = as_json(release)
-    assert isinstance(fields, dict)
-    return canonical_json({"format": FORMAT, **fields})
+    return canonical_json({"format": FORMAT, **fields_as_json(release)})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sn37.domain.canonical import JsonValue, as_json, canonical_json
+from sn37.domain.canonical import JsonValue, as_json, canonical_json, fields_as_json
 from sn37.domain.events import Event, RoundOpened
 from sn37.domain.round.state import RoundPlan
 
@@ -39,8 +39,9 @@ class JsonlSink:
         self.num_dropped = 0
 
     def emit(self, event: Event) -> None:
-        fields = {"plan": _plan(event.plan)} if isinstance(event, RoundOpened) else as_json(event)
-        assert isinstance(fields, dict)  # events are dataclasses
+        fields = (
+            {"plan": _plan(event.plan)} if isinstance(event, RoundOpened) else fields_as_json(event)
+        )
         line = canonical_json(
             {**fields, "at": self._now().isoformat(), "event": type(event).__name__}
         )

@@ -12,6 +12,7 @@ from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.events import Cautioned, Degraded, Dependency, WarmingUp, WeightsSubmitted
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, CompetitionId
+from sn37.domain.known_facts import known
 from sn37.domain.release.version import outdated
 from sn37.domain.round.state import WeightsRecord
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
@@ -89,10 +90,10 @@ class Submitter:
 
     async def _expect(self, record: WeightsRecord) -> None:
         """Have the chain adapter report the result of weights that an earlier process sent."""
-        assert record.extrinsic is not None
+        extrinsic = known(record.extrinsic, "weights whose result is awaited were sent")
         try:
             await self._chain.expect_weights(
-                record.weights, extrinsic=record.extrinsic, evaluated_at=record.sync_block
+                record.weights, extrinsic=extrinsic, evaluated_at=record.sync_block
             )
         except ChainUnavailable as error:
             advice = f"unknown whether those of block {record.sync_block} count: {error}"

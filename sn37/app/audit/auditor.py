@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sn37.app.audit.derived_past import Past
 from sn37.app.audit.differences import Difference, compare
+from sn37.app.audit.gaps import Gap, gaps_of
 from sn37.app.audit.receipt_checks import check_draws, check_receipts, check_screening
 from sn37.app.audit.signers import SignedPair, pairs_by_signer
 from sn37.app.audit.soundness import check_soundness
@@ -23,7 +24,7 @@ from sn37.app.rounds.outcomes import later_result
 from sn37.app.rounds.past_evidence import NO_EVIDENCE, PastEvidence, past_evidence
 from sn37.app.rounds.weights_due import weights_after
 from sn37.domain.canonical import as_json
-from sn37.domain.ids import Block, Digest
+from sn37.domain.ids import Digest
 from sn37.domain.records.history_pruning import Forgotten, forgotten_of
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.round.evidence import ALL_ROUNDS
@@ -132,13 +133,14 @@ class Auditor:
             return [Difference(where, "finished", "never opened")]
         if unknown := [e for e in opened.outcomes if e not in state.submissions]:
             return [Difference(where, f"{unknown[0].hotkey} took part", "no such submission")]
+        gaps = gaps_of(opened, result, receipts, past=past, beginning=state.beginning)
         drawn = await self._store.drawn(key)
         found = list(check_draws(opened, drawn, rules))
         found += check_screening(
             opened,
             {d.task: d.manifest for d in drawn},
             rules,
-            is_due=result.forgotten_at is None and _is_own(state, result),
+            is_due=not gaps & (Gap.FORGOTTEN | Gap.FOREIGN_ROWS),
         )
         found += check_receipts(
             opened,
@@ -149,14 +151,18 @@ class Auditor:
             fingerprint=self._fingerprint,
             verify=self._verify,
         )
-        if result.later is not None:
-            if result.forgotten_at is None:
-                found += await self._missed_round(where, state, opened, result, receipts, rules)
-                found += _when_it_counts(where, result, result.later, state)
-            past.add_later(opened, result.later, rules)
+        if (later := result.later) is not None:
+            if Gap.FORGOTTEN not in gaps:
+                found += await self._missed_round(
+                    where, state, opened, result, later, receipts, rules
+                )
+                found += _when_it_counts(where, result, later, state)
+            past.add_later(opened, later, rules)
             return found
-        if result.forgotten_at is None:
-            found += await self._whole_round(where, state, opened, result, past, receipts, rules)
+        if Gap.FORGOTTEN not in gaps:
+            found += await self._whole_round(
+                where, state, opened, result, past, receipts, rules, gaps
+            )
         else:
             found += compare(f"{where}, sync", as_json(result.sync), as_json(opened.plan.sync))
             past.is_whole, past.forgotten = False, key.sync_block
@@ -172,12 +178,12 @@ class Auditor:
         past: Past,
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
+        gaps: Gap,
     ) -> list[Difference]:
         """Audit a complete round: derive its end from its records."""
         found: list[Difference] = []
-        is_first_adopted = past.previous is None and state.beginning is not None
-        if not is_first_adopted:
-            found += _crown_before(where, opened, past)
+        if Gap.FIRST_ADOPTED not in gaps:
+            found += _crown_before(where, opened, past, gaps)
         found += compare(
             f"{where}, entries",
             as_json(sorted(opened.outcomes)),
@@ -185,12 +191,10 @@ class Auditor:
         )
         for entry in opened.environments.keys() - opened.outcomes.keys():
             found.append(Difference(f"{where}, environment", entry.hotkey, "it did not take part"))
-        found += await self._statement(where, opened, result, past, receipts, rules)
-        if state.beginning is not None and result.key.sync_block < state.beginning.follows_from.get(
-            result.key.competition, Block(0)
-        ):
+        found += await self._statement(where, opened, result, past, receipts, rules, gaps)
+        if Gap.PAST_MISSING in gaps:
             past.is_whole = False
-            return found  # adopted; the records behind its crown were not offered
+            return found
         conclusion = conclude(
             opened,
             rules=rules,
@@ -200,9 +204,9 @@ class Auditor:
         )
         past.conclude(opened.plan, conclusion)
         derived = conclusion.result
-        if result.near_duplicates is None:
+        if Gap.COPIES_UNCHECKED in gaps:
             derived = replace(derived, near_duplicates=None)
-        if result.missed_defences is None:
+        if Gap.DEFENCES_UNCOUNTED in gaps:
             derived = replace(derived, missed_defences=None)
         found += compare(where, as_json(_without_words(result)), as_json(_without_words(derived)))
         return found
@@ -213,14 +217,12 @@ class Auditor:
         state: ValidatorState,
         opened: OpenRound,
         result: RoundResult,
+        later: ScoredLater,
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
     ) -> list[Difference]:
         """Audit a missed round that was scored later, which has evidence but no verdict."""
-        assert result.later is not None
-        due = later_result(
-            opened, rules, state.submissions, skipped=result.skipped, later=result.later
-        )
+        due = later_result(opened, rules, state.submissions, skipped=result.skipped, later=later)
         found = list(compare(where, as_json(_without_words(result)), as_json(_without_words(due))))
         entries = as_json(sorted(opened.outcomes)), as_json(sorted(opened.plan.entries))
         found += compare(f"{where}, entries", *entries)
@@ -265,6 +267,7 @@ class Auditor:
         past: Past,
         receipts: tuple[SignedReceipt, ...],
         rules: Competition,
+        gaps: Gap,
     ) -> list[Difference]:
         """Audit the statement on the whole round; rounds of an older version have none."""
         signed = await self._store.statement(result.key)
@@ -283,14 +286,14 @@ class Auditor:
             receipts=receipts,
             previous=previous,
             netuid=self._schedule.netuid,
-            fingerprint=said.schedule_fingerprint if said.premises is None else self._fingerprint,
+            fingerprint=said.schedule_fingerprint if Gap.FIRST_RULE in gaps else self._fingerprint,
             code_version=said.code_version,
-            version=version_of(opened, {task.name: task.method for task in rules.tasks})
-            if receipts
-            else said.version,
+            version=said.version
+            if Gap.UNSCORED in gaps
+            else version_of(opened, {task.name: task.method for task in rules.tasks}),
         )
-        if past.newest is None or past.newest.forgotten_at is not None:
-            due = replace(due, previous=said.previous)  # that one was not adopted, or was pruned
+        if Gap.PREVIOUS_GONE in gaps:
+            due = replace(due, previous=said.previous)
         found = list(compare(f"{where}, statement", as_json(said), as_json(due)))
         if due.version > 1:
             found += check_soundness(where, opened, rules, result.champion)
@@ -327,20 +330,13 @@ def _when_it_counts(
         yield Difference(f"{where}, counts after", str(later.after), "a round before it")
 
 
-def _is_own(state: ValidatorState, result: RoundResult) -> bool:
-    """True if this validator drew the round's rows itself, at the round's time."""
-    if result.later is not None:
-        return False
-    return state.beginning is None or result.key.sync_block > state.beginning.block
-
-
-def _crown_before(where: str, opened: OpenRound, past: Past) -> Iterator[Difference]:
+def _crown_before(where: str, opened: OpenRound, past: Past, gaps: Gap) -> Iterator[Difference]:
     """Check that the round began with the previous round's crown, or with that of an heir."""
     plan, premises = opened.plan, opened.plan.premises
     told: list[tuple[str, object, object]] = []
     if premises is not None:
         told.append(("former champion", premises.former, past.former))
-        if past.is_whole:
+        if Gap.ROUNDS_MISSING not in gaps:
             told.append(("rounds judged before", premises.num_judged, past.num_judged))
         is_kept = plan.champion == past.crown
         shielded = past.newest is not None and past.newest.is_shielded and is_kept

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from sn37.domain.round.evenness import Share
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``audit`` to ``sn37``."""
-    parent.command()(audit)
-
-
 def audit(
     config: options.Config = None,
     network: options.Network = None,

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _SETTINGS = ("config", "network", "endpoint", "netuid", "state_dir", "schedule")
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``base`` to ``sn37 miner``."""
-    parent.command()(base)
-
-
 def base(
     competition: options.Competition,
     source: Annotated[

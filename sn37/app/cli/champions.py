@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 Lineage = Mapping["CompetitionId", tuple["Reign", ...]]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``champions`` to ``sn37``."""
-    parent.command()(champions)
-
-
 def champions(
     config: options.Config = None,
     network: options.Network = None,

@@ -16,8 +16,8 @@ from sn37.app.errors import UsageError
 from sn37.domain.submission.admission import AdmissionStep
 
 if TYPE_CHECKING:
-    from sn37.app.config.settings import Settings
     from sn37.app.mining.admission_check import Row
+    from sn37.app.schedule.load import LoadedSchedule
     from sn37.domain.schedule.competition import Competition
     from sn37.domain.submission.admission import Examined
 
@@ -30,11 +30,6 @@ _SETTINGS = (
     "allow_weak_sandbox",
     "schedule",
 )
-
-
-def register(parent: typer.Typer) -> None:
-    """Add ``check`` to ``sn37``."""
-    parent.command()(check)
 
 
 def check(
@@ -72,10 +67,12 @@ def check(
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
     from sn37.app.mining.check_target import check_named  # slow to import
+    from sn37.app.schedule.lookup import competition_of, rules_of_network
     from sn37.app.wiring.machine import Machine
 
     settings = load_settings({name: flags[name] for name in _SETTINGS})
-    rules = _rules(settings, competition, at)
+    loaded = rules_of_network(settings)
+    rules = competition_of(loaded, competition, at=at)
     if tokenizer is not None and not is_folder(tokenizer, "--tokenizer"):
         raise UsageError(f"--tokenizer {tokenizer}: no such folder")
     found = check_named(
@@ -87,23 +84,19 @@ def check(
         loading=not no_loading,
     )
     examined, rows = asyncio.run(found)
+    _warn_of_ending(loaded, competition, at)
     if as_json:
         typer.echo(json.dumps(_as_json(target, rules, examined, rows), indent=2))
     else:
-        for row in rows:
-            typer.echo(_line(row))
-        typer.echo(_summary(rules, examined))
+        typer.echo("\n".join([*map(_line, rows), _summary(rules, examined)]))
     return 1 if examined.refusal else 0
 
 
-def _rules(settings: Settings, competition: int, at: int | None) -> Competition:
-    from sn37.app.schedule.lookup import competition_of, ending, rules_of_network
+def _warn_of_ending(loaded: LoadedSchedule, competition: int, at: int | None) -> None:
+    from sn37.app.schedule.lookup import ending
 
-    loaded = rules_of_network(settings)
-    found = competition_of(loaded, competition, at=at)
     if at is None and (note := ending(loaded, competition)) is not None:
         typer.echo(f"warning: {note}", err=True)
-    return found
 
 
 def _line(row: Row) -> str:

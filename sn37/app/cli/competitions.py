@@ -9,11 +9,6 @@ import typer
 from sn37.app.cli import options
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``competitions`` to ``sn37 miner``."""
-    parent.command()(competitions)
-
-
 def competitions(
     at: options.RulesAt = None,
     config: options.Config = None,

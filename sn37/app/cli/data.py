@@ -178,6 +178,7 @@ async def _check(
     from sn37.app.data_tools.check import check_source
     from sn37.app.data_tools.requests import find_target, request_at, request_by_time
     from sn37.app.samples.plugins import dataset_plugin
+    from sn37.app.wiring.machine import ask_elsewhere
     from sn37.app.wiring.networks import open_data
     from sn37.domain.ids import Block
 
@@ -189,7 +190,7 @@ async def _check(
         async with open_data(settings, block=at) as (chain, _):
             request, _ = await request_at(chain, target, at)
     checks = []
-    async for found in check_source(target.source, request, count=count):
+    async for found in check_source(target.source, request, ask_elsewhere, count=count):
         checks.append(found)
         if shown:
             typer.echo(found.line)

@@ -30,11 +30,6 @@ class Finding:
     fix: str = ""
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``doctor`` to ``sn37``."""
-    parent.command()(doctor)
-
-
 def doctor(as_json: AsJson = False) -> int:
     """Check that this machine has what a validator needs.
 

@@ -51,11 +51,6 @@ Trained = Annotated[
 ]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``evaluate`` to ``sn37 miner``."""
-    parent.command()(evaluate)
-
-
 def evaluate(
     model: Model,
     competition: options.Competition,

@@ -6,14 +6,42 @@ from collections.abc import Sequence
 
 import typer
 
-from sn37.app.cli import base as cli_base
-from sn37.app.cli import check as cli_check
-from sn37.app.cli import competitions as cli_competitions
-from sn37.app.cli import evaluate as cli_evaluate
-from sn37.app.cli import publish as cli_publish
-from sn37.app.cli import status as cli_status
-from sn37.app.cli import train as cli_train
-from sn37.app.cli.run import run
+from sn37.app.cli.run import add_commands, run
+
+COMMANDS = {
+    "competitions": (
+        "sn37.app.cli.competitions:competitions",
+        "List the competitions: limits, tasks, and the margin to win. Needs no network.",
+    ),
+    "base": (
+        "sn37.app.cli.base:base",
+        "List models to start from, or fetch one and verify it as a validator does.",
+    ),
+    "check": (
+        "sn37.app.cli.check:check",
+        "Make the checks of a validator on a model. Commits and uploads nothing.",
+    ),
+    "train": (
+        "sn37.app.cli.train:train",
+        "Fine-tune a model; repeat the command to continue an interrupted run.",
+    ),
+    "evaluate": (
+        "sn37.app.cli.evaluate:evaluate",
+        "Score a model and the champion as a round would, and estimate when it would win.",
+    ),
+    "publish": (
+        "sn37.app.cli.publish:publish",
+        "Check a model, upload it privately, commit to it, and make it public.",
+    ),
+    "register": (
+        "sn37.app.cli.publish:register_hotkey",
+        "Register a hotkey on simnet; on a real network use btcli.",
+    ),
+    "status": (
+        "sn37.app.cli.status:status",
+        "Print the status of a commitment: on chain, in a queue, scored, champion.",
+    ),
+}
 
 app = typer.Typer(
     name="miner",
@@ -29,13 +57,7 @@ def _root() -> None:
     """Train a model, check it, publish it, and follow its progress."""
 
 
-cli_competitions.register(app)
-cli_base.register(app)
-cli_check.register(app)
-cli_train.register(app)
-cli_evaluate.register(app)
-cli_publish.register(app)
-cli_status.register(app)
+add_commands(app, COMMANDS)
 
 
 def main(args: Sequence[str] | None = None) -> int:

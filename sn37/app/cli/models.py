@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from sn37.domain.submission.models import Inventory
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``models`` to ``sn37``."""
-    parent.command()(models)
-
-
 def models(
     config: options.Config = None,
     network: options.Network = None,

@@ -71,12 +71,6 @@ NoLoading = Annotated[
 ]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``publish`` and ``register`` to ``sn37 miner``."""
-    parent.command()(publish)
-    parent.command("register")(register_hotkey)
-
-
 def publish(
     folder: Folder,
     repo: Repo,

@@ -31,11 +31,6 @@ _SETTINGS = (
 )
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``replay`` to ``sn37``."""
-    parent.command()(replay)
-
-
 def replay(
     receipt: Annotated[
         str, typer.Argument(metavar="RECEIPT", help="File of the receipt; - for standard input.")

@@ -1,32 +1,73 @@
-"""The console script ``sn37``. Its start imports neither torch nor bittensor."""
+"""The console script ``sn37``. Its start imports no command but the one that is called."""
 
 from __future__ import annotations
 
-import pkgutil
 import sys
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 import sn37
-from sn37.app.cli import audit as cli_audit
-from sn37.app.cli import chain as cli_chain
-from sn37.app.cli import champions as cli_champions
-from sn37.app.cli import check as cli_check
-from sn37.app.cli import data as cli_data
-from sn37.app.cli import doctor as cli_doctor
-from sn37.app.cli import miner
-from sn37.app.cli import models as cli_models
-from sn37.app.cli import receipts as cli_receipts
-from sn37.app.cli import replay as cli_replay
-from sn37.app.cli import schedule as cli_schedule
-from sn37.app.cli import simulate as cli_simulate
-from sn37.app.cli import state as cli_state
-from sn37.app.cli.releases import signing as cli_signing
-from sn37.app.cli.releases import upgrade as cli_upgrade
-from sn37.app.cli.run import run
+from sn37.app.cli.run import add_commands, run
 from sn37.app.interrupts import leave
+
+COMMANDS = {
+    "check": (
+        "sn37.app.cli.check:check",
+        "Make the checks of a validator on a model. Commits and uploads nothing.",
+    ),
+    "models": (
+        "sn37.app.cli.models:models",
+        "List the models on disk and those still to be fetched; a validator may be running.",
+    ),
+    "champions": (
+        "sn37.app.cli.champions:champions",
+        "List all champions with their reigns and predecessors; a validator may be running.",
+    ),
+    "validator": (
+        "sn37.app.cli.validator:validator",
+        "Follow the chain, score models, set weights.",
+    ),
+    "doctor": (
+        "sn37.app.cli.doctor:doctor",
+        "Check that this machine has what a validator needs.",
+    ),
+    "audit": (
+        "sn37.app.cli.audit:audit",
+        "Derive every recorded verdict, crown, standing and weight again from the receipts.",
+    ),
+    "replay": (
+        "sn37.app.cli.replay:replay",
+        "Score the model of a receipt again on its samples; print the first loss that differs.",
+    ),
+    "schedule": (
+        "sn37.app.cli.schedule:app",
+        "Check, print and compare schedules of competitions.",
+    ),
+    "chain": ("sn37.app.cli.chain:app", "Read the chain; nothing is ever sent."),
+    "state": ("sn37.app.cli.state:app", "Check, copy and maintain a validator's database."),
+    "receipts": ("sn37.app.cli.receipts:app", "Export the signed rounds of a validator."),
+    "data": (
+        "sn37.app.cli.data:app",
+        "Show samples of data sources, and check a source that you wrote.",
+    ),
+    "miner": (
+        "sn37.app.cli.miner:app",
+        "Train a model, check it, publish it, and follow its progress.",
+    ),
+    "upgrade": (
+        "sn37.app.cli.releases.upgrade:app",
+        "Install signed releases, switch to one, and return.",
+    ),
+    "release": (
+        "sn37.app.cli.releases.signing:app",
+        "For maintainers: sign releases, and publish what is signed.",
+    ),
+    "simulate": (
+        "sn37.app.cli.simulate:app",
+        "Measure the winner rule by simulation; docs/winner.md explains the figures.",
+    ),
+}
 
 app = typer.Typer(
     name="sn37",
@@ -34,42 +75,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_schedule.app)
-app.add_typer(cli_chain.app)
-app.add_typer(cli_state.app)
-app.add_typer(cli_receipts.app)
-app.add_typer(cli_data.app)
-app.add_typer(miner.app)
-app.add_typer(cli_upgrade.app)
-app.add_typer(cli_signing.app)
-cli_simulate.register(app)
-cli_check.register(app)
-cli_models.register(app)
-cli_champions.register(app)
-
-Main = Callable[[Sequence[str]], int]
-
-
-def _forwarded(name: str, target: str, summary: str) -> None:
-    """Add a command that passes its arguments to ``target`` ("module:function"), imported late."""
-
-    @app.command(
-        name,
-        help=summary,
-        add_help_option=False,
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    )
-    def forward(context: typer.Context) -> int:
-        main: Main = pkgutil.resolve_name(target)
-        return main(context.args)
-
-
-_forwarded(
-    "validator", "sn37.app.cli.validator:main", "Follow the chain, score models, set weights."
-)
-cli_doctor.register(app)
-cli_audit.register(app)
-cli_replay.register(app)
+add_commands(app, COMMANDS)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,4 +1,6 @@
-"""Runner of a command line: every known error becomes one line and an exit code.
+"""Command lines: commands imported when they are called, and the runner that reports errors.
+
+Every known error becomes one line and an exit code:
 
 0 done, 1 failed, 2 wrong usage, 130 interrupted from the terminal. An error of the system about a
 file is a known error, and its line names the file. Anything else is a bug and keeps its
@@ -9,11 +11,14 @@ from __future__ import annotations
 
 import errno
 import os
+import pkgutil
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from sn37.app import interrupts
 from sn37.app.errors import CommandError
@@ -24,6 +29,50 @@ from sn37.wrong_values import reason, shown
 
 # Errors of writing to an open file; they do not name the file.
 _OF_DISKS = frozenset({errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
+
+# By name: the function or group ("module:object"), and the first lines of its help.
+Commands = Mapping[str, tuple[str, str]]
+
+
+class LateCommand(TyperCommand):
+    """Stand-in for a command in the help of its group; imports the command to run it."""
+
+    target = ""  # "module:object"; a subclass for each command has one
+
+    def loaded(self) -> TyperCommand | TyperGroup:
+        """Import the command or group."""
+        found = pkgutil.resolve_name(self.target)
+        app = typer.Typer(add_completion=False)
+        app.callback()(_nothing)  # without it a single command would not have a name
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=self.name)
+        else:
+            app.command(self.name)(found)
+        group = get_command(app)
+        if not isinstance(group, TyperGroup):
+            raise TypeError(f"{self.target}: expected a group around it")
+        command = group.commands[str(self.name)]
+        if not isinstance(command, TyperCommand | TyperGroup):
+            raise TypeError(f"{self.target} is not a command")
+        return command
+
+    # The library's types of contexts are private.
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Return the context of the command itself, which then runs in place of this one."""
+        return self.loaded().make_context(info_name, args, parent=parent, **extra)
+
+
+def add_commands(app: typer.Typer, commands: Commands) -> None:
+    """Add the commands to a group, in this order."""
+    for name, (target, summary) in commands.items():
+        late = type("LateCommand", (LateCommand,), {"target": target})
+        app.command(name, cls=late, help=summary)(_nothing)
+
+
+def _nothing() -> None:
+    pass
 
 
 def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) -> int:

@@ -122,11 +122,6 @@ class Shared:
         )
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``simulate`` to ``sn37``."""
-    parent.add_typer(app)
-
-
 def _command(name: str, **defaults: object) -> Callable[[Callable[..., None]], None]:
     """Register a command: its own options, and the shared ones that get a default here."""
     shared = [

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 SHOWN_ROUNDS = 10
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``status`` to ``sn37 miner``."""
-    parent.command()(status)
-
-
 def status(
     hotkey: Annotated[
         str | None,

@@ -20,11 +20,6 @@ _NEEDED = ("torch", "transformers", "peft", "accelerate", "matplotlib", "blake3"
 _SETTINGS = ("config", "network", "state_dir", "device", "dtype", "threads", "schedule")
 
 
-def register(parent: typer.Typer) -> None:
-    """Add ``train`` to ``sn37 miner``."""
-    parent.command()(train)
-
-
 def train(
     file: Annotated[
         Path | None,

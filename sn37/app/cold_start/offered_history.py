@@ -13,13 +13,14 @@ from sn37.app.rounds.conclusion import Conclusion, conclude
 from sn37.app.rounds.outcomes import later_result
 from sn37.app.rounds.past_evidence import PastEvidence
 from sn37.domain.ids import Block, BlockRef, CompetitionId, EntryKey, Hotkey, RoundKey
+from sn37.domain.known_facts import known
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundRecord
 from sn37.domain.round.defences import missed_after, seen_after
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.origins import Origin, origins_of
-from sn37.domain.round.state import RoundResult
+from sn37.domain.round.state import RoundResult, ScoredLater
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
@@ -245,9 +246,8 @@ def _require_in_place(
     Raises:
         OfferRefused: It is not so.
     """
-    later, sync = read.statement.later, read.statement.key.sync_block
+    later, sync = _later(read), read.statement.key.sync_block
     blocks = [r.statement.key.sync_block for r in judged]
-    assert later is not None  # it is one of those
     if read.published.statement.hotkey != validator:
         raise OfferRefused(f"{read.statement.key}: scored later by another validator")
     if later.after >= blocks[0] and later.after not in blocks:
@@ -340,17 +340,17 @@ def _add_evidence(progress: _Progress, read: ReadRound) -> None:
 def _count_later(progress: _Progress, sync_block: Block) -> None:
     """Count rounds scored later as evidence in the rounds that were opened afterwards."""
     for read in tuple(progress.later):
-        assert read.statement.later is not None
-        if read.statement.later.after < sync_block:
+        if _later(read).after < sync_block:
             _add_evidence(progress, read)
             progress.later.remove(read)
 
 
+def _later(read: ReadRound) -> ScoredLater:
+    return known(read.statement.later, "it is one of the rounds that were scored later")
+
+
 def _record_of_missed(read: ReadRound, submissions: Mapping[EntryKey, Submission]) -> RoundRecord:
-    assert read.statement.later is not None
-    result = later_result(
-        read.opened, read.rules, submissions, skipped=None, later=read.statement.later
-    )
+    result = later_result(read.opened, read.rules, submissions, skipped=None, later=_later(read))
     return RoundRecord(opened=read.opened, result=result, published=read.published)
 
 

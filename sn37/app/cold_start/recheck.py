@@ -20,6 +20,7 @@ from sn37.app.rounds.model_fetch import bring
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import BlockRef, Hotkey, RoundKey
+from sn37.domain.known_facts import known
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.signers import signers_of
 from sn37.domain.schedule.schedule import Schedule
@@ -110,8 +111,10 @@ class Rechecker:
     ) -> None:
         key, entry = receipt.round, receipt.commitment.key
         where = f"{key}, receipt of {entry.hotkey}"
-        rules = self._schedule.competition(key.competition, key.sync_block)
-        assert rules is not None  # the history was read by this schedule
+        rules = known(
+            self._schedule.competition(key.competition, key.sync_block),
+            "the history was read by this schedule",
+        )
         if key in gone:
             raise gone[key]
         try:
@@ -149,8 +152,9 @@ class Rechecker:
         if rescored.agreement is Agreement.BEYOND:
             if not rescored.controls_agree:
                 raise OfferRefused(f"{where}: scored again, its controls have other losses")
-            first = rescored.first_beyond or rescored.first
-            assert first is not None  # some samples differ, then
+            first = known(
+                rescored.first_beyond or rescored.first, "beyond agreement, some samples differ"
+            )
             raise OfferRefused(
                 f"{where}: scored again, {first.task} {first.position} has loss "
                 f"{first.rescored:.6g}, not {first.recorded:.6g}"

@@ -20,6 +20,7 @@ from sn37.app.rounds.state_keeper import Change, StateKeeper
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.events import Degraded, Event, SetUpAdvanced
 from sn37.domain.ids import Block, EntryKey
+from sn37.domain.known_facts import known
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.records.statement import RoundRecord, SignedRound
 from sn37.domain.round.round_entries import plan_entries
@@ -186,8 +187,10 @@ class Refolder:
         changes: dict[EntryKey, Change] = {}
         problems, outage, num_here = list[str](), None, 0
         for done, commitment in enumerate(named, start=1):
-            rules = self._schedule.competition(commitment.competition, head)
-            assert rules is not None  # it was named for a competition that runs
+            rules = known(
+                self._schedule.competition(commitment.competition, head),
+                "it was named for a competition that runs",
+            )
             try:
                 with bringing(commitment, rules.constraints):
                     artifact = await bring(self._models, keeper, commitment, rules.constraints)
@@ -264,10 +267,8 @@ async def _record(plan: RoundPlan, keeper: StateKeeper, store: StateStore) -> Ro
     Raises:
         ScorerUnavailable: This machine could score no entry; a retry is possible.
     """
-    opened = await store.recorded(plan.key)
-    statement = await store.statement(plan.key)
-    assert opened is not None  # it is finished
-    assert statement is not None
+    opened = known(await store.recorded(plan.key), "the round is finished")
+    statement = known(await store.statement(plan.key), "a finished round has a statement")
     _require_no_outage(opened)
     result = next(r for r in keeper.state.rounds[plan.key.competition] if r.key == plan.key)
     return RoundRecord(

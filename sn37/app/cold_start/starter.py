@@ -24,6 +24,7 @@ from sn37.app.rounds.model_fetch import bring
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import Cautioned, ColdStarted
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
+from sn37.domain.known_facts import known
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.printable import one_line
 from sn37.domain.records.statement import RoundRecord
@@ -221,8 +222,10 @@ class Starter:
                 continue
             commitment = submission.commitment
             newest = rounds[commitment.competition][-1].key
-            rules = self._schedule.competition(newest.competition, newest.sync_block)
-            assert rules is not None  # the history was read by this schedule
+            rules = known(
+                self._schedule.competition(newest.competition, newest.sync_block),
+                "the history was read by this schedule",
+            )
             try:
                 own = await bring(self._models, self._keeper, commitment, rules.constraints)
             except (ModelNotPublic, StoreUnavailable):
@@ -235,8 +238,7 @@ class Starter:
         return submissions.values()
 
     def _tell(self, *, num_rounds: int = 0, num_evaluations: int = 0) -> None:
-        beginning = self._keeper.state.beginning
-        assert beginning is not None
+        beginning = known(self._keeper.state.beginning, "the beginning was just recorded")
         self._sink.emit(
             ColdStarted(beginning=beginning, num_rounds=num_rounds, num_evaluations=num_evaluations)
         )

@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from sn37.app.data_tools.other_process import answers_elsewhere
+from sn37.app.data_tools.other_process import AskElsewhere, answers_elsewhere
 from sn37.app.data_tools.reader import Answer, Reader, answer_of
 from sn37.app.samples.plugin_calls import defect
 from sn37.app.samples.plugins import dataset_plugin
@@ -29,9 +29,18 @@ SEEDS = tuple(map(Seed, (1, 2**255, 3)))
 
 
 async def check_source(
-    source: Source, request: PoolRequest, *, count: int, deadline_s: float = DEADLINE_S
+    source: Source,
+    request: PoolRequest,
+    ask: AskElsewhere,
+    *,
+    count: int,
+    deadline_s: float = DEADLINE_S,
 ) -> AsyncIterator[Check]:
-    """Make the checks in turn; stop at a failure that makes the rest pointless."""
+    """Make the checks in turn; stop at a failure that makes the rest pointless.
+
+    Args:
+        ask: Reads the source in other processes.
+    """
     try:
         plugin = dataset_plugin(source.name)
     except LookupError as error:
@@ -45,7 +54,7 @@ async def check_source(
         return
     reader = Reader(source=source, deadline_s=deadline_s)
     is_live = source.freshness is Freshness.LIVE
-    async for check in _live(reader, request) if is_live else _static(reader, count):
+    async for check in _live(reader, request, ask) if is_live else _static(reader, count, ask):
         yield check
 
 
@@ -95,7 +104,7 @@ def _refused(
     return failed(check, f"{name} = {value!r} was accepted", "raise a ValueError that names it")
 
 
-async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
+async def _live(reader: Reader, request: PoolRequest, ask: AskElsewhere) -> AsyncIterator[Check]:
     before = random.getstate()
     try:
         pool = await reader.collect(request)
@@ -117,11 +126,13 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
     yield _said("order", ids == sorted(ids), "rows are sorted by row id", "sort them by row id")
     left_alone = random.getstate() == before
     yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
-    async for check in _again(reader, request, pool):
+    async for check in _again(reader, request, pool, ask):
         yield check
 
 
-async def _again(reader: Reader, request: PoolRequest, pool: Pool) -> AsyncIterator[Check]:
+async def _again(
+    reader: Reader, request: PoolRequest, pool: Pool, ask: AskElsewhere
+) -> AsyncIterator[Check]:
     here = answer_of(pool.samples)
     try:
         yield _same("same again", here, await reader.rows(request))
@@ -143,13 +154,13 @@ async def _again(reader: Reader, request: PoolRequest, pool: Pool) -> AsyncItera
         yield _said(
             "trust", not signed, "without trusted signers no signed row", "filter by trusted"
         )
-        for name, answer in await answers_elsewhere(reader, request=request):
+        for name, answer in await answers_elsewhere(reader, ask, request=request):
             yield _same(name, here, answer)
     except DatasetUnavailable as error:
         yield failed("reads again", str(error), "answer every request in the same way")
 
 
-async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
+async def _static(reader: Reader, count: int, ask: AskElsewhere) -> AsyncIterator[Check]:
     before = random.getstate()
     try:
         drawn = [await reader.draw(count, seed) for seed in SEEDS]
@@ -159,7 +170,7 @@ async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
         yield _said("seed", differs, "the seed decides the draw", "draw by the seed alone")
         left_alone = random.getstate() == before
         yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
-        for name, answer in await answers_elsewhere(reader, count=count, seed=SEEDS[0]):
+        for name, answer in await answers_elsewhere(reader, ask, count=count, seed=SEEDS[0]):
             yield _same(name, drawn[0], answer)
     except (DatasetUnavailable, DatasetExhausted) as error:
         yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")

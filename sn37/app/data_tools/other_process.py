@@ -1,7 +1,8 @@
 """Reads of a data set in other processes, each with another hash seed, locale and time zone.
 
-The processes run this module too: a request as JSON on standard input, the answer on standard
-output.
+The processes run this module too, under a guard that ends all they started: a request as a line of
+JSON on standard input; on standard output a line for each row, then a line with ``null``, or with
+the error. What a plug-in prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Protocol
 
 from sn37.app.data_tools.reader import Answer, Reader
 from sn37.app.schedule.tables import parameter
 from sn37.domain.canonical import as_json
 from sn37.domain.data.samples import PoolRequest, TimeWindow
 from sn37.domain.ids import Hotkey, Seed
+from sn37.domain.known_facts import checked
 from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.ports.errors import DatasetUnavailable, PortError
@@ -26,10 +30,29 @@ ENVIRONMENTS = (
     {"PYTHONHASHSEED": "4711", "LC_ALL": "C", "TZ": "Pacific/Kiritimati"},
 )
 START_S = 30.0  # for the start of a process
+_OURS = "an order is written by this module"
+
+
+class AskElsewhere(Protocol):
+    """Runs a module in a process of its own; the wiring has one that guards it."""
+
+    async def __call__(
+        self, module: str, order: bytes, environment: Mapping[str, str], *, timeout_s: float
+    ) -> tuple[bytes, ...]:
+        """Return the lines with which the module answers a line; nothing of it outlives the call.
+
+        Args:
+            environment: Variables that differ from this process's.
+
+        Raises:
+            DatasetUnavailable: It cannot be started, answers nothing, or does not end in time.
+        """
+        ...
 
 
 async def answers_elsewhere(
     reader: Reader,
+    ask: AskElsewhere,
     *,
     request: PoolRequest | None = None,
     count: int = 0,
@@ -48,61 +71,59 @@ async def answers_elsewhere(
         "seed": str(seed),
     }
     return [
-        (f"in time zone {environment['TZ']}", await _ask(order, reader, environment))
+        (f"in time zone {environment['TZ']}", await _answer_of(ask, order, reader, environment))
         for environment in ENVIRONMENTS
     ]
 
 
-async def _ask(order: object, reader: Reader, environment: dict[str, str]) -> Answer:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+async def _answer_of(
+    ask: AskElsewhere, order: object, reader: Reader, environment: Mapping[str, str]
+) -> Answer:
     try:
-        async with asyncio.timeout(reader.deadline_s + START_S):
-            output, _ = await process.communicate(json.dumps(order).encode())
-    except TimeoutError as error:
-        raise DatasetUnavailable(
-            f"data set {reader.source.name}: no answer in another process"
-        ) from error
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    found = json.loads(output or "null")
-    if not isinstance(found, list):
-        told = found or f"the process ended with {process.returncode}"
+        *rows, last = await ask(
+            __name__, json.dumps(order).encode(), environment, timeout_s=reader.deadline_s + START_S
+        )
+        told = json.loads(last)
+    except (DatasetUnavailable, ValueError) as error:
+        told = str(error)
+    if told is not None:
         raise DatasetUnavailable(f"data set {reader.source.name}: in another process: {told}")
-    return found
+    return [json.loads(row) for row in rows]
 
 
-async def _answer(order: dict[str, object]) -> object:
+def main() -> None:
+    """Answer one order."""
+    # A plug-in, and what it starts, may print; the answer must be alone on its stream.
+    with os.fdopen(os.dup(1), "w") as answer:
+        os.dup2(2, 1)
+        rows, error = asyncio.run(_answer(json.loads(sys.stdin.readline())))
+        answer.writelines(json.dumps(line) + "\n" for line in (*rows, error))
+
+
+async def _answer(order: dict[str, object]) -> tuple[Answer, str | None]:
     """Return the rows, or one line of text about the error."""
-    given, request = order["source"], order["request"]
-    assert isinstance(given, dict)
-    source = Source(
-        **{
-            **given,
-            "freshness": Freshness(given["freshness"]),
-            "parameters": {k: parameter(k, v) for k, v in given["parameters"].items()},
-        }
-    )
-    reader = Reader(source=source, deadline_s=float(str(order["deadline_s"])))
+    reader = Reader(source=_source(order["source"]), deadline_s=float(str(order["deadline_s"])))
+    request = order["request"]
     try:
-        if isinstance(request, dict):
-            return await reader.rows(_request(request))
-        return await reader.draw(int(str(order["count"])), Seed(int(str(order["seed"]))))
+        if request is not None:
+            return await reader.rows(_request(request)), None
+        count, seed = int(str(order["count"])), Seed(int(str(order["seed"])))
+        return await reader.draw(count, seed), None
     except PortError as error:
-        return one_line(str(error))
+        return [], one_line(str(error))
 
 
-def _request(given: dict[str, object]) -> PoolRequest:
-    window, trusted = given["window"], given["trusted"]
-    assert isinstance(window, dict)
+def _source(given: object) -> Source:
+    fields: dict[str, Any] = checked(given, dict, _OURS)
+    parameters = {k: parameter(k, v) for k, v in fields["parameters"].items()}
+    return Source(
+        **{**fields, "freshness": Freshness(fields["freshness"]), "parameters": parameters}
+    )
+
+
+def _request(given: object) -> PoolRequest:
+    fields: dict[str, Any] = checked(given, dict, _OURS)
+    window, trusted = fields["window"], fields["trusted"]
     return PoolRequest(
         window=TimeWindow(
             since=datetime.fromisoformat(window["since"]),
@@ -113,4 +134,4 @@ def _request(given: dict[str, object]) -> PoolRequest:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(_answer(json.load(sys.stdin)))))
+    main()

@@ -21,6 +21,7 @@ from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.heads import Subscription
 from sn37.domain.events import Cautioned, RoundScoredLater
 from sn37.domain.ids import Block, Hotkey, RoundKey
+from sn37.domain.known_facts import known
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundRecord, SignedRound
@@ -196,11 +197,12 @@ class MissedRounds:
 
     async def _finish(self, key: RoundKey, head: Block) -> None:
         async with self._scoring.open_scratch() as store:
-            beginning = (await store.load()).beginning
+            beginning = known(
+                (await store.load()).beginning, "it was recorded before the round was opened"
+            )
+            source = known(beginning.source, "the records of a missed round are a validator's")
             opened = await self._spare.run(self._scoring.score(store, self._keeper, self._sink))
             receipts = await store.receipts(key)
-        assert beginning is not None  # it was recorded before the round was opened
-        assert beginning.source is not None
         if (problem := _problem(opened)) is not None:
             self._num_scorings[key] = self._num_scorings.get(key, 0) + 1
             self._not_before[key] = Block(head + RETRY_BLOCKS)
@@ -209,7 +211,7 @@ class MissedRounds:
             self._caution(f"{where} was missed and cannot be scored now: {problem}")
             return
         if all(k.competition != key.competition for k in self._keeper.state.open_rounds):
-            await self._record(opened, receipts, source=beginning.source, head=head)
+            await self._record(opened, receipts, source=source, head=head)
             self._drop()
 
     async def _record(
@@ -221,8 +223,9 @@ class MissedRounds:
         head: Block,
     ) -> None:
         key, state = opened.plan.key, self._keeper.state
-        rules = self._schedule.competition(key.competition, key.sync_block)
-        assert rules is not None  # it was planned by them
+        rules = known(
+            self._schedule.competition(key.competition, key.sync_block), "it was planned by them"
+        )
         rounds = state.rounds.get(key.competition, ())
         judged = (r.key.sync_block for r in rounds if r.skipped is None)
         result = later_result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from sn37.app.rounds.setting_aside import NO_CROWN
 from sn37.app.rounds.state_keeper import Change
@@ -325,60 +326,73 @@ def changes_after(
 ) -> Mapping[EntryKey, Change]:
     """Return the changes to the submissions that took part, waited or could not be read.
 
+    Each is ``after_round`` of the submission as it is when the change is made.
+
     Entries in ``beaten`` lost the crown; they never return. The clock of an entry that was
     unreadable for too long restarts at the first sync block at which it is public again.
 
     Args:
         history: Of the rounds before this one.
     """
-    changes: dict[EntryKey, Change] = {
-        row.key: _restart(plan)
+    restarted = {
+        row.key
         for row in plan.listed
         if row.reason is Reason.TOO_EARLY and row.key not in plan.unprobed
     }
-    changes |= dict.fromkeys(plan.unreadable, missed_round)
-    for key, outcome in outcomes.items():
-        timeouts = history.timeouts.get(key, 0)
-        changes[key] = _change(outcome, plan, retires=key in beaten, num_timeouts=timeouts)
-    return changes
+    return {
+        key: partial(
+            after_round,
+            plan=plan,
+            outcome=outcomes.get(key),
+            is_beaten=key in beaten,
+            num_timeouts=history.timeouts.get(key, 0),
+        )
+        for key in restarted | plan.unreadable | outcomes.keys()
+    }
 
 
-def _restart(plan: RoundPlan) -> Change:
-    # Here it makes no difference whether the entry is held. It was listed as too early because its
-    # clock restarts now, or because it started recently, with no missed round since.
-    def change(submission: Submission) -> Submission:
-        return restart_clock(submission, plan.key.sync_block)
+def after_round(
+    submission: Submission,
+    *,
+    plan: RoundPlan,
+    outcome: EntryOutcome | None,
+    is_beaten: bool = False,
+    num_timeouts: int = 0,
+) -> Submission:
+    """Return a submission as a round leaves it.
 
-    return change
-
-
-def _restarted(submission: Submission, plan: RoundPlan) -> Submission:
-    """Return the submission with the clock by which the round was planned."""
-    if plan.premises is None:
-        return restart_clock(submission, plan.key.sync_block)
-    return replace(submission, clock_block=plan.premises.clock_of(submission.commitment.key))
-
-
-def _change(outcome: EntryOutcome, plan: RoundPlan, *, retires: bool, num_timeouts: int) -> Change:
-    def change(submission: Submission) -> Submission:
-        if outcome.key in plan.unreadable:
-            submission = missed_round(submission)
-        elif outcome.key not in plan.unprobed:  # an outage neither adds nor forgives a miss
-            submission = attended_round(_restarted(submission, plan))
-        if retires or outcome.reason is Reason.RACED_OUT:
-            submission = replace(submission, retired=True)
-        if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
-            return record_failure(
-                submission,
-                outcome.reason,
-                outcome.detail,
-                num_timeouts=num_timeouts,
-                champion=outcome.key == plan.holder,
-            )
-        is_scored = outcome.verdict is Verdict.SCORED
-        return forgive_failures(submission) if is_scored else submission
-
-    return change
+    Args:
+        outcome: What became of it in the round; ``None`` if it did not take part, because it was
+            unreadable or too early.
+        is_beaten: It lost the crown, or could not defend it, and retires.
+        num_timeouts: Number of earlier rounds since its last score that ended with ``timeout``.
+    """
+    key, sync_block = submission.commitment.key, plan.key.sync_block
+    if key in plan.unreadable:
+        submission = missed_round(submission)
+    elif outcome is None:
+        # Here it makes no difference whether the entry is held. It was listed as too early because
+        # its clock restarts now, or because it started recently, with no missed round since.
+        return restart_clock(submission, sync_block)
+    elif key not in plan.unprobed:  # an outage neither adds nor forgives a miss
+        if plan.premises is None:
+            submission = restart_clock(submission, sync_block)
+        else:  # the clock by which the round was planned
+            submission = replace(submission, clock_block=plan.premises.clock_of(key))
+        submission = attended_round(submission)
+    if outcome is None:
+        return submission
+    if is_beaten or outcome.reason is Reason.RACED_OUT:
+        submission = replace(submission, retired=True)
+    if outcome.verdict is Verdict.FAILED and outcome.reason is not None:
+        return record_failure(
+            submission,
+            outcome.reason,
+            outcome.detail,
+            num_timeouts=num_timeouts,
+            champion=key == plan.holder,
+        )
+    return forgive_failures(submission) if outcome.verdict is Verdict.SCORED else submission
 
 
 def dependency_of(error: Unavailable) -> Dependency:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sn37.app.rounds.model_fetch import bring
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.data.batches import TaskBatch
+from sn37.domain.known_facts import known
 from sn37.domain.round.state import RoundPlan
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.jobs import ScoringJob
@@ -50,8 +51,8 @@ class JobBuilder:
         Raises:
             StoreUnavailable: The base model or the tokenizer cannot be fetched.
         """
-        assert rules.base_model is not None
-        artifact = await self._store.base_model(rules.base_model, rules.constraints)
+        base = known(rules.base_model, "it is asked for where there is a base model")
+        artifact = await self._store.base_model(base, rules.constraints)
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
         num_samples = sum(len(batch.samples) for batch in batches)
         share = num_samples / sum(task.num_samples for task in rules.tasks)

@@ -19,11 +19,12 @@ from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.data.screening import Screening, kept_rows, odd_rows, screening_of
 from sn37.domain.events import Cautioned, Degraded, Dependency, Event, RoundSatOut, RowsSetAside
 from sn37.domain.ids import BLOCK_SECONDS, RoundKey, TaskName
+from sn37.domain.known_facts import known
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
 from sn37.domain.round.signers import signers_of
 from sn37.domain.round.state import RoundPlan, RoundResult, TaskDraw
-from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.competition import BaseModelRef, Competition
 from sn37.domain.scoring.deadlines import WALL_FACTOR
 from sn37.domain.scoring.worst_loss import bounded
 from sn37.ports.errors import ModelRejected, PortError, ScorerUnavailable, StoreUnavailable
@@ -84,8 +85,7 @@ class Screener:
     ) -> Mapping[TaskName, Sequence[float]]:
         """Return the loss of each sample; a NaN counts the same as for an entry."""
         losses: defaultdict[TaskName, list[float]] = defaultdict(list)
-        assert rules.base_model is not None  # there is a reserve
-        with step(f"fetching {rules.base_model.repo}", within_s=WALL_FACTOR * BUSY_S):
+        with step(f"fetching {_base(rules).repo}", within_s=WALL_FACTOR * BUSY_S):
             job = await self._jobs.build_base(rules, batches)
         with step("scoring the base model", within_s=WALL_FACTOR * job.timeout_s + BUSY_S) as doing:
             async with aclosing(self._scorer.score(job)) as stream:
@@ -102,15 +102,14 @@ def _cut(draw: TaskDraw, screenings: Mapping[TaskName, Screening], rules: Compet
     kept = kept_rows(
         screenings[draw.batch.task],
         len(draw.batch.samples),
-        _deviations(rules),
+        _base(rules).max_deviations,
     )
     samples = tuple(rows[n] for n in kept)
     return replace(draw, batch=replace(draw.batch, samples=samples), reserve=None)
 
 
-def _deviations(rules: Competition) -> float:
-    assert rules.base_model is not None  # there is a reserve, or a screening
-    return rules.base_model.max_deviations
+def _base(rules: Competition) -> BaseModelRef:
+    return known(rules.base_model, "there is a reserve, or a screening")
 
 
 class RoundScreening:
@@ -176,7 +175,7 @@ def _events(key: RoundKey, plan: RoundPlan, rules: Competition) -> Iterator[Even
         screening = (plan.screenings or {}).get(task)
         if screening is None:
             continue
-        count, deviations = len(draw.batch.samples), _deviations(rules)
+        count, deviations = len(draw.batch.samples), _base(rules).max_deviations
         kept = set(kept_rows(screening, count, deviations))
         gone, num_left = defaultdict[str, list[str]](list), 0
         for position, odd in odd_rows(screening, deviations).items():

@@ -7,7 +7,6 @@ give shares to competitions by that name. A competition may name an earlier one 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sn37.app.config.toml_tables import explain, keys_of
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
 from sn37.domain.ids import Digest
+from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Source
 from sn37.domain.schedule.schedule import Schedule, Stage
 from sn37.wrong_values import shown
@@ -188,24 +188,17 @@ class _Reader:
                 sources[name] = source.value(name)
                 if known_sources is not None and name not in known_sources:
                     known = ", ".join(sorted(known_sources)) or "none"
-                    raise ValueError(f"data set {name!r} is not installed; installed: {known}")
+                    raise BrokenRule(f"data set {name!r} is not installed; installed: {known}")
         return sources
 
     @contextmanager
     def _located(self, table: toml_lines.Path) -> Iterator[None]:
-        """Turn a domain error into an error at the key that its message names."""
+        """Turn a domain error into an error at the first of its keys that the file has."""
         try:
             yield
-        except ValueError as error:
-            raise self._error(self._key_named_by(str(error), table), str(error)) from error
-
-    def _key_named_by(self, message: str, table: toml_lines.Path) -> toml_lines.Path:
-        words = re.findall(r"\w+", message)
-        # Some rules concern all elements of an array; the error names the array's first line.
-        arrays = [
-            key for word, key in (("weights", "tasks"), ("from_block", "stages")) if word in words
-        ]
-        return next((p for word in words + arrays if (p := (*table, word)) in self._lines), table)
+        except BrokenRule as error:
+            given = (path for key in error.keys if (path := (*table, key)) in self._lines)
+            raise self._error(next(given, table), str(error)) from error
 
     def _line(self, path: toml_lines.Path) -> int:
         return toml_lines.line_of(self._lines, path) or 1

@@ -120,11 +120,17 @@ def _is_open(parameters: Mapping[str, object]) -> bool:
 def _tables(
     table: Mapping[str, object], kind: str, key: str
 ) -> Iterator[tuple[tuple[str, str], Mapping[str, object]]]:
-    outer = table.get(kind)
-    assert isinstance(outer, dict)
-    for name, inner in outer.items():
-        if isinstance(found := inner.get(key), dict):
-            yield (kind, name), found
+    for name, inner in _inner(table, kind).items():
+        if isinstance(inner, dict) and key in inner:
+            yield (kind, name), _inner(inner, key)
+
+
+def _inner(table: Mapping[str, object], key: str) -> dict[str, object]:
+    """Return a table in a table of a valid schedule."""
+    match table[key]:
+        case dict() as inner:
+            return inner
+    raise TypeError(f"{key} is not a table")
 
 
 def _changed(text: str, where: toml_lines.Path, new: Mapping[str, str]) -> str:
@@ -135,9 +141,7 @@ def _changed(text: str, where: toml_lines.Path, new: Mapping[str, str]) -> str:
     """
     expected = table = toml_files.parse(text)
     for part in where:
-        inner = table[str(part)]
-        assert isinstance(inner, dict)
-        table = inner
+        table = _inner(table, str(part))
     changed, anchor = text, "revision"
     for key, value in new.items():
         is_there = key in table

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from sn37.app.config.number_limits import MAX_BLOCK
 from sn37.app.config.toml_tables import Table
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, Netuid, TaskName
+from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import (
     FLOOR_BITS_PER_BYTE,
     FLOOR_NATS_PER_TOKEN,
@@ -99,11 +100,12 @@ class TaskTable(Table):
     level: float | None = None  # a mean loss that counts as 1 in the score
 
     def value(self, sources: Mapping[str, Source]) -> Task:
-        """Return the task; raises ``ValueError`` for a source that the file does not declare."""
+        """Return the task; raises ``BrokenRule`` for a source that the file does not declare."""
         if self.source not in sources:
             declared = ", ".join(sorted(sources)) or "none"
-            raise ValueError(
-                f"task {self.name}: source {self.source!r} is not declared; declared: {declared}"
+            raise BrokenRule(
+                f"task {self.name}: source {self.source!r} is not declared; declared: {declared}",
+                "source",
             )
         normalization: Normalization = Identity()
         if self.normalization is not None:

@@ -33,7 +33,6 @@ class Step:
     since: datetime  # its start, or its last progress
     silent_s: float = 0.0  # seconds since then
     num_inside: int = 0
-    outer: Step | None = None
     board: Steps | None = None  # ``None`` without supervision, as in most tests
 
     @property
@@ -50,7 +49,7 @@ class Step:
         self.doing = doing or self.doing
         self.silent_s = 0.0
         if self.board is not None:
-            self.since = self.board.now()
+            self.since = self.board.clock.now()
 
 
 _CURRENT: ContextVar[Step | None] = ContextVar("step", default=None)
@@ -60,43 +59,18 @@ _CURRENT: ContextVar[Step | None] = ContextVar("step", default=None)
 def step(doing: str, *, within_s: float = BUSY_S) -> Iterator[Step]:
     """Open a step of the actor in whose task, or below whose task, this is called.
 
+    It ends with the context, or with the actor's life.
+
     Args:
         doing: A few words for the health page.
         within_s: Seconds without ``move_on`` after which the process is ended.
     """
-    begun = begin(doing, within_s=within_s)
-    is_done = False
-    try:
-        yield begun
-        is_done = True
-    finally:
-        end(begun, is_done=is_done)
-
-
-def begin(doing: str, *, within_s: float = BUSY_S) -> Step:
-    """Begin a step like ``step``, for code that cannot use a context manager."""
     outer = _CURRENT.get()
     if outer is None or outer.board is None:
-        return Step(actor="", doing=doing, within_s=within_s, since=datetime.min)
-    begun = outer.board.add(outer, doing, within_s)
-    _CURRENT.set(begun)
-    return begun
-
-
-def end(begun: Step, *, is_done: bool = True) -> None:
-    """End a step; ending it again changes nothing."""
-    if _CURRENT.get() is begun:
-        _CURRENT.set(begun.outer)
-    if begun.board is not None:
-        begun.board.remove(begun, is_done=is_done)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Life:
-    """One life of an actor: from a start to its end, or to an outage that restarts it."""
-
-    root: Step
-    works: Callable[[], None]
+        yield Step(actor="", doing=doing, within_s=within_s, since=datetime.min)
+        return
+    with outer.board.step(outer, doing, within_s) as inner:
+        yield inner
 
 
 @dataclass(slots=True)
@@ -105,7 +79,7 @@ class Steps:
 
     clock: Clock
     _running: list[Step] = field(default_factory=list)
-    _lives: dict[str, _Life] = field(default_factory=dict)
+    _works: dict[Step, Callable[[], None]] = field(default_factory=dict)  # by an actor's whole life
     _num_excuses: int = 0
 
     @contextmanager
@@ -115,15 +89,39 @@ class Steps:
         Args:
             works: Called whenever the actor finishes a step.
         """
-        root = Step(actor=actor, doing="", within_s=math.inf, since=self.now(), board=self)
-        self._lives[actor] = _Life(root=root, works=works)
-        _CURRENT.set(root)
+        life = self._new(actor, "", math.inf)
+        self._works[life] = works
+        _CURRENT.set(life)
         try:
             yield
         finally:
             _CURRENT.set(None)
-            del self._lives[actor]
+            del self._works[life]
             self._running = [s for s in self._running if s.actor != actor]
+
+    @contextmanager
+    def step(self, outer: Step, doing: str, within_s: float) -> Iterator[Step]:
+        """Open a step inside another one; see the function ``step``."""
+        inner = self._new(outer.actor, doing, within_s)
+        outer.num_inside += 1
+        self._running.append(inner)
+        _CURRENT.set(inner)
+        is_done = False
+        try:
+            yield inner
+            is_done = True
+        finally:
+            if _CURRENT.get() is inner:
+                _CURRENT.set(outer)
+            if inner in self._running:  # otherwise it ended with its actor's life
+                self._running.remove(inner)
+                outer.num_inside -= 1
+                outer.move_on()
+                if is_done and outer in self._works:
+                    self._works[outer]()
+
+    def _new(self, actor: str, doing: str, within_s: float) -> Step:
+        return Step(actor=actor, doing=doing, within_s=within_s, since=self.clock.now(), board=self)
 
     @contextmanager
     def excused(self) -> Iterator[None]:
@@ -135,11 +133,6 @@ class Steps:
             self._num_excuses -= 1
             for known in self._running:
                 known.move_on()
-
-    def idle(self, actor: str) -> object | None:
-        """Return a token of the actor's current life if it is not in a step now, else ``None``."""
-        life = self._lives.get(actor)
-        return None if life is None or life.root.num_inside else life
 
     def tick(self, seconds: float) -> None:
         """Advance the time of all steps.
@@ -177,33 +170,3 @@ class Steps:
             }
             for s in self.running()
         ]
-
-    def now(self) -> datetime:
-        return self.clock.now()
-
-    def add(self, outer: Step, doing: str, within_s: float) -> Step:
-        """See ``begin``."""
-        begun = Step(
-            actor=outer.actor,
-            doing=doing,
-            within_s=within_s,
-            since=self.now(),
-            outer=outer,
-            board=self,
-        )
-        outer.num_inside += 1
-        self._running.append(begun)
-        return begun
-
-    def remove(self, ended: Step, *, is_done: bool) -> None:
-        """See ``end``."""
-        if ended not in self._running:
-            return
-        self._running.remove(ended)
-        outer = ended.outer
-        if outer is None:
-            return
-        outer.num_inside -= 1
-        outer.move_on()
-        if is_done and outer.outer is None:
-            self._lives[ended.actor].works()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
-from sn37.app.supervision.deadlines import Step, begin, end
+from sn37.app.supervision.deadlines import step
 from sn37.domain.ids import BlockRef
 
 
@@ -18,14 +19,13 @@ class Subscription:
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._seen: BlockRef | None = None
-        self._step: Step | None = None
+        self._step = ExitStack()  # that of the head it took last
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> BlockRef:
-        if self._step is not None:
-            end(self._step)
+        self._step.close()
         self._heads.note_waiting(self)
         try:
             while (head := self._heads.newest) is None or head == self._seen:
@@ -33,7 +33,7 @@ class Subscription:
         finally:
             self._heads.note_busy(self)
         self._seen = head
-        self._step = begin(f"block {head.number}")
+        self._step.enter_context(step(f"block {head.number}"))
         return head
 
     @property

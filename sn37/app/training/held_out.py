@@ -8,6 +8,7 @@ from pathlib import Path
 from sn37.app.errors import CommandError
 from sn37.app.training.split import Split
 from sn37.app.training.training_tools import TrainingTools
+from sn37.domain.known_facts import known
 from sn37.domain.round.evidence import task_scores, total_score
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.scoring.jobs import ScoringJob
@@ -30,15 +31,13 @@ def admitted(tools: TrainingTools, folder: Path, rules: Competition, what: str) 
         examined = tools.examine_folder(folder, rules.constraints, weights=True)
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror or error}") from error
-    if examined.refusal is not None or examined.artifact is None:
-        refusal = examined.refusal
-        assert refusal is not None
+    if (refusal := examined.refusal) is not None:
         raise ModelRejected(
             f"{what} {folder}: a validator would refuse it in competition {rules.id} "
             f"({rules.name}): {refusal.reason.value}: {refusal.detail}",
             reason=refusal.reason,
         )
-    return examined.artifact
+    return known(examined.artifact, "its weights were checked, and were not refused")
 
 
 async def held_out_score(

@@ -136,7 +136,8 @@ def _as_json(found: Split) -> dict[str, JsonValue]:
 
 def _batch(table: dict[str, object]) -> TaskBatch:
     rows = table["rows"]
-    assert isinstance(rows, list)
+    if not isinstance(rows, list):
+        raise TypeError(f"rows is a {type(rows).__name__}, not a list")
     return TaskBatch(
         task=TaskName(str(table["task"])),
         method=Method(str(table["method"])),

@@ -49,7 +49,6 @@ from sn37.app.supervision.deadlines import Steps
 from sn37.app.supervision.heads import Heads
 from sn37.app.supervision.health import HealthBoard
 from sn37.app.supervision.heartbeat import STUCK_S, Pulse
-from sn37.app.supervision.stalled_follower import Lookout
 from sn37.app.supervision.supervisor import Supervisor
 from sn37.app.supervision.waiting_store import PatientStore, patiently
 from sn37.app.wiring.cold_start import build_starter
@@ -313,9 +312,6 @@ class Container(containers.DeclarativeContainer):
         sink=sink,
         makes_blocks=settings.provided.is_simnet,
         state=providers.Callable(str, settings.provided.state_dir),
-    )
-    lookout = providers.Factory(
-        Lookout, chain=chain, heads=heads, clock=clock, steps=steps, follower="chain"
     )
     supervisor = providers.Singleton(Supervisor, clock=clock, sink=sink, steps=steps)
     actors = providers.Dict(

@@ -35,7 +35,7 @@ from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import Inventory, ModelArtifact
 from sn37.domain.training import Evaluated, Step
-from sn37.ports.errors import ModelRejected, StoreUnavailable
+from sn37.ports.errors import DatasetUnavailable, ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.scoring.scorer import WorkerScorer
@@ -286,6 +286,19 @@ def scored_architectures() -> frozenset[str]:
     from sn37.adapters.admission.config_keys import FAMILIES
 
     return frozenset(FAMILIES)
+
+
+async def ask_elsewhere(
+    module: str, order: bytes, environment: Mapping[str, str], *, timeout_s: float
+) -> tuple[bytes, ...]:
+    """Run a module that calls a plug-in; see ``AskElsewhere``. It has this process's variables."""
+    from sn37.adapters.child_process.running import ChildError, ask, child_environment
+
+    variables = child_environment({**os.environ, **environment})
+    try:
+        return await ask(module, order, variables, timeout_s=timeout_s)
+    except ChildError as error:
+        raise DatasetUnavailable(f"it {error}") from error
 
 
 def renderer() -> Callable[[str], str | None] | None:

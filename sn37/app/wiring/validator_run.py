@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from dependency_injector import providers
@@ -22,6 +22,7 @@ from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule,
 from sn37.app.schedule.pins import require_pinned
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
+from sn37.app.supervision.supervisor import Actor
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.networks import open_network
 from sn37.domain.events import Cautioned, WorkersConfined
@@ -67,7 +68,7 @@ async def _run(container: Container, stop: StopRequest) -> None:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(stop.watch(), name="stop")
                 pulse = group.create_task(container.pulse().run(), name="pulse")
-                await _follow(container)
+                await _live(container)
                 watch.cancel()
                 pulse.cancel()
     except* Stopped:
@@ -79,32 +80,53 @@ async def _run(container: Container, stop: StopRequest) -> None:
     _show(container)
 
 
-async def _follow(container: Container) -> None:
-    """Run the validator; a signal may end this at any point."""
-    settings = container.settings()
-    await container.keeper().load()  # first: it also locks the folder against a second validator
+async def _live(container: Container) -> None:
+    """Start in order, then follow the chain; a signal may end this at any point."""
+    await container.keeper().load()  # also locks the folder against a second validator
     _require_same_schedule(container)
     require_pinned(container.loaded().schedule, container.loaded().origin)
     _require_methods(container)
+    await _confine_workers(container)
+    async with _network(container):
+        _require_sources(container)
+        _emit_cautions(container)
+        run = container.supervisor().run  # each run returns when one of its actors does
+        await run({"chain": container.continuity().run})
+        actors = _actors(container)
+        await run({"cold start": container.starter().run})  # its memory is freed when it ends
+        await run(actors)
+
+
+async def _confine_workers(container: Container) -> None:
     sandbox = await container.scorer().sandbox()
     container.sink().emit(WorkersConfined(sandbox=sandbox.label, missing=sandbox.missing))
+
+
+@asynccontextmanager
+async def _network(container: Container) -> AsyncIterator[None]:
+    """Open the network for the container."""
     network = await open_network(container)
     container.network.override(providers.Object(network))
-    _require_sources(container)
-    for caution in cautions(settings):
-        container.sink().emit(caution)
     try:
-        await container.supervisor().run({"chain": container.continuity().run})
-        # Before the actors: simnet's chain waits for its subscribers, and must reach the state
-        # first.
-        actors = {**container.actors(), "lookout": container.lookout().run}
-        if settings.rounds is not None:
-            actors["goal"] = container.goal(rounds=settings.rounds).run
-        # A separate run, so that the memory of the start is freed when it ends.
-        await container.supervisor().run({"cold start": container.starter().run})
-        await container.supervisor().run(actors)
+        yield
     finally:
         await network.close()
+
+
+def _emit_cautions(container: Container) -> None:
+    for caution in cautions(container.settings()):
+        container.sink().emit(caution)
+
+
+def _actors(container: Container) -> Mapping[str, Actor]:
+    """Return the actors, which subscribe to heads as they are made.
+
+    From then on simnet's chain waits for them, so it must have reached the recorded state before.
+    """
+    actors: dict[str, Actor] = dict(container.actors())
+    if (rounds := container.settings().rounds) is not None:
+        actors["goal"] = container.goal(rounds=rounds).run
+    return actors
 
 
 def cautions(settings: Settings) -> Iterator[Cautioned]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
+from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.epsilon import Epsilon
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, Normalization
@@ -64,26 +65,32 @@ class Source:
 
     def __post_init__(self) -> None:
         if self.freshness is Freshness.LIVE and self.max_age_s <= 0:
-            raise ValueError(f"source {self.name}: a live source needs max_age_s > 0")
+            raise BrokenRule(f"source {self.name}: a live source needs max_age_s > 0", "max_age_s")
         if self.freshness is Freshness.NONE and self.max_age_s:
-            raise ValueError(f"source {self.name}: max_age_s is for live sources; remove it")
+            raise BrokenRule(
+                f"source {self.name}: max_age_s is for live sources; remove it", "max_age_s"
+            )
         if not 0 < self.signer_share <= 1:
-            raise ValueError(
-                f"source {self.name}: signer_share {self.signer_share} must be in (0, 1]"
+            raise BrokenRule(
+                f"source {self.name}: signer_share {self.signer_share} must be in (0, 1]",
+                "signer_share",
             )
         if self.min_signers < 0:
-            raise ValueError(
-                f"source {self.name}: min_signers {self.min_signers} must not be negative"
+            raise BrokenRule(
+                f"source {self.name}: min_signers {self.min_signers} must not be negative",
+                "min_signers",
             )
         if self.min_signers and self.signers_netuid is None:
-            raise ValueError(
+            raise BrokenRule(
                 f"source {self.name}: min_signers {self.min_signers} is for signed sources; "
-                "set signers_netuid or remove min_signers"
+                "set signers_netuid or remove min_signers",
+                "min_signers",
             )
         if self.max_deviations is not None and self.max_deviations < MIN_DEVIATIONS:
-            raise ValueError(
+            raise BrokenRule(
                 f"source {self.name}: max_deviations {self.max_deviations:g} must be at least "
-                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out"
+                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out",
+                "max_deviations",
             )
 
 
@@ -108,11 +115,13 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.level is not None and not (math.isfinite(self.level) and self.level > 0):
-            raise ValueError(f"task {self.name}: level {self.level} must be positive")
+            raise BrokenRule(f"task {self.name}: level {self.level} must be positive", "level")
         if not (math.isfinite(self.weight) and self.weight > 0):
-            raise ValueError(f"task {self.name}: weight {self.weight} must be positive")
+            raise BrokenRule(f"task {self.name}: weight {self.weight} must be positive", "weight")
         if self.num_samples <= 0:
-            raise ValueError(f"task {self.name}: num_samples {self.num_samples} must be positive")
+            raise BrokenRule(
+                f"task {self.name}: num_samples {self.num_samples} must be positive", "num_samples"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,20 +150,25 @@ class BaseModelRef:
 
     def __post_init__(self) -> None:
         if not _COMMIT.fullmatch(self.revision):
-            raise ValueError(
-                f"base_model: revision {self.revision!r} is not a commit; give its 40 hex digits"
+            raise BrokenRule(
+                f"base_model: revision {self.revision!r} is not a commit; give its 40 hex digits",
+                "base_model",
             )
         if self.tensor_digest is not None and not _DIGEST.fullmatch(self.tensor_digest):
-            raise ValueError(
-                f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits"
+            raise BrokenRule(
+                f"base_model: tensor_digest {self.tensor_digest!r} is not 64 hex digits",
+                "base_model",
             )
         if not MIN_DEVIATIONS <= self.max_deviations < math.inf:
-            raise ValueError(
+            raise BrokenRule(
                 f"base_model: max_deviations {self.max_deviations:g} must be at least "
-                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out"
+                f"{MIN_DEVIATIONS:g}, or ordinary rows would be left out",
+                "base_model",
             )
         if not 0 < self.reserve <= 1:
-            raise ValueError(f"base_model: reserve {self.reserve:g} must be in (0, 1]")
+            raise BrokenRule(
+                f"base_model: reserve {self.reserve:g} must be in (0, 1]", "base_model"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,19 +209,19 @@ class Competition:
     def __post_init__(self) -> None:
         where = f"competition {self.id}"
         if not (math.isfinite(self.floor) and self.floor > 0):
-            raise ValueError(f"{where}: floor {self.floor} must be positive")
+            raise BrokenRule(f"{where}: floor {self.floor} must be positive", "floor")
         if not 0 < self.reward_share <= 1:
-            raise ValueError(f"{where}: reward_share {self.reward_share} must be in (0, 1]")
+            raise BrokenRule(f"{where}: reward_share {self.reward_share} must be in (0, 1]")
         if not self.tasks:
-            raise ValueError(f"{where}: no tasks")
+            raise BrokenRule(f"{where}: no tasks", "tasks")
         names = [t.name for t in self.tasks]
         if len(set(names)) != len(names):
-            raise ValueError(f"{where}: two tasks have the same name")
+            raise BrokenRule(f"{where}: two tasks have the same name", "tasks")
         total = math.fsum(t.weight for t in self.tasks)
         if not math.isclose(total, 1.0, abs_tol=1e-9):
-            raise ValueError(f"{where}: task weights sum to {total:g}, not 1")
+            raise BrokenRule(f"{where}: task weights sum to {total:g}, not 1", "tasks")
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
-            raise ValueError(f"{where}: timeout_s {self.timeout_s} must be positive")
+            raise BrokenRule(f"{where}: timeout_s {self.timeout_s} must be positive", "timeout_s")
         self._check_freshness()
         self._check_base_model()
 
@@ -215,17 +229,19 @@ class Competition:
         # Attack 15: data must be younger than every model that is scored on it.
         for task in self.tasks:
             if self.delay_blocks * BLOCK_SECONDS < task.source.max_age_s:
-                raise ValueError(
+                raise BrokenRule(
                     f"competition {self.id}, task {task.name}: delay_blocks {self.delay_blocks} "
                     f"({self.delay_blocks * BLOCK_SECONDS} s) is shorter than max_age_s "
-                    f"{task.source.max_age_s}"
+                    f"{task.source.max_age_s}",
+                    "delay_blocks",
                 )
 
     def _check_base_model(self) -> None:
         if self.base_model is None:
             return
         if not any(self.screens(task) for task in self.tasks):
-            raise ValueError(
+            raise BrokenRule(
                 f"competition {self.id}: base_model is for text tasks from a signed source, and "
-                "there is none; remove base_model"
+                "there is none; remove base_model",
+                "base_model",
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sn37.domain.ids import Block
+from sn37.domain.schedule.broken_rule import BrokenRule
 
 
 class Epsilon(Protocol):
@@ -54,9 +55,9 @@ class LinearEpsilon:
         _check(self.start)
         _check(self.stop)
         if self.stop > self.start:
-            raise ValueError(f"epsilon must not grow: {self.start} -> {self.stop}")
+            raise BrokenRule(f"epsilon must not grow: {self.start} -> {self.stop}", "epsilon")
         if self.decay_blocks <= 0:
-            raise ValueError(f"decay_blocks must be positive, not {self.decay_blocks}")
+            raise BrokenRule(f"decay_blocks must be positive, not {self.decay_blocks}", "epsilon")
 
     @property
     def end(self) -> float:
@@ -69,4 +70,4 @@ class LinearEpsilon:
 
 def _check(value: float) -> None:
     if not 0 <= value < 1:
-        raise ValueError(f"epsilon must be at least 0 and below 1, not {value}")
+        raise BrokenRule(f"epsilon must be at least 0 and below 1, not {value}", "epsilon")

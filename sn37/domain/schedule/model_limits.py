@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from sn37.domain.schedule.broken_rule import BrokenRule
+
 # Smallest allowed limit on single numbers. If a whole block of a tensor has a smaller norm, the
 # admission need not search for its largest number. That saves 5 % of its time on usual weights.
 LEAST_LIMIT = 16.0
@@ -36,13 +38,15 @@ class NormLimits:
 
     def __post_init__(self) -> None:
         if not (0 < self.soft <= self.hard and 0 <= self.soft_share <= 1):
-            raise ValueError(
-                f"norms: soft {self.soft}, share {self.soft_share}, hard {self.hard} are not limits"
+            raise BrokenRule(
+                f"norms: soft {self.soft}, share {self.soft_share}, hard {self.hard} are not "
+                "limits",
+                "norms",
             )
         for name in ("largest_matrix", "largest_embedding", "largest_scale", "largest_bias"):
             if not LEAST_LIMIT <= (value := getattr(self, name)) < math.inf:
-                raise ValueError(
-                    f"norms: {name} {value} is not a limit; give {LEAST_LIMIT:g} or more"
+                raise BrokenRule(
+                    f"norms: {name} {value} is not a limit; give {LEAST_LIMIT:g} or more", "norms"
                 )
 
 
@@ -59,12 +63,15 @@ class ModelConstraints:
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_parameters <= self.max_parameters:
-            raise ValueError(
-                f"parameters: {self.min_parameters} .. {self.max_parameters} is not a range"
+            raise BrokenRule(
+                f"parameters: {self.min_parameters} .. {self.max_parameters} is not a range",
+                "max_parameters",
+                "min_parameters",
             )
         if self.max_bytes <= 0 or self.max_tokens < 2:
-            raise ValueError(
-                f"max_bytes {self.max_bytes} or max_tokens {self.max_tokens} too small"
+            raise BrokenRule(
+                f"max_bytes {self.max_bytes} or max_tokens {self.max_tokens} too small",
+                "max_bytes" if self.max_bytes <= 0 else "max_tokens",
             )
         if not self.architectures:
-            raise ValueError("architectures: name at least one")
+            raise BrokenRule("architectures: name at least one", "architectures")

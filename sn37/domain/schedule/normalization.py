@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from sn37.domain.schedule.broken_rule import BrokenRule
+
 
 class Normalization(Protocol):
     """A non-decreasing function of a task's mean loss."""
@@ -44,7 +46,9 @@ class InverseExponential:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.ceiling) and self.ceiling > 0):
-            raise ValueError(f"ceiling must be positive and finite, not {self.ceiling}")
+            raise BrokenRule(
+                f"ceiling must be positive and finite, not {self.ceiling}", "normalization"
+            )
 
     @property
     def scale(self) -> float:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from sn37.domain.ids import Block, CompetitionId, Hotkey, Netuid
+from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.competition import Competition
 
 GENESIS = Block(3_138_611)  # a sync block of the existing network; rounds count from it
@@ -37,12 +38,18 @@ class RoundTiming:
 
     def __post_init__(self) -> None:
         if not 0 < self.freeze_lead < self.settle < self.cadence:
-            raise ValueError(
+            raise BrokenRule(
                 f"need 0 < freeze_lead < settle < cadence, not "
-                f"{self.freeze_lead}, {self.settle}, {self.cadence}"
+                f"{self.freeze_lead}, {self.settle}, {self.cadence}",
+                "freeze_lead",
+                "settle",
+                "cadence",
             )
         if not 0 <= self.files_grace < self.cadence - self.freeze_lead:
-            raise ValueError(f"files_grace {self.files_grace} reaches into the next round's freeze")
+            raise BrokenRule(
+                f"files_grace {self.files_grace} reaches into the next round's freeze",
+                "files_grace",
+            )
 
     def sync_block(self, block: Block) -> Block:
         """Return the newest sync block at or before ``block``."""
@@ -63,13 +70,13 @@ class Stage:
     def __post_init__(self) -> None:
         where = f"stage from block {self.from_block}"
         if not self.competitions:
-            raise ValueError(f"{where}: no competitions")
+            raise BrokenRule(f"{where}: no competitions", "shares")
         ids = [c.id for c in self.competitions]
         if len(set(ids)) != len(ids):
-            raise ValueError(f"{where}: two competitions have the same id")
+            raise BrokenRule(f"{where}: two competitions have the same id", "shares")
         total = math.fsum(c.reward_share for c in self.competitions)
         if not math.isclose(total, 1.0, abs_tol=1e-9):
-            raise ValueError(f"{where}: reward shares sum to {total:g}, not 1")
+            raise BrokenRule(f"{where}: reward shares sum to {total:g}, not 1", "shares")
 
 
 class StandingsRule(StrEnum):
@@ -96,12 +103,15 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise ValueError("schedule: no stages")
+            raise BrokenRule("schedule: no stages", "stages")
         starts = [s.from_block for s in self.stages]
         if any(b <= a for a, b in pairwise(starts)):
-            raise ValueError(f"schedule: from_block must grow strictly, not {starts}")
+            raise BrokenRule(f"schedule: from_block must grow strictly, not {starts}", "stages")
         if self.max_new_entries < 1 or self.warmup_rounds < 1:
-            raise ValueError("schedule: max_new_entries and warmup_rounds must be at least 1")
+            raise BrokenRule(
+                "schedule: max_new_entries and warmup_rounds must be at least 1",
+                "max_new_entries" if self.max_new_entries < 1 else "warmup_rounds",
+            )
 
     def at(self, block: Block) -> tuple[Competition, ...]:
         """Return the competitions that run at ``block``; none before the first stage."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,11 @@ from sn37.adapters.dataset.phrases import (
     shipped_phrases,
 )
 
-SHIPPED = PhraseFilter.load()
+
+@cache
+def shipped() -> PhraseFilter:
+    return PhraseFilter.load()
+
 
 # Letters whose folding is longer, shorter or another letter; halves of surrogate pairs; NUL.
 LETTERS = st.sampled_from("aAbBgGpPtTsSßẞſiIİıKK'’ \nσςΣﬁＧ\0\ud800\udfff😀")
@@ -51,7 +56,7 @@ def test_one_pass_finds_what_a_loop_of_tests_finds(phrases: list[Phrase], text: 
 @given(before=TEXTS, phrase=st.sampled_from(["<|endoftext|>", "GpT", "As an AI"]), after=TEXTS)
 @settings(max_examples=60)
 def test_a_phrase_is_found_wherever_it_stands(before: str, phrase: str, after: str) -> None:
-    assert not SHIPPED.is_clean(before + phrase + after)
+    assert not shipped().is_clean(before + phrase + after)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_a_phrase_is_found_wherever_it_stands(before: str, phrase: str, after: s
     ],
 )
 def test_an_undesirable_phrase_is_found(text: str) -> None:
-    assert not SHIPPED.is_clean(text)
+    assert not shipped().is_clean(text)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_an_undesirable_phrase_is_found(text: str) -> None:
     ],
 )
 def test_a_text_that_only_resembles_one_is_clean(text: str) -> None:
-    assert SHIPPED.is_clean(text)
+    assert shipped().is_clean(text)
 
 
 @pytest.mark.parametrize("text", ["STRASSE", "Straße", "straẞe"])
@@ -128,7 +133,7 @@ def test_an_exact_phrase_beside_a_longer_one_in_any_casing_is_needed() -> None:
 def test_threads_may_use_one_filter_at_the_same_time() -> None:
     texts = ["nothing to see " * 200, "nothing but ChatGPT " * 200] * 50
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(SHIPPED.is_clean, texts)) == [True, False] * 50
+        assert list(threads.map(shipped().is_clean, texts)) == [True, False] * 50
 
 
 def test_a_phrase_with_a_nul_is_refused() -> None:

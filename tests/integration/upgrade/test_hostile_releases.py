@@ -75,7 +75,7 @@ class TestDocuments:
         ("fields", "why"),
         [
             ({"format": 2}, "format '2', but this program reads 1"),
-            ({"more": 1}, "'more': Extra inputs"),
+            ({"more": 1}, "'more': unknown key"),
             ({"version_key": 1}, "version key 1"),
             ({"version_key": True}, "'version_key'"),
             ({"version": "9" * 300}, "'version'"),

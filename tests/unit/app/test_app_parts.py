@@ -32,6 +32,7 @@ from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import ChainUnavailable, WeightsRefused
 from sn37.testing.builders import (
     a_block_ref,
+    a_commitment,
     a_competition,
     a_neuron,
     a_round_key,
@@ -512,7 +513,8 @@ def test_a_beaten_champion_never_returns_even_if_it_was_not_scored_when_it_lost_
         new: an_outcome(new),
     }
     changes = changes_after(a_round_plan(champion=old, entries=(old, new)), outcomes, beaten=(old,))
-    assert [changes[key](a_submission()).retired for key in (old, new)] == [True, False]
+    left = [changes[key](a_submission(a_commitment(key.hotkey))) for key in (old, new)]
+    assert [submission.retired for submission in left] == [True, False]
 
 
 @pytest.mark.parametrize(("driver", "device"), [(True, "cuda"), (False, "cpu")])

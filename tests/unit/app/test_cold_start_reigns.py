@@ -17,9 +17,9 @@ from sn37.domain.round.state import ColdStart
 from sn37.domain.submission.models import ModelArtifact
 from sn37.ports.errors import ModelRejected
 from sn37.testing.fakes.state_store import Memory
-from tests.unit.app.auditing import audit
-from tests.unit.app.fake_world import World
-from tests.unit.app.published_rounds import (
+from tests.support.auditing import audit
+from tests.support.fake_world import World
+from tests.support.published_rounds import (
     NEW,
     OLD,
     Subnet,
@@ -30,7 +30,6 @@ from tests.unit.app.published_rounds import (
 )
 
 Json = Any  # what json.loads returns
-SUBNET = Subnet()
 NUM_ROWS = 8_000
 FAILED = {8, 10, 12, 14}  # numbers of rounds, from 1
 FIRST_OFFERED = 11
@@ -43,16 +42,19 @@ def count_of(memory: Memory, key: RoundKey) -> int:
     return premises.missed_defences
 
 
-# Better by less than the margin, so that there is somebody to defend the crown against.
-World(chain=SUBNET.chain, models=SUBNET.models, qualities=SUBNET.qualities).miner(
-    "other", 0.979, block=460
-)
+@cache
+def subnet() -> Subnet:
+    """Add a miner that is better by less than the margin: the crown has to be defended."""
+    subnet = Subnet()
+    world = World(chain=subnet.chain, models=subnet.models, qualities=subnet.qualities)
+    world.miner("other", 0.979, block=460)
+    return subnet
 
 
 @cache
 def source() -> tuple[Memory, int]:
-    world = SUBNET.validator(OLD, num_rows=NUM_ROWS)
-    exact = noisy(SUBNET.qualities)
+    world = subnet().validator(OLD, num_rows=NUM_ROWS)
+    exact = noisy(subnet().qualities)
 
     def loss(artifact: ModelArtifact, sample: Sample) -> float:
         judged = sum(r.skipped is None for r in world.store.memory.results.values())
@@ -76,7 +78,7 @@ def published(tmp_path: Path) -> Path:
 
 
 def begun(folder: Path) -> World:
-    world = SUBNET.validator(NEW, begin_with=(folder,), at=source()[1], num_rows=NUM_ROWS)
+    world = subnet().validator(NEW, begin_with=(folder,), at=source()[1], num_rows=NUM_ROWS)
     world.begin()
     return world
 

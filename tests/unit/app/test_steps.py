@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 
-from sn37.app.supervision.deadlines import BUSY_S, Steps, begin, step
+from sn37.app.supervision.deadlines import BUSY_S, Steps, step
 from sn37.app.supervision.heads import Heads
-from sn37.app.supervision.stalled_follower import FAR_BEHIND, Lookout
 from sn37.app.supervision.supervisor import LONGEST_WAIT_S, PAUSES_S, Supervisor
 from sn37.domain.events import Degraded, Recovered
-from sn37.domain.ids import Block
 from sn37.ports.errors import ChainUnavailable, StoreUnavailable
 from sn37.testing.builders import CHAIN_START, a_block_ref
-from sn37.testing.fakes import FakeChain, FakeClock, RecordingSink
+from sn37.testing.fakes import FakeClock, RecordingSink
 
 
 def names(steps: Steps) -> list[tuple[str, str, float]]:
@@ -85,8 +81,7 @@ class TestTime:
             with step(name):
                 await go_on.wait()
 
-        with steps.of("models"):
-            begin("block 7")
+        with steps.of("models"), step("block 7"):
             tasks = [asyncio.create_task(transfer(name)) for name in ("a", "b")]
             await asyncio.sleep(0)
             steps.tick(5)
@@ -107,6 +102,16 @@ class TestTime:
         with step("anything") as alone:
             alone.move_on("something else")
         assert alone.doing == "something else"
+
+    async def test_a_step_that_outlives_its_actor_ends_without_a_trace(self) -> None:
+        steps, held = Steps(FakeClock()), ExitStack()
+        with steps.of("models"):
+            held.enter_context(step("block 7"))
+        with steps.of("models"), step("block 8"):
+            held.close()
+            assert names(steps) == [("models", "block 8", 0)]
+            with step("inside"):
+                assert names(steps) == [("models", "inside", 0)]
 
 
 class TestHeads:
@@ -166,105 +171,14 @@ class TestSupervisor:
         assert [e.retry_in_s for e in sink.of(Degraded)] == [waited_s]
 
     async def test_what_an_actor_was_doing_is_forgotten_when_it_starts_again(self) -> None:
-        steps, clock = Steps(FakeClock()), FakeClock()
+        steps, clock, held = Steps(FakeClock()), FakeClock(), ExitStack()
         tries = iter([False, True])
 
         async def actor() -> None:
-            begin("block 1")
+            held.enter_context(step("block 1"))  # and never left
             if not next(tries):
                 raise ChainUnavailable("down")
             assert [s.doing for s in steps.running()] == ["block 1"]
 
         await Supervisor(clock=clock, sink=RecordingSink(), steps=steps).run({"chain": actor})
         assert names(steps) == []
-
-
-@dataclass(slots=True)
-class Tower:
-    """A lookout over a follower that waits for a block after 1000."""
-
-    chain: FakeChain = field(default_factory=lambda: FakeChain(number=Block(1000 + FAR_BEHIND)))
-    heads: Heads = field(default_factory=Heads)
-    steps: Steps = field(default_factory=lambda: Steps(FakeClock()))
-
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        self.heads.publish(a_block_ref(1000))
-        lookout = Lookout(
-            chain=self.chain,
-            heads=self.heads,
-            clock=FakeClock(),
-            steps=self.steps,
-            follower="chain",
-        )
-        with self.steps.of("lookout"):
-            running = asyncio.create_task(lookout.run())
-            yield
-            running.cancel()
-            await asyncio.wait([running])
-
-    async def turn(self) -> None:
-        """Let some looks go by."""
-        for _ in range(200):
-            await asyncio.sleep(0)
-
-    def told(self) -> list[str]:
-        return [s.doing for s in self.steps.running() if s.actor == "lookout"]
-
-
-STILL = ["the follower is still at block 1000"]
-
-
-class TestLookout:
-    @pytest.mark.fault("stuck", "following")
-    async def test_a_follower_that_misses_what_the_chain_has_is_stuck(self) -> None:
-        tower = Tower()
-        async with tower.watching():
-            with tower.steps.of("chain"):
-                await tower.turn()
-            assert tower.told() == STILL
-            tower.steps.tick(BUSY_S + 1)
-            assert [s.actor for s in tower.steps.overdue()] == ["lookout"]
-
-    async def test_one_that_moves_on_is_not(self) -> None:
-        tower = Tower()
-        async with tower.watching():
-            with tower.steps.of("chain"):
-                await tower.turn()
-                tower.heads.publish(a_block_ref(1000 + FAR_BEHIND))
-                await tower.turn()
-            assert tower.told() == []
-
-    async def test_one_that_reads_a_block_has_its_own_deadline(self) -> None:
-        tower = Tower()
-        async with tower.watching():
-            with tower.steps.of("chain"), step("reading block 1001"):
-                await tower.turn()
-                assert tower.told() == []
-
-    async def test_one_that_starts_again_and_again_tells_of_an_outage(self) -> None:
-        tower = Tower()
-        async with tower.watching():
-            with tower.steps.of("chain"):
-                await tower.turn()
-            assert tower.told() == STILL
-            await tower.turn()  # it waits for its next start
-            assert tower.told() == []
-
-    async def test_a_chain_that_stands_still_is_none_of_its_fault(self) -> None:
-        tower = Tower(chain=FakeChain(number=Block(1000)))
-        async with tower.watching():
-            with tower.steps.of("chain"):
-                await tower.turn()
-                assert tower.told() == []
-
-    async def test_nor_is_one_that_does_not_answer(self) -> None:
-        tower = Tower()
-        tower.chain.failures = [ChainUnavailable("down") for _ in range(10**6)]
-        async with tower.watching():
-            with tower.steps.of("chain"):
-                await tower.turn()
-                assert tower.told() == []
-                tower.chain.failures.clear()
-                await tower.turn()
-                assert tower.told() == STILL

@@ -62,8 +62,9 @@ def test_nothing_is_lost_when_it_is_brought_up_to_date(path: Path) -> None:
     assert state.submissions == {
         an_entry_key("alice", 100): a_submission(a_commitment("alice", 100))
     }
-    shielded = replace(a_round_result(ROUND), is_shielded=True)  # by the first rule, as everybody
-    assert state.rounds == {ROUND.competition: (shielded,)}
+    # By the first rule every champion was shielded, and nobody counted missed defences.
+    result = replace(a_round_result(ROUND), is_shielded=True, missed_defences=None)
+    assert state.rounds == {ROUND.competition: (result,)}
     assert [w.sync_block for w in state.weights] == [a_weights_record(720).sync_block]
     assert round_ is not None
     expected = losses(*(n / 16 for n in range(16)))

@@ -66,7 +66,7 @@ from sn37.testing.builders import (
     a_submission,
     an_entry_key,
 )
-from tests.pinned_schemas import FOLDER, schemas
+from tests.support.pinned_schemas import FOLDER, schemas
 
 # Half surrogate pairs included: a row of untrusted data may hold them.
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -341,4 +341,4 @@ def test_one_wrong_value_anywhere_in_a_result_is_noticed_or_valid(data: st.DataO
 
 def test_the_schema_of_every_column_is_the_pinned_one() -> None:
     found = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.iterdir()}
-    assert found == schemas(), "if no migration is needed: python -m tests.pinned_schemas"
+    assert found == schemas(), "if no migration is needed: python -m tests.support.pinned_schemas"

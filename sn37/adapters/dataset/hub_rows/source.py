@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sn37.adapters.child_process.running import ChildError, child_environment, running
 from sn37.adapters.dataset.hub_rows.messages import (
@@ -43,6 +43,8 @@ _SETTINGS = {
 }
 _UNKNOWN = {"revision": "0" * 40, "manifest": "0" * 64}
 
+L = TypeVar("L", End, Pinned)
+
 log = logging.getLogger(__name__)
 
 
@@ -77,9 +79,8 @@ class HubRows:
             folder=None if self._folder is None else str(self._folder),
             pause_s=self._pause_s,
         )
-        samples, end = await _answer(order, self._timeout_s)
-        if isinstance(end, End):
-            log.info("%s: %d samples by %s", order.parameters.repo, count, end.left_out)
+        samples, end = await _answer(order, self._timeout_s, End)
+        log.info("%s: %d samples by %s", order.parameters.repo, count, end.left_out)
         return samples
 
 
@@ -102,8 +103,7 @@ class HubRowsPlugin:
         """See the port. The manifest is kept, so the next draw does not make it again."""
         given = checked(self.name, self.parameters, {**parameters, **_UNKNOWN})
         branch = str(parameters.get("revision", "main"))
-        _, pinned = await _answer(Order(parameters=given, branch=branch), PIN_TIMEOUT_S)
-        assert isinstance(pinned, Pinned)
+        _, pinned = await _answer(Order(parameters=given, branch=branch), PIN_TIMEOUT_S, Pinned)
         return Pin(
             parameters={"revision": pinned.revision, "manifest": pinned.manifest},
             told=f"{pinned.num_files} files with {pinned.num_rows:,} rows in "
@@ -112,8 +112,8 @@ class HubRowsPlugin:
         )
 
 
-async def _answer(order: Order, timeout_s: float) -> tuple[tuple[Sample, ...], End | Pinned]:
-    """Return the samples that a reader sends, and what it sends last.
+async def _answer(order: Order, timeout_s: float, end: type[L]) -> tuple[tuple[Sample, ...], L]:
+    """Return the samples that a reader sends, and what it sends last, which is an ``end``.
 
     Raises:
         DatasetUnavailable, DatasetExhausted: As the reader reports it, or it did not end.
@@ -127,13 +127,13 @@ async def _answer(order: Order, timeout_s: float) -> tuple[tuple[Sample, ...], E
         ):
             child.send(order.encode())
             async for raw in child.lines():
-                match decode_line(raw):
-                    case Sample() as sample:
-                        samples.append(sample)
-                    case End() | Pinned() as last:
-                        return tuple(samples), last
-                    case error:
-                        raise error
+                line = decode_line(raw)
+                if isinstance(line, Sample):
+                    samples.append(line)
+                elif isinstance(line, end):
+                    return tuple(samples), line
+                elif isinstance(line, Exception):
+                    raise line
             raise child.death()
     except TimeoutError as error:
         raise DatasetUnavailable(

@@ -17,6 +17,7 @@ from sn37.adapters.simnet.chain.dispatch import dispatch, note_change, open_seal
 from sn37.adapters.simnet.chain.extrinsics import Call, Extrinsic, Refusal, read_extrinsic
 from sn37.adapters.simnet.chain.schema import open_file, transaction
 from sn37.domain.ids import BLOCK_SECONDS, Block, BlockRef, Coldkey, Hotkey, Netuid, Uid
+from sn37.domain.known_facts import known
 
 SUBNET_SLOTS = 256  # uids of one subnet
 FIRST_POSITION = 1  # extrinsic 0 of a block is the chain's own: it sets the time, opens seals
@@ -169,8 +170,7 @@ class Ledger:
                 " VALUES (?, ?, ?, ?, ?)",
                 (extrinsic.hotkey, extrinsic.nonce, extrinsic.payload, extrinsic.signature, due),
             )
-            number = cursor.lastrowid
-            assert number is not None  # an INSERT of one row
+            number = known(cursor.lastrowid, "an INSERT of one row gives it a number")
             if due <= (head := self.head()):
                 self._include(number, extrinsic, due)
                 open_seals(self.connection, seed=self.seed, head=head)

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sn37.adapters.simnet.miners.roster import Shape
+from sn37.domain.known_facts import checked
 
 END = "<|end|>"
 SPECIAL_TOKENS = ("<|user|>", "<|assistant|>", END)
@@ -91,8 +92,7 @@ def load_model(folder: Path) -> LlamaForCausalLM:
     model = LlamaForCausalLM.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
     )
-    assert isinstance(model, LlamaForCausalLM)
-    return model
+    return checked(model, LlamaForCausalLM, "the population's models are Llamas")
 
 
 def save_model(model: LlamaForCausalLM, folder: Path) -> None:

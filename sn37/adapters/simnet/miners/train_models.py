@@ -1,9 +1,9 @@
 """Training of the population's models, in a child process.
 
-``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as JSON from
-standard input, trains its jobs one after another on one thread, and prints ``<name> <step>`` as
-progress. A rename makes a job's folder appear when it is finished, and a finished job is not
-repeated. If the parent is gone, the child cannot print the next line and ends.
+``python -m sn37.adapters.simnet.miners.train_models`` reads a ``TrainingPlan`` as a line of JSON
+from standard input, trains its jobs one after another on one thread, and prints ``<name> <step>``
+as progress. A rename makes a job's folder appear when it is finished, and a finished job is not
+repeated. A guard (``child_process``) ends it together with its parent.
 """
 
 from __future__ import annotations
@@ -142,4 +142,4 @@ def _print(name: str, step: int) -> None:
 
 
 if __name__ == "__main__":
-    run(TrainingPlan.from_json(sys.stdin.read()), _print)
+    run(TrainingPlan.from_json(sys.stdin.readline()), _print)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
-import sn37
+from sn37.adapters.child_process.running import PIPED, child_environment, guarded_command
 from sn37.adapters.simnet.miners.train_models import TrainingPlan
+from sn37.domain.known_facts import known
 
 _MODULE = "sn37.adapters.simnet.miners.train_models"
-_STOP_S = 2.0  # from asking a child to end to killing it
+_STOP_S = 10.0  # for a guard to kill its worker; milliseconds are usual
 _PULSE_S = 0.2
 
 
@@ -43,10 +44,12 @@ def train_all(
         children: list[tuple[subprocess.Popen[bytes], Path]] = []
         for number, plan in enumerate(plans):
             log = logs / f"{plan.jobs[0].name}-{number}.log"
-            child = _start(plan, stack.enter_context(log.open("wb")))
+            scratch = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="sn37-", ignore_cleanup_errors=True)
+            )
+            child = _start(plan, stack.enter_context(log.open("wb")), scratch)
             stack.callback(_stop, child)
-            assert child.stdout is not None
-            selector.register(child.stdout, selectors.EVENT_READ, _Lines(report))
+            selector.register(known(child.stdout, PIPED), selectors.EVENT_READ, _Lines(report))
             children.append((child, log))
         while selector.get_map():
             keep_going()
@@ -76,41 +79,38 @@ class _Lines:
             self._report(name, int(step))
 
 
-def _start(plan: TrainingPlan, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    package_root = str(Path(sn37.__file__).parent.parent)
+def _start(plan: TrainingPlan, log: IO[bytes], scratch: str) -> subprocess.Popen[bytes]:
     child = subprocess.Popen(
-        [sys.executable, "-m", _MODULE],
+        guarded_command(_MODULE, scratch),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,
         start_new_session=True,  # the parent handles Ctrl-C
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(
-                p for p in (package_root, os.environ.get("PYTHONPATH")) if p
-            ),
-            "OMP_NUM_THREADS": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "HF_HUB_OFFLINE": "1",
-            "TRANSFORMERS_VERBOSITY": "error",
-        },
+        env=child_environment(
+            {
+                **os.environ,
+                "OMP_NUM_THREADS": "1",
+                "TOKENIZERS_PARALLELISM": "false",
+                "HF_HUB_OFFLINE": "1",
+                "TRANSFORMERS_VERBOSITY": "error",
+                "TMPDIR": scratch,
+            }
+        ),
     )
-    assert child.stdin is not None
-    with child.stdin:
-        child.stdin.write(plan.to_json().encode())
+    orders = known(child.stdin, PIPED)
+    orders.write(plan.to_json().encode() + b"\n")
+    orders.flush()  # stays open: closing it ends the process
     return child
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    if child.stdout is not None:
-        child.stdout.close()
+    known(child.stdin, PIPED).close()
+    try:
+        child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    known(child.stdout, PIPED).close()
 
 
 def _last_line(log: Path) -> str:

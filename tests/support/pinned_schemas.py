@@ -1,8 +1,8 @@
 """JSON schemas of what is stored and published, pinned in tests/data/schemas.
 
-``python -m tests.pinned_schemas`` writes them again; a test fails while they differ. A changed
-schema of a column needs a migration, or records of older versions that are read as before. A
-changed schema of a document needs a new version of the document.
+``python -m tests.support.pinned_schemas`` writes them again; a test fails while they differ. A
+changed schema of a column needs a migration, or records of older versions that are read as before.
+A changed schema of a document needs a new version of the document.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sn37.adapters.sqlite import stored
 from sn37.app.receipts.files import PublishedReceipt
 from sn37.domain.records.statement import RoundStatement
 
-FOLDER = Path(__file__).parent / "data" / "schemas"
+FOLDER = Path(__file__).parents[1] / "data" / "schemas"
 COLUMNS: Mapping[str, stored.Column[Any]] = {
     "submission.value": stored.SUBMISSION,
     "round.plan": stored.PLAN,
