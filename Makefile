@@ -59,6 +59,7 @@ bench: venv ## every benchmark in a small size; docs/performance.md has the larg
 	$(BIN)/python bench/store.py --mib 512
 	$(BIN)/python bench/state.py --rounds 50 --runs 2
 	$(BIN)/python -m bench.data --rows 20000
+	$(BIN)/python -m bench.static --shards 10 --groups 100
 	$(BIN)/python -m bench.contention
 	$(BIN)/python -m tests.soak.hub_zoo
 

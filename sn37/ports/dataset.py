@@ -7,6 +7,7 @@ A contributor implements ``LiveDataset`` or ``StaticDataset`` and registers a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sn37.domain.data.samples import Pool, PoolRequest, Sample
@@ -58,6 +59,31 @@ class StaticDataset(Protocol):
         Raises:
             DatasetUnavailable: A row could not be read; no other row replaces it.
             DatasetExhausted: The source holds fewer than ``count`` rows.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Parameters that fix what a source reads, for a schedule; and a line about it."""
+
+    parameters: Mapping[str, str]
+    told: str
+
+
+@runtime_checkable
+class Pinnable(Protocol):
+    """Optional second interface of a plug-in whose source has a ``revision``."""
+
+    async def pin(self, parameters: Mapping[str, ParameterValue]) -> Pin:
+        """Return what is there today, which all validators then read.
+
+        Args:
+            parameters: Those of the schedule; ``revision`` may be a branch or missing.
+
+        Raises:
+            ValueError: A parameter is unknown or out of range; the message names it.
+            DatasetUnavailable: It could not be read.
         """
         ...
 

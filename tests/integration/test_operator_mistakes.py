@@ -104,6 +104,18 @@ def test_a_task_that_cannot_be_scored_is_told_before_the_work(tmp_path: Path) ->
     assert not (tmp_path / "state" / "simnet").exists()
 
 
+def test_a_schedule_with_a_revision_that_can_move_is_refused(tmp_path: Path) -> None:
+    text = (files("sn37.app") / "schedules/simnet.toml").read_text()
+    changed = re.sub(r'(tokenizer = .*revision = )"[0-9a-f]{40}"', r'\1"main"', text, count=1)
+    assert changed != text
+    schedule = tmp_path / "schedule.toml"
+    schedule.write_text(changed)
+    code, said = refused(tmp_path / "state", "--schedule", str(schedule))
+    assert code == 1
+    assert "tokenizer simnet/base at 'main': not a commit of 40 hex digits" in said
+    assert "sn37 schedule pin" in said
+
+
 @pytest.mark.parametrize("numbers", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)])
 @pytest.mark.fault("SIGTERM", "set-up")
 def test_a_signal_during_the_set_up_ends_it_cleanly(

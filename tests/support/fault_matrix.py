@@ -80,6 +80,7 @@ MATRICES = (
             "model hub",
             "wandb rows",
             "hub rows",
+            "hub tables",
             "data plug-in",
             "worker",
             "state disk",

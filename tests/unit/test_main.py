@@ -20,7 +20,9 @@ from sn37.app.cli import miner, root
 from sn37.app.cli.root import main
 from sn37.app.cli.run import LateCommand, run
 from sn37.app.errors import CommandError
+from sn37.app.samples import plugins
 from sn37.app.schedule.advice import Difference, differences, warnings
+from sn37.app.schedule.load import read_schedule
 from sn37.ports.errors import ChainUnavailable
 
 HELP_S = 0.5
@@ -190,28 +192,40 @@ def test_a_bug_keeps_its_traceback() -> None:
         run(broken, ["--"], prog_name="fail")
 
 
-def test_check_says_which_data_set_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_which_data_set_is_not_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"sn1", "sn18"}))
     assert sn37_command("schedule", "check", "finney") == 1
     said = capsys.readouterr().err
     assert re.match(r"error: preset finney, line \d+: sources\.(\w+): data set '\1' is not", said)
 
 
+@pytest.fixture
+def pinned_finney(tmp_path: Path) -> str:
+    """The preset with made-up commits in the place of its open revisions."""
+    file = tmp_path / "finney.toml"
+    file.write_text(read_schedule("finney")[1].replace('"main"', f'"{"c" * 40}"'))
+    return str(file)
+
+
 def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], pinned_finney: str
 ) -> None:
-    assert sn37_command("schedule", "check", "finney", "--structure-only") == 0
+    assert sn37_command("schedule", "check", pinned_finney, "--structure-only") == 0
     said = capsys.readouterr().out
     assert "warning: from block 3786611, SN9_MODEL: epsilon ends at 0.100%, below 0.5%" in said
-    assert "tokenizer Xenova/gpt-4 is at 'main', which can move" in said
     assert "codeforces, fineweb, if_eval, synthetic_1, word_sorting" in said
-    assert "preset finney: valid, 4 stages" in said
+    assert "finney.toml: valid, 4 stages" in said
 
 
-def test_check_names_a_warning_of_several_stages_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sn37_command("schedule", "check", "finney", "--structure-only") == 0
+def test_check_names_a_warning_of_several_stages_once(
+    capsys: pytest.CaptureFixture[str], pinned_finney: str
+) -> None:
+    assert sn37_command("schedule", "check", pinned_finney, "--structure-only") == 0
     said = capsys.readouterr().out
     assert "from blocks 3138611, 3786611, SN9_MODEL, sn18: a gain of 10%" in said
-    assert said.count("B7_MULTI_CHOICE: tokenizer Xenova/gpt-4 is at") == 1
+    assert said.count("B7_MULTI_CHOICE: its tasks have no levels") == 1
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha1, sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 from huggingface_hub import constants, hf_hub_url
@@ -34,9 +35,11 @@ from sn37.ports.errors import DatasetUnavailable
 
 MAX_ANSWER_BYTES = 16 << 20  # of a listing; a file takes about 250 bytes of it
 MAX_PAGES = 40  # of commits, 50 each; the wanted one is among the newest
+MAX_SKIPPED_BYTES = 64 << 20  # read of a file to get a part of it, if ranges are ignored
 MAX_WAIT_S = 30.0  # the longest wait between two tries that the hub may ask for
 READ_TIMEOUT_S = 20.0  # of silence
 TRIES = 4
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _T = TypeVar("_T")
@@ -96,6 +99,10 @@ class HubRepository:
                     return commit
         raise DatasetUnavailable(f"{self._repo} has no revision older than {moment.isoformat()}")
 
+    def commit_of(self, name: str) -> str:
+        """Return the commit that a branch or tag is at today."""
+        return self._repeated(self._commit_of, f"{self._api}/revision/{quote(name, safe='')}")
+
     def files(self, commit: str) -> tuple[RemoteFile, ...]:
         """Return all files of a revision."""
         return self._repeated(self._files, f"{self._api}/revision/{commit}?blobs=true")
@@ -103,6 +110,13 @@ class HubRepository:
     def download(self, commit: str, file: RemoteFile, path: Path) -> None:
         """Transfer one file to ``path`` and check that its bytes are the listed ones."""
         self._repeated(self._download, commit, file, path)
+
+    def part(self, commit: str, file: RemoteFile, span: range) -> bytes:
+        """Return some consecutive bytes of a file.
+
+        The hub publishes no hash of them: only their number and the file's size are checked.
+        """
+        return self._repeated(self._part, commit, file, span)
 
     def _repeated(self, request: Callable[..., _T], *args: object) -> _T:
         for number in range(1, TRIES + 1):
@@ -127,6 +141,13 @@ class HubRepository:
             raise _Broken("the hub's answer has no list of commits")
         return [_commit(row) for row in rows], following
 
+    def _commit_of(self, url: str) -> str:
+        with self._opened(url) as response:
+            match _json(response):
+                case {"sha": str(commit)} if _COMMIT.fullmatch(commit):
+                    return commit
+        raise _Broken("the hub's answer does not name a commit")
+
     def _files(self, url: str) -> tuple[RemoteFile, ...]:
         with self._opened(url) as response:
             match _json(response):
@@ -135,18 +156,11 @@ class HubRepository:
         raise _Broken("the hub's answer has no list of files")
 
     def _download(self, commit: str, file: RemoteFile, path: Path) -> None:
-        url = hf_hub_url(
-            self._repo,
-            file.path,
-            repo_type="dataset",
-            revision=commit,
-            endpoint=self._endpoint,
-        )
         digest = sha256() if file.sha256 else sha1(usedforsecurity=False)
         if not file.sha256:
             digest.update(b"blob %d\0" % file.size_bytes)
         size_bytes = 0
-        with self._opened(url) as response, path.open("wb") as target:
+        with self._opened(self._url(commit, file)) as response, path.open("wb") as target:
             for chunk in response.iter_raw():
                 size_bytes += len(chunk)
                 if size_bytes > file.size_bytes:
@@ -156,10 +170,40 @@ class HubRepository:
         if size_bytes != file.size_bytes or digest.hexdigest() != (file.sha256 or file.blob_id):
             raise _Broken(f"{file.path[:200]!a} does not match its listed size and hash")
 
+    def _part(self, commit: str, file: RemoteFile, span: range) -> bytes:
+        body, skipped = bytearray(), span.start
+        asked = {"Range": f"bytes={span.start}-{span.stop - 1}"}
+        with self._opened(self._url(commit, file), asked) as response:
+            if response.status_code == 206:
+                stated = f"bytes {span.start}-{span.stop - 1}/{file.size_bytes}"
+                if response.headers.get("Content-Range") != stated:
+                    raise _Broken(f"{file.path[:200]!a}: the hub answers with other bytes")
+                skipped = 0
+            elif span.stop > MAX_SKIPPED_BYTES:
+                raise _Broken(f"{file.path[:200]!a}: the hub ignores the range of a request")
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) >= skipped + len(span):
+                    break
+        if len(body) < skipped + len(span):
+            raise _Broken(f"{file.path[:200]!a}: the hub's answer is too short")
+        return bytes(body[skipped : skipped + len(span)])
+
+    def _url(self, commit: str, file: RemoteFile) -> str:
+        return hf_hub_url(
+            self._repo,
+            file.path,
+            repo_type="dataset",
+            revision=commit,
+            endpoint=self._endpoint,
+        )
+
     @contextmanager
-    def _opened(self, url: str) -> Iterator[httpx2.Response]:
+    def _opened(
+        self, url: str, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Iterator[httpx2.Response]:
         with get_session().stream(
-            "GET", url, headers=self._headers, timeout=READ_TIMEOUT_S
+            "GET", url, headers={**self._headers, **headers}, timeout=READ_TIMEOUT_S
         ) as response:
             hf_raise_for_status(response)
             yield response

@@ -43,6 +43,8 @@ class Kind(Enum):
 
     TEXT = "text"
     TIME = "a time, or text that contains one"
+    MESSAGES = "a list of messages with role and content"
+    ANY = "of any readable type"
 
 
 class UnknownType(ValueError):
@@ -88,6 +90,10 @@ def require_known(kind: pa.DataType) -> None:
 
 def is_of(kind: pa.DataType, wanted: Kind) -> bool:
     """True if a column's cells may have the wanted content; a column of nulls may have any."""
+    if wanted is Kind.ANY:
+        return True
+    if wanted is Kind.MESSAGES:
+        return _is_messages(kind)
     if types.is_dictionary(kind):
         return is_of(kind.value_type, wanted)
     if isinstance(kind, pa.BaseExtensionType):
@@ -95,6 +101,13 @@ def is_of(kind: pa.DataType, wanted: Kind) -> bool:
     if _is(kind, (*_TEXTS, *_BYTES, types.is_null)):
         return True
     return wanted is Kind.TIME and bool(types.is_timestamp(kind))
+
+
+def _is_messages(kind: pa.DataType) -> bool:
+    if not _is(kind, _LISTS) or types.is_map(kind) or not types.is_struct(kind.value_type):
+        return False
+    fields = {field.name: field.type for field in kind.value_type}
+    return all(n in fields and is_of(fields[n], Kind.TEXT) for n in ("role", "content"))
 
 
 def cells(column: pa.Array) -> Sequence[Cell]:

@@ -76,13 +76,18 @@ def _check(
         raise UnreadableParquet("two columns have the same name")
     for name, wanted in {**required, **optional}.items():
         if name in names:
-            _check_type(name, file.schema_arrow.field(name).type, wanted)
+            require_type(name, file.schema_arrow.field(name).type, wanted)
     groups = (facts.row_group(n) for n in range(facts.num_row_groups))
     if (unpacked := sum(group.total_byte_size for group in groups)) > MAX_UNPACKED_BYTES:
         raise UnreadableParquet(f"{unpacked} bytes unpacked exceed {MAX_UNPACKED_BYTES}")
 
 
-def _check_type(name: str, kind: pa.DataType, wanted: Kind) -> None:
+def require_type(name: str, kind: pa.DataType, wanted: Kind) -> None:
+    """Check that a column can be read and may have the wanted content.
+
+    Raises:
+        UnreadableParquet: It cannot; the message names column and type.
+    """
     try:
         require_known(kind)
     except UnknownType as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,11 +46,15 @@ def check(
     """Check that a validator here could run a schedule, and warn of doubtful values."""
     from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
+    from sn37.app.schedule.pins import require_pinned
     from sn37.app.wiring.machine import renderer, scored_architectures
 
     known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     render = renderer()
     loaded = _load(file, known, render)
+    require_pinned(loaded.schedule, loaded.origin)
+    if known is not None:
+        _open_sources(loaded)
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     doubts = schedule_view.warnings(
@@ -77,6 +82,46 @@ def check(
     num = len(loaded.schedule.stages)
     stages = "1 stage" if num == 1 else f"{num} stages"
     typer.echo(f"{loaded.origin}: valid, {stages}, fingerprint {loaded.fingerprint}")
+
+
+@app.command()
+def pin(
+    file: File,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write; by default the file itself."),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Write today's commits of data sets and tokenizers into a schedule, in the place of branches.
+
+    Reads the footers of all files of each data set, and keeps them for later draws.
+    """
+    from sn37.app.samples.plugins import dataset_plugin
+    from sn37.app.schedule.load import PRESETS, read_schedule
+    from sn37.app.schedule.pins import pin as pin_text
+    from sn37.app.wiring.machine import model_commit
+    from sn37.durable import write_whole
+
+    if output is None and file in PRESETS:
+        raise UsageError(f"{file} is a preset: name the file to write with --output")
+    _load(file, None)
+    target = output or Path(file)
+    _, text = read_schedule(file if file in PRESETS else Path(file))
+    changed, found = asyncio.run(pin_text(text, dataset_plugin, model_commit))
+    try:
+        write_whole(target, changed.encode())
+    except OSError as error:
+        raise CommandError(f"{target}: {error.strerror or error}") from error
+    fingerprint = _load(str(target), None).fingerprint
+    if as_json:
+        pinned = as_json_value(found)
+        _print_json({"schedule": str(target), "fingerprint": fingerprint, "pinned": pinned})
+        return
+    for change in found:
+        told = f"; {change.told}" if change.told else ""
+        typer.echo(f"{change.where}: {change.old} -> {change.new['revision']}{told}")
+    typer.echo(f"{target}: {len(found)} revisions pinned, fingerprint {fingerprint}")
 
 
 @app.command()
@@ -178,6 +223,17 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"{difference.where}: {old_text} -> {new_text}")
     if not found:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
+
+
+def _open_sources(loaded: LoadedSchedule) -> None:
+    """Open every source but that of the simulated network, as a validator does at its start."""
+    from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_plugin
+    from sn37.app.samples.sources import Sources
+
+    try:
+        Sources(dataset_plugin).check(loaded.schedule, but=SIMNET_SOURCE)
+    except (LookupError, ValueError) as error:
+        raise CommandError(f"{loaded.origin}: {error.args[0]}") from error
 
 
 def _load(

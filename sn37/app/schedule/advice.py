@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -197,8 +196,6 @@ def _doubts(competition: Competition) -> Iterator[str]:
             "losses decides alone, and the value of a gain is not known; sn37 schedule levels "
             "proposes levels"
         )
-    if (doubt := _unpinned(competition)) is not None:
-        yield doubt
     base = competition.base_model
     if base is not None and base.tensor_digest is None:
         yield (
@@ -229,23 +226,6 @@ def _not_rendered(competition: Competition) -> Iterator[str]:
         yield (
             "its chat template was not rendered, jinja2 is missing: run pip install 'sn37[scorer]'"
         )
-
-
-def unpinned_tokenizers(schedule: Schedule) -> tuple[str, ...]:
-    """Return a line for each prescribed tokenizer that may differ between validators."""
-    found = (_unpinned(c) for stage in schedule.stages for c in stage.competitions)
-    return tuple(dict.fromkeys(line for line in found if line is not None))
-
-
-def _unpinned(competition: Competition) -> str | None:
-    tokenizer = competition.tokenizer
-    if tokenizer is None or re.fullmatch(r"[0-9a-f]{40}", tokenizer.revision):
-        return None
-    return (
-        f"tokenizer {tokenizer.repo} is at {tokenizer.revision!r}, which can move: validators "
-        "that fetch it on different days may measure different losses; pin a 40-hex commit in "
-        "the schedule"
-    )
 
 
 def _leaves(schedule: Schedule) -> Iterator[tuple[str, JsonValue]]:

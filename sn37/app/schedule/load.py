@@ -64,14 +64,19 @@ def load_schedule(
     Raises:
         ScheduleError: The file cannot be read, or breaks a rule.
     """
-    origin, text = _read(source)
+    origin, text = read_schedule(source)
     schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
     return LoadedSchedule(
         schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
     )
 
 
-def _read(source: Path | str) -> tuple[str, str]:
+def read_schedule(source: Path | str) -> tuple[str, str]:
+    """Return the name of a file or preset for messages, and its text.
+
+    Raises:
+        ScheduleError: The file cannot be read.
+    """
     if isinstance(source, str) and source in PRESETS:
         return f"preset {source}", (files("sn37.app") / f"schedules/{source}.toml").read_text()
     path = Path(source)

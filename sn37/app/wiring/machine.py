@@ -306,3 +306,17 @@ def renderer() -> Callable[[str], str | None] | None:
     from sn37.adapters.scoring.rendering import can_render, template_problem
 
     return (lambda template: asyncio.run(template_problem(template))) if can_render() else None
+
+
+async def model_commit(repo: str, branch: str) -> str:
+    """Return the commit that a branch of a model's repository has on the hub today.
+
+    Raises:
+        CommandError: huggingface_hub is not installed.
+        StoreUnavailable: The hub does not answer, or has no such branch.
+    """
+    if find_spec("huggingface_hub") is None:
+        raise CommandError("the hub needs huggingface_hub: run pip install 'sn37[hub]'")
+    from sn37.adapters.hub import commits
+
+    return await commits.model_commit(repo, branch)

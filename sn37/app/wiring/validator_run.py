@@ -18,8 +18,8 @@ from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
-from sn37.app.schedule.advice import unpinned_tokenizers
 from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
+from sn37.app.schedule.pins import require_pinned
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
 from sn37.app.supervision.stop_signals import Stopped, StopRequest
 from sn37.app.supervision.supervisor import Actor
@@ -27,7 +27,6 @@ from sn37.app.wiring.container import Container
 from sn37.app.wiring.networks import open_network
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.round.state import ValidatorState
-from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.weights.standings import standings
 from sn37.ports.errors import PortError
 
@@ -85,6 +84,7 @@ async def _live(container: Container) -> None:
     """Start in order, then follow the chain; a signal may end this at any point."""
     await container.keeper().load()  # also locks the folder against a second validator
     _require_same_schedule(container)
+    require_pinned(container.loaded().schedule, container.loaded().origin)
     _require_methods(container)
     await _confine_workers(container)
     async with _network(container):
@@ -114,7 +114,7 @@ async def _network(container: Container) -> AsyncIterator[None]:
 
 
 def _emit_cautions(container: Container) -> None:
-    for caution in cautions(container.settings(), container.loaded().schedule):
+    for caution in cautions(container.settings()):
         container.sink().emit(caution)
 
 
@@ -129,12 +129,10 @@ def _actors(container: Container) -> Mapping[str, Actor]:
     return actors
 
 
-def cautions(settings: Settings, schedule: Schedule) -> Iterator[Cautioned]:
+def cautions(settings: Settings) -> Iterator[Cautioned]:
     """Yield what an operator should know about a run before it begins."""
     if settings.offline:
         yield Cautioned(what="offline", advice="this run follows and scores, but sends no weights")
-    for advice in unpinned_tokenizers(schedule):
-        yield Cautioned(what="tokenizer", advice=advice)
 
 
 @contextmanager

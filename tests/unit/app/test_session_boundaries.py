@@ -17,7 +17,6 @@ from sn37.app.config import path_checks as folders
 from sn37.app.config import requirements as installed
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
-from sn37.app.schedule.load import load_schedule
 from sn37.app.supervision.stop_signals import SIGNALS, Stopped, StopRequest
 from sn37.app.wiring import validator_run as session
 from sn37.ports.errors import StateUnavailable
@@ -101,20 +100,9 @@ class TestDevice:
 
 
 class TestCautions:
-    def test_a_tokenizer_that_can_move_is_told_at_the_start_with_what_to_do(self) -> None:
-        told = session.cautions(
-            Settings(network="simnet"), load_schedule("finney", known_sources=None).schedule
-        )
-        (caution,) = told
-        assert caution.what == "tokenizer"
-        assert caution.advice.startswith("tokenizer Xenova/gpt-4 is at 'main', which can move: ")
-        assert "pin a 40-hex commit" in caution.advice
-        assert "\n" not in caution.advice
-
-    def test_a_pinned_one_is_not(self) -> None:
-        schedule = load_schedule("simnet", known_sources=None).schedule
-        assert list(session.cautions(Settings(network="simnet"), schedule)) == []
-        (caution,) = session.cautions(Settings(network="simnet", offline=True), schedule)
+    def test_a_run_that_sends_nothing_is_told_at_the_start(self) -> None:
+        assert list(session.cautions(Settings(network="simnet"))) == []
+        (caution,) = session.cautions(Settings(network="simnet", offline=True))
         assert caution.what == "offline"
 
 

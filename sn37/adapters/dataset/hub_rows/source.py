@@ -1,0 +1,166 @@
+"""Static sources of tables on Hugging Face, read by a child process; their plug-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from sn37.adapters.child_process.running import ChildError, child_environment, running
+from sn37.adapters.dataset.hub_rows.messages import (
+    MAX_LINE_BYTES,
+    End,
+    Order,
+    Pinned,
+    decode_line,
+)
+from sn37.adapters.dataset.hub_rows.parameters import (
+    CodeforcesParameters,
+    FinewebParameters,
+    HubRowsParameters,
+    Synthetic1Parameters,
+)
+from sn37.dataset_plugin import checked
+from sn37.domain.data.samples import Sample
+from sn37.domain.ids import Seed
+from sn37.domain.schedule.competition import Freshness, ParameterValue
+from sn37.ports.dataset import Pin
+from sn37.ports.errors import DatasetUnavailable
+
+if TYPE_CHECKING:
+    from sn37.ports.dataset import DatasetPlugin, Pinnable, StaticDataset
+
+TIMEOUT_S = 280.0  # of a draw; ``Sources`` allows 300 s
+PIN_TIMEOUT_S = 3600.0  # thousands of footers
+_WORKER = "sn37.adapters.dataset.hub_rows.worker"
+_SETTINGS = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MALLOC_ARENA_MAX": "2",  # the memory limit counts what arenas reserve
+}
+_UNKNOWN = {"revision": "0" * 40, "manifest": "0" * 64}
+
+L = TypeVar("L", End, Pinned)
+
+log = logging.getLogger(__name__)
+
+
+class HubRows:
+    """The rows of one table.
+
+    Args:
+        folder: Of what was read; ``None`` for the user's cache.
+        pause_s: Before the first retry of a request.
+        timeout_s: Of one draw, which then counts as unavailable.
+    """
+
+    def __init__(
+        self,
+        parameters: HubRowsParameters,
+        *,
+        folder: Path | None = None,
+        pause_s: float = 1.0,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._parameters = parameters
+        self._folder = folder
+        self._pause_s = pause_s
+        self._timeout_s = timeout_s
+
+    async def draw(self, *, count: int, seed: Seed) -> tuple[Sample, ...]:
+        """See the port, and ``domain.data.row_groups``."""
+        order = Order(
+            parameters=self._parameters,
+            count=count,
+            seed=seed,
+            folder=None if self._folder is None else str(self._folder),
+            pause_s=self._pause_s,
+        )
+        samples, end = await _answer(order, self._timeout_s, End)
+        log.info("%s: %d samples by %s", order.parameters.repo, count, end.left_out)
+        return samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubRowsPlugin:
+    """Plug-in of one kind of table."""
+
+    name: str  # of the entry point
+    parameters: type[HubRowsParameters]
+
+    @property
+    def freshness(self) -> Freshness:
+        return Freshness.NONE
+
+    def open(self, parameters: Mapping[str, ParameterValue]) -> HubRows:
+        """See the port."""
+        return HubRows(checked(self.name, self.parameters, parameters))
+
+    async def pin(self, parameters: Mapping[str, ParameterValue]) -> Pin:
+        """See the port. The manifest is kept, so the next draw does not make it again."""
+        given = checked(self.name, self.parameters, {**parameters, **_UNKNOWN})
+        branch = str(parameters.get("revision", "main"))
+        _, pinned = await _answer(Order(parameters=given, branch=branch), PIN_TIMEOUT_S, Pinned)
+        return Pin(
+            parameters={"revision": pinned.revision, "manifest": pinned.manifest},
+            told=f"{pinned.num_files} files with {pinned.num_rows:,} rows in "
+            f"{pinned.num_groups:,} row groups, of which a request reads at most "
+            f"{pinned.largest_bytes:,} bytes",
+        )
+
+
+async def _answer(order: Order, timeout_s: float, end: type[L]) -> tuple[tuple[Sample, ...], L]:
+    """Return the samples that a reader sends, and what it sends last, which is an ``end``.
+
+    Raises:
+        DatasetUnavailable, DatasetExhausted: As the reader reports it, or it did not end.
+    """
+    repo, environment = order.parameters.repo, child_environment(_SETTINGS, prefix="HF_")
+    samples: list[Sample] = []
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            running(_WORKER, environment, max_line_bytes=MAX_LINE_BYTES) as child,
+        ):
+            child.send(order.encode())
+            async for raw in child.lines():
+                line = decode_line(raw)
+                if isinstance(line, Sample):
+                    samples.append(line)
+                elif isinstance(line, end):
+                    return tuple(samples), line
+                elif isinstance(line, Exception):
+                    raise line
+            raise child.death()
+    except TimeoutError as error:
+        raise DatasetUnavailable(
+            f"{repo}: reading was stopped because it took more than {timeout_s:g} s"
+        ) from error
+    except ChildError as error:
+        raise DatasetUnavailable(f"{repo}: its reading process {error}") from error
+
+
+def build() -> DatasetPlugin:
+    """Return the plug-in of any table for the entry point."""
+    return HubRowsPlugin(name="hub_rows", parameters=HubRowsParameters)
+
+
+def build_fineweb() -> DatasetPlugin:
+    return HubRowsPlugin(name="fineweb", parameters=FinewebParameters)
+
+
+def build_synthetic_1() -> DatasetPlugin:
+    return HubRowsPlugin(name="synthetic_1", parameters=Synthetic1Parameters)
+
+
+def build_codeforces() -> DatasetPlugin:
+    return HubRowsPlugin(name="codeforces", parameters=CodeforcesParameters)
+
+
+if TYPE_CHECKING:
+
+    def _conforms(source: HubRows, plugin: HubRowsPlugin) -> None:
+        _: tuple[StaticDataset, Pinnable] = (source, plugin)
