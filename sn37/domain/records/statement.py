@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-from sn37.domain.canonical import as_json, canonical_json
+from sn37.domain.canonical import canonical_json, fields_as_json
 from sn37.domain.data.screening import Screening
 from sn37.domain.ids import Block, BlockRef, Digest, EntryKey, Netuid, RoundKey, TaskName
 from sn37.domain.records.receipt import SignedReceipt
@@ -63,14 +63,14 @@ class RoundStatement:
 
     def document(self) -> bytes:
         """Return the canonical JSON, which is signed like a receipt."""
-        fields = as_json(self)
-        assert isinstance(fields, dict)
+        fields = fields_as_json(self)
         if self.premises is not None:
-            premises = fields["premises"]
-            assert isinstance(premises, dict)
-            for name in ("missed_defences", "contenders"):
-                if premises[name] is None:  # before version 5
-                    del premises[name]
+            before_5 = ("missed_defences", "contenders")
+            fields["premises"] = {
+                name: value
+                for name, value in fields_as_json(self.premises).items()
+                if value is not None or name not in before_5
+            }
         if self.version == 1:  # these stay as they were signed
             del fields["opinions"], fields["premises"]
         if self.later is None:
