@@ -21,9 +21,9 @@ from types import ModuleType
 from typing import TypeAlias, TypeVar
 
 from sn37.domain.ids import Hotkey, TaskName
-from sn37.domain.round import slots
+from sn37.domain.round import contender_places
 from sn37.domain.round.comparing import Comparer, Contestant
-from sn37.domain.round.origins import Origin, Origins
+from sn37.domain.round.signers import Origin, Origins
 from sn37.testing.contests import contest
 from sn37.testing.figures import print_table, write_figures
 from tests.support import plain_contention
@@ -90,7 +90,7 @@ def measure(sizes: Sequence[tuple[int, int]]) -> dict[str, float]:
         for name, (gain, noise) in CROWDS.items():
             crowd = a_crowd(num_entries, num_samples, gain=gain, noise=noise)
             label = f"{name}_{num_entries}_{num_samples}"
-            work = partial(decide, *crowd, slots)
+            work = partial(decide, *crowd, contender_places)
             (found, seconds), latest_s = asyncio.run(with_a_beat(work))
             figures[f"{label}_cpu_seconds"] = round(seconds, 2)
             figures[f"{label}_beat_late_ms"] = round(1_000 * latest_s, 1)

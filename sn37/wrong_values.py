@@ -1,4 +1,4 @@
-"""Plain words for the findings of pydantic, which are written for programmers."""
+"""Errors of pydantic in plain words, because its own are written for programmers."""
 
 from __future__ import annotations
 
@@ -60,12 +60,14 @@ def reason(problem: Mapping[str, object]) -> str:
         return f"expected {_EXPECTED[kind].format(**details)}"
     if kind in _OTHER:
         return _OTHER[kind].format(**details)
-    message = str(problem["msg"]).removeprefix("Value error, ")  # that our own checks get
+    message = str(problem["msg"]).removeprefix(
+        "Value error, "
+    )  # prefix of errors of our own checks
     return f"{message[:1].lower()}{message[1:]}"
 
 
 def shown(value: object) -> str:
-    """Return a value as people type it, cut when it is long."""
+    """Return a value as people type it, shortened if it is long."""
     match value:
         case bool():
             text = str(value).lower()

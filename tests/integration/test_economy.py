@@ -18,9 +18,9 @@ from sn37.app.simulate.market import Rules
 from sn37.app.simulate.quick_network import Drawn, QuickNetwork
 from sn37.app.simulate.tallies import Indices
 from sn37.domain.ids import Block, EntryKey
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.contention import Candidates
 from sn37.domain.round.round_entries import Contention, precedence_of
-from sn37.domain.round.slots import MAX_CONTENDERS
 
 THIEVES = ("copier", "farm", "attendee", "gambler", "rotator")
 TRICKS = ("cartel", "abdicator", "spammer")

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sn37.domain.ids import EntryKey
 from sn37.domain.round.comparing import COPIED, STAYING_LEAD, Comparer, Contestant
+from sn37.domain.round.contender_places import MAX_CONTENDERS, MAX_FOLLOWERS, ranked
+from sn37.domain.round.earlier_rivals import Follows
 from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
-from sn37.domain.round.slots import MAX_CONTENDERS, MAX_FOLLOWERS, ranked
-from sn37.domain.round.waiting import Follows
 
 
 def followed_by(

@@ -161,7 +161,7 @@ def test_t05_a_later_challenger_waits_for_one_that_an_outage_kept_from_this_roun
     copy = contestant("copy", {100: [0.795] * 100, 200: [0.795] * 100}, block=3)
     absent = replace(first, is_present=False)
     decision = decide([champion, absent, copy], champion.key, FixedEpsilon(0.01))
-    (comparison,) = decision.comparisons  # who was not scored is not heard
+    (comparison,) = decision.comparisons  # an entry that was not scored is no challenger
     assert (comparison.challenger, comparison.hurdle) == (copy.key, Hurdle.WAITING)
     assert comparison.waits_for == first.key
     assert decision.champion == champion.key

@@ -17,10 +17,10 @@ from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import TimeWindow
 from sn37.domain.known_facts import checked, known
 
-# A validator logs at most one step every few seconds; in four hours, this is one in two.
+# One step every two seconds in four hours; a validator logs at most one every few seconds.
 MAX_STEPS = 8192
 MAX_RUN_CHARACTERS = 1 << 27  # of the wanted columns; as much as a whole pool
-MAX_PAGES = 512  # that many steps, and gaps between them; each may take a tenth of a second
+MAX_PAGES = 512  # enough for these steps and gaps between them; each may take 0.1 s
 WIDEST = 8  # times the length of a page: dense rows behind a gap must fit into memory too
 # Steps that were never logged: a run that jumps by billions ends here. With pages of 32 steps
 # these are 15,840; a block number takes two days for them.
@@ -46,8 +46,8 @@ def rows_of(
     """Return the valid rows of a run, by step; count the others by reason.
 
     Raises:
-        HistoryChanged: See there.
-        Flooded: See there; no row has been yielded.
+        HistoryChanged: Two answers contradict each other, or have other steps than requested.
+        Flooded: The run has too much in the window; no row has been yielded.
     """
     window = TimeWindow(since=_moment(query.since), until=_moment(query.until))
 

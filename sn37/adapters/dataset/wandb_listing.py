@@ -1,8 +1,8 @@
 """List of a project's runs: pages of the host, of which only signed runs are kept.
 
-Anybody who may write to the project can create runs that name a trusted hotkey, as many and with
+Anyone who may write to the project can create runs that name a trusted hotkey, as many and with
 as large a config as the host accepts. So each page is reduced to its signed runs before the next is
-requested, and a run that cannot be understood costs nothing but its place.
+requested, and a run that cannot be parsed is only counted.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from wandb.apis.public import Run
 
 # Runs with a heartbeat in the window, signed or not: a thousand requests, which take as long as a
-# read may. Subnet 18 has some twenty validators, so that nobody reaches this without intent.
+# read may. Subnet 18 has some twenty validators, so only an attack reaches this number.
 MAX_LISTED = 20_000
 RUNS_PER_PAGE = 20  # wandb advises against configs beyond 10 MB, and a page must fit into memory
 MAX_CONFIG_BYTES = 1 << 20  # of one run that is looked at
 MAX_CONFIG_CHARACTERS = 1000  # of a value
-# Reported of one signer, the oldest first. The parent takes ``MAX_RUNS_OF_A_SIGNER`` by creation
-# time and id; the rest is for those that were created in one second, which the host may list in
-# any order.
+# Runs reported for one signer, the oldest first. The parent takes ``MAX_RUNS_OF_A_SIGNER`` by
+# creation time and id; the others are needed if several were created in one second, because the
+# host may list these in any order.
 MAX_REPORTED_OF_A_SIGNER = 2 * MAX_RUNS_OF_A_SIGNER
 # Fields of a run that its owner can make large, and that are not used.
 _UNUSED = (
@@ -81,7 +81,7 @@ def _nodes(api: Api, query: Query) -> Iterator[Node]:
     from wandb.apis.public import Runs
 
     class Nodes(Runs):
-        """The client's pages, without an object for each run: that reads all of its config."""
+        """The client's pages, without its objects for runs, which parse the whole config."""
 
         def convert_objects(self) -> list[Node]:  # type: ignore[override]
             project = (self.last_response or {}).get("project")

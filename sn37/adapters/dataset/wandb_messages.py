@@ -24,17 +24,18 @@ class Query:
     """The runs of a project to list, and the parts of their histories to read.
 
     Args:
-        config: By key, the values of which a listed run's config must have one.
+        config: Accepted values by key; a listed run's config has one of them under each key.
         told: Keys of a run's config to return.
-        signed_by: Keys of a run's config: the hotkey that it names, which is one of ``config``, and
-            that hotkey's signature over the run's id. Other runs are left out. ``None``: runs are
-            not signed.
+        signed_by: Two keys of a run's config, that of the hotkey, which must be one of ``config``,
+            and that of the hotkey's signature over the run's id. Other runs are left out. ``None``:
+            runs are not signed.
         columns: Columns of a history row to return unchanged.
         indexed: Columns named ``name.0``, ``name.1`` and so on: a row is returned for each index.
         since, until: Unix seconds; rows written in ``[since, until)`` are wanted.
         page_steps: Number of steps in a request.
         base_url: Address of wandb; ``None`` for the client's default.
-        retries: Of one request, after 2, 4, 8 seconds and so on, or as the host says; not 0.
+        retries: Retries of one request, after 2, 4, 8 seconds and so on, or as the host says; at
+            least 1.
     """
 
     entity: str

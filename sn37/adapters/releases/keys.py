@@ -25,7 +25,8 @@ def open_key(file: Path, password: Callable[[], bytes]) -> Ed25519PrivateKey:
         password: Called if the file is encrypted.
 
     Raises:
-        ReleaseRefused: The key cannot be read, or others can read it; the message has none of it.
+        ReleaseRefused: The key cannot be read, or others can read it. The message has no part of
+            the key.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -1,8 +1,8 @@
-"""The maintainers' side of the metadata that ``trust`` checks: numbered files in one folder.
+"""Writer of the metadata that ``trust`` checks, for maintainers: numbered files in one folder.
 
-``root`` and ``targets`` are signed by people, one after the other, each with an own key. One more
-key, of the publisher, signs ``snapshot`` and ``timestamp``: it can neither add nor change a
-release, only say which metadata is newest, and for how long that holds.
+Several people sign ``root`` and ``targets``, one after the other, each with a key of their own. The
+publisher's key signs ``snapshot`` and ``timestamp``: it can neither add nor change a release, it
+only confirms which metadata is newest, and for how long.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Keys:
 
 
 class Repository:
-    """A folder ``metadata`` as maintainers write and publish it."""
+    """Folder ``metadata`` that maintainers write and publish."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -96,13 +96,13 @@ class Repository:
         """Add a signature to a root or to targets; return how many are still missing.
 
         Raises:
-            ReleaseRefused: The file is something else, or the key is not one of its role's.
+            ReleaseRefused: The file has another role, or the key is not one of its role.
         """
         signer = CryptoSigner(key)
         metadata = _read(file)
         role = metadata.signed.type
         if role not in (Root.type, Targets.type):
-            raise ReleaseRefused(f"{file} is a {role}; sn37 release publish signs those")
+            raise ReleaseRefused(f"{file} has role {role}; sign it with sn37 release publish")
         if not any(signer.public_key.keyid in r.roles[role].keyids for r in self._roots(metadata)):
             raise ReleaseRefused(f"{file}: this key is not one of role {role}")
         metadata.sign(signer, append=True)
@@ -110,10 +110,10 @@ class Repository:
         return self._missing(metadata)
 
     def publish(self, key: Ed25519PrivateKey, *, expires: datetime) -> None:
-        """Say that the newest root and targets are the newest, until a time.
+        """Confirm that the newest root and targets are the newest, until ``expires``.
 
         Raises:
-            ReleaseRefused: They are not signed by enough keys, or there are none.
+            ReleaseRefused: They are not signed by enough keys, or do not exist.
         """
         root, targets = self._newest(Root.type), self._newest(Targets.type)
         if root is None or targets is None:
@@ -136,7 +136,7 @@ class Repository:
             self._write(metadata, numbered=numbered)  # the timestamp last: it names the snapshot
 
     def _missing(self, metadata: Metadata[Any]) -> int:
-        """Return how many signatures are missing, of the role that most are missing of."""
+        """Return how many signatures are missing, by the root for which it is most."""
         role, signed = metadata.signed.type, metadata.signed_bytes
         results = [
             root.get_verification_result(role, signed, metadata.signatures)
@@ -145,7 +145,7 @@ class Repository:
         return max(result.missing for result in results)
 
     def _roots(self, metadata: Metadata[Any]) -> list[Root]:
-        """Return the roots whose keys must sign: of a root, the one before it and itself."""
+        """Return the roots whose keys must sign: for a root, itself and the one before it."""
         if metadata.signed.type != Root.type:
             newest = self._newest(Root.type)
             if newest is None:

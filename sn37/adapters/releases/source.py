@@ -1,7 +1,7 @@
 """Sources of releases: a folder, or a web server.
 
-Neither is trusted: files are checked against the hashes in the document, which is signed for
-(``trust``). Here only their length, their time and redirects are limited.
+Neither is trusted: files are checked against the hashes in the document, which is signed (see
+``trust``). Here only length, time and redirects are limited.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ READ_TIMEOUT_S = 30.0  # without a byte
 FETCH_TIMEOUT_S = 900.0  # for one file
 MAX_REDIRECTS = 3
 _CHUNK_BYTES = 1 << 16
-_MISSING = (403, 404)  # stores of files answer 403 where they do not list
+_MISSING = (403, 404)  # some file stores answer 403 for a missing file
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -39,7 +39,7 @@ class Source:
     """A release document at a path or an address, and the files beside it.
 
     Args:
-        vouched: Returns the document at a place, checked.
+        vouched: Returns the checked document at a place.
     """
 
     def __init__(self, place: str, vouched: Callable[[str], bytes]) -> None:

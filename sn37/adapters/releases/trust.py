@@ -1,9 +1,10 @@
-"""Which releases the maintainers have signed, by The Update Framework (TUF).
+"""Releases that the maintainers have signed, checked by The Update Framework (TUF).
 
 Beside the releases is a folder ``metadata`` with four roles (https://theupdateframework.github.io/
-specification/latest/): ``root`` names the keys of all and how many of them must sign, ``targets``
-the documents of releases, ``snapshot`` and ``timestamp`` what is newest. python-tuf checks
-signatures, thresholds, versions and expiry; the newest that it has seen stays in a folder here.
+specification/latest/): ``root`` names the keys of all roles and how many of them must sign,
+``targets`` the documents of releases, ``snapshot`` and ``timestamp`` the newest metadata.
+python-tuf checks signatures, thresholds, versions and expiry. The newest metadata that it has seen
+is kept in a local folder.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _LIMITS = UpdaterConfig(
 
 
 class Trust:
-    """The maintainers' signatures, as far as this machine has seen them.
+    """Check of documents against the newest metadata that this machine has seen.
 
     Args:
-        root: Root metadata that the operator trusts; newer ones follow from it by signatures.
-        folder: For the newest metadata seen; nothing older is accepted afterwards.
+        root: Root metadata that the operator trusts. Its keys sign the next root, and so on.
+        folder: Folder for the newest metadata seen; older metadata is not accepted afterwards.
     """
 
     def __init__(self, root: bytes, folder: Path) -> None:
@@ -51,7 +52,7 @@ class Trust:
         self._folder = folder
 
     def fetch(self, place: str) -> bytes:
-        """Return the document at a path or an address, after a look at the metadata beside it.
+        """Return the document at a path or an address, checked against the metadata beside it.
 
         Raises:
             ReleaseRefused: It is not signed, or the metadata is expired, older than what was seen
@@ -69,10 +70,10 @@ class Trust:
             return document
 
     def read(self, document: bytes) -> Release:
-        """Return the release of a document, if the metadata last seen here vouches for it.
+        """Return the release of a document, if the metadata last seen here names it.
 
         Raises:
-            ReleaseRefused: The metadata does not name it, or no longer, or has expired.
+            ReleaseRefused: The metadata does not name it, no longer names it, or has expired.
         """
         release = read_release(document)
         with _translated():
@@ -91,10 +92,10 @@ class Trust:
         )
 
     def _seen(self, address: str) -> Iterator[bytes]:
-        """Read metadata as a repository would send it, from what was seen before."""
+        """Yield metadata as a repository would send it, from the local folder."""
         *_, role, _ = address.rpartition("/")[2].split(".")
         try:
-            if role == "root":  # those seen are read without asking
+            if role == "root":  # python-tuf itself reads the known ones
                 raise FileNotFoundError
             yield (self._folder / f"{role}.json").read_bytes()
         except FileNotFoundError as error:
@@ -139,7 +140,8 @@ def _translated() -> Iterator[None]:
         ) from error
     except RepositoryError as error:
         raise ReleaseRefused(
-            f"a file is not what was signed, it was changed or damaged ({one_line(str(error))})"
+            "a file differs from the signed one, it was changed or damaged "
+            f"({one_line(str(error))})"
         ) from error
     except DownloadError as error:
         raise ReleaseUnavailable(f"metadata of releases: {one_line(str(error))}") from error

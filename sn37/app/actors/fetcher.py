@@ -6,7 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass, replace
 
-from sn37.app.rounds.model_fetch import bring, bringing
+from sn37.app.rounds.model_fetch import fetch_model, fetch_step
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.app.supervision.deadlines import step
 from sn37.app.supervision.heads import Subscription
@@ -148,7 +148,7 @@ class Fetcher:
         )
         try:
             if rules is not None:
-                with bringing(expected.submission.commitment, rules.constraints):
+                with fetch_step(expected.submission.commitment, rules.constraints):
                     await self._settle(expected.submission, rules.constraints, block)
         finally:
             del self._under_way[expected.key]
@@ -159,7 +159,7 @@ class Fetcher:
         self._unreadable.discard(commitment.key)
         try:
             self._check_copy(commitment)
-            artifact = await bring(self._models, self._keeper, commitment, limits)
+            artifact = await fetch_model(self._models, self._keeper, commitment, limits)
         except ModelRejected as error:
             await self._refuse(submission, error)
         except ModelNotPublic:

@@ -232,8 +232,7 @@ class Auditor:
         try:
             said = read_statement(signed, self._verify)
         except UnreadableStatement as error:
-            told = f"it is not valid: {error}"
-            return [*found, Difference(f"{where}, statement", "there", told)]
+            return [*found, Difference(f"{where}, statement", "there", f"not valid: {error}")]
         stated = state_round(
             opened,
             result,
@@ -252,11 +251,11 @@ class Auditor:
     async def _absent(self, opened: OpenRound) -> PastEvidence:
         """Return the evidence of competing entries that did not take part in the round."""
         plan = opened.plan
-        absent = plan.heard - set(plan.entries)
+        absent = plan.compared - set(plan.entries)
         if not absent:
             return NO_EVIDENCE
         competition = plan.key.competition
-        found = await past_evidence(self._store, self._schedule, competition, plan.heard)
+        found = await past_evidence(self._store, self._schedule, competition, plan.compared)
         return PastEvidence(by_entry={key: found.of(key) for key in absent})
 
     async def _statement(
@@ -276,8 +275,8 @@ class Auditor:
         try:
             said = read_statement(signed, self._verify)
         except UnreadableStatement as error:
-            return [Difference(f"{where}, statement", "there", f"it is not valid: {error}")]
-        past.hear(said)
+            return [Difference(f"{where}, statement", "there", f"not valid: {error}")]
+        past.add_statement(said)
         previous = None if past.previous is None else await self._store.statement(past.previous)
         due = state_round(
             opened,
@@ -333,24 +332,24 @@ def _when_it_counts(
 def _crown_before(where: str, opened: OpenRound, past: Past, gaps: Gap) -> Iterator[Difference]:
     """Check that the round began with the previous round's crown, or with that of an heir."""
     plan, premises = opened.plan, opened.plan.premises
-    told: list[tuple[str, object, object]] = []
+    found: list[tuple[str, object, object]] = []
     if premises is not None:
-        told.append(("former champion", premises.former, past.former))
+        found.append(("former champion", premises.former, past.former))
         if Gap.ROUNDS_MISSING not in gaps:
-            told.append(("rounds judged before", premises.num_judged, past.num_judged))
+            found.append(("rounds judged before", premises.num_judged, past.num_judged))
         is_kept = plan.champion == past.crown
         shielded = past.newest is not None and past.newest.is_shielded and is_kept
         missed = past.may_have_missed(plan.key) if is_kept else range(1)
         counted = premises.missed_defences
         if counted not in missed and (counted is not None or past.counts_defences):
-            told.append(("missed defences", counted, missed[-1]))
-        told.append(("shielded", premises.is_shielded, shielded))
+            found.append(("missed defences", counted, missed[-1]))
+        found.append(("shielded", premises.is_shielded, shielded))
         # The champion may have become ineligible in between: then an heir has evidence, or none.
         if not is_kept and plan.champion not in {*past.evidence, None}:
-            told.append(("champion before", plan.champion, past.crown))
+            found.append(("champion before", plan.champion, past.crown))
     elif plan.champion is not None:
-        told.append(("champion before", plan.champion, past.crown))
-    for what, recorded, due in told:
+        found.append(("champion before", plan.champion, past.crown))
+    for what, recorded, due in found:
         yield from compare(f"{where}, {what}", as_json(recorded), as_json(due))
 
 

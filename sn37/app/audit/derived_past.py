@@ -12,7 +12,7 @@ from sn37.app.rounds.past_evidence import PastEvidence
 from sn37.domain.canonical import as_json
 from sn37.domain.ids import Block, CompetitionId, EntryKey, RoundKey
 from sn37.domain.reasons import Reason
-from sn37.domain.records.statement import RoundStatement, is_as_committed, told
+from sn37.domain.records.statement import RoundStatement, as_stated, is_as_committed
 from sn37.domain.round.defences import (
     defences_after,
     first_defences,
@@ -20,7 +20,7 @@ from sn37.domain.round.defences import (
 )
 from sn37.domain.round.evidence import Evidence, weigh
 from sn37.domain.round.history import history_of
-from sn37.domain.round.origins import Origin, origins_of
+from sn37.domain.round.signers import Origin, origins_of
 from sn37.domain.round.state import EntryResult, OpenRound, RoundPlan, RoundResult, ScoredLater
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.submission.duplicates import duplicates_of
@@ -94,7 +94,7 @@ class Past:
             for key, values in self.later.pop(block).items():
                 self.evidence.setdefault(key, {})[block] = values
         held: dict[EntryKey, Evidence] = {
-            key: self.evidence.get(key, {}) for key in plan.heard - stored.by_entry.keys()
+            key: self.evidence.get(key, {}) for key in plan.compared - stored.by_entry.keys()
         }
         for key, rounds in stored.by_entry.items():
             held[key] = {
@@ -162,7 +162,7 @@ class Past:
                 )
                 self.timeouts[key] += outcome.reason is Reason.TIMEOUT
 
-    def hear(self, statement: RoundStatement) -> None:
+    def add_statement(self, statement: RoundStatement) -> None:
         """Add the signed statement on submissions after the last round."""
         if statement.key.sync_block < self.since:
             return
@@ -193,7 +193,7 @@ class Past:
                 files, committed = submission.artifact.ref, submission.commitment.model
                 yield from compare(f"{where}, files of", as_json(files), as_json(committed))
             if key in self.said:
-                yield from _as_said(where, told(submission), self.said[key])
+                yield from _as_said(where, as_stated(submission), self.said[key])
             elif self.said and key not in self._last and self._is_known_since(key.block):
                 before = replace(submission, artifact=None)
                 if not is_as_committed(before):

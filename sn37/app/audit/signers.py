@@ -28,7 +28,7 @@ class SignedPair:
     # Logarithms of the evidence on the rows that count; ``None`` if no rows count.
     log_e: float | None = None
     even_log_e: float | None = None  # no signer counts for more than the median one
-    signers: tuple[SignerCase, ...] = ()  # none where no row of theirs was signed
+    signers: tuple[SignerCase, ...] = ()  # empty if no row was signed
 
 
 async def pairs_by_signer(
@@ -45,15 +45,15 @@ async def pairs_by_signer(
         reign = next(reversed(reigns(rounds)), None)
         if not judged or reign is None or judged[-1].champion != reign.champion:
             continue
-        newest, king = judged[-1], reign.champion
+        newest, holder = judged[-1], reign.champion
         crowned = next(r for r in judged if r.key.sync_block == reign.since)
         wanted = [
-            (king, row.key, newest)
+            (holder, row.key, newest)
             for row in newest.entries
-            if row.verdict is Verdict.SCORED and row.key not in (king, reign.predecessor)
+            if row.verdict is Verdict.SCORED and row.key not in (holder, reign.predecessor)
         ]
-        if reign.predecessor is not None and reign.predecessor != king:
-            wanted.insert(0, (reign.predecessor, king, crowned))
+        if reign.predecessor is not None and reign.predecessor != holder:
+            wanted.insert(0, (reign.predecessor, holder, crowned))
         for champion, challenger, round_ in wanted:
             found.append(
                 await _pair(
@@ -63,7 +63,7 @@ async def pairs_by_signer(
                     challenger,
                     round_,
                     later=not_yet_evidence(rounds, round_.key.sync_block),
-                    took_the_crown=challenger == king,
+                    took_the_crown=challenger == holder,
                 )
             )
     return tuple(found)

@@ -83,12 +83,14 @@ def _check_controls(
         due = due_kinds(number, methods.get(block.block.task), seed)
         kinds = tuple(control.kind for control in block.controls)
         if kinds != tuple(due):
-            told = ", ".join(kinds) or "none"
-            yield Difference(f"{where}, block {number}", told, ", ".join(due) or "none")
+            recorded = ", ".join(kinds) or "none"
+            yield Difference(f"{where}, block {number}", recorded, ", ".join(due) or "none")
         for control in block.controls:
             if not is_entropy(control.kind, control.entropy_bits):
-                told = f"{control.entropy_bits!r} bits drawn"
-                yield Difference(f"{where}, block {number}", told, f"not in {control.kind.value}")
+                recorded = f"{control.entropy_bits!r} bits drawn"
+                yield Difference(
+                    f"{where}, block {number}", recorded, f"not in {control.kind.value}"
+                )
     lack = missing_bits(control for block in blocks for control in block.controls)
     if lack > 0:
         cost = sum(c.measured_bits for b in blocks for c in b.controls)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sn37.app.audit.auditor import AuditResult
     from sn37.app.audit.signers import SignedPair
     from sn37.app.config.settings import Settings
-    from sn37.domain.round.evenness import Share
+    from sn37.domain.round.even_signers import Share
 
 
 def audit(

@@ -19,7 +19,7 @@ from sn37.domain.reasons import Reason
 from sn37.domain.records.statement import RoundRecord
 from sn37.domain.round.defences import missed_after, seen_after
 from sn37.domain.round.evidence import weigh
-from sn37.domain.round.origins import Origin, origins_of
+from sn37.domain.round.signers import Origin, origins_of
 from sn37.domain.round.state import RoundResult, ScoredLater
 from sn37.domain.round.winner import WinnerRule
 from sn37.domain.schedule.schedule import COLD_ROUNDS, Schedule
@@ -244,7 +244,7 @@ def _require_in_place(
     """Check a round scored later: same validator, and evidence for newer rounds only.
 
     Raises:
-        OfferRefused: It is not so.
+        OfferRefused: One of these does not hold.
     """
     later, sync = _later(read), read.statement.key.sync_block
     blocks = [r.statement.key.sync_block for r in judged]
@@ -262,7 +262,7 @@ def _require_in_place(
         ours, theirs = read.submissions[entry].artifact, submissions[entry].artifact
         if ours is None or theirs is None or ours.tensor_digest != theirs.tensor_digest:
             raise OfferRefused(
-                f"{read.statement.key}: {entry.hotkey} has other weights than it had"
+                f"{read.statement.key}: {entry.hotkey} had other weights in the judged rounds"
             )
 
 
@@ -295,11 +295,11 @@ def _require_chain_s_commitments(rounds: Sequence[ReadRound], book: CommitmentBo
     }
     for read in rounds:
         for submission in read.statement.submissions:
-            told = replace(submission.commitment, extrinsic_index=0)
-            if known.setdefault(told.key, told) != told:
+            offered = replace(submission.commitment, extrinsic_index=0)
+            if known.setdefault(offered.key, offered) != offered:
                 raise OfferRefused(
-                    f"{read.statement.key}: {told.hotkey} committed something else at block "
-                    f"{told.block}"
+                    f"{read.statement.key}: {offered.hotkey} committed something else at block "
+                    f"{offered.block}"
                 )
 
 
@@ -307,8 +307,8 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
     said, found = read.statement.winner, derived.result.champion
     if said != found:
         raise OfferRefused(
-            f"{read.statement.key}: the crown does not follow from the losses: it says "
-            f"{said.hotkey if said else 'nobody'}, they give "
+            f"{read.statement.key}: the crown does not follow from the losses: the "
+            f"statement says {said.hotkey if said else 'nobody'}, the losses give "
             f"{found.hotkey if found else 'nobody'}"
         )
     lost = {k for k, o in derived.outcomes.items() if o.reason is Reason.RACED_OUT}
@@ -316,7 +316,7 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
         is_out = entry in lost or entry in derived.beaten or entry in retired
         if read.submissions[entry].retired != is_out:
             raise OfferRefused(
-                f"{read.statement.key}: {entry.hotkey} is retired without cause, or wrongly not"
+                f"{read.statement.key}: {entry.hotkey} is wrongly retired, or wrongly not"
             )
 
 

@@ -149,8 +149,7 @@ class RoundReader:
 
     async def _require_this_network(self, key: RoundKey, statement: RoundStatement) -> None:
         if statement.key != key:
-            told = str(statement.key)
-            raise OfferRefused(f"its statement is of {told}")
+            raise OfferRefused(f"its statement is of {statement.key!s}")
         if statement.netuid != self._schedule.netuid:
             raise OfferRefused(f"it is of subnet {statement.netuid}")
         if statement.schedule_fingerprint != self._fingerprint:
@@ -235,13 +234,13 @@ def _opened(
 
 
 def _require_whole(outcome: EntryOutcome, blocks: tuple[BlockLosses, ...], total: int) -> None:
-    who = outcome.key.hotkey
+    hotkey = outcome.key.hotkey
     if outcome.reason not in (None, Reason.RACED_OUT):
-        raise OfferRefused(f"{who} was scored, but has the reason {outcome.reason}")
+        raise OfferRefused(f"{hotkey} was scored, but has the reason {outcome.reason}")
     if sum(len(b.losses) for b in blocks) < total and outcome.reason is None:
-        raise OfferRefused(f"{who} was scored on a part of the samples without being raced out")
+        raise OfferRefused(f"{hotkey} was scored on a part of the samples without being raced out")
     if not is_finite(blocks):
-        raise OfferRefused(f"{who} was scored with a loss that is not a number")
+        raise OfferRefused(f"{hotkey} was scored with a loss that is not a number")
 
 
 def _losses(receipt: Receipt, block: SampleBlock, controls: tuple[ControlLoss, ...]) -> BlockLosses:

@@ -16,7 +16,7 @@ from sn37.app.receipts.files import read_receipt
 from sn37.app.receipts.statements import digest_of
 from sn37.app.replay.rescore import CannotRescore, MissingSamples, batches_of, rescore
 from sn37.app.replay.rescored import Agreement
-from sn37.app.rounds.model_fetch import bring
+from sn37.app.rounds.model_fetch import fetch_model
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import SetUpAdvanced
 from sn37.domain.ids import BlockRef, Hotkey, RoundKey
@@ -127,7 +127,7 @@ class Rechecker:
             batches = batches_of(receipt, rules, resampled.rows)
             if receipt.signers is not None and receipt.signers != signers_of(batches):
                 raise OfferRefused(f"{where}: its samples have other signers")
-            artifact = await bring(
+            artifact = await fetch_model(
                 self._models,
                 self._keeper,
                 history.submissions[entry].commitment,

@@ -11,7 +11,7 @@ from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifes
 from sn37.app.cold_start.past_round import PastRound, PastRounds
 from sn37.app.cold_start.resampling import CannotRecheck
 from sn37.app.rounds.contenders import contenders_of
-from sn37.app.rounds.model_fetch import bring, bringing
+from sn37.app.rounds.model_fetch import fetch_model, fetch_step
 from sn37.app.rounds.outcomes import is_our_failure
 from sn37.app.rounds.premises import premises_of
 from sn37.app.rounds.runner import RoundRunner
@@ -23,9 +23,9 @@ from sn37.domain.ids import Block, EntryKey
 from sn37.domain.known_facts import known
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.records.statement import RoundRecord, SignedRound
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.round_entries import plan_entries
 from sn37.domain.round.signers import signers_of
-from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import OpenRound, RoundPlan
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.base_models import rank_base_models
@@ -192,8 +192,10 @@ class Refolder:
                 "it was named for a competition that runs",
             )
             try:
-                with bringing(commitment, rules.constraints):
-                    artifact = await bring(self._models, keeper, commitment, rules.constraints)
+                with fetch_step(commitment, rules.constraints):
+                    artifact = await fetch_model(
+                        self._models, keeper, commitment, rules.constraints
+                    )
             except ModelRejected as error:
                 changes[commitment.key] = _with(rejection=error.reason, detail=str(error))
                 problems.append(f"{commitment.hotkey} is left out: {error}")

@@ -20,7 +20,7 @@ from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifes
 from sn37.app.cold_start.recheck import Rechecker
 from sn37.app.cold_start.rejudge import Refolder
 from sn37.app.cold_start.resampling import CannotRecheck
-from sn37.app.rounds.model_fetch import bring
+from sn37.app.rounds.model_fetch import fetch_model
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import Cautioned, ColdStarted
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
@@ -227,7 +227,7 @@ class Starter:
                 "the history was read by this schedule",
             )
             try:
-                own = await bring(self._models, self._keeper, commitment, rules.constraints)
+                own = await fetch_model(self._models, self._keeper, commitment, rules.constraints)
             except (ModelNotPublic, StoreUnavailable):
                 continue  # it is fetched when it is scored
             except ModelRejected as error:
@@ -254,7 +254,7 @@ class Starter:
             )
 
     def _caution(self, advice: str) -> None:
-        """Report an advice only once, even if the start is tried again."""
+        """Report the same advice only once, even if the start is tried again."""
         if advice not in self._cautioned:
             self._cautioned.add(advice)
             self._sink.emit(Cautioned(what=WHAT, advice=one_line(advice)))

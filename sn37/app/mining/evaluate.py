@@ -24,8 +24,7 @@ from sn37.domain.ids import Block, Digest, RoundKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.evidence import task_scores, weigh
 from sn37.domain.round.near_duplicates import distance
-from sn37.domain.round.origins import origins_of
-from sn37.domain.round.signers import signers_of
+from sn37.domain.round.signers import origins_of, signers_of
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.schedule import RoundTiming, Schedule
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob

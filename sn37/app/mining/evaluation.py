@@ -10,9 +10,9 @@ from sn37.domain.ids import BLOCK_SECONDS, Block
 from sn37.domain.round.comparing import measure
 from sn37.domain.round.evidence import Evidence, total_score
 from sn37.domain.round.near_duplicates import NEAR
-from sn37.domain.round.origins import Origin
 from sn37.domain.round.racing import is_hopeless
 from sn37.domain.round.rounds_to_crown import Outlook, Rate, constant, outlook, rate_of
+from sn37.domain.round.signers import Origin
 from sn37.domain.round.state import TaskScore
 from sn37.domain.schedule.competition import Competition
 from sn37.domain.schedule.epsilon import Epsilon

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sn37.app.missed.samples import MissedSamples, NamedSamples
 from sn37.app.rounds.contenders import contenders_of
-from sn37.app.rounds.model_fetch import bring, bringing
+from sn37.app.rounds.model_fetch import fetch_model, fetch_step
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.ids import CompetitionId, EntryKey, Hotkey, RoundKey
@@ -135,8 +135,8 @@ class LatePlanner:
         """
         submission, limits = self._keeper.state.submissions[entry], named.past.rules.constraints
         try:
-            with bringing(submission.commitment, limits):
-                found = await bring(self._models, self._keeper, submission.commitment, limits)
+            with fetch_step(submission.commitment, limits):
+                found = await fetch_model(self._models, self._keeper, submission.commitment, limits)
         except (ModelRejected, ModelNotPublic) as error:
             tell(f"{entry.hotkey} is left out: {error}")
             return False

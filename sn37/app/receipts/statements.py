@@ -12,8 +12,8 @@ from sn37.app.receipts.signing import VerifySignature, is_signed
 from sn37.domain.ids import Digest, EntryKey, Netuid, TaskName
 from sn37.domain.printable import one_line
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.records.statement import RoundStatement, is_as_committed, told
-from sn37.domain.round.slots import MAX_CONTENDERS
+from sn37.domain.records.statement import RoundStatement, as_stated, is_as_committed
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.state import OpenRound, Premises, RoundResult
 from sn37.domain.schedule.competition import Method
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
@@ -186,7 +186,7 @@ def _of_interest(
     awaited = plan.premises.awaited if plan.premises is not None else ()
     others = (row.key for row in plan.listed if row.key not in awaited)
     changed = (k for k in others if k in submissions and not is_as_committed(submissions[k]))
-    return (told(submissions[key]) for key in (*plan.entries, *awaited, *changed))
+    return (as_stated(submissions[key]) for key in (*plan.entries, *awaited, *changed))
 
 
 def _contradiction(statement: RoundStatement) -> str | None:

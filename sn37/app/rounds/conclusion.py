@@ -15,8 +15,8 @@ from sn37.domain.round.defences import after_defence
 from sn37.domain.round.evidence import ALL_ROUNDS, Evidence, weigh
 from sn37.domain.round.first_rule import FirstRule
 from sn37.domain.round.near_duplicates import resembled
-from sn37.domain.round.origins import Origins, origins_of
 from sn37.domain.round.racing import is_hopeless
+from sn37.domain.round.signers import Origins, origins_of
 from sn37.domain.round.state import EntryOutcome, OpenRound, Premises, RoundPlan, RoundResult
 from sn37.domain.round.winner import Crown, WinnerRule
 from sn37.domain.schedule.competition import Competition
@@ -44,7 +44,7 @@ def conclude(
     """Decide the crown of a round whose entries all have an outcome.
 
     Args:
-        past: Evidence of earlier rounds, for the entries in ``RoundPlan.heard``.
+        past: Evidence of earlier rounds, for the entries in ``RoundPlan.compared``.
         rule: For rounds whose plan has premises. Others are decided by the first rule, which was
             in force when they were opened.
         flags_copies: Whether to flag entries that are almost an earlier entry's model.

@@ -32,7 +32,7 @@ MAX_PROBES = 8  # at a time: a round has about 25 entries, and a hub in trouble 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The entries of a round, and what the model host said of their repositories."""
+    """The entries of a round, and whether their repositories can be read."""
 
     plan: EntryPlan
     unreadable: frozenset[EntryKey]  # private or missing
@@ -40,7 +40,7 @@ class Choice:
 
 
 class EntryChooser:
-    """Reads what a round needs of the chain, and asks which repositories can be read."""
+    """Chooser of entries: reads the chain, and asks the host which repositories can be read."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class EntryChooser:
         self._schedule = schedule
 
     async def choose(self, rules: Competition, sync: BlockRef) -> Choice:
-        """The entries of the round at ``sync``.
+        """Return the entries of the round at ``sync``.
 
-        Repositories are probed one plan after the other, because whom a missing one lets in
-        is known only then.
+        Repositories are probed one plan after the other: only then is it known which entry takes
+        the place of one that cannot be read.
         """
         book = await self._chain.commitments(sync)
         await self._keeper.add_submissions(submissions_of(book))
@@ -97,7 +97,7 @@ class EntryChooser:
                 break
             found = await self._probe(unknown)
             unprobed |= {key for key, answer in found.items() if answer is None}
-            # A host that does not answer is held against nobody.
+            # An entry counts as readable if the host does not answer.
             availability |= {key: found[key] or Availability.PUBLIC for key in unknown}
         private = {k for k, a in availability.items() if a is Availability.PRIVATE}
         return Choice(
@@ -107,7 +107,7 @@ class EntryChooser:
         )
 
     async def _probe(self, keys: Collection[EntryKey]) -> Mapping[EntryKey, Availability | None]:
-        """Availability of each, several at a time; ``None`` where the host did not answer."""
+        """Return the availability of each, several at a time; ``None`` without an answer."""
         found: dict[EntryKey, Availability | None] = {}
         places = asyncio.Semaphore(MAX_PROBES)
 
@@ -128,7 +128,7 @@ class EntryChooser:
 
 
 def _malformed(book: CommitmentBook) -> tuple[EntryResult, ...]:
-    """Records that name no competition one could trust; their miners find them in each."""
+    """Return rows for records without a valid competition; each competition lists them."""
     return tuple(
         EntryResult(
             key=EntryKey(record.hotkey, record.block),
@@ -142,7 +142,7 @@ def _malformed(book: CommitmentBook) -> tuple[EntryResult, ...]:
 
 
 def _to_probe(plan: EntryPlan, submissions: Mapping[EntryKey, Submission]) -> set[EntryKey]:
-    """Entries, those that would be but for missing files, and those whose clock may restart."""
+    """Return the entries, those that only lack files, and those whose clock may restart."""
     awaited = (
         e.key
         for e in plan.listed

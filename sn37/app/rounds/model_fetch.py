@@ -17,13 +17,13 @@ from sn37.ports.model_store import ModelStore
 SLOWEST_BYTES_PER_S = 1 << 20
 
 
-def bringing(commitment: Commitment, limits: ModelConstraints) -> AbstractContextManager[Step]:
+def fetch_step(commitment: Commitment, limits: ModelConstraints) -> AbstractContextManager[Step]:
     """Open an actor's step that is long enough to fetch the largest allowed model."""
     within_s = BUSY_S + limits.max_bytes / SLOWEST_BYTES_PER_S
     return step(f"fetching {commitment.model.repo}", within_s=within_s)
 
 
-async def bring(
+async def fetch_model(
     models: ModelStore,
     keeper: StateKeeper,
     commitment: Commitment,

@@ -1,4 +1,4 @@
-"""How long newcomers and others in their places were scored, and whether time is left."""
+"""Time used for newcomers and other entries in their places, and whether some is left."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sn37.ports.clock import Clock
 
 
 class NewcomersTime:
-    """Counts the seconds in which the scorer is busy with all but champion and contenders.
+    """Counter of the seconds in which entries are scored that are neither champion nor contender.
 
-    Across restarts. Nothing else counts: neither a disk that is full, nor a hub that is slow. The
-    time decides who is scored in this round and who in the next, and never how.
+    It continues after restarts. Waiting for a full disk or a slow hub does not count. The time
+    decides whether an entry is scored in this round or in the next, and never how.
     """
 
     def __init__(self, *, keeper: StateKeeper, schedule: Schedule, clock: Clock) -> None:
@@ -28,9 +28,9 @@ class NewcomersTime:
         self._clock = clock
 
     def is_limited(self, plan: RoundPlan, entry: EntryKey) -> bool:
-        """True if an entry is scored only while there is time: neither champion nor contender.
+        """True if an entry is scored only while time is left: neither champion nor contender.
 
-        In rounds of older versions: an entry that was never scored.
+        In rounds of older versions these are the entries that were never scored.
         """
         contenders = None if plan.premises is None else plan.premises.contenders
         if contenders is None:
@@ -38,14 +38,14 @@ class NewcomersTime:
         return entry != plan.champion and entry not in contenders
 
     def is_new(self, plan: RoundPlan, entry: EntryKey) -> bool:
-        """True if it was not scored since the clock began by which the round was planned."""
+        """True if it was not scored since its clock began, by the clock in the plan."""
         submission = self._keeper.state.submissions[entry]
         if plan.premises is not None:
             submission = replace(submission, clock_block=plan.premises.clock_of(entry))
         return not self._keeper.history(plan.key.competition).is_scored(submission)
 
     def in_turn(self, plan: RoundPlan) -> tuple[EntryKey, ...]:
-        """The entries in the order in which they are scored: champion and contenders first."""
+        """Return the entries in the order of scoring: champion and contenders first."""
         submissions = self._keeper.state.submissions
         limited = [e for e in plan.entries if self.is_limited(plan, e)]
         return (
@@ -78,27 +78,27 @@ class NewcomersTime:
         return left <= 0
 
     async def record(self, key: RoundKey, seconds: float) -> None:
-        """Add what one more try of an entry took whose time is limited."""
+        """Add the seconds of one more try of an entry whose time is limited."""
         taken = self._keeper.state.newcomers_s.get(key, 0.0)
         await self._keeper.record_newcomers_s(key, taken + seconds)
 
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Adds up how long a stream of losses was waited for, and not what is done with them."""
+    """Measures how long a stream of losses was waited for, without the time to process them."""
 
     clock: Clock
     seconds: float = 0.0
 
     def lap(self) -> float:
-        """The seconds so far; it begins again."""
+        """Return the seconds so far, and start again at zero."""
         seconds, self.seconds = self.seconds, 0.0
         return seconds
 
     async def timed(
         self, stream: AsyncGenerator[BlockLosses, None]
     ) -> AsyncGenerator[BlockLosses, None]:
-        """The same stream; closing it closes that one."""
+        """Yield the items of a stream; closing this one closes it."""
         async with aclosing(stream):
             while True:
                 asked = self.clock.monotonic()

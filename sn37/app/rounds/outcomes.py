@@ -96,7 +96,7 @@ def our_failure(key: EntryKey, error: Unavailable, *, num_stalls: int = 0) -> En
 
 def postponed(key: EntryKey, *, is_new: bool) -> EntryOutcome:
     """Return the outcome of an entry for which the limited time of the round was used up."""
-    then = "it comes first in the next" if is_new else "what it was scored on before counts on"
+    then = "it comes first in the next" if is_new else "its earlier samples still count"
     return EntryOutcome(
         key=key,
         verdict=Verdict.WAITING,
@@ -168,7 +168,7 @@ def round_result(
         )
         for key, outcome in opened.outcomes.items()
     ]
-    scored = [_told(r, (resembles or {}).get(r.key)) for r in rows if r.score is not None]
+    scored = [_with_original(r, (resembles or {}).get(r.key)) for r in rows if r.score is not None]
     scored.sort(key=lambda r: (r.reason is Reason.RACED_OUT, r.score, r.key))
     others = [r for r in (*rows, *plan.listed) if r.score is None]
     others.sort(key=lambda r: (r.key.block, r.key))
@@ -199,11 +199,11 @@ def later_result(
     Args:
         skipped: Why it was missed, if that was recorded.
     """
-    told = f"scored later; counts as evidence in the rounds after {later.after}"
+    note = f"scored later; counts as evidence in the rounds after {later.after}"
     rows = [
         entry_result(
             submissions[key],
-            outcome if outcome.verdict is not Verdict.SCORED else replace(outcome, detail=told),
+            outcome if outcome.verdict is not Verdict.SCORED else replace(outcome, detail=note),
             opened.journal.get(key, ()),
             rules,
         )
@@ -221,11 +221,11 @@ def later_result(
     )
 
 
-def _told(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
+def _with_original(row: EntryResult, earlier: EntryKey | None) -> EntryResult:
     if earlier is None:
         return row
-    told = f"nearly the model of {earlier.hotkey}, committed at block {earlier.block}"
-    return replace(row, detail=f"{row.detail}; {told}" if row.detail else told)
+    note = f"nearly the model of {earlier.hotkey}, committed at block {earlier.block}"
+    return replace(row, detail=f"{row.detail}; {note}" if row.detail else note)
 
 
 def _grace(champion: Submission) -> str:
@@ -242,14 +242,14 @@ def explain(comparison: Comparison) -> str:
     """Explain to a challenger's miner how close it came to the crown."""
     if comparison.taken:
         return "took the crown"
-    told = _words(comparison)
+    text = _words(comparison)
     if comparison.num_set_aside:
         signers = ", ".join(comparison.odd_signers)
-        told += (
+        text += (
             f"; {comparison.num_set_aside} rows of {signers} do not count, on which the two differ "
             "oddly"
         )
-    return told
+    return text
 
 
 def _words(comparison: Comparison) -> str:
@@ -362,7 +362,7 @@ def after_round(
     """Return a submission as a round leaves it.
 
     Args:
-        outcome: What became of it in the round; ``None`` if it did not take part, because it was
+        outcome: Its outcome in the round; ``None`` if it did not take part, because it was
             unreadable or too early.
         is_beaten: It lost the crown, or could not defend it, and retires.
         num_timeouts: Number of earlier rounds since its last score that ended with ``timeout``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sn37.domain.ids import CompetitionId, EntryKey
 from sn37.domain.round.evidence import Evidence, weigh
-from sn37.domain.round.origins import Origins, origins_of
+from sn37.domain.round.signers import Origins, origins_of
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.state_store import StateStore
 
@@ -37,8 +37,8 @@ async def past_evidence(
 
     Every round is weighed by its own rules. Rounds in which the entry failed are left out,
     because the losses streamed before a failure depend on its time. So are rounds in which none
-    of the other entries was scored: evidence is between two, and a long reign has thousands of
-    such rounds.
+    of the other entries was scored: evidence compares two entries, and a long reign has thousands
+    of such rounds.
     """
     shared = await store.shared_rounds(competition, entries)
     if not shared:

@@ -19,7 +19,7 @@ def premises_of(
     history: History,
     submissions: Mapping[EntryKey, Submission],
 ) -> Premises:
-    """The premises of a round that is planned like this."""
+    """Return the premises of a round with this plan."""
     clocks = {
         key: _clock(submissions[key], sync_block, history, is_readable=key not in unreadable)
         for key in (*plan.entries, *plan.awaited)

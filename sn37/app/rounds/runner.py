@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sn37.app.receipts.signing import ReceiptWriter
 from sn37.app.receipts.statements import StatementWriter
 from sn37.app.rounds.conclusion import with_origins, with_round
-from sn37.app.rounds.model_fetch import bringing
+from sn37.app.rounds.model_fetch import fetch_step
 from sn37.app.rounds.newcomers import NewcomersTime, Stopwatch
 from sn37.app.rounds.outcomes import (
     changes_after,
@@ -54,7 +54,7 @@ from sn37.ports.state_store import StateStore
 from sn37.ports.telemetry import EventSink
 
 DEVICE_ATTEMPTS = 3  # at one entry in one round, when the device or worker fails
-STALL_ATTEMPTS = 2  # when its worker stood still, which takes minutes each time
+STALL_ATTEMPTS = 2  # if its worker stalled, which takes minutes each time
 DEVICE_PAUSE_S = 5.0
 
 
@@ -65,17 +65,17 @@ class _Progress:
     plan: RoundPlan
     rules: Competition
     past: PastEvidence
-    reference: EntryKey | None = None  # whom challengers are raced against
+    reference: EntryKey | None = None  # entry that challengers are raced against
     best: Evidence = field(default_factory=dict)  # the reference's, as far as it was scored
 
 
 class RoundRunner:
     """Scores the entries of a round; every finished block of samples is journalled.
 
-    After a crash the same plan goes on at the first block that was not journalled; entries
-    that have an outcome are not touched again. ``environment`` names what the scorer runs on,
-    known once it runs. A round of the past limits nobody's time: there is no next round for
-    those who would have to wait. Where it does not race, every entry sees all samples.
+    After a crash the same plan continues at the first block that was not journalled; entries that
+    have an outcome are not scored again. ``environment`` describes the machine that the scorer runs
+    on, and is known once it runs. ``limits_newcomers`` is false for past rounds, because entries
+    would have no next round to wait for. Without ``races`` every entry is scored on all samples.
     """
 
     def __init__(
@@ -123,25 +123,25 @@ class RoundRunner:
         self._time = NewcomersTime(keeper=keeper, schedule=schedule, clock=clock)
 
     async def run(self, plan: RoundPlan) -> None:
-        """Score what is left of the round, decide it and record it.
+        """Score the rest of the round, decide it and record it.
 
-        While its rows cannot be screened nothing happens; it is asked for again at the next block.
+        While its rows cannot be screened nothing happens; the caller tries again at the next block.
         """
         settled = await self._screening.settle(plan, self._rules(plan))
         if settled is not None:
             await self._finish(await self._score_all(settled))
 
     async def score(self, plan: RoundPlan) -> OpenRound:
-        """Score what is left of the round, and decide nothing: it stays open.
+        """Score the rest of the round without deciding it: it stays open.
 
-        Its rows are those of another validator's manifest, which were screened there.
+        Its rows are those of another validator's manifest, which screened them.
         """
         await self._score_all(plan)
         return self._opened(plan)
 
     async def _score_all(self, plan: RoundPlan) -> _Progress:
         rules = self._rules(plan)
-        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.heard)
+        past = await past_evidence(self._store, self._schedule, plan.key.competition, plan.compared)
         progress = _Progress(plan=plan, rules=rules, past=past)
         if plan.champion is not None:
             progress.reference = plan.champion
@@ -172,12 +172,14 @@ class RoundRunner:
         if outcome is None and is_timed and entry not in opened.journal and self._time.is_over(key):
             outcome = postponed(entry, is_new=self._time.is_new(progress.plan, entry))
         attempts, watch = 0, Stopwatch(self._clock)
-        # What was scored before a restart took its time as well.
+        # The blocks that were scored before a restart count too.
         watch.seconds = sum(block.seconds for block in opened.journal.get(entry, ()))
         while outcome is None:
             attempts += 1
             try:
-                within_s = WALL_FACTOR * progress.rules.timeout_s + BUSY_S  # it is ended before
+                within_s = (
+                    WALL_FACTOR * progress.rules.timeout_s + BUSY_S
+                )  # the scorer ends it earlier
                 with step(f"scoring {entry.hotkey}", within_s=within_s) as scoring:
                     outcome = await self._stream(progress, entry, scoring, watch)
             except (ScorerUnavailable, StoreUnavailable, ModelNotPublic) as error:
@@ -211,11 +213,11 @@ class RoundRunner:
     async def _stream(
         self, progress: _Progress, entry: EntryKey, scoring: Step, watch: Stopwatch
     ) -> EntryOutcome:
-        """Score the blocks that are not journalled yet; stop when the entry is hopeless."""
+        """Score the blocks that are not journalled yet; stop if the outcome is decided early."""
         key, rules = progress.plan.key, progress.rules
         done = self._opened(progress.plan).journal.get(entry, ())
         commitment = self._keeper.state.submissions[entry].commitment
-        with bringing(commitment, rules.constraints):
+        with fetch_step(commitment, rules.constraints):
             job = await self._jobs.build(progress.plan, rules, commitment, skip_blocks=len(done))
         num_blocks = len(job.blocks())
         self._sink.emit(
@@ -244,7 +246,7 @@ class RoundRunner:
         return _complete(entry, done, rules)
 
     def _upcoming(self, plan: RoundPlan, entry: EntryKey) -> ModelArtifact | None:
-        """The model to be scored after ``entry`` in this round."""
+        """Return the model to be scored after ``entry`` in this round."""
         outcomes, submissions = self._opened(plan).outcomes, self._keeper.state.submissions
         entries = self._time.in_turn(plan)
         later = entries[entries.index(entry) + 1 :]
@@ -254,7 +256,7 @@ class RoundRunner:
     def _early(
         self, progress: _Progress, entry: EntryKey, done: tuple[BlockLosses, ...]
     ) -> EntryOutcome | None:
-        """The outcome that the blocks scored so far decide already, if they do."""
+        """Return the outcome if the blocks scored so far already decide it."""
         if loses_too_many(done, progress.rules):
             return EntryOutcome(
                 key=entry,
@@ -314,13 +316,13 @@ class RoundRunner:
 
 
 def _attempts_at(error: Unavailable) -> int:
-    """How often an entry is tried in one round whose last try failed like this."""
+    """Return how often an entry is tried in one round if its last try failed with ``error``."""
     is_stall = isinstance(error, ScorerUnavailable) and error.reason is Reason.STALLED
     return STALL_ATTEMPTS if is_stall else DEVICE_ATTEMPTS
 
 
 def _complete(entry: EntryKey, blocks: tuple[BlockLosses, ...], rules: Competition) -> EntryOutcome:
-    """The outcome of an entry that was scored on all samples."""
+    """Return the outcome of an entry that was scored on all samples."""
     if too_good := implausibility(blocks, rules):
         return EntryOutcome(
             key=entry, verdict=Verdict.FAILED, reason=Reason.IMPLAUSIBLE, detail=too_good

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sn37.app.rounds.model_fetch import bring
+from sn37.app.rounds.model_fetch import fetch_model
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.known_facts import known
@@ -31,7 +31,7 @@ class JobBuilder:
             StoreUnavailable: The prescribed tokenizer or an evicted model cannot be fetched.
             ModelNotPublic: An evicted model can no longer be read.
         """
-        artifact = await bring(self._store, self._keeper, commitment, rules.constraints)
+        artifact = await fetch_model(self._store, self._keeper, commitment, rules.constraints)
         tokenizer = await self._store.tokenizer(rules.tokenizer) if rules.tokenizer else None
         return ScoringJob(
             artifact=artifact,

@@ -1,6 +1,6 @@
 """Screening of a round's draw by the competition's base model, which sets odd rows aside.
 
-Screening runs before any entry is scored, so nobody knows yet how a model does on the rows. The
+Screening runs before any entry is scored, so no model's losses on the rows are known yet. The
 base model runs like an entry: in the worker's sandbox, with the round's own methods.
 """
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from sn37.app.receipts.signing import ReceiptWriter
 from sn37.app.receipts.statements import VERSION, version_of
 from sn37.app.rounds.conclusion import Conclusion, conclude
-from sn37.app.rounds.model_fetch import bringing
+from sn37.app.rounds.model_fetch import fetch_step
 from sn37.app.rounds.outcomes import dependency_of
 from sn37.app.rounds.past_evidence import PastEvidence
 from sn37.app.rounds.scoring_jobs import JobBuilder
@@ -150,7 +150,7 @@ class SecondOpinions:
 
     async def _compare(self, plan: RoundPlan, rules: Competition, key: EntryKey) -> Opinion:
         commitment = self._keeper.state.submissions[key].commitment
-        with bringing(commitment, rules.constraints):
+        with fetch_step(commitment, rules.constraints):
             job = await self._jobs.build(plan, rules, commitment)
         ours = self._opened(plan).journal[key]
         chosen = drawn_samples(scored_sizes(ours), plan.manifest_digest)
@@ -162,13 +162,13 @@ class SecondOpinions:
 
     async def _record(self, plan: RoundPlan, opinion: Opinion) -> None:
         opened = self._opened(plan)
-        told = OpenRound(
+        extended = OpenRound(
             plan=opened.plan,
             journal=opened.journal,
             environments=opened.environments,
             opinions={opinion.key: opinion},
         )
-        receipt = self._receipts.write(told, self._keeper.state.submissions[opinion.key])
+        receipt = self._receipts.write(extended, self._keeper.state.submissions[opinion.key])
         await self._keeper.record_opinion(plan.key, opinion, receipt)
         self._sink.emit(SecondOpinionGiven(round=plan.key, opinion=opinion))
 

@@ -118,9 +118,9 @@ class StateKeeper:
         """Record an entry's environment, with the earlier values where they have changed."""
         opened = self._state.open_rounds[round_]
         before = opened.environments.get(entry, {})
-        told = {name: _told(before.get(name), text) for name, text in environment.items()}
-        self._replace_open(replace(opened, environments={**opened.environments, entry: told}))
-        await self._store.record_environment(round_, entry, told)
+        values = {name: _with_earlier(before.get(name), text) for name, text in environment.items()}
+        self._replace_open(replace(opened, environments={**opened.environments, entry: values}))
+        await self._store.record_environment(round_, entry, values)
 
     async def finish_entry(
         self, round_: RoundKey, outcome: EntryOutcome, receipt: SignedReceipt | None
@@ -248,7 +248,7 @@ class StateKeeper:
         self._state = replace(self._state, open_rounds=rounds)
 
 
-def _told(before: str | None, now: str) -> str:
+def _with_earlier(before: str | None, now: str) -> str:
     """Return both values, or only the earlier text if its newest value is the current one."""
     if before is None:
         return now

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from sn37.app.simulate.challenge import T_LEVEL_5, Rule
 from sn37.app.simulate.estimate import Figure, Progress, rate
 from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, surprises
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.evidence import Pooled
 from sn37.domain.round.racing import Race
-from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.winner import beats
 
 SLOTS = MAX_CONTENDERS + 1  # and the new entry

@@ -36,10 +36,9 @@ from sn37.domain.round.comparing import Comparer
 from sn37.domain.round.contention import Candidates, candidates_of, contention_of
 from sn37.domain.round.evidence import weigh
 from sn37.domain.round.history import history_of
-from sn37.domain.round.origins import Origin, origins_of
 from sn37.domain.round.racing import is_hopeless
 from sn37.domain.round.round_entries import NO_CONTENTION, Contention, EntryPlan, plan_entries
-from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.signers import Origin, SampleSigners, origins_of
 from sn37.domain.round.state import EntryOutcome, History, OpenRound, RoundPlan, RoundResult
 from sn37.domain.round.winner import KingOfTheHill
 from sn37.domain.schedule.competition import Competition, Task
@@ -118,7 +117,8 @@ class Network:
         plan = self._plan(chosen, history, sync, private, signed)
         opened = self._score(plan, losses, history)
         past = PastEvidence(
-            by_entry={key: self.evidence.get(key, {}) for key in plan.heard}, origins=self.origins
+            by_entry={key: self.evidence.get(key, {}) for key in plan.compared},
+            origins=self.origins,
         )
         done = conclude(
             opened,

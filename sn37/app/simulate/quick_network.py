@@ -25,8 +25,8 @@ from sn37.domain.reasons import Reason
 from sn37.domain.round.contention import Candidates, contention_of
 from sn37.domain.round.defences import missed_after
 from sn37.domain.round.history import had_a_place, history_of
-from sn37.domain.round.origins import Origin
 from sn37.domain.round.round_entries import Contention, current_submissions
+from sn37.domain.round.signers import Origin
 from sn37.domain.round.state import (
     EntryOutcome,
     EntryResult,

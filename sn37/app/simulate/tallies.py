@@ -23,13 +23,14 @@ from sn37.domain.ids import Block, EntryKey, TaskName
 from sn37.domain.round.bounds import Bounds
 from sn37.domain.round.comparing import Comparer, Contestant, Measured, Trio
 from sn37.domain.round.evidence import Pooled, clipped_log_e_value, log_e_value, log_mixture
-from sn37.domain.round.origins import MIN_SIGNED, SIGNER_Z, Origin, RowSums, odd_among
+from sn37.domain.round.odd_signers import MIN_SIGNED, SIGNER_Z, RowSums, odd_among
 from sn37.domain.round.racing import (
     LOG_EVEN_RETIRE_LEVEL,
     MIN_SAMPLES,
     RETIRE_PRIOR_SAMPLES,
     Race,
 )
+from sn37.domain.round.signers import Origin
 
 Indices = npt.NDArray[np.intp]
 
@@ -370,8 +371,8 @@ def _evened(
     """Return for each signer sums of its terms, reduced so that it does not exceed the median.
 
     The sums are those of the terms, of their squares, and of their products with the champion's
-    loss, as in ``sn37.domain.round.evenness``. The columns ``first``, ``squares`` and ``product``
-    hold them before the reduction.
+    loss, as in ``sn37.domain.round.even_signers``. The columns ``first``, ``squares`` and
+    ``product`` hold them before the reduction.
     """
     by_task: dict[TaskName, list[int]] = {}
     for place, origin in enumerate(signers):

@@ -33,7 +33,7 @@ class Receipt:
     # The losses on the controls, in the order of scoring. ``None`` in receipts up to version 2,
     # whose losses were measured by a version without controls.
     controls: tuple[ControlLoss, ...] | None = None
-    opinion: Opinion | None = None  # of a second implementation, where one was asked
+    opinion: Opinion | None = None  # of a second implementation, if one was asked for
 
     def document(self) -> dict[str, JsonValue]:
         """Return the receipt as JSON; non-finite losses become "nan", "inf", "-inf".

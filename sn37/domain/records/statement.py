@@ -52,7 +52,7 @@ class RoundStatement:
     receipts: tuple[Digest, ...]  # hex sha256 of their documents, in the order of ``outcomes``
     schedule_fingerprint: Digest
     code_version: str
-    # On the entries that would take the crown, in the order of asking; from version 2 on.
+    # On the entries that would take the crown, in the order of computing; from version 2 on.
     opinions: tuple[Opinion, ...] = ()
     premises: Premises | None = None  # none in version 1, of rounds of the first rule
     # Version 3, only for rounds that were missed and scored later: they have no champion.
@@ -114,7 +114,7 @@ class RoundRecord:
     published: SignedRound
 
 
-def told(submission: Submission) -> Submission:
+def as_stated(submission: Submission) -> Submission:
     """Return a submission as in a statement, without facts about this machine."""
     artifact = submission.artifact
     return replace(
@@ -128,6 +128,6 @@ def told(submission: Submission) -> Submission:
 
 def is_as_committed(submission: Submission) -> bool:
     """True if the chain and the model's files determine everything about a submission."""
-    return told(replace(submission, artifact=None)) == Submission(
+    return as_stated(replace(submission, artifact=None)) == Submission(
         commitment=submission.commitment, clock_block=Block(submission.commitment.block)
     )

@@ -1,1 +1,1 @@
-"""Who takes part in a round, and who wins it."""
+"""Rules of a round: which entries take part, and which one wins."""

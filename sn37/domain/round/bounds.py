@@ -1,8 +1,8 @@
 """Bounds of the comparison of three entries, at a thirtieth of its cost.
 
-Who follows whom, and who is a copy of whom, is asked of every pair of hopeful entries. Exact sums
-over all samples take a millisecond or more for each pair. Bounds from sums that are kept for each
-entry settle most of these questions; where they do not, the caller computes the exact comparison.
+For every pair of hopeful entries it is decided whether one follows the other, and whether it is a
+copy. Exact sums over all samples take a millisecond or more for each pair. Bounds from sums that
+are kept for each entry settle most pairs; for the others the caller computes the exact comparison.
 So results are those of exact comparisons alone.
 """
 
@@ -16,21 +16,21 @@ from typing import NamedTuple, TypeAlias
 
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.evidence import Evidence, exact_sum
-from sn37.domain.round.origins import Origin, Origins
+from sn37.domain.round.signers import Origin, Origins
 
 Range: TypeAlias = tuple[float, float]  # least and largest value
 EVERYTHING: Range = (-math.inf, math.inf)
 
 ULP = 2.0**-52
-# Relative error of a root of a sum of squares: ``math.dist`` and the exact one are right to some
-# units of 1e-16. Beyond these sizes a square is not a number of full precision.
+# Relative error of a root of a sum of squares: ``math.dist`` and the exact root are right to some
+# units of 1e-16. A root outside the two limits has squares without full precision.
 ROOT_ERROR = 1e-12
 LEAST_ROOT, LARGEST_ROOT = 1e-100, 1e100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Ranges in which the values of a ``comparing.Trio`` of the same name lie."""
+    """Ranges that contain the values of a ``comparing.Trio`` with the same names."""
 
     champion: Range
     rival: Range
@@ -39,7 +39,7 @@ class Bounds:
     num_samples: int  # exact
 
     def may_follow(self, margin: float, epsilon_end: float) -> bool:
-        """True unless the trio certainly does not say ``follows``."""
+        """True unless ``follows`` is certainly false for the trio."""
         rival_leads = self.rival[0] < self.champion[1] * (1 - margin)
         return rival_leads and not self.challenger[1] < self.rival[0] * (1 - epsilon_end)
 
@@ -61,9 +61,9 @@ _Columns: TypeAlias = Mapping[Block, _Column]
 
 
 class _Shared(NamedTuple):
-    """The part of one round that champion and rival share."""
+    """Part of one round that champion and rival share."""
 
-    whole: tuple[_Column, _Column, _Column]  # champion, rival, and the rival less the margin
+    whole: tuple[_Column, _Column, _Column]  # champion, rival, rival less the margin
     length: int  # rows that both have
     mask: Sequence[bool] | None  # rows that count between the two; None: all
     columns: tuple[_Column, _Column, _Column]  # of the rows that both have and that count
@@ -80,7 +80,7 @@ class _Shared(NamedTuple):
 
 
 class Held(NamedTuple):
-    """An entry with its evidence. Entries of one key are taken for the same."""
+    """An entry with its evidence. Entries with equal keys are treated as equal."""
 
     key: EntryKey
     evidence: Evidence
@@ -106,7 +106,7 @@ class Sums:
         since: Block,
         odd: Collection[Origin],
     ) -> Bounds | None:
-        """Bounds of the trio from ``since`` on; ``None`` if the three share no sample that counts.
+        """Return bounds of the trio from ``since`` on; ``None`` if no shared sample counts.
 
         Args:
             odd: Origins that do not count between champion and rival; always the same for these.
@@ -191,7 +191,7 @@ def _around(total: float, error: float) -> Range:
 
 
 def _over_root(excess: Range, squares: float) -> Range:
-    """A range over the root of a sum of squares."""
+    """Return a range divided by the root of a sum of squares."""
     root = math.sqrt(squares) if squares >= 0 else math.nan
     if not LEAST_ROOT < root < LARGEST_ROOT:
         return EVERYTHING

@@ -1,4 +1,4 @@
-"""Two or three entries on the samples they share: the sums that every verdict rests on."""
+"""Comparison of two or three entries on shared samples: the sums that every verdict uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.bounds import Bounds, Held, Sums
-from sn37.domain.round.evenness import Share, evened, shares_of
+from sn37.domain.round.even_signers import Share, evened, shares_of
 from sn37.domain.round.evidence import (
     Evidence,
     Pooled,
@@ -22,25 +22,19 @@ from sn37.domain.round.evidence import (
     log_e_value,
     sums_of,
 )
-from sn37.domain.round.origins import (
-    MIN_SIGNED,
-    NOWHERE,
-    Origin,
-    OriginGain,
-    Origins,
-    gains_by_origin,
-    odd_origins,
-)
+from sn37.domain.round.odd_signers import MIN_SIGNED, OriginGain, gains_by_origin, odd_origins
+from sn37.domain.round.signers import NOWHERE, Origin, Origins
 
-# An entry that leads by the rows of a few signers only falls behind with even signers, further in
-# each round. The cut costs an honest entry 1.2 units with nine signers, so that -3 leaves it
-# nearly as much room as ``STAYING_LEAD`` does.
+# Smallest lead with even signers. An entry that leads only by the rows of a few signers falls
+# behind with even signers, further in each round. Even signers cost an honest entry 1.2 units with
+# nine signers, so -3 leaves it nearly as much room as ``STAYING_LEAD`` does.
 EVEN_LEAD = -3.0
 
-# In an entry's own spread: an entry whose lead is not further below zero is behind by luck alone.
+# In units of the lead's own spread. An entry with a larger lead leads, or is behind by luck alone.
 STAYING_LEAD = -2.0
-# Part of the root mean square of a copy's differences from its original that is the margin itself.
-# With a margin of 0.5 % these are below 5 % of a loss; two fine-tunes differ by about 9 %.
+# An entry is a copy if the margin is at least this share of the root mean square of its differences
+# from the original. With a margin of 0.5 %, a copy differs by less than 5 % of a loss; two
+# fine-tunes differ by about 9 %.
 COPIED = 0.1
 
 NO_ORIGINS: Origins = MappingProxyType({})
@@ -50,10 +44,11 @@ NO_ORIGINS: Origins = MappingProxyType({})
 class Contestant:
     """An eligible entry that is neither duplicate nor retired, with all its evidence.
 
-    ``since`` is where its clock began: samples of earlier rounds do not count for it, and its
-    ``precedence`` begins with that block. ``evidence`` may hold older rounds too. One that is not
-    present was not scored in this round: it is not heard, but later ones still wait for it, by the
-    samples that it has. One that is not readable cannot be crowned in this round.
+    ``since`` is the block at which its clock began: samples of earlier rounds do not count for it,
+    and its ``precedence`` begins with that block. ``evidence`` may hold older rounds too. An entry
+    that is not present was not scored in this round: it is not compared, but later ones still wait
+    for it, by the samples that it has. An entry that is not readable cannot be crowned in this
+    round.
     """
 
     key: EntryKey
@@ -65,24 +60,24 @@ class Contestant:
 
     @property
     def is_finite(self) -> bool:
-        """True if no evidence is NaN or infinite: it may hold the crown and be compared."""
+        """True if no evidence is NaN or infinite. Others are not compared and hold no crown."""
         return all(all(map(math.isfinite, values)) for values in self.evidence.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A challenger against a champion, on their common samples that count."""
+    """A challenger compared with a champion, on their common samples that count."""
 
     sums: Pooled
-    log_e: float  # evidence of clipped differences, the one that is to reach the level
-    plain_log_e: float  # of differences as they are
-    even_log_e: float  # no signer's rows speak louder than the median signer's, see ``evenness``
-    lead: float  # beyond epsilon's end value, in its own spread; minus infinity without samples
-    even_lead: float  # the same with no signer's rows louder than the median signer's
-    even_loss: float  # the challenger's pooled loss with no signer's gain above the median's
+    log_e: float  # evidence of clipped differences, which must reach the level
+    plain_log_e: float  # evidence of differences as they are
+    even_log_e: float  # evidence with even signers, see ``even_signers``
+    lead: float  # beyond epsilon's end value, in units of its spread; -inf without samples
+    even_lead: float  # the same with even signers
+    even_loss: float  # the challenger's pooled loss with even signers
     odd: tuple[Origin, ...] = ()  # signers whose rows do not count between these two
-    num_set_aside: int = 0  # rows of theirs
-    is_suspect: bool = False  # most rows are such: there are sums of none
+    num_set_aside: int = 0  # number of their rows
+    is_suspect: bool = False  # most rows, or most signers, are odd: no row counts
 
     @property
     def rests_on_few(self) -> bool:
@@ -91,7 +86,7 @@ class Measured:
 
     @property
     def even_ratio(self) -> float:
-        """As ``Pooled.ratio``, with even signers."""
+        """Return the same as ``Pooled.ratio``, with even signers."""
         return self.even_loss / self.sums.champion if self.sums.champion else math.nan
 
     def clears_evenly(self, margin: float) -> bool:
@@ -106,14 +101,16 @@ class Trio:
     champion: float  # pooled losses
     rival: float
     challenger: float
-    lead: float  # the challenger's over the rival, as in ``Measured``
+    lead: float  # of the challenger over the rival, as in ``Measured``
     log_e: float  # the rival's evidence against the champion
-    even_rival: float  # the rival's pooled loss, with even signers as ``Measured.even_loss``
+    even_rival: float  # the rival's pooled loss with even signers, as ``Measured.even_loss``
     num_samples: int
 
     def follows(self, margin: float, epsilon_end: float) -> bool:
-        """True if the rival leads the champion by ``margin``, and the challenger is not better than
-        the rival by ``epsilon_end``.
+        """True if the challenger follows the rival.
+
+        The rival leads the champion by ``margin``, and the challenger is not better than the rival
+        by ``epsilon_end``.
         """
         return self.rival < self.champion * (1 - margin) and not (
             self.challenger < self.rival * (1 - epsilon_end)
@@ -121,11 +118,11 @@ class Trio:
 
     @property
     def is_copy(self) -> bool:
-        """True if the challenger is surely not better than the rival by epsilon's end value, and
-        hardly differs from it.
+        """True if the challenger is a copy of the rival.
 
-        A copy of little noise is one after its first block of samples. A fine-tune of its own is
-        none, however many samples show that the two are as good.
+        It is surely not better than the rival by epsilon's end value, and hardly differs from it.
+        A copy with little noise is found after its first block of samples. An independent fine-tune
+        is never found, however many samples show that the two are equally good.
         """
         return self.lead < copies_below(self.num_samples)
 
@@ -135,18 +132,18 @@ class Trio:
 
 
 def copies_below(num_samples: int) -> float:
-    """Lead over a rival below which an entry is a copy of it."""
+    """Return the lead over a rival below which an entry is a copy of it."""
     return min(STAYING_LEAD, -COPIED * math.sqrt(num_samples))
 
 
 @dataclass(slots=True)
 class Comparer:
-    """Measures entries against each other; each pair and each trio once.
+    """Compares entries with each other; each pair and each trio is computed once.
 
     A trio is linear in the number of samples, a millisecond for 1,000. ``bounds`` are much cheaper:
-    whatever asks about every pair of many entries asks these first.
+    code that needs every pair of many entries computes them first.
 
-    Contestants of one key are taken for the same: a comparer serves one round, after its losses
+    Contestants with equal keys are treated as equal: a comparer serves one round, after its losses
     are complete.
     """
 
@@ -165,7 +162,7 @@ class Comparer:
         self._sums = Sums(self.epsilon_end, self.origins)
 
     def measure(self, champion: Contestant, challenger: Contestant) -> Measured:
-        """The challenger's case, since its clock."""
+        """Compare the challenger with the champion, from the beginning of its clock."""
         pair = (champion.key, challenger.key)
         if pair not in self._pairs:
             self._pairs[pair] = measure(
@@ -180,7 +177,7 @@ class Comparer:
     def of_three(
         self, champion: Contestant, rival: Contestant, challenger: Contestant
     ) -> Trio | None:
-        """All three since the challenger's clock; ``None`` when they share no sample.
+        """Compare all three since the challenger's clock; ``None`` if they share no sample.
 
         Rows that do not count between champion and rival are left out.
         """
@@ -192,7 +189,7 @@ class Comparer:
     def bounds(
         self, champion: Contestant, rival: Contestant, challenger: Contestant
     ) -> Bounds | None:
-        """Bounds of ``of_three``; ``None`` when that is."""
+        """Return bounds of ``of_three``; ``None`` if that is ``None``."""
         trio = (champion.key, rival.key, challenger.key)
         if trio not in self._bounds:
             self._bounds[trio] = self._sums.of_three(
@@ -240,7 +237,7 @@ def measure(
     epsilon_end: float,
     origins: Origins = NO_ORIGINS,
 ) -> Measured:
-    """A challenger against a champion over all common rounds from ``since`` on.
+    """Compare a challenger with a champion over all common rounds from ``since`` on.
 
     Linear in the number of samples: 2 ms for 1,000.
     """
@@ -270,14 +267,14 @@ def measure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The rows that two entries share, and which of them count between the two."""
+    """Rows that two entries share, and which of them count between the two."""
 
     all_a: list[float]  # the champion's values on every row
     all_b: list[float]
     all_of: list[Origin]
-    of: list[Origin | None]  # the same origins, ``None`` for rows that are left out
-    odd: tuple[Origin, ...]  # whose rows are left out
-    is_suspect: bool  # most rows, or the rows of most signers: there is no verdict
+    of: list[Origin | None]  # the same, with ``None`` for rows that do not count
+    odd: tuple[Origin, ...]  # their rows do not count
+    is_suspect: bool  # most rows, or most signers, are odd: there is no verdict
 
     @property
     def a(self) -> list[float]:
@@ -286,7 +283,7 @@ class Counted:
 
     @property
     def b(self) -> list[float]:
-        """The challenger's."""
+        """The challenger's values on the same rows."""
         return self._kept(self.all_b)
 
     @property
@@ -295,18 +292,18 @@ class Counted:
         return [origin for origin in self.of if origin is not None]
 
     def clipped_gains(self) -> list[float]:
-        """Differences of every row, cut as evidence is."""
+        """Return the differences of all rows, clipped as for evidence."""
         gains = _differences(self.all_a, self.all_b)
         return clipped(self.all_a, gains, [origin.task for origin in self.all_of])
 
     def evened(self, gains: Sequence[float]) -> list[float]:
-        """Gains on the rows that count, no signer's above the median of all, odd ones included.
+        """Return the gains on the rows that count, with even signers.
 
-        Were odd signers not counted, a few that have most of the rows would be the majority of
-        those that are left.
+        Odd signers are counted in the median. Without them, a few signers that have most of the
+        rows would be the majority of those that are left.
 
         Args:
-            gains: Of every row.
+            gains: One for each row, whether it counts or not.
         """
         return self._kept(evened(self.all_a, gains, self.all_of))
 
@@ -322,7 +319,7 @@ def counted(
     epsilon_end: float,
     origins: Origins,
 ) -> Counted:
-    """The common rows of two entries from ``since`` on, and whose do not count."""
+    """Return the common rows of two entries from ``since`` on, and which of them count."""
     (a, b), of = _gathered([champion, challenger], since, origins)
     odd: frozenset[Origin] = frozenset()
     if _is_signed(of):
@@ -342,7 +339,7 @@ def counted(
 def _are_most(odd: Collection[Origin], of: Sequence[Origin]) -> bool:
     """True if more than half of the signers with enough rows to be judged alone are odd.
 
-    Two that flood a draw have most of its rows, and then the others look odd beside them.
+    Two signers that flood a draw have most of its rows, and then the other signers look odd.
     """
     num_rows = Counter(origin for origin in of if origin.signer is not None)
     judged = {origin for origin, num in num_rows.items() if num >= MIN_SIGNED}
@@ -355,11 +352,11 @@ class SignerCase:
 
     Attributes:
         better: Share of the champion's pooled loss by which the challenger is better without these
-            rows; ``None`` where no row is left.
+            rows; ``None`` if no row is left.
         log_e: The evidence without them.
         is_odd: They do not count between the two.
-        share: Its gain beside the median signer's, and what is taken off for the evidence with even
-            signers; ``None`` where the champion has no loss on its rows.
+        share: The signer's gain and the median signer's, and the part that is taken off for even
+            signers; ``None`` if the champion has no loss on these rows.
     """
 
     origin: Origin
@@ -378,10 +375,10 @@ def by_signer(
     epsilon_end: float,
     origins: Origins,
 ) -> tuple[SignerCase, ...]:
-    """Each signer's rows of each task, and margin and evidence with them left out in turn.
+    """Return margin and evidence with each signer's rows of each task left out in turn.
 
-    In the order of tasks and signers. Rows that nobody signed are left out of it. All rows take
-    part here, those of odd signers as well.
+    The order is by task, then signer. Unsigned rows are always included, and so are those of odd
+    signers.
     """
     (a, b), of = _gathered([champion, challenger], since, origins)
     gains = clipped(a, _differences(a, b), [o.task for o in of])
@@ -431,14 +428,14 @@ def _differences(champion: Sequence[float], challenger: Sequence[float]) -> list
 def _even_loss(
     champion: Sequence[float], challenger: Sequence[float], even: Sequence[float]
 ) -> float:
-    """The challenger's pooled loss by its gains with even signers; without any, as it is."""
+    """Return the challenger's pooled loss by its gains with even signers; if none, as it is."""
     if not even:
         return exact_sum(challenger)
     return exact_sum((*champion, *(-gain for gain in even)))
 
 
 def _lead(champion: Sequence[float], challenger: Sequence[float], margin: float) -> float:
-    """The sum of ``a (1 - margin) - b`` over the root of its sum of squares."""
+    """Return the sum of ``a (1 - margin) - b`` over the root of its sum of squares."""
     if not champion:
         return -math.inf
     return _in_spread(a * (1 - margin) - b for a, b in zip(champion, challenger, strict=True))

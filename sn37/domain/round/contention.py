@@ -1,4 +1,4 @@
-"""Who may still take a crown: whom the next round scores again, and for whom others wait."""
+"""Contention: entries that may still take a crown, are scored again, or are waited for."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.metagraph import Metagraph
 from sn37.domain.round.comparing import STAYING_LEAD, Comparer, Contestant
+from sn37.domain.round.contender_places import contenders, distinct_first, ranked
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.history import had_a_place
 from sn37.domain.round.round_entries import Contention, current_submissions, precedence_of
-from sn37.domain.round.slots import contenders, distinct_first, ranked
 from sn37.domain.round.state import History
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.commitment import CommitmentBook
@@ -22,15 +22,15 @@ from sn37.domain.submission.submission import Submission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Entries that were scored and may take part, besides the last holder of the crown."""
+    """The last holder of the crown, and the other scored entries that may take part."""
 
     former: Submission
     current: tuple[Submission, ...]
-    replaced: tuple[Submission, ...]  # whose hotkey has committed again: they stay if they lead
+    replaced: tuple[Submission, ...]  # their hotkeys have committed again: they stay if they lead
 
     @property
     def keys(self) -> tuple[EntryKey, ...]:
-        """Everybody whose evidence is needed."""
+        """All entries whose evidence is needed."""
         return tuple(s.commitment.key for s in (self.former, *self.current, *self.replaced))
 
 
@@ -44,10 +44,11 @@ def candidates_of(
     schedule: Schedule,
     book: CommitmentBook | None = None,
 ) -> Candidates | None:
-    """Who may be heard again in the round of ``sync_block``; ``None`` before the first champion.
+    """Return the entries that may be scored again at ``sync_block``; ``None`` without a champion.
 
-    An entry whose hotkey left for another competition, where it may win another crown, is let go,
-    and so is a replaced one that got no place in as many judged rounds as the standings count.
+    There is no champion before the first crown. An entry is left out if its hotkey has committed to
+    another competition, where it may win another crown. So is a replaced entry that got no place in
+    as many judged rounds as the standings count.
     """
     if history.former is None:
         return None
@@ -77,35 +78,36 @@ def candidates_of(
 def contention_of(
     found: Candidates, evidence: Mapping[EntryKey, Evidence], comparer: Comparer
 ) -> Contention:
-    """Who stays, by the evidence of the rounds before.
+    """Return the entries that stay, by the evidence of earlier rounds.
 
-    A replaced entry stays while it leads the champion by the margin, but for its luck, else a copy
-    of it would be crowned while it is gone (attack 56). At a lead of zero one that is truly better
-    drops out with the first unlucky round, permanently, since nobody scores it again: of 10 such
-    entries one was robbed by a clone, at ``STAYING_LEAD`` none of 20.
+    A replaced entry stays while it leads the champion by the margin or is behind by luck alone.
+    Otherwise a copy of it would be crowned while it is gone (attack 56). If the limit were a lead
+    of zero, an entry that is truly better would drop out at its first unlucky round, permanently,
+    because no later round scores it: in simulations one of 10 such entries lost the crown to a
+    clone, and none of 20 with ``STAYING_LEAD``.
     """
-    king = _contestant(found.former, evidence)
+    champion = _contestant(found.former, evidence)
     may_stay = {s.commitment.key for s in found.replaced}
     rivals = [_contestant(s, evidence) for s in (*found.current, *found.replaced)]
 
     def leads(rival: Contestant) -> bool:
-        found = comparer.measure(king, rival)
+        found = comparer.measure(champion, rival)
         return found.sums.clears(comparer.epsilon_end) and not found.rests_on_few
 
-    heard = [
+    staying = [
         r
-        for r in ranked(king, rivals, comparer)
-        if r.key not in may_stay or comparer.measure(king, r).lead > STAYING_LEAD
+        for r in ranked(champion, rivals, comparer)
+        if r.key not in may_stay or comparer.measure(champion, r).lead > STAYING_LEAD
     ]
-    by_precedence = sorted(heard, key=lambda c: c.precedence)
+    by_precedence = sorted(staying, key=lambda c: c.precedence)
     hopeful = [
-        r for r in by_precedence if leads(r) or comparer.measure(king, r).lead > STAYING_LEAD
+        r for r in by_precedence if leads(r) or comparer.measure(champion, r).lead > STAYING_LEAD
     ]
     return Contention(
-        former=king.key,
-        contenders=tuple(c.key for c in contenders(king, heard, comparer)),
+        former=champion.key,
+        contenders=tuple(c.key for c in contenders(champion, staying, comparer)),
         leading=tuple(r.key for r in by_precedence if leads(r)),
-        hopeful=tuple(r.key for r in distinct_first(king, hopeful, comparer)),
+        hopeful=tuple(r.key for r in distinct_first(champion, hopeful, comparer)),
     )
 
 

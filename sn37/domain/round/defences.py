@@ -1,8 +1,8 @@
-"""Champions that are not scored in rounds that they should defend the crown in.
+"""Missed defences: rounds in which the champion failed instead of being scored.
 
-One failed evaluation costs nobody the crown: it is held with the samples of other rounds. So a
-champion that fails at will would be scored only in rounds that suit it. A champion therefore has a
-number of failed rounds within a window, and no more.
+One failed evaluation does not cost the crown: the champion keeps it with the samples of other
+rounds. So a champion that fails at will would be scored only in rounds that suit it. Therefore it
+may miss only a limited number of rounds within a window.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sn37.domain.round.state import EntryOutcome, EntryResult, OpenRound, RoundR
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
 
-# Of the last 24 judged rounds of its reign, the present one included; the ninth ends it. An honest
+# Of the last 24 judged rounds of its reign, this one included; the ninth ends the reign. An honest
 # champion whose evaluation fails in a tenth of the rounds has nine in 24 in 3 of 10,000 windows.
 MAX_MISSED_DEFENCES = 8
-MOST_DEFENCES = WINDOW_ROUNDS - 1  # that are remembered, beside the present round
+MOST_DEFENCES = WINDOW_ROUNDS - 1  # remembered rounds, without the present one
 
 
 def missed_defence(
@@ -27,8 +27,8 @@ def missed_defence(
 ) -> bool:
     """True if a champion failed in a round in which another entry was scored.
 
-    By the model's fault, or by one of ours that a model can bring about. Where nobody was scored
-    the fault is ours, and so it is where files were missing.
+    Failures count that are the model's fault, and faults of the validator that a model can cause.
+    If no entry was scored, or if files were missing, the fault is the validator's own.
     """
     rows = tuple(outcomes)
     return any(row.key == champion and _counts(row) for row in rows) and any(
@@ -39,11 +39,12 @@ def missed_defence(
 def seen_after(
     before: tuple[bool, ...], champion: EntryKey | None, round_: RoundResult
 ) -> tuple[bool, ...]:
-    """Which of the last rounds the champion missed, after one more that was judged.
+    """Return which of the last rounds the champion missed, after one more judged round.
 
     Args:
-        before: Of the rounds of its reign before, at most ``MOST_DEFENCES``, oldest first.
-        champion: Who held the crown before the round. A reign begins after its coronation.
+        before: The same for the earlier rounds of its reign, at most ``MOST_DEFENCES``, oldest
+            first.
+        champion: Holder of the crown before the round. A reign begins after its coronation.
     """
     if champion is None or round_.champion != champion:
         return ()
@@ -66,11 +67,11 @@ def defences_after(
 
 
 def first_defences(round_: RoundResult) -> tuple[bool, ...]:
-    """Which of the last rounds the champion missed, after the first round of a history.
+    """Return which of the last rounds the champion missed, after the first round of a history.
 
-    A history that was adopted from another validator may begin within a reign. Nobody knows which
-    of the earlier rounds were missed, so it is assumed of the newest ones: these leave the window
-    last, and the count is never lower than that of a validator that knows them all.
+    A history that was adopted from another validator may begin within a reign. Then it is unknown
+    which of the earlier rounds were missed, and the newest ones are assumed. These leave the window
+    last, so the count is never lower than that of a validator that knows all rounds.
     """
     if not round_.missed_defences:
         return ()
@@ -87,7 +88,7 @@ def missed_after(opened: OpenRound, champion: EntryKey | None) -> int | None:
 
     Args:
         opened: The round with its final outcomes.
-        champion: Who holds the crown after it.
+        champion: Holder of the crown after it.
     """
     plan = opened.plan
     if plan.premises is None or plan.premises.missed_defences is None:
@@ -98,9 +99,9 @@ def missed_after(opened: OpenRound, champion: EntryKey | None) -> int | None:
 
 
 def after_defence(opened: OpenRound) -> OpenRound:
-    """The round as it ends: a champion that failed once too often is out permanently.
+    """Return the round as it ends: a champion that failed once too often is out permanently.
 
-    Rounds whose premises do not count defences are of older versions, and stay as they are.
+    Rounds whose premises do not count defences are of older versions, and stay unchanged.
     """
     plan = opened.plan
     num_missed = plan.premises.missed_defences if plan.premises is not None else None
@@ -113,8 +114,8 @@ def after_defence(opened: OpenRound) -> OpenRound:
         return opened
     failed = opened.outcomes[plan.holder]
     detail = (
-        f"failed in {num_missed + 1} of the last {WINDOW_ROUNDS} rounds that it held the crown in; "
-        f"now: {failed.reason}: {failed.detail}"
+        f"failed in {num_missed + 1} of the last {WINDOW_ROUNDS} rounds in which it held the "
+        f"crown; now: {failed.reason}: {failed.detail}"
     )
     ended = replace(failed, reason=Reason.UNDEFENDED, detail=detail)
     return replace(opened, outcomes={**opened.outcomes, plan.holder: ended})

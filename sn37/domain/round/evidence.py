@@ -32,9 +32,9 @@ LOG_LEVEL = math.log(1e6)
 # The evidence of unclipped differences must reach this level as well. Clipping helps a challenger
 # that loses hugely on a few samples; one that does so on purpose cannot reach a thousand by luck.
 LOG_PLAIN_LEVEL = math.log(1e3)
-# So must the evidence in which no signer's rows count for more than the median signer's, see
-# ``evenness``. Without it three colluding signers of nine, none odd enough to be detected, took
-# the crown in one of thirteen challenges.
+# So must the evidence with even signers, in which no signer's rows count for more than the median
+# signer's, see ``even_signers``. Without it three colluding signers of nine, none odd enough to be
+# detected, took the crown in one of thirteen challenges.
 LOG_EVEN_LEVEL = math.log(1e3)
 
 ALL_ROUNDS = Block(0)  # as "since": no round is too old

@@ -1,6 +1,6 @@
-"""First winner rule, before revision 2: rounds that were judged by it are audited by it.
+"""First winner rule, before revision 2. Rounds that it judged are audited by it.
 
-There is a champion, and a challenger needs margin and evidence, as in ``KingOfTheHill``. The
+A challenger needs margin and evidence against a champion, as in ``KingOfTheHill``. The
 changes of revision 2 in docs/winner.md are missing: no entry waits for one outside the round, a
 vacant crown goes to the earliest commitment present, differences are not clipped, every champion
 is shielded, and evidence counts from the commitment.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.comparing import Contestant
 from sn37.domain.round.evidence import LOG_LEVEL, Pooled, common, exact_sum, log_e_value, pooled
-from sn37.domain.round.origins import Origins
+from sn37.domain.round.signers import Origins
 from sn37.domain.round.winner import Comparison, Crown, Decision, Hurdle
 from sn37.domain.schedule.epsilon import Epsilon
 
@@ -37,17 +37,18 @@ class FirstRule:
         present = [c for c in finite if c.is_present]
         if not present:
             return Decision(champion=None)
-        incumbent = king = next((c for c in present if c.key == crown.holder), present[0])
+        champion = next((c for c in present if c.key == crown.holder), present[0])
+        incumbent = champion
         comparisons = []
         for challenger in queue:
             if challenger is incumbent or not challenger.is_present:
                 continue
             earlier = [c for c in finite if c.precedence < challenger.precedence]
-            heard = _hear(king, challenger, earlier, at=at, epsilon=epsilon)
-            comparisons.append(heard)
-            if heard.taken:
-                king = challenger
-        return Decision(champion=king.key, comparisons=tuple(comparisons), is_shielded=True)
+            comparison = _compare(champion, challenger, earlier, at=at, epsilon=epsilon)
+            comparisons.append(comparison)
+            if comparison.taken:
+                champion = challenger
+        return Decision(champion=champion.key, comparisons=tuple(comparisons), is_shielded=True)
 
 
 def _beats(sums: Pooled, epsilon: float) -> Hurdle | None:
@@ -58,24 +59,24 @@ def _beats(sums: Pooled, epsilon: float) -> Hurdle | None:
     return Hurdle.EVIDENCE if log_e_value(sums) < LOG_LEVEL else None
 
 
-def _hear(
-    king: Contestant,
+def _compare(
+    champion: Contestant,
     challenger: Contestant,
     earlier: Sequence[Contestant],
     *,
     at: Block,
     epsilon: Epsilon,
 ) -> Comparison:
-    margin = epsilon.at(committed=king.key.block, now=at)
-    sums = pooled(king.evidence, challenger.evidence, since=challenger.key.block)
+    margin = epsilon.at(committed=champion.key.block, now=at)
+    sums = pooled(champion.evidence, challenger.evidence, since=challenger.key.block)
     hurdle = _beats(sums, margin) if challenger.is_finite else Hurdle.NON_FINITE
     rival = None
     if hurdle is None:
-        rival = _waits_for(king, challenger, earlier, margin=margin, end=epsilon.end)
+        rival = _waits_for(champion, challenger, earlier, margin=margin, end=epsilon.end)
         hurdle = Hurdle.WAITING if rival else None
     return Comparison(
         challenger=challenger.key,
-        champion=king.key,
+        champion=champion.key,
         num_samples=sums.num_samples,
         ratio=sums.ratio,
         log_e=log_e_value(sums),
@@ -86,7 +87,7 @@ def _hear(
 
 
 def _waits_for(
-    king: Contestant,
+    champion: Contestant,
     challenger: Contestant,
     earlier: Sequence[Contestant],
     *,
@@ -94,10 +95,10 @@ def _waits_for(
     end: float,
 ) -> EntryKey | None:
     for rival in earlier:
-        if rival.key == king.key:
+        if rival.key == champion.key:
             continue
-        kings, rivals, ours = _totals((king, rival, challenger), since=challenger.key.block)
-        if rivals < kings * (1 - margin) and not ours < rivals * (1 - end):
+        a, e, b = _totals((champion, rival, challenger), since=challenger.key.block)
+        if e < a * (1 - margin) and not b < e * (1 - end):
             return rival.key
     return None
 

@@ -16,8 +16,8 @@ from sn37.domain.submission.submission import Verdict
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
     """Return the history of one competition.
 
-    Missed rounds do not count, even if they were scored later: that is evidence, but begins no
-    challenge.
+    Missed rounds do not count, even if they were scored later: their losses are evidence, but begin
+    no challenge.
 
     Args:
         rounds: Recorded rounds by sync block.
@@ -120,8 +120,8 @@ class _Time:
 def had_a_place(history: History, entry: EntryKey) -> bool:
     """True if an entry was tried since the last ``WINDOW_ROUNDS`` judged rounds began.
 
-    A replaced entry is let go otherwise. Rounds that were sat out do not count: nobody had a place
-    in them.
+    Otherwise a replaced entry is left out. Rounds that were sat out do not count, because no entry
+    had a place in them.
     """
     is_long = len(history.judged) == WINDOW_ROUNDS
     return not is_long or history.last_tried.get(entry, entry.block) > history.judged[0]

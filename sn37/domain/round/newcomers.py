@@ -1,4 +1,4 @@
-"""Time for the newcomers of a round and for others in their places, and their turns."""
+"""Time and order of a round's newcomers, and of other entries in their places."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.submission.submission import Submission
 
 # Half of the time between two rounds: 36 minutes at a cadence of 360 blocks. The other half is
-# for the champion and its contenders, for files that are late, and for the next freeze.
+# for the champion, the contenders, late files and the next freeze.
 NEWCOMERS_SHARE = 0.5
-# Rounds, of all competitions together, of which it is remembered: enough for those under way.
+# Number of newest rounds, of all competitions together, whose times are kept: enough for open ones.
 TIMED_ROUNDS = 64
-# Every so many rounds of a competition, one newcomer that our worker failed comes first. A crowd of
-# those takes one turn of every four rounds, and of a hundred of them each has one in 400.
+# Once in so many rounds of a competition, a newcomer that failed by our worker's fault comes first.
+# So a crowd of these takes one turn in four rounds, and each of a hundred has one in 400.
 UNLUCKY_ROUNDS = 4
 
-NOBODY: Mapping[EntryKey, Block] = MappingProxyType({})
+_NO_FAILURES: Mapping[EntryKey, Block] = MappingProxyType({})
 
 
 def newcomers_s(timing: RoundTiming) -> float:
-    """Seconds by the clock in which models are scored that are neither champion nor contender.
+    """Return the wall-clock seconds for scoring entries that are neither champion nor contender.
 
-    Newcomers, and entries in places that they leave free, in all rounds of one sync block
-    together. Who does not fit waits for the next round, so that a slow machine scores fewer of
-    them, and none differently.
+    These are newcomers and entries in places that they leave free, in all rounds of one sync block
+    together. An entry for which no time is left waits for the next round. So a slow machine scores
+    fewer of them, and none differently.
     """
     return NEWCOMERS_SHARE * timing.cadence * BLOCK_SECONDS
 
 
 def newest_times(taken: Mapping[RoundKey, float]) -> dict[RoundKey, float]:
-    """Those of the newest ``TIMED_ROUNDS`` rounds, the oldest first."""
+    """Return the times of the newest ``TIMED_ROUNDS`` rounds, the oldest first."""
     order = sorted(taken, key=lambda key: (key.sync_block, key.competition))
     return {key: taken[key] for key in order[-TIMED_ROUNDS:]}
 
@@ -47,18 +47,18 @@ def left_s(
     num_rounds: int,
     num_competitions: int,
 ) -> float:
-    """Seconds left to one round, out of ``newcomers_s`` of its sync block.
+    """Return the seconds left to one round, out of ``newcomers_s`` of its sync block.
 
-    Other competitions cannot take a round's equal part of the whole, so that it always begins at
-    least one entry. An entry that has begun is seen through: all rounds of a sync block together
+    Other competitions cannot take a round's equal part of the whole, so it always begins at least
+    one entry. An entry that has begun is scored to its end: all rounds of a sync block together
     take at most ``newcomers_s`` and the longest entry of each competition.
 
     Args:
-        spent_s: What was taken of them in rounds at this sync block, this round included.
-        own_s: Of that, what was taken in this round.
-        num_rounds: Of this sync block that are not finished, this one included; each has an
-            equal part of what the finished ones left over.
-        num_competitions: Those that have a round at this sync block, finished or not.
+        spent_s: Seconds taken by all rounds at this sync block, this one included.
+        own_s: Seconds taken by this round.
+        num_rounds: Unfinished rounds of this sync block, this one included. Each has an equal part
+            of the time that the finished ones left over.
+        num_competitions: Competitions with a round at this sync block, finished or not.
     """
     whole_s, others_s = newcomers_s(timing), spent_s - own_s
     return max((whole_s - others_s) / num_rounds, whole_s / num_competitions) - own_s
@@ -68,10 +68,10 @@ def left_s(
 class Turns:
     """Candidates for the places of newcomers, in the order in which groups are served."""
 
-    postponed: tuple[Submission, ...]  # had a place in the round before, and no time was left
+    postponed: tuple[Submission, ...]  # had a place in the round before, but no time
     others: tuple[Submission, ...]
-    unlucky: tuple[Submission, ...]  # whose last try our worker failed in
-    hung: tuple[Submission, ...]  # of hotkeys whose last entry ran out of its time
+    unlucky: tuple[Submission, ...]  # their last try failed by our worker's fault
+    hung: tuple[Submission, ...]  # their hotkey's last entry timed out
 
     @property
     def in_order(self) -> tuple[Submission, ...]:
@@ -83,13 +83,13 @@ def turns_of(
     *,
     postponed: Collection[EntryKey],
     hung: Collection[Hotkey],
-    unlucky: Mapping[EntryKey, Block] = NOBODY,
+    unlucky: Mapping[EntryKey, Block] = _NO_FAILURES,
 ) -> Turns:
     """Sort candidates into groups; within each the order of ``candidates`` stays.
 
-    A failure of our device or worker uses up no challenge, so an entry may fail so for ever. Behind
-    the others it takes no place that they want, no matter what caused the failure. Of those the
-    one comes first whose failure is longest ago.
+    Unlucky ones are ordered by their failure, the oldest first. A failure of our device or worker
+    uses up no challenge, so an entry may fail in this way without end. Behind the others it takes
+    none of their places, whatever caused the failure.
 
     Args:
         unlucky: The sync block of the failure, by entry.
@@ -118,22 +118,23 @@ def in_turn(
     history: History,
     hung: Collection[Hotkey],
 ) -> tuple[EntryKey, ...]:
-    """The order in which those are scored who share the time of newcomers.
+    """Return the order in which the entries that share the newcomers' time are scored.
 
-    One entry that was scored before and one newcomer come first, then the other newcomers, then the
-    others that were scored before, then those that our worker failed, last those whose hotkey hung.
-    A crowd of slow ones takes one turn from newcomers, and a crowd of slow newcomers leaves one
-    turn to an entry that others wait for. Which of the two is first changes, so that both have
-    turns even where the time is over after one.
+    One entry that was scored before and one newcomer come first. Then come the other newcomers, the
+    other entries that were scored before, the unlucky ones, and last those whose hotkey hung. So a
+    crowd of slow entries that were scored before takes one turn from newcomers, and a crowd of slow
+    newcomers leaves one turn to an entry that others wait for. The first of the two alternates, so
+    both have turns even if the time is over after one.
 
-    Of those scored before the one comes first whose last turn, failures of our worker included, is
-    longest ago. In every fourth round (``UNLUCKY_ROUNDS``) the unlucky newcomer whose failure is
-    longest ago comes before all: none waits for ever, and a crowd of them takes one turn.
+    Among entries that were scored before, the one comes first whose last turn is longest ago,
+    failures of our worker included. In every fourth round (``UNLUCKY_ROUNDS``) the unlucky newcomer
+    whose failure is longest ago comes before all: none waits for ever, and a crowd of them takes
+    one turn.
 
     Args:
         newcomers: Never scored since their clock began, by precedence.
         again: Scored before, neither champion nor contender, by precedence.
-        history: Of the rounds before.
+        history: Of earlier rounds.
         hung: See ``turns_of``.
     """
 

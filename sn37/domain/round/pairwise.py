@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block
 from sn37.domain.round.comparing import Contestant
 from sn37.domain.round.evidence import exact_sum, log_e_value, pooled
-from sn37.domain.round.origins import Origins
+from sn37.domain.round.signers import Origins
 from sn37.domain.round.winner import Comparison, Crown, Decision, Hurdle
 from sn37.domain.schedule.epsilon import Epsilon
 

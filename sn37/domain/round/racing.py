@@ -1,7 +1,7 @@
-"""Stopping challengers that can no longer win.
+"""Racing: challengers that can no longer win are stopped early.
 
-Racing may only save samples, never change a winner: its evidence is an e-value too, for the
-opposite claim that the challenger is not better than the champion by the smallest margin.
+Racing may only save samples, never change a winner. Its evidence is an e-value too, for the
+opposite claim: the challenger is not better than the champion by the smallest margin.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from dataclasses import dataclass
 from sn37.domain.ids import Block
 from sn37.domain.round.comparing import NO_ORIGINS, counted
 from sn37.domain.round.evidence import ALL_ROUNDS, Evidence, exact_sum, log_mixture
-from sn37.domain.round.origins import Origins
+from sn37.domain.round.signers import Origins
 
-MIN_SAMPLES = 32  # seen before anyone is stopped
+MIN_SAMPLES = 32  # scored before an entry is stopped
 LOG_RETIRE_LEVEL = math.log(1000)  # a model worth the margin is retired once in a thousand
-# The same with no signer's rows speaking louder than the median signer's (``evenness``). In a first
-# round signers have too few rows to be found odd: a champion that knew the rows of two of nine
-# had every second honest entry retired after some 64 samples.
+# The same with even signers (``even_signers``). In a first round signers have too few rows to be
+# found odd: without this level, a champion that knew the rows of two signers of nine had every
+# second honest entry retired after some 64 samples.
 LOG_EVEN_RETIRE_LEVEL = math.log(10)
-RETIRE_PRIOR_SAMPLES = 0.05  # tuned to small deficits: sooner sure of models that are equal
+RETIRE_PRIOR_SAMPLES = 0.05  # tuned to small deficits: equal models are stopped sooner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
-    """One challenger against the champion, extended block by block.
+    """One challenger raced against the champion, extended block by block.
 
-    Sums are exact expansions: floats whose exact sum is the exact sum of all terms. So the
-    verdict is the same bit for bit however the samples arrive, also after a restart.
-    Extending costs microseconds, whatever was pooled before.
+    Sums are exact expansions: floats whose exact sum is the exact sum of all terms. So the verdict
+    is the same bit for bit however the samples arrive, also after a restart. Extending takes
+    microseconds, however many samples were added before.
     """
 
-    margin: float  # epsilon's end value: the least by which anyone ever wins
+    margin: float  # epsilon's end value: the smallest margin by which an entry ever wins
     num_samples: int = 0
     champion: tuple[float, ...] = ()  # the sum of a
     deficit: tuple[float, ...] = ()  # the sum of b - a (1 - margin)
     squares: tuple[float, ...] = ()  # the sum of the same terms' squares
 
     def extended(self, champion: Sequence[float], challenger: Sequence[float]) -> Race:
-        """The race after more samples, evidence values of both in the same order.
+        """Return the race after more samples, given both entries' values in the same order.
 
         Raises:
-            ValueError: Not the same number of each.
+            ValueError: The two have different numbers of values.
         """
         keep = 1 - self.margin
         terms = [b - a * keep for a, b in zip(champion, challenger, strict=True)]
@@ -74,10 +74,9 @@ def race(
     since: Block = ALL_ROUNDS,
     origins: Origins = NO_ORIGINS,
 ) -> Race:
-    """The race so far, over the samples since ``since`` on which both were scored.
+    """Return the race so far, over the samples since ``since`` on which both were scored.
 
-    Rows of signers that are odd between the two do not count; with most rows odd there is nothing
-    to race on.
+    Rows of signers that are odd between the two do not count. If most rows are odd, none counts.
     """
     result = Race(margin=epsilon_end)
     found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
@@ -94,7 +93,8 @@ def is_hopeless(
 ) -> bool:
     """True if pooled evidence shows that the challenger will not win; see ``Race``.
 
-    Also without what the signers that speak loudest against it have beyond the median signer.
+    The evidence must also suffice with even signers, where no signer's rows are worse for the
+    challenger than those of the median signer.
     """
     found = counted(champion, challenger, since=since, epsilon_end=epsilon_end, origins=origins)
     ours = found.a
@@ -107,7 +107,7 @@ def is_hopeless(
 
 
 def _expansion(terms: Sequence[float]) -> tuple[float, ...]:
-    """Floats of shrinking size with exactly the sum of ``terms``; NaN for what has no sum."""
+    """Return floats of shrinking size with exactly the sum of ``terms``; NaN if not finite."""
     if not all(math.isfinite(t) for t in terms):
         return (math.nan,)
     parts: list[float] = []

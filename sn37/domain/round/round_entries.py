@@ -1,4 +1,4 @@
-"""The entries of a round."""
+"""Entries of a round: the champion, contenders, newcomers, and others in free places."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sn37.domain.submission.eligibility import MAX_FAILURES, Judgement, judge
 from sn37.domain.submission.models import Availability
 from sn37.domain.submission.submission import Submission, Verdict
 
-# Entries besides the contenders that take places which newcomers leave free. A contender's place
-# may be held for days by an entry that leads by a hair; a better one is scored meanwhile, before
-# later copies of it are proven.
+# Largest number of entries, besides contenders, in places that newcomers leave free. Entries that
+# lead by a hair may hold the contenders' places for days. Meanwhile a better entry is scored here,
+# before later copies of it are proven.
 MAX_HOPEFUL = 16
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
@@ -28,9 +28,9 @@ _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPlan:
-    """Who is scored in a round, and why the others are not."""
+    """Entries that a round scores, and why it does not score the others."""
 
-    # Of the rounds before, when it is still eligible; else the heir of the vacant crown.
+    # Of the previous round, if it is still eligible; else the heir of the vacant crown.
     champion: EntryKey | None
     entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence
@@ -41,13 +41,13 @@ class EntryPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contention:
-    """Who may still take the crown, by the evidence of the rounds before."""
+    """Entries that may still take the crown, by the evidence of earlier rounds."""
 
-    former: EntryKey | None = None  # who holds it, or held it last
-    contenders: tuple[EntryKey, ...] = ()  # who stays, the heir of a vacant crown first
-    leading: tuple[EntryKey, ...] = ()  # everybody that leads the former champion by the margin
-    # Who may have a place that newcomers leave free: those that lead or are behind by luck alone,
-    # copies after originals.
+    former: EntryKey | None = None  # current or last holder of the crown
+    contenders: tuple[EntryKey, ...] = ()  # entries that stay, the heir first
+    leading: tuple[EntryKey, ...] = ()  # all that lead ``former`` by the margin
+    # Entries that may get a place that newcomers leave free: they lead or are behind by luck alone.
+    # Copies come after originals.
     hopeful: tuple[EntryKey, ...] = ()
 
 
@@ -67,11 +67,11 @@ def plan_entries(
     availability: Mapping[EntryKey, Availability] = _UNKNOWN,
     book: CommitmentBook | None = None,
 ) -> EntryPlan:
-    """The entries of one competition's round, from the chain at its sync block.
+    """Return the entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in, also replaced ones; the first contender that is
-    eligible defends a vacant crown. Others take the places for new entries, see ``admitted``, and
-    the hopeful those that are left. Without a ``book`` each hotkey's newest commitment counts.
+    The champion and the contenders stay in, replaced ones too. If the crown is vacant, the first
+    eligible contender inherits it. New entries take the other places, see ``admitted``, and hopeful
+    entries those that are left. Without a ``book`` each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
@@ -121,7 +121,7 @@ def _defender(
     contention: Contention,
     availability: Mapping[EntryKey, Availability],
 ) -> EntryKey | None:
-    """The champion, or the first contender that may inherit a vacant crown."""
+    """Return the champion, or the first contender that may inherit a vacant crown."""
     heirs = [k for k in contention.contenders if availability.get(k) is not Availability.PRIVATE]
     return next((k for k in (history.champion, *heirs) if k in staying), None)
 
@@ -129,7 +129,7 @@ def _defender(
 def _awaited(
     contention: Contention, entries: Sequence[EntryKey], listed: Mapping[EntryKey, EntryResult]
 ) -> tuple[EntryKey, ...]:
-    """Leaders that got no place, but not those that may not take part."""
+    """Return the leaders that got no place, without those that may not take part."""
     queued = {k for k, row in listed.items() if row.reason is Reason.QUEUED}
     return tuple(
         k for k in contention.leading if k not in entries and (k in queued or k not in listed)
@@ -144,10 +144,10 @@ def _taking_part(
     history: History,
     book: CommitmentBook | None,
 ) -> list[Submission]:
-    """Current commitments to the competition, and replaced ones that keep their place.
+    """Return the current commitments to the competition, and replaced ones that keep their place.
 
-    A champion keeps it whose hotkey had committed again before it was crowned: who commits
-    afterwards gives the crown up.
+    A champion keeps its place if its hotkey committed again before it was crowned. A hotkey that
+    commits after that gives the crown up.
     """
     current = current_submissions(known, sync_block, book)
     newest = {s.commitment.hotkey: s.commitment.block for s in current}
@@ -163,7 +163,7 @@ def _taking_part(
 
 
 def precedence_of(submission: Submission) -> tuple[int, int, str]:
-    """The order in which entries are heard: by the block where their clock began."""
+    """Return the key of the order of precedence: clock block, extrinsic index, hotkey."""
     _, index, hotkey = submission.commitment.precedence
     return (submission.clock_block, index, hotkey)
 
@@ -175,14 +175,14 @@ def admitted(
     *,
     hung: Collection[Hotkey] = (),
 ) -> frozenset[EntryKey]:
-    """Which entries that wait for their first round get one of the places.
+    """Return the entries that get one of the places, of those that wait for their first round.
 
-    Those that had a place in the round before and no time come first. Half of the other places go
-    by age, half to the hotkeys that never challenged, or not for the longest time: neither a
-    backlog of copies nor a crowd of fresh hotkeys keeps an honest entry waiting for long. Hotkeys
-    whose last model was nearly somebody else's come after the others, then entries that failed by a
-    fault of ours, those that hung last. In every fourth round the entry has the first place whose
-    failure by a fault of ours is longest ago.
+    Entries that had a place in the round before, but no time, come first. Half of the other places
+    go by age, half to the hotkeys that never challenged, or not for the longest time: neither a
+    backlog of copies nor a crowd of fresh hotkeys delays an honest entry for long. Hotkeys whose
+    last model was nearly another entry's come after the others. Then come entries that failed by
+    the validator's fault, and last those whose hotkey hung. In every fourth round the first place
+    goes to the entry whose failure by the validator's fault is longest ago.
     """
 
     def is_copier(submission: Submission) -> bool:
@@ -216,9 +216,9 @@ def admitted(
 def evaluate_again(submission: Submission, history: History) -> bool:
     """True if an entry that is neither champion nor contender is to be evaluated.
 
-    Never scored: yes, also after failures of ours, and once more after one of the model's.
-    Scored: only as a contender, since every evaluation beyond is a ticket in a lottery.
-    Retired: never.
+    An entry that was never scored is: also after failures of the validator, and once more after a
+    failure of the model. A scored entry is evaluated only as a contender, because each further
+    evaluation would be a ticket in a lottery. A retired entry is never evaluated.
     """
     return (
         not history.is_scored(submission)
@@ -230,10 +230,10 @@ def evaluate_again(submission: Submission, history: History) -> bool:
 def current_submissions(
     submissions: Iterable[Submission], block: Block, book: CommitmentBook | None = None
 ) -> tuple[Submission, ...]:
-    """One submission per hotkey, that of its newest record at ``block``, by precedence.
+    """Return one submission per hotkey, that of its newest record at ``block``, by precedence.
 
     The chain holds one record per hotkey and subnet, so a commitment to another competition
-    replaces the one before as well.
+    replaces the previous one too.
     """
     newest: dict[Hotkey, Submission] = {}
     ordered = sorted(submissions, key=lambda s: s.commitment.precedence)

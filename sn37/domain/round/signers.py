@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.batches import TaskBatch, interleave
-from sn37.domain.ids import Hotkey, TaskName
+from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.schedule.competition import Competition
 
 # By task, in the order of its manifest; None for an unsigned sample.
 SampleSigners: TypeAlias = Mapping[TaskName, tuple[Hotkey | None, ...]]
+
+
+class Origin(NamedTuple):
+    """Task and signer of one sample; an unsigned sample has no signer."""
+
+    task: TaskName
+    signer: Hotkey | None
+
+
+# The origins of each round's samples, in the order of scoring. Some rounds may be missing: states
+# of older versions did not record them.
+Origins: TypeAlias = Mapping[Block, tuple[Origin, ...]]
+
+NOWHERE = Origin(TaskName(""), None)
 
 
 def signers_of(batches: Iterable[TaskBatch]) -> SampleSigners:
@@ -30,6 +44,19 @@ def in_scoring_order(signers: SampleSigners, competition: Competition) -> tuple[
     tasks = tuple((t.name, t.num_samples) for t in competition.tasks)
     require_counts(signers, dict(tasks))
     return tuple(signer for b in interleave(tasks) for signer in signers[b.task][b.first : b.stop])
+
+
+def origins_of(signers: SampleSigners | None, competition: Competition) -> tuple[Origin, ...]:
+    """Return the origin of each sample of a round, in the order of scoring.
+
+    ``None`` means that the round's signers were not recorded: its samples count as unsigned.
+    """
+    found = []
+    for block in interleave(tuple((t.name, t.num_samples) for t in competition.tasks)):
+        rows = (signers or {}).get(block.task, ())[block.first : block.stop]
+        missing = block.stop - block.first - len(rows)
+        found += [Origin(block.task, signer) for signer in (*rows, *(None,) * missing)]
+    return tuple(found)
 
 
 def require_counts(signers: SampleSigners, counts: Mapping[TaskName, int]) -> None:

@@ -74,8 +74,8 @@ class Premises:
     # Number of earlier rounds in which the champion failed while others were scored, within the
     # window of ``sn37.domain.round.defences``. None: the plan's version did not count them.
     missed_defences: int | None = None
-    # Who is scored whatever time it takes, besides the champion. None: of a version in which that
-    # was everybody who had been scored before.
+    # Entries besides the champion that are scored however long it takes. None: the plan's version
+    # so scored all entries that had been scored before.
     contenders: tuple[EntryKey, ...] | None = None
 
     def clock_of(self, entry: EntryKey) -> Block:
@@ -119,7 +119,7 @@ class RoundPlan:
         return self.champion if self.champion == self.premises.former else None
 
     @property
-    def heard(self) -> frozenset[EntryKey]:
+    def compared(self) -> frozenset[EntryKey]:
         """Entries whose evidence of earlier rounds decides the verdict."""
         if self.premises is None:
             return frozenset(self.entries)

@@ -1,9 +1,9 @@
-"""Who holds the crown of a competition after a round.
+"""Winner rule: which entry holds the crown of a competition after a round.
 
 ``KingOfTheHill`` is the rule of this subnet: the champion is remembered, and a challenger
-takes its place only by a margin and with evidence pooled over rounds. docs/winner.md says
-why and what it costs. ``sn37.domain.round.first_rule`` is what it was before, for rounds of older
-versions; ``sn37.domain.round.pairwise`` has the rule of existing networks.
+takes its place only by a margin and with evidence pooled over rounds. docs/winner.md has the
+reasons and the costs. ``sn37.domain.round.first_rule`` is the rule before revision 2, for rounds of
+older versions; ``sn37.domain.round.pairwise`` is the rule of existing networks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Protocol
 
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.comparing import Comparer, Contestant, Measured
+from sn37.domain.round.contender_places import contenders
+from sn37.domain.round.earlier_rivals import waits_for
 from sn37.domain.round.evidence import (
     LOG_EVEN_LEVEL,
     LOG_LEVEL,
@@ -24,48 +26,46 @@ from sn37.domain.round.evidence import (
     clipped_log_e_value,
     log_e_value,
 )
-from sn37.domain.round.origins import Origins
-from sn37.domain.round.slots import contenders
-from sn37.domain.round.waiting import waits_for
+from sn37.domain.round.signers import Origins
 from sn37.domain.schedule.epsilon import Epsilon
 
-# An entry that is crowned in the first judged rounds has beaten nobody but the first comer, and is
-# protected by epsilon's end value only. 24 rounds are the window of the standings.
+# An entry that is crowned in these first judged rounds has beaten only the first comer, so only
+# epsilon's end value protects it. 24 rounds are the window of the standings.
 UNSHIELDED_ROUNDS = 24
 
 
 class Hurdle(StrEnum):
-    """Condition that kept a challenger from the crown: the first of these, in this order."""
+    """First condition, in this order, that a challenger did not meet."""
 
     NON_FINITE = "non_finite"  # a loss was NaN or infinite
     UNPAIRED = "unpaired"  # no sample in common with the champion yet
-    SUSPECT = "suspect"  # most samples are of signers on whose rows the two differ oddly
+    SUSPECT = "suspect"  # most rows, or most signers, are odd between the two
     MARGIN = "margin"  # its pooled loss is not lower by epsilon
     EVIDENCE = "evidence"  # lower by epsilon, but luck is not excluded yet
-    SIGNERS = "signers"  # both, but by the rows of less than half of the signers
+    SIGNERS = "signers"  # both, but only by the rows of fewer than half of the signers
     UNREADABLE = "unreadable"  # proven, but its repository could not be read at the sync block
     WAITING = "waiting"  # an earlier contender that is as good comes first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One challenge of a round, with how close it came."""
+    """One challenge of a round, and how close it came to the crown."""
 
     challenger: EntryKey
-    champion: EntryKey  # at that point of the fold
-    num_samples: int  # that count
+    champion: EntryKey  # when this challenger was compared
+    num_samples: int  # samples that count
     ratio: float  # pooled loss of the challenger over the champion's; NaN if there is none
     log_e: float  # natural logarithm of the e-value, minus infinity when nothing is proven
     epsilon: float
     hurdle: Hurdle | None = None  # None: it took the crown
     waits_for: EntryKey | None = None
-    # Of differences that were not clipped, which must reach a thousand.
+    # Evidence of unclipped differences; its e-value must reach a thousand.
     plain_log_e: float | None = None
-    # With the loudest signers cut: the evidence, which must reach a thousand, and the ratio.
+    # With even signers: the evidence, whose e-value must reach a thousand, and the ratio.
     even_log_e: float | None = None
     even_ratio: float = math.nan
-    odd_signers: tuple[Hotkey, ...] = ()  # whose rows do not count between the two
-    num_set_aside: int = 0  # such rows
+    odd_signers: tuple[Hotkey, ...] = ()  # their rows do not count between the two
+    num_set_aside: int = 0  # number of these rows
 
     @property
     def taken(self) -> bool:
@@ -75,11 +75,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The crown after a round, and every challenge in the order it was heard."""
+    """The crown after a round, and all its challenges in order of precedence."""
 
-    champion: EntryKey | None  # None: nobody could be crowned
+    champion: EntryKey | None  # None: no entry could be crowned
     comparisons: tuple[Comparison, ...] = ()
-    is_shielded: bool = False  # whether more than epsilon's end value protects the champion
+    is_shielded: bool = False  # more than epsilon's end value protects the champion
 
     @property
     def beaten(self) -> tuple[EntryKey, ...]:
@@ -91,21 +91,22 @@ class Decision:
 class Crown:
     """The crown before a round.
 
-    ``holder`` is the champion, or the heir of a vacant crown. ``former`` is the last holder,
-    by whom an heir is chosen should the holder not take part; by default the holder.
+    ``holder`` is the champion, or the heir of a vacant crown. ``former`` is the last entry that
+    held the crown. If ``holder`` does not take part, an heir is chosen by comparison with
+    ``former``.
     """
 
     holder: EntryKey | None = None
     former: Contestant | None = None
     is_shielded: bool = False
     num_judged: int = 0  # rounds judged before
-    # Whether it matters whose rows a margin and a lead rest on, and whose copy an heir is: not so
-    # in rounds of older versions, whose plans do not count missed defences.
+    # False for rounds of older versions, whose plans do not count missed defences. In these a
+    # margin or a lead may rest on a few signers, and an heir may be a copy.
     is_current: bool = True
 
 
 class WinnerRule(Protocol):
-    """A deterministic function of stored losses; the order of contestants does not matter."""
+    """Deterministic function of stored losses. The order of contestants does not matter."""
 
     def decide(
         self,
@@ -116,19 +117,20 @@ class WinnerRule(Protocol):
         epsilon: Epsilon,
         origins: Origins,
     ) -> Decision:
-        """Who holds the crown after the round of sync block ``at``.
+        """Return the crown after the round of sync block ``at``.
 
-        When the crown's holder is ``None``, or no contestant any more, or has a loss that is not
-        finite, the crown is vacant and all are compared again.
+        The crown is vacant if its holder is ``None``, is not a contestant, or has a loss that is
+        not finite. Then all contestants are compared again.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class KingOfTheHill:
-    """Challengers in order of precedence; each that beats the champion replaces it at once.
+    """Rule: in order of precedence, each challenger that beats the champion replaces it at once.
 
-    ``comparer`` makes what measures entries, of epsilon's end value and the samples' origins.
+    ``comparer`` makes the object that compares entries, from epsilon's end value and the samples'
+    origins.
     """
 
     comparer: Callable[[float, Origins], Comparer] = Comparer
@@ -148,35 +150,40 @@ class KingOfTheHill:
         if not present:
             return Decision(champion=None)
         comparer = self.comparer(epsilon.end, origins)
-        king = next((c for c in present if c.key == crown.holder), None)
-        is_shielded = crown.is_shielded and king is not None
-        incumbent = king = king or _heir(crown, present, comparer)
-        if king is None:
+        champion = next((c for c in present if c.key == crown.holder), None)
+        is_shielded = crown.is_shielded and champion is not None
+        incumbent = champion = champion or _heir(crown, present, comparer)
+        if champion is None:
             return Decision(champion=None)
         comparisons = []
         for challenger in queue:
             if challenger is incumbent or not challenger.is_present:
                 continue
-            margin = epsilon.at(committed=king.key.block, now=at) if is_shielded else epsilon.end
-            heard = _hear(
-                king,
+            margin = epsilon.end
+            if is_shielded:
+                margin = epsilon.at(committed=champion.key.block, now=at)
+            comparison = _compare(
+                champion,
                 challenger,
                 finite,
                 margin=margin,
                 comparer=comparer,
                 is_current=crown.is_current,
             )
-            comparisons.append(heard)
-            if heard.taken:
-                king, is_shielded = challenger, crown.num_judged >= UNSHIELDED_ROUNDS
-        return Decision(champion=king.key, comparisons=tuple(comparisons), is_shielded=is_shielded)
+            comparisons.append(comparison)
+            if comparison.taken:
+                champion, is_shielded = challenger, crown.num_judged >= UNSHIELDED_ROUNDS
+        return Decision(
+            champion=champion.key, comparisons=tuple(comparisons), is_shielded=is_shielded
+        )
 
 
 def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
-    """The hurdle that pooled sums do not take, or ``None``: the challenger beats the champion.
+    """Return the condition that pooled sums do not meet; ``None`` if the challenger is better.
 
-    Both are needed. The margin alone is crossed by luck, the evidence alone by a copy tuned
-    by a hair. The margin is that of all losses as they are; clipped ones are evidence.
+    Margin and evidence are both needed: luck alone crosses the margin, and a slightly tuned copy
+    reaches the evidence alone. The margin is measured on losses as they are, the evidence on
+    clipped differences.
     """
     if not sums.num_samples:
         return Hurdle.UNPAIRED
@@ -188,11 +195,12 @@ def beats(sums: Pooled, epsilon: float) -> Hurdle | None:
 
 
 def _heir(crown: Crown, present: Sequence[Contestant], comparer: Comparer) -> Contestant | None:
-    """Who inherits a vacant crown: the first contender, else the first in order.
+    """Return the heir of a vacant crown: the first contender, else the first entry in order.
 
-    Never an entry without evidence while one with evidence is there: a champion that is about to
-    lose could hand its crown to a stranger otherwise (attack 54). Nor one whose repository cannot
-    be read, which could not take the crown by beating somebody either. ``None``: none of them can.
+    An entry without evidence does not inherit while there is one with evidence. Otherwise a
+    champion that is about to lose could hand its crown to a stranger (attack 54). An entry whose
+    repository cannot be read does not inherit, because it could not take the crown by beating a
+    champion either. ``None`` if no repository can be read.
     """
     heirs: tuple[Contestant, ...] = ()
     if crown.former is not None:
@@ -200,8 +208,8 @@ def _heir(crown: Crown, present: Sequence[Contestant], comparer: Comparer) -> Co
     return next((c for c in heirs or present if c.is_readable), None)
 
 
-def _hear(
-    king: Contestant,
+def _compare(
+    champion: Contestant,
     challenger: Contestant,
     others: Sequence[Contestant],
     *,
@@ -209,16 +217,16 @@ def _hear(
     comparer: Comparer,
     is_current: bool,
 ) -> Comparison:
-    found = comparer.measure(king, challenger)
+    found = comparer.measure(champion, challenger)
     hurdle, rival = _hurdle(challenger, found, margin, is_current=is_current), None
     if hurdle is None:
         rival = waits_for(
-            king, challenger, others, margin=margin, comparer=comparer, is_current=is_current
+            champion, challenger, others, margin=margin, comparer=comparer, is_current=is_current
         )
         hurdle = Hurdle.WAITING if rival else None
     return Comparison(
         challenger=challenger.key,
-        champion=king.key,
+        champion=champion.key,
         num_samples=found.sums.num_samples,
         ratio=found.sums.ratio,
         log_e=found.log_e,

@@ -21,10 +21,10 @@ from sn37.domain.data.batches import TaskBatch
 from sn37.domain.ids import CompetitionId, Digest, Hotkey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import SignerCase
-from sn37.domain.round.evenness import Share
+from sn37.domain.round.even_signers import Share
 from sn37.domain.round.evidence import LOG_EVEN_LEVEL
-from sn37.domain.round.origins import Origin, OriginGain
-from sn37.domain.round.signers import SampleSigners
+from sn37.domain.round.odd_signers import OriginGain
+from sn37.domain.round.signers import Origin, SampleSigners
 from sn37.domain.round.state import EntryResult, RoundResult
 from sn37.domain.submission.submission import Verdict
 from sn37.domain.weight_vector import WeightVector

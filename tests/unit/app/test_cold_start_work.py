@@ -118,13 +118,13 @@ def test_models_are_fetched_in_one_order_whoever_starts(
     folder = export(old.store.memory, tmp_path / "old")
     fetched: list[EntryKey] = []
 
-    async def bring(
+    async def fetch_model(
         models: ModelStore, keeper: StateKeeper, commitment: Commitment, limits: ModelConstraints
     ) -> ModelArtifact:
         fetched.append(commitment.key)
         return await models.fetch(commitment, limits)
 
-    monkeypatch.setattr(cold_start, "bring", bring)
+    monkeypatch.setattr(cold_start, "fetch_model", fetch_model)
     subnet.validator(NEW, begin_with=(folder,), at=old.chain.number).begin()
     assert len(fetched) > 8
     assert fetched == sorted(fetched)

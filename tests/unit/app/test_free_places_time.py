@@ -23,9 +23,9 @@ from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, EntryKey
 from sn37.domain.reasons import Reason
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.newcomers import newcomers_s
 from sn37.domain.round.round_entries import MAX_HOPEFUL
-from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import History, OpenRound, Premises, RoundPlan, ValidatorState
 from sn37.domain.round.winner import KingOfTheHill
 from sn37.domain.submission.models import ModelArtifact
@@ -123,7 +123,7 @@ def test_t59_sixteen_slow_entries_hold_up_a_round_by_the_budget_and_none_is_blam
     assert [found[name] for name in free].count(POSTPONED) == MAX_HOPEFUL - 3
     assert {found[k.hotkey][0] for k in contenders_in(plan)} == {Verdict.SCORED}
     assert [k.hotkey for k in last(state).postponed] == free[3:]
-    assert "what it was scored on before counts on" in rows_by_name(last(state))[free[3]].detail
+    assert "its earlier samples still count" in rows_by_name(last(state))[free[3]].detail
     assert not any(s.failures or s.rejection or s.retired for s in state.submissions.values())
     assert audit(world.store.memory, schedule=SCHEDULE).differences == ()
 
@@ -273,7 +273,7 @@ def test_an_audit_has_all_evidence_of_an_entry_that_was_postponed_to_the_end(
     monkeypatch.setattr(auditing_module, "conclude", spy)
     assert audit(world.store.memory, schedule=SCHEDULE).differences == ()
     assert heard
-    keys = newest_plan(world).heard
+    keys = newest_plan(world).compared
     stored = asyncio.run(past_evidence(world.store, SCHEDULE, ONE, keys))
     newest = last(state).key.sync_block
     for key, past in heard.items():

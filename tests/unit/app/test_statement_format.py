@@ -20,7 +20,7 @@ from sn37.domain.data.screening import screening_of
 from sn37.domain.ids import Block, Digest, EntryKey, Netuid, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.records.receipt import SignedReceipt
-from sn37.domain.records.statement import RoundStatement, told
+from sn37.domain.records.statement import RoundStatement, as_stated
 from sn37.domain.round.state import OpenRound, Premises
 from sn37.domain.scoring.opinion import Compared, Opinion, View
 from sn37.domain.submission.submission import Submission, Verdict
@@ -88,9 +88,9 @@ def a_statement(version: int) -> RoundStatement:
         opened,
         a_round_result(plan.key, champion=ALICE.key),
         submissions=[
-            told(a_submission(ALICE, artifact=an_artifact(ALICE))),
-            told(a_submission(BOB, failures=1)),
-            *([told(a_submission(DAVE))] if is_second else []),
+            as_stated(a_submission(ALICE, artifact=an_artifact(ALICE))),
+            as_stated(a_submission(BOB, failures=1)),
+            *([as_stated(a_submission(DAVE))] if is_second else []),
         ],
         receipts=[a_signed_receipt("alice")],
         previous=a_signed_receipt("the round before"),

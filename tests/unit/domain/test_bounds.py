@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, Hotkey, TaskName
-from sn37.domain.round import slots, waiting
+from sn37.domain.round import contender_places, earlier_rivals
 from sn37.domain.round.bounds import EVERYTHING, Bounds
 from sn37.domain.round.comparing import Comparer, Contestant, Trio
-from sn37.domain.round.origins import Origin, Origins
+from sn37.domain.round.signers import Origin, Origins
 from sn37.testing.contests import contest, contestant
 from tests.support import plain_contention
 
@@ -119,11 +119,11 @@ def test_decisions_are_those_of_exact_comparisons_of_every_pair(
     king, others, scales = crowd.king, crowd.others, crowd.comparer()
     chosen, expected = (
         way.contenders(king, others, scales, is_current=is_current)
-        for way in (slots, plain_contention)
+        for way in (contender_places, plain_contention)
     )
     assert list(map(id, chosen)) == list(map(id, expected))
     ordered, expected = (
-        way.distinct_first(king, others, scales) for way in (slots, plain_contention)
+        way.distinct_first(king, others, scales) for way in (contender_places, plain_contention)
     )
     assert list(map(id, ordered)) == list(map(id, expected))
     for challenger in others:
@@ -136,7 +136,7 @@ def test_decisions_are_those_of_exact_comparisons_of_every_pair(
                 comparer=scales,
                 is_current=is_current,
             )
-            for way in (waiting, plain_contention)
+            for way in (earlier_rivals, plain_contention)
         )
         assert found is named
 
@@ -163,12 +163,12 @@ def test_a_crowd_needs_few_exact_comparisons(gain: float, noise: float) -> None:
         {"king": 0.0, **{f"entry{n:02d}": gain for n in range(40)}}, num_samples=64, noise=noise
     )
     scales = Counting(epsilon_end=END)
-    slots.contenders(king, others, scales)
-    slots.distinct_first(king, others, scales)
+    contender_places.contenders(king, others, scales)
+    contender_places.distinct_first(king, others, scales)
     if noise:
         assert 0 < scales.num_exact <= 3 * len(others)
     chosen = plain_contention.contenders(king, others, scales)
-    assert slots.contenders(king, others, scales) == chosen
+    assert contender_places.contenders(king, others, scales) == chosen
 
 
 @pytest.mark.parametrize(

@@ -21,15 +21,15 @@ from sn37.domain.round.comparing import (
     Contestant,
     Measured,
 )
-from sn37.domain.round.origins import Origin
-from sn37.domain.round.slots import (
+from sn37.domain.round.contender_places import (
     MAX_CONTENDERS,
     MAX_FOLLOWERS,
     contenders,
     distinct_first,
     ranked,
 )
-from sn37.domain.round.waiting import followed_by, waits_for
+from sn37.domain.round.earlier_rivals import followed_by, waits_for
+from sn37.domain.round.signers import Origin
 from sn37.domain.round.winner import UNSHIELDED_ROUNDS, Crown, Decision, Hurdle, KingOfTheHill
 from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.testing.contests import contest, contestant

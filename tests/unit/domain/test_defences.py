@@ -181,7 +181,7 @@ def test_the_ninth_missed_round_ends_a_champion() -> None:
     before = opened(MAX_MISSED_DEFENCES, failed(), an_outcome(OTHER))
     after = after_defence(before).outcomes
     assert (after[KING].verdict, after[KING].reason) == (Verdict.FAILED, Reason.UNDEFENDED)
-    assert after[KING].detail.startswith("failed in 9 of the last 24 rounds that it held the crown")
+    assert after[KING].detail.startswith("failed in 9 of the last 24 rounds in which it held")
     assert after[OTHER] == an_outcome(OTHER)
     assert failures_after(0, Reason.UNDEFENDED, champion=True) == MAX_FAILURES
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sn37.domain.ids import BLOCK_SECONDS, Block, EntryKey, Hotkey
 from sn37.domain.reasons import Blame, Reason
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.history import history_of
 from sn37.domain.round.newcomers import (
     TIMED_ROUNDS,
@@ -23,7 +24,6 @@ from sn37.domain.round.newcomers import (
     turns_of,
 )
 from sn37.domain.round.round_entries import MAX_HOPEFUL
-from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History
 from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.submission.eligibility import (

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.comparing import Comparer
+from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.contention import candidates_of, contention_of
 from sn37.domain.round.evidence import Evidence
 from sn37.domain.round.history import history_of
 from sn37.domain.round.round_entries import Contention, EntryPlan, admitted, plan_entries
-from sn37.domain.round.slots import MAX_CONTENDERS
 from sn37.domain.round.state import History, RoundResult
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.eligibility import (

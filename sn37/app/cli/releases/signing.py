@@ -24,7 +24,7 @@ app = typer.Typer(
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Folder of the releases, with metadata/ in it.")
 ]
-Days = Annotated[int, typer.Option(min=1, max=366, help="Days that it is valid.")]
+Days = Annotated[int, typer.Option(min=1, max=366, help="Number of days that it is valid.")]
 PublicKey = Annotated[list[str], typer.Option(metavar="KEY", help="Public key; repeatable.")]
 Threshold = Annotated[int, typer.Option(min=1, help="How many of them must sign.")]
 PrivateKey = Annotated[Path, typer.Option(help="PEM file of your private ed25519 key.")]
@@ -97,7 +97,7 @@ def withdraw(
     ],
     days: Days = 90,
 ) -> None:
-    """Write the next targets without a release, to be signed; it is not taken any more."""
+    """Write the next targets, to be signed, without a release: no validator installs it then."""
     from sn37.app.wiring.release import open_repository
 
     file = open_repository(document.parent).withdraw(document.name, expires=_in(days))
@@ -114,12 +114,12 @@ def sign(
 
     private = _private(key)
     missing = open_repository(file.parent.parent).sign(file, private)
-    typer.echo(f"{file}: " + (f"{missing} more to sign" if missing else "signed by enough"))
+    typer.echo(f"{file}: " + (f"{missing} more to sign" if missing else "signed by enough keys"))
 
 
 @app.command()
 def publish(folder: Folder, key: PrivateKey, days: Days = 14) -> None:
-    """Sign that the newest root and targets are the newest. Repeat it before the days are over."""
+    """Confirm that the newest root and targets are the newest; repeat it before it expires."""
     from sn37.app.wiring.release import open_repository
 
     expires = _in(days)

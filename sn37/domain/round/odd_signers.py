@@ -1,8 +1,8 @@
-"""Whose rows the samples of a round are, and signers on whose rows two models differ oddly.
+"""Odd signers: on their rows two models differ in another way than on all other rows.
 
-Rows that a validator of another subnet signs are public only once they are drawn; who signs them
-knows them before. A signer with a friend among the miners can have his model learn its rows
-(attack 51). On those rows the friend's model is better than on all others': that is what shows.
+Rows that a validator of another subnet signs become public only when they are drawn, but their
+signer knows them before. It can let a friend's model learn its rows (attack 51). On those rows the
+friend's model is better than on the rows of all other signers, and this test finds that.
 """
 
 from __future__ import annotations
@@ -10,47 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
 
-from sn37.domain.data.batches import interleave
-from sn37.domain.ids import Block, Hotkey, TaskName
-from sn37.domain.round.signers import SampleSigners
-from sn37.domain.schedule.competition import Competition
+from sn37.domain.ids import TaskName
+from sn37.domain.round.signers import Origin
 
-# Robust standard deviations between a signer's rows and all others'. Of ten honest signers, looked
-# at in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and the verdict
-# rests on the others.
+# Largest difference between a signer's rows and all others', in standard errors. Of ten honest
+# signers, tested in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and
+# the verdict rests on the others.
 SIGNER_Z = 3.5
-# Rows of a signer before it is judged. Fifteen rows that are known by heart prove nothing yet: each
-# counts as one mean loss at most. Signers with fewer are judged together, as if they were one.
+# Smallest number of rows of a signer that is tested alone. Fifteen rows that a model knows by heart
+# prove nothing yet, because each counts as one mean loss at most. Signers with fewer rows are
+# tested together, as if they were one.
 MIN_SIGNED = 16
-
-
-class Origin(NamedTuple):
-    """Where one sample comes from: its task, and who signed it, if anybody did."""
-
-    task: TaskName
-    signer: Hotkey | None
-
-
-# The origins of each round's samples, in the order of scoring. Rounds may be missing, as those of
-# states that did not record it.
-Origins: TypeAlias = Mapping[Block, tuple[Origin, ...]]
-
-NOWHERE = Origin(TaskName(""), None)
-
-
-def origins_of(signers: SampleSigners | None, competition: Competition) -> tuple[Origin, ...]:
-    """The origin of each sample of a round, in the order in which samples are scored.
-
-    ``None`` for a round whose signers were not recorded: nobody signed its rows.
-    """
-    found = []
-    for block in interleave(tuple((t.name, t.num_samples) for t in competition.tasks)):
-        rows = (signers or {}).get(block.task, ())[block.first : block.stop]
-        missing = block.stop - block.first - len(rows)
-        found += [Origin(block.task, signer) for signer in (*rows, *(None,) * missing)]
-    return tuple(found)
 
 
 @dataclass(slots=True)
@@ -84,18 +55,18 @@ class RowSums:
 def odd_origins(
     champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin], *, least: float
 ) -> frozenset[Origin]:
-    """Origins on whose rows the gain is another than on all other rows of their task.
+    """Return the origins on whose rows the gain differs from that on other rows of their task.
 
-    What is compared is the share of the champion's loss by which the challenger is better, so that
-    signers of long and of short texts are alike. The oddest is taken out, and the rest looked at
-    again. In whose favour the difference is makes no difference: a champion's friend signs rows as
-    well.
+    Gains are compared as shares of the champion's loss, so that signers of long and of short texts
+    are treated alike. The oddest origin is taken out, and the rest is tested again. It does not
+    matter which of the two models the difference favours, because a champion's friend may sign rows
+    too.
 
     Args:
         champion: Its evidence values.
         gains: Clipped differences, see ``evidence.clipped``.
-        least: A difference that counts, as a share of the champion's loss: epsilon's end value.
-            Smaller ones prove no crown, and true models differ by them from topic to topic.
+        least: Smallest difference that counts, as a share of the champion's loss: epsilon's end
+            value. Smaller ones win no crown, and true models differ by them from topic to topic.
     """
     return odd_among(_grouped(champion, gains, origins), least=least)
 
@@ -103,7 +74,7 @@ def odd_origins(
 def odd_among(
     groups: Mapping[TaskName, Mapping[Origin, RowSums]], *, least: float
 ) -> frozenset[Origin]:
-    """As ``odd_origins``, from the sums over each origin's rows."""
+    """Return the same as ``odd_origins``, from the sums over each origin's rows."""
     odd: set[Origin] = set()
     for of_task in groups.values():
         odd |= _odd_in_task(of_task, least)
@@ -112,7 +83,7 @@ def odd_among(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginGain:
-    """The challenger's gain on one origin's rows beside that on the others of the task.
+    """The challenger's gain on one origin's rows, and on the other rows of the task.
 
     Gains are shares of the champion's loss, positive where the challenger is better.
     """
@@ -120,13 +91,13 @@ class OriginGain:
     num_rows: int
     gain: float
     others_gain: float
-    z: float  # their difference in standard errors; 0 where there is nothing to compare
+    z: float  # their difference in standard errors; 0 if there is nothing to compare
 
 
 def gains_by_origin(
     champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
 ) -> Mapping[Origin, OriginGain]:
-    """What :func:`odd_origins` judges, before any origin is taken out. Arguments are the same."""
+    """Return the gains that ``odd_origins`` tests, for the same arguments, with no origin out."""
     found: dict[Origin, OriginGain] = {}
     for of_task in _grouped(champion, gains, origins).values():
         whole = _total(of_task.values())
@@ -168,10 +139,10 @@ def _odd_in_task(groups: Mapping[Origin, RowSums], least: float) -> set[Origin]:
     left, odd = _total(groups.values()), set[Origin]()
     while judged:
         worst, size = None, SIGNER_Z
-        for who, rows in judged.items():
+        for tested, rows in judged.items():
             z = _oddity(rows, left.plus(rows, -1), least)
             if z > size:
-                worst, size = who, z
+                worst, size = tested, z
         if worst is None:
             break
         left = left.plus(judged.pop(worst), -1)
@@ -180,7 +151,7 @@ def _odd_in_task(groups: Mapping[Origin, RowSums], least: float) -> set[Origin]:
 
 
 def _oddity(rows: RowSums, others: RowSums, least: float) -> float:
-    """By how many standard errors the gain on some rows is not that on the others."""
+    """Return by how many standard errors the gain on some rows differs; 0 if it does not count."""
     if min(rows.num, others.num) < MIN_SIGNED:
         return 0.0
     mean, error = _difference(rows, others)
@@ -188,11 +159,11 @@ def _oddity(rows: RowSums, others: RowSums, least: float) -> float:
 
 
 def _difference(rows: RowSums, others: RowSums) -> tuple[float, float]:
-    """Mean gain on some rows beyond the others' share, and its standard error."""
+    """Return the mean gain on some rows beyond the others' share, and its standard error."""
     if not (rows.num and others.a > 0):
         return 0.0, 0.0
     mean, variance = rows.excess(share := others.d / others.a)
-    scale = (rows.a / rows.num) / (others.a / others.num)  # their share is known no better
+    scale = (rows.a / rows.num) / (others.a / others.num)  # the others' share has an error too
     variance += others.excess(share)[1] * scale * scale
     return mean, math.sqrt(variance)
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from sn37.domain.ids import Block, EntryKey, Hotkey, TaskName
 from sn37.domain.round.comparing import Comparer, Contestant, measure
-from sn37.domain.round.evenness import evened
+from sn37.domain.round.earlier_rivals import waits_for
+from sn37.domain.round.even_signers import evened
 from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
-from sn37.domain.round.origins import MIN_SIGNED, Origin
+from sn37.domain.round.odd_signers import MIN_SIGNED
 from sn37.domain.round.racing import is_hopeless, race
-from sn37.domain.round.waiting import waits_for
+from sn37.domain.round.signers import Origin
 from sn37.domain.round.winner import Crown, Hurdle, KingOfTheHill
 from sn37.domain.schedule.epsilon import FixedEpsilon
 

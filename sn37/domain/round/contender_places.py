@@ -1,4 +1,4 @@
-"""Who is scored again in the next round: the few entries that may still take the crown."""
+"""Places of contenders: the few entries that the next round scores again, and the heir."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sn37.domain.round.comparing import (
     Comparer,
     Contestant,
 )
-from sn37.domain.round.waiting import Follows, followed_by
+from sn37.domain.round.earlier_rivals import Follows, followed_by
 
 MAX_CONTENDERS = 4  # kept from round to round besides the champion
-MAX_FOLLOWERS = 1  # of them, places for entries that an earlier one is as good as
+MAX_FOLLOWERS = 1  # places among them that are kept for entries that follow an earlier one
 
 
 def ranked(
@@ -26,12 +26,12 @@ def ranked(
     *,
     is_current: bool = True,
 ) -> tuple[Contestant, ...]:
-    """Entries that share samples with the champion there was last, the most promising first.
+    """Return the entries that share samples with the last champion, the most promising first.
 
-    By the lead beyond epsilon's end value in its own spread: noise widens the spread as much as
-    the luck, so that variance buys no place. The earlier wins a tie. Those whose lead rests on
-    a few signers come among those that are far behind. Those without a verdict, since most of
-    their rows are suspect, are last: more rows may give one.
+    The rank is the lead beyond epsilon's end value in units of its own spread: noise widens the
+    spread as much as the luck, so that variance buys no place. The earlier entry wins a tie.
+    Entries that are far behind with even signers come after the others, because their lead rests
+    on a few signers. Suspect entries, which have no verdict, come last: more rows may give one.
     """
     rows = []
     for other in others:
@@ -56,21 +56,21 @@ def contenders(
     *,
     is_current: bool = True,
 ) -> tuple[Contestant, ...]:
-    """The entries that stay, at most ``MAX_CONTENDERS``, the heir of a vacant crown first.
+    """Return the entries that stay, at most ``MAX_CONTENDERS``, the heir of a vacant crown first.
 
-    An entry that would have to wait for an earlier one gives its place to that one: however many
-    copies there are of it, and however lucky they are, the earlier one stays. One place is kept
-    for the follower that is furthest ahead of the entry that it follows, which may be better.
-    Nobody has a place whose forerunner has none, and the first follows nobody. Nobody follows an
-    entry whose lead rests on a few signers.
+    An entry that follows an earlier one gives its place to that one. So the earlier entry stays,
+    however many copies of it there are and however lucky they are. One place is kept for the
+    follower that is furthest ahead of the entry that it follows, because it may be better. An
+    entry has no place if the one that it follows has none. No entry follows one whose lead rests
+    on a few signers.
 
-    The heir is the first of them, or the hopeful earlier entry that this one is a copy of.
+    The heir is the first of them, or the hopeful earlier entry that the first is a copy of.
 
     Args:
         former: The last holder of the crown.
         others: Scored, not retired, eligible.
-        is_current: Not so in rounds of older versions, in which it did not matter that a lead rests
-            on a few signers, and the heir was the first by rank.
+        is_current: False in rounds of older versions, in which a lead may rest on a few signers,
+            and the heir is the first by rank.
     """
     order = ranked(former, others, comparer, is_current=is_current)
     even = [
@@ -103,9 +103,10 @@ def _heir(
 ) -> Contestant:
     """Return the heir of a vacant crown: the first by rank, or its earliest original.
 
-    While nobody leads by the margin nobody follows anybody, and the luckiest of many copies is the
-    first by rank. So it gives way to the earliest hopeful entry that it is a copy of, and so on: an
-    entry is hopeful that leads by epsilon's end value or is behind by luck alone.
+    While no entry leads by the margin, no entry follows another, and the luckiest of many copies is
+    the first by rank. So it gives way to the earliest hopeful entry that it is a copy of, and that
+    one may give way in turn. An entry is hopeful if it leads by epsilon's end value or is behind by
+    luck alone.
     """
     hopeful = [e for e in others if comparer.measure(former, e).lead > STAYING_LEAD]
     by_precedence = sorted(hopeful, key=lambda e: e.precedence)
@@ -129,13 +130,13 @@ def _heir(
 def distinct_first(
     former: Contestant, others: Sequence[Contestant], comparer: Comparer
 ) -> tuple[Contestant, ...]:
-    """Entries by how far each is ahead of the earlier one that it is least ahead of.
+    """Return the entries by their smallest lead over an earlier one, the largest first.
 
     A copy is surely not better by epsilon's end value than its original, however little noise it
-    has, and is last: a crowd of copies takes no place from an original, of theirs or not. Leads are
-    per sample, that is over the square root of their number: an old entry, whose leads are known
-    better, would come after young copies otherwise. An entry that shares no sample with an earlier
-    one comes after those that are known to differ, and before copies.
+    has, so it comes last: a crowd of copies takes no place from any original. Leads are per sample,
+    which means divided by the square root of the number of samples. Otherwise an old entry, whose
+    leads are known better, would come after young copies. An entry that shares no sample with any
+    earlier one comes after those that are known to differ, and before copies.
 
     Args:
         former: The last holder of the crown.
@@ -163,7 +164,7 @@ def distinct_first(
 
 
 def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:
-    """An entry, the one that it follows, whom that one follows, and so on: ever earlier ones."""
+    """Return an entry, the one that it follows, the one that this one follows, and so on."""
     found = [entry]
     while following := follows[found[-1].key]:
         found.append(following.rival)

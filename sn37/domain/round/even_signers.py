@@ -1,9 +1,9 @@
-"""Gains that do not rest on a minority of the signers.
+"""Even signers: gains that do not rest on a minority of the signers.
 
-The test for odd signers (``sn37.domain.round.origins``) needs rows: a signer with few of them, or
-with an edge just below the limit, is not found. Several such signers together would take a crown or
-have an honest entry retired. So the evidence is asked for once more, with no signer's rows speaking
-louder than those of the median signer.
+The test for odd signers (``sn37.domain.round.odd_signers``) needs rows: it does not find a signer
+with few of them, or with an edge just below the limit. Several such signers together would take a
+crown or have an honest entry retired. So the evidence must also suffice with even signers, which
+means that no signer's gain is above that of the median signer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sn37.domain.ids import TaskName
-from sn37.domain.round.origins import Origin
+from sn37.domain.round.signers import Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +24,22 @@ class Share:
 
     @property
     def beyond(self) -> float:
-        """The part that is taken off, never below zero."""
+        """Part that is taken off, never below zero."""
         return max(0.0, self.gain - self.median)
 
 
 def evened(
     champion: Sequence[float], gains: Sequence[float], origins: Sequence[Origin]
 ) -> list[float]:
-    """Gains in which no signer is above the median signer of its task.
+    """Return the gains with no signer above the median signer of its task.
 
-    A signer's gain is the sum of its gains as a share of the champion's loss on the same rows. What
-    it has beyond the median is taken off its rows, in proportion to the champion's loss on them.
-    Of an even number of signers the lower of the two in the middle counts. Signers below
-    the median stay as they are. Rows that nobody signed count as those of one more signer.
+    A signer's gain is the sum of its gains as a share of the champion's loss on the same rows. Its
+    part beyond the median is taken off its rows, in proportion to the champion's loss on them. With
+    an even number of signers the median is the lower of the two in the middle. Signers below the
+    median stay as they are. Unsigned rows count as those of one more signer.
 
-    Fewer than half of the signers of a task therefore add nothing to what the others show,
-    however many rows they have and however few. Linear in the number of rows.
+    So fewer than half of a task's signers add nothing to the gains of the others, however many or
+    few rows they have. Linear in the number of rows.
     """
     shares = shares_of(champion, gains, origins)
     beyond = {origin: share.beyond for origin, share in shares.items() if share.beyond > 0}

@@ -1,7 +1,7 @@
-"""Whom a challenger has to wait for: earlier entries that are as good.
+"""Earlier rivals: entries that a challenger follows, and those that it must wait for.
 
-Anybody can commit copies of a contender that still gathers evidence. With a little noise some copy
-is ahead by luck, and would be crowned in its place.
+Anyone can commit copies of a contender that still collects evidence. With a little noise some copy
+is ahead by luck, and would be crowned instead of the contender.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sn37.domain.round.evidence import LOG_EVEN_LEVEL, LOG_LEVEL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follows:
-    """An entry, and the earlier one that leads the champion and that it is not better than."""
+    """The earliest rival that a challenger follows, with the comparisons that show it."""
 
     rival: Contestant
-    own: Measured  # the rival against the champion
-    shared: Trio | None  # the three on common samples, if there are any
+    own: Measured  # the rival compared with the champion
+    shared: Trio | None  # all three on their common samples; None without any
 
 
 def followed_by(
@@ -30,11 +30,12 @@ def followed_by(
     margin: float,
     comparer: Comparer,
 ) -> Follows | None:
-    """The earliest entry that leads the champion by ``margin`` and that ``challenger`` is not
-    better than by epsilon's end value.
+    """Return the earliest rival that the challenger follows; ``None`` if it follows none.
 
-    On the samples that all three share. Where there are none, the rival's own lead decides. Neither
-    the champion itself nor an entry with a loss that is not finite leads the champion.
+    A challenger follows an entry before it in order if that entry leads the champion by ``margin``,
+    and the challenger is not better than it by epsilon's end value. Both are measured on the
+    samples that all three share. Without any, the rival's own lead decides. Neither the champion
+    itself nor an entry with a loss that is not finite leads the champion.
     """
     epsilon_end = comparer.epsilon_end
     for rival in sorted(others, key=lambda c: c.precedence):
@@ -59,16 +60,17 @@ def waits_for(
     comparer: Comparer,
     is_current: bool = True,
 ) -> Contestant | None:
-    """The earliest such entry that has itself come half of the way to the crown.
+    """Return the earliest rival that the challenger follows and must wait for, if any.
 
-    Both ways: one that leads by the rows of a few signers might never be crowned. So it leads by
-    ``margin`` with even signers as well, on its own samples or on the shared ones; in rounds of
-    older versions, which are not ``is_current``, that was not asked.
+    Such a rival has at least half of the logarithmic evidence that the crown needs, with all rows
+    and with even signers. A rival with less leads by luck more often than not, and the challenger
+    would wait for each lucky round of each earlier entry.
 
-    One with less evidence leads by luck more often than not: an entry that waited for it would wait
-    for each lucky round of each earlier entry.
+    The rival must also lead by ``margin`` with even signers, on its own samples or on the shared
+    ones, because a lead by the rows of a few signers may never win the crown. Rounds of older
+    versions, which are not ``is_current``, do not require this lead.
     """
-    # The cheap conditions first: each rival that is found costs an exact comparison.
+    # Cheap conditions first, because each rival that is found costs an exact comparison.
     left = [
         rival
         for rival in others

@@ -12,13 +12,9 @@ import pytest
 from sn37.domain.ids import Block, Hotkey, TaskName
 from sn37.domain.round.comparing import Measured, SignerCase, by_signer, measure
 from sn37.domain.round.evidence import LOG_LEVEL
-from sn37.domain.round.origins import (
-    MIN_SIGNED,
-    Origin,
-    odd_origins,
-    origins_of,
-)
+from sn37.domain.round.odd_signers import MIN_SIGNED, odd_origins
 from sn37.domain.round.racing import is_hopeless
+from sn37.domain.round.signers import Origin, origins_of
 from sn37.testing.builders import a_competition, a_task
 
 TEXT, CHOICE = TaskName("text"), TaskName("choice")
