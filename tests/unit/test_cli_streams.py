@@ -64,7 +64,7 @@ import sys
 from sn37.app.cli.run import CommandError
 from sn37.app.wiring.container import Container
 try:
-    Container.tables()([], {}, None, {})
+    Container().tables()([], {}, None, {})
 except CommandError as error:
     sys.exit(str(error))
 """

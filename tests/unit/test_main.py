@@ -72,7 +72,7 @@ def test_a_start_imports_only_the_command_that_is_called(
         "print(*(m for m in sys.modules if m.startswith('sn37.app.cli.')))"
     )
     assert done.returncode == 0, done.stderr
-    shared = {"options", "root", "run"}
+    shared = {"ending", "options", "root", "run"}
     last = done.stdout.splitlines()[-1]
     imported = {name.removeprefix("sn37.app.cli.") for name in last.split()}
     assert imported - shared == commands
@@ -125,6 +125,19 @@ def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> Non
         (["nope"], "error: no such command 'nope'; see sn37 --help\n"),
         (["schedule", "check"], "error: missing argument 'FILE'; see sn37 schedule check --help\n"),
         (["miner", "base"], "error: missing option '--competition'; see sn37 miner base --help\n"),
+        *(
+            (args, f"error: option '{args[-1]}' requires an argument; see sn37 {command} --help\n")
+            for command, args in (
+                ("check", ["check", "a-folder", "--competition"]),
+                ("schedule show", ["schedule", "show", "--at"]),
+                ("miner base", ["miner", "base", "check", "--to"]),
+            )
+        ),
+        (
+            ["miner", "base", "--json=yes"],
+            "error: option '--json' does not take a value; see sn37 miner base --help\n",
+        ),
+        (["--version=3"], "error: option '--version' does not take a value; see sn37 --help\n"),
         (
             ["schedule", "show", "finney", "--network", "simnet"],
             "error: finney and --network simnet exclude each other: give one of them\n",

@@ -47,8 +47,7 @@ from sn37.app.mining.check_target import check_named
 from sn37.app.mining.evaluate import EvaluateRequest, source_of_model
 from sn37.app.mining.evaluate import evaluate as _evaluate
 from sn37.app.mining.evaluation import Evaluation
-from sn37.app.mining.publish import PublishReport, PublishRequest
-from sn37.app.mining.publish import publish as _publish
+from sn37.app.mining.publish import PublishReport, PublishRequest, publish_model
 from sn37.app.mining.status import MinerStatus, miner_status
 from sn37.app.schedule.lookup import competition_of, rules_of_network
 from sn37.app.training.config import load_config
@@ -243,7 +242,7 @@ async def publish(
         tokenizer=_path(tokenizer),
         wait=wait,
     )
-    return await _publish(Machine(settings), request, tell=tell, waiting=waiting)
+    return await publish_model(Machine(settings), request, tell=tell, waiting=waiting)
 
 
 async def status(settings: Settings, hotkey: str | None = None) -> MinerStatus:

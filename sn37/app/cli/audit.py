@@ -97,15 +97,11 @@ def _evened(share: Share | None) -> str:
 
 
 async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
-    from dependency_injector import providers
-
-    from sn37.app.wiring.container import Container  # slow to import
+    from sn37.app.wiring.container import container_for  # slow to import
     from sn37.app.wiring.networks import signature_check
     from sn37.app.wiring.validator_run import schedule_of
 
-    container = Container(
-        settings=providers.Object(settings), loaded=providers.Object(schedule_of(settings))
-    )
+    container = container_for(settings, schedule_of(settings))
     verify = signature_check()
     with tempfile.TemporaryDirectory(prefix="sn37-audit-") as folder:
         copy = Path(folder, "state.sqlite")  # a consistent view while a validator writes

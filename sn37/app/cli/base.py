@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.ending import warn_of_ending
 
 if TYPE_CHECKING:
     from sn37.app.mining.bases import Base, Choice
@@ -44,13 +45,17 @@ def base(
         fetch_base,
         list_bases,
     )
+    from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.wiring.machine import Machine
 
     machine = Machine(load_settings({name: flags[name] for name in _SETTINGS}))
     if source is None:
-        _show_choices(asyncio.run(list_bases(machine, competition)), as_json=as_json)
+        choices = asyncio.run(list_bases(machine, competition))
+        warn_of_ending(rules_of_network(machine.settings), competition)
+        _show_choices(choices, as_json=as_json)
     else:
         found = asyncio.run(fetch_base(machine, source_of(source), competition, to))
+        warn_of_ending(rules_of_network(machine.settings), competition)
         _show_base(found, as_json=as_json)
 
 

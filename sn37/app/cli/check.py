@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.ending import warn_of_ending
 from sn37.app.config.path_checks import is_folder
 from sn37.app.errors import UsageError
 from sn37.domain.submission.admission import AdmissionStep
 
 if TYPE_CHECKING:
     from sn37.app.mining.admission_check import Row
-    from sn37.app.schedule.load import LoadedSchedule
     from sn37.domain.schedule.competition import Competition
     from sn37.domain.submission.admission import Examined
 
@@ -84,19 +84,13 @@ def check(
         loading=not no_loading,
     )
     examined, rows = asyncio.run(found)
-    _warn_of_ending(loaded, competition, at)
+    if at is None:
+        warn_of_ending(loaded, competition)
     if as_json:
         typer.echo(json.dumps(_as_json(target, rules, examined, rows), indent=2))
     else:
         typer.echo("\n".join([*map(_line, rows), _summary(rules, examined)]))
     return 1 if examined.refusal else 0
-
-
-def _warn_of_ending(loaded: LoadedSchedule, competition: int, at: int | None) -> None:
-    from sn37.app.schedule.lookup import ending
-
-    if at is None and (note := ending(loaded, competition)) is not None:
-        typer.echo(f"warning: {note}", err=True)
 
 
 def _line(row: Row) -> str:

@@ -79,7 +79,6 @@ def sample(
 ) -> None:
     """Collect a source's rows, draw samples as a round does, and print them."""
     from sn37.app.data_tools.sample import sample as draw_sample
-    from sn37.app.wiring.container import Container
     from sn37.app.wiring.machine import Machine
     from sn37.domain.ids import Block
 
@@ -87,11 +86,12 @@ def sample(
     asked = _asked(name, parameter, schedule, since, until, trusted)
     if block is not None and (since or until or trusted):
         raise UsageError("--block sets window and signers: leave out --since, --until, --trusted")
+    machine = Machine(settings)
     drawn = asyncio.run(
         draw_sample(
             asked,
             settings,
-            open_data=Machine(settings).data,
+            open_data=machine.data,
             count=count,
             block=None if block is None else Block(block),
             seed=_seed(seed),
@@ -101,7 +101,7 @@ def sample(
         typer.echo(json.dumps(drawn.document(), indent=2))
         return
     title = f"{count} samples of {name}, seed 0x{drawn.seed:x}"
-    Container().sample_table()(title, drawn.samples, drawn.collected)
+    machine.container.sample_table()(title, drawn.samples, drawn.collected)
 
 
 @app.command()

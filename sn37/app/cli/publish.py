@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +19,7 @@ from sn37.domain.ids import BLOCK_SECONDS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sn37.app.mining.publish import PublishReport, PublishRequest
+    from sn37.app.mining.publish import PublishReport
 
 _SETTINGS = (
     "config",
@@ -100,7 +99,11 @@ def publish(
     If it is interrupted, repeat the command: it continues, and never commits twice.
     """
     flags = dict(locals())
-    from sn37.app.mining.publish import PublishRequest  # slow to import
+    from rich.console import Console  # these are slow to import
+
+    from sn37.app.config.settings import load_settings
+    from sn37.app.mining.publish import PublishRequest, publish_model
+    from sn37.app.wiring.machine import Machine
 
     for where in (folder, tokenizer):
         if where is not None and not is_folder(where):
@@ -116,30 +119,15 @@ def publish(
         tokenizer=tokenizer,
         wait=not no_wait,
     )
-    report = _carried_out({name: flags[name] for name in _SETTINGS}, request)
+    machine = Machine(load_settings({name: flags[name] for name in _SETTINGS}))
+    with Countdown(Console(stderr=True, highlight=False)) as countdown:
+        publishing = publish_model(machine, request, tell=countdown.tell, waiting=countdown.waiting)
+        report = asyncio.run(publishing)
     if as_json:
         typer.echo(json.dumps(_as_json(report), indent=2))
         return
     for line in _lines(report):
         typer.echo(line)
-
-
-def _carried_out(flags: Mapping[str, object], request: PublishRequest) -> PublishReport:
-    from rich.console import Console
-
-    from sn37.app.config.settings import load_settings
-    from sn37.app.mining.publish import publish as run_publish
-    from sn37.app.wiring.machine import Machine
-
-    with Countdown(Console(stderr=True, highlight=False)) as countdown:
-        return asyncio.run(
-            run_publish(
-                Machine(load_settings(flags)),
-                request,
-                tell=countdown.tell,
-                waiting=countdown.waiting,
-            )
-        )
 
 
 def register_hotkey(
@@ -153,6 +141,7 @@ def register_hotkey(
     """Register a hotkey on simnet; on a real network use btcli."""
     flags = dict(locals())
     from sn37.app.config.settings import load_settings
+    from sn37.app.wiring.machine import Machine
     from sn37.app.wiring.mining import open_guest  # slow to import
 
     settings = load_settings(flags)
@@ -161,7 +150,7 @@ def register_hotkey(
             f"--network {settings.network}: only simnet is supported; run btcli subnets register "
             f"--netuid {settings.netuid}"
         )
-    guest = open_guest(settings)
+    guest = open_guest(Machine(settings))
     try:
         uid = asyncio.run(guest.register())
     except ValueError as error:

@@ -54,13 +54,11 @@ def export(
 
 
 async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, int, int]:
-    from dependency_injector import providers
-
     from sn37.app.errors import CommandError
     from sn37.app.receipts.export import export_rounds
-    from sn37.app.wiring.container import Container  # slow to import
+    from sn37.app.wiring.container import container_for  # slow to import
 
-    container = Container(settings=providers.Object(settings))
+    container = container_for(settings)
     with tempfile.TemporaryDirectory(prefix="sn37-export-") as scratch:
         copy = Path(scratch, "state.sqlite")  # a consistent view while a validator writes
         container.back_up_state()(container.state_file(), copy)

@@ -87,8 +87,8 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
         message = _message(error)
         if not message:  # a group without a command: its help has been printed
             return error.exit_code
-        context = getattr(error, "ctx", None)
-        command = prog_name if context is None else context.command_path
+        context = getattr(error, "ctx", None)  # the library's parser of options leaves it out
+        command = _called(app, given, prog_name) if context is None else context.command_path
         return _fail(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
     except CommandError as error:
         return _fail(str(error), error.exit_code)
@@ -103,6 +103,19 @@ def run(app: typer.Typer, args: Sequence[str] | None = None, *, prog_name: str) 
     if code == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _called(app: typer.Typer, args: Sequence[str], prog_name: str) -> str:
+    """Return the words of a command line that name its command."""
+    command, words = get_command(app), [prog_name]
+    for arg in args:
+        if isinstance(command, LateCommand):
+            command = command.loaded()
+        if not isinstance(command, TyperGroup) or arg not in command.commands:
+            break
+        command = command.commands[arg]
+        words.append(arg)
+    return " ".join(words)
 
 
 def _message(error: typer.TyperException) -> str:

@@ -117,9 +117,7 @@ def compact(
 
 
 def _container(flags: dict[str, object]) -> Container:
-    from dependency_injector import providers
-
     from sn37.app.config.settings import load_settings
-    from sn37.app.wiring.container import Container  # slow to import
+    from sn37.app.wiring.container import container_for  # slow to import
 
-    return Container(settings=providers.Object(load_settings(flags)))
+    return container_for(load_settings(flags))

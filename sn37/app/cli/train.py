@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
+from sn37.app.cli.ending import warn_of_ending
 from sn37.app.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -67,27 +68,22 @@ def _print_example(competition: int, settings: Settings) -> None:
     from sn37.app.schedule.lookup import competition_of, rules_of_network
     from sn37.app.training.example_config import example_for
 
-    rules = competition_of(rules_of_network(settings), competition)
-    _warn_of_ending(competition, settings)
+    loaded = rules_of_network(settings)
+    rules = competition_of(loaded, competition)
+    warn_of_ending(loaded, competition)
     typer.echo(example_for(rules, settings), nl=False)
-
-
-def _warn_of_ending(competition: int, settings: Settings) -> None:
-    from sn37.app.schedule.lookup import ending, rules_of_network
-
-    if (note := ending(rules_of_network(settings), competition)) is not None:
-        typer.echo(f"warning: {note}", err=True)
 
 
 def _train(file: Path, settings: Settings, *, data_only: bool, as_json: bool) -> None:
     from sn37.app.cli.train_progress import shown
+    from sn37.app.schedule.lookup import rules_of_network
     from sn37.app.training.config import load_config
     from sn37.app.training.run import is_first_process, prepare, train
     from sn37.app.wiring.machine import Machine
 
     asked, machine = load_config(file), Machine(settings)
     if is_first_process():
-        _warn_of_ending(asked.competition, settings)
+        warn_of_ending(rules_of_network(settings), asked.competition)
     needed = _NEEDED if asked.wandb_project is None else (*_NEEDED, "wandb")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise CommandError(

@@ -1,4 +1,4 @@
-"""A writer of commitments that notes on disk what it sent, for the next process."""
+"""Commitments with a note on disk of what was sent, for the next process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sn37.app.errors import CommandError
 from sn37.domain.ids import Block, BlockRef
@@ -23,10 +22,6 @@ IN_FLIGHT_BLOCKS = 25  # 5 minutes; after that an extrinsic is never included
 Waiting = Callable[[str, int | None], None]
 
 
-def unheard(why: str, blocks_left: int | None) -> None:
-    """Ignore the progress of a wait."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
     """The last commitment that was sent to the chain."""
@@ -36,7 +31,7 @@ class _Sent:
 
 
 class NotedWriter:
-    """A ``CommitmentWriter`` that waits for the rate limit, and for an earlier commitment.
+    """Writes for one hotkey; waits for the rate limit, and for an earlier commitment.
 
     Args:
         note: File that records what was sent.
@@ -44,7 +39,7 @@ class NotedWriter:
     """
 
     def __init__(
-        self, writer: CommitmentWriter, chain: Chain, note: Path, waiting: Waiting = unheard
+        self, writer: CommitmentWriter, chain: Chain, note: Path, waiting: Waiting
     ) -> None:
         self._writer = writer
         self._chain = chain
@@ -75,7 +70,16 @@ class NotedWriter:
             )
         raise ChainUnavailable("the chain ended")
 
-    async def commit(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
+    async def opened(self) -> StandingCommitment | None:
+        """Return what is on chain, once it is not sealed any more."""
+        async for _ in self._chain.blocks():
+            standing = await self.standing()
+            if standing is None or standing.data is not None:
+                return standing
+            self._waiting("the sealed commitment opens", None)
+        raise ChainUnavailable("the chain ended")
+
+    async def send_when_due(self, text: str, *, reveal_at: datetime | None = None) -> BlockRef:
         """See ``CommitmentWriter.commit``; call it only after ``settled`` has returned.
 
         Raises:
@@ -135,7 +139,3 @@ class NotedWriter:
             f"{self._note}, the record of what was sent: {error.strerror or error}; nothing was "
             "committed: fix it and run the command again"
         )
-
-
-if TYPE_CHECKING:
-    _: type[CommitmentWriter] = NotedWriter

@@ -139,6 +139,7 @@ class Container(containers.DeclarativeContainer):
         rule=providers.Singleton(KingOfTheHill),
     )
     scorer = providers.Singleton(_scorer, settings)
+    open_scorer = providers.Factory(_scorer)  # of other settings
     methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
@@ -324,3 +325,14 @@ class Container(containers.DeclarativeContainer):
         weights=submitter.provided.run,
         history=forgetter.provided.run,
     )
+
+
+def container_for(settings: Settings, loaded: LoadedSchedule | None = None) -> Container:
+    """Build the container of one command, which asks this object for all that it uses.
+
+    Args:
+        loaded: The schedule, for commands that derive decisions again.
+    """
+    if loaded is None:
+        return Container(settings=providers.Object(settings))
+    return Container(settings=providers.Object(settings), loaded=providers.Object(loaded))

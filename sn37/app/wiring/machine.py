@@ -11,8 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
-
 from sn37.adapters.system.clock import SystemClock
 from sn37.app.config.path_checks import is_folder, is_there
 from sn37.app.config.requirements import require_device
@@ -21,7 +19,7 @@ from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import Patience, PatientExaminer, PatientModels
 from sn37.app.samples.sources import ChainAndSources
-from sn37.app.wiring.container import Container
+from sn37.app.wiring.container import container_for
 from sn37.app.wiring.networks import open_data
 from sn37.domain.data.samples import Pool
 from sn37.domain.disk.disk_inventory import refs_of
@@ -49,7 +47,7 @@ class Machine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._container = Container(settings=providers.Object(settings))
+        self.container = container_for(settings)
 
     def state(self) -> ValidatorState | None:
         """Return a validator's record in the state folder; ``None`` if no validator has run.
@@ -58,7 +56,7 @@ class Machine:
             CommandError, StateUnreadable, StateUnavailable: The record cannot be read.
         """
         file = self.settings.state_file
-        return self._container.read_state()(file) if is_there(file) else None
+        return self.container.read_state()(file) if is_there(file) else None
 
     def recorded_state(self) -> ValidatorState:
         """Return a validator's record in the state folder.
@@ -82,7 +80,7 @@ class Machine:
             CommandError, StateUnreadable, StateUnavailable: The record cannot be read.
         """
         file = self.settings.state_file
-        return self._container.read_pools()(file, key) if is_there(file) else {}
+        return self.container.read_pools()(file, key) if is_there(file) else {}
 
     def reading(self) -> AbstractAsyncContextManager[ReadConnection]:
         """Open the network for reading only; see ``open_reading``."""
@@ -143,7 +141,7 @@ class Machine:
 
     def scored_methods(self) -> frozenset[Method]:
         """Return the kinds of task that this version can score."""
-        return self._container.methods()
+        return self.container.methods()
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
         """Return the scorer of this machine.
@@ -158,7 +156,7 @@ class Machine:
         if allow_weak_sandbox:
             settings = settings.model_copy(update={"allow_weak_sandbox": True})
         require_device(settings)
-        return Container(settings=providers.Object(settings)).scorer()
+        return self.container.open_scorer(settings)
 
     def trainer(self, *, threads: int | None) -> TransformersTrainer:
         """Return the trainer of this machine.

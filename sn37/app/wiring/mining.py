@@ -8,8 +8,6 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from dependency_injector import providers
-
 from sn37.adapters.system.clock import SystemClock
 from sn37.adapters.telemetry.console import ConsoleSink, stderr_console
 from sn37.app.config.path_checks import is_there
@@ -19,7 +17,6 @@ from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import PatientModels, PatientPublisher
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.wiring import networks
-from sn37.app.wiring.container import Container
 from sn37.app.wiring.machine import Machine, patience
 from sn37.app.wiring.networks import open_chain, open_signer, require_chain
 from sn37.domain.ids import Netuid
@@ -41,7 +38,7 @@ async def open_reading(machine: Machine) -> AsyncIterator[ReadConnection]:
     """
     settings = machine.settings
     if settings.is_simnet:
-        guest = open_guest(settings)
+        guest = open_guest(machine)
         try:
             yield _simulated(machine, guest)
         finally:
@@ -61,7 +58,7 @@ async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
     """
     settings = machine.settings
     if settings.is_simnet:
-        guest = open_guest(settings)
+        guest = open_guest(machine)
         try:
             yield MinerConnection(
                 read=_simulated(machine, guest),
@@ -97,12 +94,13 @@ async def open_writing(machine: Machine) -> AsyncIterator[MinerConnection]:
         await connection.close()
 
 
-def open_guest(settings: Settings) -> Guest:
+def open_guest(machine: Machine) -> Guest:
     """Open the miner of the settings on the simulated network in their state directory.
 
     Raises:
         CommandError: The network does not exist, or its chain or keys cannot be used.
     """
+    settings, container = machine.settings, machine.container
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
     if not is_there(settings.state_dir / "simnet" / "chain.sqlite"):
@@ -112,7 +110,6 @@ def open_guest(settings: Settings) -> Guest:
         )
     from sn37.adapters.simnet.outside_miners import open_guest
 
-    container = Container(settings=providers.Object(settings))
     try:
         return open_guest(
             settings.state_dir,

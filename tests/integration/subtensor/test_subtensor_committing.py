@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from bittensor import timelock
 
+from sn37.adapters.subtensor.chain import SubtensorChain
 from sn37.adapters.subtensor.commitment_sender import CommitmentSender
 from sn37.adapters.subtensor.wallet import HotkeySigner
-from sn37.app.mining.commit import commit
+from sn37.app.mining.commitment_note import NotedWriter
+from sn37.app.mining.publish import send_commitment
 from sn37.domain.events import HeldBack
 from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.submission.commitment import StandingCommitment, format_commitment, secure_hash
@@ -30,6 +33,12 @@ def sender(world: World, signer: HotkeySigner = ALICE) -> CommitmentSender:
     return CommitmentSender(
         world.connection, netuid=SUBNET, signer=signer, clock=world.clock, sink=world.sink
     )
+
+
+def noted(world: World, folder: Path) -> NotedWriter:
+    """The sender as publishing uses it."""
+    chain = SubtensorChain(world.connection, netuid=SUBNET, clock=world.clock, sink=world.sink)
+    return NotedWriter(sender(world), chain, folder / "note.json", lambda why, left: None)
 
 
 def later() -> datetime:
@@ -253,23 +262,24 @@ class TestLostConnections:
 
 
 class TestOrder:
-    async def test_t02_the_pointer_is_final_on_chain_before_anybody_may_publish(self) -> None:
+    async def test_t02_the_pointer_is_final_on_chain_before_anybody_may_publish(
+        self, tmp_path: Path
+    ) -> None:
         """Published earlier, a rival could read the files and commit to them first."""
         world = World()
         world.substrate.finality_lag = 3
-        at = await commit(
-            sender(world), "pointer", hotkey=ALICE.hotkey, crowns=(), confirm=lambda _: False
+        at = await send_commitment(
+            noted(world, tmp_path), "pointer", hotkey=ALICE.hotkey, crowns=(), may_replace=False
         )
-        assert at is not None
         assert world.substrate.finalized >= at
         assert await read_back(world.substrate) == "pointer"
 
-    async def test_t02_a_refused_commitment_lets_nobody_publish(self) -> None:
+    async def test_t02_a_refused_commitment_lets_nobody_publish(self, tmp_path: Path) -> None:
         world = World()
         world.substrate.faults.pool_refusals = ["Invalid Transaction: bad signature"]
         with pytest.raises(CommitmentRefused):
-            await commit(
-                sender(world), "pointer", hotkey=ALICE.hotkey, crowns=(), confirm=lambda _: True
+            await send_commitment(
+                noted(world, tmp_path), "pointer", hotkey=ALICE.hotkey, crowns=(), may_replace=True
             )
 
     async def test_blocks_of_commitments_ascend(self) -> None:

@@ -11,6 +11,10 @@ import typer
 from sn37.app.cli import miner
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
+from sn37.app.mining import bases
+from sn37.app.mining.base_sources import Source
+from sn37.app.mining.miner_tools import MinerTools
+from sn37.testing.builders import an_artifact
 
 
 def test_both_doors_are_the_same(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,6 +68,31 @@ def test_a_miner_is_warned_of_a_competition_that_ends(
     assert capsys.readouterr().err.startswith(said or "error: ")
     check = ["check", str(tmp_path), "--competition", competition, "--network", network]
     assert miner.main(check) == 1
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(("competition", "said"), [("2", ENDED), ("3", "")])
+def test_a_base_for_a_competition_that_ends_comes_with_a_warning(
+    competition: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def none(tools: MinerTools, competition: int) -> tuple[bases.Choice, ...]:
+        return ()
+
+    async def found(tools: MinerTools, source: Source, competition: int, to: Path) -> bases.Base:
+        return bases.Base(
+            folder=to, origin="its folder", model=None, licence="mit", artifact=an_artifact()
+        )
+
+    monkeypatch.setattr(bases, "list_bases", none)
+    monkeypatch.setattr(bases, "fetch_base", found)
+    args = ["base", "--competition", competition, "--network", "finney"]
+    assert miner.main(args) == 0
+    assert capsys.readouterr().err == said
+    assert miner.main([*args, str(tmp_path)]) == 0
     assert capsys.readouterr().err == said
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
@@ -11,8 +10,14 @@ from pathlib import Path, PurePath
 import pytest
 
 from sn37.app.errors import CommandError
-from sn37.app.mining.commitment_note import IN_FLIGHT_BLOCKS
-from sn37.app.mining.publish_steps import Publication, Published, Publishing
+from sn37.app.mining.commitment_note import IN_FLIGHT_BLOCKS, NotedWriter
+from sn37.app.mining.publish import (
+    CheckedModel,
+    Publication,
+    Published,
+    PublishRequest,
+    take_steps,
+)
 from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.schedule.model_limits import ModelConstraints
@@ -31,7 +36,7 @@ from sn37.ports.errors import (
     PublishRefused,
     StoreUnavailable,
 )
-from sn37.testing.builders import a_competition, some_constraints, time_of
+from sn37.testing.builders import a_competition, an_artifact, some_constraints, time_of
 from sn37.testing.fakes import FakeChain, FakePublisher
 
 ALICE = Hotkey("alice")
@@ -106,7 +111,8 @@ class Miner:
         self.chain = _Chain(trace=self.trace)
         self.publisher = _Publisher(trace=self.trace)
         self.root = root
-        self.asked: list[Collection[str]] = []
+        self.lines: list[str] = []
+        self.given_up: list[str] = []
         self.waits: list[tuple[str, int | None]] = []
         self.waited = asyncio.Event()
         (root / "model").mkdir()
@@ -119,28 +125,38 @@ class Miner:
         reveal_at: datetime | None = None,
         constraints: ModelConstraints | None = None,
         form: CommitmentFormat = CommitmentFormat.V2,
-        answer: bool = False,
+        may_replace: bool = False,
+        wait: bool = False,
+        dry_run: bool = False,
     ) -> Published | None:
-        def confirm(lines: Collection[str]) -> bool:
-            self.asked.append(lines)
-            return answer
-
-        publishing = Publishing(
-            chain=self.chain,
-            writer=self.chain,
-            publisher=self.publisher,
-            note=self.root / "publish.json",
-            waiting=self._waiting,
-        )
-        wanted = Publication(
-            folder=self.root / "model",
-            repo=repo,
-            competition=a_competition(1, constraints=constraints or some_constraints()),
+        publication = Publication(
+            request=PublishRequest(
+                folder=self.root / "model",
+                repo=repo,
+                competition=1,
+                replace=may_replace,
+                wait=wait,
+                dry_run=dry_run,
+            ),
+            rules=a_competition(1, constraints=constraints or some_constraints()),
             hotkey=ALICE,
             format=form,
             reveal_at=reveal_at,
+            crowns=(),
+            check=self._checked,
+            commitments=NotedWriter(
+                self.chain, self.chain, self.root / "publish.json", self._waiting
+            ),
+            publisher=self.publisher,
         )
-        return await publishing.publish(wanted, crowns=(), confirm=confirm)
+        report = await take_steps(publication, self.lines.append)
+        self.given_up += report.preview.gives_up
+        return report.published
+
+    async def _checked(self) -> CheckedModel:
+        folder = self.root / "model"
+        _, hashes = await FakePublisher().upload(folder, REPO, some_constraints())
+        return CheckedModel(artifact=an_artifact(path=folder), hashes=hashes)
 
     def _waiting(self, why: str, blocks_left: int | None) -> None:
         self.waits.append((why, blocks_left))
@@ -205,7 +221,7 @@ async def test_t02_a_kill_at_any_moment_is_made_good_by_running_it_again(
     assert published.public
     assert len(miner.texts) == 1
     assert miner.publisher.public == {REPO}
-    assert miner.asked == []
+    assert miner.given_up == []
 
 
 async def test_the_kills_above_cover_every_step(miner: Miner) -> None:
@@ -266,16 +282,47 @@ async def test_t02_a_sealed_model_stays_private_until_its_commitment_can_be_read
     assert published is not None
     assert published.public
     assert len(miner.texts) == 1
-    assert miner.asked == []
+    assert miner.given_up == []
 
 
 async def test_a_strangers_seal_is_replaced_only_after_a_yes(miner: Miner) -> None:
     opens = time_of(miner.chain.number) + timedelta(hours=1)
     await miner.chain.commit("another text", reveal_at=opens)
-    assert await miner.publish() is None
+    with pytest.raises(CommandError, match="will never open; to commit anyway: --replace-champion"):
+        await miner.publish()
     assert len(miner.texts) == 1
-    assert await miner.publish(answer=True) is not None
+    assert await miner.publish(may_replace=True) is not None
     assert len(miner.texts) == 2
+
+
+async def test_with_a_wait_one_call_publishes_what_was_sealed(miner: Miner) -> None:
+    opens = time_of(miner.chain.number) + timedelta(hours=1)
+    sealed = asyncio.create_task(miner.publish(reveal_at=opens, wait=True))
+    await miner.waited.wait()
+    assert miner.waits == [("the sealed commitment opens", None)]
+    assert miner.publisher.public == set()
+    miner.chain.advance(400)
+    published = await sealed
+    assert published is not None
+    assert published.public
+    assert len(miner.texts) == 1
+    assert [call for call in miner.trace.calls if call != "look"] == ["upload", "commit", "public"]
+
+
+async def test_another_commitment_in_place_of_the_seal_opens_no_repository(miner: Miner) -> None:
+    opens = time_of(miner.chain.number) + timedelta(hours=1)
+    sealed = asyncio.create_task(miner.publish(reveal_at=opens, wait=True))
+    await miner.waited.wait()
+    await miner.chain.commit("another text")
+    with pytest.raises(ChainUnavailable, match="does not show the commitment"):
+        await sealed
+    assert miner.publisher.public == set()
+    assert len(miner.texts) == 2
+
+
+async def test_a_dry_run_reads_the_chain_and_sends_nothing(miner: Miner) -> None:
+    assert await miner.publish(dry_run=True) is None
+    assert miner.trace.calls == ["look"]
 
 
 async def test_what_validators_refuse_reaches_neither_host_nor_chain(miner: Miner) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sn37.app.mining.replacing import warning
+from sn37.app.mining.replacing import evidence_at_stake
 from sn37.domain.ids import Block, CompetitionId, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import EntryResult, RoundResult, ValidatorState
@@ -26,7 +26,7 @@ ROW = replace(an_entry_result(MINE), detail="0.80% of the 1.00% better that are 
 
 
 def said(*rounds: RoundResult) -> str | None:
-    return warning(
+    return evidence_at_stake(
         ValidatorState(rounds={ONE: rounds}),
         Hotkey("mine"),
         rules=a_competition(delay_blocks=360),
