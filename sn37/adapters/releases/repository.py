@@ -102,7 +102,7 @@ class Repository:
         metadata = _read(file)
         role = metadata.signed.type
         if role not in (Root.type, Targets.type):
-            raise ReleaseRefused(f"{file} has role {role}; sign it with sn37 release publish")
+            raise ReleaseRefused(f"{file} is a {role}: sign it with sn37 release publish")
         if not any(signer.public_key.keyid in r.roles[role].keyids for r in self._roots(metadata)):
             raise ReleaseRefused(f"{file}: this key is not one of role {role}")
         metadata.sign(signer, append=True)

@@ -316,7 +316,8 @@ def _require_same(read: ReadRound, derived: Conclusion, retired: set[EntryKey]) 
         is_out = entry in lost or entry in derived.beaten or entry in retired
         if read.submissions[entry].retired != is_out:
             raise OfferRefused(
-                f"{read.statement.key}: {entry.hotkey} is wrongly retired, or wrongly not"
+                f"{read.statement.key}: {entry.hotkey} is retired without cause, or should be "
+                "retired"
             )
 
 
