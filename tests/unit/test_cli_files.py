@@ -131,7 +131,7 @@ def test_an_error_of_no_file_is_a_bug_and_keeps_its_traceback(error: OSError) ->
         "sn37.app.main --help",
         "sn37.app.main validator --help",
         "sn37.app.main schedule show simnet --json",  # more than a buffer holds
-        "sn37.app.main miner train --example 1",
+        "sn37.app.main miner train --example 3",
         "sn37.app.validator --help",
     ],
 )
