@@ -1,7 +1,8 @@
 """Counts habits of prose that make our English hard to read, in comments, strings and documents.
 
-``python -m tests.support.prose`` lists every place and fails when there is one; ``make lint`` runs
-it. CONTRIBUTING.md says what to write instead. Decisions and the changelog are history and stay.
+``python -m tests.support.prose`` lists every place and fails when there is a new one; ``make lint``
+runs it. CONTRIBUTING.md says what to write instead. Decisions and the changelog are history and
+stay.
 """
 
 from __future__ import annotations
@@ -10,15 +11,22 @@ import io
 import re
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import sn37
 
 PACKAGE = Path(sn37.__file__).parent
-WORD_LIST = "control_words.py"  # English words in the order of the alphabet, all of them
+DATA = ("control_words.py", "probes.py")  # English words and sentences that models score
 ROOT = Path(__file__).parents[2]
+# Places that are still to be rewritten, by room: it fails when there are more.
+LEFT = {"sn37/app/cold_start": 1, "sn37/app/rounds": 4, "sn37/domain/round": 23}
 
+_THINGS = (
+    r"(?:keys?|programs?|process(?:es)?|workers?|actors?|nodes?|endpoints?|hosts?|models?|signers?"
+    r"|validators?|neurons?|entry|entries|challengers?|champions?|contenders?|newcomers?|rivals?)"
+)
 # What to look for, and what to write instead.
 HABITS = {
     r"(?<![Tt]here )\b(?:is|are|was|were) no "
@@ -28,57 +36,59 @@ HABITS = {
     r"\b[Mm]end(?:s|ed|ing)?\b": "fix",
     r"\banew\b": "again",
     r"\b[Ww]hoever\b": "name who it is",
-    r"\b[Ww]hat (?:has )?becomes? of\b": "what happens to, the status of",
+    r"\b[Ww]hat (?:has )?bec[ao]mes? of\b": "what happens to, the status of",
     r"\b(?:comes?|came) to (?:the same|nothing|what|them|it)\b": "is, equals, computes",
     r"\b(?:speaks?|spoke) (?:for|against)\b": "is evidence for, is a problem",
+    r"\b(?:[Hh]ears?|[Hh]eard|unheard)\b": "compare, receive, scored",
+    r"\b(?:[Bb]ring(?:s|ing)?|brought)\b(?! (?:its|their|your|a) own\b)": "fetch, download, cause",
+    rf"\b{_THINGS},? who\b|\b(?:[Hh]is|[Hh]im|[Ww]hom)\b": "that, its: keys and programs are it",
+    r"\bwrite it like\b": "expected for example",
     r"\bto be had\b": "available",
     r"\bfor good\b": "for ever, permanently",
     r"\bas it stands\b": "as it is now",
 }
-# How a sentence must not begin: it wants a subject.
-BEGINNING = re.compile(r"(?:Of|What|Whether) (?!\w+ (?:is|are) (?:this|that)\?)[a-z]")
+# How a sentence must not begin, unless it is a question: it wants a subject.
+BEGINNING = re.compile(r"(?:^|(?<=[.!] ))(?:\d\. )?(?:Of|What|Whether) [a-z](?![^.!]*\?)")
 _FOUND = {re.compile(habit): instead for habit, instead in HABITS.items()}
+_FOUND[BEGINNING] = "begin with the subject or a verb"
 
 
-def habits_in(text: str, *, is_start: bool) -> Iterator[tuple[str, str]]:
-    """Each habit of a piece of prose, as it stands there, and what to write instead.
-
-    Args:
-        is_start: Whether the piece begins a sentence of its own, as a docstring does.
-    """
+def habits_in(text: str) -> Iterator[tuple[str, str]]:
+    """Each habit of a piece of prose, as it stands there, and what to write instead."""
     for pattern, instead in _FOUND.items():
         for match in pattern.finditer(text):
             yield match[0], instead
-    beginning = BEGINNING.match(text) if is_start and not text.rstrip().endswith("?") else None
-    if beginning is not None:
-        yield beginning[0], "begin with the subject or a verb"
 
 
-def pieces(file: Path) -> Iterator[tuple[int, str, bool]]:
-    """The prose of a file: its line, the text, and whether a sentence must begin there."""
+def pieces(file: Path) -> Iterator[tuple[int, str]]:
+    """The prose of a file, line by line, with the numbers of the lines."""
     if file.suffix == ".md":
         is_code = False
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             is_code ^= line.startswith("```")
             if not is_code and not line.startswith("    "):
-                yield number, re.sub(r"`[^`]*`", "", line), False
+                yield number, _without_names(line)
         return
     source = io.BytesIO(file.read_bytes())
     for token in tokenize.tokenize(source.readline):
         if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string.lstrip("# "), False
+            yield token.start[0], _without_names(token.string.lstrip("# "))
         elif token.type == tokenize.STRING and token.string.startswith('"""'):
             text = token.string.removeprefix('"""')
             for offset, line in enumerate(text.splitlines()):
-                yield token.start[0] + offset, line.strip(), offset == 0
+                yield token.start[0] + offset, _without_names(line.strip())
         elif token.type in (tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", -1)):
-            yield token.start[0], token.string, False
+            yield token.start[0], token.string
+
+
+def _without_names(line: str) -> str:
+    return re.sub(r"`[^`]+`", "", line)
 
 
 def files() -> list[Path]:
     """What users and contributors read."""
     documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-    modules = (m for m in PACKAGE.rglob("*.py") if m.name != WORD_LIST)
+    modules = (m for m in PACKAGE.rglob("*.py") if m.name not in DATA)
     return sorted((*modules, *documents))
 
 
@@ -87,12 +97,13 @@ def found() -> list[str]:
     return [
         f"{file.relative_to(ROOT)}:{number}: {habit!r}, write: {instead}"
         for file in files()
-        for number, text, is_start in pieces(file)
-        for habit, instead in habits_in(text, is_start=is_start)
+        for number, text in pieces(file)
+        for habit, instead in habits_in(text)
     ]
 
 
 if __name__ == "__main__":
     lines = found()
     sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.exit(1 if lines else 0)
+    rooms = Counter("/".join(line.split("/")[:3]) for line in lines)
+    sys.exit(1 if any(number > LEFT.get(room, 0) for room, number in rooms.items()) else 0)

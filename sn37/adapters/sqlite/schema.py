@@ -170,7 +170,7 @@ _RESERVES = ("ALTER TABLE draw ADD COLUMN reserve TEXT",)
 # older program would judge the open rounds without this count.
 _MISSED_DEFENCES: tuple[str, ...] = ()
 
-# Number n (from 1) brings a database from version n - 1 to n. Append only.
+# Number n (from 1) migrates a database from version n - 1 to n. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _FIRST,
     _WHAT_ENTRIES_ARE_SCORED_WITH,

@@ -90,8 +90,8 @@ def _ended(statement: RoundStatement) -> Collection[EntryOutcome]:
 def broken_beginning(first: RoundStatement, *, num_rounds: int) -> str | None:
     """Return the fault of the first offered round, of which no earlier one is known, if any.
 
-    Whether its champion is shielded does not follow from the offered rounds. It cannot be if the
-    competition was too young, or if the crown was inherited.
+    It does not follow from the offered rounds if its champion is shielded. It cannot be shielded if
+    the competition was too young, or if the crown was inherited.
 
     Args:
         num_rounds: Sync blocks of the competition before it.

@@ -2,7 +2,7 @@
 
 The processes run this module too, under a guard that ends all they started: a request as a line of
 JSON on standard input; on standard output a line for each row, then a line with ``null``, or with
-the error. What a plug-in prints goes to standard error.
+the error. The output of a plug-in goes to standard error.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ async def pin(
 ) -> tuple[str, tuple[Pinned, ...]]:
     """Return the text of a schedule with all revisions pinned, and what was changed.
 
-    A revision that is a commit stays. What a data set pins besides its revision, such as the
-    digest of a manifest, is added.
+    A revision that is a commit stays. Further values that a data set pins, such as the digest of a
+    manifest, are added.
 
     Args:
         text: A valid schedule.

@@ -32,8 +32,8 @@ class SampleBlock:
 def interleave(tasks: tuple[tuple[TaskName, int], ...]) -> tuple[SampleBlock, ...]:
     """Cut tasks of the given sizes into blocks such that all tasks progress at the same rate.
 
-    So every prefix represents the whole, which racing relies on. Of tasks with equal progress
-    the one named first is next.
+    So every prefix represents the whole, which racing relies on. Among tasks with equal
+    progress the one named first is next.
     """
     blocks = [
         (first / size, position, SampleBlock(name, first, min(first + BLOCK_SAMPLES, size)))

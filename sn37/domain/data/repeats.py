@@ -57,7 +57,7 @@ _MAX_VOCABULARY = 200_000
 def repeats(samples: Iterable[Sample], *, salt: str = "") -> dict[str, str]:
     """Return the rows that repeat another row of their own signer: row id to reason.
 
-    Of two such rows the newer one stays. So if one of them is in a window that begins later, the
+    The newer one of two such rows stays. So if one of them is in a window that begins later, the
     one that stays is. Unsigned rows count as rows of one writer, and only equal texts of them as
     repeats.
 

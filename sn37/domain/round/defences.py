@@ -16,7 +16,7 @@ from sn37.domain.round.state import EntryOutcome, EntryResult, OpenRound, RoundR
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
 
-# Of the last 24 judged rounds of its reign, this one included; the ninth ends the reign. An honest
+# Out of the last 24 judged rounds of its reign, this one included; the ninth ends it. An honest
 # champion whose evaluation fails in a tenth of the rounds has nine in 24 in 3 of 10,000 windows.
 MAX_MISSED_DEFENCES = 8
 MOST_DEFENCES = WINDOW_ROUNDS - 1  # remembered rounds, without the present one

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sn37.domain.ids import TaskName
 from sn37.domain.round.signers import Origin
 
-# Largest difference between a signer's rows and all others', in standard errors. Of ten honest
+# Largest difference between a signer's rows and all others', in standard errors. With ten honest
 # signers, tested in ten rounds, one is beyond 3.5 once in 25 challenges; its rows are left out, and
 # the verdict rests on the others.
 SIGNER_Z = 3.5

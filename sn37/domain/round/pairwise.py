@@ -23,8 +23,8 @@ def count_wins(
 ) -> tuple[int, ...]:
     """Return, for each model, the number of others that it beats in one round.
 
-    The loss of the earlier of two is multiplied by (1 - epsilon) first. Of two committed in
-    one block neither has the advantage. A non-finite score never wins.
+    The loss of the earlier of two is multiplied by (1 - epsilon) first. If both were committed in
+    one block, neither has the advantage. A non-finite score never wins.
     """
     keep = [1 - epsilon.at(committed=b, now=at) for b in blocks]
 

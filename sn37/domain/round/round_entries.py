@@ -30,7 +30,7 @@ _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 class EntryPlan:
     """Entries that a round scores, and why it does not score the others."""
 
-    # Of the previous round, if it is still eligible; else the heir of the vacant crown.
+    # The previous round's, if it is still eligible; else the heir of the vacant crown.
     champion: EntryKey | None
     entries: tuple[EntryKey, ...]  # the champion first, the others by precedence
     listed: tuple[EntryResult, ...]  # the competition's other commitments, by precedence

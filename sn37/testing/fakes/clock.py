@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class FakeClock:
     """Clock whose time passes only by sleeping, in the order of the sleepers' deadlines.
 
-    Of several concurrent sleepers the one with the earliest deadline wakes first, at its
+    Among several concurrent sleepers the one with the earliest deadline wakes first, at its
     deadline, as with a real clock. No real time passes.
     """
 

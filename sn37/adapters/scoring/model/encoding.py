@@ -22,8 +22,8 @@ one length smaller than a distribution allows:
 - Text that the tokens do not spell exactly is written out (``patching``), and costs
   ``16 + log2(max_tokens + 1)`` bits in addition.
 
-A sample without anything to score has a loss of 0.0. Of very long texts only the part next to the
-border between prompt and target is tokenised (``CHARACTERS_PER_TOKEN``).
+A sample without anything to score has a loss of 0.0. If texts are very long, only the part next to
+the border between prompt and target is tokenised (``CHARACTERS_PER_TOKEN``).
 """
 
 from __future__ import annotations

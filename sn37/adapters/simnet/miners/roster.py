@@ -153,7 +153,7 @@ _ATTACKERS = (
     ("hang", 380, Trick.HANG, BASE, Reason.TIMEOUT),
     ("branch", 390, Trick.BRANCH, "honest-small", Reason.MALFORMED_COMMITMENT),
 )
-# Only one competition lets miners bring a template, and one unreadable text is enough.
+# Only one competition lets models have their own template, and one unreadable text is enough.
 _ONLY_IN = {Trick.HANG: FREE, Trick.BRANCH: INSTRUCT}
 
 
