@@ -93,12 +93,12 @@ STEPS = (
     Step(
         change=lambda items, _: tuple(sorted(items)),
         numbers=(0,),
-        wordings=("Sort the list, smallest number first.", "Put the list into ascending order."),
+        wordings=("Sort the list, smallest number first.", "Bring the list into ascending order."),
     ),
     Step(
         change=lambda items, _: tuple(sorted(items, reverse=True)),
         numbers=(0,),
-        wordings=("Sort the list, largest number first.", "Put the list into descending order."),
+        wordings=("Sort the list, largest number first.", "Bring the list into descending order."),
     ),
     Step(
         change=lambda items, n: (*items, n),

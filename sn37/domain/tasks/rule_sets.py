@@ -77,7 +77,7 @@ _STARTS = (
     "This is my answer.",
     "Allow me to explain.",
     "First things first.",
-    "Dear reader.",
+    "To whom it may concern.",
     "Good morning.",
     "It all began on a Tuesday.",
     "As promised:",

@@ -26,7 +26,7 @@ _TASKS = {
         "Order the words as a dictionary would.",
         "In which order would a dictionary list these words?",
         "Rewrite the words in ascending alphabetical order.",
-        "These words are in disorder; put them into the order of the alphabet.",
+        "These words are in disorder; bring them into the order of the alphabet.",
         "List the words from the first to the last of the alphabet.",
     ),
     True: (
