@@ -57,7 +57,7 @@ class RunModule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a plug-in's process answered to an order, checked."""
+    """The checked answer of a plug-in's process to an order."""
 
     samples: tuple[Sample, ...]  # in the order of the plug-in
     collected: Collected  # of the samples of a live source, and the rows set aside

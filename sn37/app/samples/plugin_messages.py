@@ -34,7 +34,7 @@ _OURS = "an order is written by this module"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a process shall do with one plug-in; without ``source``, only import it.
+    """Work for a process with one plug-in; without ``source``, only its import.
 
     With ``source`` alone it opens the source. With ``request`` it collects the pool, with ``count``
     it draws.

@@ -271,7 +271,6 @@ async def test_a_plug_in_has_the_variables_and_the_folder_of_this_program(
             "data set t_live: a defect of the plug-in: CancelledError",
         ),
         ("vanishing", "data set t_live: its process died: gone"),
-        ("eating", "data set t_live: a defect of the plug-in: MemoryError"),
         ("lying", "data set t_live: a defect of the plug-in: its process sent an invalid line: "),
         ("unavailable", "the feed is mute"),
         ("exhausted", "data set t_live: a defect of the plug-in: DatasetExhausted: asked for 9"),
@@ -289,6 +288,12 @@ async def test_whatever_a_plug_in_does_is_one_line(mood: str, told: str) -> None
     assert str(caught.value).startswith(told)
     assert "\n" not in str(caught.value)
     assert caught.value.retry_after_s == (7.5 if mood == "unavailable" else None)
+
+
+@pytest.mark.fault("plug-in call", "out of memory")
+async def test_a_plug_in_that_eats_memory_ends_by_itself() -> None:
+    with pytest.raises(DatasetUnavailable, match="t_live: a defect of the plug-in: MemoryError"):
+        await SOURCES.collect(live("eating"), REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -359,6 +364,7 @@ async def test_a_plug_in_that_answers_leaves_no_process(pids: Path) -> None:
     family.assert_gone()
 
 
+@pytest.mark.fault("plug-in call", "orphaned")
 def test_a_program_that_is_killed_leaves_no_process_of_a_plug_in(pids: Path) -> None:
     program = subprocess.Popen(
         [sys.executable, "-m", "tests.integration.dataset.collect_from_plugin"],
