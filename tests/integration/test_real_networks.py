@@ -52,7 +52,7 @@ async def test_a_real_network_is_the_chain_the_hub_and_the_hotkey(
         signature = network.signer.sign(b"receipt")
         assert bt.sp_core.verify(b"receipt", signature, network.signer.hotkey)
         with pytest.raises(LookupError):
-            network.find_source("fineweb")
+            network.find_source("nobody")
     finally:
         await network.close()
 
