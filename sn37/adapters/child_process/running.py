@@ -106,37 +106,6 @@ async def running(
             await _end(process)
 
 
-async def ask(
-    module: str,
-    order: bytes,
-    environment: Mapping[str, str],
-    *,
-    timeout_s: float,
-    max_line_bytes: int = 1 << 20,
-) -> tuple[bytes, ...]:
-    """Run ``python -m module`` under a guard, give it one line, and return the lines it answers.
-
-    Args:
-        environment: All variables of the process; ``child_environment`` makes them.
-        timeout_s: Wall-clock time, including the start of the process.
-
-    Raises:
-        ChildError: It cannot be started, answers nothing, or does not end in time.
-    """
-    try:
-        async with (
-            asyncio.timeout(timeout_s),
-            running(module, environment, max_line_bytes=max_line_bytes) as child,
-        ):
-            child.send(order + b"\n")
-            lines = tuple([line async for line in child.lines()])
-            if lines:
-                return lines
-            raise child.death()
-    except TimeoutError as error:
-        raise ChildError(f"did not answer within {timeout_s:g} s; it was ended") from error
-
-
 def guarded_command(module: str, scratch: str) -> tuple[str, ...]:
     """Return the command that runs ``module`` under a guard, which removes the folder ``scratch``.
 

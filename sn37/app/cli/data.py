@@ -80,6 +80,7 @@ def sample(
     """Collect a source's rows, draw samples as a round does, and print them."""
     from sn37.app.data_tools.sample import sample as draw_sample
     from sn37.app.wiring.machine import Machine
+    from sn37.app.wiring.plugins import installed_plugin
     from sn37.domain.ids import Block
 
     settings = _settings(config, network, endpoint, state_dir)
@@ -91,6 +92,7 @@ def sample(
         draw_sample(
             asked,
             settings,
+            find=installed_plugin,
             open_data=machine.data,
             count=count,
             block=None if block is None else Block(block),
@@ -177,20 +179,20 @@ async def _check(
 
     from sn37.app.data_tools.check import check_source
     from sn37.app.data_tools.requests import find_target, request_at, request_by_time
-    from sn37.app.samples.plugins import dataset_plugin
-    from sn37.app.wiring.machine import ask_elsewhere
+    from sn37.app.samples.sources import Sources
     from sn37.app.wiring.networks import open_data
+    from sn37.app.wiring.plugins import installed_plugin
     from sn37.domain.ids import Block
 
     at = None if block is None else Block(block)
-    target = find_target(asked, settings, dataset_plugin, block=at)
+    target = await find_target(asked, settings, Sources(installed_plugin), block=at)
     if at is None:
         request = request_by_time(asked, target.source, now=datetime.now(UTC))
     else:
         async with open_data(settings, block=at) as (chain, _):
             request, _ = await request_at(chain, target, at)
     checks = []
-    async for found in check_source(target.source, request, ask_elsewhere, count=count):
+    async for found in check_source(target.source, request, installed_plugin, count=count):
         checks.append(found)
         if shown:
             typer.echo(found.line)

@@ -227,11 +227,12 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
 
 def _open_sources(loaded: LoadedSchedule) -> None:
     """Open every source but that of the simulated network, as a validator does at its start."""
-    from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_plugin
+    from sn37.app.samples.plugins import SIMNET_SOURCE
     from sn37.app.samples.sources import Sources
+    from sn37.app.wiring.plugins import installed_plugin
 
     try:
-        Sources(dataset_plugin).check(loaded.schedule, but=SIMNET_SOURCE)
+        asyncio.run(Sources(installed_plugin).check(loaded.schedule, but=SIMNET_SOURCE))
     except (LookupError, ValueError) as error:
         raise CommandError(f"{loaded.origin}: {error.args[0]}") from error
 

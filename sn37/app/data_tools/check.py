@@ -5,22 +5,19 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
-from sn37.app.data_tools.other_process import AskElsewhere, answers_elsewhere
-from sn37.app.data_tools.reader import Answer, Reader, answer_of
-from sn37.app.samples.plugin_calls import defect
-from sn37.app.samples.plugins import dataset_plugin
+from sn37.app.data_tools.reader import ENVIRONMENTS, Reader, Rows, rows_of
+from sn37.app.samples.installed import Answer, InstalledPlugin
+from sn37.app.samples.plugin_reads import OpeningFailed
 from sn37.app.samples.sources import DEADLINE_S, Sources
 from sn37.domain.check_line import Check, Grade
-from sn37.domain.data.samples import Pool, PoolRequest, TimeWindow
+from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.data.vetting import ContractBroken, vet
 from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
-from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 GROWTH = 0.01  # share of rows that a feed may have gained between two reads
@@ -31,7 +28,7 @@ SEEDS = tuple(map(Seed, (1, 2**255, 3)))
 async def check_source(
     source: Source,
     request: PoolRequest,
-    ask: AskElsewhere,
+    find: Callable[[str], InstalledPlugin],
     *,
     count: int,
     deadline_s: float = DEADLINE_S,
@@ -39,23 +36,24 @@ async def check_source(
     """Make the checks in turn; stop at a failure that makes the rest pointless.
 
     Args:
-        ask: Reads the source in other processes.
+        find: Returns an installed plug-in by name, or raises ``LookupError``.
     """
     try:
-        plugin = dataset_plugin(source.name)
-    except LookupError as error:
+        freshness = await Sources(find, deadline_s=deadline_s).freshness(source.name)
+        reader = Reader(plugin=find(source.name), source=source, deadline_s=deadline_s)
+    except (LookupError, DatasetUnavailable) as error:
         yield failed("installed", str(error.args[0]), "install the package, or fix its factory")
         return
-    yield ok("installed", f"a {plugin.freshness} source")
-    checks = [_opened(plugin, source), _unknown(plugin, source), *_wrong(plugin, source)]
-    for check in checks:
-        yield check
-    if checks[0].grade is Grade.FAILED:
+    yield ok("installed", f"a {freshness} source")
+    opened = await _opened(reader)
+    yield opened
+    for check, name, value in _wrong(source):
+        yield await _refused(reader, check, name, value)
+    if opened.grade is Grade.FAILED:
         return
-    reader = Reader(source=source, deadline_s=deadline_s)
     is_live = source.freshness is Freshness.LIVE
-    async for check in _live(reader, request, ask) if is_live else _static(reader, count, ask):
-        yield check
+    async for found in _live(reader, request) if is_live else _static(reader, count):
+        yield found
 
 
 def ok(name: str, detail: str) -> Check:
@@ -70,45 +68,39 @@ def warned(name: str, detail: str, remedy: str) -> Check:
     return Check(name=name, grade=Grade.WARNING, detail=one_line(detail), remedy=remedy)
 
 
-def _opened(plugin: DatasetPlugin, source: Source) -> Check:
+async def _opened(reader: Reader) -> Check:
     try:
-        sources = Sources(lambda _: plugin)
-        opened = (sources.live if source.freshness is Freshness.LIVE else sources.static)(source)
-    except ValueError as error:
+        opened = await reader.open(reader.source.parameters)
+    except (LookupError, ValueError, DatasetUnavailable) as error:
         return failed("opens", str(error), "give its parameters with --parameter key=value")
-    return ok("opens", type(opened).__name__)
+    return ok("opens", opened)
 
 
-def _unknown(plugin: DatasetPlugin, source: Source) -> Check:
-    return _refused(plugin, source, "unknown parameter", UNKNOWN, 1)
-
-
-def _wrong(plugin: DatasetPlugin, source: Source) -> list[Check]:
-    return [
-        _refused(plugin, source, f"wrong {name}", name, 3 if isinstance(value, str) else "wrong")
+def _wrong(source: Source) -> list[tuple[str, str, ParameterValue]]:
+    """Return checks with parameters that must be refused: title, name and value of each."""
+    return [("unknown parameter", UNKNOWN, 1)] + [
+        (f"wrong {name}", name, 3 if isinstance(value, str) else "wrong")
         for name, value in source.parameters.items()
     ]
 
 
-def _refused(
-    plugin: DatasetPlugin, source: Source, check: str, name: str, value: ParameterValue
-) -> Check:
+async def _refused(reader: Reader, check: str, name: str, value: ParameterValue) -> Check:
+    remedy = "raise a ValueError that names it"
     try:
-        plugin.open({**source.parameters, name: value})
+        await reader.open({**reader.source.parameters, name: value})
+    except (OpeningFailed, DatasetUnavailable) as error:
+        return failed(check, str(error), remedy)
     except ValueError as error:
         if name in str(error):
             return ok(check, f"refused: {error}")
         return failed(check, f"message without its name: {error}", f"name {name} in the message")
-    except Exception as error:  # noqa: BLE001 - not our code
-        return failed(check, defect(source.name, error), "raise a ValueError that names it")
-    return failed(check, f"{name} = {value!r} was accepted", "raise a ValueError that names it")
+    return failed(check, f"{name} = {value!r} was accepted", remedy)
 
 
-async def _live(reader: Reader, request: PoolRequest, ask: AskElsewhere) -> AsyncIterator[Check]:
-    before = random.getstate()
+async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
     try:
-        pool = await reader.collect(request)
-        collected = vet(pool, request)
+        answer = await reader.collect(request)
+        collected = vet(answer.collected.pool, request)
     except (DatasetUnavailable, ContractBroken) as error:
         yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
         return
@@ -122,21 +114,20 @@ async def _live(reader: Reader, request: PoolRequest, ask: AskElsewhere) -> Asyn
         yield warned("usable", f"set aside: {aside}", "leave such rows out")
     else:
         yield ok("usable", "no row had to be set aside")
-    ids = [s.provenance.row_id for s in pool.samples]
+    ids = [s.provenance.row_id for s in answer.samples]
     yield _said("order", ids == sorted(ids), "rows are sorted by row id", "sort them by row id")
-    left_alone = random.getstate() == before
-    yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
-    async for check in _again(reader, request, pool, ask):
+    yield _randomness(answer)
+    async for check in _again(reader, request, answer.samples):
         yield check
 
 
 async def _again(
-    reader: Reader, request: PoolRequest, pool: Pool, ask: AskElsewhere
+    reader: Reader, request: PoolRequest, samples: Sequence[Sample]
 ) -> AsyncIterator[Check]:
-    here = answer_of(pool.samples)
+    here = rows_of(samples)
     try:
         yield _same("same again", here, await reader.rows(request))
-        times = sorted(s.provenance.produced_at for s in pool.samples if s.provenance.produced_at)
+        times = sorted(s.provenance.produced_at for s in samples if s.provenance.produced_at)
         middle = times[len(times) // 2]
         if request.window.since < middle:
             whole = request.window
@@ -147,40 +138,47 @@ async def _again(
                     TimeWindow(since=middle, until=whole.until),
                 )
             ]
-            split = answer_of([s for part in parts for s in part.samples])
+            split = rows_of([s for part in parts for s in part.samples])
             yield _same("half-open window", here, sorted(split))
         nobody = await reader.collect(replace(request, trusted=frozenset[Hotkey]()))
         signed = [s for s in nobody.samples if s.provenance.signer is not None]
         yield _said(
             "trust", not signed, "without trusted signers no signed row", "filter by trusted"
         )
-        for name, answer in await answers_elsewhere(reader, ask, request=request):
-            yield _same(name, here, answer)
+        for environment in ENVIRONMENTS:
+            there = await reader.within(environment).rows(request)
+            yield _same(f"in time zone {environment['TZ']}", here, there)
     except DatasetUnavailable as error:
         yield failed("reads again", str(error), "answer every request in the same way")
 
 
-async def _static(reader: Reader, count: int, ask: AskElsewhere) -> AsyncIterator[Check]:
-    before = random.getstate()
+async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
     try:
-        drawn = [await reader.draw(count, seed) for seed in SEEDS]
+        answers = [await reader.draw(count, seed) for seed in SEEDS]
+        drawn = [rows_of(answer.samples) for answer in answers]
         yield ok("rows", f"{count} distinct rows for each of {len(SEEDS)} seeds")
-        yield _same("same again", drawn[0], await reader.draw(count, SEEDS[0]))
-        differs = any(answer != drawn[0] for answer in drawn)
+        again = await reader.draw(count, SEEDS[0])
+        yield _same("same again", drawn[0], rows_of(again.samples))
+        differs = any(rows != drawn[0] for rows in drawn)
         yield _said("seed", differs, "the seed decides the draw", "draw by the seed alone")
-        left_alone = random.getstate() == before
-        yield _said("randomness", left_alone, "the global generator is left alone", "use a Random")
-        for name, answer in await answers_elsewhere(reader, ask, count=count, seed=SEEDS[0]):
-            yield _same(name, drawn[0], answer)
+        yield _randomness(again)
+        for environment in ENVIRONMENTS:
+            there = await reader.within(environment).draw(count, SEEDS[0])
+            yield _same(f"in time zone {environment['TZ']}", drawn[0], rows_of(there.samples))
     except (DatasetUnavailable, DatasetExhausted) as error:
         yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
+
+
+def _randomness(answer: Answer) -> Check:
+    left_alone = answer.complete.left_random_alone
+    return _said("randomness", left_alone, "the global generator is left alone", "use a Random")
 
 
 def _said(name: str, holds: bool, claim: str, remedy: str) -> Check:
     return ok(name, claim) if holds else failed(name, f"not true: {claim}", remedy)
 
 
-def _same(name: str, here: Answer, there: Answer) -> Check:
+def _same(name: str, here: Rows, there: Rows) -> Check:
     """Compare two answers; a small difference passes, because a feed may grow between reads."""
     if here == there:
         return ok(name, f"the same {len(here):,} rows")

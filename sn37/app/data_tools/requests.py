@@ -13,7 +13,7 @@ from sn37.app.config.number_limits import YEARS
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.pool_requests import pool_request
-from sn37.app.samples.sources import ChainAndSources, FindSource
+from sn37.app.samples.sources import ChainAndSources, Sources
 from sn37.app.samples.window_times import window_times
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.app.schedule.tables import parameter
@@ -58,10 +58,10 @@ class Target:
         return self.task.name if self.task else TaskName(self.source.name)
 
 
-def find_target(
+async def find_target(
     asked: Asked,
     settings: Settings,
-    plugin: FindSource,
+    sources: Sources,
     *,
     block: Block | None = None,
 ) -> Target:
@@ -72,6 +72,7 @@ def find_target(
     Raises:
         CommandError: The source is not installed, or the schedule cannot be read.
         UsageError: A parameter cannot be read.
+        DatasetUnavailable: The source's plug-in did not answer.
     """
     schedule = _schedule(asked, settings)
     given = dict(map(_parameter, asked.parameters))
@@ -83,7 +84,7 @@ def find_target(
                 source = replace(task.source, parameters=parameters)
                 return Target(source=source, schedule=schedule, rules=rules, task=task)
     try:
-        freshness = plugin(asked.name).freshness
+        freshness = await sources.freshness(asked.name)
     except LookupError as error:
         raise CommandError(str(error.args[0])) from error
     age_s = int(DEFAULT_AGE.total_seconds()) if freshness is Freshness.LIVE else 0

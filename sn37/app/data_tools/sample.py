@@ -16,8 +16,7 @@ from sn37.app.data_tools.requests import (
     round_seed,
 )
 from sn37.app.errors import CommandError
-from sn37.app.samples.plugins import dataset_plugin
-from sn37.app.samples.sources import Sources
+from sn37.app.samples.sources import FindSource, Sources
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.data.sampling import NotEnoughRows, draw, pool_digest
@@ -60,6 +59,7 @@ async def sample(
     asked: Asked,
     settings: Settings,
     *,
+    find: FindSource,
     open_data: OpenData,
     count: int,
     block: Block | None,
@@ -68,6 +68,7 @@ async def sample(
     """Draw ``count`` samples. The default seed is that of the round at ``block``, or 0.
 
     Args:
+        find: Returns an installed plug-in by name.
         open_data: Opens a chain that reaches a block, and the data sources.
 
     Raises:
@@ -75,14 +76,13 @@ async def sample(
         PortError: The chain or the source does not answer, or has too few rows.
     """
     if block is None:
-        target = find_target(asked, settings, dataset_plugin)
+        sources = Sources(find)
+        target = await find_target(asked, settings, sources)
         request = request_by_time(asked, target.source, now=datetime.now(UTC))
-        return await _draw(
-            target, Sources(dataset_plugin), request, request.window, count, seed or Seed(0)
-        )
+        return await _draw(target, sources, request, request.window, count, seed or Seed(0))
     async with open_data(block) as (chain, find_plugin):
-        target = find_target(asked, settings, find_plugin, block=block)
         sources = Sources(find_plugin)
+        target = await find_target(asked, settings, sources, block=block)
         seed = await round_seed(chain, target, block) if seed is None else seed
         request, counted = await request_at(chain, target, block)
         return await _draw(target, sources, request, counted, count, seed)
@@ -97,15 +97,13 @@ async def _draw(
     seed: Seed,
 ) -> Sampled:
     source = target.source
-    is_live = source.freshness is Freshness.LIVE
     try:
-        _ = sources.live(source) if is_live else sources.static(source)
+        if source.freshness is not Freshness.LIVE:
+            samples = await sources.draw(source, count=count, seed=seed)
+            return Sampled(target=target, seed=seed, samples=samples)
+        found = await sources.collect(source, request)
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
-    if not is_live:
-        samples = await sources.draw(source, count=count, seed=seed)
-        return Sampled(target=target, seed=seed, samples=samples)
-    found = await sources.collect(source, request)
     collected = Collected(pool=found.pool.within(counted), set_aside=found.set_aside)
     try:
         samples = draw(

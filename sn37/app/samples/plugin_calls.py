@@ -1,8 +1,10 @@
 """Calls into plug-ins, which are other people's code: they may raise, lie or hang.
 
-Each call runs in a daemon thread with its own event loop, so that code that blocks its loop
-blocks nothing else. Every fault becomes ``DatasetUnavailable``, one line that names the plug-in;
-the validator skips the round and goes on.
+Each call runs in a daemon thread with its own event loop. For an installed plug-in this thread
+reads the answer of its process, and ends the process at the deadline. A plug-in that is an object
+of this program runs in the thread, so code that blocks its loop blocks nothing else. Every fault
+becomes ``DatasetUnavailable``, one line that names the plug-in; the validator skips the round and
+goes on.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A package registers a factory without arguments under the group ``sn37.datasets``; calling it
 gives a ``DatasetPlugin``. Installing a plug-in does not use it: the schedule names the plug-ins
-that are used, and only those are imported.
+that are used, and only those are imported, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ def dataset_names() -> frozenset[str]:
     return frozenset(point.name for point in entry_points(group=GROUP))
 
 
-def dataset_plugin(name: str) -> DatasetPlugin:
-    """Return the plug-in registered as ``name``; only its module is imported.
+def entry_point_of(name: str) -> EntryPoint:
+    """Return the entry point of the plug-in registered as ``name``, without importing it.
 
     Raises:
-        LookupError: None or several are registered as ``name``, or it cannot be imported, or
-            it is not a dataset plug-in. The message names the package.
+        LookupError: None or several are registered as ``name``; the message names the packages.
     """
     found = tuple(entry_points(group=GROUP, name=name))
     if not found:
@@ -35,7 +34,18 @@ def dataset_plugin(name: str) -> DatasetPlugin:
     if len(found) > 1:
         packages = ", ".join(sorted(_package(point) for point in found))
         raise LookupError(f"several packages offer data set {name!r}: {packages}; uninstall one")
-    (point,) = found
+    return found[0]
+
+
+def dataset_plugin(name: str) -> DatasetPlugin:
+    """Import and return the plug-in registered as ``name``; only its module is imported.
+
+    This runs the plug-in's code, so only the process of ``plugin_process`` calls it.
+
+    Raises:
+        LookupError: As ``entry_point_of``; or it cannot be imported, or is not a dataset plug-in.
+    """
+    point = entry_point_of(name)
     try:
         factory: Callable[[], DatasetPlugin] = point.load()
         plugin = factory()

@@ -58,7 +58,6 @@ async def samples_at(
                     source=task.source,
                     timing=schedule.timing,
                 )
-                _ = sources.live(task.source)
                 pool = (await sources.collect(task.source, request)).pool
             fresh = tuple(s for s in pool.samples if s.content_hash not in known)
             num_left_out += len(pool.samples) - len(fresh)

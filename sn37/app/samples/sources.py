@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sn37.app.samples.plugin_calls import PluginCalls, defect
-from sn37.domain.data.repeats import repeats
+from sn37.app.samples.installed import InstalledPlugin
+from sn37.app.samples.plugin_calls import PluginCalls
+from sn37.app.samples.plugin_messages import Order
+from sn37.app.samples.plugin_reads import collect, draw, open_live, open_source, open_static
 from sn37.domain.data.samples import PoolRequest, Sample
-from sn37.domain.data.vetting import Collected, outliers, vet, vet_draw
+from sn37.domain.data.vetting import Collected
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
-from sn37.ports.dataset import DatasetPlugin, LiveDataset, Quarantine, StaticDataset
+from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetExhausted
 
-FindSource = Callable[[str], DatasetPlugin]  # the plug-in of a name; raises ``LookupError``
+# The plug-in of a name, an object of this program or an installed one; raises ``LookupError``.
+FindSource = Callable[[str], DatasetPlugin | InstalledPlugin]
 ChainAndSources = tuple[Chain, FindSource]  # opened together, for reading
 DEADLINE_S = 300.0  # for a read; half of the time between the lead and the sync block
 
 
 class Sources:
-    """Plug-ins by name; each is loaded when a round first needs it.
+    """Plug-ins by name; each is opened again for every read.
 
-    ``find`` returns the plug-in of a name, or raises ``LookupError``. The results of all plug-ins
-    are checked here.
+    Installed plug-ins run in a process of their own, objects of this program in a thread. ``find``
+    returns the plug-in of a name, or raises ``LookupError``. All results are checked.
     """
 
     def __init__(self, find: FindSource, *, deadline_s: float = DEADLINE_S) -> None:
@@ -35,40 +38,36 @@ class Sources:
         """Return the rows of a live source that may be drawn, and those set aside.
 
         Raises:
+            LookupError: No plug-in has that name, or it cannot be imported.
+            ValueError: The source is not live, or refuses its parameters.
             DatasetUnavailable: The source did not answer, or the plug-in broke its contract.
         """
-        dataset = self.live(source)
-
-        async def read() -> Collected:
-            collected = vet(await dataset.collect(request), request)
-            if not collected.pool.is_distinct:
-                found = repeats(collected.pool.samples, salt=request.salt)
-                collected = collected.without(found)
-            if source.max_deviations is not None:
-                rows = collected.pool.samples
-                found = outliers(rows, max_deviations=source.max_deviations)
-                collected = collected.without(found)
-            if isinstance(dataset, Quarantine):
-                collected = collected.without(dataset.quarantine(collected.pool.samples))
-            return collected
-
-        return await self._calls.call(source.name, read)
+        plugin = self._find(source.name)
+        if isinstance(plugin, InstalledPlugin):
+            order = Order(name=source.name, source=source, request=request)
+            return (await plugin.ask(order, self._calls)).collected
+        dataset = open_live(plugin, source)
+        return await self._calls.call(source.name, lambda: collect(dataset, source, request))
 
     async def draw(self, source: Source, *, count: int, seed: Seed) -> tuple[Sample, ...]:
         """Draw samples from a static source.
 
         Raises:
-            DatasetUnavailable: As ``collect``.
+            LookupError, ValueError, DatasetUnavailable: As ``collect``.
             DatasetExhausted: There are fewer than ``count`` rows.
         """
-        dataset = self.static(source)
+        plugin = self._find(source.name)
+        if isinstance(plugin, InstalledPlugin):
+            order = Order(name=source.name, source=source, count=count, seed=seed)
+            return (await plugin.ask(order, self._calls)).samples
+        dataset = open_static(plugin, source)
+        return await self._calls.call(
+            source.name,
+            lambda: draw(dataset, count=count, seed=seed),
+            answers=(DatasetExhausted,),
+        )
 
-        async def read() -> tuple[Sample, ...]:
-            return vet_draw(await dataset.draw(count=count, seed=seed), count)
-
-        return await self._calls.call(source.name, read, answers=(DatasetExhausted,))
-
-    def check(self, schedule: Schedule, *, but: str | None = None) -> None:
+    async def check(self, schedule: Schedule, *, but: str | None = None) -> None:
         """Open every source of the schedule, to find errors before the first round.
 
         Args:
@@ -77,45 +76,30 @@ class Sources:
         Raises:
             LookupError: A plug-in is missing.
             ValueError: A plug-in refuses its parameters in the schedule.
+            DatasetUnavailable: A plug-in did not answer.
         """
-        for stage in schedule.stages:
-            for competition in stage.competitions:
-                for task in competition.tasks:
-                    if task.source.name == but:
-                        continue
-                    if task.source.freshness is Freshness.LIVE:
-                        self.live(task.source)
-                    else:
-                        self.static(task.source)
+        tasks = [t for stage in schedule.stages for c in stage.competitions for t in c.tasks]
+        checked = list[Source]()
+        for source in (task.source for task in tasks):
+            if source.name != but and source not in checked:  # its parameters have no hash
+                await self._open(source)
+                checked.append(source)
 
-    def live(self, source: Source) -> LiveDataset:
-        """Return the live source, opened with the schedule's parameters.
+    async def freshness(self, name: str) -> Freshness:
+        """Return the kind of a source.
 
         Raises:
-            LookupError: No plug-in has that name.
-            ValueError: The source is not live, or refuses its parameters.
+            LookupError: No plug-in has that name, or it cannot be imported.
+            DatasetUnavailable: The plug-in did not answer.
         """
-        opened = self._open(source, Freshness.LIVE)
-        if not isinstance(opened, LiveDataset):
-            raise ValueError(f"source {source.name}: the plug-in does not open a live source")
-        return opened
+        plugin = self._find(name)
+        if isinstance(plugin, InstalledPlugin):
+            return (await plugin.ask(Order(name=name), self._calls)).complete.freshness
+        return plugin.freshness
 
-    def static(self, source: Source) -> StaticDataset:
-        """Return the static source, whose rows have no time; see ``live``."""
-        opened = self._open(source, Freshness.NONE)
-        if not isinstance(opened, StaticDataset):
-            raise ValueError(f"source {source.name}: the plug-in does not open a static source")
-        return opened
-
-    def _open(self, source: Source, freshness: Freshness) -> LiveDataset | StaticDataset:
+    async def _open(self, source: Source) -> None:
         plugin = self._find(source.name)
-        if plugin.freshness is not freshness:
-            raise ValueError(
-                f"source {source.name} is {plugin.freshness}, but the schedule says {freshness}"
-            )
-        try:
-            return plugin.open(source.parameters)
-        except ValueError:
-            raise
-        except Exception as error:
-            raise ValueError(defect(source.name, error)) from error
+        if isinstance(plugin, InstalledPlugin):
+            await plugin.ask(Order(name=source.name, source=source), self._calls)
+        else:
+            open_source(plugin, source)

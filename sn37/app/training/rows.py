@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 from sn37.app.errors import CommandError, UsageError
-from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.pool_requests import trusted_at
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.tables import parameter
@@ -61,7 +60,7 @@ def default_sources(rules: Competition) -> Sequence[SourceTable]:
 
 
 async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, seed: int) -> Rows:
-    source, batch = _source(choice, rules)
+    source, batch = await _source(choice, tools, rules)
     if source.freshness is Freshness.LIVE:
         samples, window, now = await _live(choice, source, tools)
         since, until = (t.isoformat(timespec="seconds") for t in (window.since, window.until))
@@ -72,7 +71,7 @@ async def _read(choice: SourceTable, tools: TrainingTools, rules: Competition, s
         ):
             notes.append(warning)
     else:
-        samples = await _static(choice, source, seed)
+        samples = await _static(choice, tools, source, seed)
         notes = [f"{source.name}: {len(samples)} rows", _static_note(source)]
     learnable = tuple(s for s in samples if s.reference)
     return Rows(batch=replace(batch, samples=learnable), notes=tuple(notes))
@@ -102,7 +101,9 @@ def overlap_note(
     )
 
 
-def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]:
+async def _source(
+    choice: SourceTable, tools: TrainingTools, rules: Competition
+) -> tuple[Source, TaskBatch]:
     """Return the source, as the competition defines it if it does, and its task, still empty."""
     try:
         given = {key: parameter(key, value) for key, value in choice.parameters.items()}
@@ -114,7 +115,7 @@ def _source(choice: SourceTable, rules: Competition) -> tuple[Source, TaskBatch]
             batch = TaskBatch(task=task.name, method=task.method, samples=())
             return replace(task.source, parameters=parameters), batch
     try:
-        freshness = dataset_plugin(choice.name).freshness
+        freshness = await Sources(tools.installed_plugin).freshness(choice.name)
     except LookupError as error:
         raise CommandError(str(error.args[0])) from error
     age_s = int(3600 * choice.hours) or 1
@@ -138,7 +139,7 @@ async def _live(
         window = _window(choice.until or now, length)
         trusted = frozenset(map(Hotkey, choice.trusted)) or None
         request = PoolRequest(window=window, trusted=trusted)
-        return await _collect(Sources(dataset_plugin), source, request), window, now
+        return await _collect(Sources(tools.installed_plugin), source, request), window, now
     if choice.block is None and tools.settings.is_simnet:
         raise UsageError(
             f"data.sources {source.name}: simnet needs the block at which the window ends, for "
@@ -164,16 +165,16 @@ def _window(until: datetime, length: timedelta) -> TimeWindow:
 
 async def _collect(sources: Sources, source: Source, request: PoolRequest) -> tuple[Sample, ...]:
     try:
-        _ = sources.live(source)
+        return (await sources.collect(source, request)).pool.within(request.window).samples
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
-    return (await sources.collect(source, request)).pool.within(request.window).samples
 
 
-async def _static(choice: SourceTable, source: Source, seed: int) -> tuple[Sample, ...]:
-    sources = Sources(dataset_plugin)
+async def _static(
+    choice: SourceTable, tools: TrainingTools, source: Source, seed: int
+) -> tuple[Sample, ...]:
+    sources = Sources(tools.installed_plugin)
     try:
-        _ = sources.static(source)
+        return await sources.draw(source, count=choice.num_samples, seed=Seed(seed))
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
-    return await sources.draw(source, count=choice.num_samples, seed=Seed(seed))

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Protocol
 
 from sn37.app.config.settings import Settings
+from sn37.app.samples.installed import InstalledPlugin
 from sn37.app.samples.sources import ChainAndSources
 from sn37.domain.ids import Block
 from sn37.domain.schedule.competition import TokenizerRef
@@ -33,6 +34,10 @@ class TrainingTools(Protocol):
 
     @property
     def settings(self) -> Settings: ...
+
+    def installed_plugin(self, name: str) -> InstalledPlugin:
+        """Return the plug-in of an installed package; raises ``LookupError``."""
+        ...
 
     def data(self, block: Block) -> AbstractAsyncContextManager[ChainAndSources]:
         """Open a chain that reaches at least ``block``, and the data sources; read only."""

@@ -18,9 +18,11 @@ from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import Patience, PatientExaminer, PatientModels
+from sn37.app.samples.installed import InstalledPlugin
 from sn37.app.samples.sources import ChainAndSources
 from sn37.app.wiring.container import container_for
 from sn37.app.wiring.networks import open_data
+from sn37.app.wiring.plugins import installed_plugin
 from sn37.domain.data.samples import Pool
 from sn37.domain.disk.disk_inventory import refs_of
 from sn37.domain.ids import Block, RoundKey, TaskName
@@ -33,7 +35,7 @@ from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.models import Inventory, ModelArtifact
 from sn37.domain.training import Evaluated, Step
-from sn37.ports.errors import DatasetUnavailable, ModelRejected, StoreUnavailable
+from sn37.ports.errors import ModelRejected, StoreUnavailable
 
 if TYPE_CHECKING:
     from sn37.adapters.scoring.scorer import WorkerScorer
@@ -93,6 +95,10 @@ class Machine:
         from sn37.app.wiring.mining import open_writing
 
         return open_writing(self)
+
+    def installed_plugin(self, name: str) -> InstalledPlugin:
+        """Return the plug-in of an installed package; raises ``LookupError``."""
+        return installed_plugin(name)
 
     def data(self, block: Block) -> AbstractAsyncContextManager[ChainAndSources]:
         """Open a chain that reaches ``block``, and the data sources; see ``open_data``."""
@@ -284,19 +290,6 @@ def scored_architectures() -> frozenset[str]:
     from sn37.adapters.admission.config_keys import FAMILIES
 
     return frozenset(FAMILIES)
-
-
-async def ask_elsewhere(
-    module: str, order: bytes, environment: Mapping[str, str], *, timeout_s: float
-) -> tuple[bytes, ...]:
-    """Run a module that calls a plug-in; see ``AskElsewhere``. It has this process's variables."""
-    from sn37.adapters.child_process.running import ChildError, ask, child_environment
-
-    variables = child_environment({**os.environ, **environment})
-    try:
-        return await ask(module, order, variables, timeout_s=timeout_s)
-    except ChildError as error:
-        raise DatasetUnavailable(f"it {error}") from error
 
 
 def renderer() -> Callable[[str], str | None] | None:

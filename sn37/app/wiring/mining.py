@@ -15,10 +15,10 @@ from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError
 from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.app.mining.rate_limits import PatientModels, PatientPublisher
-from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.wiring import networks
 from sn37.app.wiring.machine import Machine, patience
 from sn37.app.wiring.networks import open_chain, open_signer, require_chain
+from sn37.app.wiring.plugins import installed_plugin
 from sn37.domain.ids import Netuid
 from sn37.domain.submission.base_models import BaseModel
 
@@ -132,7 +132,7 @@ def _simulated(machine: Machine, guest: Guest) -> ReadConnection:
         models=guest.models,
         examiner=machine.examiner(),
         pretrained=none,
-        find_source=lambda name: guest.plugins.get(name) or dataset_plugin(name),
+        find_source=lambda name: guest.plugins.get(name) or installed_plugin(name),
     )
 
 
@@ -147,7 +147,7 @@ def _real(machine: Machine, chain: SubtensorChain) -> ReadConnection:
         models=PatientModels(HubModelStore(machine.settings.state_dir / CACHE), patience()),
         examiner=machine.examiner(),
         pretrained=pretrained,
-        find_source=dataset_plugin,
+        find_source=installed_plugin,
     )
 
 

@@ -20,9 +20,9 @@ from sn37.app.config.setting_types import expanded
 from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.receipts.signing import VerifySignature
-from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.wiring.container import Container
 from sn37.app.wiring.network import Network
+from sn37.app.wiring.plugins import installed_plugin
 from sn37.domain.ids import Block, Netuid
 from sn37.ports.errors import SignerUnusable
 
@@ -127,7 +127,7 @@ async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainA
     if not settings.is_simnet:
         require_chain(settings)
         async with open_chain(settings) as chain:
-            yield chain, dataset_plugin
+            yield chain, installed_plugin
         return
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
@@ -135,7 +135,7 @@ async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainA
     from sn37.adapters.simnet.world import SOURCE
 
     with preview(seed=settings.seed, head=block) as (simulated, feed):
-        yield simulated, lambda name: feed if name == SOURCE else dataset_plugin(name)
+        yield simulated, lambda name: feed if name == SOURCE else installed_plugin(name)
 
 
 def _password(hotkey_file: Path) -> str | None:
@@ -183,7 +183,7 @@ def _open_real(container: Container, settings: Settings) -> Network:
         ),
         models=HubModelStore(settings.state_dir / "models"),
         signer=signer,
-        find_source=dataset_plugin,
+        find_source=installed_plugin,
         close=connection.close,
     )
 
@@ -226,6 +226,6 @@ async def _open_simnet(container: Container, settings: Settings) -> Network:
         chain=chain,
         models=world.store,
         signer=world.signer,
-        find_source=lambda name: plugins[name] if name in plugins else dataset_plugin(name),
+        find_source=lambda name: plugins[name] if name in plugins else installed_plugin(name),
         labels=world.labels,
     )

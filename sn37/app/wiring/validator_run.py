@@ -28,7 +28,7 @@ from sn37.app.wiring.networks import open_network
 from sn37.domain.events import Cautioned, WorkersConfined
 from sn37.domain.round.state import ValidatorState
 from sn37.domain.weights.standings import standings
-from sn37.ports.errors import PortError
+from sn37.ports.errors import DatasetUnavailable, PortError
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def _live(container: Container) -> None:
     _require_methods(container)
     await _confine_workers(container)
     async with _network(container):
-        _require_sources(container)
+        await _require_sources(container)
         _emit_cautions(container)
         run = container.supervisor().run  # each run returns when one of its actors does
         await run({"chain": container.continuity().run})
@@ -215,12 +215,12 @@ def _require_methods(container: Container) -> None:
                     )
 
 
-def _require_sources(container: Container) -> None:
+async def _require_sources(container: Container) -> None:
     """Open every source now, so that errors are not found hours later in a round."""
     loaded = container.loaded()
     try:
-        container.sources().check(loaded.schedule)
-    except (LookupError, ValueError) as error:
+        await container.sources().check(loaded.schedule)
+    except (LookupError, ValueError, DatasetUnavailable) as error:
         raise CommandError(f"{loaded.origin}: {error}") from error
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from sn37.adapters.dataset.sn18 import Sn18, Sn18Parameters, build
+from sn37.app.samples.sources import Sources
+from sn37.app.wiring.plugins import installed_plugin
 from sn37.domain.data.samples import PoolRequest
-from sn37.domain.schedule.competition import ParameterValue
+from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import DatasetPlugin
+from sn37.testing.builders import a_source
 from sn37.testing.dataset_contract import DatasetPluginContract, LiveDatasetContract
 from tests.integration.dataset.sn18_runs import (
     ALICE,
@@ -88,3 +91,18 @@ def test_it_is_registered_under_its_name() -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, factory = project["entry-points"]["sn37.datasets"]["sn18"].partition(":")
     assert getattr(import_module(module), factory) is build
+
+
+async def test_the_plug_in_reads_in_a_process_of_its_own_what_it_reads_here(
+    hosts: tuple[WandbHost, WandbHost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", API_KEY)
+    url = hosts[0].url
+    source = a_source(
+        "sn18", freshness=Freshness.LIVE, max_age_s=3600, parameters={"base_url": url}
+    )
+    found = await Sources(installed_plugin).collect(source, REQUEST)
+    here = await Sn18(Sn18Parameters(base_url=url)).collect(REQUEST)
+    assert found.pool == here
+    assert found.set_aside == ()
+    assert len(found.pool.samples) >= 10

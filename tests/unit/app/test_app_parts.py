@@ -424,7 +424,7 @@ class TestSources:
         static = a_task("static", source=a_source("pages"), weight=0.5)
         schedule = a_schedule(a_stage(a_competition(tasks=(live, static))))
         plugins = {"feed": FakePlugin(FakeLiveDataset()), "pages": FakePlugin()}
-        Sources(plugins.__getitem__).check(schedule)
+        asyncio.run(Sources(plugins.__getitem__).check(schedule))
         assert [len(p.opened) for p in plugins.values()] == [1, 1]
 
     @pytest.mark.parametrize(
@@ -441,7 +441,7 @@ class TestSources:
             return plugin
 
         with pytest.raises(ValueError, match="feed is"):
-            Sources(find).check(schedule)
+            asyncio.run(Sources(find).check(schedule))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 from sn37.app.data_tools.check import check_source
-from sn37.app.wiring.machine import ask_elsewhere
+from sn37.app.wiring.plugins import installed_plugin
 from sn37.domain.canonical import canonical_json
 from sn37.domain.check_line import Grade
 from sn37.domain.ids import Digest, TaskName
@@ -234,7 +234,7 @@ def test_a_source_that_cannot_be_read_fails_at_that_step(
 async def test_a_source_that_a_schedule_names_and_nobody_installed_is_the_first_check() -> None:
     source = a_source("t_broken", freshness=Freshness.LIVE)
     found = [
-        check async for check in check_source(source, a_pool_request(), ask_elsewhere, count=1)
+        check async for check in check_source(source, a_pool_request(), installed_plugin, count=1)
     ]
     assert [(check.name, check.grade) for check in found] == [("installed", Grade.FAILED)]
     assert "cannot be imported" in found[0].line

@@ -225,4 +225,4 @@ def test_a_plugin_that_cannot_be_opened_is_told_in_one_line() -> None:
             raise KeyError("url")
 
     with pytest.raises(ValueError, match="data set rows: a defect of the plug-in: KeyError: 'url'"):
-        sources(Broken()).static(STATIC)
+        asyncio.run(sources(Broken()).draw(STATIC, count=3, seed=Seed(1)))

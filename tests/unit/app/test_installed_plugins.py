@@ -1,0 +1,244 @@
+"""Whatever a plug-in's process writes, its reader gets checked rows or one line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sn37.app.samples import installed, plugin_messages
+from sn37.app.samples.installed import Answer, InstalledPlugin
+from sn37.app.samples.plugin_calls import PluginCalls
+from sn37.app.samples.plugin_messages import (
+    MAX_IDS,
+    Complete,
+    Failure,
+    Kind,
+    Line,
+    Logged,
+    Order,
+    decode_line,
+    decode_order,
+    encode_line,
+    encode_order,
+    in_parts,
+)
+from sn37.domain.data.samples import PoolRequest, Provenance, Sample
+from sn37.domain.data.vetting import ContractBroken, SetAside
+from sn37.domain.ids import Hotkey, Seed
+from sn37.domain.schedule.competition import Freshness
+from sn37.ports.errors import DatasetUnavailable
+from sn37.testing.builders import a_pool_request, a_sample, a_source, some_samples, time_of
+
+REQUEST = a_pool_request()
+SOURCE = a_source("feed", freshness=Freshness.LIVE, max_age_s=3600)
+COLLECT = Order(name="feed", source=SOURCE, request=REQUEST)
+COMPLETE = Complete(freshness=Freshness.LIVE, opened="Feed")
+ROWS = some_samples(3, since=time_of(0))
+TEXTS = st.text(st.characters(exclude_categories=()))  # halves of surrogate pairs, too
+MOMENTS = st.datetimes(timezones=st.timezones())
+SAMPLES = st.builds(
+    Sample,
+    prompt=TEXTS,
+    reference=TEXTS,
+    provenance=st.builds(
+        Provenance,
+        row_id=TEXTS,
+        produced_at=st.none() | MOMENTS,
+        signer=st.none() | TEXTS.map(Hotkey),
+        stratum=st.none() | TEXTS,
+    ),
+)
+
+
+def ask(lines: Iterable[bytes], order: Order = COLLECT) -> Answer:
+    """Ask a plug-in whose process answers ``lines``, and then dies."""
+
+    @asynccontextmanager
+    async def run(
+        module: str, order: bytes, environment: Mapping[str, str], *, max_line_bytes: int
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        yield answered()
+
+    async def answered() -> AsyncIterator[bytes]:
+        for line in lines:
+            yield line
+        raise DatasetUnavailable("died: it left no message")
+
+    plugin = InstalledPlugin(name="feed", run=run)
+    return asyncio.run(plugin.ask(order, PluginCalls(deadline_s=20)))
+
+
+def written(*lines: Line) -> list[bytes]:
+    return [encode_line(line) for line in lines]
+
+
+@given(SAMPLES)
+def test_a_row_is_read_as_it_was_written(sample: Sample) -> None:
+    read = decode_line(encode_line(sample))
+    assert read == sample
+    assert isinstance(read, Sample)
+    ours, theirs = sample.provenance.produced_at, read.provenance.produced_at
+    assert (ours and ours.isoformat()) == (theirs and theirs.isoformat())
+
+
+def test_choices_are_read_as_they_were_written() -> None:
+    sample = a_sample("r", reference="b", choices=("a", "b"))
+    assert decode_line(encode_line(sample)) == sample
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        COMPLETE,
+        SetAside(why="odd", row_ids=("r1", "\ud800")),
+        Logged(level=logging.INFO, text="seven"),
+        Failure(kind=Kind.EXHAUSTED, message="few", requested=9, available=2),
+        Failure(kind=Kind.UNAVAILABLE, message="mute", retry_after_s=7.5),
+    ],
+)
+def test_other_lines_are_read_as_they_were_written(line: Line) -> None:
+    assert decode_line(encode_line(line)) == line
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Order(name="feed"),
+        COLLECT,
+        replace(
+            COLLECT,
+            request=PoolRequest(
+                window=REQUEST.window, trusted=frozenset(map(Hotkey, "ab")), salt="0x1"
+            ),
+            is_vetted=False,
+            log_level=logging.INFO,
+        ),
+        Order(
+            name="rows",
+            source=a_source(
+                "rows", parameters={"a": (1, (2.5, "x")), "b": math.inf, "c": True, "d": "inf"}
+            ),
+            count=3,
+            seed=Seed(2**256 - 1),
+        ),
+    ],
+)
+def test_an_order_is_read_as_it_was_written(order: Order) -> None:
+    assert decode_order(encode_order(order)) == order
+    assert b"\n" not in encode_order(order)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\xff",
+        b"rows",
+        b"[",
+        b"[" * 100_000,
+        b"{}",
+        b"3",
+        b"null",
+        b"[]",
+        b'["r", null, null, null, "p", "x"]',
+        b'["r", null, null, null, 3, "x", []]',
+        b'["r", null, null, null, "p", "x", [3]]',
+        b'["r", null, null, null, "p", "x", ["a"]]',
+        b'["r", null, 3, null, "p", "x", []]',
+        b'["r", 3, null, null, "p", "x", []]',
+        b'["r", "noon", null, null, "p", "x", []]',
+        b'["r", "2026-01-02T12:00:00", null, null, "p", "x", []]',
+        b'{"aside": ["odd", [3]]}',
+        b'{"aside": ["odd", "r"]}',
+        b'{"log": ["20", "text"]}',
+        b'{"complete": {}}',
+        b'{"complete": {"freshness": "old", "opened": "", "left_random_alone": true}}',
+        b'{"error": {"kind": "odd", "message": "m"}}',
+        b'{"error": {"kind": "defect", "message": "m"}}',
+        b'{"error": {"kind": "defect", "message": "m", "retry_after_s": 1'
+        + b"0" * 400
+        + b', "requested": 0, "available": 0}}',
+    ],
+)
+@pytest.mark.fault("data plug-in", "wrong")
+def test_anything_else_in_an_answer_is_a_defect(line: bytes) -> None:
+    with pytest.raises(ContractBroken, match="its process sent an invalid line: "):
+        decode_line(line)
+    with pytest.raises(
+        DatasetUnavailable, match=r"feed: a defect of the plug-in: its process sent"
+    ):
+        ask([*written(*ROWS), line])
+
+
+@pytest.mark.parametrize("after", ["NaN", "Infinity"])
+def test_a_wait_without_end_is_no_hint(after: str) -> None:
+    told = f'{{"error": {{"kind": "unavailable", "message": "m", "retry_after_s": {after}, '
+    line = told + '"requested": 0, "available": 0}}'
+    assert decode_line(line.encode()) == Failure(kind=Kind.UNAVAILABLE, message="m")
+
+
+def test_rows_are_put_in_order_and_counted_with_those_set_aside() -> None:
+    aside = SetAside(why="odd", row_ids=tuple(map(str, range(2 * MAX_IDS + 1))))
+    parts = list(in_parts(aside))
+    assert [len(part.row_ids) for part in parts] == [MAX_IDS, MAX_IDS, 1]
+    late = SetAside(why="long", row_ids=("x",))
+    answer = ask(written(*reversed(ROWS), *parts, late, COMPLETE))
+    assert answer.collected.pool.samples == ROWS
+    assert answer.samples == ROWS[::-1]
+    assert answer.collected.set_aside == (aside, late)
+    assert answer.complete == COMPLETE
+
+
+def test_names_of_rows_set_aside_are_cut() -> None:
+    line = SetAside(why="w" * 600, row_ids=("r" * 600,))
+    assert decode_line(encode_line(line)) == SetAside(why="w" * 500, row_ids=("r" * 500,))
+
+
+def test_t17_rows_are_checked_again_here() -> None:
+    nul = a_sample("nul", reference="\0", produced_at=time_of(1))
+    answer = ask(written(*ROWS, nul, COMPLETE))
+    assert answer.collected.pool.samples == ROWS
+    assert answer.collected.set_aside == (SetAside(why="a NUL in the text", row_ids=("nul",)),)
+    for wrong in (a_sample("late", produced_at=time_of(99_999)), ROWS[0]):
+        with pytest.raises(DatasetUnavailable, match="data set feed: a defect of the plug-in: "):
+            ask(written(*ROWS, wrong, COMPLETE))
+    draw = Order(name="feed", source=a_source("feed"), count=2)
+    with pytest.raises(DatasetUnavailable, match="3 samples, not 2 distinct ones"):
+        ask(written(*ROWS, COMPLETE), draw)
+
+
+@pytest.mark.fault("data plug-in", "wrong")
+def test_an_answer_without_its_last_line_is_unavailable() -> None:
+    with pytest.raises(DatasetUnavailable, match=r"^data set feed: its process died: it left no"):
+        ask(written(*ROWS))
+
+
+@pytest.mark.fault("data plug-in", "wrong")
+def test_an_answer_that_is_too_large_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(*ROWS, COMPLETE)
+    monkeypatch.setattr(installed, "MAX_ANSWER_BYTES", sum(map(len, lines)))
+    assert len(ask(lines).samples) == 3
+    monkeypatch.setattr(installed, "MAX_ANSWER_BYTES", sum(map(len, lines)) - 1)
+    with pytest.raises(DatasetUnavailable, match="a defect of the plug-in: an answer of more than"):
+        ask(lines)
+
+
+def test_a_plug_in_cannot_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(installed, "MAX_LOGGED", 2)
+    monkeypatch.setattr(plugin_messages, "MAX_LOG_CHARACTERS", 5)
+    shown = [Logged(level=logging.WARNING, text=f"{n} is a number") for n in range(9)]
+    ask(written(*shown, COMPLETE))
+    assert [r.getMessage() for r in caplog.records] == [
+        "data set feed: 0 is ",
+        "data set feed: 1 is ",
+    ]
