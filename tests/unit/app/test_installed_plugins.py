@@ -83,10 +83,15 @@ def written(*lines: Line) -> list[bytes]:
 @given(SAMPLES)
 def test_a_row_is_read_as_it_was_written(sample: Sample) -> None:
     read = decode_line(encode_line(sample))
-    assert read == sample
     assert isinstance(read, Sample)
+    assert without_time(read) == without_time(sample)
     ours, theirs = sample.provenance.produced_at, read.provenance.produced_at
     assert (ours and ours.isoformat()) == (theirs and theirs.isoformat())
+
+
+def without_time(sample: Sample) -> Sample:
+    """Times that a zone has twice are unequal to themselves in another zone."""
+    return replace(sample, provenance=replace(sample.provenance, produced_at=None))
 
 
 def test_choices_are_read_as_they_were_written() -> None:
