@@ -17,7 +17,7 @@ from sn37.app.schedule.advice import (
     warnings,
 )
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
-from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, TaskName
 from sn37.domain.schedule.competition import Freshness, Method
 from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.schedule.model_limits import NormLimits
@@ -366,7 +366,12 @@ def test_withheld_rows_must_not_pay_the_champion_of_another_competition() -> Non
         signed,
         tasks=(
             replace(task, weight=0.5),
-            replace(task, name="more", weight=0.5, source=replace(task.source, signers_netuid=18)),
+            replace(
+                task,
+                name=TaskName("more"),
+                weight=0.5,
+                source=replace(task.source, signers_netuid=18),
+            ),
         ),
     )
     (line,) = unburnt_lines(a_schedule(a_stage(signed, plain)))
