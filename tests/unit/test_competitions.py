@@ -12,16 +12,18 @@ from sn37.app.samples.plugins import SIMNET_SOURCE
 from sn37.app.schedule.advice import (
     competition_lines,
     leverage_lines,
+    unburnt_lines,
     undecided_lines,
     warnings,
 )
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
-from sn37.domain.ids import Block, CompetitionId, Digest
+from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, TaskName
 from sn37.domain.schedule.competition import Freshness, Method
 from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.schedule.normalization import InverseExponential
 from sn37.domain.schedule.schedule import CommitmentFormat, StandingsRule
+from sn37.testing.builders import a_competition, a_schedule, a_stage
 
 SMALL = """\
 [sources.feed]
@@ -355,6 +357,29 @@ def test_a_schedule_whose_rows_are_all_signed_should_name_a_burn_hotkey(file: Pa
         file.write_text(text)
         told = warnings(load_schedule(file, known_sources={"feed", "more"}).schedule)
         assert any(line.startswith("from block 100, burn is not set") for line in told) is is_told
+
+
+def test_withheld_rows_must_not_pay_the_champion_of_another_competition() -> None:
+    signed, plain = (a_competition(number, reward_share=0.5) for number in (1, 2))
+    task = signed.tasks[0]
+    signed = replace(
+        signed,
+        tasks=(
+            replace(task, weight=0.5),
+            replace(
+                task,
+                name=TaskName("more"),
+                weight=0.5,
+                source=replace(task.source, signers_netuid=18),
+            ),
+        ),
+    )
+    (line,) = unburnt_lines(a_schedule(a_stage(signed, plain)))
+    assert line.startswith("from block ")
+    assert f"burn is not set, and {signed.name} can be kept from being judged" in line
+    assert not unburnt_lines(replace(a_schedule(a_stage(signed, plain)), burn=Hotkey("ash")))
+    whole = replace(signed, reward_share=1.0)
+    assert not unburnt_lines(a_schedule(a_stage(whole)))
 
 
 def test_a_file_that_is_not_there_is_told_with_the_presets(tmp_path: Path) -> None:

@@ -216,9 +216,10 @@ def test_check_says_which_data_set_is_not_installed(
 
 @pytest.fixture
 def pinned_finney(tmp_path: Path) -> str:
-    """The preset with made-up commits in the place of its open revisions."""
+    """The preset with a hotkey to burn, and made-up commits in the place of open revisions."""
     file = tmp_path / "finney.toml"
-    file.write_text(read_schedule("finney")[1].replace('"main"', f'"{"c" * 40}"'))
+    text = read_schedule("finney")[1].replace('"main"', f'"{"c" * 40}"')
+    file.write_text(f'burn = "5burn"\n{text}')
     return str(file)
 
 
@@ -264,17 +265,27 @@ def test_check_warns_of_what_cannot_work_as_meant(
     text = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
     assert old in text
     changed = tmp_path / "changed.toml"
-    changed.write_text(text.replace(old, new, 1))
+    changed.write_text(f'burn = "5burn"\n{text.replace(old, new, 1)}')
     assert sn37_command("schedule", "check", str(changed)) == 0
     assert "warning: from block" in (said := capsys.readouterr().out)
     assert told in said
+
+
+def test_check_refuses_a_file_in_which_withheld_rows_pay_another_champion(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "changed.toml"
+    changed.write_text(read_schedule("simnet")[1])
+    assert sn37_command("schedule", "check", str(changed)) == 1
+    assert "burn is not set, and SIMNET_INSTRUCT or SIMNET_FREE can" in capsys.readouterr().err
 
 
 def test_check_as_json_holds_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert sn37_command("schedule", "check", "simnet", "--json") == 0
     said = json.loads(capsys.readouterr().out)
     doubts = [w for w in said["warnings"] if "was not rendered" not in w]  # jinja2 may be missing
-    assert len(doubts) == 2
+    assert len(doubts) == 3
+    assert "SIMNET_FREE can be kept from being judged" in doubts[2]  # it has no hotkey to burn
     assert "is pinned only by its commit" in doubts[0]  # simnet makes its base model itself
     assert len(said["fingerprint"]) == 64
 

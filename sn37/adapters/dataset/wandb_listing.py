@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # read may. Subnet 18 has some twenty validators, so only an attack reaches this number.
 MAX_LISTED = 20_000
 RUNS_PER_PAGE = 20  # wandb advises against configs beyond 10 MB, and a page must fit into memory
-MAX_CONFIG_BYTES = 1 << 20  # of one run that is looked at
+MAX_CONFIG_BYTES = 64 << 10  # of one run that is looked at, and parsed, signed or not
 MAX_CONFIG_CHARACTERS = 1000  # of a value
 # Runs reported for one signer, the oldest first. The parent takes ``MAX_RUNS_OF_A_SIGNER`` by
 # creation time and id; the others are needed if several were created in one second, because the

@@ -46,6 +46,7 @@ def check(
     """Check that a validator here could run a schedule, and warn of doubtful values."""
     from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
+    from sn37.app.schedule.load import PRESETS
     from sn37.app.schedule.pins import require_pinned
     from sn37.app.wiring.machine import renderer, scored_architectures
 
@@ -57,8 +58,14 @@ def check(
         _open_sources(loaded)
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
-    doubts = schedule_view.warnings(
-        loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
+    unburnt = schedule_view.unburnt_lines(loaded.schedule)
+    if unburnt and file not in PRESETS:
+        raise CommandError(f"{loaded.origin}: {unburnt[0]}")
+    doubts = (
+        *schedule_view.warnings(
+            loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
+        ),
+        *unburnt,
     )
     worth = schedule_view.leverage_lines(loaded.schedule)
     stale = schedule_view.sources_without_freshness(loaded.schedule)

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 
 from sn37.domain.ids import Block, CompetitionId, Hotkey
 from sn37.domain.round.state import NO_HISTORY, ColdStart, ValidatorState
-from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.schedule.schedule import WINDOW_ROUNDS, Schedule
 from sn37.domain.weight_vector import WeightVector
 from sn37.domain.weights.emission import split_emission
-from sn37.domain.weights.standings import paid_share, standings, warm_up_left
+from sn37.domain.weights.standings import (
+    has_seen_a_window,
+    paid_share,
+    standings,
+    warm_up_left,
+)
 
 # Ways to start without the pools of others. Rounds that were scored again count like rounds that
 # were judged when they were new, because they are equally good evidence.
@@ -17,10 +22,33 @@ COLD_WAYS = frozenset({ColdStart.MANIFESTS, ColdStart.NOTHING})
 
 
 def warm_up(state: ValidatorState, schedule: Schedule, block: Block) -> Mapping[CompetitionId, int]:
+    """Return the competitions that hold up the weights, with the number of rounds to be judged.
+
+    These warm up, for at most a window: then they give their share away, if this validator judges
+    another competition and has seen a window of it. Otherwise an attacker that keeps one
+    competition from being judged would keep the old weights of all on chain.
+    """
+    since = Block(block - WINDOW_ROUNDS * schedule.timing.cadence)
+    warming = _warming(state, schedule, block)
+    has_seen_a_window_of_another = any(
+        has_seen_a_window(state.rounds.get(c.id, ()), timing=schedule.timing)
+        for c in schedule.at(block)
+        if c.reward_share > 0 and c.id not in warming
+    )
+    return {
+        competition: rounds
+        for competition, rounds in warming.items()
+        if not has_seen_a_window_of_another or schedule.competition(competition, since) is None
+    }
+
+
+def _warming(
+    state: ValidatorState, schedule: Schedule, block: Block
+) -> Mapping[CompetitionId, int]:
     """Return the competitions that warm up, with the number of rounds still to be judged.
 
     A competition that started after the validator did needs no cold start. One without a share of
-    the emission holds up no weights.
+    the emission needs no warm-up.
     """
     beginning = state.beginning
     cold_since = beginning.block if beginning is not None and beginning.way in COLD_WAYS else None
@@ -74,7 +102,11 @@ def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool
 def _placed(
     state: ValidatorState, schedule: Schedule, block: Block
 ) -> Mapping[CompetitionId, Mapping[Hotkey, float]]:
+    """Return the standings of each competition, none of those that warm up."""
+    warming = _warming(state, schedule, block)
     return {
-        c.id: standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
+        c.id: {}
+        if c.id in warming
+        else standings(state.rounds.get(c.id, ()), timing=schedule.timing, rule=schedule.standings)
         for c in schedule.at(block)
     }

@@ -20,6 +20,12 @@ NO_BURN = (
     "being judged, and without burn nobody else can be paid; set burn to a hotkey of the subnet"
 )
 
+NO_BURN_BESIDE = (
+    "burn is not set, and {names} can be kept from being judged by a signer that withholds rows; "
+    "without burn its share goes to the champions of the other competitions, who would gain by "
+    "that; set burn to a hotkey of the subnet"
+)
+
 PRESENT = "present"
 
 
@@ -164,6 +170,23 @@ def undecided_lines(schedule: Schedule) -> tuple[str, ...]:
                     "rounds: give the task more weight or samples, or epsilon a smaller end"
                 ] = None
     return tuple(found)
+
+
+def unburnt_lines(schedule: Schedule) -> tuple[str, ...]:
+    """Return a line for each stage in which withheld rows would pay another champion.
+
+    One task on signed rows suffices, because a round without the rows of one task is sat out.
+    """
+    if schedule.burn is not None:
+        return ()
+    found: dict[str, list[int]] = {}
+    for stage in schedule.stages:
+        all_ = stage.competitions
+        signed = [c for c in all_ if any(t.source.signers_netuid is not None for t in c.tasks)]
+        if signed and len(all_) > 1:
+            line = NO_BURN_BESIDE.format(names=" or ".join(c.name for c in signed))
+            found.setdefault(line, []).append(stage.from_block)
+    return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:

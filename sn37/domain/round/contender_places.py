@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from sn37.domain.ids import EntryKey
+from sn37.domain.ids import Block, EntryKey
 from sn37.domain.round.comparing import (
     COPIED,
     EVEN_LEAD,
@@ -153,14 +153,38 @@ def distinct_first(
             for root in (math.sqrt(found.num_samples),)
         ]
         least = min((high for _, high, _ in ranges), default=math.inf)
-        shared = (
-            comparer.of_three(former, earlier, entry) for low, _, earlier in ranges if low <= least
-        )
+        close = [earlier for low, _, earlier in ranges if low <= least]
+        syncs = [sync for sync in entry.evidence if sync >= entry.since]
+        distinct = {
+            (
+                comparer.measure(former, earlier).odd,
+                *(kinds[earlier.key].get(sync) for sync in syncs),
+            ): earlier
+            for earlier in close
+        }
+        shared = (comparer.of_three(former, earlier, entry) for earlier in distinct.values())
         leads = (trio.lead / math.sqrt(trio.num_samples) for trio in shared if trio)
         return min(leads, default=-COPIED)
 
+    kinds = _kinds(others)
     order = {entry.key: ahead(place, entry) for place, entry in enumerate(others)}
     return tuple(sorted(others, key=lambda entry: (-order[entry.key], entry.precedence)))
+
+
+def _kinds(others: Sequence[Contestant]) -> Mapping[EntryKey, Mapping[Block, int]]:
+    """Return a number for each entry and round, the same for entries with equal losses in it.
+
+    Bounds do not tell exact copies apart, however many there are. Of rivals with equal losses in
+    all rounds that count, and the same odd signers, one is compared.
+    """
+    numbers: dict[tuple[float, ...], int] = {}
+    return {
+        entry.key: {
+            sync: numbers.setdefault(values, len(numbers))
+            for sync, values in entry.evidence.items()
+        }
+        for entry in others
+    }
 
 
 def _forerunners(entry: Contestant, follows: Mapping[EntryKey, Follows | None]) -> list[Contestant]:

@@ -47,8 +47,8 @@ def candidates_of(
     """Return the entries that may be scored again at ``sync_block``; ``None`` without a champion.
 
     There is no champion before the first crown. An entry is left out if its hotkey has committed to
-    another competition, where it may win another crown. So is a replaced entry that got no place in
-    as many judged rounds as the standings count.
+    another competition, where it may win another crown. So is a replaced entry that had no turn for
+    too long, see ``had_a_place``.
     """
     if history.former is None:
         return None

@@ -9,8 +9,11 @@ from sn37.domain.ids import Block, CompetitionId, EntryKey, Hotkey
 from sn37.domain.reasons import OF_THE_WORKER, Blame, Reason
 from sn37.domain.round.defences import defences_after, first_defences
 from sn37.domain.round.state import NO_HISTORY, EntryResult, History, RoundResult, ValidatorState
-from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.submission import Verdict
+
+# Judged rounds after which a replaced entry is let go that had no turn in them. In so many each of
+# the sixteen entries that may have a free place has a turn, even if a round has time for one entry.
+ROUNDS_FOR_A_TURN = 32
 
 
 def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> History:
@@ -48,7 +51,7 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
         last_tried=last_tried,
         clocks=clocks,
         num_judged=past.num_judged + len(judged),
-        judged=(*past.judged, *(r.key.sync_block for r in judged))[-WINDOW_ROUNDS:],
+        judged=(*past.judged, *(r.key.sync_block for r in judged))[-ROUNDS_FOR_A_TURN:],
         champion=newest.champion if newest else past.champion,
         is_shielded=newest.is_shielded if newest else past.is_shielded,
         crowned_at=_crowned_at(judged, past),
@@ -118,12 +121,12 @@ class _Time:
 
 
 def had_a_place(history: History, entry: EntryKey) -> bool:
-    """True if an entry was tried since the last ``WINDOW_ROUNDS`` judged rounds began.
+    """True if an entry was tried since the last ``ROUNDS_FOR_A_TURN`` judged rounds began.
 
     Otherwise a replaced entry is left out. Rounds that were sat out do not count, because no entry
     had a place in them.
     """
-    is_long = len(history.judged) == WINDOW_ROUNDS
+    is_long = len(history.judged) == ROUNDS_FOR_A_TURN
     return not is_long or history.last_tried.get(entry, entry.block) > history.judged[0]
 
 

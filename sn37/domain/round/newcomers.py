@@ -137,12 +137,7 @@ def in_turn(
         history: Of earlier rounds.
         hung: See ``turns_of``.
     """
-
-    def last_turn(submission: Submission) -> int:
-        key = submission.commitment.key
-        return max(history.last_tried.get(key, 0), history.unlucky.get(key, 0))
-
-    by_rest = sorted(again, key=last_turn)
+    by_rest = sorted(again, key=lambda s: history.last_turn(s.commitment.key))
     known = {s.commitment.key for s in again}
     turns = turns_of(
         (*newcomers, *by_rest),

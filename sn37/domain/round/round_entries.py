@@ -22,6 +22,9 @@ from sn37.domain.submission.submission import Submission, Verdict
 # lead by a hair may hold the contenders' places for days. Meanwhile a better entry is scored here,
 # before later copies of it are proven.
 MAX_HOPEFUL = 16
+# One in so many of a round's places is kept for these entries: four of twenty. Newcomers that wait
+# hold places for which there may be no time, and would leave none otherwise.
+PLACES_PER_HOPEFUL = 5
 
 _UNKNOWN: Mapping[EntryKey, Availability] = MappingProxyType({})
 
@@ -71,7 +74,8 @@ def plan_entries(
 
     The champion and the contenders stay in, replaced ones too. If the crown is vacant, the first
     eligible contender inherits it. New entries take the other places, see ``admitted``, and hopeful
-    entries those that are left. Without a ``book`` each hotkey's newest commitment counts.
+    entries those that are left, see ``_in_free_places``. Without a ``book`` each hotkey's newest
+    commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
@@ -98,9 +102,10 @@ def plan_entries(
         else:
             listed[key] = _row(submission, _queued("scored before, behind the contenders"))
             spare.add(key)
-    new = admitted(waiting, history, schedule.max_new_entries, hung=hung)
-    room = min(MAX_HOPEFUL, schedule.max_new_entries - len(new))
-    staying |= {*[k for k in contention.hopeful if k in spare][:room]}
+    places, hung = schedule.max_new_entries, {*hung, *history.hung}
+    hopeful = [k for k in contention.hopeful if k in spare][:MAX_HOPEFUL]
+    new = admitted(waiting, history, places, hung=hung, num_hopeful=len(hopeful))
+    staying |= _in_free_places(hopeful, history, places - len(new), hung)
     listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
     order = [s.commitment.key for s in taking_part]
     champion = _defender(staying, history, contention, availability)
@@ -113,6 +118,20 @@ def plan_entries(
         is_heir=champion != history.champion,
         contenders=tuple(k for k in entries if k in contention.contenders and k != champion),
     )
+
+
+def _in_free_places(
+    hopeful: Sequence[EntryKey], history: History, room: int, hung: Collection[Hotkey]
+) -> frozenset[EntryKey]:
+    """Return the entries that get one of ``room`` places.
+
+    Half of the places go by order, so that originals come before copies, half to the entries whose
+    last turn is longest ago. So each has a place in time, however few there are. Those whose hotkey
+    hung come last, because their turn does.
+    """
+    by_order = sorted(hopeful, key=lambda k: k.hotkey in hung)
+    by_rest = sorted(by_order, key=lambda k: (k.hotkey in hung, history.last_turn(k)))
+    return frozenset([*dict.fromkeys((*by_order[: room // 2], *by_rest))][:room])
 
 
 def _defender(
@@ -174,6 +193,7 @@ def admitted(
     places: int,
     *,
     hung: Collection[Hotkey] = (),
+    num_hopeful: int = 0,
 ) -> frozenset[EntryKey]:
     """Return the entries that get one of the places, of those that wait for their first round.
 
@@ -200,17 +220,15 @@ def admitted(
         unlucky=history.unlucky,
     )
     first = turns.unlucky[:1] if is_round_of_unlucky(history) else ()
-    left = max(places - len(first) - len(turns.postponed), 0)
+    kept = min(num_hopeful, max(places // PLACES_PER_HOPEFUL, 1 - history.num_judged % 2))
+    ours = places - kept
+    left = max(ours - len(first) - len(turns.postponed), 0)
     by_rest = sorted(turns.others, key=lambda s: (is_copier(s), rest(s), precedence_of(s)))
-    order = (
-        *first,
-        *turns.postponed,
-        *turns.others[: left // 2],
-        *by_rest,
-        *turns.unlucky,
-        *turns.hung,
-    )
-    return frozenset(list(dict.fromkeys(s.commitment.key for s in order))[:places])
+    order = (*first, *turns.postponed, *turns.others[: left // 2], *by_rest)
+    prompt = list(dict.fromkeys(s.commitment.key for s in order))[:ours]
+    late = [s.commitment.key for s in (*turns.unlucky, *turns.hung)]
+    unwanted = max(places - num_hopeful - len(prompt), 0)
+    return frozenset((*prompt, *[k for k in late if k not in prompt][:unwanted]))
 
 
 def evaluate_again(submission: Submission, history: History) -> bool:

@@ -216,7 +216,7 @@ class History:
     last_tried: Mapping[EntryKey, Block] = field(default_factory=dict)  # newest sync block tried
     clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # restarted ones only
     num_judged: int = 0  # rounds that were not sat out
-    judged: tuple[Block, ...] = ()  # sync blocks of the last of them, at most 24, oldest first
+    judged: tuple[Block, ...] = ()  # sync blocks of the last of them, at most 32, oldest first
     champion: EntryKey | None = None  # after the newest round; None while the crown is vacant
     is_shielded: bool = False  # more than epsilon's end value protects the champion
     crowned_at: Block | None = None  # sync block since which it has been champion
@@ -258,6 +258,13 @@ class History:
         """
         is_under_way = key in self.entered and (clock is None or self._is_of_clock(key, clock))
         return None if is_under_way else self._challenges.get(key.hotkey)
+
+    def last_turn(self, entry: EntryKey) -> Block:
+        """Return the sync block at which an entry was last tried, failures of our worker included.
+
+        It is 0 if there was none.
+        """
+        return Block(max(self.last_tried.get(entry, 0), self.unlucky.get(entry, 0)))
 
     def last_challenge(self, hotkey: Hotkey) -> Block | None:
         """Return the block at which a hotkey last began any challenge."""

@@ -82,10 +82,10 @@ def paid_share(
 ) -> float:
     """Return the part of a competition's share that its standings are paid, 0 to 1.
 
-    It is 1 while at most half of the window was sat out for missing data, each recorded round
-    weighing ``DECAY`` to the power of its age, and falls in proportion beyond that. So a champion
-    that hardly defends the crown is not paid in full, whatever rows are withheld. Rounds without
-    a record, or missed for another reason, do not count.
+    It is 1 while at most half of the window was sat out, each recorded round weighing ``DECAY``
+    to the power of its age, and falls in proportion beyond that. So a champion that hardly defends
+    the crown is not paid in full, however others bring that about. Rounds without a record, or in
+    which this validator did not run, do not count.
 
     It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
     whose plan is of a version that did not count missed defences.
@@ -98,7 +98,7 @@ def paid_share(
     if rule is not StandingsRule.WINDOW or (judged and judged[max(judged)].missed_defences is None):
         return 1.0
     known = sum((DECAY**age for r, age in window if r.skipped is None), Fraction(0))
-    missing = sum((DECAY**age for r, age in window if _lacked_data(r)), Fraction(0))
+    missing = sum((DECAY**age for r, age in window if _was_sat_out(r)), Fraction(0))
     return float(min(Fraction(1), 2 * known / (known + missing))) if known + missing else 1.0
 
 
@@ -113,10 +113,10 @@ def warm_up_left(
     """Return how many more rounds must be judged before weights are set from them.
 
     Until then the weights on chain stay. A validator that was away for longer than the window
-    warms up again. Missing data is not a lack of experience: a validator with a record of
-    ``COLD_ROUNDS`` rounds of the window, most of them sat out for missing data, does not warm up.
-    Otherwise anyone could keep old weights on chain by withholding rows. Its competition is not
-    paid in full then, see ``paid_share``, and may have no standings at all.
+    warms up again. Rounds sat out are not a lack of experience: a validator with a record of
+    ``COLD_ROUNDS`` rounds of the window, most of them sat out, does not warm up. Otherwise anyone
+    could keep old weights on chain, for example by withholding rows. Its competition is not paid
+    in full then, see ``paid_share``, and may have no standings at all.
 
     Args:
         is_cold: It started without the others' evidence, in a competition that was running.
@@ -127,7 +127,7 @@ def warm_up_left(
     """
     window = [round_ for round_, _ in _window(rounds, timing)]
     num_known = sum(r.skipped is None for r in window)
-    num_missing = sum(map(_lacked_data, window))
+    num_missing = sum(map(_was_sat_out, window))
     if num_missing > num_known and num_known + num_missing >= COLD_ROUNDS:
         return 0
     left = warmup_rounds - num_known
@@ -136,8 +136,19 @@ def warm_up_left(
     return max(left, 0)
 
 
-def _lacked_data(round_: RoundResult) -> bool:
-    return round_.skipped is Reason.DATA_UNAVAILABLE
+def has_seen_a_window(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> bool:
+    """True if a validator ran in at least ``COLD_ROUNDS`` rounds of a competition's window.
+
+    Raises:
+        ValueError: As ``standings``.
+    """
+    ran = [r for r, _ in _window(rounds, timing) if r.skipped is not Reason.ABSENT]
+    return len(ran) >= COLD_ROUNDS
+
+
+def _was_sat_out(round_: RoundResult) -> bool:
+    """True if a running validator judged nothing: others can bring about each reason of that."""
+    return round_.skipped not in (None, Reason.ABSENT)
 
 
 def _window(

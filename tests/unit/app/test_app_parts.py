@@ -148,14 +148,44 @@ class TestWeights:
             for n in range(1, 26)
         ]
         block = Block(360 * 25 + 10)
-        for num_missing, is_due in ((COLD_ROUNDS - 1, False), (25, True)):
+        for num_missing in (0, COLD_ROUNDS - 1, 25):
             state = ValidatorState(rounds={ONE: tuple(won), TWO: tuple(missing[:num_missing])})
             weights = weights_after(state, TWO_COMPETITIONS, block)
-            assert (weights is not None) is is_due
-        assert weights is not None
-        assert weights.shares == {"alice": 1.0}
+            assert weights is not None
+            assert weights.shares == {"alice": 1.0}
         alone = ValidatorState(rounds={TWO: tuple(missing)})
         assert weights_after(alone, TWO_COMPETITIONS, block) is None
+
+    @pytest.mark.parametrize("why", [Reason.DEVICE, Reason.OVERRUN, Reason.ABSENT])
+    def test_a_competition_that_warms_up_for_a_window_gives_its_share_away(
+        self, why: Reason
+    ) -> None:
+        """Few rounds of it are judged, and too few have a record to know that by."""
+        burning = replace(TWO_COMPETITIONS, burn=Hotkey("burn"))
+        won = [a_result(1, 360 * n, "alice") for n in range(1, 26)]
+        few = [a_result(2, 360 * n, "bob") for n in range(19, 26)]
+        gone = [a_round_result(a_round_key(2, 360 * n), skipped=why) for n in range(8, 19)]
+        state = ValidatorState(rounds={ONE: tuple(won), TWO: (*gone, *few)})
+        eight = replace(burning, warmup_rounds=8)
+        weights = weights_after(state, eight, Block(360 * 25 + 10))
+        assert weights is not None
+        assert weights.shares == pytest.approx({"alice": 0.7, "burn": 0.3})
+        young = ValidatorState(rounds={ONE: tuple(won[-19:]), TWO: state.rounds[TWO]})
+        assert weights_after(young, eight, Block(360 * 25 + 10)) is None
+
+    def test_a_competition_that_begins_holds_the_weights_up_for_a_window_at_most(self) -> None:
+        late = replace(TWO_COMPETITIONS.stages[0], from_block=Block(360 * 30))
+        early = replace(
+            late,
+            from_block=TWO_COMPETITIONS.stages[0].from_block,
+            competitions=(replace(late.competitions[0], reward_share=1.0),),
+        )
+        schedule = replace(TWO_COMPETITIONS, stages=(early, late))
+        state = ValidatorState(
+            rounds={ONE: tuple(a_result(1, 360 * n, "alice") for n in range(1, 60))}
+        )
+        assert weights_after(state, schedule, Block(360 * 31)) is None
+        assert weights_after(state, schedule, Block(360 * 55)) is not None
 
     def test_a_competition_that_is_seldom_judged_gives_part_of_its_share_away(self) -> None:
         state = withheld(TWO, then=ONE)

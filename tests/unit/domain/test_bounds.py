@@ -16,6 +16,7 @@ from sn37.domain.round import contender_places, earlier_rivals
 from sn37.domain.round.bounds import EVERYTHING, Bounds
 from sn37.domain.round.comparing import Comparer, Contestant, Trio
 from sn37.domain.round.signers import Origin, Origins
+from sn37.testing.builders import an_entry_key
 from sn37.testing.contests import contest, contestant
 from tests.support import plain_contention
 
@@ -169,6 +170,24 @@ def test_a_crowd_needs_few_exact_comparisons(gain: float, noise: float) -> None:
         assert 0 < scales.num_exact <= 3 * len(others)
     chosen = plain_contention.contenders(king, others, scales)
     assert contender_places.contenders(king, others, scales) == chosen
+
+
+def test_exact_copies_are_compared_once_whenever_they_were_committed() -> None:
+    """There are 780 pairs of forty entries, and bounds settle none of them."""
+    king, first = contest({"king": 0.0, "entry": 0.001}, num_samples=64, noise=0.02)
+    clones = [
+        replace(
+            first,
+            key=an_entry_key(f"clone{n:02d}", first.since + n),
+            precedence=(first.since + n, 0, f"clone{n:02d}"),
+            since=Block(first.since + n),
+        )
+        for n in range(40)
+    ]
+    scales = Counting(epsilon_end=END)
+    ordered = contender_places.distinct_first(king, clones, scales)
+    assert 0 < scales.num_exact <= len(clones)
+    assert ordered == plain_contention.distinct_first(king, clones, scales)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,13 @@ from sn37.domain.ids import BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
-from sn37.domain.weights.standings import DECAY, paid_share, standings, warm_up_left
+from sn37.domain.weights.standings import (
+    DECAY,
+    has_seen_a_window,
+    paid_share,
+    standings,
+    warm_up_left,
+)
 from sn37.testing.builders import a_round_key, a_timing, an_entry_key
 
 TIMING = a_timing()
@@ -35,6 +41,16 @@ def sat_out(index: int) -> RoundResult:
     return RoundResult(
         key=key, sync=BlockRef(key.sync_block, "0x00"), skipped=Reason.DATA_UNAVAILABLE
     )
+
+
+# Reasons for which a running validator sits a round out: others can bring about each of them.
+BROUGHT_ABOUT = [
+    Reason.DATA_UNAVAILABLE,
+    Reason.HUB_UNAVAILABLE,
+    Reason.DEVICE,
+    Reason.DISK,
+    Reason.OVERRUN,
+]
 
 
 @st.composite
@@ -255,10 +271,19 @@ def test_who_has_a_record_of_most_of_the_window_does_not_warm_up_for_want_of_row
     assert warm_up_left(with_more, timing=TIMING, warmup_rounds=8) == 8
 
 
-def test_who_missed_rounds_for_another_reason_or_was_away_warms_up() -> None:
+def test_who_was_away_warms_up() -> None:
     eight = [won("alice", n) for n in range(8)]
-    late = [replace(sat_out(n), skipped=Reason.OVERRUN) for n in range(8, 60)]
-    assert warm_up_left([*eight, *late], timing=TIMING, warmup_rounds=8) == 8
+    away = [replace(sat_out(n), skipped=Reason.ABSENT) for n in range(8, 60)]
+    assert warm_up_left([*eight, *away], timing=TIMING, warmup_rounds=8) == 8
+    assert has_seen_a_window([*eight, *away][:COLD_ROUNDS], timing=TIMING) is False
+    assert has_seen_a_window([won("alice", n) for n in range(COLD_ROUNDS)], timing=TIMING)
+
+
+@pytest.mark.parametrize("why", BROUGHT_ABOUT)
+def test_whatever_keeps_rounds_from_being_judged_is_no_reason_to_warm_up(why: Reason) -> None:
+    sat = [replace(sat_out(n), skipped=why) for n in range(60)]
+    assert warm_up_left(sat[: COLD_ROUNDS - 1], timing=TIMING, warmup_rounds=8) == 8
+    assert not warm_up_left(sat, timing=TIMING, warmup_rounds=8)
 
 
 def test_a_cold_validator_that_judged_most_of_the_window_needs_all_its_rounds() -> None:
@@ -290,11 +315,21 @@ def test_one_judged_round_in_24_no_longer_keeps_a_champion_paid() -> None:
     assert math.fsum(shares) / 24 == pytest.approx(2 / 24)
 
 
-def test_rounds_missed_for_another_reason_or_without_a_record_do_not_count() -> None:
+def test_rounds_in_which_it_did_not_run_or_without_a_record_do_not_count() -> None:
     some = [won("alice", 0), *map(sat_out, range(20, 24))]
-    late = [replace(sat_out(n), skipped=Reason.OVERRUN) for n in range(1, 20)]
-    assert paid([*some, *late]) == paid(some) < 1
-    assert paid([won("alice", 0), *late]) == 1
+    away = [replace(sat_out(n), skipped=Reason.ABSENT) for n in range(1, 20)]
+    assert paid([*some, *away]) == paid(some) < 1
+    assert paid([won("alice", 0), *away]) == 1
+
+
+@given(histories(), st.randoms(use_true_random=False))
+def test_the_reason_why_a_round_was_sat_out_changes_no_pay(
+    rounds: list[RoundResult], random: Random
+) -> None:
+    """The base model that cannot be scored or fetched is worth no more than withheld rows."""
+    mixed = [replace(r, skipped=random.choice(BROUGHT_ABOUT)) if r.skipped else r for r in rounds]
+    assert paid(mixed) == paid(rounds)
+    assert standings(mixed, timing=TIMING) == standings(rounds, timing=TIMING)
 
 
 def test_the_rule_of_existing_tools_pays_in_full() -> None:

@@ -14,10 +14,9 @@ from sn37.domain.round.comparing import Comparer
 from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.contention import candidates_of, contention_of
 from sn37.domain.round.evidence import Evidence
-from sn37.domain.round.history import history_of
+from sn37.domain.round.history import ROUNDS_FOR_A_TURN, history_of
 from sn37.domain.round.round_entries import Contention, EntryPlan, admitted, plan_entries
 from sn37.domain.round.state import History, RoundResult
-from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.submission.eligibility import (
     MAX_MISSED_ROUNDS,
     is_out,
@@ -180,7 +179,10 @@ class TestReplaced:
 
     def test_one_that_had_no_place_for_a_whole_window_is_let_go(self) -> None:
         old, new = submission("lead", 20), submission("lead", SYNC - 10)
-        for num_without, contenders in ((WINDOW_ROUNDS - 1, ()), (WINDOW_ROUNDS - 2, (LEAD,))):
+        for num_without, contenders in (
+            (ROUNDS_FOR_A_TURN - 1, ()),
+            (ROUNDS_FOR_A_TURN - 2, (LEAD,)),
+        ):
             with_place = rounds_with(LEAD, newest=SYNC - 360 * (num_without + 1))
             without = [
                 a_round_result(a_round_key(1, SYNC - 360 * n), champion=KING)
@@ -189,7 +191,7 @@ class TestReplaced:
             found = contend(old, new, rounds=(*with_place, *without), gains={LEAD: 0.02})
             assert found.contenders == contenders
 
-    @given(st.integers(0, 2 * WINDOW_ROUNDS))
+    @given(st.integers(0, 2 * ROUNDS_FOR_A_TURN))
     @settings(max_examples=10)
     def test_t56_one_stays_through_rounds_that_were_sat_out(self, num_sat_out: int) -> None:
         """In which its clones could not fall behind either."""
