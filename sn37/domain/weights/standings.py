@@ -116,7 +116,8 @@ def warm_up_left(
     warms up again. Missing data is not a lack of experience: a validator with a record of
     ``COLD_ROUNDS`` rounds of the window, most of them sat out for missing data, does not warm up.
     Otherwise anyone could keep old weights on chain by withholding rows. Its competition is not
-    paid in full then, see ``paid_share``, and may have no standings at all.
+    paid in full then, see ``paid_share``, and may have no standings at all. A cold validator still
+    lacks experience then, unless it judged no round of the window and so pays nobody.
 
     Args:
         is_cold: It started without the others' evidence, in a competition that was running.
@@ -128,10 +129,9 @@ def warm_up_left(
     window = [round_ for round_, _ in _window(rounds, timing)]
     num_known = sum(r.skipped is None for r in window)
     num_missing = sum(map(_lacked_data, window))
-    if num_missing > num_known and num_known + num_missing >= COLD_ROUNDS:
-        return 0
-    left = warmup_rounds - num_known
-    if is_cold:
+    lacks_data = num_missing > num_known and num_known + num_missing >= COLD_ROUNDS
+    left = 0 if lacks_data else warmup_rounds - num_known
+    if is_cold and (num_known or not lacks_data):
         left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
     return max(left, 0)
 

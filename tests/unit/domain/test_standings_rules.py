@@ -255,19 +255,33 @@ def test_who_has_a_record_of_most_of_the_window_does_not_warm_up_for_want_of_row
     assert warm_up_left(with_more, timing=TIMING, warmup_rounds=8) == 8
 
 
+@pytest.mark.parametrize("num_judged", range(1, 20))
+def test_missing_data_does_not_end_the_warm_up_of_a_cold_validator(num_judged: int) -> None:
+    judged = [won("bob", index) for index in range(num_judged)]
+    rounds = [*judged, *(sat_out(index) for index in range(num_judged, COLD_ROUNDS))]
+
+    def left(num_before: int) -> int:
+        return warm_up_left(
+            rounds, timing=TIMING, warmup_rounds=1, is_cold=True, num_before=num_before
+        )
+
+    assert left(0) == COLD_ROUNDS - num_judged
+    assert not left(COLD_ROUNDS)
+
+
 def test_who_missed_rounds_for_another_reason_or_was_away_warms_up() -> None:
     eight = [won("alice", n) for n in range(8)]
     late = [replace(sat_out(n), skipped=Reason.OVERRUN) for n in range(8, 60)]
     assert warm_up_left([*eight, *late], timing=TIMING, warmup_rounds=8) == 8
 
 
-def test_a_cold_validator_that_judged_most_of_the_window_needs_all_its_rounds() -> None:
+def test_a_cold_validator_needs_all_its_rounds_whatever_it_lacks() -> None:
     def left(num_missing: int, num_judged: int) -> int:
         judged = [won("alice", num_missing + n) for n in range(num_judged)]
         rounds = [*map(sat_out, range(num_missing)), *judged]
         return warm_up_left(rounds, timing=TIMING, warmup_rounds=8, is_cold=True)
 
-    assert [left(12, 12), left(13, 11)] == [COLD_ROUNDS - 12, 0]
+    assert [left(12, 12), left(13, 11)] == [COLD_ROUNDS - 12, COLD_ROUNDS - 11]
 
 
 def paid(rounds: list[RoundResult], rule: StandingsRule = StandingsRule.WINDOW) -> float:
