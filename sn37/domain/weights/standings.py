@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import Block, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, RoundTiming, StandingsRule
@@ -79,16 +79,21 @@ def paid_share(
     *,
     timing: RoundTiming,
     rule: StandingsRule = StandingsRule.WINDOW,
+    adopted_until: Block | None = None,
 ) -> float:
     """Return the part of a competition's share that its standings are paid, 0 to 1.
 
     It is 1 while at most half of the window was sat out for missing data, each recorded round
     weighing ``DECAY`` to the power of its age, and falls in proportion beyond that. So a champion
     that hardly defends the crown is not paid in full, whatever rows are withheld. Rounds without
-    a record, or missed for another reason, do not count.
+    a record, or missed for another reason, do not count, except between adopted rounds.
 
     It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
     whose plan is of a version that did not count missed defences.
+
+    Args:
+        adopted_until: Rounds up to this block, if any, were adopted from another validator. A
+            sync round without a record between two of them counts as sat out for missing data.
 
     Raises:
         ValueError: As ``standings``.
@@ -98,7 +103,9 @@ def paid_share(
     if rule is not StandingsRule.WINDOW or (judged and judged[max(judged)].missed_defences is None):
         return 1.0
     known = sum((DECAY**age for r, age in window if r.skipped is None), Fraction(0))
-    missing = sum((DECAY**age for r, age in window if _lacked_data(r)), Fraction(0))
+    lacking = (age for r, age in window if _lacked_data(r))
+    ages = (*lacking, *_ages_not_offered(rounds, timing, adopted_until))
+    missing = sum((DECAY**age for age in ages), Fraction(0))
     return float(min(Fraction(1), 2 * known / (known + missing))) if known + missing else 1.0
 
 
@@ -134,6 +141,20 @@ def warm_up_left(
     if is_cold and (num_known or not lacks_data):
         left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
     return max(left, 0)
+
+
+def _ages_not_offered(
+    rounds: Sequence[RoundResult], timing: RoundTiming, adopted_until: Block | None
+) -> Sequence[int]:
+    """Return the ages of sync rounds in the window without a record between adopted rounds."""
+    blocks = {r.key.sync_block for r in rounds}
+    judged = [r.key.sync_block for r in rounds if r.skipped is None]
+    adopted = [b for b in judged if adopted_until is not None and b <= adopted_until]
+    if not adopted:
+        return ()
+    between = set(range(min(adopted), max(adopted), timing.cadence)) - blocks
+    ages = ((max(blocks) - block) // timing.cadence for block in sorted(between))
+    return [age for age in ages if age < WINDOW_ROUNDS]
 
 
 def _lacked_data(round_: RoundResult) -> bool:

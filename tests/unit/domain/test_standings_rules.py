@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.ids import BlockRef, Hotkey
+from sn37.domain.ids import Block, BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
@@ -365,3 +365,29 @@ def test_a_validator_that_was_away_for_a_day_warms_up_again() -> None:
     old = [won("alice", n) for n in range(10)]
     assert not warm_up_left(old, timing=TIMING, warmup_rounds=8)
     assert warm_up_left([*old, won("bob", 100)], timing=TIMING, warmup_rounds=8)
+
+
+@given(st.sets(st.integers(1, 39)), st.integers(0, 10))
+def test_rounds_that_an_adopted_history_lacks_count_as_missing(
+    judged: set[int], num_own: int
+) -> None:
+    """As they do where they were sat out for missing data."""
+    first, newest = 0, 40
+    own = [won("alice", newest + 1 + n) for n in range(num_own)]
+    offered = [won("alice", n) for n in sorted({first, newest, *judged})]
+    whole = [*offered, *(sat_out(n) for n in range(newest) if n and n not in judged)]
+    adopted_until = Block(360 * newest + 100)
+    share = paid_share([*offered, *own], timing=TIMING, adopted_until=adopted_until)
+    assert share == paid([*whole, *own])
+
+
+def test_rounds_without_a_record_count_only_between_adopted_ones() -> None:
+    rounds = [won("alice", 0), won("alice", 10), won("alice", 20)]
+    shares = [
+        paid_share(rounds, timing=TIMING, adopted_until=Block(block))
+        for block in (0, 360 * 10 - 1, 360 * 10, 360 * 20)
+    ]
+    assert shares[:2] == [1, 1]
+    assert 1 > shares[2] > shares[3]
+    recorded = [*rounds, *(replace(sat_out(n), skipped=Reason.ABSENT) for n in range(1, 10))]
+    assert paid_share(recorded, timing=TIMING, adopted_until=Block(360 * 10)) == 1
