@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from sn37.app.cold_start.paid_entries import left_out
-from sn37.domain.ids import CompetitionId, EntryKey
+from sn37.app.rounds.weights_due import paid_part
+from sn37.domain.ids import Block, CompetitionId, EntryKey
 from sn37.domain.reasons import Reason
-from sn37.domain.round.state import ColdStart, RoundResult
+from sn37.domain.round.state import Beginning, ColdStart, RoundResult, ValidatorState
 from sn37.domain.submission.commitment import Commitment
 from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import ModelNotPublic, ModelRejected, StoreUnavailable
@@ -28,7 +29,7 @@ from sn37.testing.builders import (
     an_entry_key,
     an_entry_result,
 )
-from tests.support.fake_world import ONE, World
+from tests.support.fake_world import ONE, World, one_competition
 from tests.support.late_starts import History, twelve_rounds, twelve_rounds_of
 from tests.support.published_rounds import NEW, cautions, crowns, export, sign_all_again
 
@@ -221,3 +222,15 @@ def test_the_newest_receipt_of_a_paid_entry_is_always_scored_again(
 def float32(value: float) -> float:
     (held,) = struct.unpack("f", struct.pack("f", value))
     return float(held)
+
+
+@pytest.mark.parametrize(
+    ("way", "is_less"), [(ColdStart.RECEIPTS, True), (ColdStart.MANIFESTS, False)]
+)
+def test_only_gaps_between_adopted_rounds_lower_the_pay(way: ColdStart, is_less: bool) -> None:
+    rounds = (judged(10, "king"), judged(30, "king"))
+    state = ValidatorState(
+        rounds={ONE: rounds}, beginning=Beginning(way=way, block=Block(360 * 30 + 5))
+    )
+    paid = paid_part(state, one_competition(), ONE)
+    assert (paid < 1) is is_less
