@@ -250,6 +250,7 @@ _LATER: Mapping[type, Mapping[str, Any]] = {
         "is_shielded": lambda read: read["champion"] is not None,
         "clocks": (),
         "missed_defences": None,
+        "num_judged_before": 0,
         "forgotten_at": None,
     },
     WeightsRecord: {"newest_rounds": lambda read: {}},

@@ -19,7 +19,8 @@ def is_reached(
     weights are due during the warm-up and offline.
     """
     held = {c.id: state.rounds.get(c.id, ()) for c in schedule.at(block)}
-    wanted = {c: rounds - state.past.get(c, NO_HISTORY).num_judged for c in held}
+    past = {c: state.past.get(c, NO_HISTORY) for c in held}
+    wanted = {c: rounds - past[c].num_judged + past[c].num_unrecorded for c in held}
     if any(len(finished) < wanted[c] for c, finished in held.items()):
         return False  # a shortcut, because this runs at every block
     scored = {

@@ -184,6 +184,7 @@ class Auditor:
         found: list[Difference] = []
         if Gap.FIRST_ADOPTED not in gaps:
             found += _crown_before(where, opened, past, gaps)
+        found += _judged_before(where, opened, result, gaps)
         found += compare(
             f"{where}, entries",
             as_json(sorted(opened.outcomes)),
@@ -203,7 +204,7 @@ class Auditor:
             rule=self._rule,
         )
         past.conclude(opened.plan, conclusion)
-        derived = conclusion.result
+        derived = replace(conclusion.result, num_judged_before=result.num_judged_before)
         if Gap.COPIES_UNCHECKED in gaps:
             derived = replace(derived, near_duplicates=None)
         if Gap.DEFENCES_UNCOUNTED in gaps:
@@ -335,7 +336,7 @@ def _crown_before(where: str, opened: OpenRound, past: Past, gaps: Gap) -> Itera
     found: list[tuple[str, object, object]] = []
     if premises is not None:
         found.append(("former champion", premises.former, past.former))
-        if Gap.ROUNDS_MISSING not in gaps:
+        if Gap.FOREIGN_ROWS not in gaps:
             found.append(("rounds judged before", premises.num_judged, past.num_judged))
         is_kept = plan.champion == past.crown
         shielded = past.newest is not None and past.newest.is_shielded and is_kept
@@ -351,6 +352,21 @@ def _crown_before(where: str, opened: OpenRound, past: Past, gaps: Gap) -> Itera
         found.append(("champion before", plan.champion, past.crown))
     for what, recorded, due in found:
         yield from compare(f"{where}, {what}", as_json(recorded), as_json(due))
+
+
+def _judged_before(
+    where: str, opened: OpenRound, result: RoundResult, gaps: Gap
+) -> Iterator[Difference]:
+    """Check the number of judged rounds before a round that the state does not have.
+
+    It is that of the plan in the first adopted round, and 0 in others and in older records.
+    """
+    premises = opened.plan.premises
+    is_first = Gap.FIRST_ADOPTED | Gap.FOREIGN_ROWS in gaps
+    due = premises.num_judged if premises and is_first else 0
+    if result.num_judged_before not in (0, due):
+        recorded, expected = as_json(result.num_judged_before), as_json(due)
+        yield from compare(f"{where}, rounds judged before, not recorded", recorded, expected)
 
 
 def _without_words(result: RoundResult) -> RoundResult:

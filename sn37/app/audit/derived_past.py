@@ -121,7 +121,7 @@ class Past:
         self.origins[sync_block] = origins_of(opened.plan.signers, rules)
         if result.champion is not None:
             self.former = result.champion
-        self.num_judged += 1
+        self.num_judged += 1 + result.num_judged_before
         scored = (key for key, o in opened.outcomes.items() if o.verdict is Verdict.SCORED)
         for key in scored:
             if self._last.get(key, sync_block) > sync_block:

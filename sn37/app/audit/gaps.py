@@ -17,7 +17,6 @@ class Gap(Flag):
     FORGOTTEN = auto()  # its losses were removed: no verdict can be derived
     FOREIGN_ROWS = auto()  # another validator drew its rows, perhaps without screening them
     FIRST_ADOPTED = auto()  # the state does not have the round before it, with its crown
-    ROUNDS_MISSING = auto()  # some round before it was adopted or forgotten
     DEFENCES_UNCOUNTED = auto()  # its version did not count the rounds that its champion missed
     PAST_MISSING = auto()  # the records behind its crown were not offered
     PREVIOUS_GONE = auto()  # the statement before it was not adopted, or was removed
@@ -47,7 +46,6 @@ def gaps_of(
         Gap.FOREIGN_ROWS: result.later is not None
         or (beginning is not None and sync_block <= beginning.block),
         Gap.FIRST_ADOPTED: newest is None and beginning is not None,
-        Gap.ROUNDS_MISSING: not past.is_whole,
         Gap.DEFENCES_UNCOUNTED: result.missed_defences is None,
         Gap.PAST_MISSING: sync_block < follows_from.get(result.key.competition, 0),
         Gap.PREVIOUS_GONE: newest is None or newest.forgotten_at is not None,

@@ -146,6 +146,7 @@ class HistoryReader:
             later: Missed rounds that were scored later, evidence for some of them.
         """
         progress, records = _Progress(later=list(later)), list[RoundRecord]()
+        first = held[0].statement.premises
         follows_from = _last_coronation(held)
         for position, read in enumerate(held):
             _count_later(progress, read.statement.key.sync_block)
@@ -168,6 +169,7 @@ class HistoryReader:
                 derived.result,
                 champion=read.statement.winner,
                 missed_defences=missed_after(ended, read.statement.winner),
+                num_judged_before=first.num_judged if first and not position else 0,
             )
             records.append(RoundRecord(opened=read.opened, result=result, published=read.published))
             _advance(progress, read, result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 
 from sn37.app.cold_start.offered_history import OfferedHistory
@@ -19,11 +19,12 @@ from sn37.app.replay.rescored import Agreement
 from sn37.app.rounds.model_fetch import fetch_model
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import SetUpAdvanced
-from sn37.domain.ids import BlockRef, Hotkey, RoundKey
+from sn37.domain.ids import BlockRef, EntryKey, Hotkey, RoundKey
 from sn37.domain.known_facts import known
 from sn37.domain.records.receipt import Receipt, SignedReceipt
 from sn37.domain.round.signers import signers_of
 from sn37.domain.schedule.schedule import Schedule
+from sn37.domain.submission.submission import Verdict
 from sn37.ports.errors import (
     ModelNotPublic,
     ModelRejected,
@@ -65,11 +66,21 @@ class Rechecker:
         self._schedule = schedule
         self._sink = sink
 
-    async def check(self, history: OfferedHistory, *, head: BlockRef, hotkey: Hotkey) -> int:
+    async def check(
+        self,
+        history: OfferedHistory,
+        *,
+        head: BlockRef,
+        hotkey: Hotkey,
+        paid: Collection[Hotkey] = (),
+    ) -> int:
         """Score a part of its receipts again; return their number.
 
         A drawn receipt whose samples or model are no longer available is replaced by the next
         one of the draw. A receipt that decides a crown is not replaced.
+
+        Args:
+            paid: Hotkeys that the chain pays. The newest receipt of each is always included.
 
         Raises:
             OfferRefused: A receipt differs from the losses of this machine.
@@ -79,12 +90,13 @@ class Rechecker:
         # In a thread, because the documents of a long history are gigabytes to hash.
         crowning = await asyncio.to_thread(crowning_receipts, history)
         receipts = await asyncio.to_thread(ranked, history, seed=f"{head.hash}|{hotkey}")
-        rest = [r for r in receipts if r not in crowning]
+        newest = [r for r in newest_receipts(history, paid) if r not in crowning]
+        rest = [r for r in receipts if r not in crowning and r not in newest]
         share = math.ceil(len(rest) * SHARE_PERCENT / 100)
-        wanted = len(crowning) + max(share, min(MIN_RECEIPTS, len(rest)))
+        wanted = len(crowning) + len(newest) + max(share, min(MIN_RECEIPTS, len(rest)))
         num_done, why, outage = 0, "it has no receipts", None
         gone: dict[RoundKey, CannotRecheck] = {}  # rounds whose samples are no longer available
-        for receipt in (*crowning, *rest):
+        for receipt in (*crowning, *newest, *rest):
             if num_done == wanted:
                 break
             try:
@@ -186,6 +198,18 @@ def crowning_receipts(history: OfferedHistory) -> tuple[SignedReceipt, ...]:
                 if read_receipt(receipt.document)[0].commitment.key in of
             ]
     return tuple(found)
+
+
+def newest_receipts(
+    history: OfferedHistory, hotkeys: Collection[Hotkey]
+) -> tuple[SignedReceipt, ...]:
+    """Return the newest receipt of each entry of these hotkeys."""
+    found: dict[EntryKey, SignedReceipt] = {}
+    for record in history.records:
+        scored = (k for k, o in record.opened.outcomes.items() if o.verdict is Verdict.SCORED)
+        of_round = zip(scored, record.published.receipts, strict=True)
+        found.update((entry, receipt) for entry, receipt in of_round if entry.hotkey in hotkeys)
+    return tuple(found.values())
 
 
 def ranked(history: OfferedHistory, *, seed: str) -> tuple[SignedReceipt, ...]:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifests
+from sn37.app.cold_start.paid_entries import paid_by_consensus
 from sn37.app.cold_start.past_round import PastRound, PastRounds
 from sn37.app.cold_start.resampling import CannotRecheck
 from sn37.app.rounds.contenders import contenders_of
@@ -28,7 +29,6 @@ from sn37.domain.round.round_entries import plan_entries
 from sn37.domain.round.signers import signers_of
 from sn37.domain.round.state import OpenRound, RoundPlan
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.submission.base_models import rank_base_models
 from sn37.domain.submission.commitment import Commitment, CommitmentBook
 from sn37.domain.submission.submission import Submission, Verdict
 from sn37.ports.errors import (
@@ -162,8 +162,8 @@ class Refolder:
         most = 1 + MAX_CONTENDERS + self._schedule.max_new_entries  # as a round has at most
         found: list[Commitment] = []
         for rules in self._schedule.at(metagraph.at.number):
-            paid = rank_base_models(book, metagraph, {rules.id})[: 1 + MAX_CONTENDERS]
-            keys = [*(p.commitment.key for p in paid), *offered.names(rules.id)]
+            paid = paid_by_consensus(book, metagraph, rules.id)
+            keys = [*(commitment.key for commitment in paid), *offered.names(rules.id)]
             for key in list(dict.fromkeys(keys))[:most]:
                 commitment = book.well_formed.get(key.hotkey)
                 # Otherwise it was replaced, never made, or made for another competition.

@@ -17,10 +17,11 @@ from sn37.app.cold_start.offered_history import (
     without_contradictions,
 )
 from sn37.app.cold_start.offered_manifests import ManifestReader, OfferedManifests
+from sn37.app.cold_start.paid_entries import left_out, paid_by_consensus
 from sn37.app.cold_start.recheck import Rechecker
 from sn37.app.cold_start.rejudge import Refolder
 from sn37.app.cold_start.resampling import CannotRecheck
-from sn37.app.rounds.model_fetch import fetch_model
+from sn37.app.rounds.model_fetch import fetch_model, fetch_step
 from sn37.app.rounds.state_keeper import StateKeeper
 from sn37.domain.events import Cautioned, ColdStarted
 from sn37.domain.ids import BlockRef, CompetitionId, EntryKey, Hotkey
@@ -103,7 +104,7 @@ class Starter:
         metagraph = await self._chain.metagraph(head)
         book = await self._chain.commitments(head)
         for history in await self._offered(metagraph, book):
-            if await self._adopt(history, metagraph):
+            if await self._adopt(history, metagraph, book):
                 return
         if await self._score_again(metagraph, book):
             return
@@ -131,10 +132,13 @@ class Starter:
                 self._caution(f"{origin.name} is not used: {error}")
         return _by_stake(without_contradictions(found, self._caution), metagraph)
 
-    async def _adopt(self, history: OfferedHistory, metagraph: Metagraph) -> bool:
+    async def _adopt(
+        self, history: OfferedHistory, metagraph: Metagraph, book: CommitmentBook
+    ) -> bool:
         try:
+            paid = await self._require_paid(history, metagraph, book)
             num_receipts = await self._rechecker.check(
-                history, head=metagraph.at, hotkey=self._hotkey
+                history, head=metagraph.at, hotkey=self._hotkey, paid=paid
             )
             submissions = await self._fetched(history)
         except (OfferRefused, CannotRecheck) as error:
@@ -154,6 +158,38 @@ class Starter:
         self._tell(num_rounds=len(history.records), num_evaluations=num_receipts)
         self._tell_gap(history.name, history.records, metagraph.at)
         return True
+
+    async def _require_paid(
+        self, history: OfferedHistory, metagraph: Metagraph, book: CommitmentBook
+    ) -> Collection[Hotkey]:
+        """Return the hotkeys that the chain pays; each must have its place in the history.
+
+        The reason why one is left out is not believed: its model is fetched and checked here.
+
+        Raises:
+            OfferRefused: An entry is left out, but has an allowed model of its own.
+            CannotRecheck: An entry is left out, and its model cannot be fetched now.
+        """
+        rounds, found = _rounds(history), set[Hotkey]()
+        scored = {s.artifact.tensor_digest for s in history.submissions.values() if s.artifact}
+        for rules in self._schedule.at(metagraph.at.number):
+            paid = paid_by_consensus(book, metagraph, rules.id)
+            found.update(commitment.hotkey for commitment in paid)
+            missing = left_out(paid, rounds, rules.id, self._schedule.timing)
+            for commitment, fault in missing.items():
+                who = f"competition {rules.id}: {commitment.hotkey} is paid by the chain, but"
+                try:
+                    with fetch_step(commitment, rules.constraints):
+                        own = await fetch_model(
+                            self._models, self._keeper, commitment, rules.constraints
+                        )
+                except (ModelRejected, ModelNotPublic):
+                    continue
+                except StoreUnavailable as error:
+                    raise CannotRecheck(f"{who} {fault}; {error}", outage=error) from error
+                if own.tensor_digest not in scored:
+                    raise OfferRefused(f"{who} {fault}")
+        return found
 
     async def _score_again(self, metagraph: Metagraph, book: CommitmentBook) -> bool:
         """Judge the rounds of others again; return whether their samples were sufficient."""

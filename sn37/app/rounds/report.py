@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from sn37.app.rounds.weights_due import warm_up, weights_after
+from sn37.app.rounds.weights_due import paid_part, warm_up, weights_after
 from sn37.domain.canonical import JsonValue
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.round.state import EntryResult, RoundResult, ScoredLater, ValidatorState
 from sn37.domain.schedule.schedule import Schedule
-from sn37.domain.weights.standings import paid_share, standings
+from sn37.domain.weights.standings import standings
 from sn37.durable import write_whole
 
 
@@ -74,7 +74,7 @@ def _round(
         "scored_later": None if result.later is None else _later(result.later),
         "entries": [_entry(e, labels, like.get(e.key)) for e in result.entries],
         "standings": _plain(standings(held, timing=schedule.timing, rule=schedule.standings)),
-        "paid_share": paid_share(held, timing=schedule.timing, rule=schedule.standings),
+        "paid_share": paid_part(then, schedule, result.key.competition),
         "warm_up_rounds_left": max(warm_up(then, schedule, sync).values(), default=0),
         "weights": _plain(weights.shares) if weights else {},
         "weights_extrinsic": sent.extrinsic if sent else None,

@@ -87,11 +87,20 @@ def weights_after(
     if schedule.burn is None and not any(placed.values()):
         return before
     shares = {c.id: c.reward_share for c in schedule.at(block)}
-    paid = {
-        c: paid_share(state.rounds.get(c, ()), timing=schedule.timing, rule=schedule.standings)
-        for c in shares
-    }
+    paid = {c: paid_part(state, schedule, c) for c in shares}
     return split_emission(shares, placed, paid=paid, burn=schedule.burn)
+
+
+def paid_part(state: ValidatorState, schedule: Schedule, competition: CompetitionId) -> float:
+    """Return the part of a competition's share that its standings are paid, see ``paid_share``."""
+    beginning = state.beginning
+    has_adopted = beginning is not None and beginning.way is ColdStart.RECEIPTS
+    return paid_share(
+        state.rounds.get(competition, ()),
+        timing=schedule.timing,
+        rule=schedule.standings,
+        adopted_until=beginning.block if beginning and has_adopted else None,
+    )
 
 
 def pays_nobody(state: ValidatorState, schedule: Schedule, block: Block) -> bool:

@@ -45,12 +45,14 @@ def history_of(rounds: Sequence[RoundResult], past: History = NO_HISTORY) -> His
             if entry.verdict is Verdict.SCORED:
                 scored.add(key)
     newest = judged[-1] if judged else None
+    num_before = sum(r.num_judged_before for r in judged)
     return History(
         entered=entered,
         scored=frozenset(scored),
         last_tried=last_tried,
         clocks=clocks,
-        num_judged=past.num_judged + len(judged),
+        num_judged=past.num_judged + num_before + len(judged),
+        num_unrecorded=past.num_unrecorded + num_before,
         judged=(*past.judged, *(r.key.sync_block for r in judged))[-ROUNDS_FOR_A_TURN:],
         champion=newest.champion if newest else past.champion,
         is_shielded=newest.is_shielded if newest else past.is_shielded,

@@ -195,6 +195,8 @@ class RoundResult:
     clocks: tuple[tuple[EntryKey, Block], ...] = ()  # of its entries, as in ``Premises``
     # Number of rounds that the champion has missed, this one included; as in ``Premises``.
     missed_defences: int | None = None
+    # Number of earlier judged rounds that are not recorded; only the first adopted round has any.
+    num_judged_before: int = 0
     # Wall-clock time at which its losses, outcomes and receipts were removed, except for those of
     # entries that rules may still need. ``entries`` are abridged then.
     forgotten_at: datetime | None = None
@@ -216,6 +218,7 @@ class History:
     last_tried: Mapping[EntryKey, Block] = field(default_factory=dict)  # newest sync block tried
     clocks: Mapping[EntryKey, Block] = field(default_factory=dict)  # restarted ones only
     num_judged: int = 0  # rounds that were not sat out
+    num_unrecorded: int = 0  # of these, rounds before the first recorded one
     judged: tuple[Block, ...] = ()  # sync blocks of the last of them, at most 32, oldest first
     champion: EntryKey | None = None  # after the newest round; None while the crown is vacant
     is_shielded: bool = False  # more than epsilon's end value protects the champion

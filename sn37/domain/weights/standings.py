@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from sn37.domain.ids import Hotkey
+from sn37.domain.ids import Block, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, RoundTiming, StandingsRule
@@ -79,16 +79,21 @@ def paid_share(
     *,
     timing: RoundTiming,
     rule: StandingsRule = StandingsRule.WINDOW,
+    adopted_until: Block | None = None,
 ) -> float:
     """Return the part of a competition's share that its standings are paid, 0 to 1.
 
     It is 1 while at most half of the window was sat out, each recorded round weighing ``DECAY``
     to the power of its age, and falls in proportion beyond that. So a champion that hardly defends
     the crown is not paid in full, however others bring that about. Rounds without a record, or in
-    which this validator did not run, do not count.
+    which this validator did not run, do not count, except between adopted rounds.
 
     It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
     whose plan is of a version that did not count missed defences.
+
+    Args:
+        adopted_until: Rounds up to this block, if any, were adopted from another validator. A
+            sync round without a record between two of them counts as sat out for missing data.
 
     Raises:
         ValueError: As ``standings``.
@@ -98,7 +103,9 @@ def paid_share(
     if rule is not StandingsRule.WINDOW or (judged and judged[max(judged)].missed_defences is None):
         return 1.0
     known = sum((DECAY**age for r, age in window if r.skipped is None), Fraction(0))
-    missing = sum((DECAY**age for r, age in window if _was_sat_out(r)), Fraction(0))
+    sat_out = (age for r, age in window if _was_sat_out(r))
+    ages = (*sat_out, *_ages_not_offered(rounds, timing, adopted_until))
+    missing = sum((DECAY**age for age in ages), Fraction(0))
     return float(min(Fraction(1), 2 * known / (known + missing))) if known + missing else 1.0
 
 
@@ -116,7 +123,8 @@ def warm_up_left(
     warms up again. Rounds sat out are not a lack of experience: a validator with a record of
     ``COLD_ROUNDS`` rounds of the window, most of them sat out, does not warm up. Otherwise anyone
     could keep old weights on chain, for example by withholding rows. Its competition is not paid
-    in full then, see ``paid_share``, and may have no standings at all.
+    in full then, see ``paid_share``, and may have no standings at all. A cold validator still
+    lacks experience then, unless it judged no round of the window and so pays nobody.
 
     Args:
         is_cold: It started without the others' evidence, in a competition that was running.
@@ -128,10 +136,9 @@ def warm_up_left(
     window = [round_ for round_, _ in _window(rounds, timing)]
     num_known = sum(r.skipped is None for r in window)
     num_missing = sum(map(_was_sat_out, window))
-    if num_missing > num_known and num_known + num_missing >= COLD_ROUNDS:
-        return 0
-    left = warmup_rounds - num_known
-    if is_cold:
+    was_idle = num_missing > num_known and num_known + num_missing >= COLD_ROUNDS
+    left = 0 if was_idle else warmup_rounds - num_known
+    if is_cold and (num_known or not was_idle):
         left = max(left, COLD_ROUNDS - num_before - sum(r.skipped is None for r in rounds))
     return max(left, 0)
 
@@ -144,6 +151,20 @@ def has_seen_a_window(rounds: Sequence[RoundResult], *, timing: RoundTiming) -> 
     """
     ran = [r for r, _ in _window(rounds, timing) if r.skipped is not Reason.ABSENT]
     return len(ran) >= COLD_ROUNDS
+
+
+def _ages_not_offered(
+    rounds: Sequence[RoundResult], timing: RoundTiming, adopted_until: Block | None
+) -> Sequence[int]:
+    """Return the ages of sync rounds in the window without a record between adopted rounds."""
+    blocks = {r.key.sync_block for r in rounds}
+    judged = [r.key.sync_block for r in rounds if r.skipped is None]
+    adopted = [b for b in judged if adopted_until is not None and b <= adopted_until]
+    if not adopted:
+        return ()
+    between = set(range(min(adopted), max(adopted), timing.cadence)) - blocks
+    ages = ((max(blocks) - block) // timing.cadence for block in sorted(between))
+    return [age for age in ages if age < WINDOW_ROUNDS]
 
 
 def _was_sat_out(round_: RoundResult) -> bool:

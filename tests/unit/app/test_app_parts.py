@@ -292,7 +292,8 @@ class TestWeights:
         assert is_reached(state, TWO_COMPETITIONS, rounds=1, block=Block(400), offline=True)
 
     def test_a_goal_counts_rounds_that_are_no_longer_held(self) -> None:
-        state = replace(finished(1080), past={ONE: History(num_judged=4)})
+        past = History(num_judged=34, num_unrecorded=30)
+        state = replace(finished(1080), past={ONE: past})
         held = len(state.rounds[ONE])
         one = a_schedule(a_stage(a_competition(1, reward_share=1.0)))
         reached = [

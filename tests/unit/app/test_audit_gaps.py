@@ -48,7 +48,6 @@ def a_beginning(block: int, follows_from: int = 0) -> Beginning:
             Gap.PREVIOUS_GONE | Gap.FIRST_ADOPTED,
         ),
         ({"past": a_past(newest=replace(RESULT, forgotten_at=NOW))}, Gap.PREVIOUS_GONE),
-        ({"past": a_past(is_whole=False)}, Gap.ROUNDS_MISSING),
         ({"result": replace(RESULT, missed_defences=None)}, Gap.DEFENCES_UNCOUNTED),
         ({"beginning": a_beginning(0, follows_from=SYNC + 1)}, Gap.PAST_MISSING),
         ({"beginning": a_beginning(0, follows_from=SYNC)}, Gap.NONE),

@@ -96,6 +96,43 @@ def test_missed_rounds_before_the_adopted_ones_are_counted_on(published: Path) -
     assert {r.winner for r in judged} == {"better"}
 
 
+def test_judged_rounds_before_the_adopted_ones_are_counted_on(
+    published: Path, tmp_path: Path
+) -> None:
+    world = begun(published)
+    world.run(rounds=6, until=7_000)
+    memory = world.store.memory
+    counts = [plan.premises.num_judged for _, plan in sorted(memory.plans.items()) if plan.premises]
+    first = FIRST_OFFERED - 1
+    assert counts == list(range(first, first + 6))
+    third = subnet().validator(
+        "poor",
+        begin_with=(export(memory, tmp_path / "new"),),
+        at=world.chain.number,
+        num_rows=NUM_ROWS,
+    )
+    beginning = third.begin().beginning
+    assert beginning is not None
+    assert (beginning.way, beginning.source) == (ColdStart.RECEIPTS, NEW)
+    assert cautions(third) == []
+
+
+def test_an_audit_finds_a_wrong_number_of_judged_rounds(published: Path) -> None:
+    world = begun(published)
+    world.run(rounds=7, until=12_000)
+    keys = sorted(world.store.memory.plans)
+    for key, wrong in ((keys[0], 3), (keys[0], 11), (keys[2], 1), (keys[-1], 1)):
+        memory = deepcopy(world.store.memory)
+        memory.results[key] = replace(memory.results[key], num_judged_before=wrong)
+        assert any("judged before" in str(d) for d in audit(memory).differences)
+    for key, wrong in ((keys[-1], 6), (keys[-1], 17)):
+        memory = deepcopy(world.store.memory)
+        plan = memory.plans[key]
+        assert plan.premises is not None
+        memory.plans[key] = replace(plan, premises=replace(plan.premises, num_judged=wrong))
+        assert any("rounds judged before" in str(d) for d in audit(memory).differences)
+
+
 def test_an_audit_finds_a_count_that_is_too_low_or_too_high(published: Path) -> None:
     world = begun(published)
     world.run(rounds=7, until=12_000)

@@ -86,6 +86,14 @@ def test_the_crown_is_as_the_newest_round_that_was_judged_left_it() -> None:
     assert (vacant.num_judged, vacant.champion, vacant.crowned) == (4, None, (BOB, ALICE))
 
 
+@pytest.mark.parametrize("cut", range(5))
+def test_rounds_judged_before_the_first_adopted_one_count(cut: int) -> None:
+    first, *rest = (crowned(n, ALICE) for n in range(31, 35))
+    rounds = [replace(first, num_judged_before=30), *rest]
+    found = history_of(rounds[cut:], history_of(rounds[:cut]))
+    assert (found.num_judged, found.num_unrecorded) == (34, 30)
+
+
 @given(
     st.lists(st.tuples(st.sampled_from([None, ALICE, BOB]), st.booleans()), max_size=8),
     st.integers(0, 8),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.ids import BlockRef, Hotkey
+from sn37.domain.ids import Block, BlockRef, Hotkey
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import RoundResult
 from sn37.domain.schedule.schedule import COLD_ROUNDS, WINDOW_ROUNDS, StandingsRule
@@ -271,6 +271,20 @@ def test_who_has_a_record_of_most_of_the_window_does_not_warm_up_for_want_of_row
     assert warm_up_left(with_more, timing=TIMING, warmup_rounds=8) == 8
 
 
+@pytest.mark.parametrize("num_judged", range(1, 20))
+def test_missing_data_does_not_end_the_warm_up_of_a_cold_validator(num_judged: int) -> None:
+    judged = [won("bob", index) for index in range(num_judged)]
+    rounds = [*judged, *(sat_out(index) for index in range(num_judged, COLD_ROUNDS))]
+
+    def left(num_before: int) -> int:
+        return warm_up_left(
+            rounds, timing=TIMING, warmup_rounds=1, is_cold=True, num_before=num_before
+        )
+
+    assert left(0) == COLD_ROUNDS - num_judged
+    assert not left(COLD_ROUNDS)
+
+
 def test_who_was_away_warms_up() -> None:
     eight = [won("alice", n) for n in range(8)]
     away = [replace(sat_out(n), skipped=Reason.ABSENT) for n in range(8, 60)]
@@ -286,13 +300,13 @@ def test_whatever_keeps_rounds_from_being_judged_is_no_reason_to_warm_up(why: Re
     assert not warm_up_left(sat, timing=TIMING, warmup_rounds=8)
 
 
-def test_a_cold_validator_that_judged_most_of_the_window_needs_all_its_rounds() -> None:
+def test_a_cold_validator_needs_all_its_rounds_whatever_it_lacks() -> None:
     def left(num_missing: int, num_judged: int) -> int:
         judged = [won("alice", num_missing + n) for n in range(num_judged)]
         rounds = [*map(sat_out, range(num_missing)), *judged]
         return warm_up_left(rounds, timing=TIMING, warmup_rounds=8, is_cold=True)
 
-    assert [left(12, 12), left(13, 11)] == [COLD_ROUNDS - 12, 0]
+    assert [left(12, 12), left(13, 11)] == [COLD_ROUNDS - 12, COLD_ROUNDS - 11]
 
 
 def paid(rounds: list[RoundResult], rule: StandingsRule = StandingsRule.WINDOW) -> float:
@@ -386,3 +400,29 @@ def test_a_validator_that_was_away_for_a_day_warms_up_again() -> None:
     old = [won("alice", n) for n in range(10)]
     assert not warm_up_left(old, timing=TIMING, warmup_rounds=8)
     assert warm_up_left([*old, won("bob", 100)], timing=TIMING, warmup_rounds=8)
+
+
+@given(st.sets(st.integers(1, 39)), st.integers(0, 10))
+def test_rounds_that_an_adopted_history_lacks_count_as_missing(
+    judged: set[int], num_own: int
+) -> None:
+    """As they do where they were sat out for missing data."""
+    first, newest = 0, 40
+    own = [won("alice", newest + 1 + n) for n in range(num_own)]
+    offered = [won("alice", n) for n in sorted({first, newest, *judged})]
+    whole = [*offered, *(sat_out(n) for n in range(newest) if n and n not in judged)]
+    adopted_until = Block(360 * newest + 100)
+    share = paid_share([*offered, *own], timing=TIMING, adopted_until=adopted_until)
+    assert share == paid([*whole, *own])
+
+
+def test_rounds_without_a_record_count_only_between_adopted_ones() -> None:
+    rounds = [won("alice", 0), won("alice", 10), won("alice", 20)]
+    shares = [
+        paid_share(rounds, timing=TIMING, adopted_until=Block(block))
+        for block in (0, 360 * 10 - 1, 360 * 10, 360 * 20)
+    ]
+    assert shares[:2] == [1, 1]
+    assert 1 > shares[2] > shares[3]
+    recorded = [*rounds, *(replace(sat_out(n), skipped=Reason.ABSENT) for n in range(1, 10))]
+    assert paid_share(recorded, timing=TIMING, adopted_until=Block(360 * 10)) == 1
