@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 WORST_NATS_PER_TOKEN = 24.0
@@ -38,9 +39,11 @@ def worst_loss(method: Method, *, prescribed: bool) -> float:
     Args:
         prescribed: The competition has a tokenizer, so losses are nats per token.
     """
-    if method in (Method.REFERENCE_LOSS, Method.TEXT_LOSS):
-        return WORST_NATS_PER_TOKEN if prescribed else WORST_BITS_PER_BYTE
-    return WORST_SHARE
+    match method.traits.unit:
+        case LossUnit.TEXT:
+            return WORST_NATS_PER_TOKEN if prescribed else WORST_BITS_PER_BYTE
+        case LossUnit.SHARE:
+            return WORST_SHARE
 
 
 def worst_losses(competition: Competition) -> Mapping[TaskName, float]:

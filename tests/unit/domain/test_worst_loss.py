@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sn37.domain.data.batches import SampleBlock, interleave
 from sn37.domain.ids import TaskName
 from sn37.domain.round.evidence import is_finite, weigh
-from sn37.domain.schedule.competition import Competition, Method, TokenizerRef
+from sn37.domain.schedule.competition import Competition, TokenizerRef
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import BlockLosses
 from sn37.domain.scoring.worst_loss import (
     WORST_BITS_PER_BYTE,
