@@ -16,7 +16,7 @@ from sn37.adapters.scoring import worker
 from sn37.adapters.scoring.messages import LENGTH, Refused, Scored, decode_reply
 from sn37.adapters.scoring.model import check_time
 from sn37.adapters.scoring.scorer import Device, WorkerScorer
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing.builders.models import an_artifact, some_constraints
 from sn37.testing.builders.rounds import a_batch, a_job

@@ -25,7 +25,7 @@ from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import EmptyWindow, Pool, PoolRequest, TimeWindow
 from sn37.domain.data.sampling import NotEnoughRows, draw, manifest_digest, pool_digest
 from sn37.domain.ids import Digest, Seed, TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.ports.dataset import LiveDataset, StaticDataset
 
 NUM_REQUESTS = 200

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing.builders.models import an_artifact, some_constraints
 from sn37.testing.builders.rounds import a_batch, a_job

@@ -18,8 +18,9 @@ from sn37.app.schedule.advice import (
 )
 from sn37.app.schedule.load import PRESETS, ScheduleError, load_schedule, preset_of
 from sn37.domain.ids import Block, CompetitionId, Digest, Hotkey, TaskName
-from sn37.domain.schedule.competition import Freshness, Method
+from sn37.domain.schedule.competition import Freshness
 from sn37.domain.schedule.epsilon import FixedEpsilon, LinearEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.schedule.normalization import InverseExponential
 from sn37.domain.schedule.schedule import CommitmentFormat, StandingsRule

@@ -24,8 +24,9 @@ from sn37.domain.round.evidence import (
     total_score,
     weigh,
 )
-from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, InverseExponential
 from sn37.domain.scoring.jobs import BlockLosses

@@ -220,9 +220,10 @@ def test_decisions_have_numbers_of_their_own_and_say_them() -> None:
         assert read(path).startswith(f"# {number}. ")
 
 
-def test_the_tables_of_reasons_and_checks_are_the_program_s() -> None:
-    text = read(generated_tables.DOCUMENT)
-    assert text == generated_tables.generated(text), "run python -m tests.support.generated_tables"
+@pytest.mark.parametrize("path", generated_tables.DOCUMENTS, ids=document)
+def test_the_tables_of_reasons_checks_and_methods_are_the_program_s(path: Path) -> None:
+    text, run = read(path), "run python -m tests.support.generated_tables"
+    assert text == generated_tables.generated(path, text), run
 
 
 def table(first: str) -> list[list[str]]:

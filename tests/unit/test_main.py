@@ -233,6 +233,20 @@ def test_check_of_the_structure_alone_warns_of_what_is_allowed_and_odd(
     assert "finney.toml: valid, 4 stages" in said
 
 
+def test_check_refuses_a_task_that_this_version_cannot_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
+    text = re.sub(r"(?m)^base_model = .*$", "", preset)
+    file = tmp_path / "quiz.toml"
+    file.write_text(text.replace('"reference_loss"', '"multiple_choice"', 1))
+    assert sn37_command("schedule", "check", str(file)) == 1
+    unable = "this version cannot score multiple_choice, only reference_loss, text_loss"
+    assert re.search(rf"task \w+ of competition 1: {unable}", capsys.readouterr().err)
+    assert sn37_command("schedule", "check", str(file), "--structure-only") == 0
+    assert re.search(rf"warning: task \w+ of competition 1: {unable}", capsys.readouterr().out)
+
+
 def test_check_names_a_warning_of_several_stages_once(
     capsys: pytest.CaptureFixture[str], pinned_finney: str
 ) -> None:

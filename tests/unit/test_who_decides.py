@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sn37
-from sn37.adapters.scoring.scorer import METHODS
 from sn37.app.config.settings import Settings
 from sn37.app.schedule.load import ScheduleError, load_schedule
 from sn37.app.wiring.network import Network
 from sn37.domain.data.batches import interleave
 from sn37.domain.round.evidence import task_scores, weigh
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import SCORED_METHODS, Method
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.testing.builders import a_competition, a_task
 from tests.support.fake_world import World
@@ -86,7 +85,7 @@ def test_t37_a_schedule_cannot_ask_for_a_judge(method: str, tmp_path: Path) -> N
 
 
 def test_t37_what_is_scored_is_a_loss_that_code_computes() -> None:
-    assert set(Method) >= METHODS
+    assert {m for m in SCORED_METHODS if m.traits.given_text is None} == set()
     assert not any(word in method for method in Method for word in ("judge", "preference", "elo"))
 
 

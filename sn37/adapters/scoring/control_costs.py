@@ -17,10 +17,9 @@ import math
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from sn37.adapters.scoring.job_encoding import encode_pairs
 from sn37.adapters.scoring.messages import MAX_CONTROL_BITS, BlockOrder
 from sn37.adapters.scoring.model.check_time import counted
-from sn37.adapters.scoring.model.encoding import BITS_PER_BYTE, Encoded, Encoder
+from sn37.adapters.scoring.model.encoding import BITS_PER_BYTE, Encoded, Encoder, encode_pairs
 from sn37.adapters.scoring.model.plain_forward import Scorer
 from sn37.adapters.scoring.model.template import Shape
 from sn37.domain.scoring.controls import NUM_LEADING, words_of

@@ -9,15 +9,14 @@ validator was interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from sn37.adapters.scoring.messages import BlockOrder
-from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder, encode_pairs
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.probes import PROBES
 from sn37.adapters.scoring.model.template import Shape
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
 from sn37.domain.scoring.worst_loss import are_too_many
 
 
@@ -49,17 +48,6 @@ def encode_blocks(
                     f"{sample.fault}",
                 )
     return encoded
-
-
-def encode_pairs(
-    pairs: Iterable[tuple[str, str]], method: Method, shape: Shape | None, encoder: Encoder
-) -> Iterator[Encoded]:
-    """Encode samples, or controls, which have the same form: (prompt, text)."""
-    for prompt, text in pairs:
-        if method is Method.TEXT_LOSS or shape is None:
-            yield encoder.text(text)
-        else:
-            yield encoder.pair(shape, prompt, text)
 
 
 def _loses_too_many(texts: Iterable[Encoded], total: int) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from sn37.domain.printable import one_line
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.deadlines import Stage
 from sn37.domain.scoring.jobs import Implementation
@@ -45,7 +45,7 @@ REFUSALS = frozenset(
 
 
 class MalformedMessage(Exception):
-    """The bytes are not a message of the other side."""
+    """The bytes are not a message of the other side, or of another version's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +91,15 @@ class WorkOrder:
 
     @classmethod
     def decode(cls, body: bytes) -> WorkOrder:
-        """Return the order in a frame's body, as written by :meth:`encode`."""
+        """Return the order in a frame's body, as written by :meth:`encode`.
+
+        Raises:
+            MalformedMessage: It names a method that this version does not know.
+        """
         fields = json.loads(body)
         blocks = tuple(
             BlockOrder(
-                method=Method(block["method"]),
+                method=_method(block["method"]),
                 pairs=tuple((prompt, reference) for prompt, reference in block["pairs"]),
                 controls=tuple((prompt, text) for prompt, text in block["controls"]),
             )
@@ -186,6 +190,7 @@ def receive_order(stream: socket.socket) -> WorkOrder:
 
     Raises:
         ConnectionError: The parent closed the stream first.
+        MalformedMessage: It names a method that this version does not know.
     """
     (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
     return WorkOrder.decode(_exactly(stream, length))
@@ -234,6 +239,13 @@ def decode_reply(body: bytes) -> Reply:
             return Failed(_text(detail, MAX_DETAIL))
         case _:
             raise MalformedMessage("unknown form of message")
+
+
+def _method(name: str) -> Method:
+    try:
+        return Method(name)
+    except ValueError as error:
+        raise MalformedMessage(f"this version does not know the method {name!r}") from error
 
 
 def _text(value: object, limit: int) -> str:

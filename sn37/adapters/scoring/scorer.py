@@ -26,7 +26,7 @@ from sn37.adapters.scoring.sandbox.layers import Sandbox
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
 from sn37.adapters.scoring.usage import Meter
 from sn37.domain.data.sampling import manifest_digest
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import not_scored
 from sn37.domain.scoring.controls import controls_of
 from sn37.domain.scoring.deadlines import deadlines_of
 from sn37.domain.scoring.jobs import BlockLosses, Implementation, ScoringJob
@@ -38,7 +38,6 @@ Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16"]
 
 WORKER = "sn37.adapters.scoring.worker:main"
-METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 ITEM_BYTES: Mapping[Dtype, int] = {"float32": 4, "bfloat16": 2}
 STACK_BYTES = 16 << 20  # of a thread in both of torch's pools; reserved, hardly used
 WORKING_BYTES = 2 << 30  # libraries, logits of a chunk, activations of short samples
@@ -212,11 +211,8 @@ class WorkerScorer:
 
 def _check(job: ScoringJob) -> None:
     for batch in job.batches:
-        if batch.method not in METHODS:
-            raise ScorerUnavailable(
-                f"task {batch.task}: this scorer does not support {batch.method}, only "
-                f"{', '.join(sorted(METHODS))}; schedule one of these methods"
-            )
+        if why := not_scored(batch.method):
+            raise ScorerUnavailable(f"task {batch.task}: {why}; schedule one of these methods")
 
 
 def _absolute(path: PurePath) -> Path:

@@ -16,6 +16,7 @@ from sn37.adapters.scoring.control_costs import ControlCosts
 from sn37.adapters.scoring.job_encoding import encode_blocks
 from sn37.adapters.scoring.messages import (
     Failed,
+    MalformedMessage,
     Reached,
     Ready,
     Refused,
@@ -36,7 +37,7 @@ from sn37.adapters.scoring.model.template import own_template, shape_of
 from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import GivenText, not_scored
 from sn37.domain.scoring import deadlines
 from sn37.domain.scoring.jobs import Implementation
 
@@ -44,8 +45,18 @@ loading.warm()
 
 
 def main(stream: socket.socket) -> None:
-    """Serve the one order that arrives on ``stream``, then end."""
-    order = receive_order(stream)
+    """Serve the one order that arrives on ``stream``, then end.
+
+    An order with a method that this worker cannot score fails before anything is loaded.
+    """
+    try:
+        order = receive_order(stream)
+    except MalformedMessage as error:
+        stream.sendall(Failed(str(error)).encode())
+        return
+    if unable := next(filter(None, (not_scored(block.method) for block in order.blocks)), ""):
+        stream.sendall(Failed(unable).encode())
+        return
     try:
         device = determinism.configure(device=order.device, threads=order.threads)
     except RuntimeError as error:
@@ -90,7 +101,7 @@ def work(order: WorkOrder, device: torch.device, stream: socket.socket, stage: S
     stage.reason = Reason.TOKENIZER
     tokenizer = _tokenizer(order)
     shape = None
-    if any(block.method is Method.REFERENCE_LOSS for block in order.blocks):
+    if any(block.method.traits.given_text is GivenText.RESPONSE for block in order.blocks):
         stage.reason = Reason.TEMPLATE
         shape = shape_of(order.template or own_template(folder), tokenizer.special_tokens)
     stage.reason = Reason.UNLOADABLE

@@ -22,7 +22,7 @@ from sn37.domain.data.sampling import manifest
 from sn37.domain.ids import Block, CompetitionId, Digest, RoundKey, TaskName
 from sn37.domain.round.signers import SampleSigners
 from sn37.domain.round.state import DrawnRows, RoundPlan, RoundResult, TaskDraw
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 
 
 def open_round_id(db: sqlite3.Connection, round_: RoundKey) -> int:

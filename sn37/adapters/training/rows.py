@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sn37.adapters.admission.positions import positions_of
-from sn37.adapters.scoring.model.encoding import Encoded, Encoder
+from sn37.adapters.scoring.model.encoding import Encoded, Encoder, encode_pairs
 from sn37.adapters.scoring.model.template import own_template, shape_of
 from sn37.adapters.scoring.model.tensors import read_headers
 from sn37.adapters.scoring.model.tokenizing import TextTokenizer, load_tokenizer
 from sn37.domain.data.batches import TaskBatch
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import GivenText
 from sn37.domain.training import TrainingJob, Weighting
 
 
@@ -59,10 +59,11 @@ def rows_of(job: TrainingJob, *, vocabulary: int) -> tuple[Row, ...]:
 def _encode(
     batch: TaskBatch, job: TrainingJob, encoder: Encoder, tokenizer: TextTokenizer
 ) -> Iterable[Encoded]:
-    if batch.method is Method.TEXT_LOSS:
-        return [encoder.text(sample.reference) for sample in batch.samples]
-    shape = shape_of(job.template or own_template(Path(job.base)), tokenizer.special_tokens)
-    return [encoder.pair(shape, s.prompt, s.reference) for s in batch.samples]
+    shape = None
+    if batch.method.traits.given_text is GivenText.RESPONSE:
+        shape = shape_of(job.template or own_template(Path(job.base)), tokenizer.special_tokens)
+    pairs = ((sample.prompt, sample.reference) for sample in batch.samples)
+    return encode_pairs(pairs, batch.method, shape, encoder)
 
 
 def gradient_weights(rows: Sequence[Row], weighting: Weighting) -> list[float]:

@@ -39,7 +39,8 @@ At = Annotated[
 def check(
     file: File,
     structure_only: Annotated[
-        bool, typer.Option("--structure-only", help="Do not check that data sources are installed.")
+        bool,
+        typer.Option("--structure-only", help="Do not check sources and methods of this version."),
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -54,7 +55,10 @@ def check(
     render = renderer()
     loaded = _load(file, known, render)
     require_pinned(loaded.schedule, loaded.origin)
+    unable = schedule_view.not_scored_lines(loaded.schedule)
     if known is not None:
+        if unable:
+            raise CommandError(f"{loaded.origin}: {unable[0]}")
         _open_sources(loaded)
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
@@ -62,6 +66,7 @@ def check(
     if unburnt and file not in PRESETS:
         raise CommandError(f"{loaded.origin}: {unburnt[0]}")
     doubts = (
+        *unable,
         *schedule_view.warnings(
             loaded.schedule, scorable=scored_architectures(), renders_templates=render is not None
         ),

@@ -15,7 +15,8 @@ from sn37.app.mining.miner_tools import MinerTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.methods import SCORED_METHODS, Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.domain.scoring.worst_loss import are_too_many, bounded, num_lost
 from sn37.domain.submission.admission import AdmissionStep, Examined
@@ -126,7 +127,7 @@ async def _load(
     request: Request, examined: Examined, skipped: dict[AdmissionStep, str]
 ) -> Examined:
     """Load the admitted model as a round would, if this machine can."""
-    methods = request.tools.scored_methods() & {task.method for task in request.rules.tasks}
+    methods = SCORED_METHODS & {task.method for task in request.rules.tasks}
     tokenizer = await _tokenizer(request) if request.loading else None
     prescribed = request.rules.tokenizer
     if not request.loading:

@@ -12,7 +12,7 @@ from sn37.app.mining.connections import MinerConnection, ReadConnection
 from sn37.domain.data.samples import Pool
 from sn37.domain.ids import RoundKey, TaskName
 from sn37.domain.round.state import ValidatorState
-from sn37.domain.schedule.competition import Competition, Method, TokenizerRef
+from sn37.domain.schedule.competition import Competition, TokenizerRef
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.submission.admission import Examined
 from sn37.domain.submission.models import ModelArtifact
@@ -58,10 +58,6 @@ class MinerTools(Protocol):
 
     def require_scorer(self, rules: Competition) -> None:
         """Raise ``CommandError`` unless this machine can score all tasks of a competition."""
-        ...
-
-    def scored_methods(self) -> frozenset[Method]:
-        """Return the kinds of task that this version can score."""
         ...
 
     def scorer(self) -> OpenedScorer:

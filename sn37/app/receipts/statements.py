@@ -15,7 +15,7 @@ from sn37.domain.records.receipt import SignedReceipt
 from sn37.domain.records.statement import RoundStatement, as_stated, is_as_committed
 from sn37.domain.round.contender_places import MAX_CONTENDERS
 from sn37.domain.round.state import OpenRound, Premises, RoundResult
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.schedule import WINDOW_ROUNDS
 from sn37.domain.scoring.controls import controls_in
 from sn37.domain.submission.submission import Submission, Verdict

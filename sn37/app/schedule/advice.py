@@ -9,6 +9,7 @@ from sn37.domain.canonical import JsonValue, as_json
 from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.schedule.competition import Competition, Freshness, Task
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
+from sn37.domain.schedule.methods import not_scored
 from sn37.domain.schedule.schedule import Schedule
 
 SMALLEST_EPSILON = 0.005  # below it a copy that is better by a quarter per cent could win
@@ -187,6 +188,19 @@ def unburnt_lines(schedule: Schedule) -> tuple[str, ...]:
             line = NO_BURN_BESIDE.format(names=" or ".join(c.name for c in signed))
             found.setdefault(line, []).append(stage.from_block)
     return tuple(f"from {_blocks(blocks)}, {line}" for line, blocks in found.items())
+
+
+def not_scored_lines(schedule: Schedule) -> tuple[str, ...]:
+    """Return a line for each task that a validator of this version cannot score."""
+    return tuple(
+        dict.fromkeys(
+            f"task {task.name} of competition {competition.id}: {why}"
+            for stage in schedule.stages
+            for competition in stage.competitions
+            for task in competition.tasks
+            if (why := not_scored(task.method))
+        )
+    )
 
 
 def sources_without_freshness(schedule: Schedule) -> tuple[str, ...]:

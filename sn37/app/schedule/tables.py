@@ -18,13 +18,13 @@ from sn37.domain.schedule.competition import (
     BaseModelRef,
     Competition,
     Freshness,
-    Method,
     ParameterValue,
     Source,
     Task,
     TokenizerRef,
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon, LinearEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints, NormLimits
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.schedule.schedule import (

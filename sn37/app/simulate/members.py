@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 
 from sn37.domain.ids import Block, BlockRef, Coldkey, CompetitionId, Digest, Hotkey, TaskName, Uid
 from sn37.domain.metagraph import Metagraph, Neuron
-from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.commitment import Commitment

@@ -20,8 +20,9 @@ from sn37.app.simulate.losses import Array, LossModel, champion_losses, chunks, 
 from sn37.domain.data.batches import interleave
 from sn37.domain.ids import CompetitionId, TaskName
 from sn37.domain.round.evidence import weigh
-from sn37.domain.schedule.competition import Competition, Freshness, Method, Source, Task
+from sn37.domain.schedule.competition import Competition, Freshness, Source, Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, InverseExponential, Normalization
 from sn37.domain.scoring.jobs import BlockLosses

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -23,6 +23,7 @@ from sn37.app.config.number_limits import (
 from sn37.app.config.setting_types import expanded
 from sn37.app.config.toml_tables import Table, explain, keys_of
 from sn37.app.errors import UsageError
+from sn37.domain.schedule.methods import LEARNABLE_METHODS, Method
 from sn37.domain.training import Decay, Lora, Precision, Recipe, Weighting
 
 
@@ -36,13 +37,21 @@ Moment = Annotated[datetime, AfterValidator(_utc)]
 Folder = Annotated[Path, Field(strict=False), AfterValidator(expanded)]
 
 
+def _learnable(method: Method) -> Method:
+    if method not in LEARNABLE_METHODS:
+        names = " or ".join(sorted(LEARNABLE_METHODS))
+        raise ValueError(f"no model can be trained on {method}; expected {names}")
+    return method
+
+
+Learnable = Annotated[Method, Field(strict=False), AfterValidator(_learnable)]
+
+
 class SourceTable(Table):
     """Rows to train on. For a live source, the rows of a window of time."""
 
     name: str
-    method: Literal["reference_loss", "text_loss"] | None = (
-        None  # None: that of the competition's task
-    )
+    method: Learnable | None = None  # None: that of the competition's task
     # Block at which the window ends, and at which signers are read.
     block: int | None = Field(default=None, ge=0, le=MAX_BLOCK)
     until: Moment | None = None  # or the time at which the window ends

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sn37.app.config.settings import Settings
-from sn37.app.training.rows import LEARNABLE
 from sn37.domain.schedule.competition import Competition, Freshness, Task
+from sn37.domain.schedule.methods import LEARNABLE_METHODS
 
 _SMALL = 50_000_000  # parameters; up to here training all weights is quick on a CPU
 
@@ -62,7 +62,7 @@ def _parts(rules: Competition, settings: Settings) -> Iterator[str]:
     yield "[data]\nheld_out_samples = 64      # of each task, never trained on\n"
     named = set[str]()
     for task in rules.tasks:
-        if task.method in LEARNABLE and task.source.name not in named:
+        if task.method in LEARNABLE_METHODS and task.source.name not in named:
             named.add(task.source.name)
             yield _source(task, is_simnet=settings.is_simnet)
     small = limits.max_parameters <= _SMALL

@@ -16,9 +16,8 @@ from sn37.app.training.training_tools import TrainingTools
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import BLOCK_SECONDS, Block, Hotkey, Seed, TaskName
-from sn37.domain.schedule.competition import Competition, Freshness, Method, Source
-
-LEARNABLE = (Method.REFERENCE_LOSS, Method.TEXT_LOSS)
+from sn37.domain.schedule.competition import Competition, Freshness, Source
+from sn37.domain.schedule.methods import LEARNABLE_METHODS, Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ def default_sources(rules: Competition) -> Sequence[SourceTable]:
     Raises:
         CommandError: No task has such a source.
     """
-    names = dict.fromkeys(t.source.name for t in rules.tasks if t.method in LEARNABLE)
+    names = dict.fromkeys(t.source.name for t in rules.tasks if t.method in LEARNABLE_METHODS)
     if not names:
         raise CommandError(
             f"no task of competition {rules.id} can be trained on; name data.sources"
@@ -110,7 +109,7 @@ async def _source(
     except ValueError as error:
         raise UsageError(f"data.sources {choice.name}: {error}") from error
     for task in rules.tasks:
-        if task.source.name == choice.name and task.method in LEARNABLE:
+        if task.source.name == choice.name and task.method in LEARNABLE_METHODS:
             parameters = MappingProxyType({**task.source.parameters, **given})
             batch = TaskBatch(task=task.name, method=task.method, samples=())
             return replace(task.source, parameters=parameters), batch
@@ -125,7 +124,7 @@ async def _source(
         max_age_s=age_s if freshness is Freshness.LIVE else 0,
         parameters=given,
     )
-    method = Method(choice.method or Method.REFERENCE_LOSS)
+    method = choice.method or Method.REFERENCE_LOSS
     return source, TaskBatch(task=TaskName(choice.name), method=method, samples=())
 
 

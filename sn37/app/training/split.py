@@ -13,7 +13,7 @@ from sn37.domain.canonical import JsonValue, canonical_digest
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Provenance, Sample
 from sn37.domain.ids import Digest, TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.durable import write_whole
 from sn37.ports.errors import TrainerUnavailable
 

@@ -9,7 +9,7 @@ from dependency_injector import containers, providers
 
 from sn37.adapters.receipts.folder import receipts_in, write_round
 from sn37.adapters.scoring.sandbox.probe import probe as probe_host
-from sn37.adapters.scoring.scorer import METHODS, WorkerScorer
+from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.adapters.signatures import is_signed_by
 from sn37.adapters.sqlite import maintenance
 from sn37.adapters.sqlite import read_only as reading
@@ -140,7 +140,6 @@ class Container(containers.DeclarativeContainer):
     )
     scorer = providers.Singleton(_scorer, settings)
     open_scorer = providers.Factory(_scorer)  # of other settings
-    methods = providers.Object(METHODS)
     host_sandbox = providers.Callable(probe_host)
     rule = providers.Singleton(KingOfTheHill)
     heads = providers.Singleton(Heads)

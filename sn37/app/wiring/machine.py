@@ -28,7 +28,8 @@ from sn37.domain.disk.disk_inventory import refs_of
 from sn37.domain.ids import Block, RoundKey, TaskName
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ValidatorState
-from sn37.domain.schedule.competition import Competition, Method, TokenizerRef
+from sn37.domain.schedule.competition import Competition, TokenizerRef
+from sn37.domain.schedule.methods import not_scored
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.schedule import CommitmentFormat
 from sn37.domain.submission.admission import Examined
@@ -142,12 +143,9 @@ class Machine:
                 f"scoring needs {', '.join(missing)}, which is not installed: "
                 "run pip install 'sn37[scorer]'"
             )
-        if unknown := {t.method for t in rules.tasks} - self.scored_methods():
-            raise CommandError(f"this version cannot score {', '.join(sorted(unknown))}")
-
-    def scored_methods(self) -> frozenset[Method]:
-        """Return the kinds of task that this version can score."""
-        return self.container.methods()
+        for task in rules.tasks:
+            if why := not_scored(task.method):
+                raise CommandError(f"task {task.name} of competition {rules.id}: {why}")
 
     def scorer(self, *, allow_weak_sandbox: bool = False) -> WorkerScorer:
         """Return the scorer of this machine.

@@ -18,6 +18,7 @@ from sn37.app.config.settings import Settings, require_wallet
 from sn37.app.errors import CommandError
 from sn37.app.rounds.report import report, write_report
 from sn37.app.samples.plugins import SIMNET_SOURCE, dataset_names
+from sn37.app.schedule.advice import not_scored_lines
 from sn37.app.schedule.load import LoadedSchedule, ScheduleError, load_schedule, preset_of
 from sn37.app.schedule.pins import require_pinned
 from sn37.app.supervision.memory_tuning import keep_heaps_small, look_less_often
@@ -204,15 +205,9 @@ def _require_same_schedule(container: Container) -> None:
 
 def _require_methods(container: Container) -> None:
     """Refuse a schedule with a task that the scorer cannot score."""
-    loaded, known = container.loaded(), container.methods()
-    for stage in loaded.schedule.stages:
-        for competition in stage.competitions:
-            for task in competition.tasks:
-                if task.method not in known:
-                    raise CommandError(
-                        f"{loaded.origin}: task {task.name} of competition {competition.id}: this "
-                        f"version cannot score {task.method}, only {', '.join(sorted(known))}"
-                    )
+    loaded = container.loaded()
+    if unable := not_scored_lines(loaded.schedule):
+        raise CommandError(f"{loaded.origin}: {unable[0]}")
 
 
 async def _require_sources(container: Container) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 
 BLOCK_SAMPLES = 16  # after each block the validator decides whether to stop a challenger
 

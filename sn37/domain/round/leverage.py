@@ -10,14 +10,13 @@ import math
 from dataclasses import dataclass
 
 from sn37.domain.round.rounds_to_crown import Rate, constant, rounds_until_crown
-from sn37.domain.schedule.competition import Competition, Method, Task
+from sn37.domain.schedule.competition import Competition, Task
 
 # Standard deviation of the difference between two fine-tunes' losses on one text, over the mean
 # loss: a spread of 0.43 and a correlation of 0.98, from docs/winner.md.
 LOSS_SPREAD = 0.43 * math.sqrt(2 * 0.02)
 # Share of multiple-choice questions that two fine-tunes answer differently.
 ANSWERS_THAT_DIFFER = 0.1
-RIGHT_OR_WRONG = (Method.MULTIPLE_CHOICE, Method.INSTRUCTION_RULES)
 # Default gain in one task alone: a tenth of its loss is a large step between champions.
 STATED_GAIN = 0.1
 # A gain of this size in one task alone must win the crown: a miner that halves the loss of a
@@ -73,7 +72,7 @@ def _rate(competition: Competition, better: Task, gain: float) -> Rate:
         factor = task.weight / share  # a sample's value when its loss is the level
         level = task.level or 1.0
         clip = 1.0
-        if task.method in RIGHT_OR_WRONG:
+        if task.method.traits.is_right_or_wrong:
             level = min(level, 1.0)
             spread = math.sqrt(ANSWERS_THAT_DIFFER) / level
             clip = level  # a wrong answer is 1 / level mean losses, and counts as one

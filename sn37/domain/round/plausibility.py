@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from sn37.domain.round.evidence import task_scores
 from sn37.domain.schedule.competition import Competition
-from sn37.domain.scoring.controls import has_controls
 from sn37.domain.scoring.jobs import BlockLosses
 
 
@@ -20,7 +19,7 @@ def implausibility(blocks: Sequence[BlockLosses], competition: Competition) -> s
     """
     methods = {task.name: task.method for task in competition.tasks}
     for score in task_scores(blocks, competition):
-        if has_controls(methods[score.task]) and score.raw < competition.floor:
+        if methods[score.task].traits.has_floor and score.raw < competition.floor:
             return (
                 f"task {score.task}: mean loss {score.raw:.4g}, below the floor of "
                 f"{competition.floor:g}"

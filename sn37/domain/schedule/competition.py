@@ -11,6 +11,7 @@ from enum import StrEnum
 from sn37.domain.ids import BLOCK_SECONDS, CompetitionId, Digest, TaskName
 from sn37.domain.schedule.broken_rule import BrokenRule
 from sn37.domain.schedule.epsilon import Epsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, Normalization
 
@@ -23,19 +24,6 @@ MIN_DEVIATIONS = 4.0
 # 0.5 bits per byte and more. With four bytes per token, 0.02 bits per byte are 0.055 nats.
 FLOOR_BITS_PER_BYTE = 0.02
 FLOOR_NATS_PER_TOKEN = 0.05
-
-
-class Method(StrEnum):
-    """Method by which a task computes one loss from a sample. Lower is better."""
-
-    REFERENCE_LOSS = "reference_loss"  # of the response, given the prompt
-    TEXT_LOSS = "text_loss"  # of the whole text
-    MULTIPLE_CHOICE = "multiple_choice"  # 0 for the right letter, else 1
-    INSTRUCTION_RULES = "instruction_rules"  # share of checkable instructions not followed
-
-
-# Methods whose loss is the loss of a text, so that a base model's loss shows how usual the text is.
-SCREENED_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 
 
 class Freshness(StrEnum):
@@ -203,7 +191,7 @@ class Competition:
         return (
             self.base_model is not None
             and task.source.signers_netuid is not None
-            and task.method in SCREENED_METHODS
+            and task.method.traits.is_screened
         )
 
     def __post_init__(self) -> None:

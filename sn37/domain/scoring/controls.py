@@ -34,7 +34,7 @@ from sn37.domain.data.batches import SampleBlock, TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.ids import Digest, TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.control_words import WORDS
 from sn37.domain.scoring.jobs import (
     BlockLosses,
@@ -68,7 +68,6 @@ MOST_SHUFFLED_BITS = math.log2(math.factorial(NUM_SHUFFLED))
 LUCK_BITS = math.log2(1e9)
 ROUNDING_BITS, ROUNDING_SHARE = 1.0, 0.001
 
-_METHODS = frozenset({Method.REFERENCE_LOSS, Method.TEXT_LOSS})
 _WORD = re.compile("[A-Za-z]{2,16}")
 _Value = TypeVar("_Value")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -102,7 +101,7 @@ def controls_of(job: ScoringJob) -> Mapping[SampleBlock, tuple[Control, ...]]:
 
 def has_controls(method: Method | None) -> bool:
     """True if a task of this method has controls between its samples."""
-    return method in _METHODS
+    return method is not None and method.traits.has_controls
 
 
 def controls_in(

@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.methods import LossUnit, Method
 from sn37.domain.scoring.jobs import BlockLosses, as_float32
 
 WORST_NATS_PER_TOKEN = 24.0
@@ -24,6 +26,13 @@ WORST_SHARE = 2.0  # where a loss is the share of wrong answers, from 0 to 1
 # 300 samples, and no sound model loses 16.
 LOST_IN = 20
 
+# With a prescribed tokenizer, and without.
+_WORST: Mapping[LossUnit, tuple[float, float]] = MappingProxyType(
+    {
+        LossUnit.TEXT: (WORST_NATS_PER_TOKEN, WORST_BITS_PER_BYTE),
+        LossUnit.SHARE: (WORST_SHARE, WORST_SHARE),
+    }
+)
 _LARGEST_SHARE = 1 - 2**-20  # largest share of the worst loss for finite ones; exact in float32
 
 
@@ -38,9 +47,8 @@ def worst_loss(method: Method, *, prescribed: bool) -> float:
     Args:
         prescribed: The competition has a tokenizer, so losses are nats per token.
     """
-    if method in (Method.REFERENCE_LOSS, Method.TEXT_LOSS):
-        return WORST_NATS_PER_TOKEN if prescribed else WORST_BITS_PER_BYTE
-    return WORST_SHARE
+    with_tokenizer, without = _WORST[method.traits.unit]
+    return with_tokenizer if prescribed else without
 
 
 def worst_losses(competition: Competition) -> Mapping[TaskName, float]:

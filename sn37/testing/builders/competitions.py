@@ -10,13 +10,13 @@ from sn37.domain.metagraph import RAO_PER_TAO, Metagraph, Neuron
 from sn37.domain.schedule.competition import (
     Competition,
     Freshness,
-    Method,
     ParameterValue,
     Source,
     Task,
     TokenizerRef,
 )
 from sn37.domain.schedule.epsilon import Epsilon, FixedEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.schedule.normalization import Identity, Normalization
 from sn37.domain.schedule.schedule import RoundTiming, Schedule, Stage

@@ -27,7 +27,7 @@ from sn37.domain.round.state import (
     TaskScore,
     WeightsRecord,
 )
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.domain.scoring.jobs import BlockLosses, ScoringJob
 from sn37.domain.submission.commitment import Commitment

@@ -14,7 +14,7 @@ from sn37.app.training.split import Split, freeze
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import PoolRequest, Sample, TimeWindow
 from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.ports.dataset import LiveDataset
 from tests.integration.miner.miner_world import MinerWorld, Said
 

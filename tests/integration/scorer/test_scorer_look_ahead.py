@@ -24,7 +24,7 @@ from sn37.adapters.scoring.model.packing import pack
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import ModelConstraints
 from sn37.ports.errors import ModelRejected
 from sn37.testing import builders

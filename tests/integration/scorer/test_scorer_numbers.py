@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.data.samples import Sample
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.testing import builders
 from sn37.testing.tiny_models import ARCHITECTURES, a_real_job, save_model, save_tokenizer

@@ -15,7 +15,7 @@ import pytest
 import sn37
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.ports.errors import ModelRejected, ScorerUnavailable
 from sn37.testing import builders
 from sn37.testing.tiny_models import a_real_job

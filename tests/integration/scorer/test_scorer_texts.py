@@ -25,7 +25,7 @@ from sn37.adapters.scoring.model.tokenizing import load_tokenizer
 from sn37.adapters.scoring.scorer import WorkerScorer
 from sn37.domain.data.batches import BLOCK_SAMPLES
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.jobs import ScoringJob
 from sn37.ports.errors import ScorerUnavailable
 from sn37.testing.builders.rounds import a_batch

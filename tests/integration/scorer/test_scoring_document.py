@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from sn37.adapters.scoring.scorer import WorkerScorer
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.testing.builders.models import an_artifact, some_constraints
 from sn37.testing.builders.rounds import a_batch, a_job
 from sn37.testing.builders.samples import a_sample

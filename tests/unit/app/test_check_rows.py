@@ -11,7 +11,7 @@ from sn37.app.cli.run import run
 from sn37.app.mining import check_target
 from sn37.app.mining.admission_check import Status, rows_of, try_out
 from sn37.domain.reasons import Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.submission.admission import AdmissionStep, Examined
 from sn37.domain.submission.constraints import Violation
 from sn37.ports.errors import ModelRejected, ScorerUnavailable

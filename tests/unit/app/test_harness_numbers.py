@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sn37.app.rounds.outcomes import entry_result
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.testing.builders import (
     a_commitment,
     a_competition,

@@ -23,7 +23,8 @@ from sn37.domain.metagraph import Neuron
 from sn37.domain.reasons import Reason
 from sn37.domain.round.state import ColdStart, RoundPlan
 from sn37.domain.round.winner import KingOfTheHill
-from sn37.domain.schedule.competition import BaseModelRef, Freshness, Method
+from sn37.domain.schedule.competition import BaseModelRef, Freshness
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.schedule import Schedule
 from sn37.domain.submission.models import ModelArtifact, ModelRef
 from sn37.ports.errors import ModelRejected, ScorerUnavailable, StoreUnavailable

@@ -92,6 +92,11 @@ def test_a_config_says_recipe_and_folders(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "line 1: competition: the key 'competition' is missing"),
+        (
+            HEAD + '[[data.sources]]\nname = "sn1"\nmethod = "multiple_choice"\n',
+            "line 6: data.sources.0.method: no model can be trained on multiple_choice; expected "
+            "reference_loss or text_loss",
+        ),
         (HEAD + "outptu = 1\n", "line 4: outptu: unknown key; did you mean 'output'?"),
         (
             HEAD + "[training]\nlearning_rte = 1\n",

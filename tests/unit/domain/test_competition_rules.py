@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sn37.domain.schedule.competition import BaseModelRef, Competition, Freshness, Method, Source
+from sn37.domain.schedule.competition import BaseModelRef, Competition, Freshness, Source
+from sn37.domain.schedule.methods import Method
 from sn37.testing.builders import a_competition, a_source, a_task
 
 

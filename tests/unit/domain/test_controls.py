@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sn37.domain.data.sampling import manifest_digest
 from sn37.domain.ids import TaskName
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring import controls
 from sn37.domain.scoring.control_words import WORDS
 from sn37.domain.scoring.controls import (

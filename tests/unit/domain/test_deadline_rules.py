@@ -12,7 +12,8 @@ from sn37.app.schedule.load import load_schedule
 from sn37.domain.data.batches import TaskBatch
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Block, Digest
-from sn37.domain.schedule.competition import Competition, Method
+from sn37.domain.schedule.competition import Competition
+from sn37.domain.schedule.methods import Method
 from sn37.domain.scoring.deadlines import (
     ENCODING_BYTES_PER_S,
     LEAST_S,

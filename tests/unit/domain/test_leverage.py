@@ -12,8 +12,9 @@ from sn37.domain.ids import Block, CompetitionId, TaskName
 from sn37.domain.round.evidence import task_scores, total_score, weigh
 from sn37.domain.round.leverage import MAX_ROUNDS, leverages, undecided
 from sn37.domain.round.state import RoundResult, TaskScore, ValidatorState
-from sn37.domain.schedule.competition import Competition, Method, Task
+from sn37.domain.schedule.competition import Competition, Task
 from sn37.domain.schedule.epsilon import FixedEpsilon
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.normalization import InverseExponential
 from sn37.testing.builders import (
     a_competition,

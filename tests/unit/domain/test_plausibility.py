@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sn37.domain.round.plausibility import implausibility
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.testing.builders import a_competition, a_task, losses
 
 RULES = a_competition(tasks=(a_task("text", num_samples=16),))

@@ -35,7 +35,7 @@ from sn37.adapters.sqlite.stored import ENVIRONMENT
 from sn37.domain.data.batches import SampleBlock
 from sn37.domain.ids import TaskName
 from sn37.domain.reasons import Blame, Reason
-from sn37.domain.schedule.competition import Method
+from sn37.domain.schedule.methods import Method
 from sn37.domain.schedule.model_limits import NormLimits
 from sn37.domain.scoring.jobs import BlockLosses, ControlKind, ControlLoss
 from sn37.testing.state_store_harness import ALICE, PLAN

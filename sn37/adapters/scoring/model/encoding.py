@@ -29,16 +29,17 @@ the border between prompt and target is tokenised (``CHARACTERS_PER_TOKEN``).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.faults import ModelFault, OurFault
 from sn37.adapters.scoring.model.patching import patch
 from sn37.adapters.scoring.model.template import Shape
 from sn37.adapters.scoring.model.tokenizing import CannotTokenize, TextTokenizer
 from sn37.domain.data.unicode_form import composed
 from sn37.domain.reasons import Reason
+from sn37.domain.schedule.methods import GivenText, Method
 from sn37.domain.scoring.worst_loss import WORST_NATS_PER_TOKEN
 
 BITS_PER_BYTE = 8  # of a byte that is written out
@@ -285,3 +286,21 @@ def _window(context: list[int], room: int, starts_with_bos: bool) -> list[int]:
     if starts_with_bos:
         return [context[0], *context[len(context) - keep + 1 :]]
     return context[len(context) - keep :]
+
+
+def encode_pairs(
+    pairs: Iterable[tuple[str, str]], method: Method, shape: Shape | None, encoder: Encoder
+) -> Iterator[Encoded]:
+    """Encode samples, or controls, which have the same form: (prompt, text).
+
+    Raises:
+        OurFault: The method's loss is not that of a given text, or it needs a template.
+    """
+    for prompt, text in pairs:
+        match method.traits.given_text:
+            case GivenText.WHOLE:
+                yield encoder.text(text)
+            case GivenText.RESPONSE if shape is not None:
+                yield encoder.pair(shape, prompt, text)
+            case _:
+                raise OurFault(f"this worker cannot encode a sample of {method}")
