@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sn37.app.errors import CommandError, UsageError
@@ -29,6 +29,29 @@ def is_file(path: Path, what: str = "") -> bool:
 def is_there(path: Path, what: str = "") -> bool:
     """True if ``path`` exists, even as a broken link; see :func:`is_folder`."""
     return _asked(lambda: _exists(path), path, what)
+
+
+def require_folder_or_nothing(path: Path, what: str) -> None:
+    """Check that ``path`` is a folder, or free for one.
+
+    Raises:
+        UsageError: Something else is there; ``what`` names the argument.
+        CommandError: The system cannot tell.
+    """
+    if is_there(path, what) and not is_folder(path, what):
+        raise UsageError(f"{what} {path} is a file, not a folder; name a folder")
+
+
+def require_folders(folders: Iterable[Path], what: str) -> None:
+    """Check that folders to read from exist; ``what`` names the option.
+
+    Raises:
+        UsageError: One does not.
+        CommandError: The system cannot tell.
+    """
+    for folder in folders:
+        if not is_folder(folder, what):
+            raise UsageError(f"{what} {folder}: no such folder; correct it or leave it out")
 
 
 def require_writable(folder: Path) -> None:
