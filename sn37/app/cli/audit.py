@@ -55,7 +55,10 @@ def audit(
             for line in lines_by_signer(pair):
                 typer.echo(line)
         if signers and not result.pairs:
-            typer.echo("no champion has a predecessor or a challenger to be compared with yet")
+            typer.echo(
+                "no champion has a predecessor or a challenger to be compared with yet; that takes "
+                "more rounds"
+            )
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "

@@ -73,14 +73,18 @@ def require_replaceable(file: Path) -> None:
     """Make sure that a report can be renamed to ``file`` at the end of the run.
 
     Raises:
-        UsageError: It is not an ordinary file: renaming would replace a device.
+        UsageError: Its folder does not exist, or it is not an ordinary file: renaming would replace
+            a device.
         CommandError: Its folder cannot be written.
     """
     try:
         if file.exists() and not file.is_file():
             what = "a folder" if file.is_dir() else "not an ordinary file"
             raise UsageError(f"--json {file}: {what}; expected the name of a file")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.exists():
+            raise UsageError(
+                f"--json {file}: no folder {file.parent}; make it, or choose another file"
+            )
         _write_probe(file.resolve().parent)
     except OSError as error:
         raise CommandError(f"--json {file}: {_why(error)}; choose another file") from error

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sn37.app.data_tools.other_process import AskElsewhere, answers_elsewhere
 from sn37.app.data_tools.reader import Answer, Reader, answer_of
-from sn37.app.samples.plugin_calls import defect
+from sn37.app.samples.plugin_calls import DEFECT, defect
 from sn37.app.samples.plugins import dataset_plugin
 from sn37.app.samples.sources import DEADLINE_S, Sources
 from sn37.domain.check_line import Check, Grade
@@ -110,7 +110,7 @@ async def _live(reader: Reader, request: PoolRequest, ask: AskElsewhere) -> Asyn
         pool = await reader.collect(request)
         collected = vet(pool, request)
     except (DatasetUnavailable, ContractBroken) as error:
-        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
+        yield _unread(error)
         return
     rows = collected.pool.samples
     if not rows:
@@ -173,7 +173,16 @@ async def _static(reader: Reader, count: int, ask: AskElsewhere) -> AsyncIterato
         for name, answer in await answers_elsewhere(reader, ask, count=count, seed=SEEDS[0]):
             yield _same(name, drawn[0], answer)
     except (DatasetUnavailable, DatasetExhausted) as error:
-        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
+        yield _unread(error)
+
+
+def _unread(error: Exception) -> Check:
+    """Return the failure to read any row; a source that is down gives its own advice."""
+    is_down = isinstance(error, DatasetUnavailable) and DEFECT not in str(error)
+    remedy = "see docs/datasets.md for what it may raise and return"
+    if is_down:
+        remedy = "do what the source says, or try again later"
+    return failed("rows", str(error).rstrip(". "), remedy)
 
 
 def _said(name: str, holds: bool, claim: str, remedy: str) -> Check:

@@ -150,6 +150,7 @@ def test_a_static_source_is_drawn_from(capsys: pytest.CaptureFixture[str]) -> No
         (["sn18"], 2, "rows of sn18 are signed: give --block to trust the chain's signers, or"),
         (["t_live", "--seed", "-1"], 2, "--seed -1: must be from 0 to 2**256 - 1"),
         (["t_live", "--block", "3", *WINDOW], 2, "--block sets window and signers"),
+        (["t_live", "--trusted", "xyz"], 2, "'xyz' is not a hotkey's address: expected 48"),
         (["t_live", "--schedule", "/no/such.toml"], 1, "/no/such.toml: No such file"),
     ],
 )
