@@ -112,7 +112,7 @@ def listing(folder: Path) -> tuple[ListedFile, ...]:
             raise ModelRejected(_advice(folder, entry.name), reason=Reason.UNSAFE_FILE)
         if not stat.S_ISREG(mode.st_mode):
             raise ModelRejected(
-                f"{_quote(entry.name)} is not a regular file of the top folder",
+                f"{_quote(entry.name)} is not a regular file of the top folder: remove it",
                 reason=Reason.UNSAFE_FILE,
             )
         found.append(ListedFile(entry.name, mode.st_size))
