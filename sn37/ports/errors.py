@@ -47,6 +47,9 @@ class Unavailable(PortError):
         self.retry_after_s = retry_after_s
 
 
+CONNECTION_ADVICE = "check the address, the network connection and the firewall"
+
+
 class ChainUnavailable(Unavailable):
     """No endpoint answered, or the state asked for has been pruned."""
 

@@ -37,6 +37,14 @@ def test_an_attack_is_played_as_often_as_it_was_asked(
     assert {f["trials"] for f in figures} == {3}
 
 
+def test_an_unknown_attack_names_the_argument_and_the_choice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(app, ["simulate", "attack", "nosuch"], prog_name="sn37") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: SCENARIO nosuch: unknown; choose from power, clones")
+
+
 def test_an_economy_lists_every_strategy_with_what_it_earns(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -63,6 +63,16 @@ def test_a_second_validator_ends_at_once(tmp_path: Path) -> None:
     assert "in use by another validator" in said
 
 
+def test_a_folder_of_rounds_to_begin_with_must_exist_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    gone = tmp_path / "gone"
+    code, said = refused(tmp_path / "state", "--cold-start-from", str(gone))
+    assert code == 2
+    assert said == (f"error: --cold-start-from {gone}: no such folder; correct it or leave it out")
+    assert not (tmp_path / "state" / "simnet").exists()
+
+
 def test_another_seed_does_not_take_over_a_folder(tmp_path: Path) -> None:
     population = tmp_path / "simnet" / "population"
     population.mkdir(parents=True)

@@ -86,6 +86,7 @@ def test_a_home_folder_is_spelled_out() -> None:
             {"SN37_NETUID": "x"},
             "environment variable SN37_NETUID: expected a whole number, not 'x'",
         ),
+        ({}, {"SN37_FOO": "1"}, "environment variable SN37_FOO: unknown"),
         (
             {},
             {"SN37_NETWRK": "test"},
@@ -119,7 +120,11 @@ def test_a_home_folder_is_spelled_out() -> None:
             {},
             "--pace: only on simnet, not on local: a real chain has its own pace",
         ),
-        ({"config": "/nope.toml"}, {}, "--config /nope.toml: No such file or directory"),
+        (
+            {"config": "/nope.toml"},
+            {},
+            "--config /nope.toml: No such file or directory; name a TOML file of settings",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_the_fix(

@@ -302,7 +302,7 @@ def test_a_round_that_was_sat_out_has_no_table() -> None:
     assert "Competition 2" not in table(skipped=True)
 
 
-def test_a_report_of_nothing_says_that_no_weights_were_set() -> None:
+def test_a_report_of_nothing_says_that_the_run_was_stopped() -> None:
     text = io.StringIO()
     plain(text).print(render_report((), {}, None, {}))
-    assert "No weights were set" in text.getvalue()
+    assert text.getvalue() == ("Stopped before a round was finished; the same command continues.\n")

@@ -54,9 +54,16 @@ class Repository:
         """Write the next root, still unsigned; it replaces all keys of the one before.
 
         Raises:
-            ReleaseRefused: A key is not valid, or a threshold is larger than the number of keys.
+            ReleaseRefused: A key is not valid, a threshold is larger than the number of keys, or
+                the root before it still lacks signatures.
         """
         before = self._newest(Root.type)
+        if before is not None and (missing := self._missing(before)):
+            file = self._folder / f"{before.signed.version}.root.json"
+            raise ReleaseRefused(
+                f"{file} lacks {missing} signatures: sign it first with sn37 release sign, or "
+                "remove it"
+            )
         signed = Root(version=before.signed.version + 1 if before else 1, expires=expires)
         roles = {
             Root.type: root,
@@ -64,9 +71,12 @@ class Repository:
             **dict.fromkeys(_PUBLISHED, Keys(keys=[publisher], threshold=1)),
         }
         for role, keys in roles.items():
-            if not 1 <= keys.threshold <= len(set(keys.keys)):
+            num_keys = len(set(keys.keys))
+            if not 1 <= keys.threshold <= num_keys:
                 raise ReleaseRefused(
-                    f"role {role}: {keys.threshold} of {len(set(keys.keys))} keys cannot sign"
+                    f"--{role}-key: {num_keys} {'key' if num_keys == 1 else 'different keys'} "
+                    f"given, {keys.threshold} must sign; give another or --{role}-threshold "
+                    f"{num_keys}"
                 )
             for key in keys.keys:
                 signed.add_key(_public(key), role)
@@ -173,7 +183,7 @@ class Repository:
         number = f"{metadata.signed.version}." if numbered else ""
         file = self._folder / f"{number}{metadata.signed.type}.json"
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, metadata.to_bytes(JSONSerializer(compact=False)))
         except OSError as error:
             raise ReleaseUnavailable(f"{file}: {error.strerror or error}") from error

@@ -134,8 +134,7 @@ def restore(copy: Path, path: Path) -> Path | None:
         StateUnreadable: The copy is damaged, empty or newer; nothing is changed.
         StateUnavailable: A validator is running, or the disk fails or is full.
     """
-    if verify(copy).version == 0:
-        raise StateUnreadable(f"{copy} is empty; nothing was changed")
+    _verify_copy(copy)
     with translated(path):
         make_folder(path.parent)
         is_there(path)
@@ -163,6 +162,25 @@ def compact(path: Path) -> tuple[int, int]:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return before, path.stat().st_size
+
+
+def _verify_copy(copy: Path) -> None:
+    """Check the copy to be restored; an error names another copy as the remedy.
+
+    Raises:
+        StateUnreadable, StateUnavailable: It cannot be restored.
+    """
+    advice = "nothing was changed; name a copy that sn37 state backup wrote"
+    with translated(copy):
+        if not is_there(copy):
+            raise StateUnavailable(f"{copy}: no such file; {advice}")
+    try:
+        if verify(copy).version > 0:
+            return
+    except StateUnreadable as error:
+        why, _, _ = str(error).partition("; ")  # what follows is the advice on one's own database
+        raise StateUnreadable(f"{why}; {advice}") from error
+    raise StateUnreadable(f"{copy} is empty; {advice}")
 
 
 def _create(path: Path) -> sqlite3.Connection:

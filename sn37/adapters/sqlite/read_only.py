@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from sn37.adapters.sqlite.database import BUSY_TIMEOUT_MS, is_there, known_versi
 from sn37.adapters.sqlite.schema import VERSION
 from sn37.adapters.sqlite.state_store import load_state
 from sn37.domain.data.samples import Pool
-from sn37.domain.ids import RoundKey, TaskName
+from sn37.domain.ids import Digest, RoundKey, TaskName
 from sn37.domain.round.state import ValidatorState
 from sn37.ports.errors import StateUnavailable, StateUnreadable
 
@@ -39,13 +40,37 @@ def read_pools(path: Path, round_: RoundKey) -> Mapping[TaskName, Pool]:
         return {} if db is None else rounds.pools(db, round_)
 
 
+def read_fingerprint(path: Path) -> Digest | None:
+    """Return the schedule's fingerprint in the newest statement of a database of any version.
+
+    ``None`` if the database has no statement, as before the first round.
+
+    Raises:
+        StateUnreadable, StateUnavailable: As ``read_state``.
+    """
+    with reading(path) as db:
+        known_version(db, path)
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'statement'").fetchone():
+            return None
+        row = db.execute(
+            "SELECT document FROM statement JOIN round ON round.id = round_id"
+            " ORDER BY sync_block DESC LIMIT 1"
+        ).fetchone()
+    if row is None:
+        return None
+    try:
+        return Digest(json.loads(row[0])["schedule_fingerprint"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise StateUnreadable(f"{path}: its newest statement is damaged: {error}") from error
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open the database for reading only."""
     with translated(path):
         if not is_there(path):
             raise StateUnavailable(
-                f"no state database at {path}; name a validator's folder with --state-dir"
+                f"no validator has run in {path.parent}; name its folder with --state-dir"
             )
         mode = "mode=ro&immutable=1" if _is_at_rest(path.resolve()) else "mode=ro"
         uri = f"{path.resolve().as_uri()}?{mode}"

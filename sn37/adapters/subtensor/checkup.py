@@ -26,7 +26,7 @@ from sn37.domain.ids import BlockRef, Netuid
 from sn37.domain.release.version import weights_version
 from sn37.domain.weight_vector import WeightVector
 from sn37.ports.clock import Clock
-from sn37.ports.errors import ChainUnavailable, WeightsRefused
+from sn37.ports.errors import CONNECTION_ADVICE, ChainUnavailable, WeightsRefused
 from sn37.ports.telemetry import EventSink
 
 EXAMPLE_MINERS = 3  # in the example row of weights
@@ -70,7 +70,7 @@ class Checkup:
 
     async def _endpoint(self, endpoint: Endpoint) -> Check:
         """Connect, and measure the time of one small request on the open connection."""
-        connection = self._connect([endpoint])
+        connection, what = self._connect([endpoint]), "newest block"
 
         async def look(client: bt.Client) -> tuple[int, int, float]:
             began = self.clock.monotonic()
@@ -79,13 +79,13 @@ class Checkup:
 
         try:
             began = self.clock.monotonic()
-            number, runtime, answer_s = await connection.read("newest block", look)
+            number, runtime, answer_s = await connection.read(what, look)
         except ChainUnavailable as error:
             return Check(
                 name=f"endpoint {endpoint.name}",
                 grade=Grade.FAILED,
-                detail=str(error),
-                remedy="check the address, the network connection and the firewall",
+                detail=str(error).removeprefix(f"{what}: {endpoint.name}: "),
+                remedy=CONNECTION_ADVICE,
             )
         finally:
             await connection.close()

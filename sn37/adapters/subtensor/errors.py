@@ -7,6 +7,8 @@ block, or its state is pruned. The chain refused. Only the last concerns the cal
 
 from __future__ import annotations
 
+import os
+import re
 from math import isfinite
 from urllib.parse import urlsplit
 
@@ -24,6 +26,8 @@ ENDPOINT_FAILURES = (bt.RpcConnectionError, bt.ConnectionNotReady, OSError)
 
 _NO_RUNTIME_CALL = "not found in registry"  # raised by the SDK before sending
 _PRUNED = ("State discarded for", "State already discarded")
+# The SDK's text ends with the system's, once for each address that was tried.
+_NOT_CONNECTED = re.compile(r"could not connect to any endpoint: .*?\[Errno (\d+)\]")
 _NO_BLOCK = ("no block at height", "no header for", "Block not found", "Header was not found")
 
 
@@ -74,6 +78,8 @@ def explain(error: BaseException) -> str:
             "the endpoint no longer keeps the state of this block (pruned); add an archive "
             "endpoint with --endpoint"
         )
+    if match := _NOT_CONNECTED.search(text):
+        return f"cannot connect: {os.strerror(int(match[1]))}"
     if isinstance(error, NONSENSE):
         return f"sent an invalid answer ({type(error).__name__}: {clean(text)})"
     return clean(text) or type(error).__name__

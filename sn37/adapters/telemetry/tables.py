@@ -38,6 +38,8 @@ def render_report(
 
     A row shows the entry's newest verdict, and its scores of the newest rounds.
     """
+    if not results:
+        return Text("Stopped before a round was finished; the same command continues.")
     by_competition: dict[CompetitionId, list[RoundResult]] = {}
     for result in sorted(results, key=lambda r: r.key):
         if result.skipped is None:

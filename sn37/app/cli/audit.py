@@ -55,7 +55,10 @@ def audit(
             for line in lines_by_signer(pair):
                 typer.echo(line)
         if signers and not result.pairs:
-            typer.echo("no champion has a predecessor or a challenger to be compared with yet")
+            typer.echo(
+                "no champion has a predecessor or a challenger to be compared with yet; that takes "
+                "more rounds"
+            )
         told = f"{len(result.differences)} differences" if result.differences else "all follows"
         typer.echo(
             f"{result.rounds} rounds, {result.receipts} receipts, {result.weights} rows of "
@@ -99,9 +102,11 @@ def _evened(share: Share | None) -> str:
 async def _audit(settings: Settings, *, by_signer: bool) -> AuditResult:
     from sn37.app.wiring.container import container_for  # slow to import
     from sn37.app.wiring.networks import signature_check
+    from sn37.app.wiring.recorded_network import require_same_network
     from sn37.app.wiring.validator_run import schedule_of
 
     container = container_for(settings, schedule_of(settings))
+    require_same_network(container)
     verify = signature_check()
     with tempfile.TemporaryDirectory(prefix="sn37-audit-") as folder:
         copy = Path(folder, "state.sqlite")  # a consistent view while a validator writes

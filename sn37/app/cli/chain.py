@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from sn37.app.cli import options
 from sn37.app.errors import CommandError
 from sn37.domain.ids import CompetitionId, Netuid
+from sn37.ports.errors import CONNECTION_ADVICE, ChainUnavailable
 
 if TYPE_CHECKING:
     from sn37.app.config.settings import Settings
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sn37.domain.ids import BlockRef
     from sn37.domain.submission.base_models import BaseModel
     from sn37.domain.submission.commitment import Commitment, CommitmentBook, MalformedCommitment
+
+_T = TypeVar("_T")
 
 app = typer.Typer(name="chain", help="Read the chain; nothing is ever sent.", no_args_is_help=True)
 
@@ -61,7 +64,7 @@ def commitments(
 ) -> None:
     """Print the commitments of the subnet's miners, in order of precedence."""
     settings = _settings({k: v for k, v in locals().items() if k != "as_json"})
-    head, book = asyncio.run(_commitments(settings))
+    head, book = _read(_commitments(settings))
     ordered = sorted(book.well_formed.values(), key=lambda c: c.precedence)
     malformed = sorted(book.malformed.values(), key=lambda m: (m.block, m.hotkey))
     if as_json:
@@ -103,7 +106,7 @@ def base_models(
     settings = _settings(
         {"config": config, "network": network, "endpoint": endpoint, "state_dir": state_dir}
     )
-    ranked = asyncio.run(_base_models(settings, base_netuid, competition, default_competition))
+    ranked = _read(_base_models(settings, base_netuid, competition, default_competition))
     if as_json:
         rows = [{"incentive": m.incentive, **_row(m.commitment)} for m in ranked]
         typer.echo(json.dumps(rows, indent=2))
@@ -116,6 +119,18 @@ def base_models(
         )
     if not ranked:
         typer.echo(f"no model with incentive on subnet {base_netuid}")
+
+
+def _read(reading: Coroutine[None, None, _T]) -> _T:
+    """Return what is read from the chain.
+
+    Raises:
+        CommandError: No endpoint answered; says what to check.
+    """
+    try:
+        return asyncio.run(reading)
+    except ChainUnavailable as error:
+        raise CommandError(f"{error}; {CONNECTION_ADVICE}") from error
 
 
 async def _base_models(

@@ -208,6 +208,7 @@ def _asked(
     trusted: list[str] | None,
 ) -> Asked:
     from sn37.app.data_tools.requests import Asked, moment
+    from sn37.app.mining.base_sources import hotkey_of
 
     return Asked(
         name=name,
@@ -215,7 +216,7 @@ def _asked(
         schedule=schedule,
         since=moment(since) if since else None,
         until=moment(until) if until else None,
-        trusted=trusted or (),
+        trusted=[hotkey_of(hotkey) for hotkey in trusted or ()],
     )
 
 

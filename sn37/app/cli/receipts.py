@@ -46,7 +46,10 @@ def export(
     Another validator can begin with them: sn37 validator --cold-start-from.
     """
     flags = {n: value for n, value in locals().items() if n not in ("folder", "since")}
+    from sn37.app.config.path_checks import require_folder_or_nothing
     from sn37.app.config.settings import load_settings
+
+    require_folder_or_nothing(folder, "FOLDER")
 
     new, there, unsigned = asyncio.run(_export(load_settings(flags), folder, since))
     told = f"; {unsigned} left out: no statement (made by an older version, or removed)"
@@ -57,8 +60,10 @@ async def _export(settings: Settings, folder: Path, since: int) -> tuple[int, in
     from sn37.app.errors import CommandError
     from sn37.app.receipts.export import export_rounds
     from sn37.app.wiring.container import container_for  # slow to import
+    from sn37.app.wiring.recorded_network import require_same_network
 
     container = container_for(settings)
+    require_same_network(container)
     with tempfile.TemporaryDirectory(prefix="sn37-export-") as scratch:
         copy = Path(scratch, "state.sqlite")  # a consistent view while a validator writes
         container.back_up_state()(container.state_file(), copy)

@@ -131,7 +131,9 @@ def _read(name: str) -> tuple[Receipt, SignedReceipt | None]:
         with Path(name).open("rb") as file:
             return read_receipt(file.read(MAX_BYTES + 1))
     except OSError as error:
-        raise CommandError(f"{name}: {error.strerror or error}") from error
+        raise CommandError(
+            f"{name}: {error.strerror or error}; expected a file that sn37 receipts export wrote"
+        ) from error
     except UnreadableReceipt as error:
         raise CommandError(f"{name}: {error}") from error
 
@@ -167,14 +169,12 @@ def _schedule(name: str | None, settings: Settings, receipt: Receipt) -> LoadedS
 
 def _remedy(name: str | None, settings: Settings, receipt: Receipt) -> str:
     """Return which option names the schedule of a receipt."""
-    from sn37.app.schedule.load import PRESETS, load_schedule, preset_of
+    from sn37.app.schedule.load import preset_of, preset_with
 
-    fingerprint = receipt.schedule_fingerprint
-    for preset in PRESETS:
-        if load_schedule(preset, known_sources=None).fingerprint == fingerprint:
-            without = "leave out --schedule" if name else ""
-            network = "" if preset_of(settings.network) == preset else f"give --network {preset}"
-            return f"that is preset {preset}: {' and '.join(filter(None, (without, network)))}"
+    if (preset := preset_with(receipt.schedule_fingerprint)) is not None:
+        without = "leave out --schedule" if name else ""
+        network = "" if preset_of(settings.network) == preset else f"give --network {preset}"
+        return f"that is preset {preset}: {' and '.join(filter(None, (without, network)))}"
     return (
         f"give the receipt's schedule with --schedule FILE, it came with sn37 "
         f"{receipt.code_version}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.config.number_limits import MAX_COUNT, MAX_SEED
-from sn37.app.errors import CommandError
+from sn37.app.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from sn37.app.simulate.challenge import Challenge
@@ -270,7 +270,9 @@ def _attack(
     from sn37.app.simulate.play import Setting
 
     if scenario not in attacks.SCENARIOS:
-        raise typer.BadParameter(f"{scenario}: choose from {', '.join(attacks.SCENARIOS)}")
+        raise UsageError(
+            f"SCENARIO {scenario}: unknown; choose from {', '.join(attacks.SCENARIOS)}"
+        )
     setting = Setting(
         samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
     )

@@ -37,8 +37,15 @@ def verify(
     state_dir: options.StateDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Read and check every record, and count them; a validator may be running."""
+    """Read and check every record, and count them; a validator may be running.
+
+    A network that is named must be that of the records.
+    """
     container = _container({k: v for k, v in locals().items() if k != "as_json"})
+    if "network" in container.settings().model_fields_set:
+        from sn37.app.wiring.recorded_network import require_same_network  # slow to import
+
+        require_same_network(container)
     contents = container.verify_state()(container.state_file())
     if as_json:
         typer.echo(json.dumps(asdict(contents), indent=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sn37.app.errors import CommandError, UsageError
@@ -31,6 +31,29 @@ def is_there(path: Path, what: str = "") -> bool:
     return _asked(lambda: _exists(path), path, what)
 
 
+def require_folder_or_nothing(path: Path, what: str) -> None:
+    """Check that ``path`` is a folder, or free for one.
+
+    Raises:
+        UsageError: Something else is there; ``what`` names the argument.
+        CommandError: The system cannot tell.
+    """
+    if is_there(path, what) and not is_folder(path, what):
+        raise UsageError(f"{what} {path} is a file, not a folder; name a folder")
+
+
+def require_folders(folders: Iterable[Path], what: str) -> None:
+    """Check that folders to read from exist; ``what`` names the option.
+
+    Raises:
+        UsageError: One does not.
+        CommandError: The system cannot tell.
+    """
+    for folder in folders:
+        if not is_folder(folder, what):
+            raise UsageError(f"{what} {folder}: no such folder; correct it or leave it out")
+
+
 def require_writable(folder: Path) -> None:
     """Make ``folder``, and test that it can be written to.
 
@@ -50,14 +73,18 @@ def require_replaceable(file: Path) -> None:
     """Make sure that a report can be renamed to ``file`` at the end of the run.
 
     Raises:
-        UsageError: It is not an ordinary file: renaming would replace a device.
+        UsageError: Its folder does not exist, or it is not an ordinary file: renaming would replace
+            a device.
         CommandError: Its folder cannot be written.
     """
     try:
         if file.exists() and not file.is_file():
             what = "a folder" if file.is_dir() else "not an ordinary file"
             raise UsageError(f"--json {file}: {what}; expected the name of a file")
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.exists():
+            raise UsageError(
+                f"--json {file}: no folder {file.parent}; make it, or choose another file"
+            )
         _write_probe(file.resolve().parent)
     except OSError as error:
         raise CommandError(f"--json {file}: {_why(error)}; choose another file") from error

@@ -237,10 +237,12 @@ def _bittensor_environment() -> dict[str, Any]:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
+    known = {name.upper() for name in Settings.model_fields}
     for variable in sorted(os.environ):
-        if variable.startswith(ENV_PREFIX) and variable not in known:
-            raise UsageError(f"environment variable {variable}: unknown{_close(variable, known)}")
+        name = variable.removeprefix(ENV_PREFIX)
+        if variable.startswith(ENV_PREFIX) and name not in known:
+            close = _close(name, known, prefix=ENV_PREFIX)
+            raise UsageError(f"environment variable {variable}: unknown{close}")
 
 
 def _config_file(given: Mapping[str, Any]) -> Path | None:
@@ -258,7 +260,9 @@ def _lines_of_file(path: Path) -> Mapping[toml_lines.Path, int]:
     except toml_files.UnreadableToml as error:
         raise UsageError(f"--config {path}: {error}") from error
     except OSError as error:
-        raise UsageError(f"--config {path}: {error.strerror or error}") from error
+        raise UsageError(
+            f"--config {path}: {error.strerror or error}; name a TOML file of settings"
+        ) from error
     return toml_lines.key_lines(text)
 
 
@@ -290,6 +294,6 @@ def _explain(problem: ErrorDetails) -> tuple[str, str]:
     return name, f"{message}, not {shown(problem['input'])}"
 
 
-def _close(name: str, known: Mapping[str, object] | set[str]) -> str:
+def _close(name: str, known: Mapping[str, object] | set[str], *, prefix: str = "") -> str:
     close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from sn37.app.data_tools.reader import ENVIRONMENTS, Reader, Rows, rows_of
 from sn37.app.samples.installed import Answer, InstalledPlugin
+from sn37.app.samples.plugin_calls import DEFECT
 from sn37.app.samples.plugin_reads import OpeningFailed
 from sn37.app.samples.sources import DEADLINE_S, Sources
 from sn37.domain.check_line import Check, Grade
@@ -102,7 +103,7 @@ async def _live(reader: Reader, request: PoolRequest) -> AsyncIterator[Check]:
         answer = await reader.collect(request)
         collected = vet(answer.collected.pool, request)
     except (DatasetUnavailable, ContractBroken) as error:
-        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
+        yield _unread(error)
         return
     rows = collected.pool.samples
     if not rows:
@@ -166,7 +167,16 @@ async def _static(reader: Reader, count: int) -> AsyncIterator[Check]:
             there = await reader.within(environment).draw(count, SEEDS[0])
             yield _same(f"in time zone {environment['TZ']}", drawn[0], rows_of(there.samples))
     except (DatasetUnavailable, DatasetExhausted) as error:
-        yield failed("rows", str(error), "see docs/datasets.md for what it may raise and return")
+        yield _unread(error)
+
+
+def _unread(error: Exception) -> Check:
+    """Return the failure to read any row; a source that is down gives its own advice."""
+    is_down = isinstance(error, DatasetUnavailable) and DEFECT not in str(error)
+    remedy = "see docs/datasets.md for what it may raise and return"
+    if is_down:
+        remedy = "do what the source says, or try again later"
+    return failed("rows", str(error).rstrip(". "), remedy)
 
 
 def _randomness(answer: Answer) -> Check:

@@ -87,4 +87,7 @@ def source_of(text: str) -> Source:
         return Local(folder=Path(text))
     if (match := _REPOSITORY.fullmatch(text)) is not None:
         return Published(repo=match[1], name=match[2])
+    if kind in ("uid", "hotkey"):
+        form = "uid:NUMBER" if kind == "uid" else "hotkey:ADDRESS, 48 characters such as 5F..."
+        raise UsageError(f"{text}: expected {form}")
     raise UsageError(f"{text}: no such folder; expected {FORMS}")

@@ -81,6 +81,8 @@ async def _no_commit(repo: str, name: str, tools: MinerTools) -> str:
     try:
         commit = await tools.examiner().commit_of(repo, name)
     except Unavailable as error:
+        if tools.settings.is_simnet:
+            return f"{why}; {error}; sn37 miner base lists some"
         return (
             f"{why}; {error}; to print its commit, run where it can be read: "
             f"git ls-remote https://huggingface.co/{repo} {name}"

@@ -32,6 +32,8 @@ def _read(file: Path) -> Receipt:
         with file.open("rb") as opened:
             return read_receipt(opened.read(MAX_BYTES + 1))[0]
     except OSError as error:
-        raise CommandError(f"{file}: {error.strerror or error}") from error
+        raise CommandError(
+            f"{file}: {error.strerror or error}; expected a receipt that sn37 receipts export wrote"
+        ) from error
     except UnreadableReceipt as error:
         raise CommandError(f"{file}: {error}") from error

@@ -22,6 +22,7 @@ from sn37.ports.errors import DatasetUnavailable, Rejected
 
 log = logging.getLogger(__name__)
 
+DEFECT = "a defect of the plug-in"
 GRACE_S = 5.0  # for a cancelled call to free what it holds
 
 _T = TypeVar("_T")
@@ -80,7 +81,7 @@ def defect(name: str, error: BaseException) -> str:
     """Return a line about an error that shows a defect of the plug-in."""
     said = one_line(str(error))
     what = said if isinstance(error, ContractBroken) else f"{type(error).__name__}: {said}"
-    return f"data set {name}: a defect of the plug-in: {what}".rstrip(": ")
+    return f"data set {name}: {DEFECT}: {what}".rstrip(": ")
 
 
 def _result(name: str, outcome: asyncio.Future[_T], answers: tuple[type[Rejected], ...]) -> _T:

@@ -48,6 +48,14 @@ def preset_of(network: str) -> str:
     return "simnet" if network == "simnet" else "finney"
 
 
+def preset_with(fingerprint: str) -> str | None:
+    """Return the preset with this fingerprint, if this version has it."""
+    for preset in PRESETS:
+        if load_schedule(preset, known_sources=None).fingerprint == fingerprint:
+            return preset
+    return None
+
+
 def load_schedule(
     source: Path | str,
     *,

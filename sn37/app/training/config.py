@@ -168,7 +168,10 @@ def load_config(file: Path) -> TrainConfig:
         text = toml_files.read_text(file)
         given = toml_files.parse(text)
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}") from error
+        raise UsageError(
+            f"{file}: {error.strerror or error}; expected a TOML file; sn37 miner train --example "
+            "prints one"
+        ) from error
     except toml_files.UnreadableToml as error:
         where = "" if error.line is None else f", line {error.line}"
         raise UsageError(f"{file}{where}: {error}") from error

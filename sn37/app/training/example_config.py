@@ -12,7 +12,7 @@ _SMALL = 50_000_000  # parameters; up to here training all weights is quick on a
 
 _TRAINING = """\
 [training]
-epochs = 1.0               # or: steps = 500
+epochs = 1.0               # or: steps = 500, which counts if both are there
 #max_minutes = 120         # stop after so many minutes
 batch_samples = 16         # samples of one step
 learning_rate = {rate}     # at its peak

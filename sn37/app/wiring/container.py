@@ -130,6 +130,7 @@ class Container(containers.DeclarativeContainer):
     compact_state = providers.Object(maintenance.compact)
     migrate_state = providers.Object(versions.migrate)
     read_state = providers.Object(reading.read_state)
+    read_fingerprint = providers.Object(reading.read_fingerprint)
     read_pools = providers.Object(reading.read_pools)
     state_in_use = providers.Object(maintenance.in_use)
     auditor = providers.Factory(

@@ -23,6 +23,7 @@ from sn37.app.samples.sources import ChainAndSources
 from sn37.app.wiring.container import container_for
 from sn37.app.wiring.networks import open_data
 from sn37.app.wiring.plugins import installed_plugin
+from sn37.app.wiring.recorded_network import require_same_network
 from sn37.domain.data.samples import Pool
 from sn37.domain.disk.disk_inventory import refs_of
 from sn37.domain.ids import Block, RoundKey, TaskName
@@ -56,25 +57,21 @@ class Machine:
         """Return a validator's record in the state folder; ``None`` if no validator has run.
 
         Raises:
-            CommandError, StateUnreadable, StateUnavailable: The record cannot be read.
+            CommandError: The record is of another network.
+            StateUnreadable, StateUnavailable: The record cannot be read.
         """
-        file = self.settings.state_file
-        return self.container.read_state()(file) if is_there(file) else None
+        return self.recorded_state() if is_there(self.settings.state_file) else None
 
     def recorded_state(self) -> ValidatorState:
         """Return a validator's record in the state folder.
 
         Raises:
-            CommandError: No validator has run there.
-            StateUnreadable, StateUnavailable: The record cannot be read.
+            CommandError: The record is of another network.
+            StateUnreadable, StateUnavailable: No validator has run there, or the record cannot
+                be read.
         """
-        state = self.state()
-        if state is None:
-            raise CommandError(
-                f"no validator has run in {self.settings.state_dir}; name its folder with "
-                "--state-dir"
-            )
-        return state
+        require_same_network(self.container)
+        return self.container.read_state()(self.settings.state_file)
 
     def pools(self, key: RoundKey) -> Mapping[TaskName, Pool]:
         """Return the pools of a round that the state folder still has.

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from getpass import getpass
 from importlib.util import find_spec
@@ -132,8 +133,14 @@ async def open_data(settings: Settings, *, block: Block) -> AsyncIterator[ChainA
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
     from sn37.adapters.simnet.preview import preview
-    from sn37.adapters.simnet.world import SOURCE
+    from sn37.adapters.simnet.world import GENESIS_TIME, SOURCE
+    from sn37.domain.ids import BLOCK_SECONDS
 
+    begins = GENESIS_TIME + timedelta(seconds=BLOCK_SECONDS * block)
+    if begins > SystemClock().now():
+        raise CommandError(
+            f"block {block} does not exist yet: simnet reaches it at {begins:%Y-%m-%d %H:%M} UTC"
+        )
     with preview(seed=settings.seed, head=block) as (simulated, feed):
         yield simulated, lambda name: feed if name == SOURCE else installed_plugin(name)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from dependency_injector import providers
 
 from sn37.app.actors.pruner import require_enough_history
+from sn37.app.cold_start.starter import is_empty
 from sn37.app.config import path_checks as folders
 from sn37.app.config.requirements import require_device, require_packages
 from sn37.app.config.setting_types import host_and_port
@@ -84,6 +85,8 @@ async def _run(container: Container, stop: StopRequest) -> None:
 async def _live(container: Container) -> None:
     """Start in order, then follow the chain; a signal may end this at any point."""
     await container.keeper().load()  # also locks the folder against a second validator
+    if is_empty(container.keeper().state):
+        folders.require_folders(container.settings().cold_start_from, "--cold-start-from")
     _require_same_schedule(container)
     require_pinned(container.loaded().schedule, container.loaded().origin)
     _require_methods(container)

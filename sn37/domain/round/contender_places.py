@@ -174,8 +174,8 @@ def distinct_first(
 def _kinds(others: Sequence[Contestant]) -> Mapping[EntryKey, Mapping[Block, int]]:
     """Return a number for each entry and round, the same for entries with equal losses in it.
 
-    Bounds do not tell exact copies apart, however many there are. Of rivals with equal losses in
-    all rounds that count, and the same odd signers, one is compared.
+    Bounds do not tell exact copies apart, however many there are. Out of rivals with equal losses
+    in all rounds that count, and the same odd signers, one is compared.
     """
     numbers: dict[tuple[float, ...], int] = {}
     return {

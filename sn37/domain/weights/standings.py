@@ -85,7 +85,7 @@ def paid_share(
 
     It is 1 while at most half of the window was sat out, each recorded round weighing ``DECAY``
     to the power of its age, and falls in proportion beyond that. So a champion that hardly defends
-    the crown is not paid in full, however others bring that about. Rounds without a record, or in
+    the crown is not paid in full, however others cause that. Rounds without a record, or in
     which this validator did not run, do not count, except between adopted rounds.
 
     It is always 1 under ``MOVING_AVERAGE``, the exact rule of existing tools, and after a round
@@ -168,7 +168,7 @@ def _ages_not_offered(
 
 
 def _was_sat_out(round_: RoundResult) -> bool:
-    """True if a running validator judged nothing: others can bring about each reason of that."""
+    """True if a running validator judged nothing: others can cause each reason of that."""
     return round_.skipped not in (None, Reason.ABSENT)
 
 

@@ -56,6 +56,8 @@ def test_each_name_of_a_model_brings_the_same_files(
         ("uid:200", "uid:200: not registered at block"),
         ("subnet9", "no model of subnet 9 is within the limits of competition 2"),
         ("nowhere", "nowhere: no such folder; expected champion"),
+        ("uid:x", "uid:x: expected uid:NUMBER"),
+        ("hotkey:abc", "hotkey:abc: expected hotkey:ADDRESS, 48 characters such as 5F..."),
         ("alice/model@main", "simnet's repositories have commits only"),
         (f"bob/model@{'0' * 40}", "not_public: bob/model cannot be read"),
     ],

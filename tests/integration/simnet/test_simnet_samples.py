@@ -10,6 +10,14 @@ from sn37.app.cli import root as main
 from sn37.app.cli.run import run
 
 
+def test_a_block_in_the_future_does_not_exist_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "sample", "simnet", "--network", "simnet", "--block", "99999999"]
+    assert run(main.app, words, prog_name="sn37") == 1
+    assert capsys.readouterr().err == (
+        "error: block 99999999 does not exist yet: simnet reaches it at 2063-01-10 21:19 UTC\n"
+    )
+
+
 def test_simnets_feed_is_sampled_at_a_block(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["data", "sample", "simnet", "--network", "simnet", "--block", "3600", "--json"]
     documents = []

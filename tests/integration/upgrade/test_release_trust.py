@@ -80,7 +80,7 @@ def test_no_byte_that_says_something_can_be_changed(
 def test_a_changed_document_is_not_what_was_signed(shelf: Shelf, operator: Operator) -> None:
     document = shelf.put(shelf.release())
     document.write_bytes(document.read_bytes().replace(b'"schema":', b'"schema" :'))
-    with pytest.raises(ReleaseRefused, match="differs from the signed one"):
+    with pytest.raises(ReleaseRefused, match="a file differs from the signed one"):
         operator.take(document)
 
 
@@ -235,8 +235,28 @@ class TestRotation:
 
 class TestMaintainers:
     def test_a_role_that_cannot_sign_is_refused(self, shelf: Shelf) -> None:
-        with pytest.raises(ReleaseRefused, match="role root: 3 of 2 keys cannot sign"):
+        with pytest.raises(
+            ReleaseRefused, match=r"^--root-key: 2 different keys given, 3 must sign"
+        ):
             shelf.add_root(a_role(KEY, OTHER_KEY, KEY, threshold=3), a_role(KEY))
+
+    def test_one_key_is_too_few_for_two_signatures(self, shelf: Shelf) -> None:
+        told = "^--root-key: 1 key given, 2 must sign; give another or --root-threshold 1$"
+        with pytest.raises(ReleaseRefused, match=told):
+            shelf.add_root(a_role(KEY, threshold=2), a_role(KEY))
+
+    def test_a_root_follows_only_a_signed_one(self, shelf: Shelf) -> None:
+        first = shelf.repository.add_root(
+            root=a_role(KEY), targets=a_role(KEY), publisher=public_key(KEY), expires=NOW
+        )
+        with pytest.raises(ReleaseRefused, match=f"^{first} lacks 1 signatures: sign it first"):
+            shelf.add_root(a_role(KEY), a_role(KEY))
+        shelf.sign(first, KEY)
+        assert shelf.add_root(a_role(KEY), a_role(KEY)).name == "3.root.json"
+
+    def test_the_folder_of_the_releases_is_made(self, tmp_path: Path) -> None:
+        Shelf(tmp_path / "new" / "dist").open()
+        assert (tmp_path / "new" / "dist" / METADATA / "1.root.json").exists()
 
     @pytest.mark.parametrize("key", ["", "zz", "0" * 63, "ABC"])
     def test_what_is_not_a_key_is_refused(self, key: str, shelf: Shelf) -> None:
@@ -247,7 +267,7 @@ class TestMaintainers:
 
     def test_people_sign_releases_and_not_what_the_publisher_signs(self, shelf: Shelf) -> None:
         shelf.put(shelf.release())
-        for name, why in (("timestamp.json", "is a timestamp"), ("none.json", "No such file")):
+        for name, why in (("timestamp.json", "has role timestamp"), ("none.json", "No such file")):
             with pytest.raises((ReleaseRefused, ReleaseUnavailable), match=why):
                 shelf.sign(shelf.folder / METADATA / name, KEY)
         (shelf.folder / METADATA / "9.targets.json").write_text("{}")

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from sn37.dataset_plugin import LivePlugin, NoParameters, Parameters, StaticPlugin
 from sn37.domain.data.samples import Pool, Provenance, Sample
-from sn37.ports.errors import DatasetExhausted
+from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -51,6 +51,8 @@ class Live:
             rows = random.sample(rows, len(rows) // 2)
         if mood == "late":
             rows.append(sample(9999))
+        if mood == "down":
+            raise DatasetUnavailable("no key. Set one ... .")
         if mood == "raising":
             raise KeyError("rows")
         if mood == "nul":
@@ -150,6 +152,7 @@ def test_a_static_source_is_drawn_from(capsys: pytest.CaptureFixture[str]) -> No
         (["sn18"], 2, "rows of sn18 are signed: give --block to trust the chain's signers, or"),
         (["t_live", "--seed", "-1"], 2, "--seed -1: must be from 0 to 2**256 - 1"),
         (["t_live", "--block", "3", *WINDOW], 2, "--block sets window and signers"),
+        (["t_live", "--trusted", "xyz"], 2, "'xyz' is not a hotkey's address: expected 48"),
         (["t_live", "--schedule", "/no/such.toml"], 1, "/no/such.toml: No such file"),
     ],
 )
@@ -208,6 +211,20 @@ def test_a_source_that_breaks_the_contract_is_found_out(
 ) -> None:
     found = checks(capsys, "t_live", "--parameter", f"mood={mood}", *WINDOW, code=1)
     assert found[check] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("mood", "told"),
+    [
+        ("down", "no key. Set one; to fix it: do what the source says, or try again later"),
+        ("raising", "; to fix it: see docs/datasets.md for what it may raise and return"),
+    ],
+)
+def test_a_source_that_is_down_is_not_told_what_it_may_raise(
+    mood: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sn37("check", "t_live", "--parameter", f"mood={mood}", *WINDOW) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith(told)
 
 
 def test_rows_that_a_validator_would_set_aside_are_a_warning(

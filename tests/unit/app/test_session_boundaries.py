@@ -43,8 +43,8 @@ class TestFolders:
             folders.require_writable(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_report_may_replace_a_file_and_make_its_folder(self, tmp_path: Path) -> None:
-        report = tmp_path / "new" / "report.json"
+    def test_a_report_may_replace_a_file(self, tmp_path: Path) -> None:
+        report = tmp_path / "report.json"
         folders.require_replaceable(report)
         report.write_text("old")
         folders.require_replaceable(report)
@@ -54,6 +54,11 @@ class TestFolders:
         for place in (Path(os.devnull), tmp_path):
             with pytest.raises(UsageError, match="expected the name of a file"):
                 folders.require_replaceable(place)
+
+    def test_a_report_in_a_folder_that_does_not_exist_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=rf"^--json .*: no folder {tmp_path}/new; make it"):
+            folders.require_replaceable(tmp_path / "new" / "report.json")
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_report_below_a_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()

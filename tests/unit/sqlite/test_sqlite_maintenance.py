@@ -103,7 +103,7 @@ class TestVerify:
         assert maintenance.verify(tmp_path / "state.sqlite").version == 0
 
     def test_what_is_not_there_is_said_and_not_made(self, tmp_path: Path) -> None:
-        with pytest.raises(StateUnavailable, match="no state database"):
+        with pytest.raises(StateUnavailable, match=f"^no validator has run in {tmp_path};"):
             maintenance.verify(tmp_path / "state.sqlite")
         assert list(tmp_path.iterdir()) == []
 
@@ -223,14 +223,17 @@ class TestRestore:
         assert maintenance.restore(path, tmp_path / "new" / "state.sqlite") is None
         assert state_of(tmp_path / "new" / "state.sqlite") == state_of(path)
 
-    @pytest.mark.parametrize("content", [b"", b"no database" * 1000])
-    def test_no_copy_at_all_changes_nothing(
-        self, path: Path, tmp_path: Path, content: bytes
+    @pytest.mark.parametrize("content", [b"", b"no database" * 1000, None])
+    def test_no_copy_at_all_changes_nothing_and_the_advice_is_about_the_copy(
+        self, path: Path, tmp_path: Path, content: bytes | None
     ) -> None:
         before = state_of(path)
-        (tmp_path / "copy").write_bytes(content)
-        with pytest.raises(StateUnreadable):
+        if content is not None:
+            (tmp_path / "copy").write_bytes(content)
+        advice = "; nothing was changed; name a copy that sn37 state backup wrote$"
+        with pytest.raises((StateUnreadable, StateUnavailable), match=advice) as raised:
             maintenance.restore(tmp_path / "copy", path)
+        assert str(raised.value).count("; ") == 2
         assert state_of(path) == before
 
     def test_a_running_validator_is_not_disturbed(self, path: Path, tmp_path: Path) -> None:
@@ -300,8 +303,7 @@ class TestCommands:
         args = ["state", "verify", "--state-dir", str(tmp_path)]
         assert run(main.app, args, prog_name="sn37") == 1
         assert capsys.readouterr().err == (
-            f"error: no state database at {tmp_path}/state.sqlite; "
-            "name a validator's folder with --state-dir\n"
+            f"error: no validator has run in {tmp_path}; name its folder with --state-dir\n"
         )
 
 
