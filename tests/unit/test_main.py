@@ -237,7 +237,7 @@ def test_check_refuses_a_task_that_this_version_cannot_score(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preset = Path(sn37.__file__).with_name("app").joinpath("schedules/simnet.toml").read_text()
-    text = re.sub(r"(?m)^base_model = .*$", "", preset)
+    text = 'burn = "5burn"\n' + re.sub(r"(?m)^base_model = .*$", "", preset)
     file = tmp_path / "quiz.toml"
     file.write_text(text.replace('"reference_loss"', '"multiple_choice"', 1))
     assert sn37_command("schedule", "check", str(file)) == 1

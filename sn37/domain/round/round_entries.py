@@ -74,8 +74,7 @@ def plan_entries(
 
     The champion and the contenders stay in, replaced ones too. If the crown is vacant, the first
     eligible contender inherits it. New entries take the other places, see ``admitted``, and hopeful
-    entries those that are left, see ``_in_free_places``. Without a ``book`` each hotkey's newest
-    commitment counts.
+    entries those that are left. Without a ``book`` each hotkey's newest commitment counts.
     """
     known = mark_duplicates(submissions, entered=history.entered)
     taking_part = _taking_part(known, competition, sync_block, contention, history, book)
@@ -103,9 +102,9 @@ def plan_entries(
             listed[key] = _row(submission, _queued("scored before, behind the contenders"))
             spare.add(key)
     places, hung = schedule.max_new_entries, {*hung, *history.hung}
-    hopeful = [k for k in contention.hopeful if k in spare][:MAX_HOPEFUL]
-    new = admitted(waiting, history, places, hung=hung, num_hopeful=len(hopeful))
-    staying |= _in_free_places(hopeful, history, places - len(new), hung)
+    free = [k for k in contention.hopeful if k in spare][:MAX_HOPEFUL]
+    new = admitted(waiting, history, places, hung=hung, num_hopeful=len(free))
+    staying |= _in_free_places(free, history, places - len(new), hung)
     listed |= {s.commitment.key: _behind(s, len(new)) for s in waiting}
     order = [s.commitment.key for s in taking_part]
     champion = _defender(staying, history, contention, availability)

@@ -39,7 +39,16 @@ def test_a_number_that_no_uid_can_be_is_told(number: str) -> None:
     assert str(caught.value) == f"uid:{number[:20]}: expected a uid from 0 to 65535"
 
 
-@pytest.mark.parametrize("text", ["", "nowhere", "uid:x", "uid:", "hotkey:5Ab", "a/b", "a/b@c@d"])
+@pytest.mark.parametrize("text", ["", "nowhere", "a/b", "a/b@c@d"])
 def test_anything_else_is_told_the_forms(text: str) -> None:
     with pytest.raises(UsageError, match="expected champion, subnet9"):
         source_of(text if text else "nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("uid:x", "uid:NUMBER"), ("uid:", "uid:NUMBER"), ("hotkey:5Ab", "hotkey:ADDRESS, 48 char")],
+)
+def test_a_wrong_uid_or_address_is_told_its_form(text: str, form: str) -> None:
+    with pytest.raises(UsageError, match=f"^{text}: expected {form}"):
+        source_of(text)

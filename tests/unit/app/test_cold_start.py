@@ -329,7 +329,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "retired without cause": (
         edited(lambda d: [s.update(retired=True) for s in d["submissions"]]),
-        "wrongly retired",
+        "is retired without cause",
     ),
     "another commitment": (
         edited(lambda d: d["submissions"][0]["commitment"].update(format="v1")),
