@@ -72,12 +72,11 @@ def plan_entries(
 ) -> EntryPlan:
     """Return the entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in, replaced ones too. If the crown is vacant, the first
-    eligible contender inherits it. New entries take the other places, see ``admitted``, and hopeful
-    entries those that are left. Without a ``book`` each hotkey's newest commitment counts.
+    The champion and the contenders stay in, replaced ones too. The first eligible contender inherits
+    a vacant crown. New entries take the other places, see ``admitted``, and hopeful entries the
+    rest. Without a ``book`` each hotkey's newest commitment counts.
     """
-    known = mark_duplicates(submissions, entered=history.entered)
-    taking_part = _taking_part(known, competition, sync_block, contention, history, book)
+    taking_part = _taking_part(submissions, competition, sync_block, contention, history, book)
     staying, listed = set[EntryKey](), dict[EntryKey, EntryResult]()
     waiting, spare = list[Submission](), set[EntryKey]()
     for submission in taking_part:
@@ -155,7 +154,7 @@ def _awaited(
 
 
 def _taking_part(
-    known: Sequence[Submission],
+    submissions: Iterable[Submission],
     competition: CompetitionId,
     sync_block: Block,
     contention: Contention,
@@ -167,6 +166,7 @@ def _taking_part(
     A champion keeps its place if its hotkey committed again before it was crowned. A hotkey that
     commits after that gives the crown up.
     """
+    known = mark_duplicates(submissions, entered=history.entered)
     current = current_submissions(known, sync_block, book)
     newest = {s.commitment.hotkey: s.commitment.block for s in current}
     if book is not None:
