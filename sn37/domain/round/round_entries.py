@@ -72,7 +72,7 @@ def plan_entries(
 ) -> EntryPlan:
     """Return the entries of one competition's round, from the chain at its sync block.
 
-    The champion and the contenders stay in, replaced ones too. The first eligible contender inherits
+    The champion and the contenders stay, replaced ones too. The first eligible contender inherits
     a vacant crown. New entries take the other places, see ``admitted``, and hopeful entries the
     rest. Without a ``book`` each hotkey's newest commitment counts.
     """
