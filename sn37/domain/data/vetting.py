@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from hashlib import sha256
 from math import log2
@@ -154,14 +155,15 @@ def _require_asked_for(sample: Sample, request: PoolRequest) -> None:
 def look_at(sample: Sample) -> tuple[str | None, int]:
     """Return a sample's fault, if any, and the most bytes that it takes in the store."""
     origin = sample.provenance
-    if max(len(origin.row_id), len(origin.stratum or "")) > MAX_NAME_CHARACTERS:
-        return f"a row id or stratum of more than {MAX_NAME_CHARACTERS} characters", 0
+    names = (origin.row_id, origin.stratum or "", origin.signer or "")
+    if max(map(len, names)) > MAX_NAME_CHARACTERS:
+        return f"a row id, stratum or signer of more than {MAX_NAME_CHARACTERS} characters", 0
+    if not _has_utc(sample):
+        return "a time that does not exist in UTC", 0
     if not sample.reference:
         return "nothing to score", 0
     # Joining is safe: Python does not combine two surrogate halves that become neighbours.
-    text = "".join(
-        (origin.row_id, origin.stratum or "", sample.prompt, sample.reference, *sample.choices)
-    )
+    text = "".join((*names, sample.prompt, sample.reference, *sample.choices))
     if len(text) > MAX_CHARACTERS:
         return f"more than {MAX_CHARACTERS:,} characters", 0
     if "\0" in text:
@@ -171,6 +173,16 @@ def look_at(sample: Sample) -> tuple[str | None, int]:
     except UnicodeEncodeError:
         return "half of a surrogate pair in the text", 0
     return None, len(raw) + (MOST_OF_A_BYTE - 1) * len(raw.translate(None, _PLAIN))
+
+
+def _has_utc(sample: Sample) -> bool:
+    """Return False for a time of a few hours before the year 1 or after the year 9999 in UTC."""
+    try:
+        if (written := sample.provenance.produced_at) is not None:
+            written.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _row_id(sample: Sample) -> str:

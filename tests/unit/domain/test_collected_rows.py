@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sn37.domain.data.samples import Pool, Sample
+from sn37.domain.data.samples import Pool, Provenance, Sample
+from sn37.domain.data.sampling import pool_digest
 from sn37.domain.data.vetting import (
     MAX_CHARACTERS,
     MAX_NAME_CHARACTERS,
@@ -27,6 +29,8 @@ from sn37.domain.ids import Hotkey
 from sn37.testing.builders import a_pool_request, a_sample, a_window, time_of
 
 REQUEST = a_pool_request(window=a_window(since=time_of(10), until=time_of(20)))
+EAST, WEST = (timezone(timedelta(hours=hours)) for hours in (1, -1))
+LONG_NAME = "a row id, stratum or signer of more than 500 characters"
 SIGNED = a_pool_request(window=REQUEST.window, trusted=["v1"])
 
 
@@ -92,7 +96,11 @@ def test_t17_a_row_without_a_trusted_signer_breaks_the_contract(
         (row("r", reference="a", choices=("a", "\0")), "a NUL in the text"),
         (row("r", reference=""), "nothing to score"),
         (row("r", prompt="x" * MAX_CHARACTERS, reference="y"), "more than 200,000 characters"),
-        (row("r" * (MAX_NAME_CHARACTERS + 1)), "a row id or stratum of more than 500 characters"),
+        (row("r" * (MAX_NAME_CHARACTERS + 1)), LONG_NAME),
+        (row("r", stratum="s" * (MAX_NAME_CHARACTERS + 1)), LONG_NAME),
+        (row("r", signer="s" * (MAX_NAME_CHARACTERS + 1)), LONG_NAME),
+        (row("r", signer="\ud800"), "half of a surrogate pair in the text"),
+        (row("r", signer="a\0b"), "a NUL in the text"),
     ],
 )
 def test_t17_a_row_that_nothing_can_be_done_with_is_set_aside(sample: Sample, why: str) -> None:
@@ -112,7 +120,7 @@ def test_t17_of_a_signer_with_more_text_than_the_store_takes_only_his_rows_are_s
 ) -> None:
     monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 20_000)
     request = a_pool_request(window=REQUEST.window, trusted=["v1", "v2"])
-    flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 196) for n in range(200)]
+    flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 194) for n in range(200)]
     honest = [row(f"h{n}", signer="v1") for n in range(9)]
     collected = vet(Pool((*flood, *honest)), request)
     kept = {s.provenance.row_id for s in collected.pool.samples}
@@ -164,6 +172,37 @@ def test_a_static_source_gives_exactly_what_was_asked_for(
 ) -> None:
     with pytest.raises(ContractBroken, match=why):
         vet_draw(samples, 2)
+
+
+@pytest.mark.parametrize(
+    ("sample", "why"),
+    [
+        (a_sample("a", signer="\ud800"), "row 'a' has half of a surrogate pair"),
+        (a_sample("a", signer="s" * 501), "row 'a' has a row id, stratum or signer of more than"),
+        (a_sample("a", produced_at=datetime(1, 1, 1, tzinfo=EAST)), "a time that does not exist"),
+        (a_sample("a", produced_at=datetime.max.replace(tzinfo=WEST)), "a time that does not"),
+    ],
+)
+def test_t17_a_static_source_cannot_give_what_has_no_digest(sample: Sample, why: str) -> None:
+    with pytest.raises(ContractBroken, match=why):
+        vet_draw((sample,), 1)
+
+
+@given(
+    st.builds(
+        Provenance,
+        row_id=st.text(st.characters(exclude_categories=()), max_size=3),
+        produced_at=st.none() | st.datetimes(timezones=st.sampled_from([UTC, EAST, WEST])),
+        signer=st.none() | st.text(st.characters(exclude_categories=()), max_size=3).map(Hotkey),
+    )
+)
+def test_t17_a_draw_that_was_vetted_has_a_digest(origin: Provenance) -> None:
+    sample = Sample(prompt="p", reference="r", provenance=origin)
+    try:
+        rows = vet_draw((sample,), 1)
+    except ContractBroken:
+        return
+    assert pool_digest(Pool(rows))
 
 
 def test_a_draw_of_a_static_source_needs_neither_time_nor_signer() -> None:
@@ -256,8 +295,8 @@ def test_t52_a_flood_takes_no_room_from_a_signer_that_keeps_to_its_part(
 ) -> None:
     monkeypatch.setattr("sn37.domain.data.vetting.MAX_POOL_BYTES", 20_000)
     request = a_pool_request(window=REQUEST.window, trusted=["v1", "v2"])
-    large = [row(f"h{n:03}", signer="v1", prompt="", reference="y" * 196) for n in range(70)]
-    flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 196) for n in range(200)]
+    large = [row(f"h{n:03}", signer="v1", prompt="", reference="y" * 194) for n in range(70)]
+    flood = [row(f"f{n:03}", signer="v2", prompt="", reference="y" * 194) for n in range(200)]
     alone, beside = vet(Pool(tuple(large)), request), vet(Pool((*large, *flood)), request)
     kept = {s.provenance.row_id for s in alone.pool.samples}
     assert len(kept) == 50
