@@ -6,7 +6,9 @@ process, which is ended together with all that it started. Its rows are checked 
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ from sn37.app.samples.plugin_calls import PluginCalls
 from sn37.app.samples.plugin_messages import (
     MAX_ANSWER_BYTES,
     MAX_LINE_BYTES,
+    MAX_ROWS,
     Complete,
     Failure,
     Kind,
@@ -26,11 +29,20 @@ from sn37.app.samples.plugin_messages import (
 )
 from sn37.app.samples.plugin_reads import OpeningFailed
 from sn37.domain.data.samples import Pool, Sample
-from sn37.domain.data.vetting import Collected, ContractBroken, SetAside, vet, vet_draw
+from sn37.domain.data.vetting import (
+    MAX_NAME_CHARACTERS,
+    Collected,
+    ContractBroken,
+    SetAside,
+    vet,
+    vet_draw,
+)
+from sn37.domain.printable import one_line
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
 PROCESS = "sn37.app.samples.plugin_process"
 MAX_LOGGED = 1000  # messages of one call
+LINES_AT_A_TIME = 200  # between two chances to end the call
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +111,8 @@ class InstalledPlugin:
                 async for answered in lines:
                     if (last := received.take(answered)) is not None:
                         break
+                    if received.num_lines % LINES_AT_A_TIME == 0:
+                        await asyncio.sleep(0)  # lines that wait already are read without a pause
                 else:
                     raise ContractBroken("its process sent no last line")
         except DatasetUnavailable as error:
@@ -118,30 +132,38 @@ class _Received:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._rows: list[Sample] = []
-        self._asides: dict[str, tuple[str, ...]] = {}  # row ids by reason
-        self._size_bytes = self._num_logged = 0
+        self._rows: dict[str, Sample] = {}  # by row id
+        self._asides: defaultdict[str, list[str]] = defaultdict(list)  # row ids by reason
+        self._size_bytes = self._num_aside = self._num_logged = 0
+        self.num_lines = 0
 
     def take(self, line: bytes) -> Complete | Failure | None:
         """Add a line; return it if it is the last.
 
         Raises:
-            ContractBroken: The line is invalid, or the answer is too large.
+            ContractBroken: The line is invalid, repeats a row, or makes the answer too large.
         """
+        self.num_lines += 1
         self._size_bytes += len(line)
         if self._size_bytes > MAX_ANSWER_BYTES:
             raise ContractBroken(f"an answer of more than {MAX_ANSWER_BYTES:,} bytes")
         match decode_line(line):
             case Sample() as row:
-                self._rows.append(row)
+                row_id = row.provenance.row_id
+                if row_id in self._rows:
+                    raise ContractBroken(f"row {one_line(row_id[:MAX_NAME_CHARACTERS])!r} twice")
+                self._rows[row_id] = row
             case SetAside(why=why, row_ids=row_ids):
-                self._asides[why] = self._asides.get(why, ()) + row_ids
+                self._asides[why].extend(row_ids)
+                self._num_aside += len(row_ids)
             case Logged(level=level, text=text):
                 self._num_logged += 1
                 if self._num_logged <= MAX_LOGGED:
                     log.log(level, "data set %s: %s", self._name, text)
             case last:
                 return last
+        if len(self._rows) + self._num_aside > MAX_ROWS:
+            raise ContractBroken(f"more than {MAX_ROWS:,} rows, with those set aside")
         return None
 
     def checked(self, order: Order, complete: Complete) -> Answer:
@@ -150,8 +172,8 @@ class _Received:
         Raises:
             ContractBroken, ValueError: Its rows are not what was ordered.
         """
-        samples = tuple(self._rows)
-        aside = tuple(SetAside(why=why, row_ids=ids) for why, ids in self._asides.items())
+        samples = tuple(self._rows.values())
+        aside = tuple(SetAside(why=why, row_ids=tuple(ids)) for why, ids in self._asides.items())
         found = Collected(pool=Pool(samples), set_aside=aside)
         if order.count is not None:
             vet_draw(samples, order.count)

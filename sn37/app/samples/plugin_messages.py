@@ -29,6 +29,7 @@ MAX_LINE_BYTES = (
 MAX_ANSWER_BYTES = 2 * MAX_POOL_BYTES  # as much again for names, times and rows set aside
 MAX_LOG_CHARACTERS = 10_000  # of one message
 MAX_IDS = 1000  # of a line with rows set aside
+MAX_ROWS = 4_000_000  # of an answer, set aside or not; the hub's files have 3,200,000
 _OURS = "an order is written by this module"
 
 
@@ -164,8 +165,8 @@ def decode_line(line: bytes) -> Line:
         if type(told) is list:
             return _sample(told)
         match told:
-            case {"aside": [str(why), list(ids)]} if all(isinstance(i, str) for i in ids):
-                return SetAside(why=why, row_ids=tuple(ids))
+            case {"aside": [str(why), list(ids)]}:
+                return _set_aside(why, ids)
             case {"log": [int(level), str(text)]}:
                 return Logged(level=level, text=text)
             case {"complete": {"opened": str(opened), "left_random_alone": bool(alone), **more}}:
@@ -210,6 +211,15 @@ def _sample(fields: list[Any]) -> Sample:
             stratum=stratum,
         ),
     )
+
+
+def _set_aside(why: str, ids: list[Any]) -> SetAside:
+    if not 0 < len(ids) <= MAX_IDS:
+        raise ValueError(f"{len(ids):,} rows set aside, not 1 to {MAX_IDS:,}")
+    for text in (why, *ids):
+        if type(text) is not str or len(text) > MAX_NAME_CHARACTERS:
+            raise ValueError("a reason or row id that is no text, or too long")
+    return SetAside(why=why, row_ids=tuple(ids))
 
 
 def _failure(kind: Kind, message: str, more: Mapping[object, object]) -> Failure:

@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -163,6 +164,10 @@ def test_an_order_is_read_as_it_was_written(order: Order) -> None:
         b'["r", "2026-01-02T12:00:00", null, null, "p", "x", []]',
         b'{"aside": ["odd", [3]]}',
         b'{"aside": ["odd", "r"]}',
+        b'{"aside": ["odd", []]}',
+        b'{"aside": ["odd", ["r"' + b', "r"' * MAX_IDS + b"]]}",
+        b'{"aside": ["odd", ["' + b"r" * 501 + b'"]]}',
+        b'{"aside": ["' + b"w" * 501 + b'", ["r"]]}',
         b'{"log": ["20", "text"]}',
         b'{"complete": {}}',
         b'{"complete": {"freshness": "old", "opened": "", "left_random_alone": true}}',
@@ -234,6 +239,45 @@ def test_an_answer_that_is_too_large_is_a_defect(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(installed, "MAX_ANSWER_BYTES", sum(map(len, lines)) - 1)
     with pytest.raises(DatasetUnavailable, match="a defect of the plug-in: an answer of more than"):
         ask(lines)
+
+
+@pytest.mark.fault("data plug-in", "wrong")
+def test_t17_an_answer_of_too_many_rows_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = written(*ROWS, SetAside(why="odd", row_ids=("a", "b")), COMPLETE)
+    monkeypatch.setattr(installed, "MAX_ROWS", 5)
+    assert len(ask(lines).samples) == 3
+    monkeypatch.setattr(installed, "MAX_ROWS", 4)
+    with pytest.raises(DatasetUnavailable, match="a defect of the plug-in: more than 4 rows, with"):
+        ask(lines)
+
+
+@pytest.mark.fault("data plug-in", "wrong")
+def test_t17_a_repeated_row_is_refused_where_it_is_read() -> None:
+    with pytest.raises(DatasetUnavailable, match="a defect of the plug-in: row 'row-00000' twice"):
+        ask([*written(*ROWS, ROWS[0]), b"a line that is not read"])
+
+
+@pytest.mark.fault("data plug-in", "slow")
+def test_t17_an_answer_without_end_is_ended_at_the_deadline() -> None:
+    ended = Event()
+
+    @asynccontextmanager
+    async def run(
+        module: str, order: bytes, environment: Mapping[str, str], *, max_line_bytes: int
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        try:
+            yield endless()
+        finally:
+            ended.set()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b'{"log":[0,""]}\n'
+
+    plugin = InstalledPlugin(name="feed", run=run)
+    with pytest.raises(DatasetUnavailable, match=r"no answer within 0\.05 s; the call was"):
+        asyncio.run(plugin.ask(COLLECT, PluginCalls(deadline_s=0.05)))
+    assert ended.wait(20)
 
 
 def test_a_plug_in_cannot_fill_the_log(
