@@ -11,10 +11,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import IO
 
 from sn37.domain.known_facts import known
+from sn37.domain.printable import one_line
 
 PIPED = "the streams of a child are pipes"
 _GUARD = "sn37.adapters.child_process.guard"
 _GRACE_S = 10.0  # for a guard to kill its worker; milliseconds are usual
+_LAST_WORDS_BYTES = 8192  # read of its errors, of which it may write any amount
+_DISCARDED_BYTES = 1 << 16  # of its output at a time
 _INHERITED = frozenset(
     {
         "HOME",
@@ -63,9 +66,11 @@ class Child:
 
     def death(self) -> ChildError:
         """Return the error of a process whose output ended too early: its last line of errors."""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return ChildError(f"died: {lines[-1][:200] if lines else 'it left no message'}")
+        file = self._log.fileno()
+        start = max(0, os.fstat(file).st_size - _LAST_WORDS_BYTES)
+        said = os.pread(file, _LAST_WORDS_BYTES, start).decode(errors="replace")
+        lines = said.strip().splitlines()
+        return ChildError(f"died: {one_line(lines[-1], 200) if lines else 'it left no message'}")
 
 
 @asynccontextmanager
@@ -137,8 +142,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     known(process.stdin, PIPED).close()
     try:
         async with asyncio.timeout(_GRACE_S):
-            await process.communicate()
+            await _discard(known(process.stdout, PIPED))
+            await process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def _discard(output: asyncio.StreamReader) -> None:
+    """Read to the end, so that nothing waits for room, and keep nothing."""
+    while await output.read(_DISCARDED_BYTES):
+        pass

@@ -37,6 +37,20 @@ def main() -> None:
             sys.stdout.write("done\n")
         case "fail":
             sys.exit("out of luck")
+        case "fail at length":
+            sys.stderr.write("out of luck\n")
+            sys.stderr.flush()
+            os.ftruncate(2, 3 << 30)  # a hole, which takes no disk
+            os.lseek(2, 0, os.SEEK_END)
+            sys.exit("\n\x1b[2Jout of room")
+        case "let another write":
+            if os.fork() == 0:
+                sys.stdout.write("done\n")
+                for _ in range(1000):
+                    sys.stdout.write("x" * 65_535 + "\n")
+                sys.stdout.flush()
+                os._exit(0)
+            child.wait()
         case "write a long line":
             sys.stdout.write("x" * 300_000 + "\n")
         case _:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import select
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +22,10 @@ from sn37.adapters.child_process.running import Child, ChildError, child_environ
 
 MODULE = "tests.integration.child_process.one_with_a_child"
 PATIENCE_S = 60
+
+
+def peak_bytes() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,28 @@ async def test_a_process_that_fails_leaves_only_its_last_words() -> None:
     async with a_family(b"fail") as scene:
         assert [line async for line in scene.lines] == []
         assert str(scene.child.death()) == "died: out of luck"
+
+
+async def test_only_the_end_of_its_errors_is_read() -> None:
+    before = peak_bytes()
+    async with a_family(b"fail at length") as scene:
+        assert [line async for line in scene.lines] == []
+        assert str(scene.child.death()) == "died: \N{REPLACEMENT CHARACTER}[2Jout of room"
+    assert peak_bytes() - before < 1 << 30
+
+
+async def test_what_an_escaped_process_goes_on_writing_is_not_kept() -> None:
+    async with running(MODULE, child_environment({})) as child:
+        lines = child.lines()
+        guard, _, orphan, _ = (await anext(lines)).split()
+        child.send(b"let another write\n")
+        assert await anext(lines) == b"done\n"
+        os.kill(int(guard), signal.SIGKILL)
+        os.kill(int(orphan), signal.SIGKILL)
+        tracemalloc.start()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20  # of 65 million bytes
 
 
 async def test_a_process_that_is_not_waited_for_any_longer_leaves_nothing() -> None:
