@@ -9,6 +9,7 @@ as the plug-in may do in its process what it wants.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from sn37.domain.data.samples import PoolRequest, Provenance, Sample, TimeWindow
 from sn37.domain.data.vetting import MAX_NAME_CHARACTERS, MAX_POOL_BYTES, ContractBroken, SetAside
 from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.known_facts import checked
+from sn37.domain.printable import one_line
 from sn37.domain.schedule.competition import Freshness, ParameterValue, Source
 
 MAX_LINE_BYTES = (
@@ -155,7 +157,7 @@ def encode_line(line: Line) -> bytes:
 
 
 def decode_line(line: bytes) -> Line:
-    """Return what a line of an answer says.
+    """Return what a line of an answer says, its messages printable and on one line each.
 
     Raises:
         ContractBroken: It says nothing that the other side may say.
@@ -168,12 +170,15 @@ def decode_line(line: bytes) -> Line:
             case {"aside": [str(why), list(ids)]}:
                 return _set_aside(why, ids)
             case {"log": [int(level), str(text)]}:
-                return Logged(level=level, text=text)
+                level = min(max(level, logging.NOTSET), logging.CRITICAL)
+                return Logged(level=level, text=_message(text))
             case {"complete": {"opened": str(opened), "left_random_alone": bool(alone), **more}}:
                 freshness = Freshness(str(more.get("freshness")))
-                return Complete(freshness=freshness, opened=opened, left_random_alone=alone)
+                return Complete(
+                    freshness=freshness, opened=_message(opened), left_random_alone=alone
+                )
             case {"error": {"kind": kind, "message": str(message), **more}}:
-                return _failure(Kind(kind), message, more)
+                return _failure(Kind(kind), _message(message), more)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ContractBroken(f"its process sent an invalid line: {error}") from error
     raise ContractBroken("its process sent an invalid line: it is not a row")
@@ -219,7 +224,11 @@ def _set_aside(why: str, ids: list[Any]) -> SetAside:
     for text in (why, *ids):
         if type(text) is not str or len(text) > MAX_NAME_CHARACTERS:
             raise ValueError("a reason or row id that is no text, or too long")
-    return SetAside(why=why, row_ids=tuple(ids))
+    return SetAside(why=one_line(why), row_ids=tuple(ids))
+
+
+def _message(text: str) -> str:
+    return one_line(text[:MAX_LOG_CHARACTERS], MAX_LOG_CHARACTERS)
 
 
 def _failure(kind: Kind, message: str, more: Mapping[object, object]) -> Failure:

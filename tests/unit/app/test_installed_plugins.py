@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -209,7 +210,35 @@ def test_rows_are_put_in_order_and_counted_with_those_set_aside() -> None:
 
 def test_names_of_rows_set_aside_are_cut() -> None:
     line = SetAside(why="w" * 600, row_ids=("r" * 600,))
-    assert decode_line(encode_line(line)) == SetAside(why="w" * 500, row_ids=("r" * 500,))
+    assert decode_line(encode_line(line)) == SetAside(why="w" * 300, row_ids=("r" * 500,))
+
+
+FORGED = "so\n2026-01-01 CRITICAL sn37: \x1b[2J\ud800"
+SHOWN = "so 2026-01-01 CRITICAL sn37: \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        (Logged(level=10**9, text=FORGED), Logged(level=logging.CRITICAL, text=SHOWN)),
+        (Logged(level=-1, text="x" * 10_001), Logged(level=logging.NOTSET, text="x" * 10_000)),
+        (SetAside(why=FORGED, row_ids=("r",)), SetAside(why=SHOWN, row_ids=("r",))),
+        (replace(COMPLETE, opened=FORGED), replace(COMPLETE, opened=SHOWN)),
+        *((Failure(kind=kind, message=FORGED), Failure(kind=kind, message=SHOWN)) for kind in Kind),
+    ],
+)
+@pytest.mark.fault("data plug-in", "wrong")
+def test_a_plug_in_forges_no_line_of_the_log(line: Line, read: Line) -> None:
+    assert decode_line(encode_line(line)) == read
+
+
+@pytest.mark.fault("data plug-in", "wrong")
+def test_a_message_that_its_process_did_not_cut_is_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = json.dumps({"log": [logging.WARNING, "x" * 1_000_000]}).encode()
+    ask([told, *written(COMPLETE)])
+    assert [len(r.getMessage()) for r in caplog.records] == [len("data set feed: ") + 10_000]
 
 
 def test_t17_rows_are_checked_again_here() -> None:
@@ -288,6 +317,6 @@ def test_a_plug_in_cannot_fill_the_log(
     shown = [Logged(level=logging.WARNING, text=f"{n} is a number") for n in range(9)]
     ask(written(*shown, COMPLETE))
     assert [r.getMessage() for r in caplog.records] == [
-        "data set feed: 0 is ",
-        "data set feed: 1 is ",
+        "data set feed: 0 is",
+        "data set feed: 1 is",
     ]
