@@ -223,7 +223,7 @@ def _set_aside(why: str, ids: list[Any]) -> SetAside:
         raise ValueError(f"{len(ids):,} rows set aside, not 1 to {MAX_IDS:,}")
     for text in (why, *ids):
         if type(text) is not str or len(text) > MAX_NAME_CHARACTERS:
-            raise ValueError("a reason or row id that is no text, or too long")
+            raise ValueError("a reason or row id is not a text, or too long")
     return SetAside(why=one_line(why), row_ids=tuple(ids))
 
 
