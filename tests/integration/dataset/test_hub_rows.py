@@ -24,8 +24,6 @@ from sn37.adapters.dataset.hub_rows.parameters import HubRowsParameters
 from sn37.adapters.dataset.hub_rows.source import HubRows, HubRowsPlugin, build, build_fineweb
 from sn37.app.cli import root
 from sn37.app.cli.run import run
-from sn37.app.data_tools import sample
-from sn37.app.samples import plugins
 from sn37.app.samples.sources import Sources
 from sn37.app.schedule.load import read_schedule
 from sn37.domain.data.samples import Sample
@@ -433,8 +431,6 @@ def test_a_schedule_is_pinned_by_the_command_and_then_drawn_from(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(plugins, "dataset_plugin", lambda _: build())
-    monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"hub_rows"}))
     text = read_schedule("simnet")[1]
     table = re.search(r"(?s)\[sources\.simnet\].*?\n\n", text)
     assert table is not None
@@ -452,7 +448,6 @@ def test_a_schedule_is_pinned_by_the_command_and_then_drawn_from(
     assert f"sources.hub_rows: main -> {hub.repositories[REPO].head}; 4 files with 480 rows" in said
     assert run(root.app, ["schedule", "check", str(schedule)], prog_name="sn37") == 0
     asked = ["data", "sample", "hub_rows", "--schedule", str(schedule), "--count", "5", "--json"]
-    monkeypatch.setattr(sample, "dataset_plugin", lambda _: build())
     capsys.readouterr()
     assert run(root.app, [*asked, "--network", "simnet"], prog_name="sn37") == 0
     drawn = json.loads(capsys.readouterr().out)["samples"]
