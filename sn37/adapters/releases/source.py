@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from sn37.domain.printable import one_line
 from sn37.domain.release.release import ReleaseFile
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
@@ -114,6 +115,11 @@ def chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
         raise Missing(f"{place}: {error.strerror}") from error
     except OSError as error:
         raise ReleaseUnavailable(f"{place}: {error.strerror or error}") from error
+    except ValueError as error:  # of names of hosts, in a redirect too
+        why = one_line(str(error))[:100]
+        raise ReleaseUnavailable(
+            f"{place}: leads to an address that is not valid ({why})"
+        ) from error
 
 
 def _get(address: str) -> IO[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sn37.domain.printable import one_line
 from sn37.domain.release.release import Here, Release, objection
-from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
+from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.ports.releases import Installation, Installer, ReleaseSource
 
 
@@ -61,12 +61,11 @@ class Stager:
                     source.fetch(file, files)
                 self.installer.install(folder, release, files)
                 self._try(release, folder)
-            except PortError:
+            except BaseException as error:
                 self.installation.remove(release.version)
+                if isinstance(error, OSError):
+                    raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
                 raise
-            except OSError as error:
-                self.installation.remove(release.version)
-                raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
             self.installation.complete(release.version, document)
         return release
 

@@ -207,6 +207,16 @@ class TestServers:
         said = refusal(cli, "check", f"{server.address}/a.release")
         assert "which is not https" in said or "the server answers 302" in said
 
+    @pytest.mark.parametrize(
+        "target", [f"https://{'a' * 70}.com/", "https://[bad/", "https://.com/", "https://a..b/"]
+    )
+    def test_being_sent_to_what_is_no_address_is_told(
+        self, target: str, cli: Cli, server: Server
+    ) -> None:
+        server.location = target
+        said = refusal(cli, "check", f"{server.address}/a.release")
+        assert "leads to an address that is not valid" in said
+
     def test_https_may_send_on_to_https_as_hosts_of_downloads_do(self) -> None:
         asked = Request("https://example.org/a.release")
         sent = "https://files.example.org/a.release"

@@ -18,7 +18,7 @@ from sn37.app.upgrade.describe import describe
 from sn37.app.upgrade.stage import Stager, removable
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.domain.release.upgrade import Phase, Switch
-from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
+from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HASH = f"--hash=sha256:{'0' * 64}"
@@ -31,7 +31,7 @@ class Shop:
 
     root: Path
     schema: int | None = 1
-    failing: list[PortError] = field(default_factory=list)  # raised once each by the installer
+    failing: list[BaseException] = field(default_factory=list)  # raised once each by the installer
     answers: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     ran: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -160,6 +160,14 @@ def test_an_install_that_fails_leaves_nothing_and_may_be_tried_again(shop: Shop)
     assert not shop.installation.folder(NEW).exists()
     shop.stager().stage(shop, downgrade=False)
     assert NEW in shop.installation.staged()
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault of ours"), KeyboardInterrupt()])
+def test_an_error_that_nobody_expects_leaves_nothing(error: BaseException, shop: Shop) -> None:
+    shop.failing = [error]
+    with pytest.raises(type(error)):
+        shop.stager().stage(shop, downgrade=False)
+    assert not shop.installation.folder(NEW).exists()
 
 
 def test_what_a_killed_attempt_left_is_cleared_away_and_what_is_staged_is_kept(shop: Shop) -> None:
