@@ -43,6 +43,19 @@ class Stager:
             raise ReleaseRefused(why)
         return release
 
+    def judge_staged(self, version: str, *, downgrade: bool) -> None:
+        """Check that a staged release is still signed and may be used here.
+
+        Raises:
+            ReleaseRefused: It is not, or its folder has the document of another release.
+        """
+        found = self.judge(self.installation.document(version), downgrade=downgrade).version
+        if found != version:
+            raise ReleaseRefused(
+                f"{self.installation.folder(version)} has the document of release {found}: it was "
+                "changed after it was staged; remove the folder and stage the release again"
+            )
+
     def stage(self, source: ReleaseSource, *, downgrade: bool) -> Release:
         """Install a release beside the running one, and try it on a copy of the state.
 

@@ -188,6 +188,15 @@ def test_a_release_older_than_one_that_was_ever_staged_is_refused(shop: Shop) ->
     assert shop.stager().judge(shop.document(), downgrade=True).version == NEW
 
 
+def test_a_folder_with_the_document_of_another_release_is_not_switched_to(shop: Shop) -> None:
+    for version in (NEW, "0.1.9"):
+        shop.installation.folder(version).mkdir()
+        shop.installation.complete(version, shop.document())
+    shop.stager().judge_staged(NEW, downgrade=False)
+    with pytest.raises(ReleaseRefused, match=r"0\.1\.9 has the document of release 0\.2\.0"):
+        shop.stager().judge_staged("0.1.9", downgrade=False)
+
+
 def test_old_releases_are_removable_but_never_those_that_are_needed(shop: Shop) -> None:
     for version in ("0.0.7", "0.0.8", "0.0.9", NEW):
         shop.installation.folder(version).mkdir()
