@@ -267,7 +267,7 @@ class TestMaintainers:
 
     def test_people_sign_releases_and_not_what_the_publisher_signs(self, shelf: Shelf) -> None:
         shelf.put(shelf.release())
-        for name, why in (("timestamp.json", "has role timestamp"), ("none.json", "No such file")):
+        for name, why in (("timestamp.json", "is a timestamp"), ("none.json", "No such file")):
             with pytest.raises((ReleaseRefused, ReleaseUnavailable), match=why):
                 shelf.sign(shelf.folder / METADATA / name, KEY)
         (shelf.folder / METADATA / "9.targets.json").write_text("{}")
