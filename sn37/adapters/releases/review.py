@@ -1,4 +1,4 @@
-"""What a maintainer signs, in lines to read before the signature is passed on.
+"""Lines that say what a maintainer signs, to read before the signature is passed on.
 
 All keys and documents are listed, unchanged ones too: the metadata before may have been changed in
 the same folder.
