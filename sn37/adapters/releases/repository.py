@@ -72,7 +72,7 @@ class Repository:
             **dict.fromkeys(_PUBLISHED, Keys(keys=[publisher], threshold=1)),
         }
         for role, keys in roles.items():
-            num_keys = len(set(keys.keys))
+            num_keys = len({_public(key).keyid for key in keys.keys})
             if not 1 <= keys.threshold <= num_keys:
                 raise ReleaseRefused(
                     f"--{role}-key: {num_keys} {'key' if num_keys == 1 else 'different keys'} "
