@@ -7,7 +7,7 @@ only confirms which metadata is newest, and for how long.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from tuf.api.metadata import (
 from tuf.api.serialization import DeserializationError
 from tuf.api.serialization.json import JSONSerializer
 
+from sn37.adapters.releases.review import review_root, review_targets
 from sn37.durable import write_whole
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
@@ -71,7 +72,7 @@ class Repository:
             **dict.fromkeys(_PUBLISHED, Keys(keys=[publisher], threshold=1)),
         }
         for role, keys in roles.items():
-            num_keys = len(set(keys.keys))
+            num_keys = len({_public(key).keyid for key in keys.keys})
             if not 1 <= keys.threshold <= num_keys:
                 raise ReleaseRefused(
                     f"--{role}-key: {num_keys} {'key' if num_keys == 1 else 'different keys'} "
@@ -102,11 +103,19 @@ class Repository:
         rest = {other: file for other, file in newest.signed.targets.items() if other != name}
         return self._write_targets(rest, newest, expires)
 
-    def sign(self, file: Path, key: Ed25519PrivateKey) -> int:
+    def sign(
+        self, file: Path, key: Ed25519PrivateKey, tell: Callable[[str], None] | None = None
+    ) -> int:
         """Add a signature to a root or to targets; return how many are still missing.
 
+        Args:
+            tell: Called with each line that says what is signed; see ``review``. Without it the
+                files of the releases are not compared.
+
         Raises:
-            ReleaseRefused: The file has another role, or the key is not one of its role.
+            ReleaseRefused: The file has another role, the key is not one of its role, or what it
+                says differs from the files of the releases.
+            ReleaseUnavailable: One of these files cannot be read.
         """
         signer = CryptoSigner(key)
         metadata = _read(file)
@@ -115,6 +124,9 @@ class Repository:
             raise ReleaseRefused(f"{file} is a {role}: sign it with sn37 release publish")
         if not any(signer.public_key.keyid in r.roles[role].keyids for r in self._roots(metadata)):
             raise ReleaseRefused(f"{file}: this key is not one of role {role}")
+        if tell is not None:
+            for line in self._review(metadata):
+                tell(line)
         metadata.sign(signer, append=True)
         self._write(metadata, numbered=True)
         return self._missing(metadata)
@@ -144,6 +156,17 @@ class Repository:
         for numbered, metadata in ((True, snapshot), (False, Metadata(newest))):
             metadata.sign(signer)
             self._write(metadata, numbered=numbered)  # the timestamp last: it names the snapshot
+
+    def _review(self, metadata: Metadata[Any]) -> Iterator[str]:
+        signed = metadata.signed
+        file = self._folder / f"{signed.version - 1}.{signed.type}.json"
+        before = _read(file) if file.exists() else None
+        if signed.type == Root.type:
+            return review_root(signed, before.signed if before else None)
+        if before is not None and self._missing(before):
+            before = None
+        known = before.signed if before else None
+        return review_targets(signed, known, self._folder.parent)
 
     def _missing(self, metadata: Metadata[Any]) -> int:
         """Return how many signatures are missing, by the root for which it is most."""

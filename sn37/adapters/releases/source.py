@@ -6,17 +6,19 @@ Neither is trusted: files are checked against the hashes in the document, which 
 
 from __future__ import annotations
 
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from http.client import HTTPException, HTTPMessage
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
+from sn37.adapters.releases.deadline import Deadline, WatchedHttp, WatchedHttps
+from sn37.domain.printable import one_line
 from sn37.domain.release.release import ReleaseFile
 from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
@@ -86,7 +88,7 @@ def beside(place: str, name: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
-def chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
+def chunks(place: str, limit_bytes: int) -> Generator[bytes]:
     """Yield the content, at most ``limit_bytes`` of it.
 
     Raises:
@@ -94,14 +96,26 @@ def chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
         ReleaseUnavailable: It cannot be read, or not in time.
         ReleaseRefused: The address or a redirect is not allowed.
     """
-    until = time.monotonic() + FETCH_TIMEOUT_S
+    with Deadline(FETCH_TIMEOUT_S) as deadline:
+        try:
+            with _translated(place), closing(_opened(place, deadline)) as stream:
+                # ``read`` would wait until a whole chunk is there.
+                while limit_bytes and (chunk := stream.read1(min(limit_bytes, _CHUNK_BYTES))):
+                    limit_bytes -= len(chunk)
+                    if deadline.has_passed:
+                        break
+                    yield chunk
+        except ReleaseUnavailable:
+            if not deadline.has_passed:
+                raise
+        if deadline.has_passed:
+            raise ReleaseUnavailable(f"{place}: not complete after {FETCH_TIMEOUT_S:.0f} s")
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
     try:
-        with closing(_get(place) if _is_remote(place) else Path(place).open("rb")) as stream:
-            while limit_bytes and (chunk := stream.read(min(limit_bytes, _CHUNK_BYTES))):
-                limit_bytes -= len(chunk)
-                if time.monotonic() > until:
-                    raise ReleaseUnavailable(f"{place}: not complete after {FETCH_TIMEOUT_S:.0f} s")
-                yield chunk
+        yield
     except urllib.error.HTTPError as error:
         error.close()
         fault = Missing if error.code in _MISSING else ReleaseUnavailable
@@ -114,15 +128,26 @@ def chunks(place: str, limit_bytes: int) -> Iterator[bytes]:
         raise Missing(f"{place}: {error.strerror}") from error
     except OSError as error:
         raise ReleaseUnavailable(f"{place}: {error.strerror or error}") from error
+    except ValueError as error:  # of names of hosts, in a redirect too
+        why = one_line(str(error))[:100]
+        raise ReleaseUnavailable(
+            f"{place}: leads to an address that is not valid ({why})"
+        ) from error
 
 
-def _get(address: str) -> IO[bytes]:
+def _opened(place: str, deadline: Deadline) -> BufferedIOBase:
+    return _get(place, deadline) if _is_remote(place) else Path(place).open("rb")
+
+
+def _get(address: str, deadline: Deadline) -> BufferedIOBase:
     parts = _parts(address)
     local = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if parts.scheme != "https" and not local:
         raise ReleaseRefused(f"{address}: only https addresses and files are allowed")
-    opener = urllib.request.build_opener(Redirects)
-    answer: IO[bytes] = opener.open(address, timeout=READ_TIMEOUT_S)
+    watched = WatchedHttp(deadline), WatchedHttps(deadline)
+    answer: BufferedIOBase = urllib.request.build_opener(Redirects, *watched).open(
+        address, timeout=READ_TIMEOUT_S
+    )
     return answer
 
 

@@ -76,15 +76,18 @@ class Column(Generic[_T]):
         """Return the value.
 
         Raises:
-            CodecError: The text is not JSON, a field is missing, or a value has a wrong type.
+            CodecError: The text is not JSON, a field is missing, or a value has a wrong type or
+                is refused by its class.
         """
         try:
-            read: _T = self._adapter.validator.validate_python(json.loads(text))
+            read: _T = self._adapter.validator.validate_python(
+                json.loads(text, parse_constant=_refuse)
+            )
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             where = one_line(".".join(map(str, problem["loc"])))[:80]
             raise CodecError(f"{where}: {problem['msg']} in {text[:80]!r}") from error
-        except (ValueError, RecursionError) as error:
+        except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError) as error:
             raise CodecError(f"{type(error).__name__}: {error} in {text[:80]!r}") from error
         return read
 
@@ -96,6 +99,10 @@ class Column(Generic[_T]):
     def _adapter(self) -> TypeAdapter[_T]:
         schema = _schema(self._kind)
         return TypeAdapter(Annotated[Any, GetPydanticSchema(lambda *_: schema)])
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _schema(hint: Any) -> CoreSchema:

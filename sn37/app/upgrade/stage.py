@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sn37.domain.printable import one_line
 from sn37.domain.release.release import Here, Release, objection
-from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
+from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 from sn37.ports.releases import Installation, Installer, ReleaseSource
 
 
@@ -43,6 +43,19 @@ class Stager:
             raise ReleaseRefused(why)
         return release
 
+    def judge_staged(self, version: str, *, downgrade: bool) -> None:
+        """Check that a staged release is still signed and may be used here.
+
+        Raises:
+            ReleaseRefused: It is not, or its folder has the document of another release.
+        """
+        found = self.judge(self.installation.document(version), downgrade=downgrade).version
+        if found != version:
+            raise ReleaseRefused(
+                f"{self.installation.folder(version)} has the document of release {found}: it was "
+                "changed after it was staged; remove the folder and stage the release again"
+            )
+
     def stage(self, source: ReleaseSource, *, downgrade: bool) -> Release:
         """Install a release beside the running one, and try it on a copy of the state.
 
@@ -61,12 +74,11 @@ class Stager:
                     source.fetch(file, files)
                 self.installer.install(folder, release, files)
                 self._try(release, folder)
-            except PortError:
+            except BaseException as error:
                 self.installation.remove(release.version)
+                if isinstance(error, OSError):
+                    raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
                 raise
-            except OSError as error:
-                self.installation.remove(release.version)
-                raise ReleaseUnavailable(f"{folder}: {error.strerror or error}") from error
             self.installation.complete(release.version, document)
         return release
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from socket import socket
 from urllib.request import Request
 
 import pytest
 
 from sn37.adapters.releases import source
+from sn37.adapters.releases.deadline import Deadline
 from sn37.adapters.releases.document import MAX_BYTES, read_release, write_release
 from sn37.adapters.releases.source import Redirects, Source, chunks
 from sn37.adapters.sqlite.schema import VERSION
@@ -138,6 +140,11 @@ class Server(ThreadingHTTPServer):
     folder: Path
     location = ""  # send everybody there
     slow = False  # promise more than there is
+    stuck = b""  # say only this, and nothing more until the test has ended
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.over = threading.Event()
 
     @property
     def address(self) -> str:
@@ -148,6 +155,10 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:  # the library's name
+        if self.server.stuck:
+            self.wfile.write(self.server.stuck)
+            self.server.over.wait()
+            return
         if self.server.location:
             self.send_response(302)
             self.send_header("Location", self.server.location)
@@ -175,13 +186,14 @@ def server(shelf: Shelf) -> Iterator[Server]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Server]:
-    server = Server(("127.0.0.1", 0), Handler)
+    server = Server()
     server.folder = folder
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield server
     finally:
+        server.over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -206,6 +218,16 @@ class TestServers:
         server.location = target
         said = refusal(cli, "check", f"{server.address}/a.release")
         assert "which is not https" in said or "the server answers 302" in said
+
+    @pytest.mark.parametrize(
+        "target", [f"https://{'a' * 70}.com/", "https://[bad/", "https://.com/", "https://a..b/"]
+    )
+    def test_being_sent_to_what_is_no_address_is_told(
+        self, target: str, cli: Cli, server: Server
+    ) -> None:
+        server.location = target
+        said = refusal(cli, "check", f"{server.address}/a.release")
+        assert "leads to an address that is not valid" in said
 
     def test_https_may_send_on_to_https_as_hosts_of_downloads_do(self) -> None:
         asked = Request("https://example.org/a.release")
@@ -246,6 +268,32 @@ class TestServers:
         monkeypatch.setattr(source, "FETCH_TIMEOUT_S", -1.0)
         with pytest.raises(ReleaseUnavailable, match="not complete after"):
             b"".join(chunks(f"{server.address}/sn37-0.2.0.release", MAX_BYTES))
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            b"HTTP/1.1 200 OK\r\n\r\nx",
+            b"HTTP/1.1 200 OK\r\nX: y",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x",
+        ],
+    )
+    def test_one_that_stops_anywhere_is_given_up_in_time(
+        self, said: bytes, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server.stuck = said
+        monkeypatch.setattr(source, "FETCH_TIMEOUT_S", 0.2)
+        with pytest.raises(ReleaseUnavailable, match="not complete after 0 s"):
+            b"".join(chunks(f"{server.address}/a.release", MAX_BYTES))
+
+    def test_what_comes_in_small_pieces_is_not_waited_for_as_a_whole(self, server: Server) -> None:
+        server.stuck = b"HTTP/1.1 200 OK\r\n\r\nx"
+        with closing(chunks(f"{server.address}/a.release", MAX_BYTES)) as received:
+            assert next(received) == b"x"
+
+    def test_a_connection_opened_too_late_is_not_used(self) -> None:
+        with socket() as opened, pytest.raises(TimeoutError):
+            Deadline(0).watch(opened)
 
 
 def test_a_digest_of_another_file_is_not_taken_for_its_name(shelf: Shelf, tmp_path: Path) -> None:

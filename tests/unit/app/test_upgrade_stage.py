@@ -18,7 +18,7 @@ from sn37.app.upgrade.describe import describe
 from sn37.app.upgrade.stage import Stager, removable
 from sn37.domain.release.release import Release, ReleaseFile
 from sn37.domain.release.upgrade import Phase, Switch
-from sn37.ports.errors import PortError, ReleaseRefused, ReleaseUnavailable
+from sn37.ports.errors import ReleaseRefused, ReleaseUnavailable
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HASH = f"--hash=sha256:{'0' * 64}"
@@ -31,7 +31,7 @@ class Shop:
 
     root: Path
     schema: int | None = 1
-    failing: list[PortError] = field(default_factory=list)  # raised once each by the installer
+    failing: list[BaseException] = field(default_factory=list)  # raised once each by the installer
     answers: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     ran: list[tuple[str, ...]] = field(default_factory=list)
 
@@ -162,6 +162,14 @@ def test_an_install_that_fails_leaves_nothing_and_may_be_tried_again(shop: Shop)
     assert NEW in shop.installation.staged()
 
 
+@pytest.mark.parametrize("error", [ValueError("a fault of ours"), KeyboardInterrupt()])
+def test_an_error_that_nobody_expects_leaves_nothing(error: BaseException, shop: Shop) -> None:
+    shop.failing = [error]
+    with pytest.raises(type(error)):
+        shop.stager().stage(shop, downgrade=False)
+    assert not shop.installation.folder(NEW).exists()
+
+
 def test_what_a_killed_attempt_left_is_cleared_away_and_what_is_staged_is_kept(shop: Shop) -> None:
     (shop.installation.folder(NEW) / "lib").mkdir(parents=True)
     assert shop.installation.staged() == [OLD]
@@ -178,6 +186,15 @@ def test_a_release_older_than_one_that_was_ever_staged_is_refused(shop: Shop) ->
     with pytest.raises(ReleaseRefused, match=r"older than 0\.3\.0"):
         shop.stager().judge(shop.document(), downgrade=False)
     assert shop.stager().judge(shop.document(), downgrade=True).version == NEW
+
+
+def test_a_folder_with_the_document_of_another_release_is_not_switched_to(shop: Shop) -> None:
+    for version in (NEW, "0.1.9"):
+        shop.installation.folder(version).mkdir()
+        shop.installation.complete(version, shop.document())
+    shop.stager().judge_staged(NEW, downgrade=False)
+    with pytest.raises(ReleaseRefused, match=r"0\.1\.9 has the document of release 0\.2\.0"):
+        shop.stager().judge_staged("0.1.9", downgrade=False)
 
 
 def test_old_releases_are_removable_but_never_those_that_are_needed(shop: Shop) -> None:

@@ -99,15 +99,21 @@ def test_a_bad_number_never_becomes_a_weight(bad: float) -> None:
         split_emission({ONE: bad}, {ONE: {ALICE: 1.0}})
     with pytest.raises(ValueError, match="finite and non-negative"):
         split_emission({ONE: 1.0}, {ONE: {ALICE: 1.0, BOB: bad}})
-    with pytest.raises(ValueError, match=r"share of bob must be finite and non-negative"):
+    with pytest.raises(ValueError, match=r"share of bob must be between 0 and 1"):
         WeightVector({ALICE: 1.0, BOB: bad})
+
+
+@pytest.mark.parametrize("shares", [{ALICE: 1e308, BOB: 1e308}, {ALICE: 1.5}])
+def test_a_share_above_one_is_refused_before_the_sum(shares: dict[Hotkey, float]) -> None:
+    with pytest.raises(ValueError, match=r"share of alice must be between 0 and 1"):
+        WeightVector(shares)
 
 
 def test_weights_must_sum_to_one() -> None:
     with pytest.raises(ValueError, match=r"must sum to 1, not 0.9"):
         WeightVector({ALICE: 0.9})
     with pytest.raises(ValueError, match=r"must sum to 1, not 1.00000001"):
-        WeightVector({ALICE: 1.00000001})
+        WeightVector({ALICE: 1.0, BOB: 1e-8})
 
 
 @given(SHARES, STANDINGS, st.one_of(st.none(), st.just(BURN)))

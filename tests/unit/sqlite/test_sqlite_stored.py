@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sn37.adapters.sqlite.stored import (
     BEGINNING,
     CONTROLS,
+    ENVIRONMENT,
     OPINION,
     OUTCOME,
     PLAN,
@@ -317,6 +318,36 @@ json_values = st.recursive(
 def test_a_damaged_column_is_named_as_such(text: str, column: Column[Any]) -> None:
     with pytest.raises(CodecError):
         column.load(text)
+
+
+@pytest.mark.parametrize("number", ["1e308", "1.5", "-0.5", "NaN", "Infinity", '"inf"', "1e999"])
+def test_shares_that_no_weights_have_are_a_damaged_column(number: str) -> None:
+    stored = (
+        '{"sync_block":1,"weights":{"a":0.5,"b":0.5},"sent_at":1,"extrinsic":null,'
+        '"newest_rounds":[]}'
+    )
+    assert WEIGHTS.load(stored).weights.shares == {"a": 0.5, "b": 0.5}
+    with pytest.raises(CodecError):
+        WEIGHTS.load(stored.replace("0.5", number))
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_json_does_not_have_is_a_damaged_column(constant: str) -> None:
+    with pytest.raises(CodecError, match=f"{constant} is not JSON"):
+        ENVIRONMENT.load(f'{{"a":{constant}}}')
+
+
+@pytest.mark.parametrize("error", [OverflowError, TypeError, KeyError, RecursionError])
+def test_whatever_a_class_raises_for_a_value_is_a_damaged_column(error: type[Exception]) -> None:
+    @dataclass(frozen=True, slots=True)
+    class Impossible:
+        number: int
+
+        def __post_init__(self) -> None:
+            raise error("impossible")
+
+    with pytest.raises(CodecError, match=f"^{error.__name__}: .*impossible"):
+        Column(Impossible).load('{"number":1}')
 
 
 @pytest.mark.parametrize("wrong", [True, "1", 1.0, None])

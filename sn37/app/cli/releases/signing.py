@@ -109,11 +109,14 @@ def sign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A root or targets in metadata/.")],
     key: PrivateKey,
 ) -> None:
-    """Add your signature to a root or to targets."""
+    """Print what a root or targets say, and add your signature.
+
+    Compare the hashes with your own build before you pass the file on.
+    """
     from sn37.app.wiring.release import open_repository
 
     private = _private(key)
-    missing = open_repository(file.parent.parent).sign(file, private)
+    missing = open_repository(file.parent.parent).sign(file, private, typer.echo)
     typer.echo(f"{file}: " + (f"{missing} more to sign" if missing else "signed by enough keys"))
 
 

@@ -135,7 +135,7 @@ def switch(
     switcher = _switcher(settings, manager, service, settle, deadline)
     stager = open_stager(settings)
     if stager.installation.current() != version:  # else an interrupted switch continues
-        stager.judge(stager.installation.document(version), downgrade=allow_downgrade)
+        stager.judge_staged(version, downgrade=allow_downgrade)
     _conclude(switcher.switch(version, unready=even_if_unready))
 
 
