@@ -30,7 +30,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps if-verifiable==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade \
+	  --target $(VENV)/if-verifiable if-verifiable==0.1.2
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition

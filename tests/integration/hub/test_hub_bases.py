@@ -37,7 +37,8 @@ def test_a_branch_is_pinned_and_its_newest_commit_brought_here(
     said = base.readouterr()
     assert f"base: alice/model@{revision}" in said.out
     assert "licence apache-2.0" in said.out
-    assert said.err == ""
+    assert said.err.startswith("warning: competition 1 ends at block")
+    assert said.err.count("\n") == 1
     assert (tmp_path / "base" / "config.json").is_file()
     assert list((tmp_path / "state" / "checks").iterdir()) == []
 
@@ -48,7 +49,9 @@ def test_a_licence_that_forbids_it_is_warned_of(
     revision = hub.publish("alice/model", write_model(tmp_path / "model"))
     hub.repositories["alice/model"].card = {"license": "cc-by-nc-nd-4.0"}
     assert fetch(f"alice/model@{revision}") == 0
-    assert base.readouterr().err.startswith("warning: licence cc-by-nc-nd-4.0 forbids")
+    ending, licence = base.readouterr().err.splitlines()
+    assert ending.startswith("warning: competition 1 ends at block")
+    assert licence.startswith("warning: licence cc-by-nc-nd-4.0 forbids")
 
 
 def test_what_no_validator_would_admit_starts_nothing(

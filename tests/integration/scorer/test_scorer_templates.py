@@ -220,7 +220,8 @@ def test_a_schedule_s_template_is_rendered_as_a_worker_does(
 def test_schedule_check_refuses_a_template_that_does_not_render(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = (files("sn37.app") / "schedules/simnet.toml").read_text().splitlines()
+    preset = (files("sn37.app") / "schedules/simnet.toml").read_text()
+    lines = f'burn = "5burn"\n{preset}'.splitlines()
     number = next(n for n, line in enumerate(lines) if line.startswith("template = "))
     file = tmp_path / "rules.toml"
     for template, code in (("{{ messages[0].content }}", 1), (TURNS, 0)):

@@ -1,18 +1,19 @@
 """The checks of ``if-verifiable`` (IFEval's, PyPI 0.1.2) for our rules, and why some differ.
 
 The package's own ``__init__`` imports ``datasets``, which nothing here needs, so its modules are
-loaded without it. Two checks of it need models that nltk downloads; ``sentences`` takes its other
-counter, and words are taken apart without first dividing sentences.
+loaded without it, from the folder where ``make venv`` puts it. Two checks of it need models that
+nltk downloads; ``sentences`` takes its other counter, and words are taken apart without first
+dividing sentences.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,11 +24,8 @@ K = RuleKind
 
 
 def _load(*names: str) -> list[Any]:
-    spec = importlib.util.find_spec("if_verifiable")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
     package = ModuleType("if_verifiable")
-    package.__path__ = list(spec.submodule_search_locations)
+    package.__path__ = [str(Path(sys.prefix) / "if-verifiable" / "if_verifiable")]
     sys.modules["if_verifiable"] = package
     return [importlib.import_module(f"if_verifiable.ifeval.{name}") for name in names]
 
