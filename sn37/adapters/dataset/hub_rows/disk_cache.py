@@ -24,7 +24,7 @@ class DiskCache:
         self._max_bytes = max_bytes
 
     def get(self, *key: str) -> bytes | None:
-        """Return the content that was kept, unless its hash is no longer right."""
+        """Return the content, or ``None`` if none was kept or its hash is wrong."""
         path = self._path(key)
         try:
             stored = path.read_bytes()
