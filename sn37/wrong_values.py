@@ -60,9 +60,8 @@ def reason(problem: Mapping[str, object]) -> str:
         return f"expected {_EXPECTED[kind].format(**details)}"
     if kind in _OTHER:
         return _OTHER[kind].format(**details)
-    message = str(problem["msg"]).removeprefix(
-        "Value error, "
-    )  # prefix of errors of our own checks
+    # Messages of our own checks get this prefix.
+    message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]}"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sn37.app.simulate.economy import Line
     from sn37.app.simulate.estimate import Figure, Progress
     from sn37.app.simulate.losses import LossModel
+    from sn37.app.simulate.play import Setting
 
 app = typer.Typer(
     name="simulate",
@@ -119,6 +120,15 @@ class Shared:
 
         return Challenge(
             epsilon=self.epsilon, samples=self.samples, rounds=self.rounds, model=model
+        )
+
+    def scenario(self, gain: float) -> Setting:
+        """Return the setting of whole rounds, with the true gain of one entry."""
+        model = self.model()
+        from sn37.app.simulate.play import Setting
+
+        return Setting(
+            samples=self.samples, epsilon=self.epsilon, rounds=self.rounds, gain=gain, model=model
         )
 
 
@@ -265,17 +275,13 @@ def _attack(
     two-task-abdication, specialist (gains only in the task of 30 %), lopsided
     (the same, and loses 3 % in the other).
     """
-    model = of.model()
+    setting = of.scenario(gain)
     from sn37.app.simulate import attacks, outcomes
-    from sn37.app.simulate.play import Setting
 
     if scenario not in attacks.SCENARIOS:
         raise UsageError(
             f"SCENARIO {scenario}: unknown; choose from {', '.join(attacks.SCENARIOS)}"
         )
-    setting = Setting(
-        samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
-    )
     _measure(
         of,
         lambda p: outcomes.figures(scenario, setting, paths=of.paths, seed=of.seed, progress=p),
@@ -381,13 +387,9 @@ def _withheld_rows(
 
     A challenger that is truly better gathers evidence in the rounds that are judged.
     """
-    model = of.model()
+    setting = of.scenario(gain)
     from sn37.app.simulate import withheld
-    from sn37.app.simulate.play import Setting
 
-    setting = Setting(
-        samples=of.samples, epsilon=of.epsilon, rounds=of.rounds, gain=gain, model=model
-    )
     rates = rate or [0.0, 0.25, 0.5, 0.75, 0.9, 0.96]
     _measure(
         of, lambda p: withheld.figures(setting, rates, paths=of.paths, seed=of.seed, progress=p)

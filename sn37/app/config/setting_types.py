@@ -41,9 +41,6 @@ def _not_empty(name: str) -> str:
     return name
 
 
-_KEY = re.compile(r"[0-9a-f]{64}")
-
-
 UserPath = Annotated[Path, AfterValidator(_user_path)]
 Name = Annotated[str, AfterValidator(_not_empty)]
 

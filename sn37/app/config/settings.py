@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         return self.state_dir / "state.sqlite"
 
     @property
+    def simnet_chain_file(self) -> Path:
+        """The database of the simulated chain; there is one if a simulated network was started."""
+        return self.state_dir / "simnet" / "chain.sqlite"
+
+    @property
     def hotkey_file(self) -> Path:
         """Key file of the hotkey, in Bittensor's folder of wallets."""
         return self.wallet_path / (self.wallet or "default") / "hotkeys" / self.wallet_hotkey

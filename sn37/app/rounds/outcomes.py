@@ -368,20 +368,20 @@ def after_round(
         num_timeouts: Number of earlier rounds since its last score that ended with ``timeout``.
     """
     key, sync_block = submission.commitment.key, plan.key.sync_block
-    if key in plan.unreadable:
-        submission = missed_round(submission)
-    elif outcome is None:
+    if outcome is None:
+        if key in plan.unreadable:
+            return missed_round(submission)
         # Here it makes no difference whether the entry is held. It was listed as too early because
         # its clock restarts now, or because it started recently, with no missed round since.
         return restart_clock(submission, sync_block)
+    if key in plan.unreadable:
+        submission = missed_round(submission)
     elif key not in plan.unprobed:  # an outage neither adds nor forgives a miss
         if plan.premises is None:
             submission = restart_clock(submission, sync_block)
         else:  # the clock by which the round was planned
             submission = replace(submission, clock_block=plan.premises.clock_of(key))
         submission = attended_round(submission)
-    if outcome is None:
-        return submission
     if is_beaten or outcome.reason is Reason.RACED_OUT:
         submission = replace(submission, retired=True)
     if outcome.verdict is Verdict.FAILED and outcome.reason is not None:

@@ -18,14 +18,12 @@ from sn37.app.simulate.estimate import Figure, Progress, mean
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.market import Market, Owner, Rules, Trained
 from sn37.app.simulate.members import one_task
-from sn37.app.simulate.network import CADENCE, sync_block
+from sn37.app.simulate.network import TIMING, sync_block
 from sn37.app.simulate.quick_network import QuickNetwork
 from sn37.domain.ids import Block, EntryKey, Hotkey
-from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.weights.standings import standings
 
 CUT = 40  # first rounds, which are not counted
-TIMING = RoundTiming(genesis=Block(0), cadence=CADENCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

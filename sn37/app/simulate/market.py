@@ -16,12 +16,11 @@ import numpy as np
 from sn37.app.simulate.costs import Costs, Training
 from sn37.app.simulate.losses import Array, LossModel, Shape, champion_losses
 from sn37.app.simulate.members import ONE, one_task
-from sn37.app.simulate.network import CADENCE, sync_block
+from sn37.app.simulate.network import CADENCE, TIMING, sync_block
 from sn37.app.simulate.quick_network import QuickNetwork
 from sn37.app.simulate.tallies import Indices
 from sn37.domain.ids import Block, EntryKey, Hotkey
 from sn37.domain.schedule.epsilon import Epsilon, LinearEpsilon
-from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.submission.eligibility import CHALLENGE_BLOCKS
 from sn37.domain.weights.emission import split_emission
 from sn37.domain.weights.standings import standings, warm_up_left
@@ -318,11 +317,10 @@ class Market:
 
     def _pay(self) -> None:
         costs, rounds = self.rules.costs, self.network.rounds
-        timing = RoundTiming(genesis=Block(0), cadence=CADENCE)
         for owner in self.owners:
             owner.cost += costs.running_day / DAY if owner.is_active else 0.0
-        held = standings(rounds, timing=timing)
-        if held and not warm_up_left(rounds, timing=timing, warmup_rounds=WARM_UP):
+        held = standings(rounds, timing=TIMING)
+        if held and not warm_up_left(rounds, timing=TIMING, warmup_rounds=WARM_UP):
             for paid, share in split_emission({ONE: 1.0}, {ONE: held}).shares.items():
                 self._owners[paid].income += share * costs.day_pay / DAY
                 self._paid[paid] = self.number

@@ -50,6 +50,7 @@ from sn37.domain.submission.models import Availability
 from sn37.domain.submission.submission import Submission, Verdict
 
 CADENCE = 360
+TIMING = RoundTiming(genesis=Block(0), cadence=CADENCE)
 FIRST = 3_600  # sync block of round 0
 PLAYED_ROUNDS = 64  # results that are kept; older ones are only counted
 
@@ -83,7 +84,7 @@ class Network:
         self._schedule = Schedule(
             netuid=Netuid(37),
             stages=(Stage(from_block=Block(0), competitions=(self._rules,)),),
-            timing=RoundTiming(genesis=Block(0), cadence=CADENCE),
+            timing=TIMING,
             max_new_entries=self.max_new_entries,
         )
 

@@ -17,15 +17,12 @@ import numpy as np
 from sn37.app.simulate.estimate import Figure, Progress, mean
 from sn37.app.simulate.losses import Array
 from sn37.app.simulate.members import one_task
-from sn37.app.simulate.network import CADENCE, sync_block
+from sn37.app.simulate.network import TIMING, sync_block
 from sn37.app.simulate.play import CHAMPION, HONEST, WARM, Model, Play, Setting
 from sn37.app.simulate.quick_network import QuickNetwork
-from sn37.domain.ids import Block, EntryKey, Hotkey
+from sn37.domain.ids import EntryKey, Hotkey
 from sn37.domain.schedule.epsilon import FixedEpsilon
-from sn37.domain.schedule.schedule import RoundTiming
 from sn37.domain.weights.standings import paid_share, standings
-
-TIMING = RoundTiming(genesis=Block(0), cadence=CADENCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ def open_guest(machine: Machine) -> Guest:
     settings, container = machine.settings, machine.container
     if find_spec("bittensor") is None:
         raise CommandError("simnet's keys need bittensor: run pip install 'sn37[chain]'")
-    if not is_there(settings.state_dir / "simnet" / "chain.sqlite"):
+    if not is_there(settings.simnet_chain_file):
         raise CommandError(
             f"no simulated network in {settings.state_dir}; start one, in another terminal: "
             f"python -m sn37.app.validator --network simnet --state-dir {settings.state_dir}"

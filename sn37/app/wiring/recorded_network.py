@@ -41,5 +41,4 @@ def _recorded_preset(container: Container, settings: Settings) -> str | None:
             return preset_of(settings.network)  # also with a copy of a preset in --schedule
         if (preset := preset_with(fingerprint)) is not None:
             return preset
-    chain = settings.state_dir / "simnet" / "chain.sqlite"
-    return "simnet" if is_file(chain, "simnet's chain") else None
+    return "simnet" if is_file(settings.simnet_chain_file, "simnet's chain") else None
