@@ -107,7 +107,7 @@ MEANINGS: Mapping[Reason, str] = MappingProxyType(
         Reason.CHALLENGE_LIMIT: "only one challenge per hotkey, competition and day; wait",
         Reason.DUPLICATE: "an earlier commitment holds the same tensors; train further",
         Reason.UNSAFE_FILE: "a file is of a kind that validators do not read; "
-        "remove it, see docs/miner.md",
+        "keep only the files listed in docs/miner.md",
         Reason.TOO_MANY_FILES: "the repository lists more than 128 files; use fewer shards",
         Reason.TOO_LARGE: "the files are larger than allowed; use a smaller model or bfloat16",
         Reason.BAD_HEADER: "a safetensors header is malformed; save the model again",

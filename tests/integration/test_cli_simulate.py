@@ -112,6 +112,11 @@ def test_missed_rounds_compare_three_validators(capsys: pytest.CaptureFixture[st
     assert all(0 <= f["value"] <= 1 for f in figures)
 
 
+def test_missed_rounds_need_rounds_that_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["simulate", "missed-rounds", "--rounds", "40"], prog_name="sn37") == 2
+    assert "--rounds 40: the first 40 do not count" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

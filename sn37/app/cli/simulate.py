@@ -358,6 +358,8 @@ def _missed_rounds(
     model = of.model()
     from sn37.app.simulate import absence, market
 
+    if of.rounds <= absence.CUT:
+        raise typer.BadParameter(f"--rounds {of.rounds}: the first {absence.CUT} do not count")
     habits = (
         absence.Habit(name="misses nothing"),
         absence.Habit(name=f"misses {missed:.0%}", missed=missed),

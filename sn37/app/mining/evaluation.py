@@ -85,10 +85,7 @@ class Evaluation:
         """Conclusion of the evaluation, as a sentence."""
         if self.refusal is not None:
             reason, detail = self.refusal.reason, self.refusal.detail
-            remedy = reason.remedy
-            if "remove it" in detail:
-                remedy = remedy.removeprefix("remove it, ")
-            return f"a validator would refuse it: {reason.value}: {detail}; {remedy}"
+            return f"a validator would refuse it: {reason.value}: {detail}; {reason.remedy}"
         if self.same_as is not None:
             return (
                 "the same model: its weights equal the champion's, byte for byte; a validator "
