@@ -70,7 +70,7 @@ def test_a_model_that_a_validator_refuses_is_refused(
     said = evaluate(reigned, spoilt, schedule)
     assert said.code == 1
     assert "finding     a validator would refuse it: unsafe_file: " in said.out
-    assert said.out.count("remove it") == 1
+    assert said.out.count("keep only the files listed in docs/miner.md") == 1
 
 
 def test_rows_that_the_model_has_learnt_are_not_drawn(
