@@ -7,6 +7,7 @@ calling process stops a file that unpacks to gigabytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -45,17 +46,28 @@ def parquet_rows(
         UnreadableParquet: Some rows may have been yielded before. A column with the wrong content
             or of an unreadable type is reported before the first row.
     """
-    pa.set_memory_pool(pa.system_memory_pool())  # frees memory, and obeys the process's limit
+    obey_memory_limit()
+    with translated(), pq.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
+        _check(file, required, optional)
+        names = [n for n in (*required, *optional) if n in file.schema_arrow.names]
+        batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False)
+        for batch in batches:
+            columns = [cells(batch.column(name)) for name in names]
+            for row in zip(*columns, strict=True):
+                yield dict(zip(names, row, strict=True))
+
+
+def obey_memory_limit() -> None:
+    """Make pyarrow free its memory and obey the process's limit."""
+    pa.set_memory_pool(pa.system_memory_pool())
     pa.set_cpu_count(1)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the errors of pyarrow as ``UnreadableParquet``."""
     try:
-        with pq.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
-            _check(file, required, optional)
-            names = [n for n in (*required, *optional) if n in file.schema_arrow.names]
-            batches = file.iter_batches(batch_size=_BATCH_ROWS, columns=names, use_threads=False)
-            for batch in batches:
-                columns = [cells(batch.column(name)) for name in names]
-                for row in zip(*columns, strict=True):
-                    yield dict(zip(names, row, strict=True))
+        yield
     except MemoryError as error:
         raise UnreadableParquet(
             "unpacking exceeds the memory limit of the reading process"

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sn37.adapters.child_process.running import ChildError, child_environment, running
-from sn37.adapters.dataset.sn1_hub_messages import (
-    MAX_LINE_BYTES,
-    End,
-    ReadOrder,
-    decode_line,
-    encode_order,
-)
-from sn37.domain.data.samples import Pool, PoolRequest, Sample
-from sn37.ports.errors import DatasetUnavailable
+from sn37.adapters.dataset.hub_child import samples_until
+from sn37.adapters.dataset.sn1_hub_messages import End, ReadOrder, decode_line, encode_order
+from sn37.domain.data.samples import Pool, PoolRequest
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import LiveDataset
 
 TIMEOUT_S = 180.0  # of a read; pools are read in 50 blocks before a round, 600 s
 _WORKER = "sn37.adapters.dataset.sn1_hub_worker"
-_SETTINGS = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MALLOC_ARENA_MAX": "2",  # the memory limit counts what arenas reserve
-}
 
 log = logging.getLogger(__name__)
 
@@ -72,31 +59,16 @@ class HubQuestions:
             tasks=self._tasks,
             salt=request.salt,
         )
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._read(order)
-        except TimeoutError as error:
-            raise DatasetUnavailable(
-                f"{self._repo}: reading was stopped because it took more than {self._timeout_s:g} s"
-            ) from error
-        except ChildError as error:
-            raise DatasetUnavailable(f"{self._repo}: its reading process {error}") from error
-
-    async def _read(self, order: ReadOrder) -> Pool:
-        samples: list[Sample] = []
-        environment = child_environment(_SETTINGS, prefix="HF_")
-        async with running(_WORKER, environment, max_line_bytes=MAX_LINE_BYTES) as child:
-            child.send(encode_order(order))
-            async for line in child.lines():
-                match decode_line(line):
-                    case Sample() as sample:
-                        samples.append(sample)
-                    case DatasetUnavailable() as error:
-                        raise error
-                    case End(left_out=left_out):
-                        log.info("%s: %d rows%s", order.repo, len(samples), left_out)
-                        return Pool(tuple(samples), is_distinct=True)
-            raise child.death()
+        samples, end = await samples_until(
+            End,
+            _WORKER,
+            encode_order(order),
+            decode_line,
+            repo=self._repo,
+            timeout_s=self._timeout_s,
+        )
+        log.info("%s: %d rows%s", self._repo, len(samples), end.left_out)
+        return Pool(samples, is_distinct=True)
 
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ def main() -> None:
         _send([encode_line(End(left_out=rows.kept.told()))])
 
 
-class HubRows:
+class RowsOfWindow:
     """The requested rows of one read, as samples."""
 
     def __init__(self, order: ReadOrder) -> None:
@@ -91,13 +91,13 @@ class HubRows:
         return Provenance(row_id=row_id, produced_at=produced_at, signer=signer)
 
 
-def read(order: ReadOrder, folder: Path) -> HubRows:
+def read(order: ReadOrder, folder: Path) -> RowsOfWindow:
     """Fetch the files of the order's window one by one and take their rows.
 
     Raises:
         DatasetUnavailable: Something could not be read; no partial result is returned.
     """
-    rows = HubRows(order)
+    rows = RowsOfWindow(order)
     repository = HubRepository(order.repo, endpoint=order.endpoint, pause_s=order.pause_s)
     commit = repository.revision_before(rows.window.until)
     path = folder / "rows.parquet"

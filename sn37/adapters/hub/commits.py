@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import httpx2
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
-
+from sn37.adapters.hub.transfer_messages import Connection, ResolveOrder
+from sn37.adapters.hub.transfer_process import carry_out
 from sn37.domain.printable import one_line
-from sn37.ports.errors import StoreUnavailable
-
-TIMEOUT_S = 30.0
+from sn37.ports.errors import PortError, StoreUnavailable
 
 
 async def model_commit(repo: str, branch: str, *, endpoint: str | None = None) -> str:
@@ -20,15 +14,8 @@ async def model_commit(repo: str, branch: str, *, endpoint: str | None = None) -
     Raises:
         StoreUnavailable: The hub does not answer, or has no such repository or branch.
     """
-
-    def ask() -> str | None:
-        return HfApi(endpoint=endpoint).model_info(repo, revision=branch, timeout=TIMEOUT_S).sha
-
+    order = ResolveOrder(repo=repo, name=branch)
     try:
-        commit = await asyncio.to_thread(ask)
-    except (HfHubHTTPError, httpx2.HTTPError, HFValidationError, OfflineModeIsEnabled) as error:
-        said = one_line(str(error).partition("\n")[0], 200) or type(error).__name__
-        raise StoreUnavailable(f"{repo} at {branch!r}: {said}") from error
-    if commit is None:
-        raise StoreUnavailable(f"{repo} at {branch!r}: the hub names no commit")
-    return commit
+        return str(await carry_out(Connection(endpoint=endpoint), order))
+    except PortError as error:  # a listing that is too long, too
+        raise StoreUnavailable(f"{repo} at {branch!r}: {one_line(str(error))}") from error

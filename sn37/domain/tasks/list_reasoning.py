@@ -9,7 +9,7 @@ from sn37.domain.tasks.chance import Chance
 from sn37.domain.tasks.questions import Question
 from sn37.domain.tasks.wording import assemble
 
-LEAST_ITEMS = 6  # 98**6 lists, or 9e11
+LEAST_ITEMS = 6  # 98! / 92! lists, or 7e11
 FEWEST_LEFT = 3  # items after each step, so that an answer cannot be guessed
 LARGEST_ITEM = 99
 

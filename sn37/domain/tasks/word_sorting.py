@@ -1,7 +1,8 @@
 """Questions that ask to sort words.
 
 Words are of lower-case letters a to z; the order is that of the alphabet or its reverse. Half of
-the words or more begin with one of two letters, so that first letters do not decide.
+the words, but at most 32, are chosen to begin with one of two letters, so that first letters do
+not decide.
 """
 
 from __future__ import annotations

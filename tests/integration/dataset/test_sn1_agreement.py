@@ -7,7 +7,7 @@ from random import Random
 
 from sn37.adapters.dataset.sn1 import RunQuestions, Sn1Parameters
 from sn37.adapters.dataset.sn1_hub_messages import ReadOrder
-from sn37.adapters.dataset.sn1_hub_worker import HubRows
+from sn37.adapters.dataset.sn1_hub_worker import RowsOfWindow
 from sn37.adapters.dataset.wandb_messages import RowFound, RunFound
 from sn37.domain.canonical import JsonValue
 from sn37.domain.data.samples import Pool, PoolRequest, Sample
@@ -76,7 +76,7 @@ class InOneProcess:
         self._rows = rows
 
     async def collect(self, request: PoolRequest) -> Pool:
-        rows = HubRows(
+        rows = RowsOfWindow(
             ReadOrder(
                 repo="",
                 endpoint=None,

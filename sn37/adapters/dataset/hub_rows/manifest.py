@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sn37.adapters.dataset.hub_repository import RemoteFile
-from sn37.domain.canonical import as_json, canonical_json
+from sn37.domain.canonical import canonical_json, fields_as_json
 from sn37.ports.errors import DatasetUnavailable
 
 FORMAT = 1
@@ -62,9 +62,7 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    return canonical_json(
-        {"format": FORMAT, **{n: as_json(v) for n, v in asdict(manifest).items()}}
-    )
+    return canonical_json({"format": FORMAT, **fields_as_json(manifest)})
 
 
 def decode(content: bytes) -> Manifest:

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 
 from sn37.adapters.dataset import sn1_hub_messages
 from sn37.adapters.dataset.hub_rows.parameters import HubRowsParameters
-from sn37.adapters.dataset.sn1_hub_messages import MAX_LINE_BYTES, End
+from sn37.adapters.dataset.sn1_hub_messages import End
 from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
 
-__all__ = ["MAX_LINE_BYTES", "End", "Order", "Pinned", "decode_line", "encode_line"]
+__all__ = ["End", "Order", "Pinned", "decode_line", "encode_line"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

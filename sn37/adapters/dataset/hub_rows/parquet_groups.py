@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from sn37.adapters.dataset.parquet_cells import Cell, Kind, cells
-from sn37.adapters.dataset.parquet_rows import UnreadableParquet, require_type
-from sn37.domain.printable import one_line
+from sn37.adapters.dataset.parquet_rows import (
+    UnreadableParquet,
+    obey_memory_limit,
+    require_type,
+    translated,
+)
 
 MAX_FOOTER_BYTES = 16 << 20
 MAX_GROUP_BYTES = 64 << 20  # of the wanted columns, with what lies between them
@@ -58,10 +61,9 @@ class Footer:
     """
 
     def __init__(self, content: bytes, columns: Mapping[str, Kind]) -> None:
-        pa.set_memory_pool(pa.system_memory_pool())  # frees memory, and obeys the process's limit
-        pa.set_cpu_count(1)
+        obey_memory_limit()
         self._columns = columns
-        with _translated(), pq.ParquetFile(pa.BufferReader(_MAGIC + content)) as file:
+        with translated(), pq.ParquetFile(pa.BufferReader(_MAGIC + content)) as file:
             self._facts = file.metadata
             self._check(file.schema_arrow)
 
@@ -100,7 +102,7 @@ class Footer:
         Raises:
             UnreadableParquet: It is damaged. A row may be found to be damaged later.
         """
-        with _translated():
+        with translated():
             source = pa.PythonFile(_Part(begin, content), mode="r")
             with pq.ParquetFile(source, metadata=self._facts, **_OPTIONS) as file:
                 table = file.read_row_group(number, columns=list(self._columns), use_threads=False)
@@ -167,18 +169,6 @@ class _Part(io.RawIOBase):
 
 
 def _row(table: pa.Table, number: int) -> Row:
-    with _translated():
+    with translated():
         (batch,) = table.slice(number, 1).to_batches()
         return {name: cells(batch.column(name))[0] for name in table.column_names}
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except MemoryError as error:
-        raise UnreadableParquet(
-            "unpacking exceeds the memory limit of the reading process"
-        ) from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UnreadableParquet(one_line(str(error).partition("\n")[0], 200)) from error

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sn37.adapters.child_process.running import ChildError, child_environment, running
-from sn37.adapters.dataset.hub_rows.messages import (
-    MAX_LINE_BYTES,
-    End,
-    Order,
-    Pinned,
-    decode_line,
-)
+from sn37.adapters.dataset.hub_child import samples_until
+from sn37.adapters.dataset.hub_rows.messages import End, Order, Pinned, decode_line
 from sn37.adapters.dataset.hub_rows.parameters import (
     CodeforcesParameters,
     FinewebParameters,
@@ -28,7 +21,6 @@ from sn37.domain.data.samples import Sample
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, ParameterValue
 from sn37.ports.dataset import Pin
-from sn37.ports.errors import DatasetUnavailable
 
 if TYPE_CHECKING:
     from sn37.ports.dataset import DatasetPlugin, Pinnable, StaticDataset
@@ -36,11 +28,6 @@ if TYPE_CHECKING:
 TIMEOUT_S = 280.0  # of a draw; ``Sources`` allows 300 s
 PIN_TIMEOUT_S = 3600.0  # thousands of footers
 _WORKER = "sn37.adapters.dataset.hub_rows.worker"
-_SETTINGS = {
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MALLOC_ARENA_MAX": "2",  # the memory limit counts what arenas reserve
-}
 _UNKNOWN = {"revision": "0" * 40, "manifest": "0" * 64}
 
 L = TypeVar("L", End, Pinned)
@@ -113,34 +100,10 @@ class HubRowsPlugin:
 
 
 async def _answer(order: Order, timeout_s: float, end: type[L]) -> tuple[tuple[Sample, ...], L]:
-    """Return the samples that a reader sends, and what it sends last, which is an ``end``.
-
-    Raises:
-        DatasetUnavailable, DatasetExhausted: As the reader reports it, or it did not end.
-    """
-    repo, environment = order.parameters.repo, child_environment(_SETTINGS, prefix="HF_")
-    samples: list[Sample] = []
-    try:
-        async with (
-            asyncio.timeout(timeout_s),
-            running(_WORKER, environment, max_line_bytes=MAX_LINE_BYTES) as child,
-        ):
-            child.send(order.encode())
-            async for raw in child.lines():
-                line = decode_line(raw)
-                if isinstance(line, Sample):
-                    samples.append(line)
-                elif isinstance(line, end):
-                    return tuple(samples), line
-                elif isinstance(line, Exception):
-                    raise line
-            raise child.death()
-    except TimeoutError as error:
-        raise DatasetUnavailable(
-            f"{repo}: reading was stopped because it took more than {timeout_s:g} s"
-        ) from error
-    except ChildError as error:
-        raise DatasetUnavailable(f"{repo}: its reading process {error}") from error
+    repo = order.parameters.repo
+    return await samples_until(
+        end, _WORKER, order.encode(), decode_line, repo=repo, timeout_s=timeout_s
+    )
 
 
 def build() -> DatasetPlugin:
