@@ -75,7 +75,7 @@ async def find_target(
         DatasetUnavailable: The source's plug-in did not answer.
     """
     schedule = _schedule(asked, settings)
-    given = dict(map(_parameter, asked.parameters))
+    given = given_parameters(asked.parameters)
     stages = [s.competitions for s in reversed(schedule.stages)]
     for rules in schedule.at(block) if block is not None else (c for s in stages for c in s):
         for task in rules.tasks:
@@ -166,6 +166,15 @@ def moment(text: str) -> datetime:
         return setting_types.moment(text)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def given_parameters(texts: Sequence[str]) -> dict[str, ParameterValue]:
+    """Return parameters that the command line has as ``key=value``.
+
+    Raises:
+        UsageError: One of them cannot be read.
+    """
+    return dict(map(_parameter, texts))
 
 
 def _parameter(text: str) -> tuple[str, ParameterValue]:

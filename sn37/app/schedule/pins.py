@@ -11,11 +11,15 @@ from sn37.app.config import toml_lines
 from sn37.app.config import toml_reader as toml_files
 from sn37.app.errors import CommandError
 from sn37.app.schedule.tables import parameter
-from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.competition import Freshness, Source
 from sn37.domain.schedule.schedule import Schedule
-from sn37.ports.dataset import DatasetPlugin, Pinnable
+from sn37.ports.dataset import Pin
 
+PinSource = Callable[[Source], Awaitable[Pin | None]]
 ModelCommit = Callable[[str, str], Awaitable[str]]  # repository and branch to commit
+
+WRITTEN = frozenset({"revision", "manifest"})  # parameters that pinning writes
+BRANCH = "main"
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -72,7 +76,7 @@ def require_pinned(schedule: Schedule, origin: str) -> None:
 
 
 async def pin(
-    text: str, find_plugin: Callable[[str], DatasetPlugin], model_commit: ModelCommit
+    text: str, pin_source: PinSource, model_commit: ModelCommit
 ) -> tuple[str, tuple[Pinned, ...]]:
     """Return the text of a schedule with all revisions pinned, and what was changed.
 
@@ -81,7 +85,8 @@ async def pin(
 
     Args:
         text: A valid schedule.
-        find_plugin: As ``Sources`` takes it.
+        pin_source: ``Sources.pin``; the values of the source other than name and parameters are
+            not those of the schedule.
         model_commit: Returns the commit of a model's repository that a branch has today.
 
     Raises:
@@ -99,23 +104,21 @@ async def pin(
             found.append(Pinned(where=".".join(where), old=revision, new=new))
     for where, parameters in _tables(table, "sources", "parameters"):
         if _is_open(parameters):
-            pinned = await _pin_source(where[1], parameters, find_plugin)
+            pinned = await _pin_source(where[1], parameters, pin_source)
             text = _changed(text, (*where, "parameters"), pinned.new)
             found.append(pinned)
     return text, tuple(found)
 
 
-async def _pin_source(
-    name: str, parameters: Mapping[str, object], find_plugin: Callable[[str], DatasetPlugin]
-) -> Pinned:
+async def _pin_source(name: str, parameters: Mapping[str, object], pin_source: PinSource) -> Pinned:
     given = {key: parameter(key, value) for key, value in parameters.items()}
+    source = Source(name=name, freshness=Freshness.NONE, parameters=given)
     try:
-        plugin = find_plugin(name)
-        if not isinstance(plugin, Pinnable):
-            raise CommandError(f"data set {name} cannot pin its revision: write a commit yourself")
-        pinned = await plugin.pin(given)
+        pinned = await pin_source(source)
     except (LookupError, ValueError) as error:
         raise CommandError(str(error.args[0])) from error
+    if pinned is None:
+        raise CommandError(f"data set {name} cannot pin its revision: write a commit yourself")
     return Pinned(
         where=f"sources.{name}",
         old=str(parameters["revision"]),
