@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from sn37.domain.printable import one_line
 from sn37.ports.errors import DatasetUnavailable
+
+if TYPE_CHECKING:
+    from pyarrow import DataType  # type: ignore[import-untyped]
 
 MAX_LINE_BYTES = 16 << 20
 MAX_PIECE = 1 << 20  # characters of a paragraph of plain text; a longer one is cut in pieces
@@ -96,9 +99,9 @@ def _parquet_rows(file: Path, name: str) -> Iterator[tuple[str, str]]:
         raise DatasetUnavailable(f"{file}: {error}") from error
 
 
-def _has_text(kind: object) -> bool:
+def _has_text(kind: DataType) -> bool:
     """True if a column of a pyarrow type may contain text, also inside lists and structures."""
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     types = pa.types
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):

@@ -199,7 +199,8 @@ def overlap(
 
     if Path(name).is_file():
         raise UsageError(
-            f"{name}: a file where a source is expected; sn37 receipts overlap compares two receipts"
+            f"{name}: a file, where a source is expected; sn37 receipts overlap compares two "
+            "receipts"
         )
     settings = _settings(config, network, endpoint, state_dir)
     if block is not None and (since or until or trusted):
