@@ -45,21 +45,19 @@ def check(
     as_json: options.AsJson = False,
 ) -> None:
     """Check that a validator here could run a schedule, and warn of doubtful values."""
-    from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
     from sn37.app.schedule.load import PRESETS
     from sn37.app.schedule.pins import require_pinned
     from sn37.app.wiring.machine import renderer, scored_architectures
+    from sn37.app.wiring.start_checks import require_checks
 
-    known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     render = renderer()
-    loaded = _load(file, known, render)
-    require_pinned(loaded.schedule, loaded.origin)
+    loaded = _load(file, None, render)
     unable = schedule_view.not_scored_lines(loaded.schedule)
-    if known is not None:
-        if unable:
-            raise CommandError(f"{loaded.origin}: {unable[0]}")
-        _open_sources(loaded)
+    if structure_only:
+        require_pinned(loaded.schedule, loaded.origin)
+    else:
+        asyncio.run(require_checks(loaded, is_simulated=True))
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
@@ -235,18 +233,6 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"{difference.where}: {old_text} -> {new_text}")
     if not found:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
-
-
-def _open_sources(loaded: LoadedSchedule) -> None:
-    """Open every source but that of the simulated network, as a validator does at its start."""
-    from sn37.app.samples.plugins import SIMNET_SOURCE
-    from sn37.app.samples.sources import Sources
-    from sn37.app.wiring.plugins import installed_plugin
-
-    try:
-        asyncio.run(Sources(installed_plugin).check(loaded.schedule, but=SIMNET_SOURCE))
-    except (LookupError, ValueError) as error:
-        raise CommandError(f"{loaded.origin}: {error.args[0]}") from error
 
 
 def _load(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from sn37.app.config import setting_types
 from sn37.app.config import toml_reader as toml_files
-from sn37.app.config.number_limits import YEARS
 from sn37.app.config.settings import Settings
 from sn37.app.errors import CommandError, UsageError
 from sn37.app.samples.pool_requests import pool_request
@@ -163,14 +163,9 @@ def moment(text: str) -> datetime:
         UsageError: The text is not a time.
     """
     try:
-        found = datetime.fromisoformat(text)
+        return setting_types.moment(text)
     except ValueError as error:
-        raise UsageError(
-            f"invalid time {text!r}: expected for example 2026-01-02T12:00Z"
-        ) from error
-    if found.year not in YEARS:
-        raise UsageError(f"{text!r}: expected a time from {YEARS[0]} to {YEARS[-1]}")
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        raise UsageError(str(error)) from error
 
 
 def _parameter(text: str) -> tuple[str, ParameterValue]:

@@ -12,7 +12,6 @@ from sn37.domain.data.samples import PoolRequest, Sample
 from sn37.domain.data.vetting import Collected
 from sn37.domain.ids import Seed
 from sn37.domain.schedule.competition import Freshness, Source
-from sn37.domain.schedule.schedule import Schedule
 from sn37.ports.chain import Chain
 from sn37.ports.dataset import DatasetPlugin
 from sn37.ports.errors import DatasetExhausted
@@ -67,23 +66,19 @@ class Sources:
             answers=(DatasetExhausted,),
         )
 
-    async def check(self, schedule: Schedule, *, but: str | None = None) -> None:
-        """Open every source of the schedule, to find errors before the first round.
-
-        Args:
-            but: Name of a source that is not opened.
+    async def open(self, source: Source) -> None:
+        """Open a source, to find errors before the first round.
 
         Raises:
-            LookupError: A plug-in is missing.
-            ValueError: A plug-in refuses its parameters in the schedule.
-            DatasetUnavailable: A plug-in did not answer.
+            LookupError: The plug-in is missing, or cannot be imported.
+            ValueError: It is of another kind, or refuses its parameters in the schedule.
+            DatasetUnavailable: It did not answer.
         """
-        tasks = [t for stage in schedule.stages for c in stage.competitions for t in c.tasks]
-        checked = list[Source]()
-        for source in (task.source for task in tasks):
-            if source.name != but and source not in checked:  # its parameters have no hash
-                await self._open(source)
-                checked.append(source)
+        plugin = self._find(source.name)
+        if isinstance(plugin, InstalledPlugin):
+            await plugin.ask(Order(name=source.name, source=source), self._calls)
+        else:
+            open_source(plugin, source)
 
     async def freshness(self, name: str) -> Freshness:
         """Return the kind of a source.
@@ -96,10 +91,3 @@ class Sources:
         if isinstance(plugin, InstalledPlugin):
             return (await plugin.ask(Order(name=name), self._calls)).complete.freshness
         return plugin.freshness
-
-    async def _open(self, source: Source) -> None:
-        plugin = self._find(source.name)
-        if isinstance(plugin, InstalledPlugin):
-            await plugin.ask(Order(name=source.name, source=source), self._calls)
-        else:
-            open_source(plugin, source)

@@ -31,6 +31,17 @@ class Pinned:
     told: str = ""
 
 
+def is_commit(revision: str) -> bool:
+    """True for a commit, which cannot move as a branch can."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
+def revision_of(source: Source) -> str | None:
+    """Return the revision that a source reads; ``None`` if it has none."""
+    revision = source.parameters.get("revision")
+    return None if revision is None else str(revision)
+
+
 def unpinned(schedule: Schedule) -> tuple[str, ...]:
     """Return a description of each revision that is not a commit, so that it can move."""
     competitions = [c for stage in schedule.stages for c in stage.competitions]
@@ -38,9 +49,13 @@ def unpinned(schedule: Schedule) -> tuple[str, ...]:
     sources = {t.source.name: t.source for c in competitions for t in c.tasks}
     found = [
         *((f"tokenizer {t.repo}", t.revision) for t in tokenizers),
-        *((f"source {name}", r) for name, s in sources.items() if (r := _revision(s)) is not None),
+        *(
+            (f"source {name}", r)
+            for name, s in sources.items()
+            if (r := revision_of(s)) is not None
+        ),
     ]
-    return tuple(sorted(f"{what} at {r!r}" for what, r in found if not _COMMIT.fullmatch(r)))
+    return tuple(sorted(f"{what} at {r!r}" for what, r in found if not is_commit(r)))
 
 
 def require_pinned(schedule: Schedule, origin: str) -> None:
@@ -77,7 +92,7 @@ async def pin(
     found: list[Pinned] = []
     for where, tokenizer in _tables(table, "competitions", "tokenizer"):
         revision = str(tokenizer["revision"])
-        if not _COMMIT.fullmatch(revision):
+        if not is_commit(revision):
             commit = await model_commit(str(tokenizer["repo"]), revision)
             new = {"revision": commit}
             text = _changed(text, (*where, "tokenizer"), new)
@@ -112,9 +127,8 @@ async def _pin_source(
 def _is_open(parameters: Mapping[str, object]) -> bool:
     if "revision" not in parameters:
         return False
-    is_commit = _COMMIT.fullmatch(str(parameters["revision"])) is not None
     has_manifest = _DIGEST.fullmatch(str(parameters.get("manifest", ""))) is not None
-    return not (is_commit and has_manifest)
+    return not (is_commit(str(parameters["revision"])) and has_manifest)
 
 
 def _tables(
@@ -173,8 +187,3 @@ def _with_value(
         return f"{text[: found.start()]}{found[1]}{written}{text[found.end() :]}"
     separator = "\n" if (*where, anchor) in lines else ", "
     return f"{text[: found.end()]}{separator}{key} = {written}{text[found.end() :]}"
-
-
-def _revision(source: Source) -> str | None:
-    revision = source.parameters.get("revision")
-    return None if revision is None else str(revision)

@@ -23,7 +23,7 @@ from sn37.domain.ids import Hotkey, Seed
 from sn37.domain.schedule.competition import Freshness, Source
 from sn37.ports.dataset import LiveDataset
 from sn37.ports.errors import DatasetExhausted, DatasetUnavailable
-from sn37.testing.builders import a_competition, a_schedule, a_source, a_stage, a_task
+from sn37.testing.builders import a_source
 from sn37.testing.dataset_contract import LiveDatasetContract
 
 DEADLINE_S = 120.0  # of calls that answer; the machine may be busy
@@ -326,8 +326,7 @@ async def test_a_plug_in_that_eats_memory_ends_by_itself() -> None:
 async def test_a_plug_in_that_cannot_be_opened_is_told_before_it_is_read(
     source: Source, error: type[Exception], told: str
 ) -> None:
-    schedule = a_schedule(a_stage(a_competition(tasks=(a_task(source=source),))))
-    for attempt in (SOURCES.collect(source, REQUEST), SOURCES.check(schedule)):
+    for attempt in (SOURCES.collect(source, REQUEST), SOURCES.open(source)):
         with pytest.raises(error) as caught:
             await attempt
         assert str(caught.value).startswith(told)
