@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="kept; by default a temporary one")
     parser.add_argument("--overlay", type=Path, default=OVERLAY)
     given = parser.parse_args()
-    stages = given.stage or range(1, 1 + len(load_schedule("finney", known_sources=None).schedule.stages))
+    stages = given.stage or range(
+        1, 1 + len(load_schedule("finney", known_sources=None).schedule.stages)
+    )
     with tempfile.TemporaryDirectory(prefix="sn37-rehearsal-") as scratch:
         for stage in stages:
             folder = (given.folder or Path(scratch)) / f"stage-{stage}"
@@ -49,8 +51,10 @@ async def rehearse(folder: Path, stage: int, *, rounds: int, overlay: Path) -> N
     tell(f"stage {stage}: first round at block {first}")
     wallets = make_wallets(folder / "wallets", (FIRST, SECOND))
     async with surroundings(folder, preset, first, wallets) as around:
-        tell(f"chain at {around.node.url}, hub and wandb at {around.variables['HF_ENDPOINT']}, "
-             f"{around.variables['WANDB_BASE_URL']}")
+        tell(
+            f"chain at {around.node.url}, hub and wandb at {around.variables['HF_ENDPOINT']}, "
+            f"{around.variables['WANDB_BASE_URL']}"
+        )
         commands = Commands(
             folder=folder,
             variables=around.variables,

@@ -62,7 +62,9 @@ class Acts:
         await self._run({FIRST: ("--rounds", str(self._rounds))})
         await self._check_records(FIRST)
         published = self._commands.folder / "published"
-        self._tell(await self._commands.sn37("receipts", "export", str(published), *self._of(FIRST)))
+        self._tell(
+            await self._commands.sn37("receipts", "export", str(published), *self._of(FIRST))
+        )
         more = ("--rounds", str(self._rounds + 1))
         await self._run({FIRST: more, SECOND: (*more, "--cold-start-from", str(published))})
         for name in (FIRST, SECOND):

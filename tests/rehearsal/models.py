@@ -23,7 +23,7 @@ from tests.rehearsal import texts
 from tests.rehearsal.cast import FAMILIES, STEPS, TRICKS, WINNER, Attack, Miner
 
 TERABYTE = 1 << 40
-BATCH, TOKENS, RATE = 8, 96, 4e-3
+BATCH, TOKENS, RATE = 8, 192, 2e-3
 _WEIGHTS = "model.safetensors"
 
 
@@ -96,7 +96,9 @@ def _train(folder: Path, miner: Miner, *, seed: int | None = None) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
     for step in range(STEPS[miner.family]):
         numbers = range(step * BATCH, (step + 1) * BATCH)
-        lines = [f"{texts.question(n * 37 % 9_973)} {texts.answer(n * 37 % 9_973)}" for n in numbers]
+        lines = [
+            f"{texts.question(n * 37 % 9_973)} {texts.answer(n * 37 % 9_973)}" for n in numbers
+        ]
         rows = [tokenizer.encode(line)[:TOKENS] for line in lines]
         length = min(map(len, rows))
         ids = torch.tensor([row[:length] for row in rows])

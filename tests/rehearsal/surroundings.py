@@ -58,9 +58,13 @@ async def surroundings(
         publish_tables(hub)
         publish_tokenizer(hub, folder / "tokenizer")
         said = publish_models(hub, miners, folder / "models")
-        moment = time_of(first)
-        serve_runs(host, since=moment - HOURS_BEFORE, until=moment + HOURS_AFTER)
         chain = build_chain(schedule, first, list(wallets.values()), miners, said)
+        serve_runs(
+            host,
+            since=time_of(first) - HOURS_BEFORE,
+            until=time_of(first) + HOURS_AFTER,
+            now=lambda: time_of(Block(chain.ledger.head)),
+        )
         async with RpcNode(chain, num_headers=BEFORE) as node:
             yield Surroundings(
                 chain=chain,
