@@ -49,6 +49,7 @@ class NodeState:
         # The SDK keeps what it knows of a runtime by its version.
         self._runtime = {**RUNTIME, "specVersion": SPEC_VERSION + len(lacks)}
         self._since = max(0, chain.ledger.head - num_headers)  # older blocks are pruned here
+        self._hashed = self._since - 1  # the highest block whose hash is known
         self.extrinsics = Extrinsics(chain, _codec(), self.hash_of)
         self._hashes: dict[str, tuple[int, str]] = {}  # by the hash in memory
         self._numbers: dict[str, int] = {}
@@ -79,6 +80,9 @@ class NodeState:
 
     def hash_of(self, number: int) -> str:
         """The hash of a block: that of its header."""
+        while self._hashed < number:  # from below, since each header has its parent's hash
+            self._hashed += 1
+            self.hash_of(self._hashed)
         mine = self._chain.ledger.hash_of(number)
         if mine not in self._hashes:
             header = self.header(number)
