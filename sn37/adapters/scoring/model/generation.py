@@ -57,12 +57,12 @@ class Answer:
     """An answer.
 
     Attributes:
-        num_tokens: Generated ones, without the token that ended it.
+        ids: The tokens, without the one that ended it.
         near_ties: Steps in which another device may have taken another token.
     """
 
     text: str
-    num_tokens: int
+    ids: tuple[int, ...]
     near_ties: int
 
 
@@ -155,7 +155,7 @@ class _Row:
                 self._end(text if ended is None else ended)
 
     def _end(self, text: str) -> None:
-        self.answer = Answer(text=text, num_tokens=len(self.ids), near_ties=self.near_ties)
+        self.answer = Answer(text=text, ids=tuple(self.ids), near_ties=self.near_ties)
 
     @property
     def position(self) -> int:
