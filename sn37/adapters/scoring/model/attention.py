@@ -3,8 +3,9 @@
 transformers would build a T x T mask for a packed row and compute all of it. In some paths it
 adds the smallest float to a score, but a visible key's score may be lower still. Here the row is
 cut at the samples' bounds, and each piece goes through torch's fused attention with its causal
-flag, which skips the upper triangle. Additions of some architectures are computed here: a sliding
-window shorter than the piece, and the soft cap of Gemma 2, which no fused kernel offers.
+flag, which skips the upper triangle. A piece may see another one before it (``packing``).
+Additions of some architectures are computed here: a sliding window shorter than the piece, and the
+soft cap of Gemma 2, which no fused kernel offers.
 
 Pieces are padded with zeros to a multiple of ``precision.ROW_STEP``: the last bits of a kernel's
 sums depend on the piece's length, which would tell a model how many tokens follow.
@@ -29,6 +30,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP, multiply
 from sn37.domain.reasons import Reason
 
@@ -55,7 +57,7 @@ Bounds = Sequence[tuple[int, int]]
 
 
 class PackedAttention:
-    """The attention of one model; ``bounds`` are those of the next row.
+    """The attention of one model; ``pieces`` are those of the next row.
 
     With ``careful``, a token whose key or value is not finite has no effect before its own place,
     and turns all places that see it into NaN.
@@ -67,7 +69,7 @@ class PackedAttention:
     """
 
     def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
-        self.bounds: Bounds = ()
+        self.pieces: Sequence[Piece] = ()
         self.careful = False
         self._products = products
         self._layers = [id(layer) for layer in layers]
@@ -105,10 +107,11 @@ class PackedAttention:
         self._ran.append(id(module))
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
-        for start, stop in self.bounds:
-            missing = (start - stop) % ROW_STEP
-            query, key, value = (pad(x[:, :, start:stop], (0, 0, 0, missing)) for x in whole)
-            window = sliding_window if (sliding_window or 0) < stop - start else None
+        for part in self.pieces:
+            num_seen, num_new = part.seen_stop - part.seen_start, part.stop - part.start
+            missing = -(num_seen + num_new) % ROW_STEP
+            query, key, value = (pad(_joined(x, part), (0, 0, 0, missing)) for x in whole)
+            window = sliding_window if (sliding_window or 0) < num_seen + num_new else None
             broken = None
             if self.careful:
                 key, value, broken = _without_broken(key, value, window)
@@ -118,12 +121,25 @@ class PackedAttention:
                 piece = _capped(query, key, value, scaling, window, softcap)
             if broken is not None:
                 piece.masked_fill_(broken, torch.nan)
-            output_1THD[:, start:stop] = piece.transpose(1, 2)[:, : stop - start]
+            new_1LHD = piece.transpose(1, 2)[:, num_seen : num_seen + num_new]
+            output_1THD[:, part.start : part.stop] = new_1LHD
         return output_1THD, None
 
 
+def _joined(x: Tensor, piece: Piece) -> Tensor:
+    """Return the rows of a piece after those that it sees.
+
+    Their attention is computed once more, so that a piece has the bits that it would have with
+    them in a row of its own.
+    """
+    new = x[:, :, piece.start : piece.stop]
+    if piece.seen_start == piece.seen_stop:
+        return new
+    return torch.cat((x[:, :, piece.seen_start : piece.seen_stop], new), dim=2)
+
+
 def no_mask(*_: object, **__: object) -> None:
-    """Return no mask: ``bounds`` has the row's structure already."""
+    """Return no mask: ``pieces`` has the row's structure already."""
 
 
 def fused(

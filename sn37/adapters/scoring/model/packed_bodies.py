@@ -20,6 +20,7 @@ from transformers.models.falcon.modeling_falcon import FalconAttention, apply_ro
 
 from sn37.adapters.scoring.model.attention import NAME, PACKED, PackedAttention
 from sn37.adapters.scoring.model.faults import ModelFault
+from sn37.adapters.scoring.model.packing import Piece
 from sn37.adapters.scoring.model.precision import ROW_STEP
 from sn37.domain.reasons import Reason
 
@@ -62,7 +63,7 @@ class PackedBody:
         self,
         ids_T: Tensor,
         positions_T: Tensor,
-        bounds: tuple[tuple[int, int], ...],
+        pieces: tuple[Piece, ...],
         *,
         careful: bool = False,
     ) -> Tensor:
@@ -72,7 +73,7 @@ class PackedBody:
         states are removed.
 
         Args:
-            bounds: Begin and end of each sample.
+            pieces: The parts of the row that see each other.
             careful: See ``PackedAttention``.
 
         Raises:
@@ -81,11 +82,11 @@ class PackedBody:
         count = len(ids_T)
         missing = -count % ROW_STEP
         if missing:
-            bounds = (*bounds, (count, count + missing))
+            pieces = (*pieces, Piece(count, count + missing))
             ids_T, positions_T = (
                 torch.cat((one, one.new_zeros(missing))) for one in (ids_T, positions_T)
             )
-        self._attention.bounds, self._attention.careful = bounds, careful
+        self._attention.pieces, self._attention.careful = pieces, careful
         self.positions = positions_T
         output = self._body(
             input_ids=ids_T.unsqueeze(0), position_ids=positions_T.unsqueeze(0), use_cache=False
