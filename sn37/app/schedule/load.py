@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
@@ -20,9 +21,9 @@ from sn37.app.config import toml_reader as toml_files
 from sn37.app.config.toml_tables import explain, keys_of
 from sn37.app.schedule.tables import CompetitionTable, ScheduleTable
 from sn37.domain.canonical import as_json, canonical_digest
-from sn37.domain.ids import Digest
+from sn37.domain.ids import Block, CompetitionId, Digest
 from sn37.domain.schedule.broken_rule import BrokenRule
-from sn37.domain.schedule.competition import Source
+from sn37.domain.schedule.competition import Competition, Source
 from sn37.domain.schedule.schedule import Schedule, Stage
 from sn37.wrong_values import shown
 
@@ -41,6 +42,14 @@ class LoadedSchedule:
     schedule: Schedule
     fingerprint: Digest  # hex sha256 of the canonical JSON of the schedule
     origin: str  # file, or name of the preset
+    # Sentences for people by first block of the stage and competition. They decide nothing, so the
+    # fingerprint does not cover them (decision 67).
+    summaries: Mapping[tuple[Block, CompetitionId], str] = field(default_factory=dict)
+
+    def summary_at(self, block: Block, competition: Competition) -> str | None:
+        """Return the sentence on a competition that runs at a block, if it has one."""
+        starts = [s.from_block for s in self.schedule.stages if s.from_block <= block]
+        return self.summaries.get((max(starts), competition.id)) if starts else None
 
 
 def preset_of(network: str) -> str:
@@ -73,9 +82,13 @@ def load_schedule(
         ScheduleError: The file cannot be read, or breaks a rule.
     """
     origin, text = read_schedule(source)
-    schedule = _Reader(origin=origin, text=text).read(known_sources, template_problem)
+    reader = _Reader(origin=origin, text=text)
+    schedule = reader.read(known_sources, template_problem)
     return LoadedSchedule(
-        schedule=schedule, fingerprint=canonical_digest(as_json(schedule)), origin=origin
+        schedule=schedule,
+        fingerprint=canonical_digest(as_json(schedule)),
+        origin=origin,
+        summaries=MappingProxyType(reader.summaries),
     )
 
 
@@ -104,6 +117,7 @@ class _Reader:
         self._origin = origin
         self._text = text
         self._lines: Mapping[toml_lines.Path, int] = {}
+        self.summaries: dict[tuple[Block, CompetitionId], str] = {}
 
     def read(
         self, known_sources: Collection[str] | None, template_problem: TemplateProblem | None
@@ -131,6 +145,11 @@ class _Reader:
         for index, stage in enumerate(table.stages):
             with self._located(("stages", index)):
                 stages.append(stage.value(table.competitions, sources))
+            for name in stage.shares:
+                competition = table.competitions[name]
+                if competition.summary is not None:
+                    key = Block(stage.from_block), CompetitionId(competition.id)
+                    self.summaries[key] = competition.summary
         with self._located(("timing",)):
             table.timing.value()
         with self._located(()):
