@@ -98,12 +98,15 @@ def test_the_library_gives_the_same_answers_whatever_a_folder_says(
     prompts = PROMPTS[1:]
     whole = PlainModel(model).answers(prompts, NOTHING, spelt)
     stop, text = whole[1].ids[5], whole[4].text[10:13]
-    stops = Stops(tokens=frozenset({stop}), texts=(text,))
-    found = PlainModel(model).answers((*prompts, Prompt(ids=(), budget=3)), stops, spelt)
+    by_token, by_text = Stops(tokens=frozenset({stop})), Stops(tokens=frozenset(), texts=(text,))
     before = whole[1].ids[: whole[1].ids.index(stop)]
+    assert PlainModel(model).answers(prompts, by_token, spelt)[1].text == spelt(before)
     end = whole[4].text.index(text)
-    assert (found[1].text, found[4].text) == (spelt(before), whole[4].text[:end])
-    ours = answers(LossModel(model), (*prompts, Prompt(ids=(), budget=3)), stops)
+    assert PlainModel(model).answers(prompts, by_text, spelt)[4].text == whole[4].text[:end]
+    prompts = (*prompts, Prompt(ids=(), budget=3))
+    stops = Stops(tokens=frozenset({stop}), texts=(text,))
+    found = PlainModel(model).answers(prompts, stops, spelt)
+    ours = answers(LossModel(model), prompts, stops)
     assert [answer.text for answer in ours] == [answer.text for answer in found]
 
 
