@@ -1,0 +1,79 @@
+"""Runs of subnet 18's and subnet 1's validators on our own wandb, signed by their real keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sn37.adapters.subtensor.wallet import HotkeySigner
+from sn37.domain.canonical import JsonValue
+from tests.integration.dataset import sn1_runs, sn18_runs
+from tests.integration.dataset.wandb_server import HostedRun, Row, WandbHost
+from tests.rehearsal import texts
+from tests.support.substrate import a_keypair
+
+NUM_SIGNERS = 8  # of each subnet, with enough stake
+EVERY = timedelta(minutes=1)
+
+
+def signers(netuid: int) -> tuple[HotkeySigner, ...]:
+    """The validators of a subnet that the schedule trusts."""
+    return tuple(HotkeySigner(a_keypair(f"{netuid}-{n}")) for n in range(NUM_SIGNERS))
+
+
+def serve_runs(
+    host: WandbHost, *, since: datetime, until: datetime, now: Callable[[], datetime]
+) -> None:
+    """Serve both projects with a run of each signer, a row a minute from ``since`` to the present.
+
+    Args:
+        until: No row is made after it.
+        now: The chain's time.
+    """
+    count = int((until - since) / EVERY)
+    span = {"created_at": since - EVERY, "heartbeat_at": until}
+    growing: list[tuple[HostedRun, list[Row]]] = []
+    for place, signer in enumerate(signers(18)):
+        run = HostedRun(id=f"eighteen-{place}", config=_of_sn18(place, signer), **span)
+        growing.append((run, [_pair(place, n, since + n * EVERY) for n in range(count)]))
+    of_sn18 = [run for run, _ in growing]
+    for place, signer in enumerate(signers(1)):
+        run = HostedRun(id=f"one-{place}", config=_of_sn1(place, signer), **span)
+        growing.append((run, [_choice(place, n, since + n * EVERY) for n in range(count)]))
+    host.projects[sn18_runs.PROJECT] = of_sn18
+    host.projects[sn1_runs.PROJECT] = [run for run, _ in growing[len(of_sn18) :]]
+
+    def grow(operation: str) -> None:
+        written = max(0, int((now() - since) / EVERY))
+        for run, rows in growing:
+            run.rows = rows[:written]
+
+    host.on_request = grow
+
+
+def _of_sn18(place: int, signer: HotkeySigner) -> dict[str, JsonValue]:
+    signature = signer.sign(f"eighteen-{place}".encode()).hex()
+    return {"type": "validator", "hotkey": signer.hotkey, "signature": signature}
+
+
+def _of_sn1(place: int, signer: HotkeySigner) -> dict[str, JsonValue]:
+    signature = signer.sign(f"one-{place}".encode()).hex()
+    return {"HOTKEY_SS58": signer.hotkey, "SIGNATURE": signature}
+
+
+def _pair(signer: int, step: int, time: datetime) -> Row:
+    number = _number(signer, step)
+    pairs: dict[int, tuple[JsonValue, JsonValue]] = {
+        7: (texts.question(number), texts.answer(number))
+    }
+    return sn18_runs.a_row(step, time, pairs)
+
+
+def _choice(signer: int, step: int, time: datetime) -> Row:
+    challenge, reference = texts.choices(_number(signer, step) + 100_000)
+    return sn1_runs.a_row(step, time, challenge=challenge, reference=reference)
+
+
+def _number(signer: int, step: int) -> int:
+    """No two rows have the same text."""
+    return step * NUM_SIGNERS + signer
