@@ -102,6 +102,7 @@ class TaskTable(Table):
     num_samples: int
     normalization: NormalizationTable | None = None
     level: float | None = None  # a mean loss that counts as 1 in the score
+    max_new_tokens: int | None = None  # of the longest answer, where answers are generated
 
     def value(self, sources: Mapping[str, Source]) -> tuple[Task, ...]:
         """Return the task, or the parts of a mixture.
@@ -162,6 +163,7 @@ class TaskTable(Table):
             num_samples=self.num_samples,
             normalization=normalization,
             level=self.level,
+            max_new_tokens=self.max_new_tokens,
         )
 
 
@@ -267,6 +269,7 @@ class CompetitionTable(Table):
     tokenizer: TokenizerTable | None = None
     template: str | None = None
     base_model: BaseModelTable | None = None  # whose losses show odd rows
+    stop: list[str] = Field(default_factory=list)  # texts that end a generated answer
     floor: float | None = (
         None  # bits per byte, or nats per token with a tokenizer; None: the default
     )
@@ -289,6 +292,7 @@ class CompetitionTable(Table):
             template=self.template,
             base_model=self.base_model.value() if self.base_model else None,
             floor=usual if self.floor is None else self.floor,
+            stop=tuple(self.stop),
         )
 
 

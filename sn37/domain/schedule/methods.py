@@ -52,6 +52,7 @@ class MethodTraits:
     has_controls: bool  # texts of known entropy are scored between its samples
     has_floor: bool  # a mean loss below the competition's floor is implausible
     is_learnable: bool  # a model can be trained on its samples
+    is_generated: bool  # a sample is a prompt, and its loss follows from the model's answer
     is_right_or_wrong: bool  # models differ in few samples, and there by a whole one
 
 
@@ -77,6 +78,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.TEXT_LOSS: MethodTraits(
@@ -88,6 +90,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.MULTIPLE_CHOICE: MethodTraits(
@@ -99,6 +102,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=False,
             is_right_or_wrong=True,
         ),
         Method.INSTRUCTION_RULES: MethodTraits(
@@ -110,6 +114,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=True,
             is_right_or_wrong=True,
         ),
     }

@@ -5,9 +5,9 @@ texts (``packed_bodies``) and its head. An answer that is decided leaves the bat
 prompt takes its place. A prompt is read in rows of fixed size; chunks that it has in common with a
 prompt in the batch are not computed twice.
 
-Rows always have the same size, whoever is in the batch, and ``cache`` has attention that does
-not depend on others. So in float32 an answer has the same bits alone and among any others, and no
-tie can be decided both ways. Of equal logits, the token with the lowest id is taken.
+Rows always have the same size, however many answers are in the batch, and ``cache`` has attention
+that does not depend on others. So in float32 an answer has the same bits alone and among any
+others, and no tie can be decided both ways. The token with the lowest id of equal logits is taken.
 
 Other devices and programs round differently. A step whose two largest logits are nearer than
 that (``NEAR``) is counted as a near-tie: from there on an honest validator may have another answer.
