@@ -20,6 +20,7 @@ DOCUMENTS = (MINER, SCORING)
 _SIDES = {Blame.MINER: "yours", Blame.OURS: "the validator's", Blame.NOBODY: "nobody's"}
 _UNITS = {
     LossUnit.TEXT: "nats per token, or bits per byte",
+    LossUnit.GUESS: "1 is guessing",
     LossUnit.SHARE: "share",
 }
 
