@@ -62,6 +62,7 @@ class MethodTraits:
     has_controls: bool  # texts of known entropy are scored between its samples
     has_floor: bool  # a mean loss below the competition's floor is implausible
     is_learnable: bool  # a model can be trained on its samples
+    is_generated: bool  # a sample is a prompt, and its loss follows from the model's answer
     is_right_or_wrong: bool  # models differ in few samples, and there by a whole one
 
     @property
@@ -93,6 +94,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.TEXT_LOSS: MethodTraits(
@@ -105,6 +107,7 @@ _TRAITS = complete(
             has_controls=True,
             has_floor=True,
             is_learnable=True,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.MULTIPLE_CHOICE: MethodTraits(
@@ -117,6 +120,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.CHOICE_TEXT: MethodTraits(
@@ -129,6 +133,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=False,
             is_right_or_wrong=False,
         ),
         Method.INSTRUCTION_RULES: MethodTraits(
@@ -141,6 +146,7 @@ _TRAITS = complete(
             has_controls=False,
             has_floor=False,
             is_learnable=False,
+            is_generated=True,
             is_right_or_wrong=True,
         ),
     }
