@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sn37.app.schedule.load import load_schedule
 from sn37.domain.ids import Block
-from tests.rehearsal.acts import FIRST, MINE, OVERLAY, SECOND, Acts, pin
+from tests.rehearsal.acts import FIRST, MINE, SECOND, Acts, pin
 from tests.rehearsal.commands import Commands
 from tests.rehearsal.findings import require_as_expected
 from tests.rehearsal.surroundings import make_wallets, surroundings
@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("--stage", type=int, action="append", help="number, from 1; all by default")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="kept; by default a temporary one")
-    parser.add_argument("--overlay", type=Path, default=OVERLAY)
+    parser.add_argument(
+        "--warm-up", type=int, help="rounds before weights; the preset's by default"
+    )
     given = parser.parse_args()
     stages = given.stage or range(
         1, 1 + len(load_schedule("finney", known_sources=None).schedule.stages)
@@ -32,11 +34,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sn37-rehearsal-") as scratch:
         for stage in stages:
             folder = (given.folder or Path(scratch)) / f"stage-{stage}"
-            asyncio.run(rehearse(folder, stage, rounds=given.rounds, overlay=given.overlay))
+            folder.mkdir(parents=True)
+            asyncio.run(rehearse(folder, stage, rounds=given.rounds, warm_up=given.warm_up))
     return 0
 
 
-async def rehearse(folder: Path, stage: int, *, rounds: int, overlay: Path) -> None:
+async def rehearse(folder: Path, stage: int, *, rounds: int, warm_up: int | None) -> None:
     """Rehearse one stage in an empty folder."""
     began = time.monotonic()
 
@@ -45,7 +48,6 @@ async def rehearse(folder: Path, stage: int, *, rounds: int, overlay: Path) -> N
             sys.stdout.write(f"[{time.monotonic() - began:6.1f}] {line}\n")
         sys.stdout.flush()
 
-    folder.mkdir(parents=True)
     preset = load_schedule("finney", known_sources=None).schedule
     first = Block(preset.stages[stage - 1].from_block + ROUNDS_BEFORE * preset.timing.cadence)
     tell(f"stage {stage}: first round at block {first}")
@@ -63,7 +65,7 @@ async def rehearse(folder: Path, stage: int, *, rounds: int, overlay: Path) -> N
                 *("--schedule", str(folder / MINE)),
             ),
         )
-        loaded = await pin(commands, overlay, tell)
+        loaded = await pin(commands, warm_up, tell)
         acts = Acts(commands, loaded, around, rounds=rounds, tell=tell)
         await acts.play()
         require_as_expected(acts, around, loaded.schedule, tell)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import shutil
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sn37.app.schedule.load import LoadedSchedule, load_schedule
@@ -22,16 +20,24 @@ PINNED, MINE = "pinned.toml", "rehearsal.toml"
 Tell = Callable[[str], None]
 
 
-async def pin(commands: Commands, overlay: Path, tell: Tell) -> LoadedSchedule:
-    """Pin the preset for finney, and put the overlay on top of it."""
+async def pin(commands: Commands, warm_up: int | None, tell: Tell) -> LoadedSchedule:
+    """Pin the preset for finney, and put the overlay on top of it.
+
+    Args:
+        warm_up: Rounds to be judged before weights are set; ``None`` for the preset's.
+    """
     pinned = commands.folder / PINNED
     tell(await commands.sn37("schedule", "pin", "finney", "--output", str(pinned)))
     mine = commands.folder / MINE
-    shutil.copyfile(overlay, mine)
+    first = "" if warm_up is None else f"warmup_rounds = {warm_up}\n"
+    mine.write_text(first + OVERLAY.read_text())
     loaded = load_schedule(mine, known_sources=None)
     preset = load_schedule("finney", known_sources=None)
-    tell(f"the preset's fingerprint   {preset.fingerprint}")
-    tell(f"the rehearsal's fingerprint {loaded.fingerprint}")
+    tell(f"fingerprint of the preset:    {preset.fingerprint}")
+    tell(f"fingerprint of the rehearsal: {loaded.fingerprint}")
+    changes = await commands.sn37("schedule", "diff", "finney", str(mine))
+    (commands.folder / "changes.txt").write_text(changes)
+    tell(f"{len(changes.splitlines())} values differ, see changes.txt")
     return loaded
 
 
@@ -59,12 +65,17 @@ class Acts:
 
     async def play(self) -> None:
         """Run all acts; each raises when something is wrong."""
+        check = ("chain", "check", *self._commands.options[:4])
+        for name in (FIRST, SECOND):
+            self._tell(await self._commands.sn37(*check, "--wallet", name))
         await self._run({FIRST: ("--rounds", str(self._rounds))})
         await self._check_records(FIRST)
         published = self._commands.folder / "published"
         self._tell(
             await self._commands.sn37("receipts", "export", str(published), *self._of(FIRST))
         )
+        for receipt in _newest_receipts(published):
+            self._tell(await self._replay(FIRST, receipt))
         more = ("--rounds", str(self._rounds + 1))
         await self._run({FIRST: more, SECOND: (*more, "--cold-start-from", str(published))})
         for name in (FIRST, SECOND):
@@ -111,8 +122,13 @@ class Acts:
         await pace.follow(list(journals.values()))
 
     async def _check_records(self, name: str) -> None:
-        """Derive every decision of a validator again, and score a receipt again."""
+        """Derive every decision of a validator again."""
         self._tell(await self._commands.sn37("audit", *self._of(name), *self._schedule()))
+
+    async def _replay(self, name: str, receipt: Path) -> str:
+        """Score the model of a receipt again, on samples from their source."""
+        words = ("replay", str(receipt), *self._of(name), *self._schedule())
+        return await self._commands.sn37(*words)
 
     def _of(self, name: str) -> tuple[str, ...]:
         network = self._commands.options[:2]
@@ -125,7 +141,10 @@ class Acts:
         return self._commands.folder / f"{name}.json"
 
 
-async def in_time(acts: Acts, limit_s: float) -> None:
-    """Play, but for no longer than a limit."""
-    async with asyncio.timeout(limit_s):
-        await acts.play()
+def _newest_receipts(published: Path) -> Iterator[Path]:
+    """One receipt of each competition's newest round, of folders called "competition-block"."""
+    newest: dict[str, Path] = {}
+    for folder in sorted(published.iterdir(), key=lambda f: int(f.name.split("-")[1])):
+        newest[folder.name.split("-")[0]] = folder
+    for folder in newest.values():
+        yield min(f for f in folder.iterdir() if f.name != "statement.json")

@@ -12,8 +12,8 @@ from tests.integration.dataset.wandb_server import HostedRun, Row, WandbHost
 from tests.rehearsal import texts
 from tests.support.substrate import a_keypair
 
-NUM_SIGNERS = 8  # of each subnet, with enough stake
-EVERY = timedelta(minutes=1)
+NUM_SIGNERS = 6  # of each subnet, with enough stake; the schedule asks for 5
+EVERY = timedelta(minutes=2)
 
 
 def signers(netuid: int) -> tuple[HotkeySigner, ...]:
@@ -24,7 +24,7 @@ def signers(netuid: int) -> tuple[HotkeySigner, ...]:
 def serve_runs(
     host: WandbHost, *, since: datetime, until: datetime, now: Callable[[], datetime]
 ) -> None:
-    """Serve both projects with a run of each signer, a row a minute from ``since`` to the present.
+    """Serve both projects with a run of each signer, which grows from ``since`` to the present.
 
     Args:
         until: No row is made after it.
