@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
+LM_EVAL := lm_eval colorama datasets dill lxml multiprocess pandas portalocker sacrebleu tabulate
 EXAMPLE := examples/sn1_style_dataset
 SIMNET_STATE ?= simnet-state
 SIMNET_JSON ?= $(SIMNET_STATE)/report.json
@@ -26,12 +27,16 @@ venv: $(VENV)/.ready ## make ./.venv with everything in it, when missing or out 
 # torch first and by its exact version: a resolver free to choose takes gigabytes of a build
 # for another device. if-verifiable without what it requires: its checks need three small packages,
 # which are in the extra "dev"; its readers of benchmarks, which nobody needs here, a lot more.
+# lm_eval in a folder of its own too, with the nine packages that it imports for the tests: they must
+# not change what the program itself finds installed.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[validator,train,dev]"
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade \
 	  --target $(VENV)/if-verifiable if-verifiable==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade -c constraints.txt \
+	  --target $(VENV)/lm-eval $(LM_EVAL)
 	touch $@
 
 simnet: venv ## run the whole network on this machine, two rounds of each competition

@@ -119,7 +119,7 @@ def test_a_schedule_with_a_revision_that_can_move_is_refused(tmp_path: Path) -> 
     schedule.write_text(changed)
     code, said = refused(tmp_path / "state", "--schedule", str(schedule))
     assert code == 1
-    assert "tokenizer simnet/base at 'main': not a commit of 40 hex digits" in said
+    assert "tokenizer simnet/base: revision 'main' is not a commit of 40 hex digits" in said
     assert "sn37 schedule pin" in said
 
 

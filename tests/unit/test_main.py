@@ -211,7 +211,9 @@ def test_check_says_which_data_set_is_not_installed(
     monkeypatch.setattr(plugins, "dataset_names", lambda: frozenset({"sn1", "sn18"}))
     assert sn37_command("schedule", "check", "finney") == 1
     said = capsys.readouterr().err
-    assert re.match(r"error: preset finney, line \d+: sources\.(\w+): data set '\1' is not", said)
+    assert said.startswith("error: preset finney: ")
+    assert "\nfailed   data set fineweb: not installed; installed: sn1, sn18; to fix it: " in said
+    assert "\nfailed   data set codeforces: not installed; " in said
 
 
 @pytest.fixture
@@ -242,7 +244,8 @@ def test_check_refuses_a_task_that_this_version_cannot_score(
     file.write_text(text.replace('"reference_loss"', '"multiple_choice"', 1))
     assert sn37_command("schedule", "check", str(file)) == 1
     unable = "this version cannot score multiple_choice, only reference_loss, text_loss"
-    assert re.search(rf"task \w+ of competition 1: {unable}", capsys.readouterr().err)
+    refused = rf"task \w+ of competition 1 \(SIMNET_INSTRUCT\): {unable}; to fix it: "
+    assert re.search(refused, capsys.readouterr().err)
     assert sn37_command("schedule", "check", str(file), "--structure-only") == 0
     assert re.search(rf"warning: task \w+ of competition 1: {unable}", capsys.readouterr().out)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sn37.app.cli import options
-from sn37.app.config.number_limits import MAX_BLOCK
+from sn37.app.config.number_limits import MAX_BLOCK, MAX_COUNT
 from sn37.app.errors import CommandError, UsageError
 from sn37.domain.canonical import as_json as as_json_value
 
@@ -45,21 +45,19 @@ def check(
     as_json: options.AsJson = False,
 ) -> None:
     """Check that a validator here could run a schedule, and warn of doubtful values."""
-    from sn37.app.samples import plugins
     from sn37.app.schedule import advice as schedule_view
     from sn37.app.schedule.load import PRESETS
     from sn37.app.schedule.pins import require_pinned
     from sn37.app.wiring.machine import renderer, scored_architectures
+    from sn37.app.wiring.start_checks import require_checks
 
-    known = None if structure_only else plugins.dataset_names() | {plugins.SIMNET_SOURCE}
     render = renderer()
-    loaded = _load(file, known, render)
-    require_pinned(loaded.schedule, loaded.origin)
+    loaded = _load(file, None, render)
     unable = schedule_view.not_scored_lines(loaded.schedule)
-    if known is not None:
-        if unable:
-            raise CommandError(f"{loaded.origin}: {unable[0]}")
-        _open_sources(loaded)
+    if structure_only:
+        require_pinned(loaded.schedule, loaded.origin)
+    else:
+        asyncio.run(require_checks(loaded, is_simulated=True))
     if undecided := schedule_view.undecided_lines(loaded.schedule):
         raise CommandError(f"{loaded.origin}: {undecided[0]}")
     unburnt = schedule_view.unburnt_lines(loaded.schedule)
@@ -109,10 +107,11 @@ def pin(
 
     Reads the footers of all files of each data set, and keeps them for later draws.
     """
-    from sn37.app.samples.plugins import dataset_plugin
+    from sn37.app.samples.sources import PIN_DEADLINE_S, Sources
     from sn37.app.schedule.load import PRESETS, read_schedule
     from sn37.app.schedule.pins import pin as pin_text
     from sn37.app.wiring.machine import model_commit
+    from sn37.app.wiring.plugins import installed_plugin
     from sn37.durable import write_whole
 
     if output is None and file in PRESETS:
@@ -120,7 +119,8 @@ def pin(
     _load(file, None)
     target = output or Path(file)
     _, text = read_schedule(file if file in PRESETS else Path(file))
-    changed, found = asyncio.run(pin_text(text, dataset_plugin, model_commit))
+    sources = Sources(installed_plugin, deadline_s=PIN_DEADLINE_S)
+    changed, found = asyncio.run(pin_text(text, sources.pin, model_commit))
     try:
         write_whole(target, changed.encode())
     except OSError as error:
@@ -134,6 +134,48 @@ def pin(
         told = f"; {change.told}" if change.told else ""
         typer.echo(f"{change.where}: {change.old} -> {change.new['revision']}{told}")
     typer.echo(f"{target}: {len(found)} revisions pinned, fingerprint {fingerprint}")
+
+
+@app.command()
+def new(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Name of an installed data source.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A parameter of the source; repeatable."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Method of the task; by default the source's usual one."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Number of samples in a round.")
+    ] = 100,
+) -> None:
+    """Write a small schedule around one data source, to try on the simulated network."""
+    from sn37.app.data_tools.new_source import described_source, require_opens
+    from sn37.app.data_tools.requests import given_parameters
+    from sn37.app.samples.sources import Sources
+    from sn37.app.schedule.new_schedule import method_for, method_named, new_schedule
+    from sn37.app.wiring.plugins import installed_plugin
+    from sn37.durable import write_whole
+
+    wanted = None if method is None else method_named(method)
+    sources, given = Sources(installed_plugin), given_parameters(parameter or ())
+    if out.exists():
+        raise UsageError(f"--out {out}: exists; name another file, or remove it")
+    found = asyncio.run(described_source(source, given, sources))
+    chosen = method_for(found, wanted)
+    asyncio.run(require_opens(found, sources))
+    text = new_schedule(found, chosen, num_samples=samples, file=str(out))
+    try:
+        write_whole(out, text.encode())
+    except OSError as error:
+        raise CommandError(f"--out {out}: {error.strerror or error}") from error
+    step = "pin" if found.is_open else "check"
+    typer.echo(f"{out}: {source}, scored by {chosen.value}; next: sn37 schedule {step} {out}")
 
 
 @app.command()
@@ -235,18 +277,6 @@ def diff(old: File, new: File, as_json: options.AsJson = False) -> None:
         typer.echo(f"{difference.where}: {old_text} -> {new_text}")
     if not found:
         typer.echo(f"no difference; fingerprint {before.fingerprint}")
-
-
-def _open_sources(loaded: LoadedSchedule) -> None:
-    """Open every source but that of the simulated network, as a validator does at its start."""
-    from sn37.app.samples.plugins import SIMNET_SOURCE
-    from sn37.app.samples.sources import Sources
-    from sn37.app.wiring.plugins import installed_plugin
-
-    try:
-        asyncio.run(Sources(installed_plugin).check(loaded.schedule, but=SIMNET_SOURCE))
-    except (LookupError, ValueError) as error:
-        raise CommandError(f"{loaded.origin}: {error.args[0]}") from error
 
 
 def _load(

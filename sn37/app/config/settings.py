@@ -33,6 +33,7 @@ from sn37.app.config.setting_types import (
     HostAndPort,
     Name,
     NetworkName,
+    StartTime,
     UserPath,
     UserPaths,
     expanded,
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     offline: bool = False  # follow and score, and never send anything to the chain
     seed: int = Field(default=0, ge=0, le=MAX_SEED)  # simnet only
     pace: Literal["virtual", "real"] = "virtual"  # simnet only
+    start_time: StartTime = None  # of simnet's clock; None: the same date in every run
     rounds: int | None = Field(default=None, ge=1, le=MAX_COUNT)  # stop after so many; None: never
     schedule: UserPath | None = None  # never on finney
     keep_texts: int = Field(
@@ -165,6 +167,7 @@ class Settings(BaseSettings):
             ("dtype", ("simnet", "local"), "all validators score in bfloat16"),
             ("seed", ("simnet",), "a real chain's block hashes seed the draws"),
             ("pace", ("simnet",), "a real chain has its own pace"),
+            ("start_time", ("simnet",), "a real chain has its own clock"),
         ):
             if self.network not in networks and getattr(self, name) != _default(name):
                 raise ValueError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sn37.domain.round.rounds_to_crown import Rate, constant, rounds_until_crown
 from sn37.domain.schedule.competition import Competition, Task
+from sn37.domain.schedule.mixture import wholes
 
 # Standard deviation of the difference between two fine-tunes' losses on one text, over the mean
 # loss: a spread of 0.43 and a correlation of 0.98, from docs/winner.md.
@@ -38,10 +39,11 @@ class Leverage:
 
 
 def leverages(competition: Competition, gain: float = STATED_GAIN) -> tuple[Leverage, ...]:
-    """Return the leverage of each task; empty if a task has no level."""
-    if len(competition.tasks) > 1 and any(t.level is None for t in competition.tasks):
+    """Return the leverage of each task; empty if a task has no level. A mixture is one task."""
+    tasks = wholes(competition.tasks)
+    if len(tasks) > 1 and any(t.level is None for t in tasks):
         return ()
-    return tuple(_leverage(competition, task, gain) for task in competition.tasks)
+    return tuple(_leverage(competition, task, gain) for task in tasks)
 
 
 def undecided(competition: Competition) -> tuple[Leverage, ...]:
@@ -65,9 +67,10 @@ def _leverage(competition: Competition, task: Task, gain: float) -> Leverage:
 
 def _rate(competition: Competition, better: Task, gain: float) -> Rate:
     """Return a round's rate if each task's mean loss is its level, so that the score is 1."""
-    num = sum(t.num_samples for t in competition.tasks)
+    tasks = wholes(competition.tasks)
+    num = sum(t.num_samples for t in tasks)
     squares = clipped_squares = clipped_gain = 0.0
-    for task in competition.tasks:
+    for task in tasks:
         share = task.num_samples / num
         factor = task.weight / share  # a sample's value when its loss is the level
         level = task.level or 1.0
@@ -78,7 +81,7 @@ def _rate(competition: Competition, better: Task, gain: float) -> Rate:
             clip = level  # a wrong answer is 1 / level mean losses, and counts as one
         else:
             spread = LOSS_SPREAD
-        mean = gain if task is better else 0.0
+        mean = gain if task.name == better.name else 0.0
         squares += share * factor**2 * (spread**2 + mean**2)
         clipped_squares += share * factor**2 * clip**2 * (spread**2 + mean**2)
         clipped_gain += share * factor * clip * mean

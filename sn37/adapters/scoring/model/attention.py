@@ -28,6 +28,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from sn37.adapters.scoring.model.cache import KeyValueCache
 from sn37.adapters.scoring.model.faults import ModelFault
 from sn37.adapters.scoring.model.precision import ROW_STEP, multiply
 from sn37.domain.reasons import Reason
@@ -57,6 +58,9 @@ Bounds = Sequence[tuple[int, int]]
 class PackedAttention:
     """The attention of one model; ``bounds`` are those of the next row.
 
+    Rows of generated sequences have a ``cache`` and no bounds. ``shapes`` has the number of
+    key/value heads of each layer and their width, known after a row.
+
     With ``careful``, a token whose key or value is not finite has no effect before its own place,
     and turns all places that see it into NaN.
 
@@ -69,6 +73,8 @@ class PackedAttention:
     def __init__(self, products: torch.dtype, layers: Sequence[nn.Module]) -> None:
         self.bounds: Bounds = ()
         self.careful = False
+        self.cache: KeyValueCache | None = None
+        self.shapes: list[tuple[int, int]] = [(0, 0)] * len(layers)
         self._products = products
         self._layers = [id(layer) for layer in layers]
         self._ran: list[int] = []
@@ -104,6 +110,15 @@ class PackedAttention:
         """Implement transformers' attention interface: (1, T, H, D), and no attention weights."""
         self._ran.append(id(module))
         whole = [x.to(self._products) for x in (query_1HTD, key_1GTD, value_1GTD)]
+        if id(module) not in self._layers:
+            raise ModelFault(Reason.UNSOUND, "attention outside the model's layers")
+        layer = self._layers.index(id(module))
+        self.shapes[layer] = (key_1GTD.shape[1], key_1GTD.shape[3])
+        if self.cache is not None:
+            found_1THD = self.cache.attend(
+                layer, *whole, scaling=scaling, window=sliding_window, softcap=softcap
+            )
+            return found_1THD, None
         output_1THD = torch.empty_like(whole[0].transpose(1, 2))
         for start, stop in self.bounds:
             missing = (start - stop) % ROW_STEP

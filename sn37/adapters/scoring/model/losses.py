@@ -29,7 +29,11 @@ PACK_TOKENS = {"cpu": 2048, "cuda": 8192}
 
 
 class LossModel:
-    """A causal language model, split into its body and its head."""
+    """A causal language model, split into its body and its head.
+
+    Attributes:
+        products: Type to which inputs of products are rounded.
+    """
 
     def __init__(
         self,
@@ -47,13 +51,14 @@ class LossModel:
         Raises:
             ModelFault: As in ``PackedBody``.
         """
-        self._device = model.device
-        self._pack_tokens = pack_tokens or PACK_TOKENS[self._device.type]
-        products = products or precision.product_dtype(model.dtype, self._device)
-        self._body = PackedBody(model, products)
+        self.device = model.device
+        self._pack_tokens = pack_tokens or PACK_TOKENS[self.device.type]
+        products = products or precision.product_dtype(model.dtype, self.device)
+        self.products = products
+        self.body = PackedBody(model, products)
         if products is not model.dtype:
             precision.prepare(model, products)
-        self._head = head_of(model, products)
+        self.head = head_of(model, products)
 
     @torch.inference_mode()
     def nats(self, samples: Sequence[Encoded]) -> list[float]:
@@ -86,20 +91,20 @@ class LossModel:
             careful: See ``PackedAttention``.
         """
         hidden_PD = self._hidden(pack, ids, careful=careful)
-        return self._head.nats(hidden_PD, pack.targets)
+        return self.head.nats(hidden_PD, pack.targets)
 
     def _watched(self, pack: Pack) -> tuple[Tensor, Tensor]:
         """Return -log p of each target, and the totals of the watched positions."""
         targets = pack.targets
         rows = soundness.watched(len(targets))
-        nats_P, vocabulary_RV = self._head.watched_nats(self._hidden(pack), targets, rows)
+        nats_P, vocabulary_RV = self.head.watched_nats(self._hidden(pack), targets, rows)
         return nats_P, soundness.totals(nats_P, vocabulary_RV, rows, targets)
 
     def _hidden(
         self, pack: Pack, ids: Sequence[int] | None = None, *, careful: bool = False
     ) -> Tensor:
         """Return the hidden states, P x D, before the scored tokens."""
-        hidden_TD = self._body(
+        hidden_TD = self.body(
             self._indices(pack.ids if ids is None else ids),
             self._indices(pack.positions),
             pack.bounds,
@@ -110,6 +115,6 @@ class LossModel:
     def _indices(self, values: Sequence[int]) -> Tensor:
         """Return the values on the device; the copy does not block the host."""
         host = torch.tensor(values)
-        if self._device.type == "cpu":
+        if self.device.type == "cpu":
             return host
-        return host.pin_memory().to(self._device, non_blocking=True)
+        return host.pin_memory().to(self.device, non_blocking=True)
